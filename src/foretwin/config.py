@@ -1,0 +1,175 @@
+"""Typed `params.yaml`, and where everything of a twin lies.
+
+Nothing here touches the disk before it is asked to.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from foretwin.contract import Share, Twin, TwinName, load_twin
+from foretwin.errors import ParamsError
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: frozen, and without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PrepareParams(Section):
+    """Who is in which split, and where the held-out runs are cut."""
+
+    test_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="assets held out, where the source fixes no test set"
+    )
+    folds: Annotated[int, Field(ge=2)] = Field(description="development assets are dealt into this many folds")
+    cuts: Count = Field(description="random cut points per held-out run")
+    seed: int
+
+
+class TuneParams(Section):
+    """The budget of the Optuna study."""
+
+    trials: Count
+    windows: Count = Field(description="windows drawn in one trial")
+    seed: int
+
+
+class TrainParams(Section):
+    """The budget of training one member; one member is trained per fold."""
+
+    windows: Count = Field(description="windows drawn for one member")
+    batch: Count
+    level: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        description="share of truths that the RUL interval should cover"
+    )
+    seed: int
+
+
+class PromoteParams(Section):
+    """The gate."""
+
+    allowed_loss: Share = Field(description="a candidate may be worse than the champion by this share of its error")
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    twins: list[TwinName]
+    prepare: PrepareParams
+    tune: TuneParams
+    train: TrainParams
+    promote: PromoteParams
+
+
+def load_params(path: Path) -> Params:
+    """Read params.yaml; ParamsError names the file and the field."""
+    try:
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: not found; run this from the project's folder") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML: {error}".replace("\n", " ")) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ParamsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def datasets_folder() -> Path | None:
+    """The folder of official archives that `FORETWIN_DATASETS` names, if it does."""
+    value = os.environ.get("FORETWIN_DATASETS")
+    return Path(value).resolve() if value else None
+
+
+def show_progress() -> bool:
+    """Whether a person watches: a terminal, and not CI."""
+    return os.isatty(2) and not os.environ.get("CI")
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where everything of one twin lies, under the project's folder `root`."""
+
+    root: Path
+    twin: str
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def contract(self) -> Path:
+        return self.data / "twin.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data" / self.twin
+
+    @property
+    def raw(self) -> Path:
+        return self.data / "raw"
+
+    @property
+    def rows(self) -> Path:
+        return self.data / "rows"
+
+    @property
+    def validation(self) -> Path:
+        return self.data / "validation"
+
+    @property
+    def windows(self) -> Path:
+        return self.data / "windows"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models" / self.twin
+
+    @property
+    def work(self) -> Path:
+        """Scratch that is kept between runs: checkpoints, the Optuna journal, unfinished downloads."""
+        return self.root / ".foretwin" / self.twin
+
+    def load_contract(self) -> Twin:
+        """The twin's contract."""
+        return load_twin(self.contract)
+
+
+@contextmanager
+def fresh(folder: Path) -> Iterator[Path]:
+    """An empty temporary folder beside `folder` that takes its place when all went well.
+
+    When the body raises, what was at `folder` before stays as it was.
+    """
+    temporary = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def fresh_file(path: Path) -> Iterator[Path]:
+    """As `fresh`, for a single file."""
+    temporary = path.with_name(f".{path.name}.partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,302 @@
+"""The contract of one machine type: `data/<twin>/twin.yaml` as a frozen, checked object.
+
+Everything else is derived from it: the expectations of its data, the network's inputs and heads, the model
+signature, the HTTP schema. Times (`lead_time`, `rul.cap`, `cases.open_below`, ...) are in `clock.unit`.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from foretwin.errors import ContractError
+
+TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+RESERVED = {"asset", "run", "time", "rul", "fixed_split"}
+
+
+class Part(BaseModel):
+    """A piece of the contract: frozen, and without unknown fields, so that a typo is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Clock(Part):
+    """The machine's clock: `unit` of every time in the contract, `step` between two readings."""
+
+    unit: Annotated[str, Field(min_length=1)]
+    step: Annotated[float, Field(gt=0)]
+    counts_from_start: bool = Field(
+        default=True, description="time is the age of the run, known when scoring too, and may be learnt from"
+    )
+
+
+class Channel(Part):
+    """One measured quantity; `min` and `max` are the physical limits that no honest reading passes."""
+
+    unit: str
+    role: Literal["setting", "sensor"]
+    min: float
+    max: float
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError(f"min {self.min:g} must be below max {self.max:g}")
+        return self
+
+
+class Remedy(Part):
+    """What a technician needs for a repair; `lead_time` is how long the part takes to arrive."""
+
+    part: str
+    instruction: str
+    skills: tuple[str, ...] = ()
+    lead_time: Annotated[float, Field(ge=0)]
+
+
+class Rul(Part):
+    """Remaining useful life: `cap` is the longest life the network is asked to tell apart."""
+
+    cap: Annotated[float, Field(gt=0)]
+    remedy: Remedy
+
+
+class FaultAxis(Part):
+    """One independent question about the machine; exactly one class of it holds, the first is healthy."""
+
+    title: str
+    classes: Annotated[dict[Word, Remedy | None], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _healthy_first(self) -> Self:
+        healthy, *others = self.classes
+        if self.classes[healthy] is not None:
+            raise ValueError(
+                f"the first class, {healthy}, is the healthy one and has no remedy: write `{healthy}: null`"
+            )
+        bare = [name for name in others if self.classes[name] is None]
+        if bare:
+            raise ValueError(f"class {bare[0]} needs part, instruction and lead_time")
+        return self
+
+
+class Regimes(Part):
+    """Operating regimes: `count` clusters of these setting channels; sensors are scaled within each."""
+
+    channels: tuple[Word, ...]
+    count: Annotated[int, Field(ge=2, le=20)]
+
+
+class Window(Part):
+    """How many rows one prediction sees; a shorter history is padded, below `shortest` it is not scored."""
+
+    length: Annotated[int, Field(ge=2, le=1000)]
+    shortest: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.shortest > self.length:
+            raise ValueError(f"shortest {self.shortest} must not exceed length {self.length}")
+        return self
+
+
+class Quality(Part):
+    """What the data must fulfil before anything is trained on it."""
+
+    min_assets: Annotated[int, Field(ge=3)] = 5
+    min_failures: Annotated[int, Field(ge=0)] = Field(default=3, description="runs that were seen to end in failure")
+    min_run_rows: Annotated[int, Field(ge=1)] = 2
+    min_known_rul: Share = 0.5
+    min_known_faults: Share = 0.5
+    max_stuck_rows: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="longest stretch of one unchanged value that a sensor may show"
+    )
+    may_be_constant: tuple[Word, ...] = ()
+
+
+class CasePolicy(Part):
+    """When a case opens and closes: separate limits, so that an estimate at a limit does not flap."""
+
+    open_below: float | None = Field(default=None, description="open when the RUL's lower bound falls below this")
+    close_above: float | None = None
+    open_probability: Share = 0.8
+    close_probability: Share = 0.5
+    stale_after: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.close_probability >= self.open_probability:
+            raise ValueError("close_probability must be below open_probability")
+        if (self.open_below is None) != (self.close_above is None):
+            raise ValueError("open_below and close_above go together")
+        if self.open_below is not None and self.close_above is not None and self.close_above <= self.open_below:
+            raise ValueError("close_above must exceed open_below")
+        return self
+
+
+class PumpSource(Part):
+    """The simulated pump fleet."""
+
+    kind: Literal["pump"]
+    assets: Annotated[int, Field(ge=1, le=100_000)]
+    seed: int
+
+
+class CmapssSource(Part):
+    """NASA's turbofan archive."""
+
+    kind: Literal["cmapss"]
+    subset: Literal["FD001", "FD002", "FD003", "FD004"]
+
+
+class HydraulicSource(Part):
+    """The hydraulic test rig's archive."""
+
+    kind: Literal["hydraulic"]
+
+
+class TableFault(Part):
+    """Where a table keeps one fault axis: a column, and what its values mean; other values are unknown."""
+
+    column: str
+    values: dict[str, Word]
+
+
+class TableSource(Part):
+    """Any CSV or Parquet file. `path` is absolute, or relative to the folder of twin.yaml."""
+
+    kind: Literal["table"]
+    path: str
+    asset: str
+    time: str
+    run: str | None = None
+    columns: dict[Word, str] = Field(default={}, description="channel: column of the file, where the names differ")
+    failure: str | None = Field(default=None, description="column that is true on the row of a failure")
+    rul: str | None = Field(default=None, description="column that holds the RUL, instead of `failure`")
+    runs_end_in_failure: bool = False
+    faults: dict[Word, TableFault] = {}
+    missing: Literal["refuse", "carry_forward"] = "refuse"
+
+
+Source = Annotated[PumpSource | CmapssSource | HydraulicSource | TableSource, Field(discriminator="kind")]
+
+
+class Twin(Part):
+    """One machine type. The order of `channels` is the order of the network's inputs."""
+
+    name: TwinName
+    title: str
+    description: str = ""
+    source: Source
+    clock: Clock
+    channels: Annotated[dict[Word, Channel], Field(min_length=1)]
+    regimes: Regimes | None = None
+    rul: Rul | None = None
+    faults: dict[Word, FaultAxis] = {}
+    window: Window
+    quality: Quality = Quality()
+    cases: CasePolicy = CasePolicy()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.rul is None and not self.faults:
+            raise ValueError("a twin needs `rul`, `faults` or both: there is nothing to predict")
+        taken = [name for name in self.channels if name in RESERVED or name.startswith("fault_")]
+        if taken:
+            raise ValueError(f"channel name {taken[0]} is reserved for the canonical table")
+        settings = {name for name, channel in self.channels.items() if channel.role == "setting"}
+        wrong = [name for name in self.regimes.channels if name not in settings] if self.regimes else []
+        if wrong:
+            raise ValueError(f"regimes: {wrong[0]} is not a channel with role `setting`")
+        wrong = [name for name in self.quality.may_be_constant if name not in self.channels]
+        if wrong:
+            raise ValueError(f"quality.may_be_constant: {wrong[0]} is not a channel")
+        if isinstance(self.source, TableSource):
+            self._check_table(self.source)
+        return self
+
+    def _check_table(self, source: TableSource) -> None:
+        for axis, fault in source.faults.items():
+            if axis not in self.faults:
+                raise ValueError(f"source.faults: {axis} is not a fault axis")
+            unknown = [name for name in fault.values.values() if name not in self.faults[axis].classes]
+            if unknown:
+                raise ValueError(f"source.faults.{axis}: {unknown[0]} is not a class of the axis")
+        wrong = [name for name in source.columns if name not in self.channels]
+        if wrong:
+            raise ValueError(f"source.columns: {wrong[0]} is not a channel")
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The channels in the order of the network's inputs."""
+        return tuple(self.channels)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The fault axes in the order of the network's heads."""
+        return tuple(self.faults)
+
+    def classes(self, axis: str) -> tuple[str, ...]:
+        """The classes of one axis; the first is healthy."""
+        return tuple(self.faults[axis].classes)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the contract's content, independent of the YAML's layout."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def load_twin(path: Path) -> Twin:
+    """Read a twin.yaml; ContractError names the file, the line and the field."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise ContractError(f"{path}: no such contract; `foretwin new NAME FILE` writes a first one") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ContractError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from None
+    try:
+        twin = Twin.model_validate(content)
+    except ValidationError as error:
+        raise ContractError(_describe(path, root, error)) from None
+    if path.name == "twin.yaml" and path.parent.parent.name == "data" and path.parent.name != twin.name:
+        raise ContractError(f"{path}:1: name: is {twin.name}, but its folder is {path.parent.name}")
+    return twin
+
+
+def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str:
+    """The first problem as `file:line: field: reason`, and how many more there are."""
+    first, *others = error.errors()
+    node, names = root, []
+    for part in first["loc"]:
+        child = _child(node, part)
+        if child is not None:
+            node = child
+            names.append(str(part))
+        elif part == first["loc"][-1] and first["type"] in ("missing", "extra_forbidden"):
+            names.append(str(part))
+    line = node.start_mark.line + 1 if node else 1
+    more = f" (and {len(others)} more)" if others else ""
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        reason = "unknown field, perhaps a typo"
+    return f"{path}:{line}: {'.'.join(names) or 'contract'}: {reason}{more}"
+
+
+def _child(node: yaml.Node | None, part: str | int) -> yaml.Node | None:
+    """The node under one step of a pydantic location; None for steps that are not in the file (union tags)."""
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == str(part)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part]
+    return None

@@ -1,0 +1,69 @@
+"""Every deliberate exception, as one tree; the edges turn it into an exit code or an HTTP status.
+
+ForetwinError
+├── ContractError       a twin.yaml is wrong: file, line, field
+├── ParamsError         params.yaml is wrong: file, field
+├── SourceError         raw data is missing, damaged or not what the contract describes
+│   └── DigestError     a file is there, but its bytes are not the expected ones
+├── RowsError           a table breaks the rules of the canonical table
+├── ExpectationsFailed  data that can be read, but that the contract forbids
+├── TrainingError       there is nothing to learn from, or training was stopped
+├── BundleError         a bundle is missing, incomplete or altered
+├── RegistryError       the registry has no such model, or refuses one
+└── BadInput            a scoring call breaks the contract: which field, and why
+    └── UnknownTwin     no champion serves that twin
+"""
+
+
+class ForetwinError(Exception):
+    """Base of every error that Foretwin raises on purpose; its text is one line for the user."""
+
+
+class ContractError(ForetwinError):
+    """A twin.yaml that cannot be read: names the file, the line and the field."""
+
+
+class ParamsError(ForetwinError):
+    """A params.yaml that cannot be read: names the file and the field."""
+
+
+class SourceError(ForetwinError):
+    """Raw data that is missing, damaged or not what the contract describes."""
+
+
+class DigestError(SourceError):
+    """A file whose bytes are not the expected ones."""
+
+
+class RowsError(ForetwinError):
+    """A table that breaks the rules of the canonical table."""
+
+
+class ExpectationsFailed(ForetwinError):
+    """Readable data that the contract forbids; the text lists each broken rule."""
+
+
+class TrainingError(ForetwinError):
+    """Nothing to learn from, or training was stopped before its end."""
+
+
+class BundleError(ForetwinError):
+    """A bundle that is missing, incomplete or altered."""
+
+
+class RegistryError(ForetwinError):
+    """A model that the registry does not have, or does not accept."""
+
+
+class BadInput(ForetwinError):
+    """A scoring call that breaks the contract."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        """`field` is the path of the offending value, such as `assets[0].channels.flow`."""
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class UnknownTwin(BadInput):
+    """A call for a twin that no champion serves."""
