@@ -1,0 +1,209 @@
+"""A trained model as a directory, and the only way from rows to a prediction.
+
+    contract.json      the contract that it was trained under
+    network.onnx       ensemble with its feature scaling inside: physical units in, RUL and probabilities out
+    calibration.json   offsets of the RUL interval; absent where the twin has no RUL
+    reference.json     the range of each channel on the training assets
+    manifest.json      the digest of each file above; a bundle that does not match it is not loaded
+
+Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.score`. It needs onnxruntime and
+no torch.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime as ort
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.calibration import Calibration
+from foretwin.contract import Twin
+from foretwin.errors import BadInput, BundleError
+from foretwin.rows import KEY, fault_column, out_of_order, run_starts
+from foretwin.windows import Histories, Windows
+
+FORMAT = 1
+CHUNK = 2048  # windows that are in memory at once
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle. `digest` identifies its content."""
+
+    contract: Twin
+    digest: str
+    calibration: Calibration | None
+    ranges: NDArray[np.float32]  # (2, C) lowest and highest value of each channel on the training assets
+    session: ort.InferenceSession
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> Self:
+        """Read and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
+        digest = verify(folder)
+        contract = Twin.model_validate_json((folder / "contract.json").read_bytes())
+        calibration = folder / "calibration.json"
+        ranges = json.loads((folder / "reference.json").read_text())["ranges"]
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        return cls(
+            contract=contract,
+            digest=digest,
+            calibration=Calibration.from_dict(json.loads(calibration.read_text())) if calibration.exists() else None,
+            ranges=np.array([ranges[name] for name in contract.channel_names], np.float32).T,
+            session=ort.InferenceSession(folder / "network.onnx", options, providers=["CPUExecutionProvider"]),
+        )
+
+    def score(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """One score per asset, for its last row.
+
+        `rows` has the columns asset, run, time and one per channel; each asset's rows stand together, in order of
+        time; labels and other columns are not looked at. Of several runs of an asset the last one counts. Returns
+        asset, run, time, rows (how many the prediction saw, at most the window), then `rul`, `rul_low`, `rul_high`
+        in the contract's unit where the twin has an RUL, `p_<axis>_<class>` where it has faults, and `warnings`, a
+        list of strings. BadInput names the field that breaks the contract.
+        """
+        check_call(rows, self.contract)
+        histories = Histories.from_rows(_without_labels(rows, self.contract), self.contract)
+        ends = _last_of_assets(rows)
+        seen = histories.rows_so_far()[ends]
+        self._check_lengths(rows["asset"].to_numpy()[ends], seen)
+        parts = [self._score_windows(histories.cut(part, self.contract.window.length)) for part in _chunks(ends)]
+        table = rows[KEY].iloc[ends].reset_index(drop=True)
+        table["rows"] = np.minimum(seen, self.contract.window.length)
+        for name in parts[0]:
+            table[name] = np.concatenate([part[name] for part in parts])
+        return table
+
+    @cached_property
+    def score_columns(self) -> tuple[str, ...]:
+        """The numeric columns that `score` adds to the key."""
+        rul = ("rul", "rul_low", "rul_high") if self.contract.rul else ()
+        return (*rul, *(probability_column(a, c) for a in self.contract.axes for c in self.contract.classes(a)))
+
+    def _check_lengths(self, assets: NDArray[np.str_], seen: NDArray[np.int64]) -> None:
+        short = np.flatnonzero(seen < self.contract.window.shortest)
+        if len(short):
+            need = self.contract.window.shortest
+            raise BadInput(f"assets.{assets[short[0]]}", f"has {seen[short[0]]} rows, at least {need} are needed")
+
+    def _score_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
+        """Columns of `score` for N windows."""
+        inputs = {"x": windows.x, "mask": windows.mask, "age": windows.age}
+        wanted = {node.name: inputs[node.name] for node in self.session.get_inputs()}
+        names = [node.name for node in self.session.get_outputs()]
+        out = dict(zip(names, self.session.run(names, wanted), strict=True))
+        columns: dict[str, NDArray[Any]] = {}
+        if self.contract.rul:
+            cap = self.contract.rul.cap
+            columns["rul"] = np.clip(out["rul"].astype(np.float64), 0, cap)
+            if self.calibration is None:
+                raise BundleError(f"bundle of {self.contract.name}: calibration.json is missing")
+            columns["rul_low"], columns["rul_high"] = self.calibration.interval(columns["rul"], cap)
+        for axis in self.contract.axes:
+            for position, name in enumerate(self.contract.classes(axis)):
+                columns[probability_column(axis, name)] = out[f"p_{axis}"][:, position].astype(np.float64)
+        columns["warnings"] = self._warnings(windows, columns.get("rul"))
+        return columns
+
+    def _warnings(self, windows: Windows, rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
+        """(N,) lists of strings: what a reader of the score should know about it."""
+        inside = windows.mask[:, :, None] > 0
+        outside = ((windows.x < self.ranges[0]) | (windows.x > self.ranges[1])) & inside
+        far = outside.any(axis=1)  # (N, C)
+        seen = windows.mask.sum(axis=1).astype(int)
+        result = np.empty(len(windows), dtype=object)
+        for i in range(len(windows)):
+            found = [f"out_of_training_range: {self.contract.channel_names[c]}" for c in np.flatnonzero(far[i])]
+            if seen[i] < windows.mask.shape[1]:
+                found.append(f"short_history: {seen[i]} of {windows.mask.shape[1]} rows")
+            if rul is not None and self.contract.rul and rul[i] >= self.contract.rul.cap:
+                found.append(f"rul_at_cap: {self.contract.rul.cap:g} {self.contract.clock.unit} or more")
+            result[i] = found
+        return result
+
+
+def probability_column(axis: str, name: str) -> str:
+    """The column of a class' probability in the table of scores."""
+    return f"p_{axis}_{name}"
+
+
+def save_bundle(
+    folder: Path, contract: Twin, onnx: bytes, calibration: Calibration | None, ranges: dict[str, tuple[float, float]]
+) -> str:
+    """Write a bundle into an empty folder and return its digest; the same content gives the same digest."""
+    (folder / "contract.json").write_text(contract.model_dump_json(indent=2))
+    (folder / "network.onnx").write_bytes(onnx)
+    if calibration is not None:
+        (folder / "calibration.json").write_text(json.dumps(calibration.to_dict(), indent=2))
+    (folder / "reference.json").write_text(json.dumps({"ranges": ranges}, indent=2))
+    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    manifest = {"format": FORMAT, "twin": contract.name, "contract": contract.digest, "files": files}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2))
+    return _sha256(folder / "manifest.json")
+
+
+def verify(folder: Path) -> str:
+    """The digest of a bundle whose files are exactly those of its manifest; else BundleError."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        expected = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder}: not a bundle, its manifest.json cannot be read: {error}") from None
+    if manifest.get("format") != FORMAT:
+        raise BundleError(f"{folder}: bundle format {manifest.get('format')}, this version reads {FORMAT}: train again")
+    found = {path.name: _sha256(path) for path in folder.iterdir() if path.name != "manifest.json"}
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        raise BundleError(f"{folder}/{wrong[0]}: missing, unknown or altered since it was saved; it is not loaded")
+    return _sha256(folder / "manifest.json")
+
+
+def check_call(rows: pd.DataFrame, contract: Twin) -> None:
+    """BadInput unless the rows can be scored: columns there, numbers finite, each asset's times increasing."""
+    if len(rows) == 0:
+        raise BadInput("rows", "there is none to score")
+    absent = [name for name in (*KEY, *contract.channel_names) if name not in rows.columns]
+    if absent:
+        raise BadInput(absent[0], "this column is missing")
+    assets = rows["asset"].to_numpy()
+    for name in ("time", *contract.channel_names):
+        if not pd.api.types.is_numeric_dtype(rows[name]):
+            raise BadInput(name, "holds something other than numbers")
+        bad = np.flatnonzero(~np.isfinite(rows[name].to_numpy(np.float64)))
+        if len(bad):
+            raise BadInput(name, f"is not finite for asset {assets[bad[0]]} in row {bad[0] + 1}")
+    wrong = np.flatnonzero(out_of_order(rows))
+    if len(wrong):
+        raise BadInput("time", f"does not increase for asset {assets[wrong[0]]} in row {wrong[0] + 1}")
+    stretches = rows.loc[run_starts(rows), ["asset", "run"]]
+    if (stretches["asset"] != stretches["asset"].shift()).sum() != stretches["asset"].nunique():
+        twice = stretches["asset"][(stretches["asset"] != stretches["asset"].shift()) & stretches["asset"].duplicated()]
+        raise BadInput("asset", f"the rows of {twice.iloc[0]} do not stand together")
+
+
+def _without_labels(rows: pd.DataFrame, contract: Twin) -> pd.DataFrame:
+    """The rows with every label unknown: a score cannot depend on one."""
+    labels: dict[str, Any] = {"rul": np.float32(np.nan)}
+    labels |= {fault_column(axis): np.int8(-1) for axis in contract.axes}
+    return rows[[*KEY, *contract.channel_names]].assign(**labels)
+
+
+def _last_of_assets(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """Positions of the last row of each asset."""
+    asset = rows["asset"].to_numpy()
+    return np.flatnonzero(np.append(asset[1:] != asset[:-1], True))
+
+
+def _chunks(ends: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return np.array_split(ends, max(1, -(-len(ends) // CHUNK)))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
