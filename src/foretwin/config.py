@@ -5,7 +5,7 @@ Nothing here touches the disk before it is asked to.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
 
 from foretwin.contract import Share, Twin, TwinName, load_twin
 from foretwin.errors import ParamsError
@@ -83,6 +84,19 @@ def load_params(path: Path) -> Params:
     except ValidationError as error:
         first = error.errors()[0]
         raise ParamsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def add_twins(path: Path, names: Sequence[str]) -> list[str]:
+    """Append the names that params.yaml does not list yet; comments stay. Returns the list."""
+    listed = load_params(path).twins
+    yaml_file = YAML()
+    yaml_file.preserve_quotes = True
+    yaml_file.indent(mapping=2, sequence=4, offset=2)
+    content = yaml_file.load(path)
+    content["twins"].extend(name for name in dict.fromkeys(names) if name not in listed)
+    with fresh_file(path) as out:
+        yaml_file.dump(content, out)
+    return load_params(path).twins
 
 
 def datasets_folder() -> Path | None:

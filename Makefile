@@ -1,0 +1,66 @@
+# Set-up, pipeline, service and checks. `make` alone lists the targets.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export BENTOML_DO_NOT_TRACK := True
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := 1
+export GX_ANALYTICS_ENABLED := False
+export MLFLOW_DISABLE_TELEMETRY := true
+export BENTOML_HOME ?= $(CURDIR)/.bentoml
+export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format serve ui bench lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: $(READY) ## make .venv and install the pinned set
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@touch $(READY)
+
+run: $(READY) ## dvc repro for the twins in params.yaml, then the figures
+	dvc repro
+	foretwin publish
+	foretwin summary
+
+test: $(READY) ## the whole test suite
+	pytest
+
+lint: $(READY) ## ruff, mypy (strict) and the import contracts
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+format: $(READY) ## put the code into its standard form
+	ruff check --fix .
+	ruff format .
+
+serve: $(READY) ## the scoring service of all champions on port 3000
+	foretwin serve --port 3000
+
+ui: $(READY) ## MLflow on port 5000: runs, trials, models
+	foretwin publish
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI) --port 5000 --workers 1
+
+bench: $(READY) ## measure speed; ratios go to reports/bench.json
+	python -m pipelines.bench
+
+lock: $(READY) ## renew constraints.txt from pyproject.toml
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-annotate --no-header pyproject.toml -o .constraints.all
+	@# torch comes first and without its CUDA packages: pip adds those where the platform's build of torch asks for them.
+	(grep '^torch==' .constraints.all; grep -vE '^(torch==|triton|cuda-|nvidia-(cu|nc|nv[jst]))' .constraints.all | sed -E 's/\[[^]]*\]//') > constraints.txt
+	rm .constraints.all
+
+clean: ## remove what can be made again, but neither data nor models
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .foretwin

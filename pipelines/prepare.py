@@ -1,0 +1,23 @@
+"""Stage prepare: canonical rows -> who is in which split, and what is known at each held-out cut."""
+
+from pathlib import Path
+
+from foretwin.config import Paths, fresh, load_params
+from foretwin.edge import run_stage
+from foretwin.rows import read_rows
+from foretwin.splits import prepare
+
+
+def main(twin: str, root: Path = Path()) -> None:
+    """Read data/<twin>/rows/, write data/<twin>/windows/."""
+    paths = Paths(root, twin)
+    contract = paths.load_contract()
+    params = load_params(paths.params).prepare
+    rows = read_rows(paths.rows / "rows.parquet", contract)
+    with fresh(paths.windows) as out:
+        counts = prepare(rows, contract, params, out)
+    print(f"prepare {twin}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+if __name__ == "__main__":
+    run_stage(main)

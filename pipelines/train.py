@@ -1,0 +1,37 @@
+"""Stage train: the tuned network, one member per fold, exported as a bundle."""
+
+import json
+import shutil
+from pathlib import Path
+
+from foretwin.config import Paths, fresh, fresh_file, load_params
+from foretwin.edge import run_stage
+from foretwin.members import describe, environment, file_digests, git_state, inputs_digest, save_ensemble, train_members
+from foretwin.splits import Development
+from foretwin.training import Choice
+
+
+def main(twin: str, root: Path = Path()) -> None:
+    """Read data/<twin>/windows/ and tuning.json, write models/<twin>/bundle/ and training.json."""
+    paths = Paths(root, twin)
+    contract = paths.load_contract()
+    params = load_params(paths.params)
+    choice = Choice.model_validate(json.loads((paths.models / "tuning.json").read_text())["best"])
+    data = file_digests(paths.windows)
+    key = inputs_digest(data, contract.digest, choice.model_dump_json(), params.model_dump_json())
+    development = Development.load(paths.windows, contract, params.prepare)
+    work = paths.work / f"train-{key}"
+    members = []
+    for member in train_members(development, contract, choice, params.train, work):
+        print(f"train {twin}: {describe(member, contract)}", flush=True)
+        members.append(member)
+    with fresh(paths.models / "bundle") as out:
+        record = save_ensemble(members, development, contract, params.train, out)
+    record |= {"choice": choice.model_dump(), "data": data, "git": git_state(root), "environment": environment()}
+    with fresh_file(paths.models / "training.json") as out:
+        out.write_text(json.dumps(record, indent=1))
+    shutil.rmtree(work)
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,28 @@
+"""Stage tune: the hyper-parameters that do best on a held-out fold, within a budget."""
+
+import json
+from pathlib import Path
+
+from foretwin.config import Paths, fresh_file, load_params
+from foretwin.edge import run_stage
+from foretwin.members import file_digests, inputs_digest
+from foretwin.splits import Development
+from foretwin.tuning import tune
+
+
+def main(twin: str, root: Path = Path()) -> None:
+    """Read data/<twin>/windows/, write models/<twin>/tuning.json."""
+    paths = Paths(root, twin)
+    contract = paths.load_contract()
+    params = load_params(paths.params)
+    development = Development.load(paths.windows, contract, params.prepare)
+    parts = (contract.digest, params.prepare.model_dump_json(), params.tune.model_dump_json(exclude={"trials"}))
+    key = inputs_digest(file_digests(paths.windows), *parts, str(params.train.batch))
+    record = tune(development, contract, params.tune, params.train, paths.work / f"tune-{key}.log")
+    with fresh_file(paths.models / "tuning.json") as out:
+        out.write_text(json.dumps(record, indent=1))
+    print(f"tune {twin}: objective {record['value']:.3f} after {len(record['trials'])} trials with {record['best']}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

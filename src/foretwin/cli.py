@@ -1,0 +1,130 @@
+"""The `foretwin` command. Each sub-command imports what it needs when it runs, so that `--help` answers at once."""
+
+from pathlib import Path
+
+import click
+
+from foretwin.edge import exit_on_error, switch_telemetry_off
+
+PROJECT = Path()
+
+
+class Command(click.Group):
+    """A group whose deliberate errors are one line, unless --debug asks for the traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the sub-command at the edge."""
+        switch_telemetry_off()
+        with exit_on_error(debug=bool(ctx.params.get("debug"))):
+            return super().invoke(ctx)
+
+
+@click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="foretwin")
+def main(debug: bool) -> None:  # noqa: ARG001 - read by Command.invoke
+    """A digital twin of every machine: how long it has left, what is failing, how sure that is, what to do.
+
+    Run it in the project's folder. A first tour:
+
+    \b
+      dvc repro                          build the twins that params.yaml lists
+      foretwin summary                   their figures, and where the reports lie
+      foretwin score FILE --twin pump    score the machines of a CSV or Parquet file
+      foretwin serve                     the scoring service on port 3000
+      foretwin new press press.csv       a twin of your own machine
+    """
+
+
+@main.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def new(name: str, file: Path) -> None:
+    """Look at FILE (CSV or Parquet) and write a first data/NAME/twin.yaml.
+
+    Asset, time, failure and channels are guessed from names and content, with a comment at each guess: correct them by
+    hand, then `foretwin add NAME` and `dvc repro`.
+    """
+    from foretwin.config import Paths, fresh_file
+    from foretwin.errors import ContractError
+    from foretwin.scaffold import describe
+
+    path = Paths(PROJECT, name).contract
+    if path.exists():
+        raise ContractError(f"{path}: is there already; edit it, or remove it and run this again")
+    text = describe(name, file.resolve())
+    with fresh_file(path) as out:
+        out.write_text(text, encoding="utf-8")
+    click.echo(f"wrote {path}: correct what is marked as guessed, then\n  foretwin add {name}\n  dvc repro")
+
+
+@main.command()
+@click.argument("names", nargs=-1, required=True)
+def add(names: tuple[str, ...]) -> None:
+    """Put the twins NAMES on the list in params.yaml that `dvc repro` builds.
+
+    \b
+      foretwin add cmapss-fd001
+      dvc repro
+    """
+    from foretwin.config import Paths, add_twins
+
+    for name in names:
+        Paths(PROJECT, name).load_contract()
+    listed = add_twins(PROJECT / "params.yaml", names)
+    click.echo(f"params.yaml lists {', '.join(listed)}; `dvc repro` builds them")
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--twin", required=True, help="The twin whose champion scores.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write a .csv or .parquet file instead.")
+def score(file: Path, twin: str, out: Path | None) -> None:
+    """Score every asset of FILE (CSV or Parquet) for its last row, with the champion that is served.
+
+    FILE has the columns that the twin's source has, or the canonical ones: asset, time, and one per channel; an
+    optional `run` tells lives apart.
+    """
+    from foretwin.batch import score_file, show_scores, write_scores
+
+    scores = score_file(PROJECT, twin, file)
+    if out:
+        write_scores(scores, out)
+        click.echo(f"wrote {out}: {len(scores)} assets")
+    else:
+        show_scores(scores)
+
+
+@main.command()
+def summary() -> None:
+    """Show the figures of the twins in params.yaml, their champions, and where the reports lie."""
+    from foretwin.config import load_params
+    from foretwin.summary import print_summary
+
+    print_summary(PROJECT, load_params(PROJECT / "params.yaml").twins)
+
+
+@main.command()
+def publish() -> None:
+    """Make MLflow show what DVC holds: runs, trials, versions and the champion of each twin in params.yaml.
+
+    Needed after `dvc pull` or in a copy of the project, where the results are there and the tracking store is not. What
+    is there already stays.
+    """
+    from foretwin.config import load_params
+    from foretwin.registry import publish as publish_twins
+
+    publish_twins(PROJECT, load_params(PROJECT / "params.yaml").twins)
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Port on this machine.")
+def serve(port: int) -> None:
+    """Serve the champions of all twins: POST /v1/score, GET /v1/models."""
+    from foretwin.packaging import serve as serve_bento
+
+    serve_bento(PROJECT, port)
+
+
+if __name__ == "__main__":
+    main()

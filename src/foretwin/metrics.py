@@ -1,0 +1,68 @@
+"""What a result is measured by: pure functions of numpy arrays, every RUL in the contract's time unit.
+
+Arrays hold one entry per prediction; `truth` may be NaN (RUL) or -1 (class) where it is unknown, and such entries
+do not count.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+LATE_LIFE = 30.0  # time units; "late" in rmse_late
+
+
+def rmse(predicted: Floats, truth: Floats) -> float:
+    """Root of the pooled mean squared error, both (N,); NaN where no truth is known."""
+    error = (np.asarray(predicted, np.float64) - truth)[~np.isnan(truth)]
+    return float(np.sqrt(np.mean(error**2))) if len(error) else float("nan")
+
+
+def phm08(predicted: Floats, truth: Floats) -> float:
+    """The score of the PHM 2008 challenge: a late prediction costs more than an early one; a sum, lower is better.
+
+    sum of exp(-d / 13) - 1 for d < 0 and exp(d / 10) - 1 for d >= 0, with d = predicted - truth (Saxena et al., 2008).
+    """
+    d = (np.asarray(predicted, np.float64) - truth)[~np.isnan(truth)]
+    return float(np.sum(np.where(d < 0, np.exp(-d / 13), np.exp(d / 10)) - 1))
+
+
+def coverage(low: Floats, high: Floats, truth: Floats) -> float:
+    """Share of the known truths that lie within [low, high]."""
+    known = ~np.isnan(truth)
+    inside = (low <= truth) & (truth <= high)
+    return float(np.mean(inside[known])) if known.any() else float("nan")
+
+
+def macro_f1(predicted: NDArray[np.integer], truth: NDArray[np.integer], classes: int) -> float:
+    """Mean of the F1 of each class that occurs among the known truths or their predictions."""
+    known = truth >= 0
+    predicted, truth = predicted[known], truth[known]
+    scores = []
+    for k in range(classes):
+        hits = np.sum((predicted == k) & (truth == k))
+        total = np.sum(predicted == k) + np.sum(truth == k)
+        if total:
+            scores.append(2 * hits / total)
+    return float(np.mean(scores)) if scores else float("nan")
+
+
+def accuracy(predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
+    """Share of the known truths that were predicted."""
+    known = truth >= 0
+    return float(np.mean(predicted[known] == truth[known])) if known.any() else float("nan")
+
+
+def rul_metrics(predicted: Floats, truth: Floats, cap: float) -> dict[str, dict[str, float]]:
+    """RMSE, PHM08 and RMSE in late life, with truths capped as in training (`clipped`) and as they are.
+
+    The two kinds must not be compared: a perfect model that is capped errs on the uncapped truths.
+    """
+    late = truth <= LATE_LIFE
+    result = {}
+    for name, target in {"clipped": np.minimum(truth, cap), "unclipped": truth}.items():
+        result[name] = {
+            "rmse": rmse(predicted, target),
+            "phm08": phm08(predicted, target),
+            "rmse_late": rmse(predicted[late], target[late]),
+        }
+    return result

@@ -1,0 +1,54 @@
+"""What a run ends with on the terminal: the figures, where to look, and what to try next."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from foretwin.config import Paths
+from foretwin.errors import RegistryError
+from foretwin.report import figures_table
+
+NEXT = """Try next:
+  make serve                         # the scoring service on port 3000
+  make ui                            # runs, trials and models in MLflow on port 5000
+  .venv/bin/foretwin new NAME FILE   # a twin of your own machine from a CSV or Parquet file"""
+
+
+def print_summary(root: Path, twins: list[str]) -> None:
+    """A table per twin with the network, the baselines and the champion; then paths and the next commands."""
+    console = Console()
+    for twin in twins:
+        _print_twin(console, Paths(root, twin))
+    console.print(NEXT, highlight=False)
+
+
+def _print_twin(console: Console, paths: Paths) -> None:
+    contract = paths.load_contract()
+    try:
+        metrics = json.loads((paths.models / "metrics.json").read_text())
+        promotion = json.loads((paths.models / "promotion.json").read_text())
+    except FileNotFoundError as error:
+        raise RegistryError(f"{error.filename}: not there yet; run `dvc repro` first") from None
+    header, *body = figures_table(metrics, contract)
+    title = f"{contract.title}: {metrics['cuts']} predictions for {metrics['assets']} held-out assets"
+    table = Table(title=title, title_justify="left")
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i == 0 else "right")
+    for row in body:
+        table.add_row(*row, style="bold" if row[0] == "network" else None)
+    console.print(table)
+    champion = promotion["champion"]
+    if champion:
+        verdict = "this network" if promotion["promoted"] else "an earlier one; this network was refused"
+        console.print(f"champion  {champion['name']} version {champion['version']}: {verdict}", highlight=False)
+    else:
+        console.print("champion  none: this network was refused", highlight=False)
+    for label, path in {
+        "report": paths.models / "report.html",
+        "plots": paths.models / "plots",
+        "checks": paths.validation / "docs" / "index.html",
+    }.items():
+        console.print(f"{label:<9} {path}", highlight=False, soft_wrap=True)
+    console.print()
