@@ -1,0 +1,206 @@
+"""Anybody's CSV or Parquet file, as the contract's `source` describes it.
+
+Rows are put together by asset and run, each kept in the file's order: rows of one run that are not in order
+of time stay so, for validation to find.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.contract import TableFault, TableSource, Twin
+from foretwin.errors import ContractError, SourceError
+from foretwin.rows import FAULT_UNKNOWN, canonical, fault_column
+from foretwin.sources.tabular import TableFile, is_missing, open_table, texts
+
+RUN = ["asset", "run"]
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+TRUE_WORDS = {"true", "t", "yes", "y", "1"}
+FALSE_WORDS = {"false", "f", "no", "n", "0"}
+RESTART_STEPS = 10  # runs that all begin within so many steps of one time count it from their own start
+
+
+def fetch(source: TableSource, folder: Path, out: Path) -> None:
+    """Copy the user's file into `out` as table.csv or table.parquet; a relative path starts at `folder`."""
+    path = folder / source.path
+    file = open_table(path, str(path))
+    shutil.copyfile(path, out / ("table.csv" if file.delimiter else "table.parquet"))
+
+
+def adapt(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
+    """Canonical rows of the copy in `raw`; as `read_rows_of`."""
+    copies = [raw / name for name in ("table.csv", "table.parquet") if (raw / name).exists()]
+    if len(copies) != 1:
+        raise SourceError(f"{raw}: should hold one of table.csv and table.parquet; run the fetch stage first")
+    return read_rows_of(contract, source, copies[0])
+
+
+def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFrame:
+    """Canonical rows of one file.
+
+    A numeric time is in the clock's unit and kept where each run counts it from its own start; a timestamp
+    (ISO 8601), and the number of a clock that goes on over several runs, is counted from the run's first row.
+    A row where `failure` is true ends its run with RUL 0; a run that no failure ends has an unknown RUL.
+    SourceError names the file, the line and the column of the first cell that does not fit.
+    """
+    if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
+        raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
+    file = open_table(path, source.path)
+    channels = {name: source.columns.get(name, name) for name in contract.channel_names}
+    plain = [source.time, source.run, source.failure, source.rul]
+    columns = [source.asset, *(name for name in plain if name), *channels.values()]
+    labels = [fault.column for fault in source.faults.values()]
+    table = _Table(file, file.read([*columns, *labels], text=[source.asset, *labels]), contract, source)
+
+    frame = pd.DataFrame({name: file.numbers(table.frame[column], column) for name, column in channels.items()})
+    frame["asset"] = table.names(source.asset)
+    frame["time"], stamped = table.times()
+    if source.rul:
+        frame["rul"] = file.numbers(table.frame[source.rul], source.rul)
+    for axis, fault in source.faults.items():
+        frame[fault_column(axis)] = table.labels(fault, contract.classes(axis))
+    frame["failed"] = table.failures()
+    frame = table.with_runs(frame)
+    frame["time"] = table.since_run_start(frame, stamped)
+    return canonical(table.without_gaps(table.with_rul(frame)), contract)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A file, its columns as read, and what the contract says of them.
+
+    Frames made of it keep the file's row numbers (from 0) as their index, so that errors can name the line.
+    """
+
+    file: TableFile
+    frame: pd.DataFrame
+    contract: Twin
+    source: TableSource
+
+    def names(self, column: str) -> "pd.Series[str]":
+        """(N,) text, nowhere empty."""
+        names = texts(self.frame[column])
+        self._refuse(names == "", column, "is empty; every row needs one")
+        return names
+
+    def times(self) -> tuple[NDArray[np.float64], bool]:
+        """(N,) in the clock's unit, and whether they are timestamps, then counted from the file's earliest."""
+        column = self.source.time
+        values = self.frame[column]
+        stamped = pd.api.types.is_datetime64_any_dtype(values)
+        text = pd.Series(dtype="str") if stamped or pd.api.types.is_numeric_dtype(values) else texts(values)
+        mostly_numbers = pd.to_numeric(text, errors="coerce").notna().mean() > 0.5
+        if pd.api.types.is_numeric_dtype(values) or mostly_numbers:
+            times = self.file.numbers(values, column)
+            self._refuse(np.isnan(times), column, "has no time; every row needs one")
+            return times, False
+        if not stamped:
+            values = pd.to_datetime(text.mask(is_missing(text)), format="ISO8601", utc=True, errors="coerce")
+            wrong = "is neither a number nor a time such as 2024-05-31T08:00:00"
+            self._refuse(values.isna() & ~is_missing(text), column, wrong, text)
+        self._refuse(values.isna(), column, "has no time; every row needs one")
+        unit = self.contract.clock.unit
+        if unit not in SECONDS:
+            held = f"column {column!r} of {self.file.shown} holds timestamps"
+            raise ContractError(f"{self.contract.name}: clock.unit is {unit}, but {held}: use {', '.join(SECONDS)}")
+        return np.asarray((values - values.min()).dt.total_seconds(), dtype=np.float64) / SECONDS[unit], True
+
+    def failures(self) -> NDArray[np.bool_]:
+        """bool (N,): the rows of a failure; an empty cell is none."""
+        column = self.source.failure
+        if column is None:
+            return np.zeros(len(self.frame), dtype=bool)
+        text = texts(self.frame[column]).str.lower()
+        failed = text.isin(TRUE_WORDS)
+        self._refuse(~(failed | text.isin(FALSE_WORDS) | is_missing(text)), column, "is neither true nor false", text)
+        return failed.to_numpy()
+
+    def labels(self, fault: TableFault, classes: tuple[str, ...]) -> "pd.Series[int]":
+        """(N,) class on one axis; a value that the contract does not name is unknown."""
+        numbers = {value: classes.index(name) for value, name in fault.values.items()}  # noqa: PD011 - a dict
+        return texts(self.frame[fault.column]).map(numbers).fillna(FAULT_UNKNOWN).astype("int8")
+
+    def with_runs(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Add `run`, and put the rows of each asset and run together."""
+        if self.source.run is None:
+            order = np.argsort(pd.factorize(frame["asset"])[0], kind="stable")
+            frame = frame.iloc[order]
+            failed = frame.groupby("asset", sort=False)["failed"]
+            again = frame["failed"] & failed.shift(fill_value=False)
+            self._refuse(again, self.source.failure or "", "fails on two rows in turn; mark only the first")
+            before = failed.cumsum() - frame["failed"]
+            return frame.assign(run=before.astype("int64") + 1)
+        frame = frame.assign(run=self._run_numbers(frame["asset"], self.source.run))
+        asset = pd.factorize(frame["asset"])[0]
+        run = frame.groupby(RUN, sort=False).ngroup()
+        frame = frame.iloc[np.lexsort((run, asset))]
+        early = frame["failed"] & frame.duplicated(RUN, keep="last")
+        self._refuse(early, self.source.failure or "", "is true, but the run goes on; begin a new run after it")
+        return frame
+
+    def _run_numbers(self, assets: "pd.Series[str]", column: str) -> "pd.Series[int]":
+        """(N,) the column's whole numbers, or, where it holds names, 1, 2, ... in order of appearance."""
+        names = self.names(column)
+        numbers = pd.to_numeric(names, errors="coerce")
+        if numbers.notna().all() and (numbers % 1 == 0).all():
+            return numbers.astype("int64")
+        return names.groupby(assets).transform(lambda runs: pd.factorize(runs)[0] + 1).astype("int64")
+
+    def since_run_start(self, frame: pd.DataFrame, stamped: bool) -> "pd.Series[float]":
+        """(N,) time since each run began; SourceError where two runs of one asset overlap."""
+        lives = frame.assign(row=frame.index).groupby(RUN, sort=False)
+        runs = lives.agg(begin=("time", "min"), end=("time", "max"), first=("time", "first"), row=("row", "first"))
+        runs = runs.reset_index().sort_values(["asset", "begin"], kind="stable")
+        runs["overlaps"] = runs["begin"] < runs.groupby("asset")["end"].transform(lambda ends: ends.cummax().shift())
+        assets = runs.groupby("asset")
+        spread = assets["begin"].transform("max") - assets["begin"].transform("min")
+        near = (spread <= RESTART_STEPS * self.contract.clock.step) & (not stamped)
+        restarts = near & assets["overlaps"].transform("any")
+        overlaps = runs[runs["overlaps"] & ~restarts]
+        if len(overlaps):
+            late = overlaps.sort_values("row").iloc[0]
+            reason = f"run {late['run']} of {late['asset']} begins before an earlier run of it ended"
+            raise self.file.wrong(int(late["row"]), self.source.time, f"{reason}; correct the times or the runs")
+        kept = restarts | (~runs.duplicated("asset") & (not stamped))
+        runs["zero"] = runs["first"].mask(kept, 0.0)
+        zero = frame[RUN].merge(runs[[*RUN, "zero"]], on=RUN, how="left")["zero"]
+        since: pd.Series[float] = frame["time"] - zero.to_numpy()
+        return since
+
+    def with_rul(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Add `rul`, in the clock's unit, unless a column of the file has brought it."""
+        if self.source.rul:
+            return frame
+        runs = frame.groupby(RUN, sort=False)
+        ended = runs["failed"].transform("any") | self.source.runs_end_in_failure
+        return frame.assign(rul=(runs["time"].transform("last") - frame["time"]).where(ended))
+
+    def without_gaps(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Refuse missing channel values, or repeat the run's value before, as the contract says."""
+        names = list(self.contract.channel_names)
+        advice = "is empty; fill it, or set source.missing: carry_forward"
+        if self.source.missing == "carry_forward":
+            frame = frame.assign(**frame.groupby(RUN, sort=False)[names].ffill())
+            advice = "is empty and its run has no value before to carry forward; fill it"
+        for name in names:
+            self._refuse(frame[name].isna(), self.source.columns.get(name, name), advice)
+        return frame
+
+    def _refuse(
+        self,
+        bad: "pd.Series[bool] | NDArray[np.bool_]",
+        column: str,
+        reason: str,
+        text: "pd.Series[str] | None" = None,
+    ) -> None:
+        """SourceError at the first bad row of the file; a Series' index, or a plain array's position, is its row."""
+        rows = np.flatnonzero(bad) if isinstance(bad, np.ndarray) else bad.index[bad.to_numpy()].to_numpy()
+        if len(rows):
+            row = int(rows.min())
+            value = f"{text.iat[row]!r} " if text is not None else ""
+            more = f" ({len(rows)} rows in all)" if len(rows) > 1 else ""
+            raise self.file.wrong(row, column, f"{value}{reason}{more}")
