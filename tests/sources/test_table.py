@@ -200,10 +200,11 @@ def test_missing_values_are_refused_unless_carried_forward(adapted, tmp_path):
     assert rows["force"].tolist() == [1, 1, 1, 4, 9]
 
 
-def test_nothing_is_carried_over_from_another_run(adapted):
-    content = lines("a,0,1,1", "b,0,,1", "b,1,2,1")
-    with pytest.raises(SourceError, match=r"line 3: column 'force': is empty and its run has no value before"):
-        adapted(twin(missing="carry_forward"), content)
+def test_nothing_is_carried_over_from_another_run_or_asset(adapted):
+    header = "machine,hour,force,heat,failed"
+    content = lines("a,0,1,1,0", "a,1,1,1,1", "a,2,,1,0", "a,3,2,1,0", header=header)
+    with pytest.raises(SourceError, match=r"line 4: column 'force': is empty and its run has no value before"):
+        adapted(twin(missing="carry_forward", failure="failed"), content)
 
 
 @pytest.mark.parametrize(
