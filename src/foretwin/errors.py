@@ -11,7 +11,8 @@ ForetwinError
 ├── BundleError         a bundle is missing, incomplete or altered
 ├── RegistryError       the registry has no such model, or refuses one
 └── BadInput            a scoring call breaks the contract: which field, and why
-    └── UnknownTwin     no champion serves that twin
+    ├── UnknownTwin     no champion serves that twin
+    └── TooLarge        the call asks for more than one call may
 """
 
 
@@ -67,3 +68,7 @@ class BadInput(ForetwinError):
 
 class UnknownTwin(BadInput):
     """A call for a twin that no champion serves."""
+
+
+class TooLarge(BadInput):
+    """A call with more bytes or rows than the service takes at once."""

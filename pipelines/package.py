@@ -1,0 +1,24 @@
+"""Stage package: the champion of the registry -> files that a clone can serve, a BentoML model and a Bento."""
+
+from pathlib import Path
+
+from foretwin import packaging
+from foretwin.config import Paths
+from foretwin.edge import run_stage
+from foretwin.errors import RegistryError
+from foretwin.registry import champion
+from foretwin.scoring_call import ModelIdentity
+
+
+def main(twin: str, root: Path = Path()) -> None:
+    """Read the registry, write models/<twin>/champion/ and models/<twin>/package.json, fill the BentoML store."""
+    best = champion(root, twin)
+    if best is None:
+        raise RegistryError(f"{twin}: no version was ever promoted; models/{twin}/promotion.json says why")
+    identity = ModelIdentity(best.name, best.version, best.run, best.digest)
+    packaging.keep_champion(Paths(root, twin), best.folder, identity)
+    packaging.package(root, twin)
+
+
+if __name__ == "__main__":
+    run_stage(main)
