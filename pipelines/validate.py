@@ -1,0 +1,33 @@
+"""Stage validate: is the canonical table what the contract promises? A broken rule stops the pipeline."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from foretwin.config import Paths, fresh
+from foretwin.edge import run_stage
+from foretwin.errors import ExpectationsFailed
+from foretwin.rows import read_rows
+from foretwin.validation import validate
+
+
+def main(twin: str, root: Path = Path()) -> None:
+    """Read data/<twin>/rows/, write data/<twin>/validation/, or where the report says no, .foretwin/<twin>/."""
+    paths = Paths(root, twin)
+    contract = paths.load_contract()
+    rows = read_rows(paths.rows / "rows.parquet", contract)
+    failed = paths.work / "validation-failed"
+    shutil.rmtree(failed, ignore_errors=True)
+    with fresh(paths.validation) as out:
+        report = validate(rows, contract, out)
+        if not report.success:
+            with fresh(failed) as kept:
+                shutil.copytree(out, kept, dirs_exist_ok=True)
+            print(*report.details(), sep="\n", file=sys.stderr)
+            rules = "; ".join(map(str, report.broken))
+            raise ExpectationsFailed(f"validate {report}: {rules}; open {failed / 'docs' / 'index.html'}")
+    print(f"validate {report}")
+
+
+if __name__ == "__main__":
+    run_stage(main)
