@@ -59,7 +59,7 @@ lock: $(READY) ## renew constraints.txt from pyproject.toml
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-annotate --no-header pyproject.toml -o .constraints.all
 	@# torch comes first and without its CUDA packages: pip adds those where the platform's build of torch asks for them.
-	(grep '^torch==' .constraints.all; grep -vE '^(torch==|triton|cuda-|nvidia-(cu|nc|nv[jst]))' .constraints.all | sed -E 's/\[[^]]*\]//') > constraints.txt
+	(grep '^torch==' .constraints.all; grep -vE '^(torch==|triton|cuda-|nvidia-[^m])' .constraints.all | sed -E 's/\[[^]]*\]//') > constraints.txt
 	rm .constraints.all
 
 clean: ## remove what can be made again, but neither data nor models

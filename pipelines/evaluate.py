@@ -42,7 +42,8 @@ def main(twin: str, root: Path = Path()) -> None:
     with fresh(paths.models / "plots") as out:
         example = along_run(bundle, contract, read_rows(paths.windows / "example.parquet", contract))
         draw_all(contract, scores, truth, example, out)
-        predictions_table(contract, scores, truth).to_csv(out / "predictions.csv", index=False)
+    with fresh_file(paths.models / "predictions.csv") as out:
+        predictions_table(contract, scores, truth).to_csv(out, index=False)
     with fresh_file(paths.models / "report.html") as out:
         write_page(contract, metrics, paths.models / "plots", out)
     with fresh_file(paths.models / "metrics.json") as out:

@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
+
 from foretwin.config import Paths, fresh, fresh_file, load_params
 from foretwin.edge import run_stage
 from foretwin.members import describe, environment, file_digests, git_state, inputs_digest, save_ensemble, train_members
@@ -28,6 +30,9 @@ def main(twin: str, root: Path = Path()) -> None:
     with fresh(paths.models / "bundle") as out:
         record = save_ensemble(members, development, contract, params.train, out)
     record |= {"choice": choice.model_dump(), "data": data, "git": git_state(root), "environment": environment()}
+    curves = [{"fold": m.fold, "epoch": e["epoch"], "held_out_loss": e["val/loss"]} for m in members for e in m.curves]
+    with fresh_file(paths.models / "curves.csv") as out:
+        pd.DataFrame(curves).to_csv(out, index=False)
     with fresh_file(paths.models / "training.json") as out:
         out.write_text(json.dumps(record, indent=1))
     shutil.rmtree(work)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from foretwin.calibration import Calibration
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, BundleError
-from foretwin.rows import KEY, fault_column, out_of_order, run_starts
+from foretwin.rows import FAULT_UNKNOWN, KEY
 from foretwin.windows import Histories, Windows
 
 FORMAT = 1
@@ -69,17 +69,15 @@ class Bundle:
         in the contract's unit where the twin has an RUL, `p_<axis>_<class>` where it has faults, and `warnings`, a
         list of strings. BadInput names the field that breaks the contract.
         """
-        check_call(rows, self.contract)
-        histories = Histories.from_rows(_without_labels(rows, self.contract), self.contract)
-        ends = _last_of_assets(rows)
+        histories = read_call(rows, self.contract)
+        assets, runs = rows["asset"].to_numpy(), rows["run"].to_numpy()
+        ends = np.append(np.flatnonzero(_changes(assets))[1:], len(rows)) - 1  # the last row of each asset
         seen = histories.rows_so_far()[ends]
-        self._check_lengths(rows["asset"].to_numpy()[ends], seen)
+        self._check_lengths(assets[ends], seen)
         parts = [self._score_windows(histories.cut(part, self.contract.window.length)) for part in _chunks(ends)]
-        table = rows[KEY].iloc[ends].reset_index(drop=True)
-        table["rows"] = np.minimum(seen, self.contract.window.length)
-        for name in parts[0]:
-            table[name] = np.concatenate([part[name] for part in parts])
-        return table
+        key = {"asset": assets[ends], "run": runs[ends], "time": histories.time[ends]}
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return pd.DataFrame({**key, "rows": np.minimum(seen, self.contract.window.length), **columns})
 
     @cached_property
     def score_columns(self) -> tuple[str, ...]:
@@ -165,40 +163,62 @@ def verify(folder: Path) -> str:
     return _sha256(folder / "manifest.json")
 
 
-def check_call(rows: pd.DataFrame, contract: Twin) -> None:
-    """BadInput unless the rows can be scored: columns there, numbers finite, each asset's times increasing."""
+def read_call(rows: pd.DataFrame, contract: Twin) -> Histories:
+    """The rows as Histories whose every label is unknown: a score cannot depend on one.
+
+    BadInput unless they can be scored: columns there, numbers finite, each asset's rows together and in order of time.
+    Works on arrays, since a call holds few rows and pandas' share of its time would be most of it.
+    """
     if len(rows) == 0:
         raise BadInput("rows", "there is none to score")
     absent = [name for name in (*KEY, *contract.channel_names) if name not in rows.columns]
     if absent:
         raise BadInput(absent[0], "this column is missing")
-    assets = rows["asset"].to_numpy()
-    for name in ("time", *contract.channel_names):
-        if not pd.api.types.is_numeric_dtype(rows[name]):
-            raise BadInput(name, "holds something other than numbers")
-        bad = np.flatnonzero(~np.isfinite(rows[name].to_numpy(np.float64)))
-        if len(bad):
-            raise BadInput(name, f"is not finite for asset {assets[bad[0]]} in row {bad[0] + 1}")
-    wrong = np.flatnonzero(out_of_order(rows))
+    assets, runs = rows["asset"].to_numpy(), rows["run"].to_numpy()
+    time = _numbers(rows, "time", np.float64)
+    values = np.stack([_numbers(rows, name, np.float32) for name in contract.channel_names], axis=1)
+    new_asset = _changes(assets)
+    new_run = new_asset | _changes(runs)
+    wrong = np.flatnonzero(~new_run[1:] & ~(time[1:] > time[:-1])) + 1
     if len(wrong):
         raise BadInput("time", f"does not increase for asset {assets[wrong[0]]} in row {wrong[0] + 1}")
-    stretches = rows.loc[run_starts(rows), ["asset", "run"]]
-    if (stretches["asset"] != stretches["asset"].shift()).sum() != stretches["asset"].nunique():
-        twice = stretches["asset"][(stretches["asset"] != stretches["asset"].shift()) & stretches["asset"].duplicated()]
-        raise BadInput("asset", f"the rows of {twice.iloc[0]} do not stand together")
+    _check_together(assets[new_asset], assets[new_run], runs[new_run])
+    return Histories(
+        values=values,
+        time=time,
+        rul=np.full(len(rows), np.nan, np.float32),
+        faults=np.full((len(rows), len(contract.axes)), FAULT_UNKNOWN, np.int8),
+        first=np.maximum.accumulate(np.where(new_run, np.arange(len(rows)), 0)),
+    )
 
 
-def _without_labels(rows: pd.DataFrame, contract: Twin) -> pd.DataFrame:
-    """The rows with every label unknown: a score cannot depend on one."""
-    labels: dict[str, Any] = {"rul": np.float32(np.nan)}
-    labels |= {fault_column(axis): np.int8(-1) for axis in contract.axes}
-    return rows[[*KEY, *contract.channel_names]].assign(**labels)
+def _numbers(rows: pd.DataFrame, name: str, dtype: type) -> NDArray[Any]:
+    """A column as finite numbers; BadInput names it, the asset and the row otherwise."""
+    column = rows[name].to_numpy()
+    if column.dtype.kind not in "iuf":
+        raise BadInput(name, "holds something other than numbers")
+    with np.errstate(over="ignore"):
+        column = column.astype(dtype)
+    bad = np.flatnonzero(~np.isfinite(column))
+    if len(bad):
+        raise BadInput(name, f"is not finite for asset {rows['asset'].iloc[bad[0]]} in row {bad[0] + 1}")
+    return column
 
 
-def _last_of_assets(rows: pd.DataFrame) -> NDArray[np.int64]:
-    """Positions of the last row of each asset."""
-    asset = rows["asset"].to_numpy()
-    return np.flatnonzero(np.append(asset[1:] != asset[:-1], True))
+def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """(N,) True where a value differs from the one before it, and at the first."""
+    changed = np.ones(len(values), dtype=bool)
+    changed[1:] = values[1:] != values[:-1]
+    return changed
+
+
+def _check_together(assets: NDArray[Any], run_assets: NDArray[Any], runs: NDArray[Any]) -> None:
+    """BadInput where an asset, or a run of one, begins twice; each argument holds one entry per beginning."""
+    if len(set(assets)) < len(assets):
+        names, counts = np.unique(assets.astype(str), return_counts=True)
+        raise BadInput("asset", f"the rows of {names[counts > 1][0]} do not stand together")
+    if len(set(zip(run_assets, runs, strict=True))) < len(runs):
+        raise BadInput("run", "the rows of a run do not stand together")
 
 
 def _chunks(ends: NDArray[np.int64]) -> list[NDArray[np.int64]]:

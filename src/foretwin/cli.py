@@ -22,8 +22,8 @@ class Command(click.Group):
 @click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="foretwin")
-def main(debug: bool) -> None:  # noqa: ARG001 - read by Command.invoke
-    """A digital twin of every machine: how long it has left, what is failing, how sure that is, what to do.
+def main(debug: bool) -> None:
+    r"""A digital twin of every machine: how long it has left, what is failing, how sure that is, what to do.
 
     Run it in the project's folder. A first tour:
 
@@ -61,7 +61,7 @@ def new(name: str, file: Path) -> None:
 @main.command()
 @click.argument("names", nargs=-1, required=True)
 def add(names: tuple[str, ...]) -> None:
-    """Put the twins NAMES on the list in params.yaml that `dvc repro` builds.
+    r"""Put the twins NAMES on the list in params.yaml that `dvc repro` builds.
 
     \b
       foretwin add cmapss-fd001

@@ -9,21 +9,15 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from foretwin.errors import ContractError
+from foretwin.source_spec import Part, Source, TableSource, Word
 
 TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 RESERVED = {"asset", "run", "time", "rul", "fixed_split"}
-
-
-class Part(BaseModel):
-    """A piece of the contract: frozen, and without unknown fields, so that a typo is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Clock(Part):
@@ -141,53 +135,6 @@ class CasePolicy(Part):
         return self
 
 
-class PumpSource(Part):
-    """The simulated pump fleet."""
-
-    kind: Literal["pump"]
-    assets: Annotated[int, Field(ge=1, le=100_000)]
-    seed: int
-
-
-class CmapssSource(Part):
-    """NASA's turbofan archive."""
-
-    kind: Literal["cmapss"]
-    subset: Literal["FD001", "FD002", "FD003", "FD004"]
-
-
-class HydraulicSource(Part):
-    """The hydraulic test rig's archive."""
-
-    kind: Literal["hydraulic"]
-
-
-class TableFault(Part):
-    """Where a table keeps one fault axis: a column, and what its values mean; other values are unknown."""
-
-    column: str
-    values: dict[str, Word]
-
-
-class TableSource(Part):
-    """Any CSV or Parquet file. `path` is absolute, or relative to the folder of twin.yaml."""
-
-    kind: Literal["table"]
-    path: str
-    asset: str
-    time: str
-    run: str | None = None
-    columns: dict[Word, str] = Field(default={}, description="channel: column of the file, where the names differ")
-    failure: str | None = Field(default=None, description="column that is true on the row of a failure")
-    rul: str | None = Field(default=None, description="column that holds the RUL, instead of `failure`")
-    runs_end_in_failure: bool = False
-    faults: dict[Word, TableFault] = {}
-    missing: Literal["refuse", "carry_forward"] = "refuse"
-
-
-Source = Annotated[PumpSource | CmapssSource | HydraulicSource | TableSource, Field(discriminator="kind")]
-
-
 class Twin(Part):
     """One machine type. The order of `channels` is the order of the network's inputs."""
 
@@ -199,7 +146,7 @@ class Twin(Part):
     channels: Annotated[dict[Word, Channel], Field(min_length=1)]
     regimes: Regimes | None = None
     rul: Rul | None = None
-    faults: dict[Word, FaultAxis] = {}
+    faults: dict[Word, FaultAxis] = Field(default={})
     window: Window
     quality: Quality = Quality()
     cases: CasePolicy = CasePolicy()
@@ -296,7 +243,9 @@ def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str
 def _child(node: yaml.Node | None, part: str | int) -> yaml.Node | None:
     """The node under one step of a pydantic location; None for steps that are not in the file (union tags)."""
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == str(part)), None)
+        pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
+        return next((value for key, value in pairs if key.value == str(part)), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return node.value[part]
+        items: list[yaml.Node] = node.value
+        return items[part]
     return None

@@ -51,7 +51,7 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
     for name, dtype in column_types(twin).items():
         column = frame[name] if name in frame.columns else pd.Series(defaults[name], index=frame.index)
         try:
-            columns[name] = column.astype(dtype)
+            columns[name] = column.astype(np.dtype(dtype) if dtype != "str" else "str")
         except (ValueError, TypeError) as error:
             raise RowsError(f"{twin.name}: column {name} is not {dtype}: {error}") from None
     return pd.DataFrame(columns).reset_index(drop=True)
@@ -89,6 +89,6 @@ def run_starts(frame: pd.DataFrame) -> np.ndarray:
 def out_of_order(frame: pd.DataFrame) -> np.ndarray:
     """bool (N,): True where time does not increase on the row before of the same run, or is not finite."""
     time = frame["time"].to_numpy()
-    wrong = ~np.isfinite(time)
+    wrong: np.ndarray = ~np.isfinite(time)
     wrong[1:] |= ~run_starts(frame)[1:] & ~(time[1:] > time[:-1])
     return wrong

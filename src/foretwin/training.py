@@ -101,15 +101,12 @@ class Curves(Callback):
         self.epochs: list[dict[str, float]] = []
         self.report = report
 
-    def on_validation_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
-        """Runs after the module's own hook, when training's metrics of the epoch are still to come."""
-        if self.report is not None and not trainer.sanity_checking:
-            self.report(trainer.current_epoch, float(trainer.callback_metrics["val/objective"]))
-
     def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
-        """Keep what the epoch logged."""
+        """Keep what the epoch logged, the validation that ended it included, and report it."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.epochs.append({"epoch": trainer.current_epoch, **metrics})
+        if self.report is not None:
+            self.report(trainer.current_epoch, metrics["val/objective"])
 
     def state_dict(self) -> dict[str, Any]:
         """What the checkpoint keeps."""

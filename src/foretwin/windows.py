@@ -92,11 +92,12 @@ def random_cuts(rows: pd.DataFrame, cuts: int, shortest: int, seed: int) -> NDAr
     """
     starts = np.flatnonzero(run_starts(rows))
     lengths = np.diff(np.append(starts, len(rows)))
+    assets, runs = rows["asset"].to_numpy(), rows["run"].to_numpy()
     chosen = []
     for start, length in zip(starts, lengths, strict=True):
         if length < shortest:
             continue
-        name = f"{rows['asset'].iat[start]}/{rows['run'].iat[start]}"
+        name = f"{assets[start]}/{runs[start]}"
         generator = np.random.default_rng([seed, *name.encode()])
         share = generator.uniform(SHORTEST_LIFE_SHARE, 1, cuts)
         seen = np.clip(np.ceil(share * length).astype(np.int64), shortest, length)
@@ -113,7 +114,7 @@ def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int) -> pd.Dat
     begin = np.maximum(first[ends], ends - length + 1)
     counts = ends - begin + 1
     offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    part = rows.iloc[np.repeat(begin, counts) + offset].reset_index(drop=True)
+    part: pd.DataFrame = rows.iloc[np.repeat(begin, counts) + offset].reset_index(drop=True)
     cut_name = rows["asset"].iloc[ends] + "@" + pd.Series(ends, index=rows.index[ends]).astype("str")
     return part.assign(asset=np.repeat(cut_name.to_numpy(), counts))
 

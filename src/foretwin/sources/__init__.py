@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from foretwin.config import Paths
-from foretwin.contract import CmapssSource, HydraulicSource, PumpSource, TableSource, Twin
+from foretwin.contract import Twin
+from foretwin.source_spec import CmapssSource, HydraulicSource, PumpSource, TableSource
 from foretwin.sources import cmapss, hydraulic, pump, table
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract import TableFault, TableSource, Twin
+from foretwin.contract import Twin
 from foretwin.errors import ContractError, SourceError
 from foretwin.rows import FAULT_UNKNOWN, canonical, fault_column
+from foretwin.source_spec import TableFault, TableSource
 from foretwin.sources.tabular import TableFile, is_missing, open_table, texts
 
 RUN = ["asset", "run"]

@@ -1,0 +1,83 @@
+"""Score a whole file with the served champion, as the service would: the same bundle, the same `Bundle.score`."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from foretwin.bundle import Bundle
+from foretwin.config import Paths, fresh_file, show_progress
+from foretwin.contract import Twin
+from foretwin.errors import BadInput, RegistryError
+from foretwin.source_spec import TableSource
+from foretwin.sources.table import read_rows_of
+from foretwin.sources.tabular import open_table
+
+AT_ONCE = 256  # assets; the progress bar moves after so many
+MOST_SHOWN = 30  # assets on the terminal
+
+
+def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
+    """One score per asset of a CSV or Parquet file, as `Bundle.score` returns them.
+
+    The file has the columns of the twin's own table source, or the canonical asset, time, optional run and channels.
+    """
+    folder = Paths(root, twin).models / "champion" / "bundle"
+    if not folder.exists():
+        raise RegistryError(f"{folder}: {twin} has no champion yet; `foretwin add {twin}` and `dvc repro` make one")
+    bundle = Bundle.load(folder)
+    rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
+    assets = rows["asset"].unique()
+    parts = np.array_split(assets, max(1, -(-len(assets) // AT_ONCE)))
+    scores = [
+        bundle.score(rows[rows["asset"].isin(part)])
+        for part in track(parts, f"score {len(assets)} assets", disable=not show_progress(), transient=True)
+    ]
+    return pd.concat(scores, ignore_index=True)
+
+
+def write_scores(scores: pd.DataFrame, out: Path) -> None:
+    """Write a .csv or .parquet file, complete or not at all; warnings are joined by `; ` in a CSV."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise BadInput("--out", f"{out} ends neither in .csv nor in .parquet")
+    with fresh_file(out) as temporary:
+        if out.suffix == ".parquet":
+            scores.to_parquet(temporary, index=False)
+        else:
+            scores.assign(warnings=scores["warnings"].map("; ".join)).to_csv(temporary, index=False)
+
+
+def show_scores(scores: pd.DataFrame) -> None:
+    """Print the scores as a table, the shortest remaining life first where there is one."""
+    table = Table()
+    columns = [name for name in scores.columns if name not in ("run", "rows")]
+    for name in columns:
+        table.add_column(name.replace("p_", "", 1), justify="left" if name in ("asset", "warnings") else "right")
+    ordered = scores.sort_values("rul") if "rul" in scores else scores
+    for row in ordered[columns].head(MOST_SHOWN).itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    console = Console()
+    console.print(table)
+    if len(scores) > MOST_SHOWN:
+        console.print(f"{len(scores) - MOST_SHOWN} more; `--out scores.csv` writes them all")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return "; ".join(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _columns_of(file: Path, contract: Twin) -> TableSource:
+    """How to read the file: as the twin's own table source where its columns are there, else by the canonical names."""
+    there = set(open_table(file, str(file)).columns)
+    own = contract.source
+    if isinstance(own, TableSource) and {own.asset, own.time} <= there:
+        kept = {name: getattr(own, name) for name in ("run", "failure") if getattr(own, name) in there}
+        optional: dict[str, object] = {"run": None, "failure": None, "rul": None, "runs_end_in_failure": False, "faults": {}}
+        return own.model_copy(update={**optional, **kept, "path": str(file)})
+    run = "run" if "run" in there else None
+    return TableSource(kind="table", path=str(file), asset="asset", time="time", run=run)
