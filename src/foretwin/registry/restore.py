@@ -1,0 +1,134 @@
+"""Make runs, versions and the alias again in a store that lacks them, from what DVC restores.
+
+models/<twin>/ holds the records of the stages, the candidate's bundle with promotion.json, and the champion's bundle
+with identity.json. A champion that the store has, and can read, is never replaced here.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foretwin.bundle import verify
+from foretwin.config import Paths
+from foretwin.errors import RegistryError
+from foretwin.registry.runs import publish_evaluation, publish_training, publish_tuning, read_record
+from foretwin.registry.store import (
+    KIND,
+    RECORD,
+    connect,
+    experiment,
+    find_run,
+    has_artifact,
+    mlflow_errors,
+    model_name,
+    new_run,
+)
+from foretwin.registry.versions import GATE, Champion, current, register, set_champion, version_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+FIRST_RUN = "foretwin.first_run"  # the run's id in the store where the version was made
+
+
+@mlflow_errors()
+def publish(root: Path, twins: Iterable[str]) -> dict[str, Champion | None]:
+    """Bring the store up to what is in models/<twin>/; returns each twin's champion.
+
+    What was never trained is passed over: its champion is None.
+    """
+    client = connect(root)
+    return {twin: _publish_twin(client, Paths(root, twin)) for twin in twins}
+
+
+def restore_champion(client: "MlflowClient", paths: Paths) -> None:
+    """Register models/<twin>/champion/ as the champion, where the store has none that it can read."""
+    if _has_champion(client, paths):
+        return
+    folder = paths.models / "champion" / "bundle"
+    identity = _read(paths.models / "champion" / "identity.json")
+    if identity is None:
+        identity = (_verdict(paths) or {}).get("champion")
+        folder = paths.models / "bundle"
+    if not identity or not folder.exists() or verify(folder) != identity["digest"]:
+        return
+    run = _run_of(client, paths, folder, identity)
+    version = register(paths, run, folder, int(identity["version"]))
+    _tag(client, paths, version, "promoted", identity["run"])
+    set_champion(paths.root, paths.twin, version)
+
+
+def _publish_twin(client: "MlflowClient", paths: Paths) -> Champion | None:
+    if (paths.models / "tuning.json").exists():
+        publish_tuning(paths)
+    run = None
+    if (paths.models / "training.json").exists():
+        run = publish_evaluation(paths) if (paths.models / "metrics.json").exists() else publish_training(paths)
+    verdict = _verdict(paths) if run else None
+    champion = _read(paths.models / "champion" / "identity.json")
+    late = verdict and champion and int(champion["version"]) < int(verdict["version"])
+    if late:  # versions are made in the order of their numbers, so that each can have its own again
+        restore_champion(client, paths)
+    if run and verdict:
+        _restore_candidate(client, paths, run, verdict)
+    restore_champion(client, paths)
+    return current(client, paths.root, paths.twin)
+
+
+def _restore_candidate(client: "MlflowClient", paths: Paths, run: str, verdict: dict[str, Any]) -> None:
+    version = register(paths, run, wanted=int(verdict["version"]))
+    _tag(client, paths, version, "promoted" if verdict["promoted"] else "refused", verdict["run"])
+    if not has_artifact(client, run, "promotion.json"):
+        client.log_artifact(run, paths.models / "promotion.json")
+
+
+def _tag(client: "MlflowClient", paths: Paths, version: str, gate: str, first_run: str) -> None:
+    name = model_name(paths.twin)
+    client.set_model_version_tag(name, version, GATE, gate)
+    if client.get_model_version(name, version).run_id != first_run:
+        client.set_model_version_tag(name, version, FIRST_RUN, first_run)
+
+
+def _has_champion(client: "MlflowClient", paths: Paths) -> bool:
+    try:
+        return current(client, paths.root, paths.twin) is not None
+    except RegistryError:
+        return False
+
+
+def _run_of(client: "MlflowClient", paths: Paths, folder: Path, identity: dict[str, str]) -> str:
+    """The run that a restored champion belongs to: its training's where that is at hand, else one of its own."""
+    known = version_of(client, paths.twin, identity["digest"])
+    if known is not None:
+        return str(known.run_id)
+    if (paths.models / "training.json").exists():
+        record, _ = read_record(paths, "training.json")
+        if record["bundle"] == identity["digest"]:
+            return publish_training(paths)
+    experiment_id = experiment(client, paths.root, paths.twin)
+    found = find_run(client, experiment_id, "champion", identity["digest"])
+    if found is None:
+        tags = {KIND: "champion", RECORD: identity["digest"], FIRST_RUN: identity["run"]}
+        with new_run(client, experiment_id, "restored champion", tags) as found:
+            client.log_artifacts(found, folder, "bundle")
+    return found
+
+
+def _verdict(paths: Paths) -> dict[str, Any] | None:
+    """promotion.json, if it is about the bundle that is there."""
+    verdict = _read(paths.models / "promotion.json")
+    bundle = paths.models / "bundle"
+    if verdict is None or not bundle.exists() or verdict["evidence"]["bundle"] != verify(bundle):
+        return None
+    return verdict
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A JSON object, or None where there is no such file; RegistryError where it is something else."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError) as error:
+        raise RegistryError(f"{path}: not a record: {error}; `dvc checkout` brings the recorded one back") from None

@@ -1,0 +1,223 @@
+"""Registered versions of a twin's model, and which of them is the champion.
+
+A version is keyed by its bundle's digest. Its model is `Bundle.score` as MLflow loads it (`pyfunc.py`), with the
+bundle, the package's code and a signature from the contract; none of it is pickled.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+import foretwin
+from foretwin.bundle import probability_column, verify
+from foretwin.config import Paths, fresh
+from foretwin.contract import Twin
+from foretwin.errors import BundleError, RegistryError, RowsError
+from foretwin.registry.store import connect, experiment, mlflow_errors, model_name
+from foretwin.rows import KEY, read_rows
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+ALIAS = "champion"
+BUNDLE, CONTRACT, GATE, MODEL = "foretwin.bundle", "foretwin.contract", "foretwin.gate", "foretwin.model"
+REQUIREMENTS = ("numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "pyyaml")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves; `digest` is its bundle's, `folder` a local and verified copy of the bundle."""
+
+    name: str
+    version: str
+    run: str
+    digest: str
+    folder: Path
+
+    def identity(self) -> dict[str, str]:
+        """What a record or an answer says of it."""
+        return {"name": self.name, "version": self.version, "run": self.run, "digest": self.digest}
+
+
+@mlflow_errors()
+def champion(root: Path, twin: str) -> Champion | None:
+    """The twin's champion, or None where there is none.
+
+    RegistryError where its bundle is gone or is not the registered one.
+    """
+    return current(connect(root), root, twin)
+
+
+def current(client: "MlflowClient", root: Path, twin: str) -> Champion | None:
+    """As `champion`; what MLflow itself raises is passed on, so that it is not taken for a lost bundle."""
+    version = _aliased(client, twin)
+    if version is None:
+        return None
+    folder = bundle_folder(client, root, twin, version)
+    return Champion(model_name(twin), str(version.version), str(version.run_id), version.tags[BUNDLE], folder)
+
+
+@mlflow_errors()
+def set_champion(root: Path, twin: str, version: str) -> None:
+    """Let the alias `champion` name this version; RegistryError where there is no such version."""
+    connect(root).set_registered_model_alias(model_name(twin), ALIAS, version)
+
+
+@mlflow_errors()
+def register(paths: Paths, run: str, bundle: Path | None = None, wanted: int = 0) -> str:
+    """The version that holds this bundle (models/<twin>/bundle), registered by `run` if there is none yet.
+
+    A new version takes the number `wanted` if that is still free, so that a restored registry agrees with the records
+    that name its versions. RegistryError for a model without a signature.
+    """
+    folder = bundle or paths.models / "bundle"
+    digest = verify(folder)
+    client = connect(paths.root)
+    found = version_of(client, paths.twin, digest)
+    if found is not None:
+        _put_back(client, paths, found, folder)
+        return str(found.version)
+    experiment_id = experiment(client, paths.root, paths.twin)
+    contract = Twin.model_validate_json((folder / "contract.json").read_bytes())
+    model = client.create_logged_model(experiment_id, model_name(paths.twin), run)
+    _upload(client, paths, model, folder)
+    client.finalize_logged_model(model.model_id, "READY")
+    tags = {BUNDLE: digest, CONTRACT: contract.digest, GATE: "undecided", MODEL: model.model_id}
+    version = _create_version(client, paths.twin, model, tags, wanted)
+    client.set_logged_model_tags(model.model_id, {BUNDLE: digest, "foretwin.version": version})
+    return version
+
+
+def version_of(client: "MlflowClient", twin: str, digest: str) -> Any | None:
+    """MLflow's record of the version with this bundle, or None; the oldest, if there should be several."""
+    query = f"name = '{model_name(twin)}' AND tags.`{BUNDLE}` = '{digest}'"
+    return min(client.search_model_versions(query), key=lambda found: int(found.version), default=None)
+
+
+def bundle_folder(client: "MlflowClient", root: Path, twin: str, version: Any) -> Path:
+    """The version's bundle on this machine, downloaded if it is kept elsewhere; RegistryError unless it is intact."""
+    digest = version.tags.get(BUNDLE, "")
+    label = f"{model_name(twin)} version {version.version}"
+    try:
+        folder = _local_bundle(client, root, twin, version)
+        if verify(folder) != digest:
+            raise BundleError(f"{folder}: is another bundle than the registered one, {digest[:12]}")
+    except (BundleError, OSError) as error:
+        raise RegistryError(f"{label}: {error}; `foretwin publish` restores what `dvc pull` brings back") from None
+    return folder
+
+
+def signature(contract: Twin) -> "ModelSignature":
+    """The columns that `Bundle.score` takes and gives back, in MLflow's types.
+
+    Channels are doubles, so that both float32 and float64 are accepted; the bundle itself computes in float32.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import Array
+
+    key = [ColSpec(DataType.string, "asset"), ColSpec(DataType.long, "run"), ColSpec(DataType.double, "time")]
+    channels = [ColSpec(DataType.double, name) for name in contract.channel_names]
+    scores = ["rul", "rul_low", "rul_high"] if contract.rul else []
+    scores += [probability_column(axis, name) for axis in contract.axes for name in contract.classes(axis)]
+    answers = [ColSpec(DataType.long, "rows"), *(ColSpec(DataType.double, name) for name in scores)]
+    warnings = ColSpec(Array(DataType.string), "warnings")
+    return ModelSignature(inputs=Schema([*key, *channels]), outputs=Schema([*key, *answers, warnings]))
+
+
+def _aliased(client: "MlflowClient", twin: str) -> Any | None:
+    """MLflow's record of the champion's version, with its tags; None where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_model_version_by_alias(model_name(twin), ALIAS)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise
+
+
+def _local_bundle(client: "MlflowClient", root: Path, twin: str, version: Any) -> Path:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.utils.file_utils import local_file_uri_to_path
+    from mlflow.utils.uri import is_local_uri
+
+    uri = client.get_model_version_download_uri(model_name(twin), version.version)
+    if is_local_uri(uri):
+        return Path(local_file_uri_to_path(uri)) / "artifacts" / "bundle"
+    kept = Paths(root, twin).work / "champion" / str(version.tags[BUNDLE])
+    if not kept.exists():
+        with fresh(kept) as out:
+            place = download_artifacts(f"{uri}/artifacts/bundle", dst_path=str(out), tracking_uri=client.tracking_uri)
+            for path in sorted(Path(place).iterdir()):
+                path.replace(out / path.name)
+            Path(place).rmdir()
+    return kept
+
+
+def _create_version(client: "MlflowClient", twin: str, model: Any, tags: dict[str, str], wanted: int) -> str:
+    """Create the version; numbers below `wanted` are used up by versions that are deleted at once."""
+    from mlflow.exceptions import MlflowException
+
+    name = model_name(twin)
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    while True:
+        found = client.create_model_version(
+            name, model.artifact_location, model.source_run_id, tags=tags, model_id=model.model_id
+        )
+        if int(found.version) >= wanted:
+            return str(found.version)
+        client.delete_model_version(name, found.version)
+
+
+def _put_back(client: "MlflowClient", paths: Paths, version: Any, folder: Path) -> None:
+    """Upload a version's model once more, where its artifacts have vanished."""
+    try:
+        bundle_folder(client, paths.root, paths.twin, version)
+    except RegistryError:
+        _upload(client, paths, client.get_logged_model(version.tags[MODEL]), folder)
+
+
+def _upload(client: "MlflowClient", paths: Paths, model: Any, folder: Path) -> None:
+    """Build the MLflow model around a bundle and upload it as the artifacts of `model`."""
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    contract = Twin.model_validate_json((folder / "contract.json").read_bytes())
+    package = Path(foretwin.__file__).parent
+    record = Model(model.artifact_location, model.source_run_id, model_id=model.model_id)
+    with tempfile.TemporaryDirectory() as temporary:
+        out = Path(temporary) / "model"
+        pyfunc.save_model(
+            path=out,
+            python_model=str(package / "pyfunc.py"),
+            artifacts={"bundle": str(folder)},
+            code_paths=[str(package)],
+            signature=signature(contract),
+            input_example=_example(paths, contract),
+            pip_requirements=[f"{name}=={installed_version(name)}" for name in REQUIREMENTS],
+            mlflow_model=record,
+        )
+        written = Model.load(out).signature
+        if written is None or written.inputs is None or written.outputs is None:
+            raise RegistryError(f"{model_name(paths.twin)}: the model has no signature, so it is not registered")
+        client.log_model_artifacts(model.model_id, str(out))
+
+
+def _example(paths: Paths, contract: Twin) -> pd.DataFrame | None:
+    """The rows of the first held-out cut, as a caller would send them; None where there are none for this contract."""
+    try:
+        rows = read_rows(paths.windows / "test.parquet", contract)
+    except RowsError:
+        return None
+    first = rows[rows["asset"] == rows["asset"].iat[0]]
+    return first[[*KEY, *contract.channel_names]].astype(dict.fromkeys(contract.channel_names, "float64"))
