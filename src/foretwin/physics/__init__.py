@@ -1,0 +1,1 @@
+"""Published physics of the machines, in SI units, vectorised over assets."""

@@ -1,0 +1,53 @@
+"""What perfect sensors would show of a pump, in the units of its contract."""
+
+import numpy as np
+
+from foretwin.physics.pump.equilibrium import operate
+from foretwin.physics.pump.quantities import (
+    KELVIN_AT_ZERO_CELSIUS,
+    PASCALS_PER_BAR,
+    PUBLISHED,
+    RADIANS_PER_RPM,
+    Array,
+    Duty,
+    Operation,
+    Pump,
+    State,
+)
+
+
+def wear_shares(state: State, pump: Pump = PUBLISHED) -> Array:
+    """(3, N): relative loss of impeller area, relative growth of thrust and of radial friction; 0 = new."""
+    return np.stack(
+        [
+            1 - state.impeller_area / pump.new_area,
+            state.thrust_friction / pump.new_thrust_friction - 1,
+            state.radial_friction / pump.new_radial_friction - 1,
+        ]
+    )
+
+
+def vibration(state: State, operation: Operation, pump: Pump = PUBLISHED) -> Array:
+    """Velocity of the casing's vibration, mm/s RMS: an empirical formula of our own, without a published source.
+
+    1.8 mm/s of a new pump at rated speed, as the square of the speed, raised by each part's wear.
+    """
+    impeller, thrust, radial = wear_shares(state, pump)
+    worn: Array = 1 + 3 * impeller + 0.5 * thrust + 0.25 * radial
+    return 1.8 * (operation.speed / pump.rated_speed) ** 2 * worn
+
+
+def readings(state: State, duty: Duty, pump: Pump = PUBLISHED) -> dict[str, Array]:
+    """What perfect sensors would show, in the units of the pump's contract: rpm, m3/h, deg C, kW, mm/s, bar."""
+    operation = operate(state, duty, pump)
+    return {
+        "speed": operation.speed / RADIANS_PER_RPM,
+        "flow": operation.discharge_flow * 3600,
+        "thrust_temperature": state.thrust_temperature - KELVIN_AT_ZERO_CELSIUS,
+        "radial_temperature": state.radial_temperature - KELVIN_AT_ZERO_CELSIUS,
+        "oil_temperature": state.oil_temperature - KELVIN_AT_ZERO_CELSIUS,
+        "motor_power": operation.power / 1000,
+        "vibration": vibration(state, operation, pump),
+        "suction_pressure": duty.suction / PASCALS_PER_BAR,
+        "discharge_pressure": duty.discharge / PASCALS_PER_BAR,
+    }
