@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -56,7 +57,7 @@ def show_scores(scores: pd.DataFrame) -> None:
     columns = [name for name in scores.columns if name not in ("run", "rows")]
     for name in columns:
         table.add_column(name.replace("p_", "", 1), justify="left" if name in ("asset", "warnings") else "right")
-    ordered = scores.sort_values("rul") if "rul" in scores else scores
+    ordered = scores.sort_values("rul", kind="stable") if "rul" in scores else scores
     for row in ordered[columns].head(MOST_SHOWN).itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
     console = Console()
@@ -67,8 +68,8 @@ def show_scores(scores: pd.DataFrame) -> None:
 
 def _cell(value: object) -> str:
     if isinstance(value, list):
-        return "; ".join(value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        return escape("; ".join(value))
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
 def _columns_of(file: Path, contract: Twin) -> TableSource:
@@ -77,7 +78,7 @@ def _columns_of(file: Path, contract: Twin) -> TableSource:
     own = contract.source
     if isinstance(own, TableSource) and {own.asset, own.time} <= there:
         kept = {name: getattr(own, name) for name in ("run", "failure") if getattr(own, name) in there}
-        optional: dict[str, object] = {"run": None, "failure": None, "rul": None, "runs_end_in_failure": False, "faults": {}}
-        return own.model_copy(update={**optional, **kept, "path": str(file)})
+        labels: dict[str, object] = {"rul": None, "runs_end_in_failure": False, "faults": {}}
+        return own.model_copy(update={"run": None, "failure": None, **kept, **labels, "path": str(file)})
     run = "run" if "run" in there else None
     return TableSource(kind="table", path=str(file), asset="asset", time="time", run=run)

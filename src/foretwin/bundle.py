@@ -21,6 +21,7 @@ import numpy as np
 import onnxruntime as ort
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from foretwin.calibration import Calibration
 from foretwin.contract import Twin
@@ -46,7 +47,10 @@ class Bundle:
     def load(cls, folder: Path, threads: int = 1) -> Self:
         """Read and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
         digest = verify(folder)
-        contract = Twin.model_validate_json((folder / "contract.json").read_bytes())
+        try:
+            contract = Twin.model_validate_json((folder / "contract.json").read_bytes())
+        except ValidationError:
+            raise BundleError(f"{folder}/contract.json: is of another version of Foretwin: train again") from None
         calibration = folder / "calibration.json"
         ranges = json.loads((folder / "reference.json").read_text())["ranges"]
         options = ort.SessionOptions()
@@ -77,6 +81,7 @@ class Bundle:
         parts = [self._score_windows(histories.cut(part, self.contract.window.length)) for part in _chunks(ends)]
         key = {"asset": assets[ends], "run": runs[ends], "time": histories.time[ends]}
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        self._check_finite(assets[ends], columns)
         return pd.DataFrame({**key, "rows": np.minimum(seen, self.contract.window.length), **columns})
 
     @cached_property
@@ -90,6 +95,13 @@ class Bundle:
         if len(short):
             need = self.contract.window.shortest
             raise BadInput(f"assets.{assets[short[0]]}", f"has {seen[short[0]]} rows, at least {need} are needed")
+
+    def _check_finite(self, assets: NDArray[np.str_], columns: dict[str, NDArray[Any]]) -> None:
+        for name in self.score_columns:
+            wrong = np.flatnonzero(~np.isfinite(columns[name]))
+            if len(wrong):
+                which = f"bundle of {self.contract.name}: {name} is not finite for {assets[wrong[0]]}"
+                raise BundleError(f"{which}: look at its readings, or train again")
 
     def _score_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
         """Columns of `score` for N windows."""
@@ -156,7 +168,8 @@ def verify(folder: Path) -> str:
         raise BundleError(f"{folder}: not a bundle, its manifest.json cannot be read: {error}") from None
     if manifest.get("format") != FORMAT:
         raise BundleError(f"{folder}: bundle format {manifest.get('format')}, this version reads {FORMAT}: train again")
-    found = {path.name: _sha256(path) for path in folder.iterdir() if path.name != "manifest.json"}
+    there = (path for path in folder.iterdir() if path.name != "manifest.json")
+    found = {path.name: _sha256(path) if path.is_file() else "a folder" for path in there}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:
         raise BundleError(f"{folder}/{wrong[0]}: missing, unknown or altered since it was saved; it is not loaded")
@@ -177,7 +190,12 @@ def read_call(rows: pd.DataFrame, contract: Twin) -> Histories:
     assets, runs = rows["asset"].to_numpy(), rows["run"].to_numpy()
     time = _numbers(rows, "time", np.float64)
     values = np.stack([_numbers(rows, name, np.float32) for name in contract.channel_names], axis=1)
+    if runs.dtype.kind not in "iu":
+        raise BadInput("run", "holds something other than whole numbers")
     new_asset = _changes(assets)
+    unnamed = np.flatnonzero(new_asset)[pd.isna(assets[new_asset])]
+    if len(unnamed):
+        raise BadInput("asset", f"has no name in row {unnamed[0] + 1}")
     new_run = new_asset | _changes(runs)
     wrong = np.flatnonzero(~new_run[1:] & ~(time[1:] > time[:-1])) + 1
     if len(wrong):

@@ -32,14 +32,14 @@ class Calibration:
     def fit(cls, predicted: NDArray[np.floating], truth: NDArray[np.floating], level: float) -> Self:
         """Both (N,) in the contract's time unit, truth capped as in training; N of at least one."""
         order = np.argsort(predicted, kind="stable")
-        groups = int(np.clip(len(order) // SMALLEST_GROUP, 1, MOST_GROUPS))
-        centres, below, above = [], [], []
-        for group in np.array_split(order, groups):
-            residual = truth[group] - predicted[group]
-            centres.append(float(np.median(predicted[group])))
-            below.append(_conformal_quantile(-residual, level))
-            above.append(_conformal_quantile(residual, level))
-        return cls(level, tuple(centres), tuple(below), tuple(above))
+        count = int(np.clip(len(order) // SMALLEST_GROUP, 1, MOST_GROUPS))
+        groups: dict[float, list[NDArray[np.int64]]] = {}
+        for group in np.array_split(order, count):  # predictions that stand at the cap make groups of one centre
+            groups.setdefault(float(np.median(predicted[group])), []).append(group)
+        residuals = [truth[part] - predicted[part] for part in map(np.concatenate, groups.values())]
+        below = tuple(_conformal_quantile(-residual, level) for residual in residuals)
+        above = tuple(_conformal_quantile(residual, level) for residual in residuals)
+        return cls(level, tuple(groups), below, above)
 
     def interval(self, rul: NDArray[np.floating], cap: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(N,) predicted RUL -> lower and upper ends (N,), within 0 and `cap`; `cap` means "that or more"."""

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 
-from foretwin.contract import Share, Twin, TwinName, load_twin
+from foretwin.contract import Share, Twin, TwinName, load_twin, read_yaml
 from foretwin.errors import ParamsError
 
 Count = Annotated[int, Field(ge=1)]
@@ -76,27 +75,41 @@ class Params(Section):
 def load_params(path: Path) -> Params:
     """Read params.yaml; ParamsError names the file and the field."""
     try:
-        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        content, _ = read_yaml(path, ParamsError)
     except FileNotFoundError:
         raise ParamsError(f"{path}: not found; run this from the project's folder") from None
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {error}".replace("\n", " ")) from None
+    return _checked(path, content)
+
+
+def _checked(path: Path, content: Any) -> Params:
+    try:
+        return Params.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ParamsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")  # a typo, then its consequences
+        raise ParamsError(f"{path}: {'.'.join(map(str, first['loc'])) or 'content'}: {first['msg']}") from None
 
 
 def add_twins(path: Path, names: Sequence[str]) -> list[str]:
-    """Append the names that params.yaml does not list yet; comments stay. Returns the list."""
-    listed = load_params(path).twins
+    """Append the names that params.yaml does not list yet; comments stay. Returns the list.
+
+    ParamsError, and the file as it was, for a name that no twin may have.
+    """
+    params = load_params(path)
+    missing = [name for name in dict.fromkeys(names) if name not in params.twins]
+    listed = _checked(path, {**params.model_dump(), "twins": [*params.twins, *missing]}).twins
+    if not missing:
+        return listed
     yaml_file = YAML()
     yaml_file.preserve_quotes = True
     yaml_file.indent(mapping=2, sequence=4, offset=2)
     content = yaml_file.load(path)
-    content["twins"].extend(name for name in dict.fromkeys(names) if name not in listed)
+    content["twins"].extend(missing)
+    after = content["twins"].ca.items  # what stands behind each name; the empty line belongs behind the last
+    if len(params.twins) - 1 in after and after[len(params.twins) - 1][0].value.startswith("\n"):
+        after[len(listed) - 1] = after.pop(len(params.twins) - 1)
     with fresh_file(path) as out:
         yaml_file.dump(content, out)
-    return load_params(path).twins
+    return listed
 
 
 def datasets_folder() -> Path | None:
@@ -163,18 +176,23 @@ class Paths:
 def fresh(folder: Path) -> Iterator[Path]:
     """An empty temporary folder beside `folder` that takes its place when all went well.
 
-    When the body raises, what was at `folder` before stays as it was.
+    When the body raises, what was at `folder` before stays as it was. It is moved aside before it is removed, since
+    removing many files takes long enough to be interrupted halfway.
     """
-    temporary = folder.with_name(f".{folder.name}.partial")
+    temporary, previous = (folder.with_name(f".{folder.name}.{name}") for name in ("partial", "previous"))
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary
         if folder.exists():
-            shutil.rmtree(folder)
+            shutil.rmtree(previous, ignore_errors=True)
+            folder.rename(previous)
         temporary.rename(folder)
     finally:
+        if previous.exists() and not folder.exists():
+            previous.rename(folder)
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(previous, ignore_errors=True)
 
 
 @contextmanager

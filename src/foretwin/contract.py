@@ -6,12 +6,12 @@ signature, the HTTP schema. Times (`lead_time`, `rul.cap`, `cases.open_below`, .
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from foretwin.errors import ContractError
+from foretwin.errors import ContractError, ForetwinError
 from foretwin.source_spec import Part, Source, TableSource, Word
 
 TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
@@ -165,6 +165,10 @@ class Twin(Part):
         wrong = [name for name in self.quality.may_be_constant if name not in self.channels]
         if wrong:
             raise ValueError(f"quality.may_be_constant: {wrong[0]} is not a channel")
+        answers = [f"{axis}_{name}" for axis, fault in self.faults.items() for name in fault.classes]
+        twice = [name for name in answers if answers.count(name) > 1]
+        if twice:
+            raise ValueError(f"two axes would both answer in the column p_{twice[0]}: rename an axis or a class")
         if isinstance(self.source, TableSource):
             self._check_table(self.source)
         return self
@@ -203,15 +207,9 @@ class Twin(Part):
 def load_twin(path: Path) -> Twin:
     """Read a twin.yaml; ContractError names the file, the line and the field."""
     try:
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        content, root = read_yaml(path, ContractError)
     except FileNotFoundError:
         raise ContractError(f"{path}: no such contract; `foretwin new NAME FILE` writes a first one") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ContractError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from None
     try:
         twin = Twin.model_validate(content)
     except ValidationError as error:
@@ -221,31 +219,70 @@ def load_twin(path: Path) -> Twin:
     return twin
 
 
+def read_yaml(path: Path, wrong: type[ForetwinError]) -> tuple[Any, yaml.Node | None]:
+    """The content of a YAML file, and its nodes, which know their lines; `wrong` where it is not YAML."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content, root = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
+    except (ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a date that does not exist
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        reason = " ".join(str(getattr(error, "problem", error)).split())
+        raise wrong(f"{path}{line}: not YAML: {reason}") from None
+    twice = _repeated_key(root)
+    if twice:
+        raise wrong(f"{path}:{twice.start_mark.line + 1}: {twice.value}: stands twice in one place; keep one of them")
+    return content, root
+
+
+def _repeated_key(root: yaml.Node | None) -> yaml.ScalarNode | None:
+    """A key that its mapping has already: YAML would keep the last value and drop the others unseen."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.SequenceNode):
+            waiting += [item for item in node.value if id(item) not in seen]
+        elif isinstance(node, yaml.MappingNode):
+            keys: set[str] = set()
+            for key, value in node.value:
+                if key.value in keys:
+                    return key  # type: ignore[no-any-return]  # the nodes' content is not typed
+                keys.add(key.value)
+                waiting += [value] if id(value) not in seen else []
+        seen.add(id(node))
+    return None
+
+
 def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str:
-    """The first problem as `file:line: field: reason`, and how many more there are."""
-    first, *others = error.errors()
+    """The first problem as `file:line: field: reason`, and how many more there are.
+
+    A typo in a field's name comes first: the field that is then missing is only its consequence.
+    """
+    first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     node, names = root, []
+    line = root.start_mark.line + 1 if root else 1
     for part in first["loc"]:
-        child = _child(node, part)
-        if child is not None:
-            node = child
+        entry = _entry(node, part)
+        if entry is not None:
+            line, node = entry
             names.append(str(part))
         elif part == first["loc"][-1] and first["type"] in ("missing", "extra_forbidden"):
             names.append(str(part))
-    line = node.start_mark.line + 1 if node else 1
     more = f" (and {len(others)} more)" if others else ""
     reason = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         reason = "unknown field, perhaps a typo"
+    elif first["loc"][-1:] == ("[key]",) and isinstance(first["input"], bool):
+        reason = "YAML reads yes, no, on and off as true or false: put the name in quotes"
     return f"{path}:{line}: {'.'.join(names) or 'contract'}: {reason}{more}"
 
 
-def _child(node: yaml.Node | None, part: str | int) -> yaml.Node | None:
-    """The node under one step of a pydantic location; None for steps that are not in the file (union tags)."""
+def _entry(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
+    """Line and node of one step of a pydantic location; None for steps that are not in the file (union tags)."""
     if isinstance(node, yaml.MappingNode):
         pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
-        return next((value for key, value in pairs if key.value == str(part)), None)
+        return next(((key.start_mark.line + 1, value) for key, value in pairs if key.value == str(part)), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         items: list[yaml.Node] = node.value
-        return items[part]
+        return items[part].start_mark.line + 1, items[part]
     return None

@@ -44,7 +44,7 @@ def exit_on_error(debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         _fail("interrupted: nothing half-written was kept")
     except FileNotFoundError as error:
-        _fail(f"{error.filename}: not there; `dvc repro` makes what the earlier stages should have left")
+        _fail(f"{error.filename or error}: not there; `dvc repro` makes what the earlier stages should have left")
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise

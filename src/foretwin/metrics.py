@@ -20,10 +20,11 @@ def rmse(predicted: Floats, truth: Floats) -> float:
 def phm08(predicted: Floats, truth: Floats) -> float:
     """The score of the PHM 2008 challenge: a late prediction costs more than an early one; a sum, lower is better.
 
-    sum of exp(-d / 13) - 1 for d < 0 and exp(d / 10) - 1 for d >= 0, with d = predicted - truth (Saxena et al., 2008).
+    sum of exp(-d / 13) - 1 for d < 0 and exp(d / 10) - 1 for d >= 0, with d = predicted - truth (Saxena et al., 2008);
+    NaN where no truth is known.
     """
     d = (np.asarray(predicted, np.float64) - truth)[~np.isnan(truth)]
-    return float(np.sum(np.where(d < 0, np.exp(-d / 13), np.exp(d / 10)) - 1))
+    return float(np.sum(np.where(d < 0, np.exp(-d / 13), np.exp(d / 10)) - 1)) if len(d) else float("nan")
 
 
 def coverage(low: Floats, high: Floats, truth: Floats) -> float:

@@ -54,6 +54,10 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
             columns[name] = column.astype(np.dtype(dtype) if dtype != "str" else "str")
         except (ValueError, TypeError) as error:
             raise RowsError(f"{twin.name}: column {name} is not {dtype}: {error}") from None
+        if dtype.startswith("int") and pd.api.types.is_numeric_dtype(column):
+            changed = column[columns[name] != column]
+            if len(changed):  # numpy would round, or wrap 256 round to 0, which means healthy
+                raise RowsError(f"{twin.name}: column {name} is not {dtype}: it holds {changed.iloc[0]}")
     return pd.DataFrame(columns).reset_index(drop=True)
 
 

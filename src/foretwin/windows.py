@@ -132,6 +132,7 @@ def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> 
     order = np.random.default_rng(seed).permutation(free)
     held_out = 0 if len(fixed) else max(1, round(test_share * len(free)))
     if len(free) - held_out < folds:
-        raise RowsError(f"{len(free)} assets are too few to hold some out and deal the rest into {folds} folds")
+        few = f"{len(free)} assets are too few to hold {held_out} out and deal the rest into {folds} folds"
+        raise RowsError(f"{few}: bring more assets, or lower prepare.folds in params.yaml")
     development = {asset: position % folds for position, asset in enumerate(order[held_out:])}
     return {str(asset): TEST for asset in [*fixed, *order[:held_out]]} | {str(a): f for a, f in development.items()}
