@@ -1,0 +1,116 @@
+"""Each metric against numbers worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from foretwin.metrics import accuracy, coverage, macro_f1, phm08, rmse, rul_metrics
+
+NAN = math.nan
+
+
+def array(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float64)
+
+
+def test_rmse_is_the_root_of_the_pooled_mean():
+    predicted, truth = array(10, 20, 30, 44), array(13, 16, 30, 44)
+    assert rmse(predicted, truth) == pytest.approx(2.5)  # (9 + 16 + 0 + 0) / 4 = 6.25
+    halves = [rmse(predicted[:2], truth[:2]), rmse(predicted[2:], truth[2:])]
+    assert np.mean(halves) == pytest.approx(12.5**0.5 / 2), "a mean of roots is another, lower number"
+
+
+def test_rmse_of_an_uneven_last_batch_is_that_of_all():
+    generator = np.random.default_rng(1)
+    predicted, truth = generator.normal(size=7), generator.normal(size=7)
+    parts = [rmse(predicted[i : i + 3], truth[i : i + 3]) ** 2 * len(predicted[i : i + 3]) for i in (0, 3, 6)]
+    assert rmse(predicted, truth) == pytest.approx((sum(parts) / 7) ** 0.5)
+
+
+def test_float32_predictions_are_summed_in_double_precision():
+    predicted = np.full(10_000, 1e4 + 0.5, np.float32)
+    assert rmse(predicted, np.full(10_000, 1e4)) == pytest.approx(0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "truth", "score"),
+    [
+        (10, 20, math.exp(10 / 13) - 1),  # 10 early
+        (20, 10, math.exp(1) - 1),  # 10 late: dearer
+        (7, 7, 0),
+        (0, 13, math.e - 1),
+    ],
+)
+def test_phm08_punishes_late_predictions_more(predicted, truth, score):
+    assert phm08(array(predicted), array(truth)) == pytest.approx(score)
+
+
+def test_phm08_is_a_sum_over_predictions():
+    assert phm08(array(10, 20, 7), array(20, 10, 7)) == pytest.approx(math.exp(10 / 13) + math.e - 2)
+
+
+def test_coverage_counts_both_ends_as_inside():
+    low, high, truth = array(0, 0, 5, 5), array(10, 10, 10, 10), array(0, 10, 4.99, 10.01)
+    assert coverage(low, high, truth) == 0.5
+
+
+def test_unknown_truths_do_not_count():
+    truth = array(1, NAN, 3)
+    predicted = array(1, 100, 3)
+    assert rmse(predicted, truth) == 0
+    assert phm08(predicted, truth) == 0
+    assert coverage(array(0, 0, 0), array(2, 2, 2), truth) == 0.5
+    assert macro_f1(np.array([0, 1, 1]), np.array([0, -1, 1]), 2) == 1
+    assert accuracy(np.array([0, 1, 0]), np.array([0, -1, 1])) == 0.5
+
+
+def test_where_no_truth_is_known_there_is_no_figure():
+    nothing = array(NAN, NAN)
+    assert math.isnan(rmse(array(1, 2), nothing))
+    assert math.isnan(phm08(array(1, 2), nothing)), "0 would be the best score there is"
+    assert math.isnan(coverage(array(0, 0), array(9, 9), nothing))
+    assert math.isnan(macro_f1(np.array([0, 1]), np.array([-1, -1]), 2))
+    assert math.isnan(accuracy(np.array([0, 1]), np.array([-1, -1])))
+
+
+@pytest.mark.parametrize("metric", [rmse, phm08])
+def test_a_prediction_that_is_not_a_number_is_not_passed_over(metric):
+    assert math.isnan(metric(array(1, NAN), array(1, 2)))
+
+
+def test_macro_f1_weighs_classes_alike():
+    truth = np.array([0, 0, 0, 0, 1, 2])
+    predicted = np.array([0, 0, 0, 1, 1, 0])
+    # class 0: 3 hits, 4 + 4; class 1: 1 hit, 2 + 1; class 2: no hit, 0 + 1
+    assert macro_f1(predicted, truth, 3) == pytest.approx((6 / 8 + 2 / 3 + 0) / 3)
+
+
+def test_a_class_that_neither_occurs_nor_is_predicted_does_not_count():
+    truth, predicted = np.array([0, 0, 1]), np.array([0, 0, 1])
+    assert macro_f1(predicted, truth, 4) == 1
+    assert macro_f1(np.array([0, 0, 3]), truth, 4) == pytest.approx((1 + 0 + 0) / 3), "predicted falsely, it does"
+
+
+def test_macro_f1_agrees_with_the_field():
+    from sklearn.metrics import f1_score
+
+    generator = np.random.default_rng(3)
+    truth, predicted = generator.integers(0, 4, (2, 200))
+    assert macro_f1(predicted, truth, 4) == pytest.approx(f1_score(truth, predicted, average="macro"))
+
+
+def test_rul_is_measured_against_capped_truths_and_as_they_are():
+    figures = rul_metrics(array(125, 125, 20, 40), array(225, 125, 30, 31), cap=125)
+    assert figures["clipped"]["rmse"] == pytest.approx(((0 + 0 + 100 + 81) / 4) ** 0.5)
+    assert figures["unclipped"]["rmse"] == pytest.approx(((10000 + 0 + 100 + 81) / 4) ** 0.5)
+    assert figures["clipped"]["phm08"] == pytest.approx(math.exp(10 / 13) + math.exp(0.9) - 2)
+    for kind in ("clipped", "unclipped"):
+        assert figures[kind]["rmse_late"] == 10, "truths of 30 and less"
+
+
+def test_a_perfect_capped_model_still_errs_on_uncapped_truths():
+    truth = array(10, 125, 150, NAN)
+    figures = rul_metrics(np.minimum(truth, 125), truth, cap=125)
+    assert figures["clipped"]["rmse"] == figures["clipped"]["phm08"] == 0
+    assert figures["unclipped"]["rmse"] == pytest.approx(25 / 3**0.5)
