@@ -81,6 +81,13 @@ def test_without_a_run_column_each_asset_lives_once(bundle, tmp_path):
     pd.testing.assert_frame_equal(scores, bundle.score(rows), check_dtype=False)
 
 
+def test_a_run_column_tells_lives_apart(bundle, tmp_path):
+    lives = [random_rows(TWIN, {"a": length}, seed=run).assign(run=run) for run, length in [(4, 9), (5, 3)]]
+    scores = score_file(tmp_path, "pump", saved(pd.concat(lives), tmp_path / "rows.csv"))
+    pd.testing.assert_frame_equal(scores, bundle.score(lives[1]), check_dtype=False)
+    assert (scores["run"][0], scores["rows"][0]) == (5, 3)
+
+
 def test_the_sources_own_columns_are_read_without_any_label(press, tmp_path):
     rows = random_rows(TWIN, {"a": 5, "b": 7})
     own = rows.rename(columns={"asset": "machine", "time": "hour", "speed": "Speed [rpm]"}).drop(columns="run")

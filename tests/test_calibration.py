@@ -67,12 +67,12 @@ def test_an_interval_holds_its_prediction_and_stays_between_0_and_the_cap(bias, 
 
 
 def test_a_quantile_is_the_one_that_the_finite_sample_asks_for():
-    residual = np.arange(1.0, 20.0)  # 19 of them: (19 + 1) * 0.9 = the 18th
-    calibration = Calibration.fit(np.full(19, 50.0), 50 + residual, 0.8)
-    assert calibration.above == (18.0,)
-    assert calibration.below == (-2.0,)  # the 18th of -19 ... -1
+    residual = np.arange(1.0, 21.0)  # 20 of them: (20 + 1) * 0.9 = 18.9, so the 19th
+    calibration = Calibration.fit(np.full(20, 50.0), 50 + residual, 0.8)
+    assert calibration.above == (19.0,)
+    assert calibration.below == (-2.0,)  # the 19th of -20 ... -1
     low, high = calibration.interval(np.array([50.0]), CAP)
-    assert (low, high) == (50, 68), "50 + 2 would leave the prediction outside"
+    assert (low, high) == (50, 69), "50 + 2 would leave the prediction outside"
 
 
 def test_too_few_residuals_for_a_level_give_the_widest_of_them():

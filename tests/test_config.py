@@ -118,6 +118,10 @@ def test_adding_what_is_listed_changes_no_byte(params):
     path = params(TEXT)
     assert add_twins(path, ["pump"]) == ["pump"]
     assert path.read_text() == TEXT
+    path = params(TEXT.replace("tune: {trials: 10,", "tune:   {  trials : 10,"))
+    odd = path.read_bytes()
+    add_twins(path, ["pump"])
+    assert path.read_bytes() == odd, "not even its spaces"
     add_twins(path, ["press"])
     once = path.read_bytes()
     assert add_twins(path, ["press", "pump"]) == ["pump", "press"]

@@ -103,6 +103,14 @@ def test_cuts_without_any_label_are_not_evaluated(prepared):
     assert test["asset"].nunique() == 9
 
 
+def test_a_cut_that_knows_one_of_its_labels_is_evaluated(prepared):
+    for name, rows in {
+        "rul": fleet().assign(fault_mode=np.int8(-1)),
+        "fault": fleet().assign(rul=np.float32(np.nan)),
+    }.items():
+        assert len(read_rows(prepared(rows, name) / "test.parquet", TWIN)) > 0
+
+
 def test_held_out_runs_without_any_label_are_an_error(prepared):
     rows = fleet().assign(rul=np.float32(np.nan), fault_mode=np.int8(-1))
     with pytest.raises(RowsError, match="no held-out run has a labelled row"):
