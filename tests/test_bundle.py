@@ -40,9 +40,6 @@ def numbers(scores: pd.DataFrame, bundle: Bundle) -> np.ndarray:
     return scores[list(bundle.score_columns)].to_numpy()
 
 
-# Saving and loading
-
-
 def test_a_bundle_comes_back_as_it_was_saved(saved, bundle):
     assert bundle.contract == TWIN
     assert bundle.digest == verify(saved)
@@ -59,16 +56,10 @@ def test_the_same_content_is_the_same_digest_and_other_content_another(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["contract.json", "network.onnx", "calibration.json", "reference.json"])
-def test_an_altered_file_is_not_loaded(copy, name):
+@pytest.mark.parametrize("missing", [False, True])
+def test_an_altered_or_missing_file_is_not_passed_over(copy, name, missing):
     content = (copy / name).read_bytes()
-    (copy / name).write_bytes(content[:-2] + b" " + content[-1:])
-    with pytest.raises(BundleError, match=f"/{name}: missing, unknown or altered"):
-        Bundle.load(copy)
-
-
-@pytest.mark.parametrize("name", ["contract.json", "network.onnx", "calibration.json", "reference.json"])
-def test_a_missing_file_is_not_passed_over(copy, name):
-    (copy / name).unlink()
+    (copy / name).unlink() if missing else (copy / name).write_bytes(content[:-2] + b" " + content[-1:])
     with pytest.raises(BundleError, match=f"/{name}: missing, unknown or altered"):
         Bundle.load(copy)
 
@@ -106,7 +97,7 @@ def test_another_format_says_to_train_again(copy):
         Bundle.load(copy)
 
 
-def test_a_contract_of_another_version_says_to_train_again(tmp_path, monkeypatch):
+def test_a_contract_of_another_version_says_to_train_again(tmp_path):
     class Later:
         name, digest = TWIN.name, TWIN.digest
 
@@ -122,9 +113,6 @@ def test_a_bundle_without_its_intervals_does_not_score(tmp_path):
     save_bundle(tmp_path, TWIN, tiny_network(TWIN), None, dict.fromkeys(TWIN.channel_names, (-3.0, 3.0)))
     with pytest.raises(BundleError, match=r"calibration.json is missing"):
         Bundle.load(tmp_path).score(random_rows(TWIN, {"a": 4}))
-
-
-# What a score is
 
 
 def test_a_score_is_what_the_network_says_of_the_last_window(bundle):
@@ -199,9 +187,6 @@ def test_a_reading_outside_the_window_does_not_warn(bundle):
     assert bundle.score(rows.head(8))["warnings"].tolist() == [["out_of_training_range: c1"]]
 
 
-# What a score does not depend on
-
-
 def test_the_order_of_columns_does_not_matter(bundle):
     rows = random_rows(TWIN, {"a": 12, "b": 5})
     assert bundle.score(rows[sorted(rows.columns, reverse=True)]).equals(bundle.score(rows))
@@ -254,9 +239,6 @@ def test_the_number_types_of_pandas_are_all_read(bundle):
         )
 
 
-# What is refused
-
-
 def changed(name: str, value: object, row: int = 6) -> pd.DataFrame:
     """Two assets of five rows, the second of which has that value in its second row."""
     rows = random_rows(TWIN, {"a": 5, "b": 5})
@@ -271,7 +253,6 @@ def changed(name: str, value: object, row: int = 6) -> pd.DataFrame:
     [
         (random_rows(TWIN, {"a": 5})[:0], "rows", "there is none to score"),
         (random_rows(TWIN, {"a": 5}).drop(columns="c1"), "c1", "this column is missing"),
-        (random_rows(TWIN, {"a": 5}).drop(columns="asset"), "asset", "this column is missing"),
         (random_rows(TWIN, {"a": 5}).drop(columns="run"), "run", "this column is missing"),
         (random_rows(TWIN, {"a": 5}).drop(columns="time"), "time", "this column is missing"),
         (changed("c2", np.nan), "c2", "is not finite for asset b in row 7"),
@@ -289,11 +270,7 @@ def changed(name: str, value: object, row: int = 6) -> pd.DataFrame:
         (random_rows(TWIN, {"a": 5}).assign(run="first"), "run", "holds something other than whole numbers"),
         (changed("asset", None), "asset", "has no name in row 7"),
         (random_rows(TWIN, {"a": 5, "b": 5}).iloc[[0, 1, 5, 6, 2, 3]], "asset", "the rows of a do not stand together"),
-        (
-            random_rows(TWIN, {"a": 6}).assign(run=[1, 1, 2, 2, 1, 1]),
-            "run",
-            "the rows of a run do not stand together",
-        ),
+        (random_rows(TWIN, {"a": 4}).assign(run=[1, 2, 1, 2]), "run", "the rows of a run do not stand together"),
         (random_rows(TWIN, {"a": 5, "b": 1}), "assets.b", "has 1 rows, at least 2 are needed"),
         (random_rows(TWIN, {"a": 5}).assign(run=[1, 1, 1, 1, 2]), "assets.a", "has 1 rows, at least 2 are needed"),
     ],
