@@ -53,7 +53,7 @@ ui: $(READY) ## MLflow on port 5000: runs, trials, models
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI) --port 5000 --workers 1
 
 bench: $(READY) ## measure speed; ratios go to reports/bench.json
-	python -m pipelines.bench
+	python pipelines/bench.py
 
 lock: $(READY) ## renew constraints.txt from pyproject.toml
 	$(BIN)/pip install --quiet uv

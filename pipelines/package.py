@@ -6,13 +6,13 @@ from foretwin import packaging
 from foretwin.config import Paths
 from foretwin.edge import run_stage
 from foretwin.errors import RegistryError
-from foretwin.registry import champion
+from foretwin.registry import champion, publish
 from foretwin.scoring_call import ModelIdentity
 
 
 def main(twin: str, root: Path = Path()) -> None:
     """Read the registry, write models/<twin>/champion/ and models/<twin>/package.json, fill the BentoML store."""
-    best = champion(root, twin)
+    best = champion(root, twin) or publish(root, [twin])[twin]
     if best is None:
         raise RegistryError(f"{twin}: no version was ever promoted; models/{twin}/promotion.json says why")
     identity = ModelIdentity(best.name, best.version, best.run, best.digest)

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from foretwin.contract import Twin
-from foretwin.network import RegimeScaling, WindowStatistics
+from foretwin.network import RegimeScaling, WindowStatistics, segments_of
 from foretwin.scaling import fit_scaling
 from foretwin.splits import Development
 from foretwin.windows import Windows
@@ -75,7 +75,8 @@ class Features:
         """Scaling is fitted on the development assets."""
         rows = np.arange(len(development.histories.values))
         scaling = fit_scaling(development.histories, rows, contract, seed)
-        self.scaling, self.statistics = RegimeScaling(scaling), WindowStatistics(contract.window.length)
+        self.scaling = RegimeScaling(scaling)
+        self.statistics = WindowStatistics(contract.window.length, segments_of(contract))
         self.aged = contract.clock.counts_from_start
 
     def __call__(self, windows: Windows) -> NDArray[np.float32]:
@@ -116,6 +117,8 @@ def fit_and_predict(
 def _predict(
     model: Model, x: NDArray[np.float32], y: NDArray[np.float64], known: NDArray[np.bool_], x_test: NDArray[np.float32]
 ) -> NDArray[np.float64]:
+    if not known.any():
+        return np.zeros(len(x_test))
     if len(np.unique(y[known])) < 2:  # nothing to tell apart
         model = Constant(most_frequent=False)
     model.fit(x[known], y[known])

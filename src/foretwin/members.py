@@ -19,6 +19,7 @@ from foretwin.bundle import save_bundle
 from foretwin.calibration import Calibration
 from foretwin.config import TrainParams
 from foretwin.contract import Twin
+from foretwin.errors import TrainingError
 from foretwin.export import to_onnx
 from foretwin.metrics import rmse
 from foretwin.network import Network
@@ -66,6 +67,8 @@ def save_ensemble(
     if contract.rul:
         predicted = np.concatenate([member.predicted for member in members])
         truth = np.concatenate([member.truth for member in members])
+        if len(truth) == 0:
+            raise TrainingError(f"{contract.name}: no held-out cut has a known RUL to calibrate on; label more runs")
         calibration = Calibration.fit(predicted, truth, params.level)
     values = development.histories.values
     ranges = {

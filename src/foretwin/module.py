@@ -54,12 +54,12 @@ class MaintenanceModule(L.LightningModule):
             share = (truth["rul"] / self.rul_cap).clamp_max(1).cpu().numpy()
             error = rmse(out.rul.clamp(0, 1).cpu().numpy(), share)
             logged["val/rmse"] = error * self.rul_cap
-            objective += error
+            objective += 0.0 if np.isnan(share).all() else error  # a fold without labels says nothing of the question
         for i, logits in enumerate(out.logits):
             classes = truth["faults"][:, i].cpu().numpy()
             f1 = macro_f1(logits.argmax(1).cpu().numpy(), classes, self.classes[i])
             logged[f"val/macro_f1_{i}"] = f1
-            objective += (1 - f1) / len(out.logits)
+            objective += 0.0 if (classes < 0).all() else (1 - f1) / len(out.logits)
         self.log_dict(logged | {"val/objective": float(np.nan_to_num(objective, nan=1e6))})
 
     def _loss(self, out: Output, batch: Batch) -> Tensor:
@@ -73,5 +73,6 @@ class MaintenanceModule(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW; the rate rises over a tenth of the steps and falls to zero along a cosine."""
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, total_steps=self.steps, pct_start=0.1)
+        rise = max(0.1, 2 / self.steps)  # the scheduler divides by zero where the rate has less than two steps to rise
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, total_steps=self.steps, pct_start=rise)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

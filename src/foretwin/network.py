@@ -11,9 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from foretwin.contract import Twin
+
 TRUNKS = ("statistics", "convolution", "gru")
 HALF_LIVES = (2.0, 6.0, 18.0)  # rows; how far back the weighted means of the statistics trunk look
-STATISTICS = 3 + len(HALF_LIVES)  # mean, weighted means, spread, slope
+STATISTICS = 3 + len(HALF_LIVES)  # mean, recent means, spread, slope; and a mean for each segment
+SEGMENTS = 10
 PATCH = 4  # rows that the convolution trunk reads as one step, for a quarter of the work
 CLIP = 10.0  # standard deviations; a wild reading must not drown the rest
 
@@ -38,7 +41,9 @@ class Shape:
     width: int
     depth: int
     dropout: float
+    jitter: float  # standard deviations by which a whole window's channels are shifted in training
     length: int  # T
+    segments: int  # equal parts of the window whose means the statistics hold
     has_rul: bool
     classes: tuple[int, ...]  # per fault axis
 
@@ -75,19 +80,21 @@ class RegimeScaling(nn.Module):
 
 
 class WindowStatistics(nn.Module):
-    """Level, recent levels, spread and slope of each channel over the rows that are there, and how many there are."""
+    """Level, recent levels, levels of the window's segments, spread and slope per channel; the share of rows there."""
 
-    def __init__(self, length: int) -> None:
+    def __init__(self, length: int, segments: int) -> None:
         super().__init__()
         back = torch.arange(length - 1, -1, -1, dtype=torch.float32)  # rows before the last
-        weights = [torch.ones(length), *(0.5 ** (back / half_life) for half_life in HALF_LIVES)]
-        self.register_buffer("weights", torch.stack(weights))  # (K, T)
+        recent = [0.5 ** (back / half_life) for half_life in HALF_LIVES]
+        part = torch.arange(length) * segments // length
+        parts = [(part == i).float() for i in range(segments)]
+        self.register_buffer("weights", torch.stack([torch.ones(length), *recent, *parts]))  # (K, T)
         self.register_buffer("position", -back / length)  # (T,)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (B, T, C) scaled and 0 where padded, mask (B, T) -> (B, STATISTICS * C + 1)."""
+        """x (B, T, C) scaled and 0 where padded, mask (B, T) -> (B, (STATISTICS + segments) * C + 1)."""
         weights = cast(Tensor, self.weights)[None] * mask[:, None]  # (B, K, T)
-        weights = weights / weights.sum(-1, keepdim=True)
+        weights = weights / weights.sum(-1, keepdim=True).clamp_min(1e-6)  # a segment may have no row
         means = weights @ x  # (B, K, C)
         mean = means[:, :1]
         deviation = (x - mean) * mask[:, :, None]
@@ -104,8 +111,12 @@ class Statistics(nn.Module):
 
     def __init__(self, channels: int, shape: Shape) -> None:
         super().__init__()
-        self.statistics = WindowStatistics(shape.length)
-        self.layers = perceptron(channels * STATISTICS + 1, shape)
+        self.statistics = WindowStatistics(shape.length, shape.segments)
+        features = channels * (STATISTICS + shape.segments) + 1
+        # Within a cycle a channel swings far more than its level differs between conditions: its statistics, scaled by
+        # that swing, would be too small to learn from. Elsewhere they are of one size, and noise should stay small.
+        first = nn.BatchNorm1d(features) if shape.segments else nn.Identity()
+        self.layers = nn.Sequential(first, perceptron(features, shape))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x (B, T, C) scaled and 0 where padded, mask (B, T) -> (B, width)."""
@@ -165,7 +176,7 @@ class Network(nn.Module):
         self.scaling = RegimeScaling(scaling)
         kinds = {"statistics": Statistics, "convolution": Convolution, "gru": Recurrent}
         self.trunk = kinds[shape.trunk](channels, shape)
-        self.age = scaling.age
+        self.age, self.jitter = scaling.age, shape.jitter
         features = shape.width + (1 if self.age else 0)
         self.mix = nn.Sequential(nn.Linear(features, shape.width), nn.GELU(), nn.Dropout(shape.dropout))
         self.rul = nn.Linear(shape.width, 1) if shape.has_rul else None
@@ -173,12 +184,20 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor, age: Tensor) -> Output:
         """x (B, T, C) physical units, mask (B, T), age (B,) in the contract's time unit."""
-        features = self.trunk(self.scaling(x) * mask[:, :, None], mask)  # (B, width)
+        scaled = self.scaling(x)
+        if self.training and self.jitter:  # sensors differ in bias from asset to asset; do not learn assets by heart
+            scaled = scaled + self.jitter * torch.randn_like(scaled[:, :1])
+        features = self.trunk(scaled * mask[:, :, None], mask)  # (B, width)
         if self.age:
             features = torch.cat([features, age[:, None] / self.age], dim=1)
         features = self.mix(features)
         rul = self.rul(features).squeeze(1) if self.rul is not None else x.new_zeros(len(x))
         return Output(rul, [head(features) for head in self.faults])
+
+
+def segments_of(contract: Twin) -> int:
+    """Segments tell something where a window is one whole cycle of the machine, so that its rows have fixed places."""
+    return SEGMENTS if contract.window.shortest == contract.window.length else 0
 
 
 def perceptron(features: int, shape: Shape) -> nn.Sequential:

@@ -35,16 +35,16 @@ STYLE: Any = {
 
 
 def draw_all(contract: Twin, scores: pd.DataFrame, truth: Truth, example: pd.DataFrame | None, out: Path) -> None:
-    """Every picture that the twin's questions allow, into the folder `out`.
+    """Every picture that the twin's questions and what is known allow, into the folder `out`.
 
     `scores` is what `Bundle.score` said at the held-out cuts; `example` what it said along one run, with the truth
     in `true_rul`.
     """
-    if contract.rul:
+    if contract.rul and not np.isnan(truth.rul).all():
         predicted_against_true(contract, scores, truth, out / "predicted_against_true.png")
         error_by_remaining_life(contract, scores, truth, out / "error_by_remaining_life.png")
-        if example is not None:
-            one_asset(contract, example, out / "one_asset.png")
+    if contract.rul and example is not None:
+        one_asset(contract, example, out / "one_asset.png")
     for axis in contract.axes:
         confusion(contract, axis, scores, truth, out / f"confusion_{axis}.png")
 
@@ -100,7 +100,7 @@ def error_by_remaining_life(contract: Twin, scores: pd.DataFrame, truth: Truth, 
 def one_asset(contract: Twin, example: pd.DataFrame, path: Path) -> None:
     """The RUL of one held-out asset along its run, with its band, against the truth."""
     cap, unit = _rul(contract), contract.clock.unit
-    asset = str(example["asset"].iloc[0]).partition("@")[0]
+    asset = str(example["asset"].iloc[0]).rpartition("@")[0]
     with _picture(path, f"{contract.title}: remaining life of {asset}, as it was told") as ax:
         ax.fill_between(example["time"], example["rul_low"], example["rul_high"], color=BAND, label="interval")
         ax.plot(example["time"], example["rul"], color=BLUE, lw=2, label="predicted")
@@ -139,7 +139,7 @@ def confusion(contract: Twin, axis: str, scores: pd.DataFrame, truth: Truth, pat
 
 def predictions_table(contract: Twin, scores: pd.DataFrame, truth: Truth) -> pd.DataFrame:
     """asset, time and true against predicted RUL of the held-out cuts, for `dvc plots`; empty without an RUL."""
-    table: dict[str, Any] = {"asset": scores["asset"].str.partition("@")[0], "time": scores["time"]}
+    table: dict[str, Any] = {"asset": scores["asset"].str.rpartition("@")[0], "time": scores["time"]}
     cap = contract.rul.cap if contract.rul else np.inf
     table["true"] = np.minimum(truth.rul, cap)
     table["predicted"] = scores["rul"] if contract.rul else np.nan

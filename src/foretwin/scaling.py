@@ -9,6 +9,7 @@ from foretwin.network import Scaling
 from foretwin.windows import Histories
 
 SMALLEST = 1e-6  # relative to the channel's level; a smaller spread is rounding, and the channel says nothing
+SILENT = 1e30  # the scale of such a channel: 0 whatever it reads, since nothing was learnt of it
 
 
 def fit_scaling(histories: Histories, rows: NDArray[np.int64], contract: Twin, seed: int) -> Scaling:
@@ -46,9 +47,9 @@ def _positions(contract: Twin, names: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def _usable(deviation: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deviations (C,) with 1 in place of those too small to divide by."""
-    level = np.abs(values).max(axis=0, initial=1.0)
-    return np.where(deviation > SMALLEST * level, deviation, 1.0)
+    """Deviations (C,) with SILENT in place of those too small to divide by."""
+    level = np.abs(values).max(axis=0, initial=0.0)
+    return np.where(deviation > SMALLEST * level, deviation, SILENT)
 
 
 def _cluster(points: NDArray[np.float64], count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

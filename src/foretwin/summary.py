@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +22,7 @@ def print_summary(root: Path, twins: list[str]) -> None:
     console = Console()
     for twin in twins:
         _print_twin(console, Paths(root, twin))
-    console.print(NEXT, highlight=False)
+    console.print(NEXT, highlight=False, soft_wrap=True)
 
 
 def _print_twin(console: Console, paths: Paths) -> None:
@@ -31,13 +32,14 @@ def _print_twin(console: Console, paths: Paths) -> None:
         promotion = json.loads((paths.models / "promotion.json").read_text())
     except FileNotFoundError as error:
         raise RegistryError(f"{error.filename}: not there yet; run `dvc repro` first") from None
-    header, *body = figures_table(metrics, contract)
+    names, *figures = zip(*figures_table(metrics, contract), strict=True)  # a column per model, to fit in 80 characters
     title = f"{contract.title}: {metrics['cuts']} predictions for {metrics['assets']} held-out assets"
     table = Table(title=title, title_justify="left")
-    for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 else "right")
-    for row in body:
-        table.add_row(*row, style="bold" if row[0] == "network" else None)
+    for name in names:
+        justify: Literal["left", "right"] = "left" if name == "model" else "right"
+        table.add_column(name, justify=justify, style="bold" if name == "network" else None)
+    for row in figures:
+        table.add_row(*row)
     console.print(table)
     champion = promotion["champion"]
     if champion:

@@ -24,7 +24,7 @@ from foretwin.config import show_progress
 from foretwin.contract import Twin
 from foretwin.errors import TrainingError
 from foretwin.module import Batch, MaintenanceModule
-from foretwin.network import Network, Shape, plain
+from foretwin.network import Network, Shape, plain, segments_of
 from foretwin.scaling import fit_scaling
 from foretwin.splits import Split
 from foretwin.windows import Histories
@@ -41,6 +41,7 @@ class Choice(BaseModel):
     width: int
     depth: int
     dropout: float
+    jitter: float
     lr: float
     weight_decay: float
 
@@ -117,6 +118,18 @@ class Curves(Callback):
         self.epochs = state_dict["epochs"]
 
 
+class Chance(Callback):
+    """Draw dropout and jitter from seed and epoch alone, so that a resumed training ends as one that never stopped."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, _: L.LightningModule, __: Batch, batch_idx: int) -> None:
+        """Start the epoch's draws, after all that Lightning itself draws at an epoch's start."""
+        if batch_idx == 0:
+            torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0]))
+
+
 def fit(
     split: Split,
     contract: Twin,
@@ -128,17 +141,17 @@ def fit(
     """Train one member and return it, with its metrics by epoch.
 
     With a `folder`, a checkpoint is kept there after each epoch and training goes on from it. `report` is called
-    after each validation with the epoch and the objective, and may raise to stop. TrainingError on Ctrl-C.
+    after each validation with the epoch and the objective, and may raise to stop. TrainingError where there is
+    nothing to learn from, KeyboardInterrupt on Ctrl-C.
     """
-    if len(split.train) == 0 or len(split.held_out) == 0:
-        raise TrainingError(f"{contract.name}: no labelled window to train on or to hold out")
+    _check_labels(split, contract)
     L.seed_everything(budget.seed, verbose=False)
     module = _module(split, contract, choice, budget)
     curves = Curves(report)
     last = folder / "last.ckpt" if folder else None
     loaders = _loaders(split, contract, budget)
     with _quiet():
-        trainer = _trainer(curves, folder)
+        trainer = _trainer(curves, Chance(budget.seed), folder)
         try:
             trainer.fit(module, *loaders, ckpt_path=last if last and last.exists() else None)
         except SystemExit as error:  # Lightning's answer to Ctrl-C
@@ -148,13 +161,26 @@ def fit(
     return module.network.eval(), curves.epochs
 
 
+def _check_labels(split: Split, contract: Twin) -> None:
+    advice = "label more runs, or lower prepare.folds in params.yaml"
+    if len(split.train) == 0 or len(split.held_out) == 0:
+        raise TrainingError(f"{contract.name}: no labelled window to train on or to hold out; {advice}")
+    if contract.rul and np.isnan(split.histories.rul[split.train]).all():
+        raise TrainingError(f"{contract.name}: no training window has a known RUL; {advice}")
+    for i, axis in enumerate(contract.axes):
+        if (split.histories.faults[split.train, i] < 0).all():
+            raise TrainingError(f"{contract.name}: no training window has a known class of {axis}; {advice}")
+
+
 def _module(split: Split, contract: Twin, choice: Choice, budget: Budget) -> MaintenanceModule:
     shape = Shape(
         trunk=choice.trunk,
         width=choice.width,
         depth=choice.depth,
         dropout=choice.dropout,
+        jitter=choice.jitter,
         length=contract.window.length,
+        segments=segments_of(contract),
         has_rul=contract.rul is not None,
         classes=tuple(len(contract.classes(axis)) for axis in contract.axes),
     )
@@ -176,8 +202,8 @@ def _loaders(split: Split, contract: Twin, budget: Budget) -> tuple[DataLoader[B
     return train, DataLoader(held_out, sampler=in_order, batch_size=None)
 
 
-def _trainer(curves: Curves, folder: Path | None) -> L.Trainer:
-    callbacks: list[Callback] = [curves]
+def _trainer(curves: Curves, chance: Chance, folder: Path | None) -> L.Trainer:
+    callbacks: list[Callback] = [chance, curves]
     if folder is not None:
         callbacks.append(ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False))
     if show_progress() and curves.report is None:

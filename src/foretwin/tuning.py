@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -21,7 +22,15 @@ from foretwin.splits import Development, Split
 from foretwin.training import Budget, Choice, fit
 
 WIDTHS = {"statistics": (64, 128, 256), "convolution": (32, 64), "gru": (32, 64)}
-FIRST = {"trunk": "statistics", "width_statistics": 128, "depth": 2, "dropout": 0.1, "lr": 2e-3, "weight_decay": 1e-2}
+FIRST = {
+    "trunk": "statistics",
+    "width_statistics": 128,
+    "depth": 2,
+    "dropout": 0.3,
+    "jitter": 0.5,
+    "lr": 5e-3,
+    "weight_decay": 1e-2,
+}
 
 
 def suggest(trial: optuna.Trial) -> Choice:
@@ -31,9 +40,10 @@ def suggest(trial: optuna.Trial) -> Choice:
         trunk=trunk,
         width=trial.suggest_categorical(f"width_{trunk}", WIDTHS[trunk]),
         depth=trial.suggest_int("depth", 1, 3),
-        dropout=trial.suggest_float("dropout", 0.0, 0.4),
-        lr=trial.suggest_float("lr", 5e-4, 5e-3, log=True),
-        weight_decay=trial.suggest_float("weight_decay", 1e-4, 1e-1, log=True),
+        dropout=trial.suggest_float("dropout", 0.0, 0.5),
+        jitter=trial.suggest_float("jitter", 0.0, 1.0),
+        lr=trial.suggest_float("lr", 1e-3, 1e-2, log=True),
+        weight_decay=trial.suggest_float("weight_decay", 1e-3, 1.0, log=True),
     )
 
 
@@ -42,30 +52,35 @@ def tune(
 ) -> dict[str, Any]:
     """Run the study up to `tuning.trials` trials and return its record, with the best Choice under `best`.
 
-    The study is kept in `journal` and goes on from there after an interruption.
+    The study is kept in `journal`. After an interruption it goes on from there and tries what an uninterrupted one
+    would have tried.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a warning would show the traceback of Ctrl-C
     journal.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name=contract.name,
         storage=JournalStorage(JournalFileBackend(str(journal))),
-        sampler=optuna.samplers.TPESampler(seed=tuning.seed, n_startup_trials=6),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
         load_if_exists=True,
     )
     split = development.hold_out(0)
     budget = Budget(tuning.windows, training.batch, tuning.seed)
-    if not study.trials:
-        study.enqueue_trial(FIRST)
     finished = len(study.get_trials(states=(optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)))
+    if not finished:
+        study.enqueue_trial(FIRST)
     with Progress(disable=not show_progress(), transient=True) as progress:
         task = progress.add_task(f"tune {contract.name}", total=tuning.trials, completed=finished)
-        study.optimize(
-            lambda trial: _objective(trial, split, contract, budget),
-            n_trials=max(0, tuning.trials - finished),
-            callbacks=[lambda *_: progress.advance(task)],
-        )
+        for position in range(finished, tuning.trials):
+            study.sampler = _sampler(tuning.seed, position)
+            study.optimize(lambda trial: _objective(trial, split, contract, budget), n_trials=1)
+            progress.advance(task)
     return _record(study, contract, tuning)
+
+
+def _sampler(seed: int, position: int) -> optuna.samplers.TPESampler:
+    """A sampler for one trial: one for the whole study would begin at its seed again when the study goes on."""
+    state = int(np.random.SeedSequence([seed, position]).generate_state(1)[0])
+    return optuna.samplers.TPESampler(seed=state, n_startup_trials=6)
 
 
 def _objective(trial: optuna.Trial, split: Split, contract: Twin, budget: Budget) -> float:
