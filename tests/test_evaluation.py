@@ -1,0 +1,103 @@
+"""The figures of a result, worked by hand, and that a truth is held against its own prediction."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_fleet import CAP, fleet_rows, fleet_twin, network_of, prepared
+
+from foretwin.bundle import Bundle, save_bundle
+from foretwin.calibration import Calibration
+from foretwin.evaluation import Truth, figures, figures_of, measure, predicted_class
+from foretwin.export import to_onnx
+from foretwin.windows import truncate
+
+TWIN = fleet_twin()
+NAN = float("nan")
+TRUTH = Truth(
+    rul=np.array([10.0, NAN, 35.0, 20.0]),
+    faults={"mode": np.array([0, 1, -1, 2]), "bearing": np.array([0, 0, 1, 1])},
+)
+SCORES = pd.DataFrame(
+    {
+        "asset": ["a@1", "b@2", "c@3", "d@4"],
+        "rul": [13.0, 5.0, 26.0, 20.0],
+        "rul_low": [11.0, 4.0, 22.0, 15.0],
+        "rul_high": [17.0, 8.0, 30.0, 25.0],
+        "p_mode_healthy": [0.6, 0.1, 0.2, 0.5],
+        "p_mode_wear": [0.3, 0.8, 0.2, 0.4],
+        "p_mode_leak": [0.1, 0.1, 0.6, 0.1],
+        "p_bearing_good": [0.9, 0.2, 0.1, 0.3],
+        "p_bearing_worn": [0.1, 0.8, 0.9, 0.7],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("bundle")
+    rows = fleet_rows(TWIN)
+    development = prepared(tmp_path_factory.mktemp("windows"), TWIN, rows)
+    calibration = Calibration(0.9, (0.0, CAP), (2.0, 2.0), (3.0, 3.0))
+    ranges = dict.fromkeys(TWIN.channel_names, (-1e6, 1e6))
+    save_bundle(folder, TWIN, to_onnx([network_of(TWIN, development, "statistics")], TWIN), calibration, ranges)
+    return Bundle.load(folder)
+
+
+def test_the_figures_of_a_small_table_are_those_worked_by_hand(bundle: Bundle) -> None:
+    got = figures_of(bundle, SCORES, TRUTH)
+    clipped, unclipped = got["rul"]["clipped"], got["rul"]["unclipped"]
+    # Errors against the capped truths 10, 30 and 20 are 3, -4 and 0; uncapped, the second is 26 - 35 = -9.
+    assert clipped["rmse"] == pytest.approx(np.sqrt((9 + 16 + 0) / 3))
+    assert unclipped["rmse"] == pytest.approx(np.sqrt((9 + 81 + 0) / 3))
+    assert clipped["phm08"] == pytest.approx(np.exp(0.3) - 1 + np.exp(4 / 13) - 1)
+    assert unclipped["phm08"] == pytest.approx(np.exp(0.3) - 1 + np.exp(9 / 13) - 1)
+    assert clipped["rmse_late"] == unclipped["rmse_late"] == pytest.approx(np.sqrt((9 + 0) / 2))
+    # [11, 17] misses 10; [22, 30] holds the capped 30; [15, 25] holds 20; the second truth is unknown.
+    assert got["rul"]["interval"]["coverage"] == pytest.approx(2 / 3)
+    assert got["rul"]["interval"]["width"] == pytest.approx((6 + 4 + 8 + 10) / 4)
+    assert got["rul"]["interval"]["level"] == 0.9
+    # mode: truths 0, 1, 2 are told as 0, 1, 0; F1 of the classes 2/3, 1 and 0.
+    assert got["fault"]["mode"]["macro_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert got["fault"]["mode"]["accuracy"] == pytest.approx(2 / 3)
+    # bearing: truths 0, 0, 1, 1 are told as 0, 1, 1, 1; F1 2/3 and 4/5.
+    assert got["fault"]["bearing"]["macro_f1"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert got["fault"]["bearing"]["accuracy"] == pytest.approx(3 / 4)
+
+
+def test_a_predictor_without_an_interval_gets_the_same_figures(bundle: Bundle) -> None:
+    classes = [predicted_class(SCORES, TWIN, axis) for axis in TWIN.axes]
+    plain, full = figures(TWIN, TRUTH, SCORES["rul"].to_numpy(), classes), figures_of(bundle, SCORES, TRUTH)
+    del full["rul"]["interval"]
+    assert plain == full
+    only_faults = figures(fleet_twin("faults"), TRUTH, None, classes)
+    assert only_faults == {"fault": full["fault"]}
+    assert figures(fleet_twin("rul"), TRUTH, SCORES["rul"].to_numpy(), []) == {"rul": full["rul"]}
+
+
+def test_the_predicted_class_is_the_most_probable_one() -> None:
+    assert predicted_class(SCORES, TWIN, "mode").tolist() == [0, 1, 2, 0]
+    assert predicted_class(SCORES, TWIN, "bearing").tolist() == [0, 1, 1, 1]
+
+
+def test_truth_and_scores_stand_in_the_same_order_where_assets_are_not_sorted(bundle: Bundle) -> None:
+    rows = fleet_rows(TWIN, assets=5)
+    order = ["f03", "f00", "f04", "f01"]
+    unsorted = pd.concat([rows[rows["asset"] == asset] for asset in order], ignore_index=True)
+    ends = np.flatnonzero(unsorted["time"].isin([3, 12, 25]))
+    test_rows = truncate(unsorted, ends, TWIN.window.length)
+    scores, truth = bundle.score(test_rows), Truth.of(test_rows, TWIN)
+    assert scores["asset"].str[:3].tolist() == np.repeat(order, 3).tolist()
+    assert scores["time"].tolist() == [3, 12, 25] * 4
+    expected = unsorted.set_index(["asset", "time"]).loc[
+        list(zip(scores["asset"].str[:3], scores["time"], strict=True))
+    ]
+    np.testing.assert_array_equal(truth.rul, expected["rul"])
+    np.testing.assert_array_equal(truth.faults["mode"], expected["fault_mode"])
+    np.testing.assert_array_equal(truth.faults["bearing"], expected["fault_bearing"])
+    assert measure(bundle, test_rows) == figures_of(bundle, scores, truth)
+
+
+def test_a_score_does_not_depend_on_a_label(bundle: Bundle) -> None:
+    rows = truncate(fleet_rows(TWIN, assets=3), np.array([20, 60]), TWIN.window.length)
+    blind = rows.drop(columns=["rul", "fault_mode", "fault_bearing"])
+    pd.testing.assert_frame_equal(bundle.score(rows), bundle.score(blind))
