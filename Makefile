@@ -14,7 +14,7 @@ export BENTOML_HOME ?= $(CURDIR)/.bentoml
 export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format serve ui bench lock clean
+.PHONY: help setup run test lint format serve ui bench docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -54,6 +54,9 @@ ui: $(READY) ## MLflow on port 5000: runs, trials, models
 
 bench: $(READY) ## measure speed; ratios go to reports/bench.json
 	python pipelines/bench.py
+
+docs: $(READY) ## put the figures of output files into README.md and docs/
+	python pipelines/render.py
 
 lock: $(READY) ## renew constraints.txt from pyproject.toml
 	$(BIN)/pip install --quiet uv

@@ -33,7 +33,7 @@ def main(twin: str, root: Path = Path()) -> None:
     metrics = {
         "twin": twin,
         "bundle": bundle.digest,
-        "assets": int(scores["asset"].str.partition("@")[0].nunique()),
+        "assets": int(scores["asset"].str.rpartition("@")[0].nunique()),
         "cuts": len(scores),
         "unit": contract.clock.unit,
         "network": figures_of(bundle, scores, truth),

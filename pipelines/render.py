@@ -8,6 +8,7 @@ A block begins with `<!-- figures: NAME -->` and ends with `<!-- end -->`.
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,9 @@ def main(check: bool, root: Path = Path()) -> None:
         if not check:
             with fresh_file(page) as out:
                 out.write_text(new, encoding="utf-8")
+    picture = Paths(root, "pump").models / "plots" / "one_asset.png"
+    if not check and picture.exists():
+        shutil.copy(picture, root / "docs" / "pictures" / "pump.png")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The `foretwin` command: quick to answer, one line for what goes wrong."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from tiny_bundle import random_rows, save_tiny_bundle, tiny_twin
+from tiny_bundle import random_rows, save_tiny_bundle, shipped_params, tiny_twin
 
 from foretwin.bundle import Bundle
 from foretwin.cli import main
@@ -25,7 +24,7 @@ HEAVY = ["torch", "lightning", "mlflow", "optuna", "great_expectations", "sklear
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
     """The current folder: params.yaml with the twin `pump`, its contract, and its champion."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "params.yaml").write_text(shipped_params())
     (tmp_path / "data" / "pump").mkdir(parents=True)
     (tmp_path / "data" / "pump" / "twin.yaml").write_text(TWIN.model_dump_json())
     champion = tmp_path / "models" / "pump" / "champion" / "bundle"

@@ -44,7 +44,9 @@ def test_the_best_of_the_trials_is_a_choice_that_can_be_trained(development: Dev
     trials = record["trials"]
     assert [trial["number"] for trial in trials] == list(range(TUNE.trials))
     first = trials[0]["params"]
-    assert first == {name: FIRST[name] for name in first if name != "width"} | {"width": FIRST["width_statistics"]}
+    assert first == {name: FIRST[0][name] for name in first if name != "width"} | {
+        "width": FIRST[0]["width_statistics"]
+    }
     best = min((trial for trial in trials if trial["state"] == "complete"), key=lambda trial: trial["value"])
     assert record["best"] == best["params"]
     assert record["value"] == best["value"] == best["curve"][-1]

@@ -1,6 +1,7 @@
 """A real bundle without any training: a linear network over the mean of the window, as an ONNX graph."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -105,6 +106,12 @@ def random_rows(twin: Twin, lengths: dict[str, int], seed: int = 1) -> pd.DataFr
         values = generator.normal(size=(length, len(twin.channels))).astype(np.float32).astype(np.float64)
         parts.append(pd.DataFrame(columns | dict(zip(twin.channel_names, values.T, strict=True))))
     return pd.concat(parts, ignore_index=True)
+
+
+def shipped_params() -> str:
+    """The project's params.yaml with its default list of twins: a developer may have put others on it."""
+    text = (REPOSITORY / "params.yaml").read_text()
+    return re.sub(r"^twins:\n(  - .*\n)+", "twins:\n  - pump\n", text, flags=re.MULTILINE)
 
 
 def call_of(twin: Twin, rows: pd.DataFrame) -> dict:

@@ -49,7 +49,7 @@ class TrainParams(Section):
     """The budget of training one member; one member is trained per fold."""
 
     windows: Count = Field(description="windows drawn for one member")
-    batch: Count
+    batch: Annotated[int, Field(ge=2)]
     level: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         description="share of truths that the RUL interval should cover"
     )

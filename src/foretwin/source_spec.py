@@ -18,7 +18,7 @@ class PumpSource(Part):
 
     kind: Literal["pump"]
     assets: Annotated[int, Field(ge=1, le=100_000)]
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
 
 
 class CmapssSource(Part):

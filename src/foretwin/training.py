@@ -146,6 +146,7 @@ def fit(
     """
     _check_labels(split, contract)
     L.seed_everything(budget.seed, verbose=False)
+    torch.set_num_threads(1)  # in networks this small, threads wait for each other longer than they work
     module = _module(split, contract, choice, budget)
     curves = Curves(report)
     last = folder / "last.ckpt" if folder else None

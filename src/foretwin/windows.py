@@ -15,7 +15,7 @@ from foretwin.errors import RowsError
 from foretwin.rows import fault_column, run_starts
 
 TEST = -1  # the fold number of held-out assets
-SHORTEST_LIFE_SHARE = 0.2  # random cuts fall in this part of a run and after (docs/protocol.md)
+SHORTEST_LIFE_SHARE = 0.2  # random cuts fall in this part of a run and after (docs/benchmarks.md)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from foretwin.source_spec import TableFault, TableSource
 from foretwin.sources.tabular import TableFile, is_missing, open_table, texts
 
 RUN = ["asset", "run"]
+FAILED = "source failed"  # with a space: no channel can be named so
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 TRUE_WORDS = {"true", "t", "yes", "y", "1"}
 FALSE_WORDS = {"false", "f", "no", "n", "0"}
@@ -64,7 +65,7 @@ def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFram
         frame["rul"] = file.numbers(table.frame[source.rul], source.rul)
     for axis, fault in source.faults.items():
         frame[fault_column(axis)] = table.labels(fault, contract.classes(axis))
-    frame["failed"] = table.failures()
+    frame[FAILED] = table.failures()
     frame = table.with_runs(frame)
     frame["time"] = table.since_run_start(frame, stamped)
     return canonical(table.without_gaps(table.with_rul(frame)), contract)
@@ -130,16 +131,16 @@ class _Table:
         if self.source.run is None:
             order = np.argsort(pd.factorize(frame["asset"])[0], kind="stable")
             frame = frame.iloc[order]
-            failed = frame.groupby("asset", sort=False)["failed"]
-            again = frame["failed"] & failed.shift(fill_value=False)
+            failed = frame.groupby("asset", sort=False)[FAILED]
+            again = frame[FAILED] & failed.shift(fill_value=False)
             self._refuse(again, self.source.failure or "", "fails on two rows in turn; mark only the first")
-            before = failed.cumsum() - frame["failed"]
+            before = failed.cumsum() - frame[FAILED]
             return frame.assign(run=before.astype("int64") + 1)
         frame = frame.assign(run=self._run_numbers(frame["asset"], self.source.run))
         asset = pd.factorize(frame["asset"])[0]
         run = frame.groupby(RUN, sort=False).ngroup()
         frame = frame.iloc[np.lexsort((run, asset))]
-        early = frame["failed"] & frame.duplicated(RUN, keep="last")
+        early = frame[FAILED] & frame.duplicated(RUN, keep="last")
         self._refuse(early, self.source.failure or "", "is true, but the run goes on; begin a new run after it")
         return frame
 
@@ -177,7 +178,7 @@ class _Table:
         if self.source.rul:
             return frame
         runs = frame.groupby(RUN, sort=False)
-        ended = runs["failed"].transform("any") | self.source.runs_end_in_failure
+        ended = runs[FAILED].transform("any") | self.source.runs_end_in_failure
         return frame.assign(rul=(runs["time"].transform("last") - frame["time"]).where(ended))
 
     def without_gaps(self, frame: pd.DataFrame) -> pd.DataFrame:

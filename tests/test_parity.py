@@ -1,0 +1,67 @@
+"""No skew: what the service answers over HTTP is what the training code's networks say of the same rows."""
+
+import subprocess
+import sys
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from small_fleet import TRAIN, choice_of, fleet_rows, fleet_twin, prepared
+from test_service import SERVE, free_port, wait_until_ready
+from tiny_bundle import call_of, environment, tiny_project
+
+from foretwin.config import Paths
+from foretwin.members import save_ensemble, train_members
+from foretwin.packaging import keep_champion
+from foretwin.rows import read_rows
+from foretwin.scoring_call import ModelIdentity
+from foretwin.windows import Histories, last_rows
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Members as training left them, a project whose champion they are, and held-out rows."""
+    root = tmp_path_factory.mktemp("parity")
+    twin = fleet_twin()
+    development = prepared(root / "windows", twin, fleet_rows(twin))
+    members = list(train_members(development, twin, choice_of(), TRAIN, root / "work"))
+    (root / "bundle").mkdir()
+    record = save_ensemble(members, development, twin, TRAIN, root / "bundle")
+    tiny_project(root)
+    identity = ModelIdentity("foretwin-fleet", "1", "run", record["bundle"])
+    keep_champion(Paths(root, "fleet"), root / "bundle", identity)
+    return root, twin, members, read_rows(root / "windows" / "test.parquet", twin)
+
+
+def test_served_scores_equal_the_training_networks(trained):
+    root, twin, members, rows = trained
+    windows = Histories.from_rows(rows, twin).cut(last_rows(rows), twin.window.length)
+    inputs = [torch.from_numpy(part) for part in (windows.x, windows.mask, windows.age)]
+    with torch.inference_mode():
+        outputs = [member.network(*inputs) for member in members]
+    rul = twin.rul.cap * torch.stack([out.rul for out in outputs]).mean(0).numpy()
+    mode = torch.stack([out.logits[0].softmax(1) for out in outputs]).mean(0).numpy()
+
+    port, log = free_port(), root / "server.log"
+    command = [sys.executable, "-c", SERVE, str(root), str(port)]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment(root), cwd=root)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
+            wait_until_ready(client, process, log)
+            response = client.post("/v1/score", json=call_of(twin, rows))
+    finally:
+        process.terminate()
+        process.wait(20)
+
+    scores = response.json()["scores"]
+    assert [score["asset"] for score in scores] == rows["asset"].iloc[last_rows(rows)].tolist()
+    got = np.array([[score["faults"]["mode"][name] for name in twin.classes("mode")] for score in scores])
+    # Probabilities, not RUL alone: a clamped RUL can agree by accident.
+    np.testing.assert_allclose(got, mode, rtol=0, atol=1e-5)
+    assert np.ptp(got[:, 0]) > 0.01, "the assets must differ, or agreement proves nothing"
+    served = np.array([score["rul"]["value"] for score in scores])
+    inside = (rul > 0) & (rul < twin.rul.cap)
+    assert inside.any()
+    np.testing.assert_allclose(served[inside] / twin.rul.cap, rul[inside] / twin.rul.cap, rtol=0, atol=1e-5)
