@@ -23,7 +23,7 @@ class Command(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="foretwin")
 def main(debug: bool) -> None:
-    r"""A digital twin of every machine: how long it has left, what is failing, how sure that is, what to do.
+    """A digital twin of every machine: how long it has left, what is failing, how sure that is, what to do.
 
     Run it in the project's folder. A first tour:
 
@@ -40,7 +40,9 @@ def main(debug: bool) -> None:
 @click.argument("name")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def new(name: str, file: Path) -> None:
-    """Look at FILE (CSV or Parquet) and write a first data/NAME/twin.yaml.
+    """Write a first contract for a machine.
+
+    Looks at FILE (CSV or Parquet) and writes data/NAME/twin.yaml.
 
     Asset, time, failure and channels are guessed from names and content, with a comment at each guess: correct them by
     hand, then `foretwin add NAME` and `dvc repro`.
@@ -61,7 +63,9 @@ def new(name: str, file: Path) -> None:
 @main.command()
 @click.argument("names", nargs=-1, required=True)
 def add(names: tuple[str, ...]) -> None:
-    r"""Put the twins NAMES on the list in params.yaml that `dvc repro` builds.
+    """Put twins on the list in params.yaml.
+
+    `dvc repro` builds what that list names.
 
     \b
       foretwin add cmapss-fd001
@@ -80,7 +84,9 @@ def add(names: tuple[str, ...]) -> None:
 @click.option("--twin", required=True, help="The twin whose champion scores.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write a .csv or .parquet file instead.")
 def score(file: Path, twin: str, out: Path | None) -> None:
-    """Score every asset of FILE (CSV or Parquet) for its last row, with the champion that is served.
+    """Score every asset of a file.
+
+    Each asset of FILE (CSV or Parquet) is scored for its last row, with the champion that is served.
 
     FILE has the columns that the twin's source has, or the canonical ones: asset, time, and one per channel; an
     optional `run` tells lives apart.
@@ -97,7 +103,10 @@ def score(file: Path, twin: str, out: Path | None) -> None:
 
 @main.command()
 def summary() -> None:
-    """Show the figures of the twins in params.yaml, their champions, and where the reports lie."""
+    """Show figures, champions and reports.
+
+    Those of the twins that params.yaml lists, and what to try next.
+    """
     from foretwin.config import load_params
     from foretwin.summary import print_summary
 
@@ -106,7 +115,9 @@ def summary() -> None:
 
 @main.command()
 def publish() -> None:
-    """Make MLflow show what DVC holds: runs, trials, versions and the champion of each twin in params.yaml.
+    """Make MLflow show what DVC holds.
+
+    Runs, trials, versions and the champion of each twin that params.yaml lists.
 
     Needed after `dvc pull` or in a copy of the project, where the results are there and the tracking store is not. What
     is there already stays.
@@ -120,7 +131,10 @@ def publish() -> None:
 @main.command()
 @click.option("--port", default=3000, show_default=True, help="Port on this machine.")
 def serve(port: int) -> None:
-    """Serve the champions of all twins: POST /v1/score, GET /v1/models."""
+    """Serve the champions of all twins.
+
+    POST /v1/score, GET /v1/models, /openapi.json; on this machine only, unless BENTOML_HOST names another interface.
+    """
     from foretwin.packaging import serve as serve_bento
 
     serve_bento(PROJECT, port)
