@@ -10,8 +10,6 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export GX_ANALYTICS_ENABLED := False
 export MLFLOW_DISABLE_TELEMETRY := true
-export BENTOML_HOME ?= $(CURDIR)/.bentoml
-export MLFLOW_TRACKING_URI ?= sqlite:///$(CURDIR)/mlflow.db
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint format serve ui bench docs lock clean
@@ -50,7 +48,7 @@ serve: $(READY) ## the scoring service of all champions on port 3000
 
 ui: $(READY) ## MLflow on port 5000: runs, trials, models
 	foretwin publish
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(MLFLOW_TRACKING_URI) --port 5000 --workers 1
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db) --port 5000 --workers 1
 
 bench: $(READY) ## measure speed; ratios go to reports/bench.json
 	python pipelines/bench.py
