@@ -3,6 +3,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+# Raised by hand: it decides which builds, for CPU and CUDA, a machine must be able to get.
+TORCH := torch==2.13.0
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export BENTOML_DO_NOT_TRACK := True
@@ -58,7 +60,7 @@ docs: $(READY) ## put the figures of output files into README.md and docs/
 
 lock: $(READY) ## renew constraints.txt from pyproject.toml
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-annotate --no-header pyproject.toml -o .constraints.all
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-annotate --no-header --upgrade-package '$(TORCH)' pyproject.toml -o .constraints.all
 	@# torch comes first and without its CUDA packages: pip adds those where the platform's build of torch asks for them.
 	(grep '^torch==' .constraints.all; grep -vE '^(torch==|triton|cuda-|nvidia-[^m])' .constraints.all | sed -E 's/\[[^]]*\]//') > constraints.txt
 	rm .constraints.all
