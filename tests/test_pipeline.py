@@ -220,7 +220,9 @@ def test_a_csv_outside_the_project_becomes_a_served_twin_in_the_readme_s_five_st
     shown = run("dvc repro package@press", project)
     assert "validate press" in shown
     after = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
-    assert {name: stage for name, stage in after.items() if name.endswith("@pump")} == before
+    changed = [name for name in before if after.get(name) != before[name]]
+    assert changed == [], "the other twins' entries stay as they are"
+    assert "package@press" in after
     metrics = metrics_of(project, "press")
     assert metrics["network"]["rul"]["clipped"]["rmse"] < metrics["baselines"]["linear"]["rul"]["clipped"]["rmse"]
     run(f"foretwin score {tmp_path / 'press.csv'} --twin press --out press-scores.csv", project)
