@@ -43,8 +43,9 @@ def project(tmp_path_factory):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((ROOT / name).read_bytes())
     (folder / "params.yaml").write_text(shipped_params())
-    commit = "git add -A && git -c user.name=t -c user.email=t@example.org commit -qm"
-    run(f"git init -q && {commit} start", folder)
+    commit = "git add -A && git commit -qm"
+    run("git init -q && git config user.name test && git config user.email test@example.org", folder)
+    run(f"{commit} start", folder)
     run("dvc repro", folder)
     run(f"{commit} built", folder)
     return folder
