@@ -1,0 +1,121 @@
+"""What recorded lives of a fleet teach about wear: how its rates wander, and where pumps of each age stand.
+
+Expectation-maximisation for state-space models (R. H. Shumway and D. S. Stoffer, Journal of Time Series Analysis 3(4),
+253-264, 1982): smooth all recordings under the present law, then fit the law to what was smoothed. Only readings are
+used, no labels.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from foretwin.physics.pump.beliefs import Belief
+from foretwin.physics.pump.equilibrium import operate
+from foretwin.physics.pump.filtering import RATES, WORN, Hour, Recordings, Sensors, WearLaw, track
+from foretwin.physics.pump.life import new_state
+from foretwin.physics.pump.quantities import PUBLISHED, Array, Duty, Pump
+
+SPREADS = (0.05, 0.07, 0.1, 0.14, 0.2)  # per hour; compared by likelihood, for expectation-maximisation barely moves it
+ROUNDS = 3  # for each of them, from where the one before ended
+FEWEST = 20  # pumps of an age; older ones are taken to be as those of the last age that as many reached
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """What is known of a pump before its readings are seen."""
+
+    law: WearLaw
+    by_age: Belief  # about WORN; entry a belongs to the age of a hours
+
+    def at(self, age: Array) -> Belief:
+        """The belief about WORN of pumps of `age` (N,), h."""
+        entry = np.clip(np.rint(age).astype(np.int64), 0, len(self.by_age) - 1)
+        return Belief(self.by_age.mean[entry], self.by_age.covariance[entry])
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """What is known of the n recorded pumps in one hour, in the light of their whole recordings."""
+
+    worn: Belief  # about WORN
+    lag: Array  # (n', 3, 3) covariance of RATES with those an hour later, for the n' pumps still recorded then
+
+
+def learn(recordings: Recordings, sensors: Sensors) -> Fleet:
+    """Fit a fleet to recordings that each begin with a new pump."""
+    fleet, found = first_guess(recordings), []
+    for spread in SPREADS:
+        evidence = -np.inf
+        for _ in range(ROUNDS):
+            fleet, evidence = _improved(fleet, recordings, sensors, spread)
+        found.append((evidence, fleet))
+    return max(found, key=lambda one: one[0])[1]
+
+
+def first_guess(recordings: Recordings, pump: Pump = PUBLISHED) -> Fleet:
+    """New parts as published, and rates that wear each out in a mean recording, give or take a factor of e."""
+    rated = Duty.rated(pump)
+    new = new_state(np.ones((3, 1)), rated, pump)
+    running = operate(new, rated, pump)
+    seconds = 3600 * float(recordings.counts.mean())
+    impeller = (pump.new_area - pump.area_limit) / (running.flow**2 * seconds)
+    bearing = np.log(2) / (running.speed**2 * seconds)
+    wear = (new.impeller_area, new.thrust_friction, new.radial_friction)
+    mean = np.log(np.concatenate([*wear, impeller, bearing, bearing]))
+    deviation = np.array([0.05, 0.1, 0.1, 1, 1, 1])
+    law = WearLaw(drift=np.zeros(3), memory=np.ones(3), spread=np.full(3, SPREADS[0]))
+    return Fleet(law, Belief(mean[None], np.diag(deviation**2)[None]))
+
+
+def smooth(hours: list[Hour]) -> list[Smoothed]:
+    """The Rauch-Tung-Striebel smoother over what `track` returned, hour by hour."""
+    later = hours[-1].known
+    smoothed = [Smoothed(later.about(WORN), np.empty((0, 3, 3)))]
+    for after, now in pairwise(reversed(hours)):
+        gain = np.linalg.solve(after.expected.covariance, after.cross.swapaxes(1, 2)).swapaxes(1, 2)
+        shift = gain @ (later.mean - after.expected.mean)[:, :, None]
+        change = gain @ (later.covariance - after.expected.covariance) @ gain.swapaxes(1, 2)
+        lag = (gain @ later.covariance)[:, RATES, RATES]
+        mean, covariance = now.known.mean.copy(), now.known.covariance.copy()
+        mean[: len(later)] += shift[:, :, 0]
+        covariance[: len(later)] += (change + change.swapaxes(1, 2)) / 2  # rounding would leave it lopsided
+        later = Belief(mean, covariance)
+        smoothed.append(Smoothed(later.about(WORN), lag))
+    return smoothed[::-1]
+
+
+def _improved(fleet: Fleet, recordings: Recordings, sensors: Sensors, spread: float) -> tuple[Fleet, float]:
+    """The fleet after a round of expectation-maximisation, and the evidence for it as it was before."""
+    start = fleet.at(np.zeros(len(recordings.counts)))
+    hours = track(start, recordings, fleet.law, sensors)
+    return _fitted(smooth(hours), spread), sum(hour.evidence for hour in hours)
+
+
+def _fitted(hours: list[Smoothed], spread: float) -> Fleet:
+    """The fleet that explains the smoothed recordings best, where rates wander by `spread`."""
+    sums = np.zeros((5, 3))  # per part, over all pumps and hours: 1, before, after, before^2, before * after
+    for now, later in pairwise(hours):
+        before, after = now.worn.first(len(later.worn)).about(RATES), later.worn.about(RATES)
+        squared = _diagonals(before.covariance) + before.mean**2
+        product = _diagonals(now.lag) + before.mean * after.mean
+        terms = (np.ones_like(squared), before.mean, after.mean, squared, product)
+        sums += np.stack([term.sum(axis=0) for term in terms])
+    before, after, squared, product = sums[1:] / sums[0]
+    memory = (product - before * after) / (squared - before**2)
+    return Fleet(WearLaw(after - memory * before, memory, np.full(3, spread)), _by_age(hours))
+
+
+def _by_age(hours: list[Smoothed]) -> Belief:
+    """Mean and covariance over the pumps of each age."""
+    fewest = min(FEWEST, len(hours[0].worn))
+    kept = [hour.worn for hour in hours if len(hour.worn) >= fewest]
+    means = [pumps.mean.mean(axis=0) for pumps in kept]
+    away = [pumps.mean - mean for pumps, mean in zip(kept, means, strict=True)]
+    covariances = [p.covariance.mean(axis=0) + a.T @ a / len(a) for p, a in zip(kept, away, strict=True)]
+    return Belief(np.stack(means), np.stack(covariances))
+
+
+def _diagonals(matrices: Array) -> Array:
+    """(N, D, D) -> (N, D)."""
+    return np.diagonal(matrices, axis1=1, axis2=2)

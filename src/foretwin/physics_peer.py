@@ -1,0 +1,118 @@
+"""The peer that knows the physics: a filter on the pump's own equations, and a Monte Carlo forecast of its life.
+
+It is told the published equations and limits, and the sensors' data sheets. How new pumps differ, how their wear rates
+wander and what duty lies ahead, it learns from the readings of the development pumps. Of a test pump it sees what the
+network sees: one window and the age.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretwin.contract import Twin
+from foretwin.errors import SourceError
+from foretwin.physics.pump import Duty
+from foretwin.physics.pump.filtering import SETTINGS, Recordings, Sensors
+from foretwin.physics.pump.forecasting import estimate, hours_left
+from foretwin.physics.pump.learning import learn
+from foretwin.sources.pump import SENSORS
+from foretwin.splits import Development
+from foretwin.windows import Histories, Windows
+
+Array = NDArray[np.float64]
+
+MEASURED = tuple(name for name in SENSORS if name not in SETTINGS)  # the two pressures are inputs, taken as read
+DRAWS = 200  # of each pump's state, wear and future
+BATCH = 60  # pumps forecast at once
+BLOCK = 24  # h of a development pump's duty that a future takes in one piece
+
+
+def fit_and_predict(
+    development: Development, test: Windows, contract: Twin, seed: int, level: float
+) -> tuple[Array, Array, Array]:
+    """(N,) each, in h and capped: mean of the forecast RUL, lower and upper end of its central interval at `level`.
+
+    SourceError where the contract does not describe the simulated pump and its RUL.
+    """
+    cap = _cap(contract)
+    lives, sensors = lives_of(development.histories, contract), data_sheets()
+    fleet, generator = learn(lives, sensors), np.random.default_rng(seed)
+    rul = np.empty((len(test), DRAWS))
+    longest_first = np.argsort(-test.mask.sum(axis=1), kind="stable")
+    for some in np.array_split(longest_first, -(-len(test) // BATCH)):
+        belief = estimate(fleet, windows_of(test, some, contract), test.age[some].astype(np.float64), sensors)
+        hidden = belief.draw(DRAWS, generator)
+        duties = future_duties(lives, hidden.shape[:2], int(np.ceil(cap)), generator)
+        rul[some] = np.minimum(hours_left(hidden, fleet.law, duties, generator), cap)
+    mean = rul.mean(axis=1)
+    low, high = np.quantile(rul, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return mean, np.minimum(low, mean), np.maximum(high, mean)
+
+
+def knows(contract: Twin) -> bool:
+    """Whether the contract describes the simulated pump, with an RUL and all channels that the physics needs."""
+    needed = {*SETTINGS, *MEASURED}
+    return contract.source.kind == "pump" and contract.rul is not None and needed <= contract.channels.keys()
+
+
+def data_sheets() -> Sensors:
+    """The sensors of the fleet that respond to a pump's state."""
+    share, absolute = np.array([SENSORS[name][:2] for name in MEASURED]).T
+    return Sensors(MEASURED, share, absolute)
+
+
+def lives_of(histories: Histories, contract: Twin) -> Recordings:
+    """Every run from its first row to its last."""
+    first, counts = np.unique(histories.first, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    first, counts = first[order], counts[order]
+    hour = np.minimum(np.arange(counts[0]), counts[:, None] - 1)
+    return _recordings(histories.values[first[:, None] + hour], counts, contract)
+
+
+def windows_of(windows: Windows, some: NDArray[np.int64], contract: Twin) -> Recordings:
+    """These windows, which must be in the order of falling length, without their padding."""
+    length = windows.x.shape[1]
+    counts = windows.mask[some].sum(axis=1).astype(np.int64)
+    row = np.minimum(length - counts[:, None] + np.arange(length), length - 1)
+    return _recordings(windows.x[some[:, None], row], counts, contract)
+
+
+def future_duties(
+    lives: Recordings, shape: tuple[int, ...], hours: int, generator: np.random.Generator
+) -> Iterator[Duty]:
+    """The duty of each coming hour, arrays of `shape`: blocks of hours of any life, one after another."""
+    block = min(BLOCK, int(lives.counts[0]))
+    starts = np.maximum(lives.counts - block + 1, 0)  # in each life
+    pump = np.repeat(np.arange(len(starts)), starts)
+    begin = np.arange(len(pump)) - np.repeat(np.cumsum(starts) - starts, starts)
+    for hour in range(hours):
+        if hour % block == 0:
+            drawn = generator.integers(len(pump), size=shape)
+        row = begin[drawn] + hour % block
+        yield Duty.from_settings({name: values[row, pump[drawn]] for name, values in lives.settings.items()})
+
+
+def _cap(contract: Twin) -> float:
+    """The RUL's cap; SourceError where the peer does not know the machine, or is not asked for its RUL."""
+    if contract.source.kind != "pump":
+        raise SourceError(
+            f"{contract.name}: source.kind is {contract.source.kind}, but the peer knows only the pump's physics"
+        )
+    absent = [name for name in (*SETTINGS, *MEASURED) if name not in contract.channels]
+    if absent:
+        raise SourceError(f"{contract.name}: channel {absent[0]} is missing, which the pump's physics needs; add it")
+    if contract.rul is None:
+        raise SourceError(f"{contract.name}: has no `rul`, which is all that the pump's physics forecasts; add it")
+    return contract.rul.cap
+
+
+def _recordings(values: NDArray[np.float32], counts: NDArray[np.int64], contract: Twin) -> Recordings:
+    """`values` (N, T, C) in the contract's order of channels, each pump's `counts` rows at the beginning."""
+    channels = dict(zip(contract.channel_names, np.moveaxis(values.astype(np.float64), (2, 1), (0, 1)), strict=True))
+    return Recordings(
+        settings={name: channels[name] for name in SETTINGS},
+        measured=np.stack([channels[name] for name in MEASURED], axis=-1),
+        counts=counts,
+    )
