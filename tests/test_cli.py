@@ -19,6 +19,7 @@ from foretwin.contract import load_twin
 ROOT = Path(__file__).parent.parent
 TWIN = tiny_twin()
 HEAVY = ["torch", "lightning", "mlflow", "optuna", "great_expectations", "sklearn", "matplotlib", "bentoml", "dvc"]
+HEAVY += ["shap", "numba"]
 
 
 @pytest.fixture

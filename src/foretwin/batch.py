@@ -1,4 +1,4 @@
-"""Score a whole file with the served champion, as the service would: the same bundle, the same `Bundle.score`."""
+"""Score or explain a file with the served champion, as the service would: the same bundle, the same `Bundle.score`."""
 
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from foretwin.bundle import Bundle
 from foretwin.config import Paths, fresh_file, show_progress
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, RegistryError
+from foretwin.explanation import Explanation, explain
 from foretwin.source_spec import TableSource
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import open_table
@@ -26,10 +27,7 @@ def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
 
     The file has the columns of the twin's own table source, or the canonical asset, time, optional run and channels.
     """
-    folder = Paths(root, twin).models / "champion" / "bundle"
-    if not folder.exists():
-        raise RegistryError(f"{folder}: {twin} has no champion yet; `foretwin add {twin}` and `dvc repro` make one")
-    bundle = Bundle.load(folder)
+    bundle = _champion(root, twin)
     rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
     assets = rows["asset"].unique()
     parts = np.array_split(assets, max(1, -(-len(assets) // AT_ONCE)))
@@ -38,6 +36,16 @@ def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
         for part in track(parts, f"score {len(assets)} assets", disable=not show_progress(), transient=True)
     ]
     return pd.concat(scores, ignore_index=True)
+
+
+def explain_asset(root: Path, twin: str, file: Path, asset: str) -> tuple[Twin, Explanation]:
+    """The champion's contract, and why it scores that asset of the file as it does."""
+    bundle = _champion(root, twin)
+    rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
+    chosen = rows[rows["asset"] == asset]
+    if len(chosen) == 0:
+        raise BadInput("--asset", f"{file} has no asset {asset}; its first one is {rows['asset'].iloc[0]}")
+    return bundle.contract, explain(bundle, chosen)
 
 
 def write_scores(scores: pd.DataFrame, out: Path) -> None:
@@ -56,7 +64,8 @@ def show_scores(scores: pd.DataFrame) -> None:
     table = Table()
     columns = [name for name in scores.columns if name not in ("run", "rows")]
     for name in columns:
-        table.add_column(name.replace("p_", "", 1), justify="left" if name in ("asset", "warnings") else "right")
+        number = pd.api.types.is_numeric_dtype(scores[name])
+        table.add_column(name.removeprefix("p_"), justify="right" if number else "left")
     ordered = scores.sort_values("rul", kind="stable") if "rul" in scores else scores
     for row in ordered[columns].head(MOST_SHOWN).itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
@@ -64,6 +73,29 @@ def show_scores(scores: pd.DataFrame) -> None:
     console.print(table)
     if len(scores) > MOST_SHOWN:
         console.print(f"{len(scores) - MOST_SHOWN} more; `--out scores.csv` writes them all")
+
+
+def show_explanation(explanation: Explanation) -> None:
+    """Print a table per question: from the base value through the contributions, largest first, to the prediction."""
+    console = Console()
+    for question, found in explanation.questions.items():
+        asked = question if found.answer == question else f"{question}: {found.answer}"
+        table = Table(title=escape(f"{explanation.asset}: {asked} ({found.unit})"))
+        table.add_column("channel")
+        table.add_column("contribution", justify="right")
+        table.add_row("a healthy machine", f"{found.base:.4g}", end_section=True)
+        for name, value in found.largest_first():
+            table.add_row(escape(name), f"{value:+.4g}")
+        table.add_section()
+        table.add_row("prediction", f"{found.prediction:.4g}")
+        console.print(table)
+
+
+def _champion(root: Path, twin: str) -> Bundle:
+    folder = Paths(root, twin).models / "champion" / "bundle"
+    if not folder.exists():
+        raise RegistryError(f"{folder}: {twin} has no champion yet; `foretwin add {twin}` and `dvc repro` make one")
+    return Bundle.load(folder)
 
 
 def _cell(value: object) -> str:

@@ -31,6 +31,8 @@ def main(debug: bool) -> None:
       dvc repro                          build the twins that params.yaml lists
       foretwin summary                   their figures, and where the reports lie
       foretwin score FILE --twin pump    score the machines of a CSV or Parquet file
+      foretwin explain FILE --twin pump --asset NAME
+                                         why one of them is scored as it is
       foretwin serve                     the scoring service on port 3000
       foretwin new press press.csv       a twin of your own machine
     """
@@ -99,6 +101,53 @@ def score(file: Path, twin: str, out: Path | None) -> None:
         click.echo(f"wrote {out}: {len(scores)} assets")
     else:
         show_scores(scores)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--twin", required=True, help="The twin whose champion is asked.")
+@click.option("--asset", required=True, help="The asset of FILE whose score is explained.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Draw the contributions as a .png too.")
+def explain(file: Path, twin: str, asset: str, out: Path | None) -> None:
+    """Explain the score of one asset.
+
+    Shows how far each channel moves the remaining life, and the probability of the leading fault, from what a healthy
+    machine in the same operation would get. FILE is as for `foretwin score`.
+    """
+    from foretwin.batch import explain_asset, show_explanation
+    from foretwin.errors import BadInput
+
+    if out and out.suffix != ".png":
+        raise BadInput("--out", f"{out} does not end in .png")
+    contract, explanation = explain_asset(PROJECT, twin, file, asset)
+    show_explanation(explanation)
+    if out:
+        from foretwin.config import fresh_file
+        from foretwin.plots import contributions
+
+        with fresh_file(out) as temporary:
+            contributions(contract, explanation, temporary)
+        click.echo(f"wrote {out}")
+
+
+@main.command()
+@click.argument("twins", nargs=-1, required=True)
+@click.option("--seeds", default=5, show_default=True, type=click.IntRange(1, 100), help="How many seeds to train.")
+def benchmark(twins: tuple[str, ...], seeds: int) -> None:
+    """Measure twins by the protocol of docs/benchmarks.md.
+
+    For each twin: the stages up to the choice of hyper-parameters, then one model per seed, their ensemble and the
+    baselines, measured on held-out assets that are opened at the very end. Writes reports/benchmarks/TWIN.json, the
+    choice beside it, and pictures. A twin that params.yaml does not list is put on its list.
+
+    \b
+      foretwin benchmark cmapss-fd001
+      make docs                          put the figures into docs/benchmarks.md
+    """
+    from foretwin.benchmark import run
+
+    for twin in twins:
+        click.echo(f"wrote {run(PROJECT, twin, range(1, seeds + 1))}")
 
 
 @main.command()
