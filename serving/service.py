@@ -26,7 +26,7 @@ from foretwin import __version__
 from foretwin.bundle import Bundle
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, TooLarge, UnknownTwin
-from foretwin.scoring_call import Limits, ModelIdentity, decode_call, encode_problem, encode_scores
+from foretwin.scoring_call import ANSWER_SCHEMA, Limits, ModelIdentity, decode_call, encode_problem, encode_scores
 
 TIMEOUT = 5  # seconds; BentoML keeps what belongs to a call for this long, so that a longer one costs memory
 PATIENCE = 4.5  # seconds for the body and the scores; below TIMEOUT, so that this service words the refusal
@@ -134,7 +134,10 @@ async def openapi(request: Request) -> Response:
     body = {"required": True, "content": {"application/json": {"schema": {"type": "object"}, "examples": examples}}}
     refused = {"description": "refused: which field, and why", "content": {PROBLEM: {"schema": {"type": "object"}}}}
     answers: dict[str, Any] = dict.fromkeys(("400", "404", "413", "415", "422", "500", "503"), refused)
-    answers["200"] = {"description": "one score per asset, for its last time", "content": {"application/json": {}}}
+    answers["200"] = {
+        "description": "one score per asset, for its last time",
+        "content": {"application/json": {"schema": ANSWER_SCHEMA}},
+    }
     listed = {"200": {"description": "the champions that answer here", "content": {"application/json": {}}}}
     paths = {
         "/v1/score": {"post": {"summary": score.__doc__, "requestBody": body, "responses": answers}},
@@ -170,7 +173,7 @@ def _example(bundle: Bundle) -> dict[str, Any]:
     """A call that can be scored: the middle of each channel's range in training, as often as needed."""
     contract = bundle.contract
     count = max(contract.window.shortest, EXAMPLE_ROWS)
-    middle = bundle.ranges.mean(axis=0).round(6).tolist()
+    middle = bundle.reference.ranges.mean(axis=0).round(6).tolist()
     channels = {name: [value] * count for name, value in zip(contract.channel_names, middle, strict=True)}
     time = [contract.clock.step * (i + 1) for i in range(count)]
     return {"twin": contract.name, "assets": [{"asset": "EXAMPLE-1", "time": time, "channels": channels}]}

@@ -7,16 +7,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_bundle import random_rows, save_tiny_bundle, tiny_network, tiny_twin
+from tiny_bundle import random_rows, save_tiny_bundle, tiny_network, tiny_reference, tiny_twin
 
 from foretwin import bundle as bundle_module
 from foretwin.bundle import Bundle, save_bundle, verify
 from foretwin.calibration import Calibration
 from foretwin.errors import BadInput, BundleError
+from foretwin.fault_calibration import FaultCalibration
 from foretwin.rows import canonical
 
 TWIN = tiny_twin()
 KEY = ["asset", "run", "time", "rows"]
+FILES = ["contract.json", "network.onnx", "calibration.json", "fault_calibration.json", "reference.json"]
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +46,10 @@ def test_a_bundle_comes_back_as_it_was_saved(saved, bundle):
     assert bundle.contract == TWIN
     assert bundle.digest == verify(saved)
     assert bundle.calibration == Calibration(0.9, (0.0, 100.0), (1.0, 5.0), (2.0, 6.0))
-    assert bundle.ranges.tolist() == [[-3] * 3, [3] * 3]
+    assert bundle.fault_calibration == {axis: FaultCalibration(0.25, 0.5, 0.9) for axis in TWIN.axes}
+    assert bundle.reference.ranges.tolist() == [[-3] * 3, [3] * 3]
+    assert bundle.reference.healthy.tolist() == [[[-0.5, 0, 0.5]]]
+    assert bundle.reference.age == 20
 
 
 def test_the_same_content_is_the_same_digest_and_other_content_another(tmp_path):
@@ -55,7 +60,7 @@ def test_the_same_content_is_the_same_digest_and_other_content_another(tmp_path)
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize("name", ["contract.json", "network.onnx", "calibration.json", "reference.json"])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("missing", [False, True])
 def test_an_altered_or_missing_file_is_not_passed_over(copy, name, missing):
     content = (copy / name).read_bytes()
@@ -92,8 +97,8 @@ def test_a_folder_that_is_not_there_is_no_bundle(tmp_path):
 
 def test_another_format_says_to_train_again(copy):
     manifest = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps(manifest | {"format": 2}))
-    with pytest.raises(BundleError, match="bundle format 2, this version reads 1: train again"):
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"format": 1}))
+    with pytest.raises(BundleError, match="bundle format 1, this version reads 2: train again"):
         Bundle.load(copy)
 
 
@@ -104,15 +109,23 @@ def test_a_contract_of_another_version_says_to_train_again(tmp_path):
         def model_dump_json(self, indent: int) -> str:
             return json.dumps({**TWIN.model_dump(mode="json"), "horizon": 3})
 
-    save_bundle(tmp_path, Later(), tiny_network(TWIN), None, {})
+    save_bundle(tmp_path, Later(), tiny_network(TWIN), None, tiny_reference(TWIN), {})
     with pytest.raises(BundleError, match=r"contract.json: is of another version of Foretwin: train again"):
         Bundle.load(tmp_path)
 
 
 def test_a_bundle_without_its_intervals_does_not_score(tmp_path):
-    save_bundle(tmp_path, TWIN, tiny_network(TWIN), None, dict.fromkeys(TWIN.channel_names, (-3.0, 3.0)))
-    with pytest.raises(BundleError, match=r"calibration.json is missing"):
+    save_bundle(tmp_path, TWIN, tiny_network(TWIN), None, tiny_reference(TWIN), {})
+    with pytest.raises(BundleError, match=r": calibration.json is missing"):
         Bundle.load(tmp_path).score(random_rows(TWIN, {"a": 4}))
+
+
+def test_a_bundle_without_the_calibration_of_an_axis_does_not_score(tmp_path):
+    twin = tiny_twin(rul=False)
+    faults = {"mode": FaultCalibration(0.25, 0.5, 0.9)}
+    save_bundle(tmp_path, twin, tiny_network(twin), None, tiny_reference(twin), faults)
+    with pytest.raises(BundleError, match=r"fault_calibration.json knows no bearing"):
+        Bundle.load(tmp_path).score(random_rows(twin, {"a": 4}))
 
 
 def test_a_score_is_what_the_network_says_of_the_last_window(bundle):
@@ -127,10 +140,32 @@ def test_a_score_is_what_the_network_says_of_the_last_window(bundle):
 
 def test_probabilities_of_an_axis_add_up_to_one(bundle):
     scores = bundle.score(random_rows(TWIN, {f"a{i}": 4 for i in range(20)}))
-    assert list(scores.columns) == [*KEY, *bundle.score_columns, "warnings"]
+    assert set(bundle.score_columns) == set(scores.columns) - {*KEY, *TWIN.axes, "warnings"}
     for columns in (["p_mode_healthy", "p_mode_wear", "p_mode_leak"], ["p_bearing_good", "p_bearing_worn"]):
         np.testing.assert_allclose(scores[columns].sum(axis=1), 1, atol=1e-6)
         assert np.ptp(scores[columns[0]]) > 0.01, "the assets must differ, or agreement proves nothing"
+
+
+def test_probabilities_are_calibrated_and_an_answer_is_a_class_or_unknown(tmp_path):
+    network, reference = tiny_network(TWIN), tiny_reference(TWIN)
+    rows = random_rows(TWIN, {f"a{i}": 4 for i in range(50)})
+    scores = []
+    for name, calibration in [("plain", FaultCalibration(1.0, 0.0, 0.9)), ("sharp", FaultCalibration(0.25, 0.5, 0.9))]:
+        (tmp_path / name).mkdir()
+        rul = Calibration(0.9, (0.0,), (1.0,), (1.0,))
+        save_bundle(tmp_path / name, TWIN, network, rul, reference, dict.fromkeys(TWIN.axes, calibration))
+        scores.append(Bundle.load(tmp_path / name).score(rows))
+    plain, sharp = scores
+    classes = ["healthy", "wear", "leak"]
+    columns = [f"p_mode_{name}" for name in classes]
+    powers = plain[columns].to_numpy() ** 4
+    np.testing.assert_allclose(sharp[columns], powers / powers.sum(axis=1, keepdims=True), rtol=0, atol=1e-6)
+    best = np.array(classes)[plain[columns].to_numpy().argmax(axis=1)]
+    assert plain["mode"].tolist() == best.tolist()
+    sure = sharp[columns].to_numpy().max(axis=1) >= 0.5
+    assert sharp["mode"].tolist() == np.where(sure, best, "unknown").tolist()
+    assert set(sharp["mode"]) > {"unknown"}, "some must be answered, or it proves nothing"
+    assert list(sharp.columns[-8:]) == ["mode", *columns, "bearing", "p_bearing_good", "p_bearing_worn", "warnings"]
 
 
 def test_the_interval_holds_the_prediction_within_0_and_the_cap(bundle):
@@ -152,6 +187,8 @@ def test_a_score_has_no_column_for_what_the_twin_does_not_have(rul, faults, tmp_
     columns = Bundle.load(tmp_path).score(random_rows(twin, {"a": 4})).columns
     assert ("rul" in columns) is rul
     assert any(name.startswith("p_") for name in columns) is faults
+    assert ("mode" in columns) is faults
+    assert (tmp_path / "fault_calibration.json").exists() is faults
 
 
 def test_of_several_runs_the_last_one_counts_and_none_of_the_earlier_ones_is_seen(bundle):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tiny_bundle import tiny_twin
+from tiny_bundle import FAULTS, tiny_twin
 
 from foretwin.contract import Twin, load_twin
 from foretwin.errors import ContractError
@@ -143,6 +143,12 @@ def test_a_contract_cannot_be_changed(contract_file):
             "mode:\n    title",
             "class wear needs part",
         ),
+        (
+            "      wear: {part",
+            "      unknown: {part",
+            "mode:\n    title",
+            "class unknown is the answer where none is probable",
+        ),
         ("      healthy: null", "      no: null", "classes:", "put the name in quotes"),
     ],
 )
@@ -172,6 +178,11 @@ def test_a_typo_is_named_before_the_field_that_is_missing_because_of_it(contract
         ("{W: wear}", "{W: worn}", "source.faults.mode: worn is not a class of the axis"),
         ("    mode: {column", "    modes: {column", "source.faults: modes is not a fault axis"),
         ("  load: {", "  time: {unit: h, role: sensor, min: 0, max: 1}\n  load: {", "channel name time is reserved"),
+        (
+            "  load: {",
+            "  subset: {unit: h, role: sensor, min: 0, max: 1}\n  load: {",
+            "channel name subset is reserved",
+        ),
         ("  load: {", "  fault_mode: {unit: h, role: sensor, min: 0, max: 1}\n  load: {", "fault_mode is reserved"),
     ],
 )
@@ -196,6 +207,13 @@ def test_two_axes_that_would_answer_in_one_column_are_refused():
         "oil_pump": {"title": "Oil pump", "classes": {"fine": None, "low": remedy}},
     }
     with pytest.raises(ValueError, match="both answer in the column p_oil_pump_low"):
+        Twin.model_validate({**tiny_twin().model_dump(), "faults": axes})
+
+
+@pytest.mark.parametrize("name", ["asset", "time", "rows", "rul", "rul_high", "warnings", "p_mode_wear"])
+def test_an_axis_that_would_answer_in_another_column_of_the_scores_is_refused(name):
+    axes = {"mode": FAULTS["mode"], name: FAULTS["bearing"]}
+    with pytest.raises(ValueError, match=f"fault axis {name} has the name of another column of the scores"):
         Twin.model_validate({**tiny_twin().model_dump(), "faults": axes})
 
 

@@ -5,7 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from foretwin.metrics import accuracy, coverage, macro_f1, phm08, rmse, rul_metrics
+from foretwin.metrics import (
+    accuracy,
+    calibration_error,
+    coverage,
+    macro_f1,
+    negative_log_likelihood,
+    phm08,
+    rmse,
+    rul_metrics,
+)
 
 NAN = math.nan
 
@@ -98,6 +107,24 @@ def test_macro_f1_agrees_with_the_field():
     generator = np.random.default_rng(3)
     truth, predicted = generator.integers(0, 4, (2, 200))
     assert macro_f1(predicted, truth, 4) == pytest.approx(f1_score(truth, predicted, average="macro"))
+
+
+def test_the_likelihood_is_that_of_the_known_classes():
+    probabilities = np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]])
+    truth = np.array([1, 1, -1])
+    assert negative_log_likelihood(probabilities, truth) == pytest.approx(-(math.log(0.25) + math.log(0.8)) / 2)
+    assert math.isfinite(negative_log_likelihood(np.array([[1, 0]], np.float32), np.array([1])))
+    assert math.isnan(negative_log_likelihood(probabilities, np.full(3, -1)))
+
+
+def test_the_calibration_error_weighs_each_bin_by_its_answers():
+    confidence = array(0.91, 0.93, 0.95, 1.0, 0.55, 0.58, 0.75)
+    probabilities = np.column_stack([confidence, 1 - confidence])
+    truth = np.array([0, 0, 0, 0, 0, 1, -1])
+    # From 0.9 to 1 all four are right and 0.9475 is said, which is too little; from 0.5 to 0.6 one of two is right and
+    # 0.565 is said, which is too much, and does not make up for it; the last one does not count.
+    assert calibration_error(probabilities, truth) == pytest.approx((4 * 0.0525 + 2 * 0.065) / 6)
+    assert math.isnan(calibration_error(probabilities, np.full(7, -1)))
 
 
 def test_rul_is_measured_against_capped_truths_and_as_they_are():

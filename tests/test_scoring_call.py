@@ -7,7 +7,7 @@ from tiny_bundle import call_of, random_rows, save_tiny_bundle, tiny_twin
 
 from foretwin.bundle import Bundle
 from foretwin.errors import BadInput, BundleError, ParamsError, TooLarge, UnknownTwin
-from foretwin.scoring_call import Limits, ModelIdentity, decode_call, encode_problem, encode_scores
+from foretwin.scoring_call import ANSWER_SCHEMA, Limits, ModelIdentity, decode_call, encode_problem, encode_scores
 
 TWIN = tiny_twin()
 TWINS = {"pump": TWIN}
@@ -169,6 +169,7 @@ def test_the_answer_holds_each_number_of_the_table(bundle):
     }
     assert second["faults"]["mode"]["leak"] == table["p_mode_leak"][1]
     assert list(second["faults"]) == ["mode", "bearing"]
+    assert second["diagnosis"] == {"mode": table["mode"][1], "bearing": table["bearing"][1]}
     assert second["warnings"] == ["short_history: 3 of 8 rows"]
 
 
@@ -180,6 +181,22 @@ def test_the_answer_leaves_out_what_the_twin_does_not_have(rul, faults, tmp_path
     (score,) = orjson.loads(encode_scores(bundle, IDENTITY, bundle.score(random_rows(twin, {"A": 4}))))["scores"]
     assert ("rul" in score) is rul
     assert bool(score["faults"]) is faults
+    assert bool(score["diagnosis"]) is faults
+
+
+def test_the_answer_and_its_schema_have_the_same_fields(bundle):
+    table = bundle.score(random_rows(TWIN, {"A": 4})).assign(mode="unknown")
+    answer = orjson.loads(encode_scores(bundle, IDENTITY, table))
+    (score,) = answer["scores"]
+    assert score["diagnosis"]["mode"] == "unknown"
+    fields = ANSWER_SCHEMA["properties"]
+    assert set(fields) == set(answer)
+    assert set(fields["model"]["properties"]) == set(answer["model"])
+    described = fields["scores"]["items"]["properties"]
+    assert set(described) == set(score)
+    assert set(described["rul"]["properties"]) == set(score["rul"])
+    kinds = {"string": str, "number": float, "object": dict, "array": list}
+    assert all(isinstance(score[name], kinds[described[name]["type"]]) for name in described)
 
 
 @pytest.mark.parametrize("column", ["rul", "rul_low", "p_mode_wear"])

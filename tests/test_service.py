@@ -14,6 +14,7 @@ import pytest
 from tiny_bundle import REPOSITORY, call_of, environment, random_rows, tiny_project, tiny_twin
 
 from foretwin.bundle import Bundle
+from foretwin.scoring_call import ANSWER_SCHEMA
 
 PUMP = tiny_twin("pump", channels=9, length=20)
 FAN = tiny_twin("fan", rul=False)
@@ -98,6 +99,7 @@ def test_the_service_scores_as_the_bundle_does_with_the_channels_in_any_order(cl
         assert list(got.columns) == list(PUMP.classes(axis))
         np.testing.assert_allclose(got, want[[f"p_{axis}_{name}" for name in got]], rtol=0, atol=1e-6)
         assert np.ptp(got.to_numpy()[:, 0]) > 0.01, "the assets must differ, or agreement proves nothing"
+        assert [score["diagnosis"][axis] for score in scores] == want[axis].tolist()
     assert [score["warnings"] for score in scores] == want["warnings"].tolist()
     assert {(score["rul"]["level"], score["rul"]["unit"]) for score in scores} == {(0.9, "h")}
 
@@ -135,6 +137,7 @@ def test_the_models_are_listed_with_what_they_want_to_know(client, project):
 def test_each_example_of_the_api_description_can_be_sent_as_it_is(client, path):
     post = client.get(path).json()["paths"]["/v1/score"]["post"]
     examples = post["requestBody"]["content"]["application/json"]["examples"]
+    assert post["responses"]["200"]["content"]["application/json"]["schema"] == ANSWER_SCHEMA
     for twin in ("pump", "fan"):
         (score,) = client.post("/v1/score", json=examples[twin]["value"]).raise_for_status().json()["scores"]
         assert not [warning for warning in score["warnings"] if "out_of_training_range" in warning]
@@ -271,5 +274,5 @@ def test_what_the_service_imports_holds_nothing_of_training(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=REPOSITORY, env=environment(tmp_path), capture_output=True, check=True
     )
-    heavy = {"torch", "lightning", "mlflow", "optuna", "great_expectations", "sklearn", "dvc", "matplotlib"}
+    heavy = {"torch", "lightning", "mlflow", "optuna", "great_expectations", "scipy", "sklearn", "dvc", "matplotlib"}
     assert not heavy & set(done.stdout.decode().split())

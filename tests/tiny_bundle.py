@@ -14,7 +14,9 @@ from foretwin.bundle import save_bundle
 from foretwin.calibration import Calibration
 from foretwin.config import Paths
 from foretwin.contract import Twin
+from foretwin.fault_calibration import FaultCalibration
 from foretwin.packaging import keep_champion
+from foretwin.reference import Reference, Regimes
 from foretwin.scoring_call import ModelIdentity
 
 REPOSITORY = Path(__file__).parent.parent
@@ -90,11 +92,19 @@ def tiny_network(twin: Twin, seed: int = 1, bias: float = 60) -> bytes:
     return model.SerializeToString()
 
 
+def tiny_reference(twin: Twin, limit: float = 3) -> Reference:
+    """Each channel within -limit and limit; a healthy machine, 20 h old, shows levels from -0.5 to 0.5."""
+    count = len(twin.channels)
+    ranges = np.array([[-limit] * count, [limit] * count], np.float32)
+    one_regime = Regimes((), np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
+    return Reference(ranges, one_regime, np.linspace(-0.5, 0.5, count, dtype=np.float32)[None, None], 20.0)
+
+
 def save_tiny_bundle(folder: Path, twin: Twin, seed: int = 1, bias: float = 60) -> str:
     """Write the bundle to an empty folder and return its digest."""
     calibration = Calibration(0.9, (0.0, 100.0), (1.0, 5.0), (2.0, 6.0)) if twin.rul else None
-    ranges = dict.fromkeys(twin.channel_names, (-3.0, 3.0))
-    return save_bundle(folder, twin, tiny_network(twin, seed, bias), calibration, ranges)
+    faults = {axis: FaultCalibration(0.25, 0.5, 0.9) for axis in twin.axes}
+    return save_bundle(folder, twin, tiny_network(twin, seed, bias), calibration, tiny_reference(twin), faults)
 
 
 def random_rows(twin: Twin, lengths: dict[str, int], seed: int = 1) -> pd.DataFrame:

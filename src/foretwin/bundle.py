@@ -3,7 +3,8 @@
     contract.json      the contract that it was trained under
     network.onnx       ensemble with its feature scaling inside: physical units in, RUL and probabilities out
     calibration.json   offsets of the RUL interval; absent where the twin has no RUL
-    reference.json     the range of each channel on the training assets
+    fault_calibration.json  temperature and threshold of each fault axis; absent where the twin has none
+    reference.json     each channel's range on the training assets, and what healthy ones show
     manifest.json      the digest of each file above; a bundle that does not match it is not loaded
 
 Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.score`. It needs onnxruntime and
@@ -24,12 +25,14 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from foretwin.calibration import Calibration
-from foretwin.contract import Twin
+from foretwin.contract import UNKNOWN, Twin
 from foretwin.errors import BadInput, BundleError
+from foretwin.fault_calibration import FaultCalibration
+from foretwin.reference import Reference
 from foretwin.rows import FAULT_UNKNOWN, KEY
 from foretwin.windows import Histories, Windows
 
-FORMAT = 1
+FORMAT = 2
 CHUNK = 2048  # windows that are in memory at once
 
 
@@ -40,7 +43,8 @@ class Bundle:
     contract: Twin
     digest: str
     calibration: Calibration | None
-    ranges: NDArray[np.float32]  # (2, C) lowest and highest value of each channel on the training assets
+    fault_calibration: dict[str, FaultCalibration]  # of each fault axis
+    reference: Reference
     session: ort.InferenceSession
 
     @classmethod
@@ -51,8 +55,8 @@ class Bundle:
             contract = Twin.model_validate_json((folder / "contract.json").read_bytes())
         except ValidationError:
             raise BundleError(f"{folder}/contract.json: is of another version of Foretwin: train again") from None
-        calibration = folder / "calibration.json"
-        ranges = json.loads((folder / "reference.json").read_text())["ranges"]
+        calibration, faults = folder / "calibration.json", folder / "fault_calibration.json"
+        found = json.loads(faults.read_text()) if faults.exists() else {}
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -60,7 +64,8 @@ class Bundle:
             contract=contract,
             digest=digest,
             calibration=Calibration.from_dict(json.loads(calibration.read_text())) if calibration.exists() else None,
-            ranges=np.array([ranges[name] for name in contract.channel_names], np.float32).T,
+            fault_calibration={axis: FaultCalibration.from_dict(values) for axis, values in found.items()},
+            reference=Reference.from_dict(json.loads((folder / "reference.json").read_text())),
             session=ort.InferenceSession(folder / "network.onnx", options, providers=["CPUExecutionProvider"]),
         )
 
@@ -70,8 +75,9 @@ class Bundle:
         `rows` has the columns asset, run, time and one per channel; each asset's rows stand together, in order of
         time; labels and other columns are not looked at. Of several runs of an asset the last one counts. Returns
         asset, run, time, rows (how many the prediction saw, at most the window), then `rul`, `rul_low`, `rul_high`
-        in the contract's unit where the twin has an RUL, `p_<axis>_<class>` where it has faults, and `warnings`, a
-        list of strings. BadInput names the field that breaks the contract.
+        in the contract's unit where the twin has an RUL; where it has faults, `<axis>` with the answer, a class or
+        "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; and `warnings`,
+        a list of strings. BadInput names the field that breaks the contract.
         """
         histories = read_call(rows, self.contract)
         assets, runs = rows["asset"].to_numpy(), rows["run"].to_numpy()
@@ -103,8 +109,8 @@ class Bundle:
                 which = f"bundle of {self.contract.name}: {name} is not finite for {assets[wrong[0]]}"
                 raise BundleError(f"{which}: look at its readings, or train again")
 
-    def _score_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
-        """Columns of `score` for N windows."""
+    def predict_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
+        """The predicted columns of `score`, each (N,), for N windows that are already cut."""
         inputs = {"x": windows.x, "mask": windows.mask, "age": windows.age}
         wanted = {node.name: inputs[node.name] for node in self.session.get_inputs()}
         names = [node.name for node in self.session.get_outputs()]
@@ -117,15 +123,28 @@ class Bundle:
                 raise BundleError(f"bundle of {self.contract.name}: calibration.json is missing")
             columns["rul_low"], columns["rul_high"] = self.calibration.interval(columns["rul"], cap)
         for axis in self.contract.axes:
-            for position, name in enumerate(self.contract.classes(axis)):
-                columns[probability_column(axis, name)] = out[f"p_{axis}"][:, position].astype(np.float64)
-        columns["warnings"] = self._warnings(windows, columns.get("rul"))
+            columns |= self._fault_columns(axis, out[f"p_{axis}"])
         return columns
+
+    def _score_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
+        columns = self.predict_windows(windows)
+        return {**columns, "warnings": self._warnings(windows, columns.get("rul"))}
+
+    def _fault_columns(self, axis: str, said: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """The answer and the calibrated probabilities for the ensemble's (N, K)."""
+        if axis not in self.fault_calibration:
+            raise BundleError(f"bundle of {self.contract.name}: fault_calibration.json knows no {axis}")
+        classes = self.contract.classes(axis)
+        calibrated = self.fault_calibration[axis].apply(said)
+        names = np.array([*classes, UNKNOWN], dtype=object)  # -1, the answer where none is given, takes the last
+        columns = {probability_column(axis, name): calibrated[:, i] for i, name in enumerate(classes)}
+        return {axis: names[self.fault_calibration[axis].answer(calibrated)], **columns}
 
     def _warnings(self, windows: Windows, rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
         """(N,) lists of strings: what a reader of the score should know about it."""
         inside = windows.mask[:, :, None] > 0
-        outside = ((windows.x < self.ranges[0]) | (windows.x > self.ranges[1])) & inside
+        low, high = self.reference.ranges
+        outside = ((windows.x < low) | (windows.x > high)) & inside
         far = outside.any(axis=1)  # (N, C)
         seen = windows.mask.sum(axis=1).astype(int)
         result = np.empty(len(windows), dtype=object)
@@ -145,14 +164,22 @@ def probability_column(axis: str, name: str) -> str:
 
 
 def save_bundle(
-    folder: Path, contract: Twin, onnx: bytes, calibration: Calibration | None, ranges: dict[str, tuple[float, float]]
+    folder: Path,
+    contract: Twin,
+    onnx: bytes,
+    calibration: Calibration | None,
+    reference: Reference,
+    fault_calibration: dict[str, FaultCalibration],
 ) -> str:
     """Write a bundle into an empty folder and return its digest; the same content gives the same digest."""
     (folder / "contract.json").write_text(contract.model_dump_json(indent=2))
     (folder / "network.onnx").write_bytes(onnx)
     if calibration is not None:
         (folder / "calibration.json").write_text(json.dumps(calibration.to_dict(), indent=2))
-    (folder / "reference.json").write_text(json.dumps({"ranges": ranges}, indent=2))
+    if fault_calibration:
+        faults = {axis: found.to_dict() for axis, found in fault_calibration.items()}
+        (folder / "fault_calibration.json").write_text(json.dumps(faults, indent=2))
+    (folder / "reference.json").write_text(json.dumps(reference.to_dict(), indent=1))
     files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
     manifest = {"format": FORMAT, "twin": contract.name, "contract": contract.digest, "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2))

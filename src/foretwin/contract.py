@@ -17,7 +17,9 @@ from foretwin.source_spec import Part, Source, TableSource, Word
 TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
-RESERVED = {"asset", "run", "time", "rul", "fixed_split"}
+RESERVED = {"asset", "run", "time", "rul", "fixed_split", "subset"}
+SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings"}  # columns of every table of scores
+UNKNOWN = "unknown"  # the answer on a fault axis where no class is probable enough
 
 
 class Clock(Part):
@@ -78,6 +80,8 @@ class FaultAxis(Part):
         bare = [name for name in others if self.classes[name] is None]
         if bare:
             raise ValueError(f"class {bare[0]} needs part, instruction and lead_time")
+        if UNKNOWN in self.classes:
+            raise ValueError(f"class {UNKNOWN} is the answer where none is probable enough: rename it or leave it out")
         return self
 
 
@@ -169,6 +173,9 @@ class Twin(Part):
         twice = [name for name in answers if answers.count(name) > 1]
         if twice:
             raise ValueError(f"two axes would both answer in the column p_{twice[0]}: rename an axis or a class")
+        taken = [axis for axis in self.faults if axis in SCORED or axis in {f"p_{name}" for name in answers}]
+        if taken:
+            raise ValueError(f"fault axis {taken[0]} has the name of another column of the scores: rename it")
         if isinstance(self.source, TableSource):
             self._check_table(self.source)
         return self

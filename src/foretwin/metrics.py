@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 LATE_LIFE = 30.0  # time units; "late" in rmse_late
+SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)  # what a network may round to 0, and a logarithm cannot take
+CONFIDENCE_BINS = 10
 
 
 def rmse(predicted: Floats, truth: Floats) -> float:
@@ -51,6 +53,30 @@ def accuracy(predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> floa
     """Share of the known truths that were predicted."""
     known = truth >= 0
     return float(np.mean(predicted[known] == truth[known])) if known.any() else float("nan")
+
+
+def negative_log_likelihood(probabilities: Floats, truth: NDArray[np.integer]) -> float:
+    """Mean of -log of the probability, of (N, K), that each known class was given; in nats, lower is better."""
+    known = truth >= 0
+    given = np.asarray(probabilities, np.float64)[known, truth[known]]
+    return float(-np.mean(np.log(np.maximum(given, SMALLEST_PROBABILITY)))) if known.any() else float("nan")
+
+
+def calibration_error(probabilities: Floats, truth: NDArray[np.integer]) -> float:
+    """Expected calibration error: how far the confidence is from the share of right answers; 0 is best.
+
+    The mean, over ten equally wide bins of the confidence and weighed by their answers, of the distance between a
+    bin's mean confidence and its accuracy (Guo et al., 2017). The confidence is the highest of a row's probabilities,
+    of (N, K).
+    """
+    known = truth >= 0
+    if not known.any():
+        return float("nan")
+    probabilities, truth = np.asarray(probabilities, np.float64)[known], truth[known]
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    bins = np.minimum((confidence * CONFIDENCE_BINS).astype(np.int64), CONFIDENCE_BINS - 1)
+    distances = np.bincount(bins, weights=confidence - right)  # of each bin, times its number of answers
+    return float(np.abs(distances).sum() / len(truth))
 
 
 def rul_metrics(predicted: Floats, truth: Floats, cap: float) -> dict[str, dict[str, float]]:

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.bundle import Bundle, probability_column
-from foretwin.contract import Twin
+from foretwin.contract import UNKNOWN, Twin
 from foretwin.errors import BadInput, BundleError, ParamsError, TooLarge, UnknownTwin
 
 LARGEST = float(np.finfo(np.float32).max)  # the network reads float32: what is larger would become infinite
@@ -80,6 +80,34 @@ def decode_call(body: bytes, twins: Mapping[str, Twin], most_rows: int) -> Score
     return _decode(content, twins, most_rows)
 
 
+_NUMBER, _TEXT = {"type": "number"}, {"type": "string"}
+_INTERVAL = {**dict.fromkeys(("value", "low", "high", "level"), _NUMBER), "unit": _TEXT}
+_PROBABILITIES = {"type": "object", "additionalProperties": _NUMBER}
+_SCORE = {
+    "asset": _TEXT,
+    "time": _NUMBER,
+    "rul": {"type": "object", "properties": _INTERVAL, "description": "only where the twin has an RUL"},
+    "faults": {
+        "type": "object",
+        "additionalProperties": _PROBABILITIES,
+        "description": "the calibrated probability of each class of each fault axis",
+    },
+    "diagnosis": {
+        "type": "object",
+        "additionalProperties": _TEXT,
+        "description": f"of each fault axis the most probable class, or `{UNKNOWN}` where none is probable enough",
+    },
+    "warnings": {"type": "array", "items": _TEXT},
+}
+ANSWER_SCHEMA = {  # JSON Schema of what `encode_scores` writes
+    "type": "object",
+    "properties": {
+        "model": {"type": "object", "properties": dict.fromkeys(("name", "version", "run"), _TEXT)},
+        "scores": {"type": "array", "items": {"type": "object", "properties": _SCORE}},
+    },
+}
+
+
 def encode_scores(bundle: Bundle, identity: ModelIdentity, table: pd.DataFrame) -> bytes:
     """The answer for a table of `Bundle.score`; BundleError when a number in it is not finite."""
     contract = bundle.contract
@@ -89,6 +117,7 @@ def encode_scores(bundle: Bundle, identity: ModelIdentity, table: pd.DataFrame) 
             raise BundleError(f"bundle of {contract.name}: {name} is not finite for these rows; train or promote again")
     numbers = {name: values.tolist() for name, values in columns.items()}
     level = bundle.calibration.level if bundle.calibration else None
+    answers = {axis: table[axis].tolist() for axis in contract.axes}
     scores: list[dict[str, Any]] = []
     for i, (asset, warnings) in enumerate(zip(table["asset"].tolist(), table["warnings"].tolist(), strict=True)):
         score: dict[str, Any] = {"asset": asset, "time": numbers["time"][i]}
@@ -99,6 +128,7 @@ def encode_scores(bundle: Bundle, identity: ModelIdentity, table: pd.DataFrame) 
             axis: {name: numbers[probability_column(axis, name)][i] for name in contract.classes(axis)}
             for axis in contract.axes
         }
+        score["diagnosis"] = {axis: answers[axis][i] for axis in contract.axes}
         score["warnings"] = warnings
         scores.append(score)
     model = {"name": identity.name, "version": identity.version, "run": identity.run}

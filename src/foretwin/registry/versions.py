@@ -123,9 +123,11 @@ def signature(contract: Twin) -> "ModelSignature":
 
     key = [ColSpec(DataType.string, "asset"), ColSpec(DataType.long, "run"), ColSpec(DataType.double, "time")]
     channels = [ColSpec(DataType.double, name) for name in contract.channel_names]
-    scores = ["rul", "rul_low", "rul_high"] if contract.rul else []
-    scores += [probability_column(axis, name) for axis in contract.axes for name in contract.classes(axis)]
-    answers = [ColSpec(DataType.long, "rows"), *(ColSpec(DataType.double, name) for name in scores)]
+    answers = [ColSpec(DataType.long, "rows")]
+    answers += [ColSpec(DataType.double, name) for name in ("rul", "rul_low", "rul_high") if contract.rul]
+    for axis in contract.axes:
+        probabilities = [probability_column(axis, name) for name in contract.classes(axis)]
+        answers += [ColSpec(DataType.string, axis), *(ColSpec(DataType.double, name) for name in probabilities)]
     warnings = ColSpec(Array(DataType.string), "warnings")
     return ModelSignature(inputs=Schema([*key, *channels]), outputs=Schema([*key, *answers, warnings]))
 
