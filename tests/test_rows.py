@@ -20,6 +20,7 @@ TYPES = {
     "fault_mode": "int8",
     "fault_bearing": "int8",
     "fixed_split": "str",
+    "subset": "str",
 }
 
 
@@ -46,7 +47,7 @@ def test_absent_labels_are_unknown_and_not_healthy():
     table = canonical(random_rows(TWIN, {"a": 4}), TWIN)
     assert table["rul"].isna().all()
     assert (table[["fault_mode", "fault_bearing"]] == -1).all(axis=None)
-    assert (table["fixed_split"] == "").all()
+    assert (table[["fixed_split", "subset"]] == "").all(axis=None)
 
 
 def test_canonical_changes_neither_its_input_nor_the_order_of_rows():

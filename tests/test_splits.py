@@ -131,6 +131,15 @@ def test_prepare_twice_gives_the_same_bytes(prepared):
         assert (one / name).read_bytes() == (two / name).read_bytes()
 
 
+def test_the_subset_of_a_row_is_kept_on_both_sides(prepared):
+    rows = fleet(fixed=5)
+    rows["subset"] = np.where(rows["run"] == 1, "first", "later")
+    folder = prepared(rows)
+    for name in ("development.parquet", "test.parquet", "example.parquet"):
+        table = read_rows(folder / name, TWIN)
+        assert (table["subset"] == np.where(table["run"] == 1, "first", "later")).all(), name
+
+
 def test_prepare_counts_what_it_wrote(tmp_path):
     counts = prepare(fleet(fixed=5), TWIN, PARAMS, tmp_path)
     assert counts == {"development": 11, "held out": 5, "cuts": 10}

@@ -59,7 +59,7 @@ def column_rules(rows: pd.DataFrame, contract: Twin) -> list[Rule]:
 
 def row_rules(contract: Twin) -> list[Rule]:
     """What every row must fulfil by itself, or against all others."""
-    rules = [_known(name) for name in (*KEY, *contract.channel_names, "fixed_split")]
+    rules = [_known(name) for name in (*KEY, *contract.channel_names, "fixed_split", "subset")]
     rules += [
         Rule("asset has a name", "asset", "ExpectColumnValuesToNotBeInSet", {"column": "asset", "value_set": [""]}),
         _between("time is finite", "time", {"min_value": -LARGEST_TIME, "max_value": LARGEST_TIME}),

@@ -9,6 +9,7 @@ One row is one asset at one time step:
     rul          float32  time to failure, uncapped, 0 on the failure row, NaN where unknown
     fault_<axis> int8     class on that axis, 0 = healthy, -1 = unknown
     fixed_split  str      "test" where the source's authors fixed a benchmark split, else empty
+    subset       str      a part of the data for which figures are also given on their own, else empty; never an input
 """
 
 from pathlib import Path
@@ -28,7 +29,7 @@ def column_types(twin: Twin) -> dict[str, str]:
     channels = dict.fromkeys(twin.channel_names, "float32")
     faults = {fault_column(axis): "int8" for axis in twin.axes}
     keys = {"asset": "str", "run": "int64", "time": "float64"}
-    return {**keys, **channels, "rul": "float32", **faults, "fixed_split": "str"}
+    return {**keys, **channels, "rul": "float32", **faults, "fixed_split": "str", "subset": "str"}
 
 
 def fault_column(axis: str) -> str:
@@ -45,7 +46,7 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
     absent = [name for name in [*KEY, *twin.channel_names] if name not in frame.columns]
     if absent:
         raise RowsError(f"{twin.name}: column {absent[0]} is missing")
-    defaults: dict[str, object] = {"rul": np.nan, "fixed_split": ""}
+    defaults: dict[str, object] = {"rul": np.nan, "fixed_split": "", "subset": ""}
     defaults |= {fault_column(axis): FAULT_UNKNOWN for axis in twin.axes}
     columns = {}
     for name, dtype in column_types(twin).items():

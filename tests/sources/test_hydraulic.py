@@ -117,6 +117,23 @@ def test_the_official_archives_raw_samples_become_the_mean_of_each_second(contra
         np.testing.assert_allclose(rows[sensor.lower()], expected, rtol=1e-6, err_msg=sensor)
 
 
+def test_the_stable_flag_parts_the_cycles_as_documented(rows):
+    cycles = rows.drop_duplicates("run").set_index("run")["subset"]
+
+    assert cycles.value_counts().to_dict() == {"stable": 1449, "unstable": 756}
+    assert cycles[1] == "unstable", "the first cycle is the rig's start"
+    assert rows.groupby("run")["subset"].nunique().max() == 1
+    assert rows.loc[rows["subset"] == "stable", "asset"].nunique() == 144
+
+
+def test_the_flag_does_not_part_a_block(contract, tmp_path):
+    made_raw(tmp_path, ["3\t73\t2\t90\t1", "3\t73\t2\t90\t0"], np.random.default_rng(1))
+    rows = hydraulic.adapt(contract, tmp_path)
+
+    assert rows.drop_duplicates("run")["subset"].tolist() == ["unstable", "stable"]
+    assert rows["asset"].unique().tolist() == ["block-001"]
+
+
 def test_a_state_set_twice_apart_is_still_one_block(contract, tmp_path):
     healthy, worn = "100\t100\t0\t130\t0", "3\t73\t2\t90\t1"
     made_raw(tmp_path, [healthy, worn, healthy], np.random.default_rng(1))
@@ -146,6 +163,7 @@ def test_a_contract_with_other_classes_is_refused(contract, one_cycle):
     ("name", "content", "reason"),
     [
         ("profile.txt", "55\t100\t0\t130\t0\n", "line 1: 55 is no state of the cooler"),
+        ("profile.txt", "100\t100\t0\t130\t2\n", "line 1: 2 is no stable flag"),
         ("profile.txt", "100\t100\t0\t130\n", "has 4 columns instead of 5"),
         ("TS1.txt", "warm\n", "not a table of numbers"),
         ("TS1.txt", "\t".join(["1"] * 59) + "\t\n", "line 1: a value is missing"),

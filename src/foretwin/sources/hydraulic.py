@@ -4,6 +4,7 @@ N. Helwig, E. Pignanelli, A. Schuetze, "Condition Monitoring of a Complex Hydrau
 Statistics", I2MTC 2015, doi 10.1109/I2MTC.2015.7151267.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ STATES = {
     "pump": {0: "none", 1: "weak", 2: "severe"},
     "accumulator": {130: "optimal", 115: "slightly_reduced", 100: "severely_reduced", 90: "near_failure"},
 }
+SUBSETS = {0: "stable", 1: "unstable"}  # the profile's fifth column; 1 = static conditions might not have been reached
 
 OFFICIAL = Archive(
     name="condition+monitoring+of+hydraulic+systems.zip",
@@ -96,13 +98,16 @@ def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
 
     The asset is one of the 144 combinations of the four components' states, `block-001`... in order of first
     appearance: the rig was swept, so neighbouring cycles of one combination are near copies, and a split
-    that parted them would leak. SourceError where a file is not what UCI describes.
+    that parted them would leak. `subset` is "stable" or, for a cycle whose static conditions might not have been
+    reached yet, "unstable". SourceError where a file is not what UCI describes.
     """
-    profile = _read(raw / "profile.txt", 5)[:, : len(STATES)]  # (cycles, 4); the fifth is the stable flag
+    profile = _read(raw / "profile.txt", len(STATES) + 1)
+    states, flags = profile[:, :-1], profile[:, -1]  # (cycles, 4), (cycles,)
     cycles = len(profile)
-    blocks = pd.factorize(pd.Series(list(map(tuple, profile))))[0]
+    blocks = pd.factorize(pd.Series(list(map(tuple, states))))[0]
     frame = pd.DataFrame({"asset": [f"block-{block + 1:03d}" for block in blocks], "run": np.arange(cycles) + 1})
-    for axis, values in zip(STATES, profile.T, strict=True):
+    frame["subset"] = _subsets(flags, raw / "profile.txt")
+    for axis, values in zip(STATES, states.T, strict=True):
         frame[fault_column(axis)] = _classes(contract, axis, values, raw / "profile.txt")
     frame = frame.loc[np.repeat(np.arange(cycles), CYCLE)].reset_index(drop=True)
     frame["time"] = np.tile(np.arange(CYCLE, dtype=np.float64), cycles)
@@ -119,11 +124,21 @@ def _classes(contract: Twin, axis: str, values: NDArray[np.float64], path: Path)
     foreign = set(states.values()) ^ set(classes)
     if foreign:
         raise ContractError(f"{contract.name}: faults.{axis}.classes: must be {', '.join(states.values())}")
-    unknown = ~np.isin(values, list(states))
+    _refuse_others(values, states, f"state of the {axis}", path)
+    return np.array([classes.index(states[int(value)]) for value in values], dtype=np.int8)
+
+
+def _subsets(flags: NDArray[np.float64], path: Path) -> list[str]:
+    """The subset of each cycle, from its flag."""
+    _refuse_others(flags, SUBSETS, "stable flag", path)
+    return [SUBSETS[int(flag)] for flag in flags]
+
+
+def _refuse_others(values: NDArray[np.float64], known: Iterable[int], what: str, path: Path) -> None:
+    unknown = ~np.isin(values, list(known))
     if unknown.any():
         line = int(unknown.argmax()) + 1
-        raise SourceError(f"{path}: line {line}: {values[line - 1]:g} is no state of the {axis}; fetch the file again")
-    return np.array([classes.index(states[int(value)]) for value in values], dtype=np.int8)
+        raise SourceError(f"{path}: line {line}: {values[line - 1]:g} is no {what}; fetch the file again")
 
 
 def _per_second(raw: Path, sensor: str, cycles: int) -> NDArray[np.float64]:
