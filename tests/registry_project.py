@@ -23,7 +23,7 @@ PARAMS = Params.model_validate(
         "twins": ["pump"],
         "prepare": {"test_share": 0.25, "folds": 2, "cuts": 2, "seed": 1},
         "tune": {"trials": 3, "windows": 10, "seed": 1},
-        "train": {"windows": 10, "batch": 2, "level": 0.9, "seed": 1},
+        "train": {"windows": 10, "batch": 2, "level": 0.9, "confidence": 0.9, "seeds": [1]},
         "promote": {"allowed_loss": 0.02},
     }
 )

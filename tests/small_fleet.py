@@ -9,11 +9,12 @@ import yaml
 
 from foretwin.config import Params, Paths, PrepareParams, PromoteParams, TrainParams, TuneParams
 from foretwin.contract import Twin
-from foretwin.network import TRUNKS, Network, Shape, segments_of
+from foretwin.network import Network
 from foretwin.rows import canonical
 from foretwin.scaling import fit_scaling
 from foretwin.splits import Development, prepare
 from foretwin.training import Budget, Choice
+from foretwin.trunks import TRUNKS, Shape, segments_of
 
 torch.set_num_threads(1)  # these networks are so small that threads would wait for each other longer than they work
 
@@ -24,7 +25,7 @@ FAULTS = {
     "bearing": {"title": "Bearing", "classes": {"good": None, "worn": REMEDY}},
 }
 PREPARE = PrepareParams(test_share=0.25, folds=2, cuts=8, seed=1)
-TRAIN = TrainParams(windows=960, batch=32, level=0.9, seed=1)
+TRAIN = TrainParams(windows=960, batch=32, level=0.9, confidence=0.9, seeds=[1])
 TUNE = TuneParams(trials=3, windows=320, seed=1)
 BUDGET = Budget(windows=2560, batch=32, seed=1)
 QUESTIONS = {"both": (True, True), "rul": (True, False), "faults": (False, True)}  # name -> has RUL, has faults
@@ -117,7 +118,7 @@ def choice_of(trunk: str = "statistics", chance: float = 0.0) -> Choice:
     return Choice(trunk=trunk, width=16, depth=1, dropout=chance, jitter=chance, lr=1e-2, weight_decay=1e-3)
 
 
-def shape_of(twin: Twin, trunk: str = TRUNKS[0], depth: int = 1) -> Shape:
+def shape_of(twin: Twin, trunk: str = "statistics", depth: int = 1) -> Shape:
     """The shape of a tiny network that answers the twin's questions."""
     return Shape(
         trunk=trunk,

@@ -25,7 +25,7 @@ prepare:
   seed: 1
 
 tune: {trials: 10, windows: 50000, seed: 1}
-train: {windows: 200000, batch: 512, level: 0.9, seed: 1}
+train: {windows: 200000, batch: 512, level: 0.9, confidence: 0.9, seeds: [1]}
 promote: {allowed_loss: 0.02}
 """
 
@@ -58,7 +58,8 @@ def test_the_projects_own_params_load():
         ("  folds: 4\n", "", "prepare.folds: Field required"),
         ("folds: 4", "folds: 1", "prepare.folds: Input should be greater than or equal to 2"),
         ("test_share: 0.25", "test_share: 1", "prepare.test_share: Input should be less than 1"),
-        ("level: 0.9", "level: .nan", "train.level: Input should be"),
+        (" level: 0.9", " level: .nan", "train.level: Input should be"),
+        ("confidence: 0.9", "confidence: 1", "train.confidence: Input should be less than 1"),
         ("batch: 512", "batch: many", "train.batch: Input should be a valid integer"),
         ("- pump", "- Pump", "twins.0: String should match pattern"),
         ("\n  - pump  # the simulated one", " pump", "twins: Input should be a valid list"),

@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 import torch
 from small_fleet import CAP, QUESTIONS, fleet_rows, fleet_twin, network_of, prepared
+from tiny_bundle import tiny_reference
 
 from foretwin.bundle import Bundle, save_bundle
 from foretwin.calibration import Calibration
 from foretwin.contract import Twin
 from foretwin.export import Ensemble, to_onnx
-from foretwin.network import TRUNKS, Network
+from foretwin.fault_calibration import FaultCalibration
+from foretwin.network import Network
+from foretwin.trunks import TRUNKS
 from foretwin.windows import Histories, last_rows, truncate
 
 LENGTH = 10
@@ -32,8 +35,8 @@ def members_of(twin: Twin, folder: Path, trunk: str, depth: int = 2) -> list[Net
 def load(folder: Path, twin: Twin, members: list[Network]) -> Bundle:
     out = folder / "bundle"
     out.mkdir()
-    ranges = dict.fromkeys(twin.channel_names, (-1e6, 1e6))
-    save_bundle(out, twin, to_onnx(members, twin), CALIBRATION if twin.rul else None, ranges)
+    faults = {axis: FaultCalibration(1.0, 0.0, 0.9) for axis in twin.axes}
+    save_bundle(out, twin, to_onnx(members, twin), CALIBRATION if twin.rul else None, tiny_reference(twin, 1e6), faults)
     return Bundle.load(out)
 
 

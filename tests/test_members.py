@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from small_fleet import CAP, PREPARE, TRAIN, TUNE, choice_of, fleet_rows, fleet_twin, prepared, project
 
 from foretwin.bundle import Bundle, verify
 from foretwin.calibration import Calibration
 from foretwin.config import Paths, TrainParams
 from foretwin.errors import TrainingError
-from foretwin.members import Member, describe, inputs_digest, save_ensemble, train_members
+from foretwin.fault_calibration import FaultCalibration
+from foretwin.members import Member, describe, inputs_digest, out_of_fold_faults, save_ensemble, train_members
 from foretwin.rows import read_rows
 from foretwin.splits import Development
 from foretwin.training import Choice
@@ -69,21 +71,49 @@ def test_the_bundle_is_calibrated_on_all_held_out_predictions(
     bundle = Bundle.load(tmp_path)
     predicted = np.concatenate([member.predicted for member in members])
     truth = np.concatenate([member.truth for member in members])
-    assert bundle.calibration == Calibration.fit(predicted, truth, TRAIN.level)
+    assert bundle.calibration == Calibration.fit(predicted, truth, TRAIN.level, CAP)
     assert bundle.digest == record["bundle"] == verify(tmp_path)
     assert bundle.contract == TWIN
     low, high = bundle.calibration.interval(predicted, CAP)
     assert np.mean((low <= truth) & (truth <= high)) >= TRAIN.level - 0.02
     channels = development.histories.cut(np.arange(len(development.fold)), 1).x[:, 0]
-    np.testing.assert_array_equal(bundle.ranges, [channels.min(axis=0), channels.max(axis=0)])
+    np.testing.assert_array_equal(bundle.reference.regimes.centres, members[0].network.scaling.centres)
+    np.testing.assert_array_equal(bundle.reference.ranges, [channels.min(axis=0), channels.max(axis=0)])
     json.dumps(record, allow_nan=False)
+
+
+def test_fault_probabilities_are_calibrated_on_all_held_out_cuts(
+    members: list[Member], development: Development, tmp_path: Path
+) -> None:
+    save_ensemble(members, development, TWIN, TRAIN, tmp_path)
+    fitted = Bundle.load(tmp_path).fault_calibration
+    cuts = [development.cuts[development.fold[development.cuts] == fold] for fold in development.folds]
+    windows = development.histories.cut(cuts[0], TWIN.window.length)
+    with torch.inference_mode():
+        said = members[0].network(*(torch.from_numpy(part) for part in (windows.x, windows.mask, windows.age))).logits
+    for i, axis in enumerate(TWIN.axes):
+        probabilities, classes = out_of_fold_faults(members, axis)
+        np.testing.assert_allclose(probabilities[: len(cuts[0])], said[i].softmax(1), rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(classes, development.histories.faults[np.concatenate(cuts), i])
+        assert fitted[axis] == FaultCalibration.fit(probabilities, classes, TRAIN.confidence)
+        assert fitted[axis].temperature != 1
+
+
+def test_the_fault_probabilities_of_a_fold_are_the_mean_over_its_members(members: list[Member]) -> None:
+    others = [replace(m, seed=2, probabilities={a: p[:, ::-1] for a, p in m.probabilities.items()}) for m in members]
+    for axis in TWIN.axes:
+        alone, classes = out_of_fold_faults(members, axis)
+        together, same = out_of_fold_faults([*members, *others], axis)
+        np.testing.assert_allclose(together, (alone + alone[:, ::-1]) / 2, rtol=0, atol=1e-6)
+        np.testing.assert_array_equal(same, classes)
+        assert np.abs(together - alone).max() > 0.1, "the members must differ, or agreement proves nothing"
 
 
 def test_training_twice_gives_the_same_bundle(development: Development, tmp_path: Path) -> None:
     choice = choice_of(chance=0.2)
     first = bundle_digest(tmp_path / "first", development, choice)
     assert bundle_digest(tmp_path / "again", development, choice) == first
-    other = TRAIN.model_copy(update={"seed": 2})
+    other = TRAIN.model_copy(update={"seeds": [2]})
     assert bundle_digest(tmp_path / "other", development, choice, other) != first
 
 
@@ -130,7 +160,7 @@ def test_a_twin_without_rul_gets_a_bundle_without_calibration(tmp_path: Path) ->
 
 def test_what_a_member_achieved_is_told_in_one_line(members: list[Member]) -> None:
     line = describe(replace(members[0], seconds=3.2), TWIN)
-    assert line.startswith("fold 0 held out: loss ")
+    assert line.startswith("seed 1, fold 0 held out: loss ")
     assert " RMSE " in line
     assert "mode macro-F1" in line
     assert line.endswith("(3 s)")
@@ -182,7 +212,7 @@ def test_ctrl_c_in_training_leaves_nothing_half_written_and_the_next_run_goes_on
     choice = choice_of(chance=0.2)
     (paths.models / "tuning.json").write_text(json.dumps({"best": choice.model_dump()}))
 
-    stopped = interrupt("train", tmp_path, lambda: any(paths.work.glob("train-*/fold-0/last.ckpt")))
+    stopped = interrupt("train", tmp_path, lambda: any(paths.work.glob("train-*/seed-1-fold-0/last.ckpt")))
     one_line(stopped)
     assert [path.name for path in paths.models.iterdir()] == ["tuning.json"]
 

@@ -9,16 +9,15 @@ from small_fleet import fleet_twin, shape_of
 from torch import Tensor
 
 from foretwin.network import (
-    HALF_LIVES,
-    PATCH,
-    TRUNKS,
+    BINS,
     Network,
+    Output,
     Scaling,
-    WindowStatistics,
     masked_cross_entropy,
-    masked_squared_error,
+    masked_distribution_loss,
     plain,
 )
+from foretwin.trunks import HALF_LIVES, PATCH, TRUNKS, WindowStatistics
 
 CHANNELS = 4
 SCALING = Scaling(
@@ -51,10 +50,10 @@ def windows(count: int = 6, length: int = 10, rows: int | None = None) -> tuple[
 
 
 def flat(net: Network, x: Tensor, mask: Tensor, age: Tensor) -> Tensor:
-    """(B, 1 + sum of K): every number of the output."""
+    """(B, BINS + sum of K): every number of the output."""
     with torch.inference_mode():
         out = net(x, mask, age)
-    return torch.cat([out.rul[:, None], *out.logits], dim=1)
+    return torch.cat([out.bins, *out.logits], dim=1)
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -196,10 +195,24 @@ def test_plain_values_rebuild_the_same_network() -> None:
     assert torch.equal(flat(net, *windows()), flat(again, *windows()))
 
 
-def test_the_squared_error_is_the_mean_over_the_known_truths() -> None:
-    predicted, nan = torch.tensor([1.0, 2.0, 5.0]), float("nan")
-    assert masked_squared_error(predicted, torch.tensor([0.0, nan, 3.0])).item() == pytest.approx((1 + 4) / 2)
-    assert masked_squared_error(predicted, torch.tensor([nan, nan, nan])).item() == 0
+def test_the_distribution_s_loss_is_least_where_its_mean_is_the_truth() -> None:
+    truths = torch.tensor([0.0, 0.3, 1.0])
+    for truth in truths:
+        bins = torch.zeros(1, BINS, requires_grad=True)
+        optimizer = torch.optim.Adam([bins], lr=0.3)
+        for _ in range(300):
+            optimizer.zero_grad()
+            masked_distribution_loss(bins, truth[None]).backward()
+            optimizer.step()
+        assert Output(bins.detach(), []).rul.item() == pytest.approx(truth.item(), abs=0.02)
+
+
+def test_the_distribution_s_loss_is_the_mean_over_the_known_truths() -> None:
+    bins, nan = torch.randn(3, BINS), float("nan")
+    one, other = (masked_distribution_loss(bins[i : i + 1], torch.tensor([0.4])) for i in (0, 2))
+    both = masked_distribution_loss(bins, torch.tensor([0.4, nan, 0.4]))
+    assert both.item() == pytest.approx((one.item() + other.item()) / 2, rel=1e-6)
+    assert masked_distribution_loss(bins, torch.tensor([nan, nan, nan])).item() == 0
 
 
 def test_the_cross_entropy_is_the_mean_over_the_known_classes() -> None:
@@ -210,13 +223,13 @@ def test_the_cross_entropy_is_the_mean_over_the_known_classes() -> None:
 
 
 def test_unknown_labels_send_no_gradient_and_no_nan() -> None:
-    predicted, logits = torch.ones(3, requires_grad=True), torch.ones(3, 2, requires_grad=True)
+    predicted, logits = torch.ones(3, BINS, requires_grad=True), torch.ones(3, 2, requires_grad=True)
     unknown = torch.full((3,), float("nan"))
-    loss = masked_squared_error(predicted, unknown) + masked_cross_entropy(logits, torch.full((3,), -1))
+    loss = masked_distribution_loss(predicted, unknown) + masked_cross_entropy(logits, torch.full((3,), -1))
     loss.backward()
     assert predicted.grad is not None
     assert logits.grad is not None
-    assert torch.equal(predicted.grad, torch.zeros(3))
+    assert torch.equal(predicted.grad, torch.zeros(3, BINS))
     assert torch.equal(logits.grad, torch.zeros(3, 2))
-    masked_squared_error(predicted, torch.tensor([0.0, float("nan"), 0.0])).backward()
-    assert torch.equal(predicted.grad, torch.tensor([1.0, 0.0, 1.0]))
+    masked_distribution_loss(predicted, torch.tensor([0.0, float("nan"), 0.0])).backward()
+    assert predicted.grad.abs().sum(dim=1).gt(0).tolist() == [True, False, True]

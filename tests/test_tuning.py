@@ -10,9 +10,9 @@ from optuna.storages.journal import JournalFileBackend
 from small_fleet import TRAIN, TUNE, choice_of, fleet_rows, fleet_twin, prepared
 
 from foretwin.errors import TrainingError
-from foretwin.network import TRUNKS
 from foretwin.splits import Development
 from foretwin.training import EPOCHS, Choice
+from foretwin.trunks import TRUNKS
 from foretwin.tuning import FIRST, WIDTHS, suggest, tune
 
 TWIN = fleet_twin()

@@ -46,14 +46,19 @@ class TuneParams(Section):
 
 
 class TrainParams(Section):
-    """The budget of training one member; one member is trained per fold."""
+    """The budget of training one member; one member is trained per seed and fold."""
 
     windows: Count = Field(description="windows drawn for one member")
     batch: Annotated[int, Field(ge=2)]
     level: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         description="share of truths that the RUL interval should cover"
     )
-    seed: int
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="share of the fault answers given that should be right; a less certain one is `unknown`"
+    )
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
+        description="each adds one member per fold to the ensemble"
+    )
 
 
 class PromoteParams(Section):

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from foretwin.metrics import macro_f1, rmse
-from foretwin.network import Network, Output, Scaling, Shape, masked_cross_entropy, masked_squared_error
-
-RUL_WEIGHT = 10.0  # a squared error of 0.1 caps then weighs as much as a cross-entropy of 0.1
+from foretwin.network import Network, Output, Scaling, masked_cross_entropy, masked_distribution_loss
+from foretwin.trunks import Shape
 
 Batch = dict[str, Tensor]
 
@@ -31,19 +30,19 @@ class MaintenanceModule(L.LightningModule):
         self.held_out: list[tuple[Output, Batch]] = []
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """x (B, T, C), mask (B, T), age (B,), rul (B,) in time units or NaN, faults (B, A) or -1."""
-        loss = self._loss(self.network(batch["x"], batch["mask"], batch["age"]), batch)
+        """x (B, T, C) scaled, mask (B, T), age (B,), rul (B,) in time units or NaN, faults (B, A) or -1."""
+        loss = self._loss(self.network.read(batch["x"], batch["mask"], batch["age"]), batch)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["x"]))
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
         """As training, without the gradient; the outputs are kept until the epoch's end."""
-        self.held_out.append((self.network(batch["x"], batch["mask"], batch["age"]), batch))
+        self.held_out.append((self.network.read(batch["x"], batch["mask"], batch["age"]), batch))
 
     def on_validation_epoch_end(self) -> None:
         """Log the validation loss, RMSE and macro-F1, and their sum as `val/objective`, which tuning minimises."""
         out = Output(
-            torch.cat([out.rul for out, _ in self.held_out]),
+            torch.cat([out.bins for out, _ in self.held_out]),
             [torch.cat(parts) for parts in zip(*(out.logits for out, _ in self.held_out), strict=True)],
         )
         truth = {name: torch.cat([batch[name] for _, batch in self.held_out]) for name in ("rul", "faults")}
@@ -63,9 +62,9 @@ class MaintenanceModule(L.LightningModule):
         self.log_dict(logged | {"val/objective": float(np.nan_to_num(objective, nan=1e6))})
 
     def _loss(self, out: Output, batch: Batch) -> Tensor:
-        loss = out.rul.new_zeros(())
+        loss = out.bins.new_zeros(())
         if self.network.rul is not None:
-            loss = loss + RUL_WEIGHT * masked_squared_error(out.rul, (batch["rul"] / self.rul_cap).clamp_max(1))
+            loss = loss + masked_distribution_loss(out.bins, (batch["rul"] / self.rul_cap).clamp_max(1))
         for i, logits in enumerate(out.logits):
             loss = loss + masked_cross_entropy(logits, batch["faults"][:, i]) / len(out.logits)
         return loss

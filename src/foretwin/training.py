@@ -8,25 +8,25 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning as L  # noqa: N812 - the library's own convention
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
 
-from foretwin.config import show_progress
 from foretwin.contract import Twin
 from foretwin.errors import TrainingError
 from foretwin.module import Batch, MaintenanceModule
-from foretwin.network import Network, Shape, plain, segments_of
+from foretwin.network import Network, RegimeScaling, plain
 from foretwin.scaling import fit_scaling
 from foretwin.splits import Split
+from foretwin.trunks import Shape, segments_of
 from foretwin.windows import Histories
 
 EPOCHS = 10  # an epoch is a tenth of the budget, not a pass over the data
@@ -150,7 +150,7 @@ def fit(
     module = _module(split, contract, choice, budget)
     curves = Curves(report)
     last = folder / "last.ckpt" if folder else None
-    loaders = _loaders(split, contract, budget)
+    loaders = _loaders(split, contract, budget, module.network.scaling)
     with _quiet():
         trainer = _trainer(curves, Chance(budget.seed), folder)
         try:
@@ -194,11 +194,16 @@ def _steps_an_epoch(budget: Budget) -> int:
     return max(1, budget.windows // (EPOCHS * budget.batch))
 
 
-def _loaders(split: Split, contract: Twin, budget: Budget) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
+def _loaders(
+    split: Split, contract: Twin, budget: Budget, scaling: RegimeScaling
+) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
     length = contract.window.length
+    with torch.inference_mode():
+        values = scaling(torch.from_numpy(split.histories.values)[None])[0].numpy()
+    histories = replace(split.histories, values=values)
     random = RandomPositions(len(split.train), _steps_an_epoch(budget), budget)
-    train = DataLoader(Cuts(split.histories, split.train, length), sampler=random, batch_size=None)
-    held_out = Cuts(split.histories, split.held_out, length)
+    train = DataLoader(Cuts(histories, split.train, length), sampler=random, batch_size=None)
+    held_out = Cuts(histories, split.held_out, length)
     in_order = BatchSampler(SequentialSampler(held_out), 4 * budget.batch, drop_last=False)
     return train, DataLoader(held_out, sampler=in_order, batch_size=None)
 
@@ -207,16 +212,15 @@ def _trainer(curves: Curves, chance: Chance, folder: Path | None) -> L.Trainer:
     callbacks: list[Callback] = [chance, curves]
     if folder is not None:
         callbacks.append(ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False))
-    if show_progress() and curves.report is None:
-        callbacks.append(TQDMProgressBar(leave=False))
     return L.Trainer(
         accelerator="auto",
-        devices=1,
+        devices=1,  # networks this small gain nothing from being spread
+        precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
         max_epochs=EPOCHS,
         callbacks=callbacks,
         logger=False,
         enable_checkpointing=folder is not None,
-        enable_progress_bar=show_progress() and curves.report is None,
+        enable_progress_bar=False,  # several members are trained at once
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
