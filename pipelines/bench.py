@@ -23,13 +23,15 @@ from foretwin.config import fresh_file
 from foretwin.contract import Twin
 from foretwin.edge import exit_on_error
 from foretwin.export import to_onnx
-from foretwin.members import environment
+from foretwin.members import environment, regimes_of
 from foretwin.module import MaintenanceModule
-from foretwin.network import Network, Shape, plain
+from foretwin.network import Network, plain
+from foretwin.reference import Reference
 from foretwin.rows import canonical
 from foretwin.scaling import fit_scaling
 from foretwin.splits import Split
 from foretwin.training import EPOCHS, Budget, Choice, Cuts, RandomPositions, fit
+from foretwin.trunks import Shape
 from foretwin.windows import Histories
 
 ASSETS, LIFE, CHANNELS, LENGTH = 249, 246, 24, 60  # C-MAPSS FD004's training set
@@ -118,8 +120,10 @@ def measure_scoring(histories: Histories, table: pd.DataFrame, twin: Twin) -> di
     scaling = fit_scaling(histories, np.arange(len(histories.values)), twin, 1)
     members = [Network(scaling, shape).eval() for _ in range(4)]
     with tempfile.TemporaryDirectory() as folder:
-        ranges = dict.fromkeys(twin.channel_names, (-9.0, 9.0))
-        save_bundle(Path(folder), twin, to_onnx(members, twin), Calibration(0.9, (50.0,), (10.0,), (10.0,)), ranges)
+        reference = Reference.fit(histories, twin, regimes_of(members[0]))
+        save_bundle(
+            Path(folder), twin, to_onnx(members, twin), Calibration(0.9, (50.0,), (10.0,), (10.0,)), reference, {}
+        )
         bundle = Bundle.load(Path(folder), threads=1)
     one = table[table["asset"] == "A-000"].tail(LENGTH)
     window = histories.cut(np.array([LIFE - 1]), LENGTH)

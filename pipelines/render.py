@@ -29,22 +29,141 @@ def render(text: str, root: Path) -> str:
 
 
 def block(name: str, root: Path) -> str:
-    """The Markdown of one block: `bench`, `first-run`, or the name of a twin."""
+    """The Markdown of one block: `bench`, `first-run`, `ablation`, `<page of the benchmark>-<twins>` or a twin."""
     if name == "first-run":
         return first_run(_read(root / "reports" / "first_run.json"))
     if name == "bench":
         return bench(_read(root / "reports" / "bench.json"))
+    if name == "ablation":
+        return ablation(_read(root / "reports" / "ablation.json"))
+    kind, _, twins = name.partition("-")
+    if kind in BENCHMARKS:
+        folder = root / "reports" / "benchmarks"
+        files = sorted(path for path in folder.glob(f"{twins}*.json") if path.suffixes == [".json"])
+        return BENCHMARKS[kind]([_read(path) for path in files])
     paths = Paths(root, name)
     return results(_read(paths.models / "metrics.json"), paths.load_contract())
+
+
+def overview(reports: list[dict[str, Any]]) -> str:
+    """RMSE clipped at the cap: the network beside the strongest cheap baseline, one line per twin."""
+    header = ["twin", "network: mean of seeds", "sd", "their ensemble", "95 % of it by bootstrap", "a single network"]
+    header += ["without the age", "ridge: mean", "ridge: ensemble", "interval covers", "its width"]
+    lines = []
+    for report in reports:
+        clipped, interval = report["rul"]["clipped"], report["rul"]["interval"]
+        ridge = report["baselines"]["random_fourier_ridge"]["rul"]["clipped"]
+        low, high = report["bootstrap"]["rmse"]
+        without = report.get("without_age")
+        cells = [clipped["mean"]["rmse"], clipped["sd"]["rmse"], clipped["ensemble"]["rmse"]]
+        lines.append(
+            [
+                report["twin"],
+                *(f"{cell:.2f}" for cell in cells),
+                f"{low:.2f} to {high:.2f}",
+                f"{report['single_network']['rul']['clipped']['mean']['rmse']:.2f}",
+                f"{without['rul']['clipped']['rmse']:.2f}" if without else "",
+                *(f"{ridge[which]['rmse']:.2f}" for which in ("mean", "ensemble")),
+                f"{interval['coverage']:.1%}",
+                f"{interval['width']:.1f}",
+            ]
+        )
+    return _table(header, lines) + _source(reports)
+
+
+def rul(reports: list[dict[str, Any]]) -> str:
+    """Everything on the RUL of each twin: mean of the seeds / ensemble."""
+    text = ""
+    for report in reports:
+        header = [report["twin"], "RMSE", "RMSE uncapped", "PHM08 score", "RMSE in the last 30", "seconds per seed"]
+        seconds = sum(seed["seconds"] for seed in report["seeds"]) / len(report["seeds"])
+        models = {"network": (report["rul"], seconds)}
+        models |= {name: (found["rul"], found.get("seconds")) for name, found in report["baselines"].items()}
+        lines = []
+        for name, (figures, spent) in models.items():
+            kinds = [
+                ("clipped", "rmse", 2),
+                ("unclipped", "rmse", 2),
+                ("clipped", "phm08", 0),
+                ("clipped", "rmse_late", 2),
+            ]
+            cells = [_both(figures[kind], figure, digits) for kind, figure, digits in kinds]
+            lines.append([name.replace("_", " "), *cells, f"{spent:.0f}" if spent else ""])
+        text += _table(header, lines) + "\n"
+    return text + "Mean of the seeds / their ensemble. " + _source(reports)
+
+
+def faults(reports: list[dict[str, Any]]) -> str:
+    """Macro-F1 of each axis, for all predictions and for subsets of them."""
+    text = ""
+    for report in reports:
+        axes = list(report["fault"])
+        models = {"network": report, **{name: one for name, one in report["baselines"].items() if "fault" in one}}
+        lines = []
+        for name, figures in models.items():
+            parts = {"all": figures, **figures.get("subsets", {})}
+            for part, found in parts.items():
+                cells = [f"{found['fault'][axis]['macro_f1']:.3f} / {_f1_of_all(found, axis):.3f}" for axis in axes]
+                lines.append([name.replace("_", " "), part, *cells])
+        text += _table([report["twin"], "cycles or cuts", *axes], lines) + "\n"
+    return text + "Macro-F1: mean of the seeds / their ensemble. " + _source(reports)
+
+
+def bands(reports: list[dict[str, Any]]) -> str:
+    """RMSE and macro-F1 by true remaining life, network against gradient boosting, both as ensembles."""
+    text = ""
+    for report in reports:
+        rivals = {"network": report["bands"], "gradient boosting": report["baselines"]["gradient_boosting"]["bands"]}
+        axes = list(report.get("fault", {}))
+        header = ["remaining life", "cuts", *(f"{figure}: {name}" for figure in ("RMSE", *axes) for name in rivals)]
+        lines = []
+        for band, found in report["bands"].items():
+            cells = [rival[band][figure] for figure in ("rmse", *axes) for rival in rivals.values()]
+            lines.append([band, str(found["count"]), *("" if cell is None else f"{cell:.3g}" for cell in cells)])
+        text += _table(header, lines) + "\n"
+    return text + _source(reports)
+
+
+BENCHMARKS = {"overview": overview, "rul": rul, "faults": faults, "bands": bands}
+
+
+def ablation(report: dict[str, dict[str, dict[str, float]]]) -> str:
+    """What one change does to the error on development folds, per twin."""
+    text = ""
+    for twin, changes in report.items():
+        figures = list(next(iter(changes.values())))
+        header = [twin, *(figure if figure in {"rmse", "seconds"} else f"{figure} macro-F1" for figure in figures)]
+        lines = [[name, *(f"{found[figure]:.4g}" for figure in figures)] for name, found in changes.items()]
+        text += _table(header, lines) + "\n"
+    return text + "From `reports/ablation.json`.\n"
+
+
+def _table(header: list[str], lines: list[list[str]]) -> str:
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *lines)) + "\n"
+
+
+def _both(figures: dict[str, Any], name: str, digits: int) -> str:
+    return " / ".join(
+        "" if figures[of][name] is None else f"{figures[of][name]:.{digits}f}" for of in ("mean", "ensemble")
+    )
+
+
+def _f1_of_all(found: dict[str, Any], axis: str) -> float:
+    ensemble: float = found["fault"][axis]["ensemble"]["macro_f1"]
+    return ensemble
+
+
+def _source(reports: list[dict[str, Any]]) -> str:
+    files = ", ".join(f"`reports/benchmarks/{report['twin']}.json`" for report in reports)
+    return f"\n{reports[0]['cuts']} predictions; from {files}.\n" if len(reports) == 1 else f"\nFrom {files}.\n"
 
 
 def results(metrics: dict[str, Any], contract: Twin) -> str:
     """The figures of the network and the baselines as a table."""
     table = figures_table(metrics, contract)
-    lines = [table[0], ["---", *["---:"] * (len(table[0]) - 1)], *table[1:]]
-    body = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
     count = f"{metrics['cuts']} predictions for {metrics['assets']} held-out assets"
-    return f"{body}\n\n{count}; from `models/{contract.name}/metrics.json`.\n"
+    return f"{_table(table[0], table[1:])}\n{count}; from `models/{contract.name}/metrics.json`.\n"
 
 
 def first_run(report: dict[str, Any]) -> str:

@@ -172,7 +172,10 @@ def test_the_most_urgent_machines_are_shown_first(bundle, monkeypatch, capsys):
     urgent = scores.sort_values("rul")["asset"].tolist()[:30]
     assert [line.split()[1] for line in shown.splitlines() if line.startswith("│ a")] == urgent
     assert "10 more; `--out scores.csv` writes them all" in shown
-    assert "mode_healthy" in shown
+    header, first = (line.split() for line in shown.splitlines() if line.startswith(("┃", "│ " + urgent[0])))
+    assert {"mode", "mode_healthy", "bearing_worn"} < set(header)
+    assert first[header.index("mode")] == scores.set_index("asset").loc[urgent[0], "mode"]
+    assert "unknown" in shown
     assert "short_history: 4 of 8 rows" in shown
 
 

@@ -12,7 +12,8 @@ from test_service import SERVE, free_port, wait_until_ready
 from tiny_bundle import call_of, environment, tiny_project
 
 from foretwin.config import Paths
-from foretwin.members import save_ensemble, train_members
+from foretwin.fault_calibration import FaultCalibration
+from foretwin.members import out_of_fold_faults, save_ensemble, train_members
 from foretwin.packaging import keep_champion
 from foretwin.rows import read_rows
 from foretwin.scoring_call import ModelIdentity
@@ -41,7 +42,8 @@ def test_served_scores_equal_the_training_networks(trained):
     with torch.inference_mode():
         outputs = [member.network(*inputs) for member in members]
     rul = twin.rul.cap * torch.stack([out.rul for out in outputs]).mean(0).numpy()
-    mode = torch.stack([out.logits[0].softmax(1) for out in outputs]).mean(0).numpy()
+    mean = torch.stack([out.logits[0].softmax(1) for out in outputs]).mean(0).numpy()
+    mode = FaultCalibration.fit(*out_of_fold_faults(members, "mode"), TRAIN.confidence).apply(mean)
 
     port, log = free_port(), root / "server.log"
     command = [sys.executable, "-c", SERVE, str(root), str(port)]

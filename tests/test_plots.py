@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,13 +17,15 @@ from foretwin.config import Paths
 from foretwin.contract import Twin
 from foretwin.errors import RegistryError
 from foretwin.evaluation import Truth, figures
-from foretwin.plots import draw_all, predictions_table
-from foretwin.report import figures_table, write_page
+from foretwin.explanation import Attribution, Explanation
+from foretwin.plots import bars, contributions, draw_all, predictions_table
+from foretwin.report import figures_table, subset_tables, write_page
 from foretwin.summary import print_summary
 
 COUNT = 60
+ALONG_A_RUN = {"one_asset", "alpha_lambda"}
 PICTURES = {
-    "rul": {"predicted_against_true", "error_by_remaining_life", "one_asset"},
+    "rul": {"predicted_against_true", "error_by_remaining_life", "coverage_by_remaining_life"} | ALONG_A_RUN,
     "faults": {"confusion_mode", "confusion_bearing"},
 }
 PICTURES["both"] = PICTURES["rul"] | PICTURES["faults"]
@@ -36,7 +39,7 @@ def truth_of(twin: Twin, unknown: int = 5) -> Truth:
     faults = {axis: generator.integers(0, len(twin.classes(axis)), COUNT) for axis in twin.axes}
     for classes in faults.values():
         classes[:unknown] = -1
-    return Truth(rul, faults)
+    return Truth(rul, faults, subset=np.full(COUNT, ""))
 
 
 def scores_of(twin: Twin, truth: Truth) -> pd.DataFrame:
@@ -131,13 +134,43 @@ def test_pictures_show_the_scores(tmp_path: Path) -> None:
         assert not np.array_equal(before[name], matplotlib.image.imread(tmp_path / f"{name}.png"))
 
 
+def explanation_of(channels: int, sign: float = 1) -> Explanation:
+    """Contributions of c0, c1, ... to all questions, the last one's the largest."""
+    values = {f"c{i}": sign * (-1) ** i * i / 10 for i in range(channels)}
+    found = {
+        question: Attribution(answer, unit, 20.0, 20 + sum(values.values()), values)
+        for question, answer, unit in (("rul", "rul", "h"), ("mode", "wear", "probability"), ("bearing", "good", "x"))
+    }
+    return Explanation("f03", 1, 49.0, found)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("channels", [0, 24])
+def test_contributions_are_drawn_however_many_channels_there_are(channels: int, tmp_path: Path) -> None:
+    path = tmp_path / "why.png"
+    contributions(fleet_twin(), explanation_of(channels), path)
+    pixels = matplotlib.image.imread(path)
+    assert is_a_picture(pixels)
+    contributions(fleet_twin(), explanation_of(channels, sign=-1), path)
+    assert np.array_equal(pixels, matplotlib.image.imread(path)) == (channels < 2), "c0 contributes nothing"
+
+
+def test_the_largest_contributions_have_bars_of_their_own_and_the_others_one_together() -> None:
+    found = explanation_of(24).questions["rul"]
+    drawn_bars = bars(found)
+    assert [name for name, _ in drawn_bars] == [*(f"c{i}" for i in range(23, 11, -1)), "12 others"]
+    assert sum(value for _, value in drawn_bars) == pytest.approx(sum(found.contributions.values()))
+    assert drawn_bars[-1][1] == pytest.approx(sum((-1) ** i * i / 10 for i in range(12)))
+    assert [name for name, _ in bars(explanation_of(12).questions["rul"])] == [f"c{i}" for i in range(11, -1, -1)]
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("unknown", [0, COUNT - 1, COUNT])
 def test_pictures_are_drawn_however_few_truths_are_known(unknown: int, tmp_path: Path) -> None:
     twin = fleet_twin()
     truth = truth_of(twin, unknown)
     draw_all(twin, scores_of(twin, truth), truth, None, tmp_path)
-    allowed = PICTURES["faults"] if unknown == COUNT else PICTURES["both"] - {"one_asset"}
+    allowed = PICTURES["faults"] if unknown == COUNT else PICTURES["both"] - ALONG_A_RUN
     assert {path.stem for path in tmp_path.iterdir()} == allowed
 
 
@@ -213,6 +246,25 @@ def test_the_table_has_a_row_for_the_network_and_each_baseline() -> None:
     assert [row[0] for row in baselines] == ["constant", "gradient boosting"]
     assert all(len(row) == len(header) for row in (network, *baselines))
     assert baselines[0][4:6] == ["", ""], "a baseline has no interval"
+
+
+def test_each_subset_has_a_table_of_its_own(tmp_path: Path) -> None:
+    twin = fleet_twin("faults")
+    truth = truth_of(twin)
+    parted = replace(truth, subset=np.where(np.arange(COUNT) % 3 == 0, "cold", "warm"))
+    assert subset_tables(metrics_of(twin, truth, scores_of(twin, truth)), twin) == {}
+    metrics = metrics_of(twin, parted, scores_of(twin, parted))
+    tables = subset_tables(metrics, twin)
+    assert list(tables) == ["cold", "warm"]
+    for subset, (header, *rows) in tables.items():
+        assert header == figures_table(metrics, twin)[0]
+        assert [row[0] for row in rows] == ["network", "constant", "gradient boosting"]
+        expected = metrics["baselines"]["constant"]["subsets"][subset]["fault"]["mode"]["macro_f1"]
+        assert rows[1][1] == f"{expected:.3f}"
+    write_page(twin, metrics, tmp_path, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert text.count("<table>") == 3
+    assert "Of these, warm alone" in text
 
 
 def finished_project(root: Path, promotion: dict) -> None:

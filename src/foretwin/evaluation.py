@@ -1,5 +1,6 @@
 """Measure a bundle on held-out assets through `Bundle.score`, and the baselines beside it by the same metrics."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 
 from foretwin.bundle import Bundle, probability_column
 from foretwin.contract import Twin
-from foretwin.metrics import accuracy, coverage, macro_f1, rul_metrics
+from foretwin.metrics import accuracy, calibration_error, coverage, macro_f1, negative_log_likelihood, rul_metrics
 from foretwin.rows import fault_column
-from foretwin.windows import last_rows
+from foretwin.windows import Histories, last_rows, truncate
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,19 @@ class Truth:
 
     rul: NDArray[np.float64]  # in the contract's time unit, uncapped, NaN = unknown
     faults: dict[str, NDArray[np.int64]]  # axis -> class, -1 = unknown
+    subset: NDArray[np.str_]  # the part of the data that gets figures of its own too, else ""
 
     @classmethod
     def of(cls, test_rows: pd.DataFrame, contract: Twin) -> "Truth":
         """The labels of the last row of each truncated asset, in the order in which `Bundle.score` answers."""
         last = test_rows.iloc[last_rows(test_rows)]
         faults = {axis: last[fault_column(axis)].to_numpy(np.int64) for axis in contract.axes}
-        return cls(last["rul"].to_numpy(np.float64), faults)
+        return cls(last["rul"].to_numpy(np.float64), faults, last["subset"].to_numpy(np.str_))
+
+    def part(self, chosen: NDArray[np.bool_]) -> "Truth":
+        """Of some of the predictions; chosen (N,)."""
+        faults = {axis: classes[chosen] for axis, classes in self.faults.items()}
+        return Truth(self.rul[chosen], faults, self.subset[chosen])
 
 
 def measure(bundle: Bundle, test_rows: pd.DataFrame) -> dict[str, Any]:
@@ -35,10 +42,38 @@ def measure(bundle: Bundle, test_rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def figures_of(bundle: Bundle, scores: pd.DataFrame, truth: Truth) -> dict[str, Any]:
-    """The figures of a table that `Bundle.score` returned; its rows are in the order of `truth`."""
+    """The figures of a table that `Bundle.score` returned; its rows are in the order of `truth`.
+
+    Where parts of the data have a name, `subsets` holds the same figures for each of them.
+    """
+    return _with_subsets(lambda chosen: _scored(bundle, scores[chosen], truth.part(chosen)), truth)
+
+
+def figures(
+    contract: Twin, truth: Truth, rul: NDArray[np.float64] | None, faults: list[NDArray[np.int64]]
+) -> dict[str, Any]:
+    """The figures of any predictor: RUL (N,) in time units, class (N,) per axis; `subsets` as in `figures_of`."""
+
+    def of_part(chosen: NDArray[np.bool_]) -> dict[str, Any]:
+        part = None if rul is None else rul[chosen]
+        return _predicted(contract, truth.part(chosen), part, [classes[chosen] for classes in faults])
+
+    return _with_subsets(of_part, truth)
+
+
+def _with_subsets(measured: Callable[[NDArray[np.bool_]], dict[str, Any]], truth: Truth) -> dict[str, Any]:
+    """What is measured of all N predictions, and of those of each subset; the argument of `measured` is (N,)."""
+    result = measured(np.ones(len(truth.subset), dtype=bool))
+    names = [str(name) for name in np.unique(truth.subset) if name]
+    if names:
+        result["subsets"] = {name: measured(truth.subset == name) for name in names}
+    return result
+
+
+def _scored(bundle: Bundle, scores: pd.DataFrame, truth: Truth) -> dict[str, Any]:
     contract = bundle.contract
     rul = scores["rul"].to_numpy() if contract.rul else None
-    result = figures(contract, truth, rul, [predicted_class(scores, contract, axis) for axis in contract.axes])
+    result = _predicted(contract, truth, rul, [predicted_class(scores, contract, axis) for axis in contract.axes])
     if contract.rul and bundle.calibration:
         low, high = scores["rul_low"].to_numpy(), scores["rul_high"].to_numpy()
         result["rul"]["interval"] = {
@@ -46,13 +81,14 @@ def figures_of(bundle: Bundle, scores: pd.DataFrame, truth: Truth) -> dict[str, 
             "coverage": coverage(low, high, np.minimum(truth.rul, contract.rul.cap)),
             "width": float(np.mean(high - low)),
         }
+    for axis in contract.axes:
+        result["fault"][axis] |= _confidence_figures(contract, axis, scores, truth.faults[axis])
     return result
 
 
-def figures(
+def _predicted(
     contract: Twin, truth: Truth, rul: NDArray[np.float64] | None, faults: list[NDArray[np.int64]]
 ) -> dict[str, Any]:
-    """The figures of any predictor: RUL (N,) in time units, class (N,) per axis."""
     result: dict[str, Any] = {}
     if contract.rul and rul is not None:
         result["rul"] = rul_metrics(rul, truth.rul, contract.rul.cap)
@@ -69,6 +105,35 @@ def figures(
 
 def predicted_class(scores: pd.DataFrame, contract: Twin, axis: str) -> NDArray[np.int64]:
     """(N,) the most probable class of an axis."""
-    columns = [probability_column(axis, name) for name in contract.classes(axis)]
-    most_probable: NDArray[np.int64] = scores[columns].to_numpy().argmax(axis=1)
+    most_probable: NDArray[np.int64] = _probabilities(scores, contract, axis).argmax(axis=1)
     return most_probable
+
+
+def _probabilities(scores: pd.DataFrame, contract: Twin, axis: str) -> NDArray[np.float64]:
+    """(N, K) of the axis' classes."""
+    return scores[[probability_column(axis, name) for name in contract.classes(axis)]].to_numpy(np.float64)
+
+
+def _confidence_figures(contract: Twin, axis: str, scores: pd.DataFrame, truth: NDArray[np.int64]) -> dict[str, float]:
+    """How good the probabilities are, the share of "unknown" answers, and how often the others are right; truth (N,).
+
+    As everywhere, predictions whose truth is not known do not count.
+    """
+    probabilities = _probabilities(scores, contract, axis)
+    given = pd.Index(contract.classes(axis)).get_indexer(pd.Index(scores[axis]))  # -1 = "unknown"
+    return {
+        "nll": negative_log_likelihood(probabilities, truth),
+        "ece": calibration_error(probabilities, truth),
+        "unknown": float(np.mean(given[truth >= 0] < 0)) if (truth >= 0).any() else float("nan"),
+        "accuracy_answered": accuracy(given[given >= 0], truth[given >= 0]),
+    }
+
+
+def along_run(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
+    """The score at each row of one run, with the truth as `true_rul`; None where the run's RUL is unknown."""
+    contract = bundle.contract
+    if contract.rul is None or rows["rul"].isna().all():
+        return None
+    ends = Histories.from_rows(rows, contract).ends(contract.window.shortest)
+    scores = bundle.score(truncate(rows, ends, contract.window.length))
+    return scores.assign(true_rul=rows["rul"].to_numpy()[ends])

@@ -17,8 +17,11 @@ from matplotlib.figure import Figure
 
 from foretwin.contract import Twin
 from foretwin.evaluation import Truth, predicted_class
+from foretwin.explanation import Attribution, Explanation
 
 INK, GREY, BAND, BLUE, RED, GREEN = "#22313f", "#8795a1", "#b8d4ea", "#1f6fb2", "#c8453a", "#2f8f5b"
+ALPHA = 0.2  # of the true RUL, which a useful prediction stays within
+MOST_BARS = 12  # contributions in one panel; what remains is one bar more
 STYLE: Any = {
     "axes.edgecolor": GREY,
     "axes.grid": True,
@@ -43,8 +46,10 @@ def draw_all(contract: Twin, scores: pd.DataFrame, truth: Truth, example: pd.Dat
     if contract.rul and not np.isnan(truth.rul).all():
         predicted_against_true(contract, scores, truth, out / "predicted_against_true.png")
         error_by_remaining_life(contract, scores, truth, out / "error_by_remaining_life.png")
+        coverage_by_remaining_life(contract, scores, truth, out / "coverage_by_remaining_life.png")
     if contract.rul and example is not None:
         one_asset(contract, example, out / "one_asset.png")
+        alpha_lambda(contract, example, out / "alpha_lambda.png")
     for axis in contract.axes:
         confusion(contract, axis, scores, truth, out / f"confusion_{axis}.png")
 
@@ -97,6 +102,48 @@ def error_by_remaining_life(contract: Twin, scores: pd.DataFrame, truth: Truth, 
         ax.text(0.99, 0.98, note, transform=ax.transAxes, ha="right", va="top", color=GREY)
 
 
+def coverage_by_remaining_life(contract: Twin, scores: pd.DataFrame, truth: Truth, path: Path) -> None:
+    """How often the interval holds the truth in bands of true RUL, and how wide it is there."""
+    known = ~np.isnan(truth.rul)
+    cap, unit = _rul(contract), contract.clock.unit
+    true, part = np.minimum(truth.rul[known], cap), scores[known]
+    inside = ((part["rul_low"] <= true) & (true <= part["rul_high"])).to_numpy()
+    width = (part["rul_high"] - part["rul_low"]).to_numpy()
+    edges = np.linspace(0, cap, 9)
+    band = np.clip(np.digitize(true, edges) - 1, 0, len(edges) - 2)
+    middles, step = (edges[:-1] + edges[1:]) / 2, edges[1]
+    with _picture(path, f"{contract.title}: what the intervals hold, by remaining life") as ax:
+        for i in np.unique(band):
+            share, wide = inside[band == i].mean(), width[band == i].mean()
+            ax.bar(middles[i], share, width=0.85 * step, color=BAND, edgecolor=BLUE)
+            ax.text(middles[i], 0.02, f"{wide:.0f} {unit}", ha="center", color=INK, fontsize=9)
+        ax.axhline(inside.mean(), color=BLUE, lw=1.5, label=f"all together: {inside.mean():.1%}")
+        ax.set(xlabel=f"true RUL, capped at {cap:g} ({unit})", ylabel="share of truths inside", ylim=(0, 1.12))
+        ax.legend(loc="upper left")
+        ax.text(0.99, 0.98, "in the bars: mean width", transform=ax.transAxes, ha="right", va="top", color=GREY)
+
+
+def alpha_lambda(contract: Twin, example: pd.DataFrame, path: Path) -> None:
+    """Is a prediction within ALPHA of the truth as the end comes nearer? (Saxena et al., IJPHM 1(1), 2010)."""
+    cap, unit = _rul(contract), contract.clock.unit
+    part = example[example["true_rul"] <= cap]
+    if part.empty:
+        return
+    true, predicted = part["true_rul"].to_numpy(), part["rul"].to_numpy()
+    within = np.abs(predicted - true) <= ALPHA * true
+    asset = str(part["asset"].iloc[0]).rpartition("@")[0]
+    with _picture(path, f"{contract.title}: {asset} within {ALPHA:.0%} of the truth") as ax:
+        low, high, label = true * (1 - ALPHA), true * (1 + ALPHA), f"truth +- {ALPHA:.0%}"
+        ax.fill_between(part["time"], low, high, color=BAND, label=label)
+        ax.plot(part["time"], true, color=INK, lw=1.5, ls="--", label="true")
+        ax.scatter(
+            part["time"][within], predicted[within], s=10, color=BLUE, lw=0, label=f"inside ({within.mean():.0%})"
+        )
+        ax.scatter(part["time"][~within], predicted[~within], s=10, color=RED, lw=0, label="outside")
+        ax.set(xlabel=f"time in the run ({unit})", ylabel=f"RUL ({unit})", ylim=(0, cap * 1.25))
+        ax.legend(loc="lower left")
+
+
 def one_asset(contract: Twin, example: pd.DataFrame, path: Path) -> None:
     """The RUL of one held-out asset along its run, with its band, against the truth."""
     cap, unit = _rul(contract), contract.clock.unit
@@ -137,6 +184,41 @@ def confusion(contract: Twin, axis: str, scores: pd.DataFrame, truth: Truth, pat
         ax.grid(visible=False)
 
 
+def contributions(contract: Twin, explanation: Explanation, path: Path) -> None:
+    """How each channel moves the answer away from a healthy machine's, one panel per question.
+
+    Red is for the worse: less remaining life, a class other than the healthy one more probable.
+    """
+    questions = explanation.questions
+    heights = [4 + len(bars(found)) for found in questions.values()]  # in bars; title and axis take four
+    with _figure(path, (7.2, 0.3 + 0.26 * sum(heights))) as figure:
+        figure.suptitle(f"{contract.title}: why {explanation.asset} gets this answer", color=INK, weight="bold")
+        panels = figure.subplots(len(questions), squeeze=False, height_ratios=heights)[:, 0]
+        for ax, (question, found) in zip(panels, questions.items(), strict=True):
+            more_is_better = question == "rul" or found.answer == contract.classes(question)[0]
+            asked = "remaining life" if question == "rul" else f"{contract.faults[question].title}: {found.answer}"
+            _panel(ax, asked.replace("_", " "), found, more_is_better)
+
+
+def _panel(ax: Axes, asked: str, found: Attribution, more_is_better: bool) -> None:
+    names, values = [name for name, _ in bars(found)], [value for _, value in bars(found)]
+    better = [(value > 0) == more_is_better for value in values]
+    ax.barh(range(len(names)), values, color=[BLUE if good else RED for good in better], height=0.7)
+    ax.axvline(0, color=INK, lw=1)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.grid(visible=False, axis="y")
+    ax.set_title(f"{asked}, {found.prediction:.3g} {found.unit}; a healthy machine {found.base:.3g}", fontsize=10)
+    ax.set_xlabel(f"contribution ({found.unit})")
+
+
+def bars(found: Attribution) -> list[tuple[str, float]]:
+    """Name and length of each bar: the MOST_BARS largest contributions, and what the others add up to."""
+    ordered = found.largest_first()
+    rest = ordered[MOST_BARS:]
+    return ordered[:MOST_BARS] + ([(f"{len(rest)} others", sum(value for _, value in rest))] if rest else [])
+
+
 def predictions_table(contract: Twin, scores: pd.DataFrame, truth: Truth) -> pd.DataFrame:
     """asset, time and true against predicted RUL of the held-out cuts, for `dvc plots`; empty without an RUL."""
     table: dict[str, Any] = {"asset": scores["asset"].str.rpartition("@")[0], "time": scores["time"]}
@@ -153,10 +235,17 @@ def _rul(contract: Twin) -> float:
 @contextmanager
 def _picture(path: Path, title: str) -> Iterator[Axes]:
     """One axes in the common style, written to `path` at the end."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 4.6), dpi=130, layout="constrained")
-        FigureCanvasAgg(figure)
+    with _figure(path, (7.2, 4.6)) as figure:
         ax = figure.add_subplot()
         ax.set_title(title)
         yield ax
-        figure.savefig(path, metadata={"Software": None})
+
+
+@contextmanager
+def _figure(path: Path, inches: tuple[float, float]) -> Iterator[Figure]:
+    """A figure in the common style, written to `path` as PNG at the end."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=inches, dpi=130, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+        figure.savefig(path, format="png", metadata={"Software": None})

@@ -19,8 +19,10 @@ PAGE = """<!doctype html>
 <p>{{ contract.description }}</p>
 <p>Measured at {{ metrics.cuts }} points of {{ metrics.assets }} assets that took no part in training, tuning or
 calibration, through the served bundle <code>{{ metrics.bundle[:12] }}</code>.</p>
+{% for subset, table in tables.items() %}{% if subset %}<p>Of these, {{ subset }} alone:</p>{% endif %}
 <table><tr>{% for cell in table[0] %}<th>{{ cell }}</th>{% endfor %}</tr>
 {% for row in table[1:] %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
+{% endfor %}
 {% for name, data in pictures %}<p><img alt="{{ name }}" src="data:image/png;base64,{{ data }}"></p>
 {% endfor %}
 <p class="note">Contract {{ contract.digest[:12] }}.
@@ -41,6 +43,18 @@ def figures_table(metrics: dict[str, Any], contract: Twin) -> list[list[str]]:
     return [header, *([name.replace("_", " "), *_cells(figures, contract)] for name, figures in models.items())]
 
 
+def subset_tables(metrics: dict[str, Any], contract: Twin) -> dict[str, list[list[str]]]:
+    """Subset -> the same table for that part of the predictions; empty where the data name no parts."""
+    network, baselines = metrics["network"], metrics["baselines"]
+    return {
+        subset: figures_table(
+            {"network": found, "baselines": {name: figures["subsets"][subset] for name, figures in baselines.items()}},
+            contract,
+        )
+        for subset, found in network.get("subsets", {}).items()
+    }
+
+
 def _cells(figures: dict[str, Any], contract: Twin) -> list[str]:
     cells = []
     if contract.rul:
@@ -54,5 +68,6 @@ def write_page(contract: Twin, metrics: dict[str, Any], pictures: Path, path: Pa
     """The page, with the PNG files of the folder `pictures` inside, so that it can be mailed."""
     data = [(png.stem, base64.b64encode(png.read_bytes()).decode()) for png in sorted(pictures.glob("*.png"))]
     template = Environment(autoescape=True).from_string(PAGE)
-    table = figures_table(metrics, contract)
-    path.write_text(template.render(contract=contract, metrics=metrics, table=table, pictures=data), encoding="utf-8")
+    tables = {"": figures_table(metrics, contract), **subset_tables(metrics, contract)}
+    text = template.render(contract=contract, metrics=metrics, tables=tables, pictures=data)
+    path.write_text(text, encoding="utf-8")

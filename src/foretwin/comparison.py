@@ -1,0 +1,79 @@
+"""Figures of several seeds as one: their mean, their spread, the ensemble beside them, and what chance may have done.
+
+Pure functions of the figures that `evaluation` makes and of numpy arrays.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretwin.metrics import macro_f1, rmse
+
+DRAWS = 1000
+BANDS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of remaining life, as shares of the cap
+
+
+def over_seeds(seeds: Sequence[dict[str, Any]], ensemble: dict[str, Any]) -> dict[str, Any]:
+    """What `figures` or `figures_of` said of each seed's model, and of the ensemble of all.
+
+    rul.<clipped|unclipped>.<mean|sd|ensemble>.<figure>; rul.interval and fault.<axis> hold the means, with `sd` and
+    `ensemble` inside. sd is that of the seeds (0 for a single one). NaN, an unknown figure, stays NaN.
+    """
+    result: dict[str, Any] = {}
+    for question, parts in ensemble.items():
+        result[question] = {}
+        for name, figures in parts.items():
+            mean = {figure: float(np.mean([seed[question][name][figure] for seed in seeds])) for figure in figures}
+            sd = {figure: float(np.std([seed[question][name][figure] for seed in seeds])) for figure in figures}
+            both = {"sd": sd, "ensemble": figures}
+            is_error = question == "rul" and name != "interval"
+            result[question][name] = {"mean": mean, **both} if is_error else {**mean, **both}
+    return result
+
+
+def bootstrap(
+    measure: Callable[[NDArray[np.int64]], float], assets: NDArray[Any], seed: int, level: float = 0.95
+) -> tuple[float, float]:
+    """The central interval of a figure over resampled assets: `measure` takes positions into the N predictions.
+
+    assets (N,) names whose prediction each is; whole assets are drawn, since predictions of one are alike (Efron and
+    Tibshirani, An Introduction to the Bootstrap, 1993).
+    """
+    generator = np.random.default_rng(seed)
+    _, number = np.unique(assets.astype(str), return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(number))[:-1])
+    values = []
+    for _ in range(DRAWS):
+        drawn = generator.integers(len(members), size=len(members))
+        values.append(measure(np.concatenate([members[i] for i in drawn])))
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def remaining_life_bands(truth: NDArray[np.float64], cap: float) -> dict[str, NDArray[np.bool_]]:
+    """name -> which of N predictions: fifths of the cap by true RUL, and those beyond it or whose RUL is unknown."""
+    edges = [cap * share for share in BANDS]
+    bands = {f"{low:g} to {high:g}": (truth >= low) & (truth < high) for low, high in pairwise(edges)}
+    return {**bands, f"{cap:g} or more, or unknown": ~(truth < cap)}
+
+
+def by_band(
+    truth_rul: NDArray[np.float64],
+    cap: float,
+    rul: NDArray[np.float64] | None,
+    faults: dict[str, tuple[NDArray[np.int64], NDArray[np.int64], int]],
+) -> dict[str, Any]:
+    """Count, RMSE against truths capped at `cap`, and macro-F1 per axis (predicted, true, classes), in each band."""
+    result = {}
+    for name, inside in remaining_life_bands(truth_rul, cap).items():
+        figures: dict[str, Any] = {"count": int(inside.sum())}
+        if rul is not None:
+            figures["rmse"] = rmse(rul[inside], np.minimum(truth_rul[inside], cap))
+        for axis, (predicted, true, classes) in faults.items():
+            figures[axis] = macro_f1(predicted[inside], true[inside], classes)
+        result[name] = figures
+    return result
