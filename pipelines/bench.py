@@ -79,7 +79,7 @@ def best_of(work: Callable[[], object], times: int = 5) -> float:
 def plain_loop(split: Split, twin: Twin) -> None:
     """The training of `fit` without Lightning: no validation, no curves, no checkpoints."""
     torch.manual_seed(1)
-    shape = Shape("statistics", 128, 2, 0.1, 0.0, LENGTH, 0, has_rul=True, classes=())
+    shape = Shape("statistics", 128, 2, 0.1, 0.0, LENGTH, LENGTH, 0, has_rul=True, classes=())
     steps = BUDGET.windows // BUDGET.batch
     network = plain(fit_scaling(split.histories, split.rows, twin, 1), shape)
     module = MaintenanceModule(network, 125.0, CHOICE.lr, CHOICE.weight_decay, steps)
@@ -116,7 +116,7 @@ def measure_cutting(histories: Histories) -> dict[str, float]:
 
 def measure_scoring(histories: Histories, table: pd.DataFrame, twin: Twin) -> dict[str, float]:
     """Milliseconds for one window, and windows a second in one call, through an ensemble of four on one core."""
-    shape = Shape("statistics", 128, 2, 0.1, 0.0, LENGTH, 0, has_rul=True, classes=())
+    shape = Shape("statistics", 128, 2, 0.1, 0.0, LENGTH, LENGTH, 0, has_rul=True, classes=())
     scaling = fit_scaling(histories, np.arange(len(histories.values)), twin, 1)
     members = [Network(scaling, shape).eval() for _ in range(4)]
     with tempfile.TemporaryDirectory() as folder:

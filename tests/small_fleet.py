@@ -14,7 +14,7 @@ from foretwin.rows import canonical
 from foretwin.scaling import fit_scaling
 from foretwin.splits import Development, prepare
 from foretwin.training import Budget, Choice
-from foretwin.trunks import TRUNKS, Shape, segments_of
+from foretwin.trunks import Shape, segments_of
 
 torch.set_num_threads(1)  # these networks are so small that threads would wait for each other longer than they work
 
@@ -127,6 +127,7 @@ def shape_of(twin: Twin, trunk: str = "statistics", depth: int = 1) -> Shape:
         dropout=0.1,
         jitter=0.1,
         length=twin.window.length,
+        reach=twin.window.length,
         segments=segments_of(twin),
         has_rul=twin.rul is not None,
         classes=tuple(len(twin.classes(axis)) for axis in twin.axes),

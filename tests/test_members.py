@@ -64,6 +64,17 @@ def test_there_is_one_member_per_fold_and_each_speaks_of_its_own_fold(
         assert member.predicted.std() > 1
 
 
+def test_members_look_back_differently_far_unless_a_window_is_one_whole_cycle(tmp_path: Path) -> None:
+    twins = {"life": TWIN, "cycle": fleet_twin(whole=True)}
+    reaches = {}
+    for name, twin in twins.items():
+        development = prepared(tmp_path / name, twin, fleet_rows(twin, assets=8))
+        both = TRAIN.model_copy(update={"seeds": [1, 2]})
+        trained = train_members(development, twin, choice_of(), both, tmp_path / f"{name}-work")
+        reaches[name] = [int(member.network.within.sum()) for member in trained]
+    assert reaches == {"life": [8, 5, 5, 10], "cycle": [10, 10, 10, 10]}
+
+
 def test_the_bundle_is_calibrated_on_all_held_out_predictions(
     members: list[Member], development: Development, tmp_path: Path
 ) -> None:
@@ -71,7 +82,7 @@ def test_the_bundle_is_calibrated_on_all_held_out_predictions(
     bundle = Bundle.load(tmp_path)
     predicted = np.concatenate([member.predicted for member in members])
     truth = np.concatenate([member.truth for member in members])
-    assert bundle.calibration == Calibration.fit(predicted, truth, TRAIN.level, CAP)
+    assert bundle.calibration == Calibration.fit(predicted, truth, TRAIN.level)
     assert bundle.digest == record["bundle"] == verify(tmp_path)
     assert bundle.contract == TWIN
     low, high = bundle.calibration.interval(predicted, CAP)

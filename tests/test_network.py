@@ -124,6 +124,19 @@ def test_every_row_of_the_window_is_read(trunk: str, length: int) -> None:
 
 
 @pytest.mark.parametrize("trunk", TRUNKS)
+def test_rows_beyond_its_reach_cannot_influence_a_network(trunk: str) -> None:
+    shape = replace(shape_of(fleet_twin(), trunk), reach=4)
+    torch.manual_seed(1)
+    net = Network(SCALING, shape).eval()
+    x, mask, age = windows()
+    older, within = x.clone(), x.clone()
+    older[:, :-4, 2] += 3
+    within[:, -4, 2] += 3
+    torch.testing.assert_close(flat(net, older, mask, age), flat(net, x, mask, age), rtol=0, atol=1e-6)
+    assert (flat(net, within, mask, age) - flat(net, x, mask, age)).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("trunk", TRUNKS)
 def test_a_window_s_output_does_not_depend_on_its_batch(trunk: str) -> None:
     x, mask, age = windows(count=40)
     net = network(trunk)

@@ -1,11 +1,9 @@
-"""Conformal RUL intervals: how far truth fell from prediction on assets that the predicting members never saw.
+"""Conformal RUL intervals: how far truth fell from prediction on assets that the predicting member never saw.
 
 The residuals of held-out assets at random cuts are grouped by predicted RUL, since a machine near its end is
-predicted more sharply than a new one. Each group keeps two residual quantiles that together leave out 1 - level,
-with the finite-sample correction of split-conformal prediction (Vovk et al., Algorithmic Learning in a Random World,
-2005; Lei et al., JASA 113, 2018). How much of it is left out on either side is chosen to make the interval short: at
-the cap nothing can lie above, and an equal share for a side where nothing is ever missed would be wasted. Between the
-groups' centres the offsets are interpolated.
+predicted more sharply than a new one. Each group keeps the two residual quantiles that leave (1 - level) / 2
+on either side, with the finite-sample correction of split-conformal prediction (Vovk et al., Algorithmic Learning
+in a Random World, 2005; Lei et al., JASA 113, 2018). Between the groups' centres the offsets are interpolated.
 
 Several cuts of one asset are not independent, so the guarantee holds as far as the assets are many; what the
 intervals cover on test assets is measured and reported.
@@ -19,13 +17,6 @@ from numpy.typing import NDArray
 
 SMALLEST_GROUP = 60  # residuals; below this a 5 % quantile is a guess
 MOST_GROUPS = 8
-SIDES = (
-    0.5,
-    0.0,
-    0.25,
-    0.75,
-    1.0,
-)  # shares of 1 - level that may be left out below; few, so that chance decides little
 
 
 @dataclass(frozen=True)
@@ -38,18 +29,16 @@ class Calibration:
     above: tuple[float, ...]
 
     @classmethod
-    def fit(
-        cls, predicted: NDArray[np.floating], truth: NDArray[np.floating], level: float, cap: float = np.inf
-    ) -> Self:
-        """Both (N,) in the contract's time unit, truth capped at `cap` as in training; N of at least one."""
+    def fit(cls, predicted: NDArray[np.floating], truth: NDArray[np.floating], level: float) -> Self:
+        """Both (N,) in the contract's time unit, truth capped as in training; N of at least one."""
         order = np.argsort(predicted, kind="stable")
         count = int(np.clip(len(order) // SMALLEST_GROUP, 1, MOST_GROUPS))
         groups: dict[float, list[NDArray[np.int64]]] = {}
         for group in np.array_split(order, count):  # predictions that stand at the cap make groups of one centre
             groups.setdefault(float(np.median(predicted[group])), []).append(group)
-        parts = [np.concatenate(part) for part in groups.values()]
-        offsets = [_shortest(predicted[part], truth[part], level, cap) for part in parts]
-        below, above = zip(*offsets, strict=True)
+        residuals = [truth[part] - predicted[part] for part in map(np.concatenate, groups.values())]
+        below = tuple(_conformal_quantile(-residual, level) for residual in residuals)
+        above = tuple(_conformal_quantile(residual, level) for residual in residuals)
         return cls(level, tuple(groups), below, above)
 
     def interval(self, rul: NDArray[np.floating], cap: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -68,25 +57,8 @@ class Calibration:
         return cls(values["level"], *(tuple(values[name]) for name in ("centres", "below", "above")))
 
 
-def _shortest(
-    predicted: NDArray[np.floating], truth: NDArray[np.floating], level: float, cap: float
-) -> tuple[float, float]:
-    """How far below and above the predictions (N,) of one group the interval that is shortest on average reaches."""
-    residual = truth - predicted
-    best, shortest = (0.0, 0.0), np.inf
-    for side in SIDES:
-        left_out = (1 - level) * side
-        below = _conformal_quantile(-residual, 1 - left_out)
-        above = _conformal_quantile(residual, level + left_out)
-        low, high = np.minimum(predicted - below, predicted), np.maximum(predicted + above, predicted)
-        width = float(np.mean(np.clip(high, 0, cap) - np.clip(low, 0, cap)))
-        if width < shortest:
-            best, shortest = (below, above), width
-    return best
-
-
-def _conformal_quantile(residual: NDArray[np.floating], share: float) -> float:
-    """The value that `share` of future residuals stay under, from (N,) past ones."""
+def _conformal_quantile(residual: NDArray[np.floating], level: float) -> float:
+    """The value that (1 + level) / 2 of future residuals stay under, from (N,) past ones."""
     count = len(residual)
-    rank = int(np.ceil((count + 1) * share - 1e-9))
+    rank = int(np.ceil((count + 1) * (1 + level) / 2))
     return float(np.sort(residual)[min(rank, count) - 1])

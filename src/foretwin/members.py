@@ -30,7 +30,9 @@ from foretwin.network import Network
 from foretwin.reference import Reference, Regimes
 from foretwin.splits import Development, Split
 from foretwin.training import Budget, Choice, fit
+from foretwin.trunks import segments_of
 
+REACHES = (1.0, 0.75, 0.5)  # members look back differently far, so that they err differently and their mean errs less
 WORTH_A_PROCESS = 200_000  # windows in all; below it, starting processes takes longer than they save
 
 
@@ -72,7 +74,9 @@ def _train_member(
     seed, fold = task
     split = development.hold_out(fold)
     begin = time.perf_counter()
-    budget = Budget(params.windows, params.batch, int(np.random.SeedSequence([seed, fold]).generate_state(1)[0]))
+    chance = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+    reach = 1.0 if segments_of(contract) else REACHES[(seed + fold) % len(REACHES)]
+    budget = Budget(params.windows, params.batch, chance, reach)
     network, curves = fit(split, contract, choice, budget, work / f"seed-{seed}-fold-{fold}")
     seconds = time.perf_counter() - begin
     rul, faults = _held_out_rul(network, split, contract), _held_out_faults(network, split, contract)
@@ -91,7 +95,7 @@ def save_ensemble(
         predicted, truth = out_of_fold(members)
         if len(truth) == 0:
             raise TrainingError(f"{contract.name}: no held-out cut has a known RUL to calibrate on; label more runs")
-        calibration = Calibration.fit(predicted, truth, params.level, contract.rul.cap)
+        calibration = Calibration.fit(predicted, truth, params.level)
     reference = Reference.fit(development.histories, contract, regimes_of(members[0].network))
     onnx = to_onnx([member.network for member in members], contract)
     faults = {

@@ -76,6 +76,8 @@ class Network(nn.Module):
         self.scaling = RegimeScaling(scaling)
         self.trunk = TRUNKS[shape.trunk](channels, shape)
         self.age, self.jitter = scaling.age, shape.jitter
+        within = torch.arange(shape.length) >= shape.length - shape.reach
+        self.register_buffer("within", within.float(), persistent=False)  # (T,)
         features = shape.width + (1 if self.age else 0)
         self.mix = nn.Sequential(nn.Linear(features, shape.width), nn.GELU(), nn.Dropout(shape.dropout))
         self.rul = nn.Linear(shape.width, BINS) if shape.has_rul else None
@@ -89,6 +91,7 @@ class Network(nn.Module):
         """`forward` for windows that are scaled already: training scales each row once and reads it many times."""
         if self.training and self.jitter:  # sensors differ in bias from asset to asset; do not learn assets by heart
             scaled = scaled + self.jitter * torch.randn_like(scaled[:, :1])
+        mask = mask * cast(Tensor, self.within)
         features = self.trunk(scaled * mask[:, :, None], mask)  # (B, width)
         if self.age:
             features = torch.cat([features, age[:, None] / self.age], dim=1)

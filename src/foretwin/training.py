@@ -53,6 +53,7 @@ class Budget:
     windows: int
     batch: int
     seed: int
+    reach: float = 1.0  # share of the window's rows that it looks back
 
 
 class Cuts(Dataset[Batch]):
@@ -181,6 +182,7 @@ def _module(split: Split, contract: Twin, choice: Choice, budget: Budget) -> Mai
         dropout=choice.dropout,
         jitter=choice.jitter,
         length=contract.window.length,
+        reach=max(1, round(budget.reach * contract.window.length)),
         segments=segments_of(contract),
         has_rul=contract.rul is not None,
         classes=tuple(len(contract.classes(axis)) for axis in contract.axes),
@@ -199,7 +201,7 @@ def _loaders(
 ) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
     length = contract.window.length
     with torch.inference_mode():
-        values = scaling(torch.from_numpy(split.histories.values)[None])[0].numpy()
+        values = scaling(torch.tensor(split.histories.values)[None])[0].numpy()
     histories = replace(split.histories, values=values)
     random = RandomPositions(len(split.train), _steps_an_epoch(budget), budget)
     train = DataLoader(Cuts(histories, split.train, length), sampler=random, batch_size=None)

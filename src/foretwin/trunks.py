@@ -30,6 +30,7 @@ class Shape:
     dropout: float
     jitter: float  # standard deviations by which a whole window's channels are shifted in training
     length: int  # T
+    reach: int  # of the T rows, how many it looks back; what is older counts as padding
     segments: int  # equal parts of the window whose means the statistics hold
     has_rul: bool
     classes: tuple[int, ...]  # per fault axis
