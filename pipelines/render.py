@@ -20,6 +20,12 @@ from foretwin.errors import ForetwinError
 from foretwin.report import figures_table
 
 PAGES = ("README.md", "docs/benchmarks.md")
+PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
+    "pump.png": "models/pump/plots/one_asset.png",
+    "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",
+    "turbofans-coverage.png": "reports/benchmarks/cmapss-fd004/coverage_by_remaining_life.png",
+    "pump-alpha-lambda.png": "reports/benchmarks/pump/alpha_lambda.png",
+}
 BLOCK = re.compile(r"(<!-- figures: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -188,6 +194,7 @@ def bench(report: dict[str, Any]) -> str:
         "the network's share of the time of scoring one window": scoring["network_share_of_score"],
         "scoring one window through the ensemble on one core, ms": scoring["one_window_ms"],
         "assets scored in a second in one call, on one core": scoring["assets_per_second"],
+        "a batch of 256 windows, as a share of one core's matrix rate": scoring["share_of_matrix_rate"],
     }
     body = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"| measured in one run | |\n| --- | ---: |\n{body}\n\nFrom `reports/bench.json`.\n"
@@ -204,9 +211,9 @@ def main(check: bool, root: Path = Path()) -> None:
         if not check:
             with fresh_file(page) as out:
                 out.write_text(new, encoding="utf-8")
-    picture = Paths(root, "pump").models / "plots" / "one_asset.png"
-    if not check and picture.exists():
-        shutil.copy(picture, root / "docs" / "pictures" / "pump.png")
+    for name, picture in PICTURES.items():
+        if not check and (root / picture).exists():
+            shutil.copy(root / picture, root / "docs" / "pictures" / name)
 
 
 def _read(path: Path) -> dict[str, Any]:

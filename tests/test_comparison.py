@@ -29,6 +29,16 @@ def test_mean_spread_and_ensemble_stand_beside_each_other():
     assert found["fault"]["mode"]["ensemble"]["macro_f1"] == 0.8
 
 
+def test_each_subset_has_the_same_figures_over_seeds():
+    seeds = [figures(10, 0.5), figures(12, 0.9)]
+    parted = [one | {"subsets": {"stable": figures(error, 0.6)}} for one, error in zip(seeds, (4, 6), strict=True)]
+    ensemble = figures(9, 0.8) | {"subsets": {"stable": figures(3, 0.7)}}
+    found = over_seeds(parted, ensemble)
+    stable = found.pop("subsets")["stable"]
+    assert found == over_seeds(seeds, figures(9, 0.8))
+    assert stable == over_seeds([figures(4, 0.6), figures(6, 0.6)], figures(3, 0.7))
+
+
 def test_a_figure_that_one_seed_does_not_know_is_unknown_and_not_a_mean_of_the_others():
     found = over_seeds([figures(10, float("nan")), figures(12, 0.9)], figures(9, 0.8))
     assert np.isnan(found["fault"]["mode"]["macro_f1"])

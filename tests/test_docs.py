@@ -1,5 +1,6 @@
 """The pages against the files that they report, and the README's own commands against the Makefile."""
 
+import json
 import re
 import subprocess
 import sys
@@ -25,6 +26,15 @@ def test_the_figures_on_the_pages_are_those_of_the_output_files():
     command = [sys.executable, "pipelines/render.py", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+REPORTS = [path for path in sorted((ROOT / "reports" / "benchmarks").glob("*.json")) if path.suffixes == [".json"]]
+
+
+@pytest.mark.parametrize("report", REPORTS, ids=lambda path: path.stem)
+def test_the_model_of_dvc_repro_is_that_of_the_benchmark_s_first_seed(report):
+    metrics = ROOT / "models" / report.stem / "metrics.json"
+    assert json.loads(report.read_text())["seeds"][0]["bundle"] == json.loads(metrics.read_text())["bundle"]
 
 
 def test_every_make_target_of_the_readme_exists():

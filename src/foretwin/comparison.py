@@ -20,10 +20,16 @@ def over_seeds(seeds: Sequence[dict[str, Any]], ensemble: dict[str, Any]) -> dic
     """What `figures` or `figures_of` said of each seed's model, and of the ensemble of all.
 
     rul.<clipped|unclipped>.<mean|sd|ensemble>.<figure>; rul.interval and fault.<axis> hold the means, with `sd` and
-    `ensemble` inside. sd is that of the seeds (0 for a single one). NaN, an unknown figure, stays NaN.
+    `ensemble` inside. sd is that of the seeds (0 for a single one). NaN, an unknown figure, stays NaN. subsets.<name>
+    holds all of this for each part of the data that has a name.
     """
     result: dict[str, Any] = {}
     for question, parts in ensemble.items():
+        if question == "subsets":
+            result[question] = {
+                name: over_seeds([seed[question][name] for seed in seeds], part) for name, part in parts.items()
+            }
+            continue
         result[question] = {}
         for name, figures in parts.items():
             mean = {figure: float(np.mean([seed[question][name][figure] for seed in seeds])) for figure in figures}
