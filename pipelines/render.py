@@ -54,7 +54,13 @@ def block(name: str, root: Path) -> str:
 def overview(reports: list[dict[str, Any]]) -> str:
     """RMSE clipped at the cap: the network beside the strongest cheap baseline, one line per twin."""
     header = ["twin", "network: mean of seeds", "sd", "their ensemble", "95 % of it by bootstrap", "a single network"]
-    header += ["without the age", "ridge: mean", "ridge: ensemble", "interval covers", "its width"]
+    header += [
+        "without the age",
+        "ridge: mean",
+        "ridge: ensemble",
+        "90 % interval covers: mean / ensemble",
+        "its width",
+    ]
     lines = []
     for report in reports:
         clipped, interval = report["rul"]["clipped"], report["rul"]["interval"]
@@ -70,8 +76,8 @@ def overview(reports: list[dict[str, Any]]) -> str:
                 f"{report['single_network']['rul']['clipped']['mean']['rmse']:.2f}",
                 f"{without['rul']['clipped']['rmse']:.2f}" if without else "",
                 *(f"{ridge[which]['rmse']:.2f}" for which in ("mean", "ensemble")),
-                f"{interval['coverage']:.1%}",
-                f"{interval['width']:.1f}",
+                f"{interval['coverage']:.1%} / {interval['ensemble']['coverage']:.1%}",
+                f"{interval['width']:.1f} / {interval['ensemble']['width']:.1f}",
             ]
         )
     return _table(header, lines) + _source(reports)
@@ -94,7 +100,7 @@ def rul(reports: list[dict[str, Any]]) -> str:
                 ("clipped", "rmse_late", 2),
             ]
             cells = [_both(figures[kind], figure, digits) for kind, figure, digits in kinds]
-            lines.append([name.replace("_", " "), *cells, f"{spent:.0f}" if spent else ""])
+            lines.append([name.replace("_", " "), *cells, f"{spent:.0f}" if spent and spent >= 1 else ""])
         text += _table(header, lines) + "\n"
     return text + "Mean of the seeds / their ensemble. " + _source(reports)
 

@@ -202,7 +202,7 @@ def _physics(plan: Plan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
     windows = Histories.from_rows(rows, contract).cut(last_rows(rows), contract.window.length)
     predicted = physics_peer.fit_and_predict(plan.development, windows, contract, train.seeds[0], train.level)
     rul, low, high = predicted
-    found = {"rul": figures(contract, truth, rul, [])["rul"]} if contract.rul else {}
+    found = figures(contract.model_copy(update={"faults": {}}), truth, rul, [])  # it says nothing of faults
     result = over_seeds([found], found)
     capped = np.minimum(truth.rul, contract.rul.cap if contract.rul else np.inf)
     covered = {"coverage": coverage(low, high, capped), "width": float(np.mean(high - low))}
