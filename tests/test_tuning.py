@@ -78,9 +78,10 @@ def test_an_interrupted_study_tries_what_an_uninterrupted_one_does(development: 
 
 
 def test_the_same_seed_tries_the_same_choices(development: Development, tmp_path: Path) -> None:
-    one, two = (tune(development, TWIN, TUNE, TRAIN, tmp_path / f"{name}.log") for name in "ab")
+    params = TUNE.model_copy(update={"trials": len(FIRST) + 1})  # one that the sampler chooses
+    one, two = (tune(development, TWIN, params, TRAIN, tmp_path / f"{name}.log") for name in "ab")
     assert [(t["params"], t["curve"]) for t in one["trials"]] == [(t["params"], t["curve"]) for t in two["trials"]]
-    other = tune(development, TWIN, TUNE.model_copy(update={"seed": 2}), TRAIN, tmp_path / "c.log")
+    other = tune(development, TWIN, params.model_copy(update={"seed": 2}), TRAIN, tmp_path / "c.log")
     assert other["trials"][-1]["params"] != one["trials"][-1]["params"]
 
 
