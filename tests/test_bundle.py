@@ -1,7 +1,5 @@
 """The bundle's one `score`, which depends on the asked machine's readings alone."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,15 +17,10 @@ KEY = ["asset", "run", "time", "rows"]
 
 
 @pytest.fixture(scope="session")
-def saved(tmp_path_factory) -> Path:
+def bundle(tmp_path_factory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundle")
     save_tiny_bundle(folder, TWIN)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def bundle(saved) -> Bundle:
-    return Bundle.load(saved)
+    return Bundle.load(folder)
 
 
 def numbers(scores: pd.DataFrame, bundle: Bundle) -> np.ndarray:
