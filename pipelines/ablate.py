@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from foretwin.config import Paths, fresh_file, load_params
+from foretwin.benchmark import make_plan
+from foretwin.config import Paths, fresh_file
 from foretwin.contract import Twin
 from foretwin.edge import exit_on_error
 from foretwin.splits import Development
@@ -80,21 +81,18 @@ def judge(development: Development, variant: Variant, fold: int) -> dict[str, fl
 
 def ablate(twin: str, root: Path) -> dict[str, dict[str, float]]:
     """name of a change -> RMSE (time units), macro-F1 per axis and seconds, each the mean over the folds."""
-    paths = Paths(root, twin)
-    contract, params = paths.load_contract(), load_params(paths.params)
-    choice = Choice.model_validate(json.loads((paths.models / "tuning.json").read_text())["best"])
-    development = Development.load(paths.windows, contract, params.prepare)
-    budget = Budget(params.train.windows, params.train.batch, seed=1)
-    changed = variants(contract, choice, budget)
+    plan = make_plan(Paths(root, twin), seeds=[1])
+    train = plan.params.train
+    changed = variants(plan.contract, plan.choice, Budget(train.windows, train.batch, seed=1))
     tasks = [(name, fold) for name in changed for fold in FOLDS]
-    found = Parallel(n_jobs=-1)(delayed(judge)(development, changed[name], fold) for name, fold in tasks)
+    found = Parallel(n_jobs=-1)(delayed(judge)(plan.development, changed[name], fold) for name, fold in tasks)
     of_fold = dict(zip(tasks, found, strict=True))
     result: dict[str, dict[str, float]] = {}
     for name in changed:
         folds = [of_fold[name, fold] for fold in FOLDS]
         kept = {key for key in folds[0] if key in {"rmse", "seconds"} or key.startswith("macro_f1")}
         mean = {key: float(np.mean([one[key] for one in folds])) for key in sorted(kept)}
-        result[name] = {_axis(key, contract): round(value, 4) for key, value in mean.items()}
+        result[name] = {_axis(key, plan.contract): round(value, 4) for key, value in mean.items()}
         print(f"{twin}: {name}: {result[name]}", flush=True)
     return result
 

@@ -115,7 +115,10 @@ def faults(reports: list[dict[str, Any]]) -> str:
         for name, figures in models.items():
             parts = {"all": figures, **figures.get("subsets", {})}
             for part, found in parts.items():
-                cells = [f"{found['fault'][axis]['macro_f1']:.3f} / {_f1_of_all(found, axis):.3f}" for axis in axes]
+                cells = [
+                    f"{found['fault'][axis]['macro_f1']:.3f} / {found['fault'][axis]['ensemble']['macro_f1']:.3f}"
+                    for axis in axes
+                ]
                 lines.append([name.replace("_", " "), part, *cells])
         text += _table([report["twin"], "cycles or cuts", *axes], lines) + "\n"
     return text + "Macro-F1: mean of the seeds / their ensemble. " + _source(reports)
@@ -159,11 +162,6 @@ def _both(figures: dict[str, Any], name: str, digits: int) -> str:
     return " / ".join(
         "" if figures[of][name] is None else f"{figures[of][name]:.{digits}f}" for of in ("mean", "ensemble")
     )
-
-
-def _f1_of_all(found: dict[str, Any], axis: str) -> float:
-    ensemble: float = found["fault"][axis]["ensemble"]["macro_f1"]
-    return ensemble
 
 
 def _source(reports: list[dict[str, Any]]) -> str:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,22 @@ from foretwin.contract import Twin
 from foretwin.edge import TELEMETRY_OFF
 from foretwin.errors import TrainingError
 from foretwin.evaluation import Truth, along_run, figures, figures_of, predicted_class
-from foretwin.members import Member, environment, file_digests, git_state, inputs_digest, save_ensemble, train_members
+from foretwin.members import (
+    Member,
+    describe,
+    environment,
+    file_digests,
+    git_state,
+    inputs_digest,
+    save_ensemble,
+    train_members,
+)
 from foretwin.metrics import coverage, macro_f1, rmse
 from foretwin.plots import draw_all
 from foretwin.rows import read_rows
 from foretwin.splits import Development
 from foretwin.training import Choice
-from foretwin.windows import Histories, last_rows
+from foretwin.windows import Histories, Windows, last_rows
 
 FOLDER = Path("reports") / "benchmarks"
 SEEN = ("development.parquet", "splits.json")  # what choosing, training and calibrating may depend on
@@ -50,7 +60,7 @@ class Plan:
     choice: Choice
     development: Development
 
-    @property
+    @cached_property
     def work(self) -> Path:
         """Checkpoints of this very plan, whichever seeds are asked for."""
         digests = file_digests(self.paths.windows)
@@ -149,9 +159,7 @@ def _tune(root: Path, twin: str) -> None:
 
 def _told(plan: Plan, members: Iterator[Member]) -> Iterator[Member]:
     for member in members:
-        figure = f", RMSE {rmse(member.predicted, member.truth):.2f}" if plan.contract.rul else ""
-        who = f"{plan.paths.twin}: seed {member.seed}, fold {member.fold} held out"
-        Console().print(f"{who}{figure} ({member.seconds:.0f} s)", highlight=False)
+        Console().print(f"{plan.paths.twin}: {describe(member, plan.contract)}", highlight=False, soft_wrap=True)
         yield member
 
 
@@ -192,14 +200,13 @@ def _baselines(plan: Plan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
             "seconds": round(float(np.mean([one.seconds for one in runs])), 1),
         }
     if physics_peer.knows(contract):
-        result["physics_known"] = _physics(plan, rows, truth)
+        result["physics_known"] = _physics(plan, windows, truth)
     return result
 
 
-def _physics(plan: Plan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
+def _physics(plan: Plan, windows: Windows, truth: Truth) -> dict[str, Any]:
     """The pump's own equations, from the first seed."""
     contract, train = plan.contract, plan.params.train
-    windows = Histories.from_rows(rows, contract).cut(last_rows(rows), contract.window.length)
     predicted = physics_peer.fit_and_predict(plan.development, windows, contract, train.seeds[0], train.level)
     rul, low, high = predicted
     found = figures(contract.model_copy(update={"faults": {}}), truth, rul, [])  # it says nothing of faults

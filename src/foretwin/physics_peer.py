@@ -52,8 +52,7 @@ def fit_and_predict(
 
 def knows(contract: Twin) -> bool:
     """Whether the contract describes the simulated pump, with an RUL and all channels that the physics needs."""
-    needed = {*SETTINGS, *MEASURED}
-    return contract.source.kind == "pump" and contract.rul is not None and needed <= contract.channels.keys()
+    return not _objection(contract)
 
 
 def data_sheets() -> Sensors:
@@ -96,16 +95,20 @@ def future_duties(
 
 def _cap(contract: Twin) -> float:
     """The RUL's cap; SourceError where the peer does not know the machine, or is not asked for its RUL."""
+    objection = _objection(contract)
+    if objection or contract.rul is None:
+        raise SourceError(f"{contract.name}: {objection}")
+    return contract.rul.cap
+
+
+def _objection(contract: Twin) -> str:
+    """Why the peer cannot forecast this machine; empty where it can."""
     if contract.source.kind != "pump":
-        raise SourceError(
-            f"{contract.name}: source.kind is {contract.source.kind}, but the peer knows only the pump's physics"
-        )
+        return f"source.kind is {contract.source.kind}, but the peer knows only the pump's physics"
     absent = [name for name in (*SETTINGS, *MEASURED) if name not in contract.channels]
     if absent:
-        raise SourceError(f"{contract.name}: channel {absent[0]} is missing, which the pump's physics needs; add it")
-    if contract.rul is None:
-        raise SourceError(f"{contract.name}: has no `rul`, which is all that the pump's physics forecasts; add it")
-    return contract.rul.cap
+        return f"channel {absent[0]} is missing, which the pump's physics needs; add it"
+    return "" if contract.rul else "has no `rul`, which is all that the pump's physics forecasts; add it"
 
 
 def _recordings(values: NDArray[np.float32], counts: NDArray[np.int64], contract: Twin) -> Recordings:
