@@ -1,6 +1,48 @@
-"""What every test starts from: no store of the developer's own, wherever the environment may point."""
+"""What every test starts from: no store of the developer's own, and servers of the tests' own."""
 
 import os
+import uuid
 
-for name in ("BENTOML_HOME", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+import pytest
+
+for name in ("BENTOML_HOME", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "FORETWIN_STORE"):
     os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server for the whole session."""
+    from servers import Postgres
+
+    server = Postgres().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """A Mosquitto broker of this test's own."""
+    from servers import Broker
+
+    (tmp_path / "broker").mkdir()
+    server = Broker(tmp_path / "broker").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request, tmp_path):
+    """The URL of an empty store, once on each database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/twins.db"
+    return request.getfixturevalue("postgres").new_database(f"t{uuid.uuid4().hex}")
+
+
+@pytest.fixture
+def store(store_url):
+    """An empty, open store, once on each database."""
+    from foretwin.twin.store import open_store
+
+    opened = open_store(store_url)
+    yield opened
+    opened.close()

@@ -14,8 +14,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 
-from foretwin.contract import Share, Twin, TwinName, load_twin, read_yaml
+from foretwin.contract import Share, Twin, TwinName, load_twin
 from foretwin.errors import ParamsError
+from foretwin.strict_yaml import read_yaml
 
 Count = Annotated[int, Field(ge=1)]
 

@@ -6,19 +6,21 @@ signature, the HTTP schema. Times (`lead_time`, `rul.cap`, `cases.open_below`, .
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from foretwin.errors import ContractError, ForetwinError
+from foretwin.errors import ContractError
 from foretwin.source_spec import Part, Source, TableSource, Word
+from foretwin.strict_yaml import read_yaml
 
 TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 RESERVED = {"asset", "run", "time", "rul", "fixed_split", "subset"}
 SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings"}  # columns of every table of scores
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # of the clock units that are units of time
 UNKNOWN = "unknown"  # the answer on a fault axis where no class is probable enough
 
 
@@ -30,6 +32,17 @@ class Clock(Part):
     counts_from_start: bool = Field(
         default=True, description="time is the age of the run, known when scoring too, and may be learnt from"
     )
+    # Left out of the digest where it is not set, so that bundles of before stay those of this contract.
+    longest_gap: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        exclude_if=lambda gap: gap is None,
+        description="a reading further ahead of the last one has a clock that jumped; 1000 steps where it is not set",
+    )
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the unit is; None where it is none of time, such as a cycle."""
+        return SECONDS.get(self.unit)
 
 
 class Channel(Part):
@@ -127,6 +140,11 @@ class CasePolicy(Part):
     open_probability: Share = 0.8
     close_probability: Share = 0.5
     stale_after: Annotated[float, Field(gt=0)] | None = None
+    new_per_hour: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        exclude_if=lambda most: most is None,
+        description="more new cases than these in an hour of the fleet become one digest; 10 where it is not set",
+    )
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
@@ -224,40 +242,6 @@ def load_twin(path: Path) -> Twin:
     if path.name == "twin.yaml" and path.parent.parent.name == "data" and path.parent.name != twin.name:
         raise ContractError(f"{path}:1: name: is {twin.name}, but its folder is {path.parent.name}")
     return twin
-
-
-def read_yaml(path: Path, wrong: type[ForetwinError]) -> tuple[Any, yaml.Node | None]:
-    """The content of a YAML file, and its nodes, which know their lines; `wrong` where it is not YAML."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        content, root = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
-    except (ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a date that does not exist
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        reason = " ".join(str(getattr(error, "problem", error)).split())
-        raise wrong(f"{path}{line}: not YAML: {reason}") from None
-    twice = _repeated_key(root)
-    if twice:
-        raise wrong(f"{path}:{twice.start_mark.line + 1}: {twice.value}: stands twice in one place; keep one of them")
-    return content, root
-
-
-def _repeated_key(root: yaml.Node | None) -> yaml.ScalarNode | None:
-    """A key that its mapping has already: YAML would keep the last value and drop the others unseen."""
-    waiting, seen = [root], set[int]()
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, yaml.SequenceNode):
-            waiting += [item for item in node.value if id(item) not in seen]
-        elif isinstance(node, yaml.MappingNode):
-            keys: set[str] = set()
-            for key, value in node.value:
-                if key.value in keys:
-                    return key  # type: ignore[no-any-return]  # the nodes' content is not typed
-                keys.add(key.value)
-                waiting += [value] if id(value) not in seen else []
-        seen.add(id(node))
-    return None
 
 
 def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str:

@@ -10,8 +10,13 @@ ForetwinError
 ├── TrainingError       there is nothing to learn from, or training was stopped
 ├── BundleError         a bundle is missing, incomplete or altered
 ├── RegistryError       the registry has no such model, or refuses one
-└── BadInput            a scoring call breaks the contract: which field, and why
+├── StoreError          the twins' store refuses: full, read-only, of another version
+│   └── StoreAway       it cannot be reached just now; trying again may help
+├── BrokerError         the MQTT broker refuses, or cannot be reached at the start
+└── BadInput            a call breaks the contract: which field, and why
     ├── UnknownTwin     no champion serves that twin
+    ├── NotFound        no asset, case or message of that name or number
+    ├── Conflict        what is asked for contradicts what has happened already
     └── TooLarge        the call asks for more than one call may
 """
 
@@ -56,8 +61,20 @@ class RegistryError(ForetwinError):
     """A model that the registry does not have, or does not accept."""
 
 
+class StoreError(ForetwinError):
+    """The twins' store refuses: its disk is full, it is read-only, or another version of Foretwin made it."""
+
+
+class StoreAway(StoreError):
+    """The twins' store cannot be reached just now, or is busy; trying again may help."""
+
+
+class BrokerError(ForetwinError):
+    """An MQTT broker that refuses us, or that cannot be reached at the start."""
+
+
 class BadInput(ForetwinError):
-    """A scoring call that breaks the contract."""
+    """A call that breaks the contract."""
 
     def __init__(self, field: str, reason: str) -> None:
         """`field` is the path of the offending value, such as `assets[0].channels.flow`."""
@@ -68,6 +85,14 @@ class BadInput(ForetwinError):
 
 class UnknownTwin(BadInput):
     """A call for a twin that no champion serves."""
+
+
+class NotFound(BadInput):
+    """A call about an asset, a case or a message that is not there."""
+
+
+class Conflict(BadInput):
+    """A call that contradicts what has happened already."""
 
 
 class TooLarge(BadInput):

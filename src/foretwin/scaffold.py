@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 from pydantic import ValidationError
 
-from foretwin.contract import Twin
+from foretwin.contract import SECONDS, Twin
 from foretwin.errors import ContractError, SourceError
 from foretwin.guessing import SETTING_VALUES, UNITS_BY_NAME, Guess, guess_columns, instants, squashed, unit_of
 from foretwin.source_spec import TableSource
-from foretwin.sources.table import SECONDS, read_rows_of
+from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import open_table
 
 SHORTEST_WINDOW, LONGEST_WINDOW = 10, 60

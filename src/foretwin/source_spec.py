@@ -57,4 +57,10 @@ class TableSource(Part):
     missing: Literal["refuse", "carry_forward"] = "refuse"
 
 
-Source = Annotated[PumpSource | CmapssSource | HydraulicSource | TableSource, Field(discriminator="kind")]
+class StoreSource(Part):
+    """The twin's own history alone, as `foretwin history` exports it; it joins every other source too."""
+
+    kind: Literal["store"]
+
+
+Source = Annotated[PumpSource | CmapssSource | HydraulicSource | TableSource | StoreSource, Field(discriminator="kind")]

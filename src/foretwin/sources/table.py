@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract import Twin
+from foretwin.contract import SECONDS, Twin
 from foretwin.errors import ContractError, SourceError
 from foretwin.rows import FAULT_UNKNOWN, canonical, fault_column
 from foretwin.source_spec import TableFault, TableSource
@@ -20,7 +20,6 @@ from foretwin.sources.tabular import TableFile, is_missing, open_table, texts
 
 RUN = ["asset", "run"]
 FAILED = "source failed"  # with a space: no channel can be named so
-SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 TRUE_WORDS = {"true", "t", "yes", "y", "1"}
 FALSE_WORDS = {"false", "f", "no", "n", "0"}
 RESTART_STEPS = 10  # runs that all begin within so many steps of one time count it from their own start

@@ -1,0 +1,149 @@
+"""Opening the store: engine, schema version, transactions, and one kind of error for whatever goes wrong below."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from foretwin.errors import StoreAway, StoreError
+
+VARIABLE = "FORETWIN_STORE"
+FILE = "twins.db"
+PATIENCE = 30  # seconds that one writer waits for another
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open store. `name` shows which one, without a password."""
+
+    engine: Engine
+    name: str
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the store and writes nothing; StoreError as below."""
+        with self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is kept when the body ends well and leaves no trace otherwise.
+
+        StoreAway where the store cannot be reached or stays busy, StoreError where it refuses.
+        """
+        with self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is the embedded one."""
+        return self.engine.dialect.name == "sqlite"
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        with _worded(self.name), self.engine.connect().execution_options(begin=begin) as connection, connection.begin():
+            yield connection
+
+
+def store_url(root: Path, environ: Mapping[str, str]) -> str:
+    """FORETWIN_STORE where it is set, else twins.db in the project's folder."""
+    return environ.get(VARIABLE) or f"sqlite:///{(root / FILE).resolve()}"
+
+
+def open_store(url: str) -> Store:
+    """Open a store by its SQLAlchemy URL, and make or renew its tables.
+
+    `sqlite:///path` or `postgresql://user:password@host/name`. StoreError where the URL is none, or the store was made
+    by a newer version of Foretwin.
+    """
+    try:
+        place = make_url(url)
+    except ArgumentError:
+        raise StoreError(f"{VARIABLE}: is no URL such as sqlite:///twins.db or postgresql://user@host/name") from None
+    if place.drivername in ("postgresql", "postgres"):
+        place = place.set(drivername="postgresql+psycopg")
+    if place.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"{VARIABLE}: {place.get_backend_name()} is not supported; use sqlite or postgresql")
+    name = place.render_as_string(hide_password=True)
+    sqlite = place.get_backend_name() == "sqlite"
+    if sqlite and place.database:
+        Path(place.database).parent.mkdir(parents=True, exist_ok=True)
+    options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if sqlite else {"pool_pre_ping": True}
+    engine = create_engine(place, **options)
+    if sqlite:
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    with _worded(name):
+        _migrate(engine, name)
+    return Store(engine, name)
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # `_begin_sqlite` says when a transaction begins, not the driver
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # an acknowledged reading survives a power cut too
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _migrate(engine: Engine, name: str) -> None:
+    """Bring the tables up to date; processes that start together wait for one another."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    with engine.connect().execution_options(begin="BEGIN") as connection, connection.begin():
+        present = MigrationContext.configure(connection).get_current_revision()
+    if present == scripts.get_current_head():
+        return
+    if present is not None and present not in {script.revision for script in scripts.walk_revisions()}:
+        raise StoreError(f"{name}: a newer version of Foretwin made it (schema {present}): upgrade Foretwin")
+    with engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7083)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def _worded(name: str) -> Iterator[None]:
+    """Word the database's own errors as one line that says what to do."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        advice = next((advice for sign, advice in ADVICE.items() if sign in reason), "")
+        if "full" in reason or "readonly" in reason or "read-only" in reason or "malformed" in reason:
+            raise StoreError(f"{name}: {reason}: {advice}") from error
+        if error.connection_invalidated or isinstance(error, OperationalError):
+            raise StoreAway(f"{name}: {reason}{': ' if advice else ''}{advice}") from error
+        raise
+
+
+ADVICE = {
+    "full": "nothing of this call was kept; free some space, then send it again",
+    "No space left": "nothing of this call was kept; free some space, then send it again",
+    "readonly": "nothing was kept; give the process the right to write to it",
+    "read-only": "nothing was kept; make it writable again",
+    "malformed": "restore it from a backup",
+    "locked": "another process holds it",
+    "unable to open": f"look whether its folder is there and writable, or set {VARIABLE}",
+    "refused": f"start PostgreSQL, or correct {VARIABLE}",
+}

@@ -1,0 +1,288 @@
+"""The tables of the store, the same for SQLite and PostgreSQL; `migrations/` makes them, step by step.
+
+Every moment is UTC. A reading's `time` is time since its run began, in the contract's clock unit, as everywhere else.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+Count = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up an INTEGER alone, and it is as large there
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC: timestamptz in PostgreSQL, UTC without a zone in SQLite, always aware in Python."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """An aware moment; SQLite would drop its zone without a word."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """The moment with its zone."""
+        if value is None:
+            return None
+        moment: datetime = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return moment
+
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("twin", String, nullable=False),
+    Column("name", String, nullable=False, unique=True),
+    Column("serial_number", String),
+    Column("location", String),
+    Column("tags", JSON, nullable=False),  # name -> value, both text
+    Column("registered_at", Moment, nullable=False),
+    # The newest reading, and how many there were of each kind since the asset is known.
+    Column("run", Integer, nullable=False, server_default="1"),
+    Column("time", Double),
+    Column("received_at", Moment),
+    Column("batch", Count, nullable=False, server_default="0"),  # the last one that brought readings
+    Column("scored_batch", Count, nullable=False, server_default="0"),  # up to which batch it has been scored
+    Column("readings", Count, nullable=False, server_default="0"),
+    Column("late", Integer, nullable=False, server_default="0"),
+    Column("duplicates", Count, nullable=False, server_default="0"),
+    Column("gaps", Integer, nullable=False, server_default="0"),
+    Column("quarantined", Count, nullable=False, server_default="0"),
+    Index("assets_by_twin", "twin", "name"),
+    sqlite_autoincrement=True,  # the number of an erased asset is never given to another
+)
+
+parts = Table(  # what is fitted to an asset, and what was
+    "parts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("asset", ForeignKey("assets.id"), nullable=False, index=True),
+    Column("part", String, nullable=False),  # as the contract's remedies name it
+    Column("serial_number", String),
+    Column("provenance", String),  # supplier, batch, works order: where it comes from
+    Column("fitted_at", Moment, nullable=False),
+    Column("removed_at", Moment),
+)
+
+layouts = Table(  # which channels the bytes of a reading hold, in their order
+    "layouts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("twin", String, nullable=False),
+    Column("channels", String, nullable=False),  # joined by commas
+    UniqueConstraint("twin", "channels"),
+)
+
+batches = Table(  # one per transaction that stored readings; numbers are given in the order of the commits
+    "batches",
+    metadata,
+    Column("id", Count, primary_key=True),
+    Column("received_at", Moment, nullable=False),
+    Column("via", String, nullable=False),  # http, file or mqtt
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("time", Double, primary_key=True),
+    Column("batch", Count, ForeignKey("batches.id"), nullable=False, index=True),
+    Column("layout", ForeignKey("layouts.id"), nullable=False),
+    Column("channels", LargeBinary, nullable=False),  # float32, little-endian, one per channel of the layout
+    sqlite_with_rowid=False,
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("twin", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("run", String, nullable=False),  # the run that trained it
+    Column("digest", String, nullable=False),  # of its bundle
+    Column("contract", String, nullable=False),  # digest
+    Column("first_used_at", Moment, nullable=False),
+    UniqueConstraint("twin", "version", "digest"),
+)
+
+scores = Table(
+    "scores",
+    metadata,
+    Column("asset", Integer, primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("time", Double, primary_key=True),  # of the last reading that it saw
+    Column("model", ForeignKey("models.id"), primary_key=True),
+    Column("scored_at", Moment, nullable=False),
+    Column("age", Double, nullable=False),  # of that reading when it was scored, s
+    Column("rows", Integer, nullable=False),  # readings that it saw
+    Column("rul", Double),  # with its interval, in the contract's unit
+    Column("rul_low", Double),
+    Column("rul_high", Double),
+    Column("faults", JSON, nullable=False),  # axis -> class -> probability
+    Column("diagnosis", JSON, nullable=False),  # axis -> class or unknown
+    Column("warnings", JSON, nullable=False),
+    ForeignKeyConstraint(["asset", "run", "time"], ["readings.asset", "readings.run", "readings.time"]),
+    Index("scores_by_moment", "asset", "scored_at"),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("twin", String, nullable=False, index=True),
+    Column("asset", ForeignKey("assets.id"), index=True),  # none: a digest of the twin's fleet
+    Column("run", Integer),
+    Column("fault", String, nullable=False),  # <axis>.<class>, `end_of_life`, or `digest`
+    Column("state", String, nullable=False),  # open, acknowledged, closed
+    Column("severity", String, nullable=False),  # planned: the part arrives in time; urgent: it no longer does
+    Column("opened_at", Moment, nullable=False),
+    Column("opened_time", Double),  # of the reading whose score opened it
+    Column("updated_at", Moment, nullable=False),
+    Column("acknowledged_at", Moment),
+    Column("closed_at", Moment),
+    Column("closed_because", String),  # verdict, recovered, merged, new_run
+    Column("merged_into", ForeignKey("cases.id")),
+    # The score that speaks last for it.
+    Column("time", Double),
+    Column("scored_at", Moment),
+    Column("model", ForeignKey("models.id")),
+    Column("rul", Double),
+    Column("rul_low", Double),
+    Column("rul_high", Double),
+    Column("probability", Double),  # of the fault
+    Column("evidence", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index(
+    "one_case_per_asset_and_fault",
+    cases.c.asset,
+    cases.c.fault,
+    unique=True,
+    sqlite_where=text("state <> 'closed' AND asset IS NOT NULL"),
+    postgresql_where=text("state <> 'closed' AND asset IS NOT NULL"),
+)
+Index(
+    "one_digest_per_twin",
+    cases.c.twin,
+    unique=True,
+    sqlite_where=text("state <> 'closed' AND asset IS NULL"),
+    postgresql_where=text("state <> 'closed' AND asset IS NULL"),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case", ForeignKey("cases.id"), nullable=False, unique=True),
+    Column("asset", ForeignKey("assets.id"), nullable=False, index=True),
+    Column("run", Integer, nullable=False),
+    Column("time", Double, nullable=False),  # of the asset's last reading when it was given, or as the technician says
+    Column("at", Moment, nullable=False),
+    Column("verdict", String, nullable=False),  # confirmed, other_fault, no_fault_found, part_replaced, run_ended
+    Column("fault", String),  # what was found: <axis>.<class>
+    Column("note", String),
+    Column("actor", String, nullable=False),
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("asset", ForeignKey("assets.id"), nullable=False, index=True),
+    Column("run", Integer, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("kind", String, nullable=False),  # inspection, part_replaced, run_ended
+    Column("part", String),
+    Column("serial_number", String),
+    Column("note", String),
+    Column("case", ForeignKey("cases.id")),
+    Column("actor", String, nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Count, primary_key=True),
+    Column("received_at", Moment, nullable=False),
+    Column("via", String, nullable=False),
+    Column("twin", String),
+    Column("asset", String, index=True),  # as the sender named it
+    Column("field", String, nullable=False),
+    Column("reason", String, nullable=False),  # unit, range, type, order, clock, conflict, unknown, undecodable
+    Column("detail", String, nullable=False),
+    Column("content", String, nullable=False),  # the reading as JSON, or the message as text, at most 64 KiB
+    Column("digest", String, nullable=False, unique=True),  # of sender, reason and content: redelivery adds nothing
+    Column("released_at", Moment),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Count, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("action", String, nullable=False),  # case.opened, case.closed, asset.registered, ...
+    Column("asset", Integer, index=True),  # no foreign key: what was done outlives an erased asset
+    Column("case", Integer, index=True),
+    Column("detail", JSON, nullable=False),
+)
+
+events = Table(  # what others are told: CloudEvents
+    "events",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("type", String, nullable=False),
+    Column("twin", String, nullable=False),
+    Column("asset", ForeignKey("assets.id"), index=True),
+    Column("subject", String, nullable=False),
+    Column("data", JSON, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("event", ForeignKey("events.id"), primary_key=True),
+    Column("target", String, primary_key=True),  # the URL, without credentials
+    Column("state", String, nullable=False),  # waiting, delivered, dead
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", Moment, nullable=False),
+    Column("error", String),
+    Index("deliveries_due", "state", "due_at"),
+)
+
+exports = Table(  # history that was given to training
+    "exports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("twin", String, nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("assets", JSON, nullable=False),  # ids
+    Column("rows", Integer, nullable=False),
+    Column("labels", Integer, nullable=False),
+)
