@@ -1,0 +1,36 @@
+"""Maintenance: what was done to an asset, with a case or without one."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from foretwin.twin.store.tables import maintenance
+
+
+@dataclass(frozen=True)
+class Maintenance:
+    """A row of the table; `run` and `time` say where in the asset's life it happened."""
+
+    asset: int
+    run: int
+    time: float
+    at: datetime  # when it was told to us
+    kind: str  # inspection, part_replaced, run_ended
+    part: str | None
+    serial_number: str | None
+    note: str | None
+    case: int | None
+    actor: str
+
+
+def add(connection: Connection, done: Maintenance) -> None:
+    """Keep what was done."""
+    connection.execute(insert(maintenance).values(asdict(done)))
+
+
+def of_case(connection: Connection, case_id: int) -> Maintenance | None:
+    """What was done because of a case."""
+    columns = [maintenance.c[name] for name in Maintenance.__dataclass_fields__]
+    row = connection.execute(select(*columns).where(maintenance.c.case == case_id)).mappings().first()
+    return None if row is None else Maintenance(**row)

@@ -1,0 +1,36 @@
+"""Verdicts: what a technician found, at most one for each case."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from foretwin.twin.store.tables import cases, verdicts
+
+
+@dataclass(frozen=True)
+class GivenVerdict:
+    """A row of the table. `fault` is what was found, `<axis>.<class>`, and None where that has no name."""
+
+    case: int
+    asset: int
+    run: int
+    time: float
+    at: datetime
+    verdict: str
+    fault: str | None
+    note: str | None
+    actor: str
+
+
+def add(connection: Connection, given: GivenVerdict) -> None:
+    """Keep a verdict."""
+    connection.execute(insert(verdicts).values(asdict(given)))
+
+
+def of_case(connection: Connection, case_id: int) -> GivenVerdict | None:
+    """The verdict that a case has; whoever asks for the same case in another transaction waits for this one's end."""
+    connection.execute(select(cases.c.id).where(cases.c.id == case_id).with_for_update())
+    columns = [verdicts.c[name] for name in GivenVerdict.__dataclass_fields__]
+    row = connection.execute(select(*columns).where(verdicts.c.case == case_id)).mappings().first()
+    return None if row is None else GivenVerdict(**row)
