@@ -1,5 +1,6 @@
 """Stage adapt: raw files of any source -> the canonical table."""
 
+import shutil
 from pathlib import Path
 
 from foretwin.config import Paths, fresh
@@ -9,12 +10,15 @@ from foretwin.sources import adapt
 
 
 def main(twin: str, root: Path = Path()) -> None:
-    """Read data/<twin>/raw/, write data/<twin>/rows/rows.parquet."""
+    """Read data/<twin>/raw/, write data/<twin>/rows/: rows.parquet, and history.json where a history is among them."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
     rows = adapt(contract, paths.raw)
     with fresh(paths.rows) as out:
         write_rows(rows, contract, out / "rows.parquet")
+        manifest = paths.raw / "history" / "history.json"
+        if manifest.exists():
+            shutil.copyfile(manifest, out / manifest.name)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Stage prepare: canonical rows -> who is in which split, and what is known at each held-out cut."""
 
+import shutil
 from pathlib import Path
 
 from foretwin.config import Paths, fresh, load_params
@@ -14,8 +15,11 @@ def main(twin: str, root: Path = Path()) -> None:
     contract = paths.load_contract()
     params = load_params(paths.params).prepare
     rows = read_rows(paths.rows / "rows.parquet", contract)
+    manifest = paths.rows / "history.json"
     with fresh(paths.windows) as out:
         counts = prepare(rows, contract, params, out)
+        if manifest.exists():  # which history the rows hold: the training's record names it
+            shutil.copyfile(manifest, out / manifest.name)
     print(f"prepare {twin}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
 
 

@@ -30,6 +30,9 @@ def main(twin: str, root: Path = Path()) -> None:
     with fresh(paths.models / "bundle") as out:
         record = save_ensemble(members, development, contract, params.train, out)
     record |= {"choice": choice.model_dump(), "data": data, "git": git_state(root), "environment": environment()}
+    manifest = paths.windows / "history.json"
+    if manifest.exists():  # so that it is known which models saw an asset of the twins' store
+        record["history"] = json.loads(manifest.read_text())["digest"]
     curves = [{"fold": m.fold, "epoch": e["epoch"], "held_out_loss": e["val/loss"]} for m in members for e in m.curves]
     with fresh_file(paths.models / "curves.csv") as out:
         pd.DataFrame(curves).to_csv(out, index=False)

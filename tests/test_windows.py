@@ -6,7 +6,7 @@ import pytest
 from tiny_bundle import random_rows, tiny_twin
 
 from foretwin.errors import RowsError
-from foretwin.rows import canonical, time_to_end
+from foretwin.rows import HISTORY, canonical, time_to_end
 from foretwin.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
 
 TWIN = tiny_twin()
@@ -229,3 +229,29 @@ def test_too_few_assets_are_refused_with_what_to_do(assets, fixed):
     with pytest.raises(RowsError, match=r"assets are too few .* lower prepare.folds in params.yaml"):
         deal_folds(many(assets, fixed), 0.25, 4, seed=1)
     assert deal_folds(many(5), 0.2, 4, seed=1), "one for each fold and one to hold out is enough"
+
+
+def with_history(rows: pd.DataFrame, assets: int) -> pd.DataFrame:
+    """The rows, and those of so many assets of the history."""
+    added = canonical(random_rows(TWIN, {f"store/h{i:02}": 2 for i in range(assets)}), TWIN)
+    return pd.concat([rows, added.assign(subset=HISTORY)], ignore_index=True)
+
+
+def test_assets_of_the_history_change_nobodys_place():
+    alone = deal_folds(many(20), 0.25, 4, seed=1)
+    few, more = (deal_folds(with_history(many(20), count), 0.25, 4, seed=1) for count in (10, 40))
+    assert alone.items() <= few.items() <= more.items()
+    places = [more[f"store/h{i:02}"] for i in range(40)]
+    assert set(places) == {TEST, 0, 1, 2, 3}
+    assert 3 <= places.count(TEST) <= 20
+
+
+def test_no_asset_of_the_history_joins_a_test_set_that_the_source_fixes():
+    dealt = deal_folds(with_history(many(20, fixed=5), 30), 0.25, 4, seed=1)
+    assert TEST not in {dealt[f"store/h{i:02}"] for i in range(30)}
+
+
+def test_a_history_alone_is_dealt_as_any_source():
+    history = with_history(many(2).iloc[:0], 20)
+    held_out = [asset for asset, fold in deal_folds(history, 0.25, 4, seed=1).items() if fold == TEST]
+    assert len(held_out) == 5

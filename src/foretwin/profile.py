@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract import Twin
-from foretwin.rows import FAULT_UNKNOWN, fault_column, out_of_order, run_starts
+from foretwin.rows import FAULT_UNKNOWN, HISTORY, fault_column, out_of_order, run_starts
 
 Mask = NDArray[np.bool_]
 
@@ -35,7 +35,9 @@ class Profile:
     """
     fleet: pd.DataFrame
     """A single row: `assets`, `distinct_<channel>` values, `known_fault_<axis>` share of rows from 0 to 1, and with
-    `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that reach RUL 0."""
+    `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that reach RUL 0.
+
+    The shares are of the twin's own source where it has one: a history is known only where a verdict speaks of it."""
     rows_behind: dict[str, Mask]
     """Measure -> bool (N,): the rows that break the contract by it. `assets` has none: no row is to blame."""
 
@@ -125,7 +127,9 @@ def _fleet(rows: pd.DataFrame, contract: Twin, run: NDArray[np.int64]) -> tuple[
         measures["failures"] = len(failed)
         last = ~pd.Series(run).duplicated(keep="last").to_numpy()
         behind["failures"] = last & development & ~np.isin(run, failed)
+    judged = (rows["subset"] != HISTORY).to_numpy(bool)
+    judged = judged if judged.any() else np.ones(len(rows), dtype=bool)
     for name, mask in unknown.items():
-        measures[name] = (~mask).mean() if len(rows) else 0.0
-        behind[name] = mask.to_numpy(bool)
+        measures[name] = (~mask[judged]).mean() if len(rows) else 0.0
+        behind[name] = mask.to_numpy(bool) & judged
     return measures, behind

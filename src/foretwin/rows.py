@@ -22,6 +22,7 @@ from foretwin.errors import RowsError
 
 KEY = ["asset", "run", "time"]
 FAULT_UNKNOWN = -1
+HISTORY = "history"  # the subset of rows that the twins' own store brought
 
 
 def column_types(twin: Twin) -> dict[str, str]:

@@ -3,6 +3,7 @@
 A window is never stored: `Histories` keeps each row once and gathers windows where they are needed.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract import Twin
 from foretwin.errors import RowsError
-from foretwin.rows import fault_column, run_starts
+from foretwin.rows import HISTORY, fault_column, run_starts
 
 TEST = -1  # the fold number of held-out assets
 SHORTEST_LIFE_SHARE = 0.2  # random cuts fall in this part of a run and after (docs/benchmarks.md)
@@ -122,17 +123,29 @@ def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int) -> pd.Dat
 def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> dict[str, int]:
     """asset -> fold number from 0, or TEST for the held-out assets.
 
-    Where the source fixes a test set, that set is held out; else a random share of the assets.
+    Where the source fixes a test set, that set is held out; else a random share of the assets. Assets of the history
+    are dealt beside the others, who keep their places: a champion is not measured on assets that it has learnt from.
     """
+    history = rows["subset"] == HISTORY
     fixed = rows.loc[rows["fixed_split"] == "test", "asset"].unique()
-    free = np.sort(rows.loc[rows["fixed_split"] != "test", "asset"].unique())
+    free = np.sort(rows.loc[(rows["fixed_split"] != "test") & ~history, "asset"].unique())
+    added = [str(asset) for asset in np.sort(rows.loc[history, "asset"].unique())]
     both = set(fixed) & set(free)
     if both:
         raise RowsError(f"asset {min(both)} is both in the fixed test set and outside it")
+    if len(free) == 0:
+        free, added = np.array(added), []
     order = np.random.default_rng(seed).permutation(free)
     held_out = 0 if len(fixed) else max(1, round(test_share * len(free)))
     if len(free) - held_out < folds:
         few = f"{len(free)} assets are too few to hold {held_out} out and deal the rest into {folds} folds"
         raise RowsError(f"{few}: bring more assets, or lower prepare.folds in params.yaml")
     development = {asset: position % folds for position, asset in enumerate(order[held_out:])}
-    return {str(asset): TEST for asset in [*fixed, *order[:held_out]]} | {str(a): f for a, f in development.items()}
+    dealt = {str(asset): TEST for asset in [*fixed, *order[:held_out]]} | {str(a): f for a, f in development.items()}
+    return dealt | {asset: _place(asset, 0 if len(fixed) else test_share, folds, seed) for asset in added}
+
+
+def _place(asset: str, test_share: float, folds: int, seed: int) -> int:
+    """Where an asset of the history belongs: by its name alone, so that one more changes nobody's place."""
+    drawn = int.from_bytes(hashlib.sha256(f"{seed}/{asset}".encode()).digest()[:8]) / 2**64
+    return TEST if drawn < test_share else int((drawn - test_share) / (1 - test_share) * folds)

@@ -6,16 +6,18 @@ import pandas as pd
 
 from foretwin.config import Paths
 from foretwin.contract import Twin
-from foretwin.source_spec import CmapssSource, HydraulicSource, PumpSource, TableSource
-from foretwin.sources import cmapss, hydraulic, pump, table
+from foretwin.source_spec import CmapssSource, HydraulicSource, PumpSource, StoreSource, TableSource
+from foretwin.sources import cmapss, hydraulic, pump, store, table
 
 
 def fetch(contract: Twin, paths: Paths, out: Path) -> None:
     """Fill the empty folder `out` with the raw files that the contract's source names.
 
-    SourceError, or its DigestError, where they cannot be had as described.
+    Where data/<twin>/history/ is there, it is copied to `out`/history beside them. SourceError, or its DigestError,
+    where they cannot be had as described.
     """
     downloads = paths.work.parent / "_downloads"  # shared: four twins come out of one C-MAPSS archive
+    history = paths.data / store.FOLDER
     match contract.source:
         case PumpSource():
             pump.fetch(contract, out)
@@ -25,13 +27,25 @@ def fetch(contract: Twin, paths: Paths, out: Path) -> None:
             hydraulic.fetch(downloads, out)
         case TableSource() as source:
             table.fetch(source, paths.data, out)
+        case StoreSource():
+            store.require(contract.name, history)
+    if history.is_dir():
+        store.fetch(contract.name, history, out)
 
 
 def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
     """The canonical rows of what `fetch` left in `raw`: the columns and dtypes of `rows.column_types`.
 
-    SourceError where the files are not what the contract describes.
+    The rows of a history follow those of the twin's own source. SourceError where the files are not what the contract
+    describes.
     """
+    own = _adapt_own(contract, raw)
+    if isinstance(contract.source, StoreSource) or not (raw / store.FOLDER).is_dir():
+        return own
+    return store.with_history(own, store.adapt(contract, raw))
+
+
+def _adapt_own(contract: Twin, raw: Path) -> pd.DataFrame:
     match contract.source:
         case PumpSource():
             return pump.adapt(contract, raw)
@@ -41,3 +55,5 @@ def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
             return hydraulic.adapt(contract, raw)
         case TableSource() as source:
             return table.adapt(contract, source, raw)
+        case StoreSource():
+            return store.adapt(contract, raw)

@@ -1,0 +1,72 @@
+"""The twin's own history: what `foretwin history` exported from the store, as rows to learn from.
+
+The export is two files in data/<twin>/history/: `history.parquet`, the canonical table, and `history.json`, which
+counts what is in it and holds the SHA-256 of the table as `digest`.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from foretwin.contract import Twin
+from foretwin.errors import RowsError, SourceError
+from foretwin.rows import read_rows
+from foretwin.sources.download import check_digest
+
+FOLDER = "history"
+TABLE, MANIFEST = "history.parquet", "history.json"
+PREFIX = "store/"  # of its assets' names, so that they are never taken for assets of the twin's other source
+
+
+def fetch(twin: str, history: Path, out: Path) -> None:
+    """Copy the export in `history` to `out`/history; SourceError where it is incomplete, DigestError where altered."""
+    _checked(twin, history)
+    (out / FOLDER).mkdir()
+    for name in (TABLE, MANIFEST):
+        shutil.copyfile(history / name, out / FOLDER / name)
+
+
+def require(twin: str, history: Path) -> None:
+    """SourceError where there is no export, for a twin that learns from nothing else."""
+    if not history.is_dir():
+        raise SourceError(f"{history}: not there; `foretwin history {twin}` makes it from the twins' store")
+
+
+def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
+    """The canonical rows of `raw`/history, with assets named `store/<name>`; SourceError as for `fetch`."""
+    _checked(contract.name, raw / FOLDER)
+    try:
+        rows = read_rows(raw / FOLDER / TABLE, contract)
+    except RowsError as error:
+        raise SourceError(f"{error}; `foretwin history {contract.name}` exports it anew") from None
+    return rows.assign(asset=PREFIX + rows["asset"])
+
+
+def with_history(own: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
+    """The rows of another source, then those of the history, both canonical."""
+    taken = own.loc[own["asset"].str.startswith(PREFIX), "asset"]
+    if len(taken):
+        raise SourceError(f"asset {taken.iloc[0]}: names that begin with {PREFIX} are the history's; rename it")
+    return pd.concat([own, history], ignore_index=True)
+
+
+def _checked(twin: str, folder: Path) -> dict[str, Any]:
+    """The manifest, once the table beside it is found to be the one that it describes."""
+    path = folder / MANIFEST
+    advice = f"`foretwin history {twin}` exports it anew"
+    try:
+        manifest = dict(json.loads(path.read_bytes()))
+        digest = str(manifest["digest"])
+    except FileNotFoundError:
+        raise SourceError(f"{path}: not there; {advice}") from None
+    except (ValueError, TypeError, KeyError):
+        raise SourceError(f"{path}: not the manifest of a history; {advice}") from None
+    if manifest.get("twin") != twin:
+        raise SourceError(f"{path}: is the history of {manifest.get('twin')}, not of {twin}; {advice}")
+    if not (folder / TABLE).is_file():
+        raise SourceError(f"{folder / TABLE}: not there; {advice}")
+    check_digest(folder / TABLE, digest, advice)
+    return manifest

@@ -1,0 +1,71 @@
+"""Which rows of the store are about one asset: what an export holds, and what an erasure removes."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
+
+from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.tables import (
+    assets,
+    audit,
+    cases,
+    deliveries,
+    events,
+    maintenance,
+    metadata,
+    models,
+    parts,
+    quarantine,
+    readings,
+    scores,
+    verdicts,
+)
+
+AT_ONCE = 10_000
+
+
+def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
+    """Table -> which of its rows are about the asset; tables whose rows refer to others' come before those."""
+    events_of = select(events.c.id).where(events.c.asset == asset.id)
+    cases_of = select(cases.c.id).where(cases.c.asset == asset.id)
+    # Of a message that could not be read, the sender's own text may be all that names the asset.
+    named = [quarantine.c.content.contains(text, autoescape=True) for text in _quoted(asset.name)]
+    return {
+        deliveries: deliveries.c.event.in_(events_of),
+        events: events.c.asset == asset.id,
+        verdicts: verdicts.c.asset == asset.id,
+        maintenance: maintenance.c.asset == asset.id,
+        audit: or_(audit.c.asset == asset.id, audit.c.case.in_(cases_of)),
+        cases: cases.c.asset == asset.id,
+        scores: scores.c.asset == asset.id,
+        readings: readings.c.asset == asset.id,
+        parts: parts.c.asset == asset.id,
+        quarantine: or_(quarantine.c.asset == asset.name, and_(quarantine.c.asset.is_(None), or_(*named))),
+        assets: assets.c.id == asset.id,
+    }
+
+
+def rows_of(connection: Connection, asset: Asset, name: str) -> Iterator[dict[str, Any]]:
+    """The asset's rows of the table of that name, in order of its primary key."""
+    table = metadata.tables[name]
+    query = select(table).where(holdings(asset)[table]).order_by(*table.primary_key.columns)
+    names = [str(column.name) for column in table.c]  # plain text: SQLAlchemy's own kind is no key of JSON
+    for row in connection.execute(query.execution_options(yield_per=AT_ONCE)):
+        yield dict(zip(names, row, strict=True))
+
+
+def scores_of(connection: Connection, asset: Asset) -> Iterator[list[dict[str, Any]]]:
+    """The asset's scores, in order of run, time and model, some thousands at a time; the model by name and version."""
+    of_model = (models.c.name.label("model_name"), models.c.version.label("model_version"), models.c.digest)
+    query = select(*(column for column in scores.c if column.name not in ("asset", "model")), *of_model)
+    query = query.join(models, models.c.id == scores.c.model).where(scores.c.asset == asset.id)
+    query = query.order_by(scores.c.run, scores.c.time, scores.c.model)
+    for part in connection.execute(query.execution_options(yield_per=AT_ONCE)).mappings().partitions():
+        yield [dict(row) for row in part]
+
+
+def _quoted(name: str) -> set[str]:
+    """The name as it stands in JSON."""
+    return {json.dumps(name), json.dumps(name, ensure_ascii=False)}
