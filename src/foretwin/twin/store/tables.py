@@ -108,8 +108,10 @@ readings = Table(
     Column("asset", ForeignKey("assets.id"), primary_key=True),
     Column("run", Integer, primary_key=True),
     Column("time", Double, primary_key=True),
-    Column("batch", Count, ForeignKey("batches.id"), nullable=False, index=True),
-    Column("layout", ForeignKey("layouts.id"), nullable=False),
+    # No foreign keys here: the one function that writes both makes batch and layout first, and each key costs as much
+    # as half the insert.
+    Column("batch", Count, nullable=False, index=True),
+    Column("layout", Integer, nullable=False),
     Column("channels", LargeBinary, nullable=False),  # float32, little-endian, one per channel of the layout
     sqlite_with_rowid=False,
 )
@@ -163,7 +165,7 @@ cases = Table(
     Column("updated_at", Moment, nullable=False),
     Column("acknowledged_at", Moment),
     Column("closed_at", Moment),
-    Column("closed_because", String),  # verdict, recovered, merged, new_run
+    Column("closed_because", String),  # verdict, recovered, merged, new_run, dissolved
     Column("merged_into", ForeignKey("cases.id")),
     # The score that speaks last for it.
     Column("time", Double),

@@ -208,14 +208,6 @@ def upgrade() -> None:
             ["asset"],
             ["assets.id"],
         ),
-        sa.ForeignKeyConstraint(
-            ["batch"],
-            ["batches.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["layout"],
-            ["layouts.id"],
-        ),
         sa.PrimaryKeyConstraint("asset", "run", "time"),
         sqlite_with_rowid=False,
     )

@@ -1,0 +1,184 @@
+"""The assets: who they are, which parts they carry, and what has come of each so far."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from foretwin.errors import BadInput, Conflict, NotFound
+from foretwin.twin.names import check_name
+from foretwin.twin.store import tables
+
+AT_ONCE = 10_000  # values in one statement: SQLite takes 32766, PostgreSQL 65535
+FIRST_RUN = 1
+DESCRIBED = ("serial_number", "location", "tags")
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One machine. `run` is its present run, `time` and `received_at` those of its newest reading; the rest counts."""
+
+    id: int
+    twin: str
+    name: str
+    serial_number: str | None
+    location: str | None
+    tags: dict[str, str]
+    registered_at: datetime
+    run: int
+    time: float | None
+    received_at: datetime | None
+    batch: int
+    scored_batch: int
+    readings: int
+    late: int
+    duplicates: int
+    gaps: int
+    quarantined: int
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether nothing says yet which run it is in: its first reading will."""
+        return self.time is None and self.run == FIRST_RUN
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that is fitted to an asset, or was until `removed_at`."""
+
+    part: str
+    serial_number: str | None
+    provenance: str | None
+    fitted_at: datetime
+    removed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What one transaction brought an asset: its newest reading and batch from now on, and how many of each kind."""
+
+    id: int
+    run: int
+    time: float | None
+    received_at: datetime | None
+    batch: int
+    readings: int
+    duplicates: int
+    late: int
+    gaps: int
+
+
+_COLUMNS = select(*(tables.assets.c[field.name] for field in fields(Asset)))
+_BY_NAME = _COLUMNS.where(tables.assets.c.name.in_(bindparam("wanted", expanding=True)))
+_BY_ID = _COLUMNS.where(tables.assets.c.id.in_(bindparam("wanted", expanding=True)))
+# Locked in one order, so that two of these never wait for each other; SQLite has one writer anyway.
+_BY_NAME_FOR_UPDATE = _BY_NAME.order_by(tables.assets.c.id).with_for_update(key_share=True)
+_COUNT_ARRIVALS = update(tables.assets).where(tables.assets.c.id == bindparam("new_id"))
+_COUNT_ARRIVALS = _COUNT_ARRIVALS.values(
+    {name: bindparam(f"new_{name}") for name in ("run", "time", "received_at", "batch")}
+    | {name: tables.assets.c[name] + bindparam(f"new_{name}") for name in ("readings", "duplicates", "late", "gaps")}
+)
+
+
+def find(connection: Connection, name: str) -> Asset:
+    """The asset of that name; NotFound where there is none."""
+    found = find_all(connection, [name])
+    if name not in found:
+        raise NotFound("asset", f"{name!r} is not known; it is once it has sent a reading or has been registered")
+    return found[name]
+
+
+def find_all(connection: Connection, names: Iterable[str], for_update: bool = False) -> dict[str, Asset]:
+    """Name -> asset, of those that exist; with `for_update` nobody else changes them until the transaction ends."""
+    found = _find(connection, _BY_NAME_FOR_UPDATE if for_update else _BY_NAME, names)
+    return {asset.name: asset for asset in found}
+
+
+def by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Asset]:
+    """Id -> asset, of those that exist."""
+    return {asset.id: asset for asset in _find(connection, _BY_ID, ids)}
+
+
+def register(connection: Connection, twin: str, names: Iterable[str], now: datetime) -> dict[str, Asset]:
+    """Name -> asset, in the order of the names; those that are missing are added.
+
+    BadInput where a name is none, Conflict where an asset belongs to another twin already.
+    """
+    wanted = list(dict.fromkeys(check_name(name) for name in names))
+    found = find_all(connection, wanted)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        rows = [{"twin": twin, "name": name, "tags": {}, "registered_at": now} for name in missing]
+        connection.execute(dialect.insert(tables.assets).on_conflict_do_nothing(), rows)
+        found |= find_all(connection, missing)
+    other = next((asset for asset in found.values() if asset.twin != twin), None)
+    if other:
+        raise Conflict("asset", f"{other.name} is a {other.twin} already, and cannot be a {twin} too")
+    return {name: found[name] for name in wanted}
+
+
+def describe(connection: Connection, asset: Asset, changes: Mapping[str, Any]) -> Asset:
+    """The asset with another serial_number, location or tags (text -> text); BadInput for any other field."""
+    unknown = [name for name in changes if name not in DESCRIBED]
+    if unknown:
+        raise BadInput(unknown[0], f"cannot be changed; there is {', '.join(DESCRIBED)}")
+    if changes:
+        connection.execute(update(tables.assets).where(tables.assets.c.id == asset.id).values(**changes))
+    return replace(asset, **changes)
+
+
+def fit_part(
+    connection: Connection, asset: Asset, part: str, serial_number: str | None, provenance: str | None, now: datetime
+) -> None:
+    """Fit a part; one of the same name that was fitted until now is removed."""
+    fitted = (tables.parts.c.asset == asset.id) & (tables.parts.c.part == part) & tables.parts.c.removed_at.is_(None)
+    connection.execute(update(tables.parts).where(fitted).values(removed_at=now))
+    row = {"asset": asset.id, "part": part, "serial_number": serial_number, "provenance": provenance}
+    connection.execute(insert(tables.parts).values(**row, fitted_at=now))
+
+
+def fitted_parts(connection: Connection, asset_id: int, at: datetime | None = None) -> list[Part]:
+    """What is fitted now, or was at that moment, by name."""
+    parts = tables.parts.c
+    if at is None:
+        there: ColumnElement[bool] = parts.removed_at.is_(None)
+    else:
+        there = (parts.fitted_at <= at) & or_(parts.removed_at.is_(None), parts.removed_at > at)
+    columns = [parts[field.name] for field in fields(Part)]
+    rows = connection.execute(select(*columns).where(parts.asset == asset_id, there).order_by(parts.part, parts.id))
+    return [Part(*row) for row in rows]
+
+
+def begin_run(connection: Connection, asset: Asset, run: int) -> None:
+    """The asset's present run from now on; `time` and `received_at` stay until readings come."""
+    connection.execute(update(tables.assets).where(tables.assets.c.id == asset.id).values(run=run))
+
+
+def count_arrivals(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
+    """Note what came for each of these assets."""
+    if arrivals:
+        rows = [{f"new_{field.name}": getattr(one, field.name) for field in fields(Arrivals)} for one in arrivals]
+        connection.execute(_COUNT_ARRIVALS, rows)
+
+
+def count_quarantined(connection: Connection, counts: Mapping[str, int]) -> None:
+    """Name -> how many more readings of the asset are in quarantine; names of no asset are passed over."""
+    if not counts:
+        return
+    columns = tables.assets.c
+    statement = update(tables.assets).where(columns.name == bindparam("of"))
+    statement = statement.values(quarantined=columns.quarantined + bindparam("more"))
+    connection.execute(statement, [{"of": name, "more": count} for name, count in sorted(counts.items())])
+
+
+def _find(connection: Connection, statement: Select[Any], values: Iterable[Any]) -> list[Asset]:
+    wanted = list(dict.fromkeys(values))
+    found: list[Asset] = []
+    for begin in range(0, len(wanted), AT_ONCE):
+        rows = connection.execute(statement, {"wanted": wanted[begin : begin + AT_ONCE]})
+        found += [Asset(*row) for row in rows]
+    return found
