@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from foretwin.cli_twin import COMMANDS
 from foretwin.edge import exit_on_error, switch_telemetry_off
 
 PROJECT = Path()
@@ -35,7 +36,21 @@ def main(debug: bool) -> None:
                                          why one of them is scored as it is
       foretwin serve                     the scoring service on port 3000
       foretwin new press press.csv       a twin of your own machine
+
+    The living twin, each line in a terminal of its own:
+
+    \b
+      foretwin live                      readings in, twins and cases out, on port 3100
+      foretwin watch                     score what comes in, open and close cases
+      foretwin replay pump --assets 20 --speed 10 --http http://127.0.0.1:3100
+                                         a fleet to watch
+      foretwin twins                     the fleet, the shortest remaining life first
+      foretwin cases                     what to do something about
     """
+
+
+for _command in COMMANDS:
+    main.add_command(_command)
 
 
 @main.command()

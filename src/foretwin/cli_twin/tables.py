@@ -1,0 +1,78 @@
+"""How lists and documents look on the terminal."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], more: str = "") -> None:
+    """Print a table; numbers stand on the right. `more` is said below it where it is not empty."""
+    console = Console()
+    table = Table()
+    for i, name in enumerate(columns):
+        numeric = any(isinstance(row[i], int | float) for row in rows) and not any(
+            isinstance(row[i], str) for row in rows
+        )
+        moments = any(isinstance(row[i], datetime) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=moments)
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    console.print(table if rows else "none")
+    if more:
+        console.print(more, highlight=False, soft_wrap=True, markup=False)
+
+
+def cell(value: Any) -> str:
+    """A value as a cell shows it; moments are UTC."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+
+
+def life(value: float | None, low: float | None, high: float | None) -> str:
+    """A remaining useful life with its interval."""
+    return "" if value is None or low is None or high is None else f"{value:.0f} ({low:.0f} to {high:.0f})"
+
+
+def age(seconds: float | None) -> str:
+    """How long ago: in the unit in which it is easy to read."""
+    if seconds is None:
+        return "never"
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def diagnosis(answers: Mapping[str, str]) -> str:
+    """The answer on each fault axis, which is named where there are several."""
+    return ", ".join(name if len(answers) == 1 else f"{axis}: {name}" for axis, name in answers.items())
+
+
+def entry(kind: str, said: Mapping[str, Any]) -> str:
+    """What an entry of a thread says, in one line."""
+    if kind == "readings":
+        return f"{said['count']} of run {said['run']}, time {said['first_time']:g} to {said['last_time']:g}"
+    if kind == "score":
+        left = life(said["rul"], said["rul_low"], said["rul_high"])
+        model = "{name} {version}".format(**said["model"])
+        parts = (left and f"{left} left", diagnosis(said["diagnosis"]), f"run {said['run']} at {said['time']:g}", model)
+        return "; ".join(part for part in (*parts, f"shown: {said['because']}") if part)
+    return told(said)
+
+
+def told(detail: Any) -> str:
+    """What an entry says besides its moment and kind, as `name: value` without what is empty."""
+    if isinstance(detail, dict):
+        return ", ".join(f"{name}: {told(value)}" for name, value in detail.items() if value not in (None, {}, [], ""))
+    if isinstance(detail, datetime):
+        return cell(detail)
+    return f"{detail:.4g}" if isinstance(detail, float) else str(detail)

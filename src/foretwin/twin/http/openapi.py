@@ -1,0 +1,57 @@
+"""The routes as data, and as an OpenAPI 3.1 document: paths, parameters, bodies, and how refusals look."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from foretwin import __version__
+from foretwin.twin.http.call import Handler
+from foretwin.twin.http.problems import PROBLEM
+
+TEXT = {"type": "string"}
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "properties": {**dict.fromkeys(("type", "title", "detail", "field"), TEXT), "status": {"type": "integer"}},
+}
+ACTOR = {"name": "X-Actor", "in": "header", "schema": TEXT, "description": "who asks, for the audit; `http` without"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A route: its method and path, who answers, the query parameters, types and schema of the body that it takes."""
+
+    method: str
+    path: str
+    handler: Handler
+    query: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
+    body: type[BaseModel] | None = None
+
+
+def describe(ways: Sequence[Way]) -> dict[str, Any]:
+    """The document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for way in ways:
+        paths.setdefault(way.path, {})[way.method.lower()] = _operation(way)
+    return {"openapi": "3.1.0", "info": {"title": "Foretwin, the living twin", "version": __version__}, "paths": paths}
+
+
+def _operation(way: Way) -> dict[str, Any]:
+    named = re.findall(r"{(\w+)}", way.path)
+    parameters = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in named]
+    parameters += [{"name": name, "in": "query", "schema": TEXT} for name in way.query]
+    answer = "application/zip" if way.path.endswith("/export") else "application/json"
+    refused = {"description": "refused: which `field`, and why", "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}}
+    operation: dict[str, Any] = {
+        "summary": (way.handler.__doc__ or "").partition(": ")[2],
+        "parameters": [*parameters, *([] if way.method == "GET" else [ACTOR])],
+        "responses": {"200": {"description": "done", "content": {answer: {}}}, "default": refused},
+    }
+    if way.accepts:
+        schema = way.body.model_json_schema() if way.body else {}
+        content = {kind: {"schema": schema} if kind == "application/json" else {} for kind in way.accepts}
+        operation["requestBody"] = {"required": way.body is not None or len(way.accepts) > 1, "content": content}
+    return operation

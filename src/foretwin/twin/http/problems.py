@@ -1,0 +1,83 @@
+"""Refusals: whatever is answered with 400 or more is application/problem+json (RFC 9457) with the `field` at fault."""
+
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from foretwin.errors import (
+    BadInput,
+    Conflict,
+    ForetwinError,
+    NotFound,
+    RegistryError,
+    StoreAway,
+    StoreError,
+    TooLarge,
+    UnknownTwin,
+)
+from foretwin.scoring_call import encode_problem
+
+PROBLEM = "application/problem+json"
+RETRY_AFTER = 5  # seconds until a store that is away may be asked again
+FIELDS = {"body": 400, "Content-Type": 415, "Content-Encoding": 415, "Host": 403, "Origin": 403, "timeout": 408}
+FULL = ("full", "No space left")  # how SQLite and PostgreSQL say it
+
+logger = logging.getLogger("foretwin.live")
+
+
+def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """The answer to a deliberate error."""
+    if isinstance(error, BadInput):
+        return problem(_status(error), error.field, error.reason)
+    if isinstance(error, StoreAway):
+        logger.warning("%s", error)
+        return problem(503, "store", str(error), {"Retry-After": str(RETRY_AFTER)})
+    if isinstance(error, StoreError):
+        logger.error("%s", error)
+        return problem(507 if any(sign in str(error) for sign in FULL) else 500, "store", str(error))
+    if isinstance(error, RegistryError):
+        return problem(409, "model", str(error))
+    logger.error("%s", error)
+    return problem(500, "service", str(error))
+
+
+def refuse_framework(request: Request, error: Exception) -> Response:
+    """The framework's own refusals (unknown route, wrong method), worded as ours."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - by the handler's registration
+    if error.status_code == 404:
+        return problem(404, "path", "is not a route of this service; GET / lists them")
+    if error.status_code == 405:
+        return problem(405, "method", f"{request.method} is not allowed here", dict(error.headers or {}))
+    return problem(error.status_code, "request", error.detail)
+
+
+def refuse_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    """What went wrong without intention is never shown; Starlette raises it again, so that the server logs it."""
+    if isinstance(error, ClientDisconnect):
+        return problem(400, "body", "the connection ended before it was complete")
+    return problem(500, "service", "failed on this call; its log says why")
+
+
+def problem(status: int, field: str, reason: str, headers: dict[str, str] | None = None) -> Response:
+    """A refusal."""
+    return Response(encode_problem(status, field, reason), status, headers, PROBLEM)
+
+
+HANDLERS = {
+    ForetwinError: refuse,
+    HTTPException: refuse_framework,
+    ClientDisconnect: refuse_unexpected,
+    Exception: refuse_unexpected,
+}
+
+
+def _status(error: BadInput) -> int:
+    if isinstance(error, UnknownTwin | NotFound):
+        return 404
+    if isinstance(error, Conflict):
+        return 409
+    if isinstance(error, TooLarge):
+        return 413
+    return FIELDS.get(error.field, 422)

@@ -1,0 +1,154 @@
+"""Lists in pages: the fleet, an asset's readings and scores, cases, quarantine, deliveries.
+
+Each row is a mapping of the table's columns, with what else a list shows of it. The order of a page is total, so that
+nothing is shown twice or left out while the store stands still.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
+
+from foretwin.twin.store.packing import unpack
+from foretwin.twin.store.tables import assets, batches, cases, deliveries, events, layouts, quarantine, readings, scores
+
+Row = dict[str, Any]
+Filters = Mapping[str, Any]  # column -> value
+
+FLEET_SORTS = ("name", "twin", "rul_low", "received_at", "registered_at", "open_cases", "late", "quarantined")
+READING_SORTS = ("time", "received_at")
+SCORE_SORTS = ("time", "scored_at", "rul_low")
+CASE_SORTS = ("opened_at", "updated_at", "rul_low", "severity", "asset", "id")
+QUARANTINE_SORTS = ("received_at", "id", "reason", "asset")
+DELIVERY_SORTS = ("due_at", "attempts", "target")
+
+
+@dataclass(frozen=True)
+class Page:
+    """At most `limit` rows after the first `offset`, in the order of the field `sort`."""
+
+    limit: int
+    offset: int
+    sort: str
+    descending: bool
+
+
+def fleet(
+    connection: Connection, page: Page, filters: Filters, stale: bool | None, silent_since: Mapping[str, datetime]
+) -> list[Row]:
+    """Assets with `open_cases`, their number, and `score`: of the present run the one of its newest reading, or None.
+
+    `silent_since` says for each twin that can be stale before which moment its last reading must have come for that.
+    """
+    open_cases = (
+        select(func.count())
+        .where(cases.c.asset == assets.c.id, cases.c.state != "closed")
+        .correlate(assets)
+        .scalar_subquery()
+    )
+    query = select(assets, open_cases.label("open_cases")).where(_equal(assets, filters))
+    if stale is not None:
+        silent = or_(false(), *(_silent(twin, moment) for twin, moment in silent_since.items()))
+        query = query.where(silent if stale else ~silent)
+    sorts = {"rul_low": _newest_score("rul_low"), "open_cases": open_cases}
+    rows = _rows(connection, _paged(query, page, sorts.get(page.sort, assets.c.get(page.sort)), assets.c.name))
+    found = last_scores(connection, [row["id"] for row in rows])
+    return [{**row, "score": found.get(row["id"])} for row in rows]
+
+
+def last_scores(connection: Connection, asset_ids: Iterable[int]) -> dict[int, Row]:
+    """By asset the score of the newest reading of its present run that has one; of several models the latest."""
+    wanted = assets.c.id.in_(list(asset_ids))
+    newest = select(assets.c.id, assets.c.run, _newest_score("time").label("time")).where(wanted).subquery()
+    same = (newest.c.id == scores.c.asset, newest.c.run == scores.c.run, newest.c.time == scores.c.time)
+    query = select(scores).join(newest, and_(*same)).order_by(scores.c.scored_at)
+    return {row["asset"]: row for row in _rows(connection, query)}
+
+
+def scores_of(
+    connection: Connection, asset_id: int, page: Page, run: int | None, period: tuple[datetime | None, datetime | None]
+) -> list[Row]:
+    """Scores of an asset, those made in the period from its first moment to its second, where they are given."""
+    query = select(scores).where(scores.c.asset == asset_id, *_within(scores.c.scored_at, period))
+    query = query if run is None else query.where(scores.c.run == run)
+    order = {"time": (scores.c.run, scores.c.time), "scored_at": (scores.c.scored_at,), "rul_low": (scores.c.rul_low,)}
+    return _rows(connection, _paged(query, page, *order[page.sort], scores.c.run, scores.c.time, scores.c.model))
+
+
+def readings_of(
+    connection: Connection, asset_id: int, page: Page, run: int | None, period: tuple[datetime | None, datetime | None]
+) -> list[Row]:
+    """Readings of an asset, those received in the period: run, time, received_at, via, and `channels` by name."""
+    columns = (readings.c.run, readings.c.time, readings.c.channels, batches.c.received_at, batches.c.via)
+    query = select(*columns, layouts.c.channels.label("layout"))
+    query = query.join(batches, batches.c.id == readings.c.batch).join(layouts, layouts.c.id == readings.c.layout)
+    query = query.where(readings.c.asset == asset_id, *_within(batches.c.received_at, period))
+    query = query if run is None else query.where(readings.c.run == run)
+    order = {"time": (readings.c.run, readings.c.time), "received_at": (batches.c.received_at,)}
+    paged = _paged(query, page, *order[page.sort], readings.c.run, readings.c.time)
+    return [_with_channels(row) for row in _rows(connection, paged)]
+
+
+def list_cases(connection: Connection, page: Page, filters: Filters) -> list[Row]:
+    """Cases, each with `asset_name`; the filter `asset` is a name."""
+    query = select(cases, assets.c.name.label("asset_name")).outerjoin(assets, assets.c.id == cases.c.asset)
+    wanted = {name: value for name, value in filters.items() if name != "asset"}
+    query = query.where(_equal(cases, wanted))
+    if "asset" in filters:
+        query = query.where(assets.c.name == filters["asset"])
+    column = assets.c.name if page.sort == "asset" else cases.c[page.sort]
+    return _rows(connection, _paged(query, page, column, cases.c.id))
+
+
+def list_quarantine(connection: Connection, page: Page, filters: Filters, released: bool | None) -> list[Row]:
+    """Readings and messages that were set aside; `released` those that were sent again, or the others."""
+    query = select(quarantine).where(_equal(quarantine, filters))
+    if released is not None:
+        query = query.where(quarantine.c.released_at.is_not(None) if released else quarantine.c.released_at.is_(None))
+    return _rows(connection, _paged(query, page, quarantine.c[page.sort], quarantine.c.id))
+
+
+def list_deliveries(connection: Connection, page: Page, filters: Filters) -> list[Row]:
+    """Events on their way to others, each with the event's type, subject and moment (`at`)."""
+    query = select(deliveries, events.c.type, events.c.subject, events.c.at)
+    query = query.join(events, events.c.id == deliveries.c.event).where(_equal(deliveries, filters))
+    column = deliveries.c[page.sort]
+    return _rows(connection, _paged(query, page, column, deliveries.c.event, deliveries.c.target))
+
+
+def _newest_score(column: str) -> ColumnElement[Any]:
+    """A column of the score of each asset's newest reading in its present run."""
+    mine = (scores.c.asset == assets.c.id, scores.c.run == assets.c.run)
+    newest = select(scores.c[column]).where(*mine).order_by(scores.c.time.desc(), scores.c.scored_at.desc()).limit(1)
+    return newest.correlate(assets).scalar_subquery()
+
+
+def _silent(twin: str, moment: datetime) -> ColumnElement[bool]:
+    return and_(assets.c.twin == twin, assets.c.received_at.is_not(None), assets.c.received_at < moment)
+
+
+def _equal(table: Any, filters: Filters) -> ColumnElement[bool]:
+    return and_(True, *(table.c[name] == value for name, value in filters.items()))
+
+
+def _within(column: Any, period: tuple[datetime | None, datetime | None]) -> list[ColumnElement[bool]]:
+    since, until = period
+    return ([] if since is None else [column >= since]) + ([] if until is None else [column <= until])
+
+
+def _paged(query: Select[Any], page: Page, *order: Any) -> Select[Any]:
+    """In order of the columns, unknown values last; the ones after the first make the order total."""
+    columns = [(column.desc() if page.descending else column.asc()).nulls_last() for column in order]
+    return query.order_by(*columns).limit(page.limit).offset(page.offset)
+
+
+def _rows(connection: Connection, query: Select[Any]) -> list[Row]:
+    return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
+
+
+def _with_channels(row: Row) -> Row:
+    names: Sequence[str] = row.pop("layout").split(",")
+    values = unpack([row["channels"]], names, names)[0].tolist()
+    return {**row, "channels": dict(zip(names, values, strict=True))}

@@ -1,0 +1,119 @@
+"""What happened to one asset, as rows in order of their moments; `foretwin.twin.thread` makes one timeline of them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Integer, Select, cast, exists, extract, func, or_, select
+
+from foretwin.twin.store.listing import Row
+from foretwin.twin.store.tables import (
+    assets,
+    audit,
+    batches,
+    cases,
+    maintenance,
+    models,
+    parts,
+    readings,
+    scores,
+    verdicts,
+)
+
+Period = tuple[datetime | None, datetime | None]  # both ends belong to it; None: without that end
+HOUR = 3600
+
+
+def received_hours(connection: Connection, asset_id: int, period: Period, limit: int) -> list[Row]:
+    """Per run and hour of receipt: count, first_time, last_time, first_at, last_at; newest first.
+
+    At most `limit` of them.
+    """
+    hour = cast(func.floor(extract("epoch", batches.c.received_at) / HOUR), Integer)
+    query = select(
+        readings.c.run,
+        func.count().label("count"),
+        func.min(readings.c.time).label("first_time"),
+        func.max(readings.c.time).label("last_time"),
+        func.min(batches.c.received_at).label("first_at"),
+        func.max(batches.c.received_at).label("last_at"),
+    ).join(batches, batches.c.id == readings.c.batch)
+    query = query.where(readings.c.asset == asset_id, *_within(batches.c.received_at, period))
+    query = query.group_by(readings.c.run, hour).order_by(func.max(batches.c.received_at).desc(), readings.c.run.desc())
+    return _rows(connection, query.limit(limit))
+
+
+def scores_in_order(connection: Connection, asset_id: int, period: Period) -> Iterator[Row]:
+    """Each score with name and version of its model, the oldest first, without its probabilities."""
+    columns = (scores.c.scored_at, scores.c.run, scores.c.time, scores.c.rul, scores.c.rul_low, scores.c.rul_high)
+    query = select(*columns, scores.c.diagnosis, models.c.name.label("model"), models.c.version)
+    query = query.join(models, models.c.id == scores.c.model)
+    query = query.where(scores.c.asset == asset_id, *_within(scores.c.scored_at, period))
+    found = connection.execute(query.order_by(scores.c.scored_at, scores.c.run, scores.c.time, scores.c.model))
+    for row in found.mappings():
+        yield dict(row)
+
+
+def cases_open_at(connection: Connection, asset_id: int, at: datetime) -> list[Row]:
+    """Cases that were open at that moment, as they are now, with `escalated`: whether that came only afterwards."""
+    later = (audit.c.case == cases.c.id, audit.c.action == "case.escalated", audit.c.at > at)
+    still = or_(cases.c.closed_at.is_(None), cases.c.closed_at > at)
+    query = select(cases, exists().where(*later).label("escalated"))
+    query = query.where(cases.c.asset == asset_id, cases.c.opened_at <= at, still)
+    return _rows(connection, query.order_by(cases.c.id))
+
+
+def verdicts_of(connection: Connection, asset_id: int, period: Period) -> list[Row]:
+    """Verdicts, oldest first."""
+    query = select(verdicts).where(verdicts.c.asset == asset_id, *_within(verdicts.c.at, period))
+    return _rows(connection, query.order_by(verdicts.c.at, verdicts.c.id))
+
+
+def maintenance_of(connection: Connection, asset_id: int, period: Period) -> list[Row]:
+    """Maintenance, oldest first."""
+    query = select(maintenance).where(maintenance.c.asset == asset_id, *_within(maintenance.c.at, period))
+    return _rows(connection, query.order_by(maintenance.c.at, maintenance.c.id))
+
+
+def parts_of(connection: Connection, asset_id: int, period: Period) -> list[Row]:
+    """Parts that were fitted or removed in the period."""
+    inside = or_(_all(parts.c.fitted_at, period), _all(parts.c.removed_at, period))
+    return _rows(connection, select(parts).where(parts.c.asset == asset_id, inside).order_by(parts.c.id))
+
+
+def last_reading(connection: Connection, asset_id: int, at: datetime) -> Row | None:
+    """run, time and received_at of the newest reading among those received up to that moment."""
+    query = select(readings.c.run, readings.c.time, batches.c.received_at)
+    query = query.join(batches, batches.c.id == readings.c.batch)
+    query = query.where(readings.c.asset == asset_id, batches.c.received_at <= at)
+    rows = _rows(connection, query.order_by(readings.c.run.desc(), readings.c.time.desc()).limit(1))
+    return rows[0] if rows else None
+
+
+def newest_entry(connection: Connection) -> int:
+    """The number of the audit's newest entry; 0 where it has none."""
+    return connection.execute(select(func.max(audit.c.id))).scalar() or 0
+
+
+def case_changes(connection: Connection, after: int) -> list[Row]:
+    """Audit entries about cases beyond that number, in their order, with twin, fault and asset_name."""
+    columns = (audit, cases.c.twin, cases.c.fault, assets.c.name.label("asset_name"))
+    query = select(*columns).join(cases, cases.c.id == audit.c.case).outerjoin(assets, assets.c.id == cases.c.asset)
+    query = query.where(audit.c.id > after, audit.c.action.startswith("case."))
+    return _rows(connection, query.order_by(audit.c.id))
+
+
+def _within(column: Any, period: Period) -> list[ColumnElement[bool]]:
+    since, until = period
+    return ([] if since is None else [column >= since]) + ([] if until is None else [column <= until])
+
+
+def _all(column: Any, period: Period) -> ColumnElement[bool]:
+    condition: ColumnElement[bool] = column.is_not(None)
+    for one in _within(column, period):
+        condition &= one
+    return condition
+
+
+def _rows(connection: Connection, query: Select[Any]) -> list[Row]:
+    return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
