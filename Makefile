@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED := False
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format serve ui bench docs lock clean
+.PHONY: help setup run test lint format serve fleet ui bench docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -47,6 +47,9 @@ format: $(READY) ## put the code into its standard form
 
 serve: $(READY) ## the scoring service of all champions on port 3000
 	foretwin serve --port 3000
+
+fleet: $(READY) ## watch a living fleet: broker, ingest, scoring, twenty pumps that wear out
+	python pipelines/fleet.py
 
 ui: $(READY) ## MLflow on port 5000: runs, trials, models
 	foretwin publish

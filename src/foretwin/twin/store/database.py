@@ -33,7 +33,8 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the store and writes nothing; StoreError as below."""
-        with self._transaction("BEGIN") as connection:
+        options = {"begin": "BEGIN"} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self._transaction(options) as connection:
             yield connection
 
     @contextmanager
@@ -42,7 +43,7 @@ class Store:
 
         StoreAway where the store cannot be reached or stays busy, StoreError where it refuses.
         """
-        with self._transaction("BEGIN IMMEDIATE") as connection:
+        with self._transaction({"begin": "BEGIN IMMEDIATE"}) as connection:
             yield connection
 
     @property
@@ -55,9 +56,11 @@ class Store:
         self.engine.dispose()
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
-        with _worded(self.name), self.engine.connect().execution_options(begin=begin) as connection, connection.begin():
-            yield connection
+    def _transaction(self, options: dict[str, str]) -> Iterator[Connection]:
+        with _worded(self.name), self.engine.connect() as connection:
+            connection.execution_options(**options)
+            with connection.begin():
+                yield connection
 
 
 def store_url(root: Path, environ: Mapping[str, str]) -> str:
