@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tiny_bundle import FAULTS, random_rows, save_tiny_bundle, tiny_twin
+from tiny_bundle import FAULTS, keep_tiny_champion, random_rows, tiny_twin
 
 from foretwin import batch
 from foretwin.batch import score_file, show_scores, write_scores
@@ -26,10 +26,7 @@ TABLE = {
 
 
 def with_champion(root: Path, twin: Twin) -> Bundle:
-    folder = root / "models" / twin.name / "champion" / "bundle"
-    folder.mkdir(parents=True)
-    save_tiny_bundle(folder, twin)
-    return Bundle.load(folder)
+    return Bundle.load(keep_tiny_champion(root, twin))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from tiny_bundle import random_rows, save_tiny_bundle, shipped_params, tiny_twin
+from tiny_bundle import keep_tiny_champion, random_rows, shipped_params, tiny_twin
 
 from foretwin.bundle import Bundle
 from foretwin.cli import main
@@ -28,9 +28,7 @@ def project(tmp_path, monkeypatch) -> Path:
     (tmp_path / "params.yaml").write_text(shipped_params())
     (tmp_path / "data" / "pump").mkdir(parents=True)
     (tmp_path / "data" / "pump" / "twin.yaml").write_text(TWIN.model_dump_json())
-    champion = tmp_path / "models" / "pump" / "champion" / "bundle"
-    champion.mkdir(parents=True)
-    save_tiny_bundle(champion, TWIN)
+    keep_tiny_champion(tmp_path, TWIN)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from tiny_bundle import random_rows, save_tiny_bundle, tiny_twin
+from tiny_bundle import keep_tiny_champion, random_rows, tiny_twin
 
 from foretwin.bundle import Bundle
 from foretwin.cli import main
@@ -18,8 +18,7 @@ CHAMPION = Path("models/pump/champion/bundle")
 def rows(tmp_path, monkeypatch) -> pd.DataFrame:
     """Two machines in rows.csv of the current folder, a project with a champion of the twin `pump`."""
     monkeypatch.chdir(tmp_path)
-    CHAMPION.mkdir(parents=True)
-    save_tiny_bundle(CHAMPION, TWIN)
+    keep_tiny_champion(tmp_path, TWIN)
     frame = random_rows(TWIN, {"p-1": 12, "[red]2": 5})
     frame.to_csv("rows.csv", index=False)
     return frame

@@ -300,20 +300,20 @@ def test_audit_entries_of_an_asset_are_those_of_the_period_newest_first(store):
         assert actions(None, NOON, 10) == ["step.0"]
 
 
-def test_a_sensor_that_drifts_on_200_assets_opens_ten_cases_and_one_digest(store):
+def test_a_sensor_that_drifts_on_200_assets_opens_25_cases_and_one_digest(store):
     fleet = Fleet(store, count=200)
     changed = fleet.score(*(fleet.said(90 - i / 10, i, radial_bearing=0.9) for i in range(200)))
     opened = fleet.cases("fault", "rul_low", "asset")
-    assert [fault for fault, _, _ in opened] == [RADIAL] * 10 + ["digest"]
-    assert sorted(low for _, low, _ in opened[:10]) == pytest.approx([90 - i / 10 for i in range(199, 189, -1)])
+    assert [fault for fault, _, _ in opened] == [RADIAL] * 25 + ["digest"]
+    assert sorted(low for _, low, _ in opened[:25]) == pytest.approx([90 - i / 10 for i in range(199, 174, -1)])
     assert changed == fleet.cases("id")
     waiting = fleet.waiting()
-    assert len(waiting) == 190
-    assert {(one["asset"], one["fault"]) for one in waiting} == {(asset, RADIAL) for asset in fleet.ids[:190]}
+    assert len(waiting) == 175
+    assert {(one["asset"], one["fault"]) for one in waiting} == {(asset, RADIAL) for asset in fleet.ids[:175]}
     told, actions = fleet.told()
-    assert told.count("case.opened") == 11
-    assert told.count("service_request.issued") == 10
-    assert actions == ["case.opened"] * 11
+    assert told.count("case.opened") == 26
+    assert told.count("service_request.issued") == 25
+    assert actions == ["case.opened"] * 26
 
 
 def test_cases_follow_from_the_digest_as_the_hours_have_room_until_it_dissolves(store):

@@ -137,11 +137,17 @@ def tiny_project(root: Path, *twins: Twin, bias: float = 60) -> None:
     """A project's folder with the service and one kept champion per twin."""
     shutil.copytree(REPOSITORY / "serving", root / "serving", dirs_exist_ok=True)
     for twin in twins:
-        bundle = root / "trained" / twin.name
-        bundle.mkdir(parents=True)
-        digest = save_tiny_bundle(bundle, twin, bias=bias)
-        identity = ModelIdentity(f"foretwin-{twin.name}", "3", f"run-of-{twin.name}", digest)
-        keep_champion(Paths(root, twin.name), bundle, identity)
+        keep_tiny_champion(root, twin, bias)
+
+
+def keep_tiny_champion(root: Path, twin: Twin, bias: float = 60) -> Path:
+    """A kept champion, version 3, under models/ of the project's folder; returns its bundle's folder."""
+    bundle = root / "trained" / twin.name
+    bundle.mkdir(parents=True)
+    digest = save_tiny_bundle(bundle, twin, bias=bias)
+    identity = ModelIdentity(f"foretwin-{twin.name}", "3", f"run-of-{twin.name}", digest)
+    keep_champion(Paths(root, twin.name), bundle, identity)
+    return Paths(root, twin.name).models / "champion" / "bundle"
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:

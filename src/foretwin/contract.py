@@ -143,7 +143,7 @@ class CasePolicy(Part):
     new_per_hour: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
         exclude_if=lambda most: most is None,
-        description="more new cases than these in an hour of the fleet become one digest; 10 where it is not set",
+        description="more new cases than these in an hour of the fleet become one digest; 25 where it is not set",
     )
 
     @model_validator(mode="after")

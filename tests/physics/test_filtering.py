@@ -5,7 +5,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from foretwin.physics.pump import PUBLISHED, Duty, State, WearRates, life_ended, new_state, readings, step
+from foretwin.physics.pump import (
+    LIMITS,
+    PUBLISHED,
+    Duty,
+    State,
+    WearRates,
+    equilibrium,
+    life_ended,
+    new_state,
+    readings,
+    step,
+    wear,
+)
 from foretwin.physics.pump import learning as learning_module
 from foretwin.physics.pump.beliefs import Belief, image
 from foretwin.physics.pump.filtering import (
@@ -19,7 +31,7 @@ from foretwin.physics.pump.filtering import (
     state_of,
     track,
 )
-from foretwin.physics.pump.forecasting import estimate, hours_left
+from foretwin.physics.pump.forecasting import estimate, hours_left, run_on
 from foretwin.physics.pump.learning import Fleet, first_guess, learn, smooth
 
 SENSORS = Sensors(
@@ -215,3 +227,46 @@ def test_forecasts_differ_as_the_law_says():
 
     assert np.ptp(still) == 0
     assert 10 < np.ptp(np.quantile(wandering, [0.05, 0.95])) < 80
+
+
+@pytest.mark.parametrize("near_steps", [equilibrium.NEAR_STEPS, 0])
+def test_wear_without_temperatures_is_that_of_a_step_however_few_steps_are_tried(near_steps, monkeypatch):
+    monkeypatch.setattr(equilibrium, "NEAR_STEPS", near_steps)
+    duty = Duty.rated()
+    state = new_state(np.array([[1.0, 0.9, 1, 1], [1, 2, 1, 1], [1, 1, 3, 1]]), duty)
+    rates = WearRates(*np.exp(np.array([[-6.0, -8, -7, -2.7], [-26, -24, -23.5, -20], [-26, -25, -24, -20]])))
+    stepped, worn = step(state, duty, rates), wear(state, duty, rates)
+
+    for name in ("impeller_area", "thrust_friction", "radial_friction"):
+        np.testing.assert_allclose(getattr(worn, name), getattr(stepped, name), rtol=1e-13)
+    assert worn.oil_temperature.tolist() == state.oil_temperature.tolist()
+    assert (worn.thrust_friction > 2 * state.thrust_friction)[3], "even where an hour takes much of a life"
+
+
+def test_forecasts_tell_which_limit_ends_a_life_and_read_the_future_to_its_end():
+    duty = Duty.rated()
+    state = new_state(np.ones((3, 3)), duty)
+    rates = np.array([[-6.0, -30, -30], [-40, -23.5, -40], [-40, -40, -40]])
+    hours = iter([(duty, np.zeros(3))] * 100)
+    ends = run_on(hidden_of(state, rates), STEADY, hours)
+
+    assert [LIMITS[limit] for limit in ends.limit[:2, 0]] == ["impeller_area", "thrust_temperature"]
+    assert (ends.limit[2, 0], ends.left[2, 0]) == (-1, np.inf)
+    assert next(hours, None) is None
+    np.testing.assert_array_equal(
+        ends.left, hours_left(hidden_of(state, rates), STEADY, [duty] * 100, np.random.default_rng(1))
+    )
+
+
+def test_an_hour_without_readings_is_expected_and_not_corrected(fleet):
+    start = newborn(fleet.recordings, 0.05)
+    measured = fleet.recordings.measured.copy()
+    measured[40] = np.nan
+    holed = replace(fleet.recordings, measured=measured)
+    hours = track(start.at(np.zeros(12)), holed, start.law, SENSORS)
+
+    np.testing.assert_allclose(hours[40].known.mean, hours[40].expected.mean, rtol=1e-9)
+    np.testing.assert_allclose(hours[40].known.covariance, hours[40].expected.covariance, rtol=1e-6, atol=1e-12)
+    whole = track(start.at(np.zeros(12)), fleet.recordings, start.law, SENSORS)
+    np.testing.assert_array_equal(hours[39].known.mean, whole[39].known.mean)
+    assert np.abs(hours[60].known.mean - whole[60].known.mean)[:, WEAR].max() < 0.02

@@ -119,7 +119,7 @@ def live(port: int, host: str) -> None:
 @click.option("--mqtt", metavar="URL", help="Send to this broker.")
 @click.option("--http", metavar="URL", help="Send to this `foretwin live`.")
 @click.option("--disturb", multiple=True, metavar="KIND=SHARE", help="What goes wrong on the way; may be repeated.")
-@click.option("--seed", default=0, show_default=True, help="Of the disturbances, and of a simulated fleet.")
+@click.option("--seed", default=0, show_default=True, help="Of the disturbances.")
 def replay(  # noqa: PLR0913, PLR0917 - one parameter per option
     twin: str,
     assets: int | None,

@@ -39,7 +39,7 @@ from foretwin.twin.store.cases import Case, NewCase, Numbers
 from foretwin.twin.store.scores import Score
 
 ACTOR = "watch"
-NEW_PER_HOUR = 10  # where the contract names no number
+NEW_PER_HOUR = 25  # where the contract names no number
 
 
 def review(

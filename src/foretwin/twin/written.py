@@ -87,9 +87,8 @@ class Written:
     def _readings(
         self, rows: Any, names: NDArray[np.object_], run: NDArray[np.float64], cells: NDArray[np.float64]
     ) -> Readings:
-        # Adding zero makes -0 to 0, so that what is equal has equal bytes.
-        values = np.ascontiguousarray(cells[1:, rows].T, np.float32) + np.float32(0)
-        return Readings(self.contract.name, names[rows], run[rows].astype(np.int64), cells[0, rows] + 0.0, values)
+        values = np.ascontiguousarray(cells[1:, rows].T, np.float32)
+        return Readings(self.contract.name, names[rows], run[rows].astype(np.int64), cells[0, rows], values)
 
     def _names(self, count: int) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
         """(N,) names, and where they are some."""

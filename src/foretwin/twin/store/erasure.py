@@ -33,7 +33,8 @@ def erase(connection: Connection, asset: Asset) -> dict[str, int]:
     cases_of = select(cases.c.id).where(cases.c.asset == asset.id)
     connection.execute(update(cases).where(cases.c.merged_into.in_(cases_of)).values(merged_into=None))
     counts = {
-        table.name: connection.execute(delete(table).where(mine)).rowcount for table, mine in holdings(asset).items()
+        str(table.name): connection.execute(delete(table).where(mine)).rowcount
+        for table, mine in holdings(asset).items()
     }
     _forget_mentions(connection, asset.name)
     _forget_exports(connection, asset.id)
