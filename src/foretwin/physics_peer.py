@@ -14,7 +14,7 @@ from foretwin.contract import Twin
 from foretwin.errors import SourceError
 from foretwin.physics.pump import Duty
 from foretwin.physics.pump.filtering import SETTINGS, Recordings, Sensors
-from foretwin.physics.pump.forecasting import estimate, hours_left
+from foretwin.physics.pump.forecasting import estimate, future_settings, hours_left
 from foretwin.physics.pump.learning import learn
 from foretwin.sources.pump import SENSORS
 from foretwin.splits import Development
@@ -25,7 +25,6 @@ Array = NDArray[np.float64]
 MEASURED = tuple(name for name in SENSORS if name not in SETTINGS)  # the two pressures are inputs, taken as read
 DRAWS = 200  # of each pump's state, wear and future
 BATCH = 60  # pumps forecast at once
-BLOCK = 24  # h of a development pump's duty that a future takes in one piece
 
 
 def fit_and_predict(
@@ -35,7 +34,7 @@ def fit_and_predict(
 
     SourceError where the contract does not describe the simulated pump and its RUL.
     """
-    cap = _cap(contract)
+    cap = cap_of(contract)
     lives, sensors = lives_of(development.histories, contract), data_sheets()
     fleet, generator = learn(lives, sensors), np.random.default_rng(seed)
     rul = np.empty((len(test), DRAWS))
@@ -52,7 +51,17 @@ def fit_and_predict(
 
 def knows(contract: Twin) -> bool:
     """Whether the contract describes the simulated pump, with an RUL and all channels that the physics needs."""
-    return not _objection(contract)
+    return not objection(contract)
+
+
+def objection(contract: Twin) -> str:
+    """Why the physics cannot forecast this machine; empty where it can."""
+    if contract.source.kind != "pump":
+        return f"source.kind is {contract.source.kind}, but only the pump's physics is known"
+    absent = [name for name in (*SETTINGS, *MEASURED) if name not in contract.channels]
+    if absent:
+        return f"channel {absent[0]} is missing, which the pump's physics needs; add it"
+    return "" if contract.rul else "has no `rul`, which is all that the pump's physics forecasts; add it"
 
 
 def data_sheets() -> Sensors:
@@ -67,7 +76,7 @@ def lives_of(histories: Histories, contract: Twin) -> Recordings:
     order = np.argsort(-counts, kind="stable")
     first, counts = first[order], counts[order]
     hour = np.minimum(np.arange(counts[0]), counts[:, None] - 1)
-    return _recordings(histories.values[first[:, None] + hour], counts, contract)
+    return Recordings.of(histories.values[first[:, None] + hour], counts, contract.channel_names, MEASURED)
 
 
 def windows_of(windows: Windows, some: NDArray[np.int64], contract: Twin) -> Recordings:
@@ -75,47 +84,19 @@ def windows_of(windows: Windows, some: NDArray[np.int64], contract: Twin) -> Rec
     length = windows.x.shape[1]
     counts = windows.mask[some].sum(axis=1).astype(np.int64)
     row = np.minimum(length - counts[:, None] + np.arange(length), length - 1)
-    return _recordings(windows.x[some[:, None], row], counts, contract)
+    return Recordings.of(windows.x[some[:, None], row], counts, contract.channel_names, MEASURED)
 
 
 def future_duties(
     lives: Recordings, shape: tuple[int, ...], hours: int, generator: np.random.Generator
 ) -> Iterator[Duty]:
-    """The duty of each coming hour, arrays of `shape`: blocks of hours of any life, one after another."""
-    block = min(BLOCK, int(lives.counts[0]))
-    starts = np.maximum(lives.counts - block + 1, 0)  # in each life
-    pump = np.repeat(np.arange(len(starts)), starts)
-    begin = np.arange(len(pump)) - np.repeat(np.cumsum(starts) - starts, starts)
-    for hour in range(hours):
-        if hour % block == 0:
-            drawn = generator.integers(len(pump), size=shape)
-        row = begin[drawn] + hour % block
-        yield Duty.from_settings({name: values[row, pump[drawn]] for name, values in lives.settings.items()})
+    """The duty of each coming hour, arrays of `shape`: pieces of a day of any life, one after another."""
+    return map(Duty.from_settings, future_settings(lives, shape, hours, generator))
 
 
-def _cap(contract: Twin) -> float:
+def cap_of(contract: Twin) -> float:
     """The RUL's cap; SourceError where the peer does not know the machine, or is not asked for its RUL."""
-    objection = _objection(contract)
-    if objection or contract.rul is None:
-        raise SourceError(f"{contract.name}: {objection}")
+    reason = objection(contract)
+    if reason or contract.rul is None:
+        raise SourceError(f"{contract.name}: {reason}")
     return contract.rul.cap
-
-
-def _objection(contract: Twin) -> str:
-    """Why the peer cannot forecast this machine; empty where it can."""
-    if contract.source.kind != "pump":
-        return f"source.kind is {contract.source.kind}, but the peer knows only the pump's physics"
-    absent = [name for name in (*SETTINGS, *MEASURED) if name not in contract.channels]
-    if absent:
-        return f"channel {absent[0]} is missing, which the pump's physics needs; add it"
-    return "" if contract.rul else "has no `rul`, which is all that the pump's physics forecasts; add it"
-
-
-def _recordings(values: NDArray[np.float32], counts: NDArray[np.int64], contract: Twin) -> Recordings:
-    """`values` (N, T, C) in the contract's order of channels, each pump's `counts` rows at the beginning."""
-    channels = dict(zip(contract.channel_names, np.moveaxis(values.astype(np.float64), (2, 1), (0, 1)), strict=True))
-    return Recordings(
-        settings={name: channels[name] for name in SETTINGS},
-        measured=np.stack([channels[name] for name in MEASURED], axis=-1),
-        counts=counts,
-    )

@@ -15,7 +15,7 @@ Every array is float64, in SI units, of shape (N,) for N pumps or broadcastable 
 """
 
 from foretwin.physics.pump.equilibrium import operate
-from foretwin.physics.pump.life import LIMITS, life_ended, limits_met, new_state, settle, step
+from foretwin.physics.pump.life import LIMITS, life_ended, limits_met, new_state, settle, step, wear
 from foretwin.physics.pump.quantities import PUBLISHED, Duty, Operation, Pump, State, WearRates
 from foretwin.physics.pump.sensors import readings, vibration, wear_shares
 
@@ -35,5 +35,6 @@ __all__ = [
     "settle",
     "step",
     "vibration",
+    "wear",
     "wear_shares",
 ]

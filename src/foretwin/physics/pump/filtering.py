@@ -12,9 +12,10 @@ taken to wander, and `learning` finds out how far. A sigma-point filter and not 
 some 16 quantities must be found at once, for which a few hundred particles are too few.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,7 @@ SETTINGS = ("commanded_speed", "ambient_temperature", "suction_pressure", "disch
 FASTEST = np.array([-2.7, -20.0, -20.0])  # log wear rates: about a whole life in an hour
 LEAST, MOST = np.array([9.0, 1e-7, 1e-7]), np.array([16.0, 1e-4, 1e-4])  # Pa s2, N m s, N m s
 MODEL_ERROR = {"wear": (1e-4, 1e-3, 1e-3), "warmth": (0.1, 0.1, 0.1)}  # log, K per hour: what the equations leave out
+NO_KNOWLEDGE = 1e12  # variance of a reading that is missing, whatever its unit
 UNSETTLED = 3.0  # K, how far a temperature may be from where it settles when a recording begins
 
 
@@ -66,8 +68,17 @@ class Recordings:
     """Hourly rows of N pumps in the units of their contract, the longest recording first."""
 
     settings: Mapping[str, Array]  # each of SETTINGS -> (T, N)
-    measured: Array  # (T, N, S)
+    measured: Array  # (T, N, S), NaN where a sensor showed nothing
     counts: NDArray[np.int64]  # (N,) rows of each pump, not increasing; nothing behind them is looked at
+
+    @classmethod
+    def of(
+        cls, values: NDArray[np.float32], counts: NDArray[np.int64], channels: Sequence[str], sensors: Sequence[str]
+    ) -> Self:
+        """From `values` (N, T, C) of the channels so named, each pump's `counts` rows at the beginning."""
+        columns = dict(zip(channels, np.moveaxis(values.astype(np.float64), (2, 1), (0, 1)), strict=True))
+        measured = np.stack([columns[name] for name in sensors], axis=-1)
+        return cls({name: columns[name] for name in SETTINGS}, measured, counts)
 
     def recorded(self, hour: int) -> int:
         """How many pumps have a row of that hour: they are the first ones."""
@@ -101,7 +112,7 @@ def track(start: Belief, recordings: Recordings, law: WearLaw, sensors: Sensors)
             expected = _settled(start, duty, len(sensors.names))
             cross = np.zeros_like(expected.covariance)
         seen = image(expected, partial(_shown, duty=duty, sensors=sensors))
-        measured, noise = recordings.measured[number, :recorded], sensors.errors(seen.mean) ** 2
+        measured, noise = _observed(recordings.measured[number, :recorded], seen.mean, sensors)
         known = seen.corrected(expected, measured, noise)
         hours.append(Hour(expected, cross, known, float(seen.log_density(measured, noise).sum())))
     return hours
@@ -133,15 +144,18 @@ def with_state(hidden: Array, state: State) -> Array:
     return np.concatenate([wear, hidden[..., RATES], warmth, hidden[..., BIASES]], axis=-1)
 
 
-def worn_on(hidden: Array, duty: Duty, law: WearLaw, noise: Array | float = 0.0) -> Array:
-    """(..., D) hidden vectors after an hour of `duty`; `noise` (..., 3) is what moves the log wear rates."""
-    after = with_state(hidden, step(state_of(hidden), duty, rates_of(hidden)))
-    after[..., RATES] = law.expected(hidden[..., RATES]) + law.spread * noise
+def _an_hour_later(points: Array, duty: Duty, law: WearLaw) -> Array:
+    """(n, P, D) after an hour of `duty`, the wear rates as expected then."""
+    after = with_state(points, step(state_of(points), duty, rates_of(points)))
+    after[..., RATES] = law.expected(points[..., RATES])
     return after
 
 
-def _an_hour_later(points: Array, duty: Duty, law: WearLaw) -> Array:
-    return worn_on(points, duty, law)
+def _observed(measured: Array, expected: Array, sensors: Sensors) -> tuple[Array, Array]:
+    """(n, S) readings and the variances of their errors; one that is missing errs without limit."""
+    missing = np.isnan(measured)
+    variance = np.where(missing, NO_KNOWLEDGE, sensors.errors(expected) ** 2)
+    return np.where(missing, expected, measured), variance
 
 
 def _shown(points: Array, duty: Duty, sensors: Sensors) -> Array:

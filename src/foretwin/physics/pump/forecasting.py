@@ -1,14 +1,38 @@
 """Where pumps stand after their latest readings, and how long they last: their equations, run on many times over."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
+from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foretwin.physics.pump.beliefs import Belief
-from foretwin.physics.pump.filtering import Recordings, Sensors, WearLaw, last_known, state_of, track, worn_on
+from foretwin.physics.pump.filtering import (
+    RATES,
+    Recordings,
+    Sensors,
+    WearLaw,
+    last_known,
+    rates_of,
+    state_of,
+    track,
+    with_state,
+)
 from foretwin.physics.pump.learning import Fleet
-from foretwin.physics.pump.life import life_ended
+from foretwin.physics.pump.life import life_ended, limits_met, settle, wear
 from foretwin.physics.pump.quantities import Array, Duty
+
+DAY = 24  # h, of recorded settings that a future takes in one piece
+STRIDE = 24  # h, between two looks at whose life has ended
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How lives end; the arrays have the shape of the draws of what is hidden."""
+
+    left: Array  # h until it ends, 0 where it has, infinite where it does not within the duties
+    limit: NDArray[np.int64]  # which of LIMITS is met then, the first of them in their order; -1 where none is
 
 
 def estimate(fleet: Fleet, recordings: Recordings, age: Array, sensors: Sensors) -> Belief:
@@ -17,15 +41,71 @@ def estimate(fleet: Fleet, recordings: Recordings, age: Array, sensors: Sensors)
     return last_known(track(start, recordings, fleet.law, sensors), recordings.counts)
 
 
+def future_settings(
+    lives: Recordings, shape: tuple[int, ...], hours: int, generator: np.random.Generator
+) -> Iterator[dict[str, Array]]:
+    """The settings of each coming hour, arrays of `shape`: pieces of a day of any life, one after another."""
+    piece = min(DAY, int(lives.counts[0]))
+    starts = np.maximum(lives.counts - piece + 1, 0)  # in each life
+    pump = np.repeat(np.arange(len(starts)), starts)
+    begin = np.arange(len(pump)) - np.repeat(np.cumsum(starts) - starts, starts)
+    for hour in range(hours):
+        if hour % piece == 0:
+            drawn = generator.integers(len(pump), size=shape)
+        row = begin[drawn] + hour % piece
+        yield {name: values[row, pump[drawn]] for name, values in lives.settings.items()}
+
+
 def hours_left(hidden: Array, law: WearLaw, duties: Iterable[Duty], generator: np.random.Generator) -> Array:
-    """(N, P) hours until a life ends, 0 where it has, infinite where it does not within the duties.
+    """(N, P) hours until a life ends, as in `Ends`.
 
     `hidden` (N, P, D) are draws of what is hidden in N pumps; each duty, of one coming hour, is (N, P) or
     broadcastable to it.
     """
-    left = np.where(life_ended(state_of(hidden)), 0, np.inf)
-    for hour, duty in enumerate(duties, start=1):
-        noise = generator.standard_normal((*left.shape, 3))
-        hidden = worn_on(hidden, duty, law, noise)
-        left[np.isinf(left) & life_ended(state_of(hidden))] = hour
-    return left
+    noisy = ((duty, generator.standard_normal((*hidden.shape[:-1], 3))) for duty in duties)
+    return run_on(hidden, law, noisy).left
+
+
+def run_on(hidden: Array, law: WearLaw, future: Iterable[tuple[Duty, Array]]) -> Ends:
+    """How the lives with `hidden` (..., D) end under the duty of each coming hour.
+
+    Beside a duty (...) stands the white noise (..., 3) that moves the log wear rates; both may be broadcastable. The
+    future is read to its end, even when no life lasts that long.
+    """
+    shape = hidden.shape[:-1]
+    worn = hidden[..., :WARM].reshape(-1, WARM).copy()
+    left = np.where(life_ended(state_of(worn)), 0, np.inf)
+    hours, passed = iter(future), 0
+    while stride := list(islice(hours, STRIDE)):
+        lasting = np.flatnonzero(np.isinf(left))
+        if len(lasting):
+            path = _path(worn[lasting], law, (_of(lasting, shape, *hour) for hour in stride))
+            worn[lasting] = path[-1]
+            # Wear only grows: who is in order at the end of the stride was so all along.
+            ended = np.flatnonzero(life_ended(state_of(path[-1])))
+            hour = np.argmax(life_ended(state_of(path[:, ended])), axis=0)
+            left[lasting[ended]], worn[lasting[ended]] = passed + hour + 1, path[hour, ended]
+        passed += len(stride)
+    met = limits_met(settle(state_of(worn), Duty.rated()))
+    limit = np.where(np.isinf(left), -1, np.argmax(met, axis=0))
+    return Ends(left.reshape(shape), limit.reshape(shape))
+
+
+WARM = 9  # quantities without the sensors' biases, which decide nothing any more
+
+
+def _path(worn: Array, law: WearLaw, future: Iterable[tuple[Duty, Array]]) -> Array:
+    """(T, K, 9): what is hidden in K lives after each hour, at the temperatures of the beginning."""
+    path = []
+    for duty, noise in future:
+        rates = law.expected(worn[:, RATES]) + law.spread * noise
+        worn = with_state(worn, wear(state_of(worn), duty, rates_of(worn)))
+        worn[:, RATES] = rates
+        path.append(worn)
+    return np.stack(path)
+
+
+def _of(some: NDArray[np.int64], shape: tuple[int, ...], duty: Duty, noise: Array) -> tuple[Duty, Array]:
+    """Duty and noise of some of the lives, counted through."""
+    inputs = (np.broadcast_to(values, shape).reshape(-1)[some] for values in astuple(duty))
+    return Duty(*inputs), np.broadcast_to(noise, (*shape, 3)).reshape(-1, 3)[some]

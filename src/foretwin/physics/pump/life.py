@@ -32,6 +32,13 @@ def step(state: State, duty: Duty, rates: WearRates, seconds: float = 3600, pump
     return _with_temperatures(worn, after + lag + _apply(decay, _temperatures(state) - before - lag))
 
 
+def wear(state: State, duty: Duty, rates: WearRates, seconds: float = 3600, pump: Pump = PUBLISHED) -> State:
+    """As `step`, but at the temperatures of before, which no wear depends on: quicker where they do not matter."""
+    begin = operate(state, duty, pump)
+    end = operate(_wear(state, begin, begin, rates, seconds), duty, pump, near=begin)
+    return _wear(state, begin, end, rates, seconds)
+
+
 def settle(state: State, duty: Duty, pump: Pump = PUBLISHED) -> State:
     """The same wear, at the temperatures that a long stay at `duty` leads to."""
     inverse = _thermal_system(pump, 0)[0]
