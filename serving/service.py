@@ -24,9 +24,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foretwin import __version__
 from foretwin.bundle import Bundle
+from foretwin.champion import Champion, read_champion
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, TooLarge, UnknownTwin
-from foretwin.scoring_call import ANSWER_SCHEMA, Limits, ModelIdentity, decode_call, encode_problem, encode_scores
+from foretwin.scoring_call import ANSWER_SCHEMA, Limits, decode_call, encode_problem, encode_scores
 
 TIMEOUT = 5  # seconds; BentoML keeps what belongs to a call for this long, so that a longer one costs memory
 PATIENCE = 4.5  # seconds for the body and the scores; below TIMEOUT, so that this service words the refusal
@@ -35,14 +36,6 @@ EXAMPLE_ROWS = 3
 PROBLEM = "application/problem+json"
 
 logger = logging.getLogger("foretwin.service")
-
-
-@dataclass(frozen=True)
-class Champion:
-    """A model that is served."""
-
-    identity: ModelIdentity
-    bundle: Bundle
 
 
 @dataclass(frozen=True)
@@ -239,17 +232,13 @@ class Scoring:
 
     def __init__(self) -> None:
         tags = [model.tag for model in service.bento.info.all_models] if service.bento else []
-        champions = [_load(Path(bentoml.models.get(tag).path)) for tag in tags]
+        champions = [read_champion(Path(bentoml.models.get(tag).path)) for tag in tags]
         by_twin = {champion.bundle.contract.name: champion for champion in champions}
         app.state.serving = Serving(by_twin, Limits.from_env(os.environ))
         # What is loaded stays for good: a collection that walks it would only hold up calls.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 50, 100)
-
-
-def _load(folder: Path) -> Champion:
-    return Champion(ModelIdentity.read(folder / "identity.json"), Bundle.load(folder / "bundle"))
 
 
 service = bentoml.service(

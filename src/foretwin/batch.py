@@ -9,13 +9,13 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from foretwin.bundle import Bundle
-from foretwin.config import Paths, fresh_file, show_progress
+from foretwin.champion import load_champion
+from foretwin.config import fresh_file, show_progress
 from foretwin.contract import Twin
-from foretwin.errors import BadInput, RegistryError
+from foretwin.errors import BadInput
 from foretwin.explanation import Explanation, explain
 from foretwin.source_spec import TableSource
-from foretwin.sources.table import read_rows_of
+from foretwin.sources.table import own_columns, read_rows_of
 from foretwin.sources.tabular import open_table
 
 AT_ONCE = 256  # assets; the progress bar moves after so many
@@ -27,7 +27,7 @@ def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
 
     The file has the columns of the twin's own table source, or the canonical asset, time, optional run and channels.
     """
-    bundle = _champion(root, twin)
+    bundle = load_champion(root, twin).bundle
     rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
     assets = rows["asset"].unique()
     parts = np.array_split(assets, max(1, -(-len(assets) // AT_ONCE)))
@@ -40,7 +40,7 @@ def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
 
 def explain_asset(root: Path, twin: str, file: Path, asset: str) -> tuple[Twin, Explanation]:
     """The champion's contract, and why it scores that asset of the file as it does."""
-    bundle = _champion(root, twin)
+    bundle = load_champion(root, twin).bundle
     rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
     chosen = rows[rows["asset"] == asset]
     if len(chosen) == 0:
@@ -91,13 +91,6 @@ def show_explanation(explanation: Explanation) -> None:
         console.print(table)
 
 
-def _champion(root: Path, twin: str) -> Bundle:
-    folder = Paths(root, twin).models / "champion" / "bundle"
-    if not folder.exists():
-        raise RegistryError(f"{folder}: {twin} has no champion yet; `foretwin add {twin}` and `dvc repro` make one")
-    return Bundle.load(folder)
-
-
 def _cell(value: object) -> str:
     if isinstance(value, list):
         return escape("; ".join(value))
@@ -106,11 +99,7 @@ def _cell(value: object) -> str:
 
 def _columns_of(file: Path, contract: Twin) -> TableSource:
     """How to read the file: as the twin's own table source where its columns are there, else by the canonical names."""
-    there = set(open_table(file, str(file)).columns)
-    own = contract.source
-    if isinstance(own, TableSource) and {own.asset, own.time} <= there:
-        kept = {name: getattr(own, name) for name in ("run", "failure") if getattr(own, name) in there}
-        labels: dict[str, object] = {"rul": None, "runs_end_in_failure": False, "faults": {}}
-        return own.model_copy(update={"run": None, "failure": None, **kept, **labels, "path": str(file)})
-    run = "run" if "run" in there else None
-    return TableSource(kind="table", path=str(file), asset="asset", time="time", run=run)
+    table = open_table(file, str(file))
+    run = "run" if "run" in table.columns else None
+    canonical = TableSource(kind="table", path=str(file), asset="asset", time="time", run=run)
+    return own_columns(contract, table) or canonical

@@ -70,6 +70,16 @@ def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFram
     return canonical(table.without_gaps(table.with_rul(frame)), contract)
 
 
+def own_columns(contract: Twin, file: TableFile) -> TableSource | None:
+    """The twin's own table source, told to read this file without labels, where the file has its columns."""
+    own = contract.source
+    if not isinstance(own, TableSource) or not {own.asset, own.time} <= set(file.columns):
+        return None
+    kept = {name: getattr(own, name) for name in ("run", "failure") if getattr(own, name) in file.columns}
+    labels: dict[str, object] = {"rul": None, "runs_end_in_failure": False, "faults": {}}
+    return own.model_copy(update={"run": None, "failure": None, **kept, **labels, "path": str(file.path)})
+
+
 @dataclass(frozen=True)
 class _Table:
     """A file, its columns as read, and what the contract says of them.

@@ -13,7 +13,7 @@ from foretwin.config import show_progress
 from foretwin.contract import Twin
 from foretwin.errors import SourceError
 from foretwin.source_spec import TableSource
-from foretwin.sources.table import read_rows_of
+from foretwin.sources.table import own_columns, read_rows_of
 from foretwin.sources.tabular import TableFile, open_table
 from foretwin.twin.ingest import Receipt, ingest
 from foretwin.twin.reading import Decoded, Rejected, decode_table
@@ -32,7 +32,7 @@ def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iter
     rest of it after an interruption, changes nothing twice. SourceError where it cannot be read, or goes on unreadably.
     """
     file = open_table(path, str(path))
-    own = _own_source(file, contract)
+    own = own_columns(contract, file)
     total, pieces = _pieces_of_own(file, contract, own) if own else _pieces(file, contract)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not show_progress()) as progress:
@@ -41,16 +41,6 @@ def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iter
             receipt = ingest(store, {contract.name: contract}, [decoded], "file", now)
             progress.update(task, completed=done)
             yield receipt
-
-
-def _own_source(file: TableFile, contract: Twin) -> TableSource | None:
-    """The twin's own table source, told to read this file without labels, where the file has its columns."""
-    own = contract.source
-    if not isinstance(own, TableSource) or not {own.asset, own.time} <= set(file.columns):
-        return None
-    kept = {name: getattr(own, name) for name in ("run", "failure") if getattr(own, name) in file.columns}
-    labels: dict[str, object] = {"rul": None, "runs_end_in_failure": False, "faults": {}}
-    return own.model_copy(update={"run": None, "failure": None, **kept, **labels, "path": str(file.path)})
 
 
 def _pieces_of_own(file: TableFile, contract: Twin, source: TableSource) -> tuple[int, Iterator[tuple[Decoded, int]]]:
