@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED := False
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format serve fleet ui bench docs lock clean
+.PHONY: help setup run test lint format serve fleet ui bench kill docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -55,8 +55,12 @@ ui: $(READY) ## MLflow on port 5000: runs, trials, models
 	foretwin publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db) --port 5000 --workers 1
 
-bench: $(READY) ## measure speed; ratios go to reports/bench.json
+bench: $(READY) ## measure speed; ratios go to reports/bench.json and reports/bench_twin.json
 	python pipelines/bench.py
+	python pipelines/bench_twin.py
+
+kill: $(READY) ## kill ingest and watch 50 times under load; what was lost goes to reports/reliability.json
+	python pipelines/reliability.py
 
 docs: $(READY) ## put the figures of output files into README.md and docs/
 	python pipelines/render.py

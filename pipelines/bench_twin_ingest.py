@@ -20,9 +20,9 @@ import numpy as np
 import orjson
 import psycopg
 import pyarrow as pa
-from bench import best_of
 from numpy.typing import NDArray
 
+from bench import best_of
 from foretwin.contract import Twin
 from foretwin.edge import exit_on_error
 from foretwin.twin.ingest import ingest

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from bench import best_of
 
+from bench import best_of
 from foretwin.config import Paths
 from foretwin.edge import exit_on_error
 from foretwin.rows import read_rows

@@ -20,7 +20,6 @@ from urllib.parse import urljoin
 
 import httpx
 import pandas as pd
-from processes import Broker, check, free_port, running, start
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -30,6 +29,7 @@ from foretwin.config import show_progress
 from foretwin.edge import exit_on_error
 from foretwin.twin.replay import Plan, Summary, fleet, replay
 from foretwin.twin.store import assets, open_store, store_url
+from processes import Broker, check, running, start_foretwin
 
 ROOT = Path()
 LOGS = ROOT / ".foretwin" / "fleet"
@@ -42,8 +42,7 @@ def main(pumps: int, speed: float, port: int) -> None:
     contract = load_champion(ROOT, "pump").bundle.contract
     rows = next_lives(fleet(contract, ROOT, pumps))
     LOGS.mkdir(parents=True, exist_ok=True)
-    broker = Broker(LOGS, free_port())
-    broker.start()
+    broker = Broker(LOGS / "broker").start()
     stop, log = threading.Event(), LOGS / "foretwin.log"
     commands = [["ingest", "--mqtt", broker.url], ["watch"], ["live", "--port", str(port)]]
     api = f"http://127.0.0.1:{port}"
@@ -53,7 +52,7 @@ def main(pumps: int, speed: float, port: int) -> None:
     summary: list[Summary] = []
     plan = Plan(broker.url, speed=speed)
     sender = threading.Thread(target=lambda: summary.append(replay(contract, rows, plan, stop)), daemon=True)
-    processes = [start(command, os.environ, log) for command in commands]
+    processes = [start_foretwin(command, os.environ, log) for command in commands]
     try:
         with running(processes, log):
             wait_until_ready(api, lambda: check(processes, log))

@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from processes import Broker, check, free_port, running, start
 
 from foretwin.config import Paths, fresh_file
 from foretwin.contract import Twin
@@ -30,6 +29,7 @@ from foretwin.members import environment
 from foretwin.twin.replay import Plan, Summary, fleet, replay
 from foretwin.twin.store import Store, open_store
 from foretwin.twin.store.packing import unpack
+from processes import Broker, check, running, start_foretwin
 
 PUMPS = 100
 SECONDS_PER_KILL = 2.5  # on average; a process needs about one to start
@@ -59,8 +59,7 @@ def main(kills: int, store_url: str | None, out: Path = Path("reports/reliabilit
     rows = fleet(contract, Path(), pumps)
     with tempfile.TemporaryDirectory(prefix="foretwin-reliability-") as folder:
         store = open_store(store_url or f"sqlite:///{folder}/twins.db")
-        broker = Broker(Path(folder) / "broker", free_port())
-        broker.start()
+        broker = Broker(Path(folder) / "broker").start()
         try:
             sent, killed = _disturbed(contract, rows, broker, store_url or store.name, kills)
             found = _examined(store, contract, rows)
@@ -88,7 +87,7 @@ def _disturbed(
     logs = broker.folder / "foretwin.log"
     told = {**os.environ, "FORETWIN_STORE": store_url, "OMP_NUM_THREADS": "1"}
     commands = {"ingest": ["ingest", "--mqtt", broker.url], "watch": ["watch"]}
-    alive = {name: start(command, told, logs) for name, command in commands.items()}
+    alive = {name: start_foretwin(command, told, logs) for name, command in commands.items()}
     generator, killed = np.random.default_rng(1), Counter[str]()
     sender.start()
     try:
@@ -98,7 +97,7 @@ def _disturbed(
             alive[name].kill()
             alive[name].wait()
             killed[name] += 1
-            alive[name] = start(commands[name], told, logs)
+            alive[name] = start_foretwin(commands[name], told, logs)
             if number % BROKER_EVERY == BROKER_EVERY - 1:
                 broker.stop()
                 broker.start()

@@ -12,7 +12,7 @@ for name in ("BENTOML_HOME", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "FORE
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server for the whole session."""
-    from servers import Postgres
+    from processes import Postgres
 
     server = Postgres().start()
     yield server
@@ -22,7 +22,7 @@ def postgres():
 @pytest.fixture
 def broker(tmp_path):
     """A Mosquitto broker of this test's own."""
-    from servers import Broker
+    from processes import Broker
 
     (tmp_path / "broker").mkdir()
     server = Broker(tmp_path / "broker").start()

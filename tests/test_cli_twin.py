@@ -13,13 +13,13 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 from live_project import PUMP, living_project, score
-from servers import wait_for
 from tiny_bundle import environment, random_rows
 from webhook_receiver import SECRET, Receiver
 
 from foretwin.cli import main
 from foretwin.cli_twin import COMMANDS
 from foretwin.twin.store import open_store
+from processes import wait_for
 
 FORETWIN = Path(sys.executable).with_name("foretwin")
 

@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from servers import free_port, wait_for
 from sqlalchemy import select
 from webhook_receiver import SECRET, Receiver
 
@@ -24,6 +23,7 @@ from foretwin.twin.events import emit
 from foretwin.twin.store import assets
 from foretwin.twin.store import events as outbox
 from foretwin.twin.store.tables import deliveries
+from processes import free_port, wait_for
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 QUICK = BackOff(timedelta(milliseconds=20), timedelta(milliseconds=100), attempts=10)

@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from live_project import PUMP, assert_problem, live, live_sqlite, living_project, message, score
-from servers import wait_for
 from sqlalchemy import event
 
 from foretwin.twin.http.app import WAYS
 from foretwin.twin.store import assets, cases, open_store
 from foretwin.twin.store.cases import NewCase
+from processes import wait_for
 
 STORED = {"twin": "pump", "serial_number": "S-1", "location": "hall 3", "tags": {"line": "A"}}
 
