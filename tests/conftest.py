@@ -46,3 +46,13 @@ def store(store_url):
     opened = open_store(store_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """A clone of the project with the default twin built by `dvc repro`; whoever changes it makes a copy."""
+    from clone import build_clone
+
+    folder = tmp_path_factory.mktemp("clone")
+    build_clone(folder)
+    return folder
