@@ -35,13 +35,9 @@ def render(text: str, root: Path) -> str:
 
 
 def block(name: str, root: Path) -> str:
-    """The Markdown of one block: `bench`, `first-run`, `ablation`, `<page of the benchmark>-<twins>` or a twin."""
-    if name == "first-run":
-        return first_run(_read(root / "reports" / "first_run.json"))
-    if name == "bench":
-        return bench(_read(root / "reports" / "bench.json"))
-    if name == "ablation":
-        return ablation(_read(root / "reports" / "ablation.json"))
+    """The Markdown of one block: one of REPORTS, `<page of the benchmark>-<twins>`, or a twin."""
+    if name in REPORTS:
+        return REPORTS[name](_read(root / "reports" / f"{name.replace('-', '_')}.json"))
     kind, _, twins = name.partition("-")
     if kind in BENCHMARKS:
         folder = root / "reports" / "benchmarks"
@@ -202,6 +198,49 @@ def bench(report: dict[str, Any]) -> str:
     }
     body = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"| measured in one run | |\n| --- | ---: |\n{body}\n\nFrom `reports/bench.json`.\n"
+
+
+def bench_twin(report: dict[str, Any]) -> str:
+    """Speed of the living twin: shares of what the bare parts do in the same run."""
+    ingest, mqtt, watch, what_if = (report[part] for part in ("ingest", "mqtt", "watch", "what_if"))
+    rows = {
+        "1,000 readings in an Arrow body, as a share of SQLite's bare `executemany`": ingest["arrow_of_executemany"],
+        "the same as JSON": ingest["json_of_executemany"],
+        "Arrow body, as a share of PostgreSQL's bare `COPY`": ingest["arrow_of_copy"],
+        "the same as JSON ": ingest["json_of_copy"],
+        "messages of one reading decoded and stored in a second, 500 in a transaction (SQLite)": ingest[
+            "messages_per_second"
+        ],
+        "MQTT to committed row, messages a second": mqtt["messages_per_second"],
+        "the broker alone, publisher to subscriber, messages a second": mqtt["broker_messages_per_second"],
+        "MQTT to committed row at 200 messages a second, median / p99, ms": f"{mqtt['median_ms']} / {mqtt['p99_ms']}",
+        "scoring 10,000 assets that have one new reading each, as a share of the bare network": watch[
+            "steady_share_of_bare"
+        ],
+        "the same from a cold start": watch["cold_share_of_bare"],
+        "a what-if question of four options, ms": what_if["four_options_ms"],
+    }
+    body = "\n".join(f"| {name.strip()} | {value} |" for name, value in rows.items())
+    return f"| measured in one run | |\n| --- | ---: |\n{body}\n\nFrom `reports/bench_twin.json`.\n"
+
+
+def reliability(report: dict[str, Any]) -> str:
+    """How often what was killed, and what was found in the end."""
+    kills = {f"killed: {name}" if "," not in name else name: count for name, count in report["kills"].items()}
+    sent = {"messages that the broker acknowledged": report["sent"]["messages"]}
+    rows = {**kills, **sent, **report["found"]}
+    body = "\n".join(f"| {name} | {count} |" for name, count in rows.items())
+    head = f"| {report['database']}, {report['pumps']} pumps | |\n| --- | ---: |"
+    return f"{head}\n{body}\n\nFrom `reports/reliability.json`.\n"
+
+
+REPORTS = {
+    "first-run": first_run,
+    "bench": bench,
+    "bench-twin": bench_twin,
+    "ablation": ablation,
+    "reliability": reliability,
+}
 
 
 def main(check: bool, root: Path = Path()) -> None:
