@@ -78,6 +78,7 @@ class Postgres:
     """A PostgreSQL cluster of its own; it refuses to run as root, so then it runs as the user `postgres`."""
 
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="foretwin-postgres-")))
+    settings: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     process: Process | None = None
 
@@ -100,6 +101,7 @@ class Postgres:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, user=user)
         command = [str(found[-1] / "postgres"), "-D", str(data), "-p", str(self.port), "-c", "shared_buffers=64MB"]
         command += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}"]
+        command += [word for setting in self.settings for word in ("-c", setting)]
         self.process = started(command, self.folder / "log.txt", cwd=self.folder, user=user)
         wait_for(self._answers, f"PostgreSQL on port {self.port}: see {self.folder}/log.txt")
         return self

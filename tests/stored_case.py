@@ -32,7 +32,7 @@ def store_case(store, contract: Twin, fault: str, name: str = "P-017", **numbers
         asset = assets.register(connection, contract.name, [name], NOON)[name]
     store_readings(store, contract, asset.id, 1, [410.0, 411.0, 412.0])
     with store.write() as connection:
-        model = scores.model_id(connection, contract.name, MODEL, contract.digest, NOON)
+        model = scores.model_id(connection, contract.name, MODEL, contract.digest, NOON, 0.9)
         axis, _, found = fault.partition(".")
         faults = {axis: {found: said["probability"]}} if found else {}
         interval = {end: said[end] for end in ("rul", "rul_low", "rul_high")}

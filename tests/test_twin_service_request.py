@@ -59,7 +59,7 @@ def test_dates_follow_from_reading_interval_and_lead_time(store):
     """The reading came at 11:58 (the score was made at noon, 120 s later); it has at least 60 h: 2 d 12 h."""
     document = request(store, store_case(store, PUMP, THRUST), now=NOON + timedelta(hours=1))
 
-    assert document["rul"] == {"value": 100, "low": 60, "high": 130, "level": None, "unit": "h"}
+    assert document["rul"] == {"value": 100, "low": 60, "high": 130, "level": 0.9, "unit": "h"}
     assert document["latest_safe_date"] == "2026-11-23T23:58:00Z"
     assert document["remaining"] == {"value": 60, "unit": "h"}
     assert document["window"] == {
@@ -133,7 +133,7 @@ def test_the_text_says_the_same_to_a_person(store):
     for line in (
         "| Asset | P-017, serial number SN-4711 |",
         "| Fault | Dominant wear: thrust bearing, probability 91% |",
-        "| Remaining life | 100 h, from 60 to 130 |",
+        "| Remaining life | 100 h, from 60 to 130 (90% interval) |",
         "| Proposed window | from 2026-11-23T12:00:00Z to 2026-11-23T23:58:00Z |",
         "| Part | thrust bearing set |",
         "| Model | foretwin-pump, version 3, run run-of-pump |",

@@ -9,7 +9,7 @@ from foretwin.errors import BadInput
 from foretwin.twin.cases import END_OF_LIFE, remedy_of
 from foretwin.twin.store import Connection, assets, scores
 from foretwin.twin.store.cases import Case
-from foretwin.twin.store.scores import Score
+from foretwin.twin.store.scores import Model, Score
 
 Document = dict[str, Any]
 
@@ -44,7 +44,7 @@ def service_request(connection: Connection, contract: Twin, case: Case, now: dat
             "tags": asset.tags,
         },
         "fault": {**_fault(contract, case), "evidence": _evidence(case, score)},
-        "rul": _rul(contract, case),
+        "rul": _rul(contract, case, model),
         "latest_safe_date": _moment(safe_until),
         "remaining": None if case.rul_low is None else {"value": case.rul_low, "unit": contract.clock.unit},
         "part": _part(connection, case.asset, remedy),
@@ -106,11 +106,11 @@ def _evidence(case: Case, score: Score | None) -> dict[str, Any]:
     return {"when_opened": case.evidence, "last_score": last}
 
 
-def _rul(contract: Twin, case: Case) -> dict[str, Any] | None:
+def _rul(contract: Twin, case: Case, model: Model | None) -> dict[str, Any] | None:
     if case.rul is None:
         return None
     interval = {"value": case.rul, "low": case.rul_low, "high": case.rul_high}
-    return {**interval, "level": case.evidence.get("level"), "unit": contract.clock.unit}
+    return {**interval, "level": model and model.level, "unit": contract.clock.unit}
 
 
 def _part(connection: Connection, asset_id: int, remedy: Remedy) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def show_score(score: Score, contract: Twin | None, model: Model) -> dict[str, A
     }
     if score.rul is not None:
         ends = {"value": score.rul, "low": score.rul_low, "high": score.rul_high}
-        shown["rul"] = {**ends, "unit": contract.clock.unit if contract else None}
+        shown["rul"] = {**ends, "level": model.level, "unit": contract.clock.unit if contract else None}
         if None in ends.values():
             raise StoreError(f"score of run {score.run}, time {score.time:g}: holds only a part of the RUL's interval")
     elif contract and contract.rul and model.contract == contract.digest:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -87,6 +88,7 @@ def open_store(url: str) -> Store:
     if sqlite and place.database:
         Path(place.database).parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if sqlite else {"pool_pre_ping": True}
+    options |= {"json_serializer": _json, "json_deserializer": orjson.loads}
     engine = create_engine(place, **options)
     if sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
@@ -94,6 +96,10 @@ def open_store(url: str) -> Store:
     with _worded(name):
         _migrate(engine, name)
     return Store(engine, name)
+
+
+def _json(content: Any) -> str:
+    return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:

@@ -126,6 +126,7 @@ models = Table(
     Column("run", String, nullable=False),  # the run that trained it
     Column("digest", String, nullable=False),  # of its bundle
     Column("contract", String, nullable=False),  # digest
+    Column("level", Double),  # share of truths that its RUL's interval should cover
     Column("first_used_at", Moment, nullable=False),
     UniqueConstraint("twin", "version", "digest"),
 )

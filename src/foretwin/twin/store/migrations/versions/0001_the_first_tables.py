@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.Column("run", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("contract", sa.String(), nullable=False),
+        sa.Column("level", sa.Double(), nullable=True),
         sa.Column("first_used_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("twin", "version", "digest"),
