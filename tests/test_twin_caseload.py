@@ -14,13 +14,16 @@ from tiny_bundle import tiny_twin
 from foretwin.contract import CasePolicy, load_twin
 from foretwin.errors import Conflict, NotFound
 from foretwin.scoring_call import ModelIdentity
+from foretwin.twin import verdicts
 from foretwin.twin.caseload import review
+from foretwin.twin.cases import remedy_of
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import audit, cases, scores
 from foretwin.twin.store.scores import Score
 from foretwin.twin.store.tables import assets, batches, events, layouts, readings
 from foretwin.twin.store.tables import audit as audit_table
 from foretwin.twin.store.tables import cases as case_table
+from foretwin.twin.verdicts import Verdict
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -465,3 +468,22 @@ def test_a_large_fleet_without_changes_costs_a_few_statements(store):
             assert review(connection, PUMP, later, known, NOON + HOUR) == []
     assert len(seen) == 3  # the open cases, the digest, the newer numbers of ten cases
     assert fleet.cases("time") == [101] * 10
+
+
+def test_a_verdict_silences_its_fault_for_the_parts_lead_time(store):
+    fleet = Fleet(store)
+    fleet.score(fleet.said(90, radial_bearing=0.9))
+    (number,) = fleet.cases("id")
+    with store.write() as connection:
+        connection.execute(update(assets).values(run=1, time=100.0))
+    given = Verdict(verdict="no_fault_found")
+    verdicts.give(store, {"pump": PUMP}, number, given, "technician", NOON)
+    lead_time = remedy_of(PUMP, RADIAL).lead_time
+    for hour in (1, lead_time - 1):
+        fleet.score(fleet.said(90, hour=hour, radial_bearing=0.9), hour=hour)
+        assert fleet.cases("id") == [number]
+    fleet.score(fleet.said(90, hour=2, thrust_bearing=0.9), hour=2)
+    assert fleet.cases("fault") == [RADIAL, "mode.thrust_bearing"], "another fault is another case"
+    fleet.score(fleet.said(90, hour=lead_time, radial_bearing=0.9), hour=lead_time)
+    assert fleet.cases("fault")[-1] == RADIAL
+    assert len(fleet.cases("id")) == 3

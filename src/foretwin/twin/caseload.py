@@ -27,6 +27,7 @@ from foretwin.twin.cases import (
     decide,
     limit,
     probability_of,
+    remedy_of,
     severity,
 )
 from foretwin.twin.digest import Waiting
@@ -152,13 +153,24 @@ def _change(connection: Connection, contract: Twin, due: Mapping[int, Score], no
             review.close(open_cases[score.asset][change.case.fault], change.because)
         elif isinstance(change, Escalate):
             review.escalate(open_cases[score.asset][change.case.fault], score)
-    put_off = review.open_some([(score, change) for score, change in decisions if isinstance(change, Open)])
+    openings = [(score, change) for score, change in decisions if isinstance(change, Open)]
+    answered = stored.answered(connection, {score.asset for score, _ in openings})
+    put_off = review.open_some([one for one in openings if not _is_answered(answered, *one, contract)])
     for score, change in decisions:
         if isinstance(change, Merge):
             review.merge(score, change)
     waiting = digests.add_to(digests.still_waiting(listed, assets, scores, contract), put_off)
     waiting = digests.without_cases(waiting, ((asset, fault) for asset, one in open_cases.items() for fault in one))
     return review.changed + digests.keep(connection, contract.name, digest, waiting, ACTOR, now)
+
+
+def _is_answered(answered: Mapping[tuple[int, int, str], float], score: Score, opening: Open, contract: Twin) -> bool:
+    """Whether somebody has looked at this fault of this run so lately that the model's word does not stand against it.
+
+    A verdict holds for the lead time of the part, on the machine's own clock: what is wrong then is a new case.
+    """
+    given, remedy = answered.get((score.asset, score.run, opening.fault)), remedy_of(contract, opening.fault)
+    return given is not None and remedy is not None and score.time < given + remedy.lead_time
 
 
 def _newest(scores: Iterable[Score], assets: Mapping[int, Asset]) -> dict[int, Score]:

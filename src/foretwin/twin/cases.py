@@ -84,10 +84,8 @@ def decide(open_cases: Sequence[OpenCase], score: Score, contract: Twin) -> list
     staying = [case for case in present if case not in healed]
     faults = [case.fault for case in staying if case.fault != END_OF_LIFE]
     found = [fault for fault in present_faults(score, contract) if fault not in faults]
-    named = [
-        *faults,
-        *found,
-    ]  # what an end of life goes on in: rather a case that is open than one that may have to wait
+    # What an end of life goes on in: rather a case that is open than one that may have to wait.
+    named = [*faults, *found]
     changes = [*over, *(Close(case, "recovered") for case in healed)]
     changes += [Open(fault, severity(fault, score, contract)) for fault in found]
     for case in staying:

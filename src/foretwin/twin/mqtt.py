@@ -161,8 +161,8 @@ class Session:
         if self.subscription:
             properties.SessionExpiryInterval = WEEK
             properties.ReceiveMaximum = self.subscription.most
-        host, port = self.address.host, self.address.port
-        client.connect_async(host, port, KEEP_ALIVE, clean_start=False, properties=properties)
+        where = (self.address.host, self.address.port, KEEP_ALIVE)
+        client.connect_async(*where, clean_start=False, properties=properties)
         return client
 
     def _run(self) -> None:
@@ -268,9 +268,7 @@ class Session:
 
     def _on_message(self, _: object, __: object, message: MQTTMessage) -> None:
         if self.subscription:
-            # The session of before hears already: what it missed may come ahead of the answer to our subscription, and
-            # more of it than is read before somebody takes it.
-            self.ready.set()
+            self.ready.set()  # what the session missed comes ahead of the broker's answer to our subscription
             kind = getattr(message.properties, "ContentType", "application/json")
             number = message.mid if message.qos else 0
             self.subscription.receive(Message(message.topic, bytes(message.payload), kind, self._connection, number))

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from foretwin.errors import Conflict, NotFound
 from foretwin.twin import events
 from foretwin.twin.store import assets, audit
-from foretwin.twin.store.tables import cases
+from foretwin.twin.store.tables import cases, verdicts
 
 MOST_NAMES = 10_000  # parameters of one statement; PostgreSQL takes 65,535 and SQLite 32,766
 LOCK = 7084  # of PostgreSQL's advisory locks: the openings of one twin, one transaction at a time
@@ -94,6 +94,19 @@ def open_of(connection: Connection, asset_ids: Iterable[int]) -> dict[int, list[
         for case in _all(connection, select(cases).where(some, IS_OPEN).order_by(cases.c.id)):
             if case.asset is not None:
                 found.setdefault(case.asset, []).append(case)
+    return found
+
+
+def answered(connection: Connection, asset_ids: Iterable[int]) -> dict[tuple[int, int, str], float]:
+    """Asset, run and fault of the cases that a verdict closed -> the time in that run at which the last was given."""
+    ids = list(asset_ids)
+    found: dict[tuple[int, int, str], float] = {}
+    for begin in range(0, len(ids), MOST_NAMES):
+        some = cases.c.asset.in_(ids[begin : begin + MOST_NAMES])
+        given = select(cases.c.asset, cases.c.run, cases.c.fault, func.max(verdicts.c.time))
+        query = given.join(verdicts, verdicts.c.case == cases.c.id).where(some, cases.c.closed_because == "verdict")
+        rows = connection.execute(query.group_by(cases.c.asset, cases.c.run, cases.c.fault))
+        found |= {(asset, run, fault): time for asset, run, fault, time in rows}
     return found
 
 
