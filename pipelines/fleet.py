@@ -148,16 +148,12 @@ def conclusion(cases: list[dict[str, Any]], rows: pd.DataFrame) -> str:
     ahead = sorted(time_ - opened[name] for name, time_ in failures.items() if name in opened and opened[name] < time_)
     lines = [f"{len(ahead)} of {len(failures)} failures had a case before they came"]
     if ahead:
-        lines[0] += f", {ahead[len(ahead) // 2]:g} h before in the median, {ahead[0]:g} h at the latest"
-    first = next((case for case in cases if case["asset"] in failures.index), None)
+        lines.append(f"{ahead[len(ahead) // 2]:g} h before in the median, {ahead[0]:g} h at the latest")
+    first = next((case for case in cases if case["asset"] in failures.index and case["state"] == "open"), None)
     if first:
-        lines += [
-            "",
-            "Now:",
-            f"  foretwin case {first['id']:<22} its service request: part, instruction, latest safe date",
-        ]
-        lines += [f"  foretwin verdict {first['id']} run_ended       what the technician found; the case closes"]
-    lines += ["  foretwin history pump         puts what verdicts taught into the next `dvc repro`"]
+        lines += ["", f"What to do about {first['asset']}, and what a technician found:"]
+        lines += [f"  foretwin case {first['id']}", f"  foretwin verdict {first['id']} run_ended"]
+    lines += ["What verdicts taught, for the next `dvc repro`:", "  foretwin history pump"]
     return "\n".join(lines)
 
 
