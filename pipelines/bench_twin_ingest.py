@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from bench import best_of
 from foretwin.contract import Twin
 from foretwin.edge import exit_on_error
-from foretwin.twin.ingest import ingest
-from foretwin.twin.reading import ARROW, JSON, decode
+from foretwin.twin.intake.ingest import ingest
+from foretwin.twin.intake.reading import ARROW, JSON, decode
 from foretwin.twin.store import Store, open_store
 
 ROWS, CHANNELS, MESSAGES, ROUNDS = 1000, 9, 500, 30

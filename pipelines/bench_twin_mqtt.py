@@ -26,8 +26,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from foretwin.contract import Twin, load_twin
 from foretwin.edge import exit_on_error
-from foretwin.twin.listening import listen
-from foretwin.twin.mqtt import Session, connect
+from foretwin.twin.mqtt.listening import listen
+from foretwin.twin.mqtt.session import Session, connect
 from foretwin.twin.store import open_store
 from processes import Broker
 

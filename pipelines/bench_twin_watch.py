@@ -25,7 +25,7 @@ from foretwin.twin.store import Store, open_store, readings
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store.assets import Arrivals
 from foretwin.twin.store.readings import StoredRows
-from foretwin.twin.watch import Watching, WatchSettings, step
+from foretwin.twin.watch.loop import Watching, WatchSettings, step
 
 TWIN, PASSES = "pump", 5
 

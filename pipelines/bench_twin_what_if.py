@@ -17,9 +17,9 @@ from bench import best_of
 from foretwin.config import Paths
 from foretwin.edge import exit_on_error
 from foretwin.rows import read_rows
+from foretwin.twin.future.what_if import Option, what_if
 from foretwin.twin.store import assets, open_store, readings
 from foretwin.twin.store.readings import StoredRows
-from foretwin.twin.what_if import Option, what_if
 
 TWIN, SPEEDS = "pump", (3240.0, 3400.0, 3550.0, 3672.0)  # rpm
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -27,7 +27,7 @@ from rich.table import Table
 from foretwin.champion import load_champion
 from foretwin.config import show_progress
 from foretwin.edge import exit_on_error
-from foretwin.twin.replay import Plan, Summary, fleet, replay
+from foretwin.twin.replay.sending import Plan, Summary, fleet, replay
 from foretwin.twin.store import assets, open_store, store_url
 from processes import Broker, check, running, start_foretwin
 

@@ -26,7 +26,7 @@ from foretwin.contract import Twin
 from foretwin.edge import exit_on_error
 from foretwin.errors import ForetwinError
 from foretwin.members import environment
-from foretwin.twin.replay import Plan, Summary, fleet, replay
+from foretwin.twin.replay.sending import Plan, Summary, fleet, replay
 from foretwin.twin.store import Store, open_store
 from foretwin.twin.store.packing import unpack
 from processes import Broker, check, running, start_foretwin

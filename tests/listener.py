@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 from foretwin.contract import Twin
-from foretwin.twin import listening
-from foretwin.twin.ingest import ingest
-from foretwin.twin.mqtt import Backoff
+from foretwin.twin.intake.ingest import ingest
+from foretwin.twin.mqtt import listening
+from foretwin.twin.mqtt.session import Backoff
 from foretwin.twin.store import open_store
 
 

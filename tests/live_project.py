@@ -10,7 +10,7 @@ from tiny_bundle import tiny_project, tiny_twin
 
 from foretwin.twin.http.server import serve
 from foretwin.twin.store import open_store
-from foretwin.twin.watch import Watching, WatchSettings, step
+from foretwin.twin.watch.loop import Watching, WatchSettings, step
 
 PUMP = tiny_twin("pump")
 FAN = tiny_twin("fan", rul=False)

@@ -7,12 +7,12 @@ import pandas as pd
 
 from foretwin.contract import Twin
 from foretwin.scoring_call import ModelIdentity
-from foretwin.twin import verdicts
+from foretwin.twin.casework import verdicts
+from foretwin.twin.casework.verdicts import Verdict, Work
 from foretwin.twin.store import Store, assets, cases, readings, scores
 from foretwin.twin.store.cases import NewCase, Numbers
 from foretwin.twin.store.readings import StoredRows
 from foretwin.twin.store.scores import Score
-from foretwin.twin.verdicts import Verdict, Work
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 IDENTITY = ModelIdentity("foretwin-pump", "3", "run-1", "d" * 64)

@@ -19,7 +19,7 @@ from foretwin.rows import column_types
 from foretwin.sources import adapt, fetch, pump
 from foretwin.sources import store as store_source
 from foretwin.splits import Development, prepare
-from foretwin.twin.history import export_history
+from foretwin.twin.records.history import export_history
 from foretwin.twin.store import open_store
 from foretwin.validation import validate
 

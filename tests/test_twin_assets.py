@@ -7,7 +7,7 @@ import pytest
 
 from foretwin.errors import BadInput, Conflict, NotFound
 from foretwin.twin.contracts import load_contracts
-from foretwin.twin.names import is_name
+from foretwin.twin.message.names import is_name
 from foretwin.twin.store import assets
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

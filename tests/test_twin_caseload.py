@@ -14,16 +14,16 @@ from tiny_bundle import tiny_twin
 from foretwin.contract import CasePolicy, load_twin
 from foretwin.errors import Conflict, NotFound
 from foretwin.scoring_call import ModelIdentity
-from foretwin.twin import verdicts
-from foretwin.twin.caseload import review
-from foretwin.twin.cases import remedy_of
+from foretwin.twin.casework import verdicts
+from foretwin.twin.casework.caseload import review
+from foretwin.twin.casework.decisions import remedy_of
+from foretwin.twin.casework.verdicts import Verdict
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import audit, cases, scores
 from foretwin.twin.store.scores import Score
 from foretwin.twin.store.tables import assets, batches, events, layouts, readings
 from foretwin.twin.store.tables import audit as audit_table
 from foretwin.twin.store.tables import cases as case_table
-from foretwin.twin.verdicts import Verdict
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

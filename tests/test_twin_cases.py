@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_bundle import tiny_twin
 
 from foretwin.contract import CasePolicy, Twin, load_twin
-from foretwin.twin.cases import (
+from foretwin.twin.casework.decisions import (
     END_OF_LIFE,
     PLANNED,
     URGENT,

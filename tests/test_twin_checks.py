@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tiny_bundle import tiny_twin
 
 from foretwin.contract import Twin
-from foretwin.twin.checks import find_impossible, follow_clock, follow_runs, longest_gap
-from foretwin.twin.reading import Readings
+from foretwin.twin.intake.checks import find_impossible, follow_clock, follow_runs, longest_gap
+from foretwin.twin.intake.reading import Readings
 
 TWIN = tiny_twin()
 NONE = float("nan")

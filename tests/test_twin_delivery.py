@@ -18,10 +18,10 @@ from sqlalchemy import select
 from webhook_receiver import SECRET, Receiver
 
 from foretwin.errors import BadInput
-from foretwin.twin.delivery import BackOff, Target, deliver, signature, targets_from
-from foretwin.twin.events import emit
+from foretwin.twin.delivery.sending import BackOff, Target, deliver, signature, targets_from
 from foretwin.twin.store import assets
 from foretwin.twin.store import events as outbox
+from foretwin.twin.store.outbox import emit
 from foretwin.twin.store.tables import deliveries
 from processes import free_port, wait_for
 
@@ -222,7 +222,7 @@ def test_a_broker_that_is_away_at_the_start_does_not_keep_delivery_from_ending(s
 DELIVERING = """
 import os, sys, threading
 from datetime import timedelta
-from foretwin.twin.delivery import BackOff, deliver, targets_from
+from foretwin.twin.delivery.sending import BackOff, deliver, targets_from
 from foretwin.twin.store import open_store
 back_off = BackOff(timedelta(milliseconds=200), timedelta(milliseconds=400), attempts=100)
 deliver(open_store(os.environ["FORETWIN_STORE"]), targets_from(os.environ), threading.Event(), back_off)

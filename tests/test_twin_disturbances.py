@@ -8,7 +8,7 @@ from tiny_bundle import tiny_twin
 
 from foretwin.contract import Clock
 from foretwin.errors import BadInput
-from foretwin.twin.disturbances import (
+from foretwin.twin.replay.disturbances import (
     KINDS,
     LATEST,
     Disturbances,

@@ -21,14 +21,14 @@ from tiny_bundle import shipped_params, tiny_twin
 
 from foretwin.contract import Twin
 from foretwin.errors import NotFound
-from foretwin.twin.copies import holds
-from foretwin.twin.erase import erase_asset
-from foretwin.twin.history import export_history
+from foretwin.twin.message.written import Rejected
+from foretwin.twin.records.copies import holds
+from foretwin.twin.records.erase import erase_asset
+from foretwin.twin.records.history import export_history
 from foretwin.twin.store import assets, audit, database, erasure, open_store, quarantine
 from foretwin.twin.store import history as stored
 from foretwin.twin.store.packing import pack
 from foretwin.twin.store.tables import cases, exports, metadata
-from foretwin.twin.written import Rejected
 
 ROOT = Path(__file__).parent.parent
 LATER = NOON + timedelta(days=1)

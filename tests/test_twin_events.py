@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from foretwin.twin.events import as_cloud_event, emit, source_of
+from foretwin.twin.delivery.cloud_events import as_cloud_event, source_of
 from foretwin.twin.store import assets
 from foretwin.twin.store import events as outbox
+from foretwin.twin.store.outbox import emit
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOOK = "http://127.0.0.1/hook"

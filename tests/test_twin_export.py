@@ -11,10 +11,10 @@ from small_history import NOON, find_out, open_case, readings_of, remember
 from tiny_bundle import tiny_twin
 
 from foretwin.errors import NotFound
-from foretwin.twin.export import export_asset
+from foretwin.twin.message.written import Rejected
+from foretwin.twin.records.export import export_asset
 from foretwin.twin.store import assets, quarantine
 from foretwin.twin.store import history as stored
-from foretwin.twin.written import Rejected
 
 TWIN = tiny_twin()
 LATER = NOON + timedelta(days=1)

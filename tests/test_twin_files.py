@@ -9,9 +9,9 @@ from tiny_bundle import tiny_twin
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, SourceError
-from foretwin.twin import files
-from foretwin.twin.files import ingest_file
-from foretwin.twin.ingest import Receipt
+from foretwin.twin.intake import files
+from foretwin.twin.intake.files import ingest_file
+from foretwin.twin.intake.ingest import Receipt
 from foretwin.twin.store import assets, open_store, quarantine
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -13,9 +13,9 @@ from tiny_bundle import tiny_twin
 from foretwin.contract import Twin
 from foretwin.errors import BadInput
 from foretwin.rows import read_rows
-from foretwin.twin import history
-from foretwin.twin.history import export_history
-from foretwin.twin.labels import label
+from foretwin.twin.records import history
+from foretwin.twin.records.history import export_history
+from foretwin.twin.records.labels import label
 from foretwin.twin.store import history as stored
 from foretwin.twin.store.history import Finding
 from foretwin.twin.store.tables import exports

@@ -16,8 +16,8 @@ from tiny_bundle import tiny_twin
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, Conflict, NotFound, StoreError
-from foretwin.twin.ingest import Receipt, ingest, release
-from foretwin.twin.reading import JSON, Decoded, decode, undecodable
+from foretwin.twin.intake.ingest import Receipt, ingest, release
+from foretwin.twin.intake.reading import JSON, Decoded, decode, undecodable
 from foretwin.twin.store import Store, assets, open_store, quarantine, tables
 from foretwin.twin.store import readings as stored_readings
 from foretwin.twin.store.packing import unpack

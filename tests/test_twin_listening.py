@@ -16,10 +16,10 @@ from sqlalchemy import select
 from tiny_bundle import tiny_twin
 
 from foretwin.errors import BrokerError
-from foretwin.twin import listening
-from foretwin.twin.ingest import Receipt
-from foretwin.twin.listening import Waiting, listen, session_name
-from foretwin.twin.mqtt import Backoff, Message, Subscription, connect
+from foretwin.twin.intake.ingest import Receipt
+from foretwin.twin.mqtt import listening
+from foretwin.twin.mqtt.listening import Waiting, listen, session_name
+from foretwin.twin.mqtt.session import Backoff, Message, Subscription, connect
 from foretwin.twin.store import open_store
 from foretwin.twin.store.tables import assets, quarantine, readings
 from processes import Broker, Postgres, wait_for

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from foretwin.errors import BadInput, BrokerError
-from foretwin.twin.mqtt import Backoff, Subscription, connect
-from foretwin.twin.mqtt_address import parse_address
+from foretwin.twin.mqtt.address import parse_address
+from foretwin.twin.mqtt.session import Backoff, Subscription, connect
 from processes import Broker, wait_for
 
 QUICK = Backoff(0.05, 0.2)

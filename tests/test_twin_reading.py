@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from tiny_bundle import tiny_twin
 
 from foretwin.errors import BadInput, NotFound, TooLarge
-from foretwin.twin.reading import ARROW, JSON, PARQUET, Decoded, decode, undecodable
+from foretwin.twin.intake.reading import ARROW, JSON, PARQUET, Decoded, decode, undecodable
 
 TWIN = tiny_twin()
 CONTRACTS = {"pump": TWIN}

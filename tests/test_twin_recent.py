@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_bundle import tiny_twin
 
-from foretwin.twin.recent import Recent
 from foretwin.twin.store.windows import Stretch
+from foretwin.twin.watch.recent import Recent
 
 TWIN = tiny_twin(channels=2, length=4)
 NAMES = list(TWIN.channel_names)

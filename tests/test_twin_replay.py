@@ -18,9 +18,9 @@ from tiny_bundle import REPOSITORY, random_rows, tiny_twin
 from foretwin.contract import load_twin
 from foretwin.errors import BadInput, BrokerError, RowsError
 from foretwin.rows import write_rows
-from foretwin.twin.disturbances import KINDS, Disturbances
-from foretwin.twin.mqtt import Backoff, Subscription, connect
-from foretwin.twin.replay import Failure, Plan, fleet, replay
+from foretwin.twin.mqtt.session import Backoff, Subscription, connect
+from foretwin.twin.replay.disturbances import KINDS, Disturbances
+from foretwin.twin.replay.sending import Failure, Plan, fleet, replay
 from processes import free_port, wait_for
 
 TWIN = tiny_twin()
@@ -164,7 +164,7 @@ def test_ctrl_c_ends_it_with_its_summary(receiver, tmp_path):
     script = f"""
 import threading
 from foretwin.contract import Twin
-from foretwin.twin.replay import Plan, replay
+from foretwin.twin.replay.sending import Plan, replay
 import pandas as pd
 twin = Twin.model_validate_json(open({str(tmp_path / "twin.json")!r}).read())
 rows = pd.read_parquet({str(tmp_path / "rows.parquet")!r})

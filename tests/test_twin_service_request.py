@@ -11,7 +11,7 @@ from tiny_bundle import tiny_twin
 
 from foretwin.contract import load_twin
 from foretwin.errors import BadInput
-from foretwin.twin.service_request import as_text, service_request
+from foretwin.twin.casework.service_request import as_text, service_request
 from foretwin.twin.store import assets, cases, scores
 
 PUMP = load_twin(Path(__file__).parent.parent / "data" / "pump" / "twin.yaml")

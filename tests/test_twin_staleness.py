@@ -8,8 +8,8 @@ from stored_readings import NOON, store_rows
 from tiny_bundle import random_rows, tiny_twin
 
 from foretwin.contract import Twin
-from foretwin.twin.staleness import is_stale, tell_stale
 from foretwin.twin.store.tables import events
+from foretwin.twin.watch.staleness import is_stale, tell_stale
 
 HOUR = timedelta(hours=1)
 

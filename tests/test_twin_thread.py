@@ -8,13 +8,13 @@ from live_project import PUMP, message
 
 from foretwin.errors import BadInput
 from foretwin.scoring_call import ModelIdentity
-from foretwin.twin.ingest import ingest
-from foretwin.twin.reading import decode
+from foretwin.twin.casework.verdicts import Verdict, give
+from foretwin.twin.intake.ingest import ingest
+from foretwin.twin.intake.reading import decode
+from foretwin.twin.records.thread import state, thread
 from foretwin.twin.store import assets, audit, cases, scores
 from foretwin.twin.store.cases import NewCase
 from foretwin.twin.store.scores import Score
-from foretwin.twin.thread import state, thread
-from foretwin.twin.verdicts import Verdict, give
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

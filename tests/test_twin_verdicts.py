@@ -11,8 +11,8 @@ from stored_case import NOON, store_case, store_readings
 
 from foretwin.contract import load_twin
 from foretwin.errors import BadInput, Conflict, NotFound
+from foretwin.twin.casework.verdicts import Verdict, Work, acknowledge, give, record_maintenance
 from foretwin.twin.store import assets, audit, cases, tables
-from foretwin.twin.verdicts import Verdict, Work, acknowledge, give, record_maintenance
 
 PUMP = load_twin(Path(__file__).parent.parent / "data" / "pump" / "twin.yaml")
 CONTRACTS = {"pump": PUMP}

@@ -19,13 +19,13 @@ from foretwin.config import Paths
 from foretwin.contract import CasePolicy, Twin
 from foretwin.packaging import keep_champion
 from foretwin.scoring_call import ModelIdentity
-from foretwin.twin import watch as loop
 from foretwin.twin.contracts import policy_of
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import open_store, scores, windows
 from foretwin.twin.store.tables import assets, cases, events, readings
 from foretwin.twin.store.tables import scores as table
-from foretwin.twin.watch import Watching, WatchSettings, step, watch
+from foretwin.twin.watch import loop
+from foretwin.twin.watch.loop import Watching, WatchSettings, step, watch
 from processes import Postgres, wait_for
 
 TWIN = tiny_twin()
@@ -426,7 +426,7 @@ PROCESS = """
 import sys, threading
 from pathlib import Path
 from foretwin.twin.store import open_store
-from foretwin.twin.watch import WatchSettings, watch
+from foretwin.twin.watch.loop import WatchSettings, watch
 settings = WatchSettings(assets_per_call=16, pause=0.01)
 watch(open_store(sys.argv[1]), Path(sys.argv[2]), settings, threading.Event())
 """

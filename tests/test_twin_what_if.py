@@ -15,9 +15,9 @@ from foretwin.contract import load_twin
 from foretwin.errors import BadInput, ForetwinError, NotFound
 from foretwin.forward import load_forward
 from foretwin.plots_twin import what_if_plot
+from foretwin.twin.future.what_if import AS_NOW, Option, hourly, read_options, what_if
 from foretwin.twin.store import Store, assets, open_store
 from foretwin.twin.store.windows import Stretch
-from foretwin.twin.what_if import AS_NOW, Option, hourly, read_options, what_if
 
 ROOT = Path(__file__).parent.parent
 PUMPS = 8

@@ -18,7 +18,7 @@ def acknowledge(number: int) -> None:
     from datetime import UTC, datetime
 
     from foretwin.cli_twin.project import load_project, opened_store, person
-    from foretwin.twin import verdicts
+    from foretwin.twin.casework import verdicts
 
     load_project()
     with opened_store() as store:
@@ -58,7 +58,7 @@ def verdict(  # noqa: PLR0913, PLR0917 - one parameter per option
     from foretwin.cli_twin.project import load_project, opened_store, person
     from foretwin.cli_twin.tables import told
     from foretwin.errors import BadInput
-    from foretwin.twin.verdicts import Verdict, give
+    from foretwin.twin.casework.verdicts import Verdict, give
 
     told_us = {"verdict": verdict, "fault": fault, "serial_number": serial_number, "provenance": provenance}
     try:
@@ -91,8 +91,8 @@ def what_if(asset: str, options: tuple[str, ...], out: Path | None) -> None:
     from foretwin.cli_twin.futures import parse_option, show_futures
     from foretwin.cli_twin.project import PROJECT, contract_named, load_project, opened_store
     from foretwin.errors import BadInput
+    from foretwin.twin.future.what_if import what_if as ask
     from foretwin.twin.store import assets
-    from foretwin.twin.what_if import what_if as ask
 
     if out and out.suffix != ".png":
         raise BadInput("--out", f"{out} does not end in .png")
@@ -126,7 +126,7 @@ def history(twin: str) -> None:
     from datetime import UTC, datetime
 
     from foretwin.cli_twin.project import PROJECT, contract_named, load_project, opened_store
-    from foretwin.twin.history import export_history
+    from foretwin.twin.records.history import export_history
 
     contract = contract_named(load_project(), twin)
     with opened_store() as store:
@@ -150,7 +150,7 @@ def export(asset: str, out: Path) -> None:
 
     from foretwin.cli_twin.project import load_project, opened_store
     from foretwin.errors import BadInput
-    from foretwin.twin.export import export_asset
+    from foretwin.twin.records.export import export_asset
 
     if out.suffix != ".zip":
         raise BadInput("--out", f"{out} does not end in .zip")
@@ -176,7 +176,7 @@ def erase(asset: str, yes: bool) -> None:
     import orjson
 
     from foretwin.cli_twin.project import PROJECT, load_project, opened_store, person
-    from foretwin.twin.erase import erase_asset
+    from foretwin.twin.records.erase import erase_asset
     from foretwin.twin.store import assets
 
     contracts = load_project()

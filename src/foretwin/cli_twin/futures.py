@@ -6,7 +6,7 @@ from rich.console import Console
 
 from foretwin.cli_twin import tables
 from foretwin.errors import BadInput
-from foretwin.twin.what_if import Option, read_options
+from foretwin.twin.future.what_if import Option, read_options
 
 FORM = "name:setting=value,... such as slower:commanded_speed=3240"
 

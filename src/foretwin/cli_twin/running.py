@@ -26,8 +26,8 @@ def ingest(files: tuple[Path, ...], twin: str | None, mqtt: str | None) -> None:
     from foretwin.cli_twin import project
     from foretwin.cli_twin.telling import Totals
     from foretwin.errors import BadInput
-    from foretwin.twin.files import ingest_file
-    from foretwin.twin.listening import listen
+    from foretwin.twin.intake.files import ingest_file
+    from foretwin.twin.mqtt.listening import listen
 
     if not files and not mqtt:
         raise BadInput("FILE", "is missing; name files, or a broker with --mqtt")
@@ -62,9 +62,9 @@ def watch(memory: int) -> None:
 
     from foretwin.cli_twin import project
     from foretwin.cli_twin.telling import CaseNews
-    from foretwin.twin.delivery import deliver, targets_from
-    from foretwin.twin.watch import WatchSettings
-    from foretwin.twin.watch import watch as run_loop
+    from foretwin.twin.delivery.sending import deliver, targets_from
+    from foretwin.twin.watch.loop import WatchSettings
+    from foretwin.twin.watch.loop import watch as run_loop
 
     project.load_project()
     targets = targets_from(os.environ)
@@ -142,9 +142,9 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter per option
     """
     from foretwin.cli_twin import project
     from foretwin.errors import BadInput
-    from foretwin.twin.disturbances import parse_disturbances
-    from foretwin.twin.replay import Plan, fleet
-    from foretwin.twin.replay import replay as send
+    from foretwin.twin.replay.disturbances import parse_disturbances
+    from foretwin.twin.replay.sending import Plan, fleet
+    from foretwin.twin.replay.sending import replay as send
 
     if (mqtt is None) == (http is None):
         raise BadInput("URL", "is needed once: --mqtt or --http")

@@ -27,8 +27,8 @@ def twins(twin: str | None, stale: bool, limit: int) -> None:
 
     from foretwin.cli_twin import tables
     from foretwin.cli_twin.project import contract_named, load_project, opened_store
-    from foretwin.twin.staleness import is_stale, longest_silence
     from foretwin.twin.store import listing
+    from foretwin.twin.watch.staleness import is_stale, longest_silence
 
     contracts, now = load_project(), datetime.now(UTC)
     filters = {"twin": contract_named(contracts, twin).name} if twin else {}
@@ -66,9 +66,9 @@ def thread(asset: str, at: str | None, limit: int) -> None:
 
     from foretwin.cli_twin import tables
     from foretwin.cli_twin.project import contract_named, load_project, moment, opened_store
+    from foretwin.twin.records.thread import state
+    from foretwin.twin.records.thread import thread as timeline
     from foretwin.twin.store import assets
-    from foretwin.twin.thread import state
-    from foretwin.twin.thread import thread as timeline
 
     contracts, then = load_project(), moment(at)
     with opened_store() as store, store.read() as connection:
@@ -144,7 +144,7 @@ def case(number: int) -> None:
     from datetime import UTC, datetime
 
     from foretwin.cli_twin.project import contract_named, load_project, opened_store
-    from foretwin.twin.service_request import as_text, service_request
+    from foretwin.twin.casework.service_request import as_text, service_request
     from foretwin.twin.store import cases as stored
 
     contracts = load_project()
@@ -186,7 +186,7 @@ def _release(store: "Store", contracts: "dict[str, Twin]", number: int) -> None:
     from datetime import UTC, datetime
 
     from foretwin.errors import BadInput
-    from foretwin.twin.ingest import release
+    from foretwin.twin.intake.ingest import release
 
     receipt = release(store, contracts, number, datetime.now(UTC))
     if receipt.rejected:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from foretwin.twin.ingest import Receipt
+from foretwin.twin.intake.ingest import Receipt
 from foretwin.twin.store import Store, timeline
 
 COUNTED = ("stored", "duplicates", "late", "gaps")

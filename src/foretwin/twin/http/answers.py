@@ -7,10 +7,10 @@ from typing import Any
 
 from foretwin.contract import Twin
 from foretwin.errors import StoreError
-from foretwin.twin.staleness import is_stale
 from foretwin.twin.store import Connection, scores
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scores import Model, Score
+from foretwin.twin.watch.staleness import is_stale
 
 COUNTERS = ("readings", "late", "duplicates", "gaps", "quarantined")
 LINK = "/v1/twins/"

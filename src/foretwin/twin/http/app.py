@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from foretwin import __version__
 from foretwin.scoring_call import Limits
+from foretwin.twin.casework.verdicts import Verdict, Work
 from foretwin.twin.contracts import load_contracts
 from foretwin.twin.http import cases, quarantine, readings, twins, what_if
 from foretwin.twin.http.bodies import JSON
@@ -22,7 +23,6 @@ from foretwin.twin.http.loopback import LoopbackOnly
 from foretwin.twin.http.openapi import Way, describe
 from foretwin.twin.http.problems import HANDLERS
 from foretwin.twin.store import Store
-from foretwin.twin.verdicts import Verdict, Work
 
 THREADS = 8  # calls that are answered at once; fewer than the connections that the store keeps
 

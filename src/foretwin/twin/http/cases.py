@@ -4,15 +4,15 @@ from dataclasses import asdict
 from typing import Any
 
 from foretwin.errors import NotFound
-from foretwin.twin import verdicts
+from foretwin.twin.casework import verdicts
+from foretwin.twin.casework.service_request import service_request
+from foretwin.twin.casework.verdicts import Verdict
 from foretwin.twin.http import answers
 from foretwin.twin.http.bodies import read_json
 from foretwin.twin.http.call import Call
 from foretwin.twin.http.paging import Listing, answer_page, one_more, one_of, read_query, text
-from foretwin.twin.service_request import service_request
 from foretwin.twin.store import Connection, assets, cases, listing
 from foretwin.twin.store.cases import Case
-from foretwin.twin.verdicts import Verdict
 
 CASES = Listing(
     listing.CASE_SORTS,

@@ -5,7 +5,7 @@ from typing import Any
 from foretwin.errors import Conflict
 from foretwin.twin.http.call import Call
 from foretwin.twin.http.paging import Listing, answer_page, one_more, one_of, read_query, text, truth
-from foretwin.twin.ingest import release
+from foretwin.twin.intake.ingest import release
 from foretwin.twin.store import listing
 
 REASONS = ("unit", "range", "type", "order", "clock", "conflict", "unknown", "undecodable")

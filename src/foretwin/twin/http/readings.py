@@ -11,8 +11,8 @@ from foretwin.twin.http import answers
 from foretwin.twin.http.call import Call
 from foretwin.twin.http.paging import Listing, answer_page, moment, one_more, read_query, text, whole
 from foretwin.twin.http.problems import PROBLEM
-from foretwin.twin.ingest import Receipt, ingest
-from foretwin.twin.reading import Decoded, Rejected, decode
+from foretwin.twin.intake.ingest import Receipt, ingest
+from foretwin.twin.intake.reading import Decoded, Rejected, decode
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.scores import Score
 

@@ -10,18 +10,18 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
 from foretwin.errors import BadInput
-from foretwin.twin.erase import erase_asset
-from foretwin.twin.export import export_asset
+from foretwin.twin.casework.verdicts import Work, record_maintenance
 from foretwin.twin.http import answers
 from foretwin.twin.http.bodies import Body, read_json
 from foretwin.twin.http.call import Call
 from foretwin.twin.http.paging import Listing, answer_page, moment, one_more, read_query, text, truth, whole
-from foretwin.twin.staleness import longest_silence
+from foretwin.twin.records.erase import erase_asset
+from foretwin.twin.records.export import export_asset
+from foretwin.twin.records.thread import state, thread
 from foretwin.twin.store import Connection, assets, audit, cases, listing
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scores import Score
-from foretwin.twin.thread import state, thread
-from foretwin.twin.verdicts import Work, record_maintenance
+from foretwin.twin.watch.staleness import longest_silence
 
 FLEET = Listing(listing.FLEET_SORTS, {"twin": text, "stale": truth, "location": text})
 MOST_ENTRIES = 10_000

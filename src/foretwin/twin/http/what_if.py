@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from foretwin.errors import BadInput
-from foretwin.twin import what_if
+from foretwin.twin.future import what_if
 from foretwin.twin.http.bodies import read_object
 from foretwin.twin.http.call import Call
 from foretwin.twin.http.paging import read_query

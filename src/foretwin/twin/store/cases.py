@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Select, bindparam, func, or_, select, text, u
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import Conflict, NotFound
-from foretwin.twin import events
 from foretwin.twin.store import assets, audit
+from foretwin.twin.store.outbox import emit
 from foretwin.twin.store.tables import cases, verdicts
 
 MOST_NAMES = 10_000  # parameters of one statement; PostgreSQL takes 65,535 and SQLite 32,766
@@ -208,4 +208,4 @@ def _tell(
     known = {"fault": case.fault, "severity": case.severity, "run": case.run}
     audit.record(connection, actor, action, {**known, **detail}, now, asset=case.asset, case=case.id)
     data = {**asdict(case), "asset": asset.name if asset else None}
-    events.emit(connection, action, case.twin, asset, f"cases/{case.id}", data, now)
+    emit(connection, action, case.twin, asset, f"cases/{case.id}", data, now)

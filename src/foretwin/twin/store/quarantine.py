@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Select, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import NotFound
+from foretwin.twin.message.written import Rejected
 from foretwin.twin.store import tables
-from foretwin.twin.written import Rejected
 
 AT_ONCE = 10_000  # digests in one statement
 LONGEST = {"content": 64 * 1024}  # bytes

@@ -1,4 +1,4 @@
-"""What happened to one asset, as rows in order of their moments; `foretwin.twin.thread` makes one timeline of them."""
+"""What happened to one asset, as rows in order of their moments; `records.thread` makes one timeline of them."""
 
 from collections.abc import Iterator
 from datetime import datetime

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, StoreAway
-from foretwin.twin.ingest import Receipt, ingest
-from foretwin.twin.mqtt import BACKOFF, Backoff, Message, Subscription, connect
-from foretwin.twin.reading import Decoded, decode, undecodable
+from foretwin.twin.intake.ingest import Receipt, ingest
+from foretwin.twin.intake.reading import Decoded, decode, undecodable
+from foretwin.twin.mqtt.session import BACKOFF, Backoff, Message, Subscription, connect
 from foretwin.twin.store import Store
 
 logger = logging.getLogger("foretwin.listening")

@@ -13,9 +13,8 @@ from typing import Any
 
 from foretwin.contract import Twin
 from foretwin.errors import Conflict
-from foretwin.twin import digest as digests
-from foretwin.twin import events
-from foretwin.twin.cases import (
+from foretwin.twin.casework import digest as digests
+from foretwin.twin.casework.decisions import (
     PLANNED,
     URGENT,
     Close,
@@ -30,13 +29,14 @@ from foretwin.twin.cases import (
     remedy_of,
     severity,
 )
-from foretwin.twin.digest import Waiting
-from foretwin.twin.service_request import service_request
+from foretwin.twin.casework.digest import Waiting
+from foretwin.twin.casework.service_request import service_request
 from foretwin.twin.store import Connection
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import cases as stored
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.cases import Case, NewCase, Numbers
+from foretwin.twin.store.outbox import emit
 from foretwin.twin.store.scores import Score
 
 ACTOR = "watch"
@@ -132,7 +132,7 @@ class _Review:
     def request_service(self, case: Case, score: Score) -> None:
         document = service_request(self.connection, self.contract, case, self.now)
         kind, subject, asset = "service_request.issued", f"cases/{case.id}", self.assets[score.asset]
-        events.emit(self.connection, kind, self.contract.name, asset, subject, document, self.now)
+        emit(self.connection, kind, self.contract.name, asset, subject, document, self.now)
 
 
 def _change(connection: Connection, contract: Twin, due: Mapping[int, Score], now: datetime) -> list[int]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from foretwin.bundle import Bundle, probability_column
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, BundleError
-from foretwin.twin.recent import Recent
 from foretwin.twin.store.scores import Score
+from foretwin.twin.watch.recent import Recent
 
 
 @dataclass(frozen=True)

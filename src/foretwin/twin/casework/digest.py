@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from foretwin.contract import Twin
-from foretwin.twin.cases import DIGEST, END_OF_LIFE, PLANNED, URGENT, recovers
+from foretwin.twin.casework.decisions import DIGEST, END_OF_LIFE, PLANNED, URGENT, recovers
 from foretwin.twin.store import Connection, cases
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.cases import Case, NewCase

@@ -24,8 +24,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from foretwin.errors import BadInput, BrokerError
-from foretwin.twin.mqtt_address import BACKOFF, Address, Backoff, parse_address
-from foretwin.twin.subscription import Message, Subscription
+from foretwin.twin.mqtt.address import BACKOFF, Address, Backoff, parse_address
+from foretwin.twin.mqtt.subscription import Message, Subscription
 
 __all__ = ["BACKOFF", "Backoff", "Message", "Session", "Subscription", "connect"]
 

@@ -22,9 +22,9 @@ import httpx
 import orjson
 
 from foretwin.errors import BadInput, BrokerError
-from foretwin.twin.events import as_cloud_event
-from foretwin.twin.mqtt import Session, connect
-from foretwin.twin.mqtt_address import parse_address
+from foretwin.twin.delivery.cloud_events import as_cloud_event
+from foretwin.twin.mqtt.address import parse_address
+from foretwin.twin.mqtt.session import Session, connect
 from foretwin.twin.store import Store
 from foretwin.twin.store import events as outbox
 from foretwin.twin.store.events import Delivery, Event

@@ -1,23 +1,17 @@
-"""What others are told: CloudEvents 1.0 in structured JSON mode, written to the outbox with what they tell of.
-
-An event stands in the same transaction as what it tells of: one is kept exactly when the other is. `delivery`
-sends what the outbox holds.
-"""
+"""Putting events into the outbox, in the transaction of what they tell of: one is kept exactly when the other is."""
 
 import itertools
 import secrets
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 import orjson
+from sqlalchemy import Connection
 
-from foretwin.twin.store import Connection
-from foretwin.twin.store import events as outbox
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.events import Event
+from foretwin.twin.store.events import Event, add
 
 _count = itertools.count()
 
@@ -46,27 +40,8 @@ def emit(  # noqa: PLR0913, PLR0917 - what happened, to whom, when
         subject=subject,
         data=orjson.loads(orjson.dumps(data)),
     )
-    outbox.add(connection, event)
+    add(connection, event)
     return event.id
-
-
-def source_of(twin: str, asset: str | None) -> str:
-    """Where an event comes from: `/foretwin/<twin>/<asset>`, or `/foretwin/<twin>` for the fleet; a URI reference."""
-    return "/".join(["/foretwin", twin, *([] if asset is None else [quote(asset, safe="")])])
-
-
-def as_cloud_event(event: Event) -> dict[str, Any]:
-    """The event in CloudEvents' structured JSON format (its media type is application/cloudevents+json)."""
-    return {
-        "specversion": "1.0",
-        "id": event.id,
-        "source": source_of(event.twin, event.asset_name),
-        "type": event.type,
-        "subject": event.subject,
-        "time": event.at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
-        "datacontenttype": "application/json",
-        "data": event.data,
-    }
 
 
 def _identity(now: datetime, count: int) -> uuid.UUID:

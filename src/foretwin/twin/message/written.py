@@ -9,8 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from foretwin.contract import Twin
-from foretwin.twin.cells import LARGEST_RUN, PRESENT_RUN, Cells, cell_of, matrix, runs, shown, to_json
-from foretwin.twin.names import is_name
+from foretwin.twin.message.cells import LARGEST_RUN, PRESENT_RUN, Cells, cell_of, matrix, runs, shown, to_json
+from foretwin.twin.message.names import is_name
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import pyarrow.parquet
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, NotFound, TooLarge
-from foretwin.twin.cells import clipped, shown, to_json
-from foretwin.twin.names import check_name
-from foretwin.twin.written import Decoded, Readings, Rejected, Written
+from foretwin.twin.message.cells import clipped, shown, to_json
+from foretwin.twin.message.names import check_name
+from foretwin.twin.message.written import Decoded, Readings, Rejected, Written
 
 __all__ = ["ARROW", "JSON", "PARQUET", "Decoded", "Readings", "Rejected", "decode", "decode_table", "undecodable"]
 

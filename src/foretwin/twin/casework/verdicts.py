@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, Conflict, NotFound
-from foretwin.twin.cases import END_OF_LIFE, faults_of, remedy_of
-from foretwin.twin.events import emit
+from foretwin.twin.casework.decisions import END_OF_LIFE, faults_of, remedy_of
 from foretwin.twin.store import Connection, Store, assets, audit, cases, maintenance, verdicts
 from foretwin.twin.store.cases import Case
 from foretwin.twin.store.maintenance import Maintenance
+from foretwin.twin.store.outbox import emit
 from foretwin.twin.store.readings import newest_times
 from foretwin.twin.store.verdicts import GivenVerdict
 

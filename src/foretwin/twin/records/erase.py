@@ -16,9 +16,9 @@ from foretwin.config import Paths, fresh_file
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, StoreError
 from foretwin.sources.store import FOLDER, TABLE
-from foretwin.twin.copies import Copies, cache_folder, find_copies, holds, remotes, remove_copies
-from foretwin.twin.history import export_history
-from foretwin.twin.lineage import models_that_saw
+from foretwin.twin.records.copies import Copies, cache_folder, find_copies, holds, remotes, remove_copies
+from foretwin.twin.records.history import export_history
+from foretwin.twin.records.lineage import models_that_saw
 from foretwin.twin.store import Store, assets, audit, erasure
 from foretwin.twin.store import history as stored
 from foretwin.twin.store.assets import Asset

@@ -14,7 +14,7 @@ from typing import Any
 
 from foretwin.config import Paths
 from foretwin.sources.store import PREFIX
-from foretwin.twin.copies import records
+from foretwin.twin.records.copies import records
 from foretwin.windows import TEST
 
 TRAINED, HELD_OUT, EITHER = "training", "evaluation", "training or evaluation"

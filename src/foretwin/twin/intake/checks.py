@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract import Twin
-from foretwin.twin.cells import PRESENT_RUN
-from foretwin.twin.written import Readings
+from foretwin.twin.message.cells import PRESENT_RUN
+from foretwin.twin.message.written import Readings
 
 LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
 SKIPPED = 1.5  # steps: a longer one forward has left readings out

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from foretwin.contract import Twin
 from foretwin.errors import Conflict
-from foretwin.twin.cells import PRESENT_RUN, to_json
-from foretwin.twin.checks import Fault, find_impossible, follow_clock, follow_runs, longest_gap
-from foretwin.twin.names import is_name
-from foretwin.twin.reading import JSON, Decoded, Readings, Rejected, decode
+from foretwin.twin.intake.checks import Fault, find_impossible, follow_clock, follow_runs, longest_gap
+from foretwin.twin.intake.reading import JSON, Decoded, Readings, Rejected, decode
+from foretwin.twin.message.cells import PRESENT_RUN, to_json
+from foretwin.twin.message.names import is_name
 from foretwin.twin.store import Connection, Store, assets, quarantine
 from foretwin.twin.store import readings as stored_readings
 from foretwin.twin.store.assets import Arrivals, Asset

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput
-from foretwin.twin.disturbances import KINDS, UNDISTURBED, Disturbances, Stream, disturb, mark
-from foretwin.twin.fleet import fleet
-from foretwin.twin.mqtt import connect
-from foretwin.twin.names import check_name
+from foretwin.twin.message.names import check_name
+from foretwin.twin.mqtt.session import connect
+from foretwin.twin.replay.disturbances import KINDS, UNDISTURBED, Disturbances, Stream, disturb, mark
+from foretwin.twin.replay.fleet import fleet
 
 __all__ = ["Failure", "Plan", "Summary", "fleet", "replay"]
 

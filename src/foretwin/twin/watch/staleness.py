@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from foretwin.contract import Twin
-from foretwin.twin import events
 from foretwin.twin.store import Store, assets, readings, windows
+from foretwin.twin.store.outbox import emit
 
 EVENTS_AT_ONCE = 500  # in one transaction
 
@@ -43,6 +43,6 @@ def tell_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> i
             known = assets.by_id(connection, chosen)
             for asset in (known[number] for number in chosen):
                 data = {"asset": asset.name, "run": asset.run, "time": asset.time, "received_at": asset.received_at}
-                events.emit(connection, "asset.stale", contract.name, asset, f"assets/{asset.name}", data, now)
+                emit(connection, "asset.stale", contract.name, asset, f"assets/{asset.name}", data, now)
         told += len(chosen)
     return told

@@ -15,8 +15,8 @@ from foretwin.errors import SourceError
 from foretwin.source_spec import TableSource
 from foretwin.sources.table import own_columns, read_rows_of
 from foretwin.sources.tabular import TableFile, open_table
-from foretwin.twin.ingest import Receipt, ingest
-from foretwin.twin.reading import Decoded, Rejected, decode_table
+from foretwin.twin.intake.ingest import Receipt, ingest
+from foretwin.twin.intake.reading import Decoded, Rejected, decode_table
 from foretwin.twin.store import Store
 
 BLOCK = 4 * 1024 * 1024  # bytes of a CSV file in one transaction

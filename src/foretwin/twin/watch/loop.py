@@ -22,13 +22,13 @@ import numpy as np
 from foretwin.champion import Champion, champion_stamp, load_champion
 from foretwin.contract import Twin
 from foretwin.errors import ForetwinError, StoreError
-from foretwin.twin.caseload import review
+from foretwin.twin.casework.caseload import review
 from foretwin.twin.contracts import policy_of
-from foretwin.twin.recent import Recent
-from foretwin.twin.scoring import Answer, as_scores, score_assets
-from foretwin.twin.staleness import tell_stale
 from foretwin.twin.store import Store, assets, readings, scores, windows
 from foretwin.twin.store.windows import News, Wanted
+from foretwin.twin.watch.recent import Recent
+from foretwin.twin.watch.scoring import Answer, as_scores, score_assets
+from foretwin.twin.watch.staleness import tell_stale
 
 NEWS_AT_ONCE = 20_000  # readings that are decoded before they are appended
 LOADED_AT_ONCE = 500  # assets whose windows are read before they are put

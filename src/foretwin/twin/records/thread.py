@@ -6,11 +6,11 @@ from typing import Any
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput
-from foretwin.twin.staleness import is_stale
 from foretwin.twin.store import Connection, audit, timeline
 from foretwin.twin.store import scores as score_store
 from foretwin.twin.store.assets import Asset, fitted_parts
 from foretwin.twin.store.timeline import Period
+from foretwin.twin.watch.staleness import is_stale
 
 Entry = dict[str, Any]
 SHOWN_ITSELF = {"verdict.given", "maintenance.recorded", "part.fitted"}  # actions that have entries of their own

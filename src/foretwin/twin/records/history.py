@@ -22,7 +22,7 @@ from foretwin.errors import BadInput
 from foretwin.profile import Profile
 from foretwin.rows import HISTORY, canonical
 from foretwin.sources.store import FOLDER, MANIFEST, TABLE
-from foretwin.twin.labels import is_labelled, label
+from foretwin.twin.records.labels import is_labelled, label
 from foretwin.twin.store import Connection, Store
 from foretwin.twin.store import history as stored
 from foretwin.twin.store.history import MOST_RUNS, Exported, Finding, StoredRun

@@ -23,10 +23,10 @@ from foretwin.forward import DRAWS, FILE, FORMAT, Forward, forecast, load_forwar
 from foretwin.physics.pump.beliefs import Belief
 from foretwin.physics.pump.filtering import Recordings
 from foretwin.physics.pump.forecasting import Ends, estimate
-from foretwin.twin.outlook import assumptions, compare
-from foretwin.twin.staleness import is_stale
+from foretwin.twin.future.outlook import assumptions, compare
 from foretwin.twin.store import Store, assets, readings, windows
 from foretwin.twin.store.windows import Stretch, Wanted
+from foretwin.twin.watch.staleness import is_stale
 
 AS_NOW = "as now"
 MOST_OPTIONS = 10

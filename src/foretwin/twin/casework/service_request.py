@@ -6,7 +6,7 @@ from typing import Any
 
 from foretwin.contract import Remedy, Twin
 from foretwin.errors import BadInput
-from foretwin.twin.cases import END_OF_LIFE, remedy_of
+from foretwin.twin.casework.decisions import END_OF_LIFE, remedy_of
 from foretwin.twin.store import Connection, assets, scores
 from foretwin.twin.store.cases import Case
 from foretwin.twin.store.scores import Model, Score

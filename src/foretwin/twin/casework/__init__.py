@@ -1,0 +1,1 @@
+"""Cases: decided from scores, kept in the store, told as service requests, closed by verdicts."""

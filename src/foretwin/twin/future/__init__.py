@@ -1,0 +1,1 @@
+"""What would become of a machine that is run otherwise."""

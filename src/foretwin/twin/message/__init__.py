@@ -1,0 +1,1 @@
+"""A reading as it is written: its names, its cells, its columns."""

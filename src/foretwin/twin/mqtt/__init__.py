@@ -1,0 +1,1 @@
+"""Sessions with a broker, and readings that come through one."""

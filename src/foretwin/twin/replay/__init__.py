@@ -1,0 +1,1 @@
+"""A fleet's readings, sent as its machines would send them."""
