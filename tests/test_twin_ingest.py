@@ -51,7 +51,11 @@ def kept(store: Store, name: str = "P-1") -> dict[tuple[int, float], float]:
     """(run, time) -> the value of c1."""
     table, layouts = tables.readings.c, tables.layouts.c
     query = select(table.run, table.time, table.channels, layouts.channels)
-    query = query.join_from(tables.readings, tables.layouts).join(tables.assets).where(tables.assets.c.name == name)
+    query = (
+        query.join_from(tables.readings, tables.layouts, table.layout == layouts.id)
+        .join(tables.assets)
+        .where(tables.assets.c.name == name)
+    )
     with store.read() as connection:
         found = connection.execute(query.order_by(table.run, table.time)).all()
     return {(run, time): float(unpack([packed], names.split(","), ["c1"])[0, 0]) for run, time, packed, names in found}

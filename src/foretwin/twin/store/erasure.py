@@ -1,10 +1,9 @@
 """Removing an asset from every table, so that not even its bytes stay in the file."""
 
-import json
 import sqlite3
 from typing import Any, cast
 
-from sqlalchemy import Connection, String, delete, select, update
+from sqlalchemy import Connection, String, delete, or_, select, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError
 
@@ -12,7 +11,7 @@ from foretwin.errors import StoreError
 from foretwin.twin.store import assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.database import Store
-from foretwin.twin.store.holdings import holdings
+from foretwin.twin.store.holdings import holdings, quoted
 from foretwin.twin.store.readings import take_turn
 from foretwin.twin.store.tables import audit, cases, events, exports, metadata
 
@@ -71,7 +70,8 @@ def _forget_mentions(connection: Connection, name: str) -> None:
     """Take the name out of what speaks of several assets."""
     for column in MENTIONS:
         table = column.table
-        named = sql_cast(column, String).contains(json.dumps(name)[1:-1], autoescape=True)
+        text = sql_cast(column, String)
+        named = or_(*(text.contains(form[1:-1], autoescape=True) for form in quoted(name)))
         for key, value in connection.execute(select(table.c.id, column).where(named)).all():
             connection.execute(update(table).where(table.c.id == key).values({column.name: without(value, name)}))
 

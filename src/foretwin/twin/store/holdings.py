@@ -31,7 +31,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
     events_of = select(events.c.id).where(events.c.asset == asset.id)
     cases_of = select(cases.c.id).where(cases.c.asset == asset.id)
     # Of a message that could not be read, the sender's own text may be all that names the asset.
-    named = [quarantine.c.content.contains(text, autoescape=True) for text in _quoted(asset.name)]
+    named = [quarantine.c.content.contains(text, autoescape=True) for text in quoted(asset.name)]
     return {
         deliveries: deliveries.c.event.in_(events_of),
         events: events.c.asset == asset.id,
@@ -66,6 +66,6 @@ def scores_of(connection: Connection, asset: Asset) -> Iterator[list[dict[str, A
         yield [dict(row) for row in part]
 
 
-def _quoted(name: str) -> set[str]:
-    """The name as it stands in JSON."""
+def quoted(name: str) -> set[str]:
+    """The name as it may stand in JSON, in quotation marks."""
     return {json.dumps(name), json.dumps(name, ensure_ascii=False)}
