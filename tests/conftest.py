@@ -50,7 +50,7 @@ def store(store_url):
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory):
+def built(tmp_path_factory):
     """A clone of the project with the default twin built by `dvc repro`; whoever changes it makes a copy."""
     from clone import build_clone
 

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def living(project, tmp_path_factory):
+def living(built, tmp_path_factory):
     """A copy of the built project, in which a fleet of 20 pumps has been watched; and what the terminal showed."""
     folder = tmp_path_factory.mktemp("living") / "project"
-    shutil.copytree(project, folder, symlinks=True)
+    shutil.copytree(built, folder, symlinks=True)
     shown = run(f"python pipelines/fleet.py --pumps 20 --speed 20 --port {free_port()}", folder)
     return folder, shown
 
@@ -84,9 +84,9 @@ def test_the_request_names_the_part_and_a_verdict_is_in_the_next_training(living
     assert f"store/{asset}" in splits
 
 
-def test_processes_that_are_killed_lose_nothing(project, tmp_path_factory):
+def test_processes_that_are_killed_lose_nothing(built, tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed") / "project"
-    shutil.copytree(project, folder, symlinks=True)
+    shutil.copytree(built, folder, symlinks=True)
     run("python pipelines/reliability.py 12", folder)
     report = json.loads((folder / "reports/reliability.json").read_text())
     assert sum(report["kills"].values()) >= 12

@@ -21,6 +21,12 @@ README = (ROOT / "README.md").read_text()
 pytestmark = pytest.mark.timeout(900)
 
 
+@pytest.fixture(scope="session")
+def project(built):
+    """The clone that all these tests work on."""
+    return built
+
+
 @contextmanager
 def serving(project):
     """The base address of the service on a free loopback port, started by the README's own means."""
