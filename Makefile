@@ -59,8 +59,9 @@ bench: $(READY) ## measure speed; ratios go to reports/bench.json and reports/be
 	python pipelines/bench.py
 	python pipelines/bench_twin.py
 
-kill: $(READY) ## kill ingest and watch 50 times under load; what was lost goes to reports/reliability.json
-	python pipelines/reliability.py
+kill: $(READY) ## kill ingest and watch 50 times under load; what was lost goes to reports/reliability_*.json
+	python pipelines/reliability.py 50 sqlite
+	python pipelines/reliability.py 50 postgresql
 
 docs: $(READY) ## put the figures of output files into README.md and docs/
 	python pipelines/render.py

@@ -1,6 +1,6 @@
-"""Kill the living twin's processes under load and count what was lost; writes reports/reliability.json.
+"""Kill the living twin's processes under load and count what was lost, for reports/reliability_*.json.
 
-    python pipelines/reliability.py [KILLS] [STORE_URL]
+    python pipelines/reliability.py [KILLS [sqlite|postgresql]]
 
 Simulated pumps are replayed over a real Mosquitto until all of them have failed or their study has ended. Meanwhile
 `foretwin ingest` and `foretwin watch` are killed with SIGKILL in turn and started again, and the broker is stopped and
@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from foretwin.members import environment
 from foretwin.twin.replay.sending import Plan, Summary, fleet, replay
 from foretwin.twin.store import Store, open_store
 from foretwin.twin.store.packing import unpack
-from processes import Broker, check, running, start_foretwin
+from processes import Broker, Postgres, check, running, start_foretwin
 
 PUMPS = 100
 SECONDS_PER_KILL = 2.5  # on average; a process needs about one to start
@@ -53,21 +54,25 @@ QUESTIONS = {
 BEHIND = "SELECT count(*) FROM assets WHERE scored_batch < batch"
 
 
-def main(kills: int, store_url: str | None, out: Path = Path("reports/reliability.json"), pumps: int = PUMPS) -> None:
-    """Run it, write the figures; ForetwinError where something was lost or stands twice."""
+def main(kills: int, database: str) -> None:
+    """Run it on a database of its own, write the figures; ForetwinError where something was lost or stands twice."""
     contract = Paths(Path(), "pump").load_contract()
-    rows = fleet(contract, Path(), pumps)
-    with tempfile.TemporaryDirectory(prefix="foretwin-reliability-") as folder:
-        store = open_store(store_url or f"sqlite:///{folder}/twins.db")
+    rows = fleet(contract, Path(), PUMPS)
+    with tempfile.TemporaryDirectory(prefix="foretwin-reliability-") as folder, ExitStack() as ending:
+        url = f"sqlite:///{folder}/twins.db"
+        if database == "postgresql":
+            server = Postgres().start()
+            ending.callback(server.remove)
+            url = server.new_database("reliability")
+        store = open_store(url)
+        ending.callback(store.close)
         broker = Broker(Path(folder) / "broker").start()
-        try:
-            sent, killed = _disturbed(contract, rows, broker, store_url or store.name, kills)
-            found = _examined(store, contract, rows)
-        finally:
-            broker.stop()
-            store.close()
-    report: dict[str, Any] = {"machine": environment(), "database": store.engine.dialect.name, "pumps": pumps}
+        ending.callback(broker.stop)
+        sent, killed = _disturbed(contract, rows, broker, url, kills)
+        found = _examined(store, contract, rows)
+    report: dict[str, Any] = {"machine": environment(), "database": database, "pumps": PUMPS}
     report |= {"kills": killed, "sent": _told(sent), "found": found}
+    out = Path("reports") / f"reliability_{database}.json"
     with fresh_file(out) as temporary:
         temporary.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
@@ -161,4 +166,4 @@ def _told(sent: Summary) -> dict[str, int]:
 if __name__ == "__main__":
     with exit_on_error():
         given = sys.argv[1:]
-        main(int(given[0]) if given else 50, given[1] if len(given) > 1 else None)
+        main(int(given[0]) if given else 50, given[1] if len(given) > 1 else "sqlite")

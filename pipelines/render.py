@@ -36,6 +36,9 @@ def render(text: str, root: Path) -> str:
 
 def block(name: str, root: Path) -> str:
     """The Markdown of one block: one of REPORTS, `<page of the benchmark>-<twins>`, or a twin."""
+    if name == "reliability":
+        kept = {database: root / "reports" / f"reliability_{database}.json" for database in ("sqlite", "postgresql")}
+        return reliability({database: _read(path) for database, path in kept.items()})
     if name in REPORTS:
         return REPORTS[name](_read(root / "reports" / f"{name.replace('-', '_')}.json"))
     kind, _, twins = name.partition("-")
@@ -224,14 +227,18 @@ def bench_twin(report: dict[str, Any]) -> str:
     return f"| measured in one run | |\n| --- | ---: |\n{body}\n\nFrom `reports/bench_twin.json`.\n"
 
 
-def reliability(report: dict[str, Any]) -> str:
-    """How often what was killed, and what was found in the end."""
-    kills = {f"killed: {name}" if "," not in name else name: count for name, count in report["kills"].items()}
-    sent = {"messages that the broker acknowledged": report["sent"]["messages"]}
-    rows = {**kills, **sent, **report["found"]}
-    body = "\n".join(f"| {name} | {count} |" for name, count in rows.items())
-    head = f"| {report['database']}, {report['pumps']} pumps | |\n| --- | ---: |"
-    return f"{head}\n{body}\n\nFrom `reports/reliability.json`.\n"
+def reliability(reports: dict[str, dict[str, Any]]) -> str:
+    """How often what was killed, and what was found in the end, on each database."""
+    columns = []
+    for report in reports.values():
+        kills = {name if "," in name else f"{name}, killed": count for name, count in report["kills"].items()}
+        columns.append(
+            {**kills, "messages that the broker acknowledged": report["sent"]["messages"], **report["found"]}
+        )
+    pumps = next(iter(reports.values()))["pumps"]
+    lines = [[name, *(str(column[name]) for column in columns)] for name in columns[0]]
+    files = ", ".join(f"`reports/reliability_{database}.json`" for database in reports)
+    return _table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
 REPORTS = {
@@ -239,7 +246,6 @@ REPORTS = {
     "bench": bench,
     "bench-twin": bench_twin,
     "ablation": ablation,
-    "reliability": reliability,
 }
 
 

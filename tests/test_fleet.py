@@ -88,7 +88,7 @@ def test_processes_that_are_killed_lose_nothing(built, tmp_path_factory):
     folder = tmp_path_factory.mktemp("killed") / "project"
     shutil.copytree(built, folder, symlinks=True)
     run("python pipelines/reliability.py 12", folder)
-    report = json.loads((folder / "reports/reliability.json").read_text())
+    report = json.loads((folder / "reports/reliability_sqlite.json").read_text())
     assert sum(report["kills"].values()) >= 12
     found = report["found"]
     assert found["readings"] == report["sent"]["messages"] > 10_000
