@@ -152,8 +152,8 @@ def conclusion(cases: list[dict[str, Any]], rows: pd.DataFrame) -> str:
     first = next((case for case in cases if case["asset"] in failures.index and case["state"] == "open"), None)
     if first:
         lines += ["", f"What to do about {first['asset']}, and what a technician found:"]
-        lines += [f"  foretwin case {first['id']}", f"  foretwin verdict {first['id']} run_ended"]
-    lines += ["What verdicts taught, for the next `dvc repro`:", "  foretwin history pump"]
+        lines += [f"  .venv/bin/foretwin case {first['id']}", f"  .venv/bin/foretwin verdict {first['id']} run_ended"]
+    lines += ["What verdicts taught, for the next `dvc repro`:", "  .venv/bin/foretwin history pump"]
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from foretwin.report import figures_table
 
 NEXT = """Try next:
   make serve                         # the scoring service on port 3000
+  make fleet                         # a living fleet of twenty pumps that wear out
   make ui                            # runs, trials and models in MLflow on port 5000
   .venv/bin/foretwin new NAME FILE   # a twin of your own machine from a CSV or Parquet file"""
 
