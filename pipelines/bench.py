@@ -41,9 +41,9 @@ CHOICE = Choice(trunk="statistics", width=128, depth=1, dropout=0.1, jitter=0.4,
 BUDGET = Budget(windows=51_200, batch=128, seed=1)
 
 
-def contract() -> Twin:
-    """A twin of the size of FD004."""
-    channels = {f"c{i}": {"unit": "-", "role": "sensor", "min": -9, "max": 9} for i in range(CHANNELS)}
+def contract(channels: int = CHANNELS) -> Twin:
+    """A twin of the size of FD004, or of so many channels c0, c1, ..."""
+    described = {f"c{i}": {"unit": "-", "role": "sensor", "min": -9, "max": 9} for i in range(channels)}
     remedy = {"part": "-", "instruction": "-", "lead_time": 0}
     return Twin.model_validate(
         {
@@ -51,7 +51,7 @@ def contract() -> Twin:
             "title": "bench",
             "source": {"kind": "pump", "assets": 1, "seed": 1},
             "clock": {"unit": "cycle", "step": 1},
-            "channels": channels,
+            "channels": described,
             "rul": {"cap": 125, "remedy": remedy},
             "window": {"length": LENGTH},
         }

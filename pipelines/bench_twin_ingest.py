@@ -22,7 +22,7 @@ import psycopg
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bench import best_of
+from bench import best_of, contract
 from foretwin.contract import Twin
 from foretwin.edge import exit_on_error
 from foretwin.twin.intake.ingest import ingest
@@ -37,22 +37,6 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 Row = tuple[str | int | float, ...]
 Way = tuple[Callable[..., Any], Callable[[Any], object]]  # how a batch is prepared, and kept
-
-
-def contract() -> Twin:
-    """A twin with nine channels."""
-    remedy = {"part": "-", "instruction": "-", "lead_time": 0}
-    return Twin.model_validate(
-        {
-            "name": "bench",
-            "title": "bench",
-            "source": {"kind": "pump", "assets": 1, "seed": 1},
-            "clock": {"unit": "h", "step": 1},
-            "channels": {name: {"unit": "bar", "role": "sensor", "min": -99, "max": 99} for name in NAMES},
-            "rul": {"cap": 125, "remedy": remedy},
-            "window": {"length": 120},
-        }
-    )
 
 
 def batches() -> Iterator[tuple[NDArray[np.float64], NDArray[np.float32]]]:
@@ -150,7 +134,7 @@ def keep_in_postgresql(connection: "psycopg.Connection[tuple[Any, ...]]") -> Cal
 
 def measure_beside(bare: Callable[[list[Row]], object], name: str, arrow: str, json_url: str) -> dict[str, float]:
     """The rates of the stores of these URLs, and as shares of the bare database."""
-    twin, store, of_json = contract(), open_store(arrow), open_store(json_url)
+    twin, store, of_json = contract(CHANNELS), open_store(arrow), open_store(json_url)
     ways: dict[str, Way] = {
         "arrow": (as_arrow, keep_in(store, twin, ARROW, "A-1")),
         "json": (as_json, keep_in(of_json, twin, JSON, "A-2")),

@@ -19,13 +19,14 @@ from webhook_receiver import SECRET, Receiver
 
 from foretwin.errors import BadInput
 from foretwin.twin.delivery.sending import BackOff, Target, deliver, signature, targets_from
-from foretwin.twin.store import assets
+from foretwin.twin.store import assets, listing
 from foretwin.twin.store import events as outbox
 from foretwin.twin.store.outbox import emit
 from foretwin.twin.store.tables import deliveries
 from processes import free_port, wait_for
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+DUE = listing.Page(10, 0, "due_at", descending=False)
 QUICK = BackOff(timedelta(milliseconds=20), timedelta(milliseconds=100), attempts=10)
 
 
@@ -125,12 +126,12 @@ def test_what_is_never_taken_is_dead_after_the_last_attempt_and_can_be_sent_agai
     with delivering(store, hook(receiver), back_off=BackOff(QUICK.shortest, QUICK.longest, attempts=4)):
         wait_for(lambda: states(store, hook(receiver)) == ["dead", "delivered"], "one dead, one delivered")
         with store.write() as connection:
-            (given_up,) = outbox.dead(connection, 10)
+            (given_up,) = listing.list_deliveries(connection, DUE, {"state": "dead"})
             outbox.revive(connection, [ids[0]], datetime.now(UTC))
         wait_for(lambda: states(store, hook(receiver)) == ["delivered"] * 2, "delivery of the revived one")
 
-    assert (given_up.event.id, given_up.attempts) == (ids[0], 4)
-    assert given_up.error == "answered 500 Internal Server Error"
+    assert (given_up["event"], given_up["attempts"]) == (ids[0], 4)
+    assert given_up["error"] == "answered 500 Internal Server Error"
     assert receiver.ids == [ids[0]] * 4 + [ids[1], ids[0]]
 
 

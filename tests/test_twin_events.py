@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from foretwin.twin.delivery.cloud_events import as_cloud_event, source_of
-from foretwin.twin.store import assets
+from foretwin.twin.store import assets, listing
 from foretwin.twin.store import events as outbox
 from foretwin.twin.store.outbox import emit
 
@@ -147,11 +147,13 @@ def test_dead_deliveries_are_listed_and_revived(store):
         for found in outbox.due(connection, HOOK, NOON, 100):
             outbox.settle(connection, outbox.Delivery(found.event, HOOK, "dead", 10, NOON, "answered 500"))
 
-        given_up = outbox.dead(connection, 100)
-        assert [(one.event.subject, one.error) for one in given_up] == [("a", "answered 500"), ("b", "answered 500")]
+        given_up = listing.list_deliveries(
+            connection, listing.Page(100, 0, "due_at", descending=False), {"state": "dead"}
+        )
+        assert [(one["subject"], one["error"]) for one in given_up] == [("a", "answered 500"), ("b", "answered 500")]
         assert outbox.due(connection, HOOK, NOON, 100) == []
 
-        assert outbox.revive(connection, [given_up[0].event.id], NOON) == 1
+        assert outbox.revive(connection, [given_up[0]["event"]], NOON) == 1
         (revived,) = outbox.due(connection, HOOK, NOON, 100)
         assert (revived.event.subject, revived.attempts) == ("a", 0)
         assert outbox.revive(connection, None, NOON) == 1

@@ -12,10 +12,11 @@ from foretwin.errors import BadInput, SourceError
 from foretwin.twin.intake import files
 from foretwin.twin.intake.files import ingest_file
 from foretwin.twin.intake.ingest import Receipt
-from foretwin.twin.store import assets, open_store, quarantine
+from foretwin.twin.store import assets, listing, open_store
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TWIN = tiny_twin()
+PAGE = listing.Page(10, 0, "id", descending=True)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_bad_cells_and_ragged_lines_are_set_aside(store, tmp_path):
         ("row", "undecodable"),
     ]
     with store.read() as connection:
-        kept = {one.detail: one.content for one in quarantine.find_many(connection, 10)}
+        kept = {row["detail"]: row["content"] for row in listing.list_quarantine(connection, PAGE, {}, None)}
     assert kept["has 4 fields, the header has 5"] == "a;5;1;1"
     assert '"speed":"fast"' in kept['is "fast", a finite number is needed']
 
@@ -126,7 +127,7 @@ def test_timestamps_are_refused_before_anything_is_stored(store, tmp_path):
     with pytest.raises(SourceError, match="counted in h since its run began"):
         total(store, write(rows, tmp_path / "readings.csv"))
     with store.read() as connection:
-        assert quarantine.find_many(connection, 10) == []
+        assert listing.list_quarantine(connection, PAGE, {}, None) == []
 
 
 def test_a_file_that_cannot_be_read_on_keeps_what_came_before(store, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from foretwin.contract import Twin
 from foretwin.errors import BadInput, Conflict, NotFound, StoreError
 from foretwin.twin.intake.ingest import Receipt, ingest, release
 from foretwin.twin.intake.reading import JSON, Decoded, decode, undecodable
-from foretwin.twin.store import Store, assets, open_store, quarantine, tables
+from foretwin.twin.store import Store, assets, listing, open_store, quarantine, tables
 from foretwin.twin.store import readings as stored_readings
 from foretwin.twin.store.packing import unpack
 from foretwin.twin.store.readings import StoredRows
@@ -61,9 +62,17 @@ def kept(store: Store, name: str = "P-1") -> dict[tuple[int, float], float]:
     return {(run, time): float(unpack([packed], names.split(","), ["c1"])[0, 0]) for run, time, packed, names in found}
 
 
-def waiting(store: Store) -> list[quarantine.Quarantined]:
+def held(
+    connection, limit: int, offset: int = 0, released: bool | None = None, **filters: str
+) -> list[SimpleNamespace]:
+    """What the quarantine lists, the newest first."""
+    page = listing.Page(limit, offset, "id", descending=True)
+    return [SimpleNamespace(**row) for row in listing.list_quarantine(connection, page, filters, released)]
+
+
+def waiting(store: Store) -> list[SimpleNamespace]:
     with store.read() as connection:
-        return quarantine.find_many(connection, 1000)
+        return held(connection, 1000)
 
 
 def reasons(receipt: Receipt) -> list[str]:
@@ -312,14 +321,14 @@ def test_the_quarantine_is_listed_by_what_it_holds(store):
     release_of = send(store, message([2, 5000], asset="b", run=1))
     assert reasons(release_of) == ["clock"]
     with store.write() as connection:
-        everything = quarantine.find_many(connection, 10)
+        everything = held(connection, 10)
         assert [one.asset for one in everything] == ["b", "b", "a"]
-        assert quarantine.find_many(connection, 10, before=everything[1].id) == everything[2:]
-        assert quarantine.find_many(connection, 1, asset="b") == everything[:1]
-        assert quarantine.find_many(connection, 10, reason="order", twin="pump") == everything[2:]
+        assert held(connection, 10, offset=2) == everything[2:]
+        assert held(connection, 1, asset="b") == everything[:1]
+        assert held(connection, 10, reason="order", twin="pump") == everything[2:]
         quarantine.mark_released(connection, everything[0].id, LATER)
-        assert [one.id for one in quarantine.find_many(connection, 10, released=True)] == [everything[0].id]
-        assert len(quarantine.find_many(connection, 10, released=False)) == 2
+        assert [one.id for one in held(connection, 10, released=True)] == [everything[0].id]
+        assert len(held(connection, 10, released=False)) == 2
 
 
 SENT = st.lists(

@@ -48,8 +48,13 @@ def load_champion(root: Path, twin: str, threads: int = 1) -> Champion:
 
 def champion_stamp(root: Path, twin: str) -> tuple[int, int] | None:
     """What differs from one kept champion to the next; None where there is none."""
+    return file_stamp(Paths(root, twin).models / "champion" / "identity.json")
+
+
+def file_stamp(path: Path) -> tuple[int, int] | None:
+    """What differs from one state of a file to the next; None where it is not there."""
     try:
-        status = (Paths(root, twin).models / "champion" / "identity.json").stat()
+        status = path.stat()
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns

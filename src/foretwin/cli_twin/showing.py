@@ -28,15 +28,13 @@ def twins(twin: str | None, stale: bool, limit: int) -> None:
     from foretwin.cli_twin import tables
     from foretwin.cli_twin.project import contract_named, load_project, opened_store
     from foretwin.twin.store import listing
-    from foretwin.twin.watch.staleness import is_stale, longest_silence
+    from foretwin.twin.watch.staleness import heard_since, is_stale
 
     contracts, now = load_project(), datetime.now(UTC)
     filters = {"twin": contract_named(contracts, twin).name} if twin else {}
-    allowed = {name: longest_silence(contract) for name, contract in contracts.items()}
-    since = {name: now - silence for name, silence in allowed.items() if silence is not None}
     with opened_store() as store, store.read() as connection:
         page = listing.Page(limit + 1, 0, "rul_low", descending=False)
-        rows = listing.fleet(connection, page, filters, stale or None, since)
+        rows = listing.fleet(connection, page, filters, stale or None, heard_since(contracts, now))
     shown = []
     for row in rows[:limit]:
         score = row["score"] or {}

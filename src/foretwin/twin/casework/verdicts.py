@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, Conflict, NotFound
 from foretwin.twin.casework.decisions import END_OF_LIFE, faults_of, remedy_of
+from foretwin.twin.intake.checks import longest_gap
 from foretwin.twin.store import Connection, Store, assets, audit, cases, maintenance, verdicts
 from foretwin.twin.store.cases import Case
 from foretwin.twin.store.maintenance import Maintenance
@@ -228,12 +229,11 @@ def _refuse_part(told: Told, kind: str) -> None:
 
 def _time_of(told: Told, last: float | None, contract: Twin) -> float:
     """As told, else that of the run's last reading. A time far beyond that one would label readings yet to come."""
-    clock = contract.clock
     if told.time is None:
         return last or 0.0
-    most = (last or 0.0) + (clock.longest_gap or 1000 * clock.step)
-    if told.time > most:
-        raise BadInput("time", f"is {told.time:g} {clock.unit}, but the run's last reading is of {last or 0:g}")
+    if told.time > (last or 0.0) + longest_gap(contract):
+        unit = contract.clock.unit
+        raise BadInput("time", f"is {told.time:g} {unit}, but the run's last reading is of {last or 0:g}")
     return told.time
 
 

@@ -13,7 +13,6 @@ from foretwin.twin.store.scores import Model, Score
 from foretwin.twin.watch.staleness import is_stale
 
 COUNTERS = ("readings", "late", "duplicates", "gaps", "quarantined")
-LINK = "/v1/twins/"
 
 
 def show_asset(asset: Asset, contract: Twin | None, now: datetime) -> dict[str, Any]:

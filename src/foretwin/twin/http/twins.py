@@ -21,7 +21,7 @@ from foretwin.twin.records.thread import state, thread
 from foretwin.twin.store import Connection, assets, audit, cases, listing
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scores import Score
-from foretwin.twin.watch.staleness import longest_silence
+from foretwin.twin.watch.staleness import heard_since
 
 FLEET = Listing(listing.FLEET_SORTS, {"twin": text, "stale": truth, "location": text})
 MOST_ENTRIES = 10_000
@@ -53,8 +53,7 @@ def fleet(call: Call) -> dict[str, Any]:
     """GET /v1/twins: the assets, each with its last score and how many cases it has."""
     page, given = FLEET.read(call.query)
     stale = given.pop("stale", None)
-    allowed = {name: longest_silence(contract) for name, contract in call.living.contracts.items()}
-    since = {name: call.now - silence for name, silence in allowed.items() if silence is not None}
+    since = heard_since(call.living.contracts, call.now)
     with call.store.read() as connection:
         rows = listing.fleet(connection, one_more(page), given, stale, since)
         found = [Score(**row["score"]) for row in rows if row["score"]]

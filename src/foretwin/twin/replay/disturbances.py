@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput
+from foretwin.twin.intake.checks import longest_gap
 
 LATEST = 6  # readings of disorder come up to so many steps late
 STUCK = (6, 24)  # readings for which a stuck sensor shows the same value: from, to
@@ -151,11 +152,10 @@ def stuck(stream: Stream, rate: float, contract: Twin, generator: np.random.Gene
 
 def clock_jumps(stream: Stream, rate: float, contract: Twin, generator: np.random.Generator) -> Stream:
     """Times further ahead than the contract's longest gap; never the first sent of a run, which may have any time."""
-    gap = contract.clock.longest_gap or 1000 * contract.clock.step
     struck = generator.random(len(stream)) < rate
     sent = np.flatnonzero(stream.marks & mark("dropouts") == 0)
     struck[[sent[rows[0]] for rows in stream.pick(sent).by_run()]] = False
-    ahead = generator.uniform(2, 4, len(stream)) * gap
+    ahead = generator.uniform(2, 4, len(stream)) * longest_gap(contract)
     return _marked(replace(stream, time=np.where(struck, stream.time + ahead, stream.time)), struck, "clock_jumps")
 
 

@@ -88,12 +88,6 @@ def settle(connection: Connection, attempted: Delivery) -> None:
     connection.execute(_waiting(attempted).values(state=attempted.state, error=attempted.error))
 
 
-def dead(connection: Connection, limit: int) -> list[Delivery]:
-    """The deliveries that were given up, oldest event first."""
-    query = _deliveries().where(deliveries.c.state == "dead")
-    return [_delivery(row) for row in connection.execute(query.order_by(events.c.at, events.c.id).limit(limit))]
-
-
 def revive(connection: Connection, event_ids: Sequence[str] | None, now: datetime) -> int:
     """Have dead deliveries of these events, or of all where None, sent again; returns how many."""
     query = update(deliveries).where(deliveries.c.state == "dead")

@@ -63,23 +63,6 @@ def find(connection: Connection, quarantine_id: int) -> Quarantined:
     return Quarantined(*row)
 
 
-def find_many(
-    connection: Connection,
-    limit: int,
-    before: int | None = None,
-    released: bool | None = None,
-    **equal: str,
-) -> list[Quarantined]:
-    """The newest `limit` rows, those of a number below `before`; `equal` may name twin, asset, reason and via."""
-    columns = tables.quarantine.c
-    statement = _columns().filter_by(**equal).order_by(columns.id.desc()).limit(limit)
-    if before is not None:
-        statement = statement.where(columns.id < before)
-    if released is not None:
-        statement = statement.where(columns.released_at.is_not(None) if released else columns.released_at.is_(None))
-    return [Quarantined(*row) for row in connection.execute(statement)]
-
-
 def mark_released(connection: Connection, quarantine_id: int, now: datetime) -> None:
     """Note that it has been sent again and was stored."""
     statement = update(tables.quarantine).where(tables.quarantine.c.id == quarantine_id)

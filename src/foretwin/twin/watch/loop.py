@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from foretwin.champion import Champion, champion_stamp, load_champion
+from foretwin.champion import Champion, champion_stamp, file_stamp, load_champion
+from foretwin.config import Paths
 from foretwin.contract import Twin
 from foretwin.errors import ForetwinError, StoreError
 from foretwin.twin.casework.caseload import review
@@ -56,6 +57,7 @@ class Watched:
     stamp: tuple[int, int] | None
     recent: Recent
     policy: Twin  # the contract by which cases are decided: the project's, as far as the champion answers it
+    policy_stamp: tuple[int, int] | None = None  # of the file that it was read from; None: not read yet, or not there
     upto: int = 0
 
     @property
@@ -138,6 +140,10 @@ def _renew_champions(watching: Watching) -> None:
 def _renew_policy(watching: Watching, watched: Watched) -> None:
     """Take the case policy from the contract as it is now; one that is wrong leaves the one before in place."""
     name = watched.contract.name
+    stamp = file_stamp(Paths(watching.root, name).contract)
+    if stamp is not None and stamp == watched.policy_stamp:
+        return
+    watched.policy_stamp = stamp
     try:
         watched.policy = policy_of(watching.root, watched.contract)
     except ForetwinError as error:

@@ -1,6 +1,6 @@
 """Whether an asset has been silent for longer than its contract allows, and telling others so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from foretwin.contract import Twin
@@ -20,6 +20,12 @@ def is_stale(contract: Twin, received_at: datetime | None, now: datetime) -> boo
     """Whether the last reading came in longer ago than `cases.stale_after`; an asset without any is not stale."""
     allowed = longest_silence(contract)
     return allowed is not None and received_at is not None and now - received_at > allowed
+
+
+def heard_since(contracts: Mapping[str, Twin], now: datetime) -> dict[str, datetime]:
+    """By twin the moment since when an asset must have been heard of so as not to be stale; only where there is one."""
+    allowed = {name: longest_silence(contract) for name, contract in contracts.items()}
+    return {name: now - silence for name, silence in allowed.items() if silence is not None}
 
 
 def tell_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> int:
