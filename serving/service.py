@@ -27,6 +27,7 @@ from foretwin.bundle import Bundle
 from foretwin.champion import Champion, read_champion
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, TooLarge, UnknownTwin
+from foretwin.request_body import bounded_body
 from foretwin.scoring_call import ANSWER_SCHEMA, Limits, decode_call, encode_problem, encode_scores
 
 TIMEOUT = 5  # seconds; BentoML keeps what belongs to a call for this long, so that a longer one costs memory
@@ -70,7 +71,7 @@ async def score(request: Request) -> Response:
 
 async def _score(request: Request, serving: Serving) -> bytes:
     _check_headers(request)
-    body = await _bounded_body(request, serving.limits.body_bytes)
+    body = await bounded_body(request, serving.limits.body_bytes, "send fewer rows per call")
     return _answer(body, serving) if len(body) <= INLINE_BYTES else await asyncio.to_thread(_answer, body, serving)
 
 
@@ -95,23 +96,6 @@ def _check_headers(request: Request) -> None:
         raise BadInput("Content-Type", f"is {kind[:60] or 'missing'}, application/json is needed")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise BadInput("Content-Encoding", "is not supported: send the body uncompressed")
-
-
-async def _bounded_body(request: Request, limit: int) -> bytes:
-    """The body; TooLarge as soon as its announced or its real length passes the limit."""
-    announced = request.headers.get("content-length", "")
-    size = int(announced) if announced.isdigit() else 0
-    chunks: list[bytes] = []
-    if size <= limit:
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                break
-            chunks.append(chunk)
-    if size > limit:
-        raise TooLarge("body", f"is larger than {limit} bytes: send fewer rows per call")
-    return b"".join(chunks)
 
 
 async def models(request: Request) -> Response:

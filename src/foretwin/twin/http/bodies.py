@@ -8,7 +8,8 @@ import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
-from foretwin.errors import BadInput, TooLarge
+from foretwin.errors import BadInput
+from foretwin.request_body import bounded_body
 
 JSON = "application/json"
 PATIENCE = 30  # seconds for a body to arrive
@@ -35,7 +36,7 @@ async def read_body(request: Request, limit: int, types: Sequence[str]) -> tuple
         raise BadInput("Content-Type", f"is {kind[:60]}; {' or '.join(types)} is needed")
     try:
         async with asyncio.timeout(PATIENCE):
-            body = await _bounded(request, limit)
+            body = await bounded_body(request, limit, "send fewer readings per call")
     except TimeoutError:
         raise BadInput("timeout", f"the body did not arrive within {PATIENCE} seconds") from None
     if body and not kind:
@@ -65,19 +66,3 @@ def read_object(body: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadInput("body", "is no object")
     return content
-
-
-async def _bounded(request: Request, limit: int) -> bytes:
-    announced = request.headers.get("content-length", "")
-    size = int(announced) if announced.isdigit() else 0
-    chunks: list[bytes] = []
-    if size <= limit:
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                break
-            chunks.append(chunk)
-    if size > limit:
-        raise TooLarge("body", f"is larger than {limit} bytes: send fewer readings per call")
-    return b"".join(chunks)
