@@ -149,6 +149,8 @@ def conclusion(cases: list[dict[str, Any]], rows: pd.DataFrame) -> str:
     lines = [f"{len(ahead)} of {len(failures)} failures had a case before they came"]
     if ahead:
         lines.append(f"{ahead[len(ahead) // 2]:g} h before in the median, {ahead[0]:g} h at the latest")
+    if len(ahead) < len(failures):
+        lines.append("others waited in the fleet's digest: cases.new_per_hour of the contract opens no more at once")
     first = next((case for case in cases if case["asset"] in failures.index and case["state"] == "open"), None)
     if first:
         lines += ["", f"What to do about {first['asset']}, and what a technician found:"]
