@@ -162,13 +162,14 @@ def test_it_stops_at_once_when_it_is_told_to(receiver):
 
 def test_ctrl_c_ends_it_with_its_summary(receiver, tmp_path):
     script = f"""
-import threading
+from foretwin.cli_twin.project import stop_on_signals
 from foretwin.contract import Twin
 from foretwin.twin.replay.sending import Plan, replay
 import pandas as pd
 twin = Twin.model_validate_json(open({str(tmp_path / "twin.json")!r}).read())
 rows = pd.read_parquet({str(tmp_path / "rows.parquet")!r})
-print(replay(twin, rows, Plan({receiver.url!r}, speed=1), threading.Event()))
+with stop_on_signals() as stop:
+    print(replay(twin, rows, Plan({receiver.url!r}, speed=1), stop))
 """
     (tmp_path / "twin.json").write_text(TWIN.model_dump_json())
     rows(A=100).to_parquet(tmp_path / "rows.parquet")

@@ -76,7 +76,7 @@ def replay(
     stop: threading.Event,
     on_step: Callable[[float, int], None] | None = None,
 ) -> Summary:
-    """Send the rows of `fleet` until their end, until `stop` is set or until Ctrl-C; all assets keep one clock.
+    """Send the rows of `fleet` until their end or until `stop` is set; all assets keep one clock.
 
     `on_step(clock, messages)` is called after each step of the machines' clock, which begins at the first reading and
     goes on from one run of an asset to its next. A service or broker that is away is waited for. BrokerError where a
@@ -97,8 +97,6 @@ def replay(
                 messages += 1
             if on_step:
                 on_step(clock, messages)
-    except KeyboardInterrupt:
-        stop.set()
     finally:
         sender.close()
     return _summary(stream, sent, messages, clock, sender)
