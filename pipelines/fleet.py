@@ -44,7 +44,7 @@ def main(pumps: int, speed: float, port: int) -> None:
     LOGS.mkdir(parents=True, exist_ok=True)
     broker = Broker(LOGS / "broker").start()
     stop, log = threading.Event(), LOGS / "foretwin.log"
-    commands = [["ingest", "--mqtt", broker.url], ["watch"], ["live", "--port", str(port)]]
+    commands = [["ingest", "--mqtt", broker.url], ["watch"], ["live", "--open", "--port", str(port)]]
     api = f"http://127.0.0.1:{port}"
     console.print(
         f"{rows['asset'].nunique()} pumps, {speed:g} h of their lives in a second; {api}/v1/twins; logs: {log}"

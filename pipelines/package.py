@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from foretwin import packaging
+from foretwin.champion import keep_champion
 from foretwin.config import Paths
 from foretwin.edge import run_stage
 from foretwin.errors import RegistryError
+from foretwin.identity import ModelIdentity
 from foretwin.registry import champion, publish
-from foretwin.scoring_call import ModelIdentity
 
 
 def main(twin: str, root: Path = Path()) -> None:
@@ -16,7 +17,7 @@ def main(twin: str, root: Path = Path()) -> None:
     if best is None:
         raise RegistryError(f"{twin}: no version was ever promoted; models/{twin}/promotion.json says why")
     identity = ModelIdentity(best.name, best.version, best.run, best.digest)
-    packaging.keep_champion(Paths(root, twin), best.folder, identity)
+    keep_champion(Paths(root, twin), best.folder, identity)
     packaging.package(root, twin)
 
 

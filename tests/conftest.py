@@ -5,8 +5,9 @@ import uuid
 
 import pytest
 
-for name in ("BENTOML_HOME", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "FORETWIN_STORE"):
-    os.environ.pop(name, None)
+for name in list(os.environ):
+    if name.startswith(("BENTOML_HOME", "MLFLOW_TRACKING", "MLFLOW_REGISTRY", "FORETWIN_", "OTEL_")) and name != "FORETWIN_DATASETS":
+        os.environ.pop(name)
 
 
 @pytest.fixture(scope="session")

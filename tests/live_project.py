@@ -8,11 +8,13 @@ from pathlib import Path
 import httpx
 from tiny_bundle import tiny_project, tiny_twin
 
+from foretwin.access.guard import Guard
 from foretwin.twin.http.server import serve
 from foretwin.twin.store import open_store
 from foretwin.twin.watch.loop import Watching, WatchSettings, step
 
 PUMP = tiny_twin("pump")
+OPEN = Guard(None)
 FAN = tiny_twin("fan", rul=False)
 
 
@@ -27,15 +29,15 @@ def living_project(root: Path, *twins, bias: float = 1) -> Path:
 
 
 @contextmanager
-def live(store, root: Path):
-    """A client of the server, which ends with the block."""
+def live(store, root: Path, guard=OPEN):
+    """A client of the server, which ends with the block; everybody may call unless a guard says otherwise."""
     stop, ready, urls = threading.Event(), threading.Event(), []
 
     def started(url):
         urls.append(url)
         ready.set()
 
-    thread = threading.Thread(target=serve, args=(store, root, ("127.0.0.1", 0), stop, started))
+    thread = threading.Thread(target=serve, args=(store, root, guard, ("127.0.0.1", 0), stop, started))
     thread.start()
     try:
         assert ready.wait(20), "the server did not start"

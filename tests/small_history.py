@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract import Twin
-from foretwin.scoring_call import ModelIdentity
+from foretwin.identity import ModelIdentity
 from foretwin.twin.casework import verdicts
 from foretwin.twin.casework.verdicts import Verdict, Work
 from foretwin.twin.store import Store, assets, cases, readings, scores

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from foretwin.contract import Twin
-from foretwin.scoring_call import ModelIdentity
+from foretwin.identity import ModelIdentity
 from foretwin.twin.store import assets, cases, readings, scores
 from foretwin.twin.store.cases import Case, NewCase, Numbers
 from foretwin.twin.store.scores import Score

@@ -211,7 +211,7 @@ def pump_rows() -> str:
 
 
 def test_a_replayed_fleet_is_stored_scored_and_told_of(project, start):
-    live = start("live", "--port", "0")
+    live = start("live", "--open", "--port", "0")
     url = re.search(r"http://\S+:\d+", live.wait_for("Ctrl-C")).group()
     watch = start("watch", "--memory", "16")
     watch.wait_for("watching")
@@ -242,7 +242,7 @@ def test_a_target_that_is_none_stops_watch_at_once(project, monkeypatch):
 
 
 def test_a_replay_ends_when_it_is_told_to(project, start):
-    live = start("live", "--port", "0")
+    live = start("live", "--open", "--port", "0")
     url = re.search(r"http://\S+:\d+", live.wait_for("Ctrl-C")).group()
     replay = start("replay", "pump", "--file", pump_rows(), "--http", url, "--speed", "0.5")
     replay.wait_for("Ctrl-C")
@@ -251,11 +251,11 @@ def test_a_replay_ends_when_it_is_told_to(project, start):
     live.end()
 
 
-def test_live_is_for_this_machine_alone_and_needs_a_free_port(project, start):
-    assert "no authentication" in refusal("live", "--host", "192.0.2.1")
-    live = start("live", "--port", "0")
+def test_open_live_is_for_this_machine_alone_and_needs_a_free_port(project, start):
+    assert "127.0.0.1" in refusal("live", "--open", "--host", "192.0.2.1")
+    live = start("live", "--open", "--port", "0")
     port = re.search(r"http://\S+:(\d+)", live.wait_for("Ctrl-C")).group(1)
-    assert f"{port} cannot be used" in refusal("live", "--port", port)
+    assert f"{port} cannot be used" in refusal("live", "--open", "--port", port)
     live.end(signal.SIGINT)
 
 

@@ -20,11 +20,19 @@ from foretwin.bundle import Bundle, save_bundle
 from foretwin.calibration import Calibration
 from foretwin.contract import Twin
 from foretwin.errors import BadInput
-from foretwin.explanation import explain
+from foretwin.explanation import (
+    MOST_EXACT,
+    Game,
+    explain,
+    leading_columns,
+    shapley_values,
+    values_by_orders,
+)
 from foretwin.export import to_onnx
 from foretwin.fault_calibration import FaultCalibration
 from foretwin.members import regimes_of
 from foretwin.reference import Reference, Regimes
+from foretwin.tracks import read_frame
 from foretwin.training import fit
 from foretwin.windows import last_rows
 
@@ -233,10 +241,52 @@ def test_explaining_changes_nothing_of_its_input(bundle: Bundle, rows: pd.DataFr
     pd.testing.assert_frame_equal(rows, before)
 
 
-def test_the_library_is_not_imported_before_it_is_needed() -> None:
-    code = "import sys, foretwin.bundle, foretwin.explanation; print({'shap', 'numba'} & set(sys.modules))"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+def test_explaining_loads_no_library_for_it(bundle: Bundle, tmp_path: Path) -> None:
+    """The service explains within the memory that it scores with."""
+    saved(tmp_path / "bundle", TWIN)
+    random_rows(TWIN, {"a": 12}).to_parquet(tmp_path / "rows.parquet")
+    code = (
+        "import sys, pathlib, pandas, foretwin.bundle, foretwin.explanation; folder = pathlib.Path(sys.argv[1]);"
+        "bundle = foretwin.bundle.Bundle.load(folder / 'bundle');"
+        "foretwin.explanation.explain(bundle, pandas.read_parquet(folder / 'rows.parquet'));"
+        "print({'shap', 'numba', 'sklearn', 'scipy', 'matplotlib'} & set(sys.modules))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True).stdout
     assert shown == "set()\n"
+
+
+def game_of(bundle: Bundle, rows: pd.DataFrame) -> Game:
+    tracks = read_frame(rows, bundle.contract)
+    window = tracks.histories.cut(tracks.ends, bundle.contract.window.length)
+    return Game(bundle, window, list(leading_columns(bundle.contract, bundle.answer(tracks)).values()))
+
+
+@pytest.mark.parametrize("channels", [4, MOST_EXACT + 3])
+def test_contributions_are_those_of_the_library_shap(channels: int, tmp_path: Path) -> None:
+    """shap with very many orders: few players are exact, of many the usual ones are near and more are nearer."""
+    import numba
+
+    numba.config.DISABLE_JIT = True  # its loops take 6 s to compile
+    import shap  # slow to import; a development dependency
+
+    twin = tiny_twin(channels=channels)
+    game = game_of(saved(tmp_path, twin), random_rows(twin, {"a": 12}))
+    count = len(game.players)
+    state = np.random.get_state()  # noqa: NPY002
+    library = shap.PermutationExplainer(lambda shown: game(shown > 0), np.zeros((1, count)), seed=3)
+    theirs = library(np.ones((1, count)), max_evals=300 * (2 * count + 1), silent=True)
+    np.random.set_state(state)  # noqa: NPY002
+    expected = theirs.values[0]  # noqa: PD011 - not of pandas; (P, Q)
+
+    def distance(found: np.ndarray) -> float:
+        return float((np.abs(found - expected).max(axis=0) / np.abs(expected).max(axis=0)).max())
+
+    base, contributions = shapley_values(game)
+    np.testing.assert_allclose(base, np.ravel(theirs.base_values), atol=1e-6)
+    np.testing.assert_allclose(contributions.sum(axis=0), expected.sum(axis=0), atol=1e-5)
+    assert distance(values_by_orders(game, 300)[1]) < 0.02
+    assert distance(contributions) < (0.02 if count <= MOST_EXACT else 0.15)
+    assert distance(contributions[::-1]) > 0.3, "the players must differ, or agreement proves nothing"
 
 
 def trained(folder: Path, twin: Twin, rows: pd.DataFrame) -> tuple[Bundle, pd.DataFrame]:

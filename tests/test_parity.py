@@ -11,12 +11,12 @@ from small_fleet import TRAIN, choice_of, fleet_rows, fleet_twin, prepared
 from test_service import SERVE, free_port, wait_until_ready
 from tiny_bundle import call_of, environment, tiny_project
 
+from foretwin.champion import keep_champion
 from foretwin.config import Paths
 from foretwin.fault_calibration import FaultCalibration
+from foretwin.identity import ModelIdentity
 from foretwin.members import out_of_fold_faults, save_ensemble, train_members
-from foretwin.packaging import keep_champion
 from foretwin.rows import read_rows
-from foretwin.scoring_call import ModelIdentity
 from foretwin.windows import Histories, last_rows
 
 

@@ -1,73 +1,49 @@
-"""The real server on a free port of this machine, driven over HTTP."""
+"""The real service on a free port of this machine, driven over HTTP as applications do."""
 
+import asyncio
+import io
 import json
 import socket
 import subprocess
 import sys
-import time
 
-import httpx
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
+from served import JSON, served
+from starlette.requests import Request
 from tiny_bundle import REPOSITORY, call_of, environment, random_rows, tiny_project, tiny_twin
 
 from foretwin.bundle import Bundle
-from foretwin.scoring_call import ANSWER_SCHEMA
+from foretwin.errors import BadInput
+from foretwin.http.tables import ARROW, PARQUET, write_table
+from foretwin.service import score as scoring
 
 PUMP = tiny_twin("pump", channels=9, length=20)
 FAN = tiny_twin("fan", rul=False)
-BROKEN = tiny_twin("broken")
-SERVE = "import sys; from pathlib import Path; from foretwin import packaging; "
-SERVE += "packaging.serve(Path(sys.argv[1]), int(sys.argv[2]))"
-JSON = {"Content-Type": "application/json"}
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_until_ready(client, process, log):
-    for _ in range(600):
-        if process.poll() is not None:
-            break
-        try:
-            if client.get("/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail(f"the server did not start:\n{log.read_text()}")
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     tiny_project(root, PUMP, FAN)
-    tiny_project(root, BROKEN, bias=np.nan)
     return root
 
 
 @pytest.fixture(scope="module")
-def client(project):
-    port, log = free_port(), project / "server.log"
-    command = [sys.executable, "-c", SERVE, str(project), str(port)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, env=environment(project, FORETWIN_MAX_ROWS="300"), cwd=project
-        )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
-            wait_until_ready(client, process, log)
-            yield client
-    finally:
-        process.terminate()
-        process.wait(20)
-    with pytest.raises(httpx.ConnectError):  # its workers ended with it
-        httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False)
+def service(project):
+    with served(project, FORETWIN_MAX_ROWS="300") as running:
+        yield running
+    with pytest.raises(OSError, match="refused"):  # it ended
+        socket.create_connection((running.client.base_url.host, running.client.base_url.port))
+
+
+@pytest.fixture
+def client(service):
+    return service.client
 
 
 def local_score(project, twin, rows):
@@ -89,7 +65,12 @@ def test_the_service_scores_as_the_bundle_does_with_the_channels_in_any_order(cl
     want = local_score(project, PUMP, rows)
     answer = client.post("/v1/score", json=call_of(PUMP, rows)).raise_for_status().json()
     scores = answer["scores"]
-    assert answer["model"] == {"name": "foretwin-pump", "version": "3", "run": "run-of-pump"}
+    assert {name: answer["model"][name] for name in ("name", "version", "run", "contract")} == {
+        "name": "foretwin-pump",
+        "version": "3",
+        "run": "run-of-pump",
+        "contract": PUMP.digest,
+    }
     assert [score["asset"] for score in scores] == ["P-1", "P-2", "P-3"]
     assert [score["time"] for score in scores] == [20, 35, 2]
     for name, column in {"value": "rul", "low": "rul_low", "high": "rul_high"}.items():
@@ -102,6 +83,31 @@ def test_the_service_scores_as_the_bundle_does_with_the_channels_in_any_order(cl
         assert [score["diagnosis"][axis] for score in scores] == want[axis].tolist()
     assert [score["warnings"] for score in scores] == want["warnings"].tolist()
     assert {(score["rul"]["level"], score["rul"]["unit"]) for score in scores} == {(0.9, "h")}
+
+
+@pytest.mark.parametrize("sent", [ARROW, PARQUET])
+@pytest.mark.parametrize("wanted", [ARROW, PARQUET])
+def test_a_table_is_scored_and_answered_as_a_table(client, project, sent, wanted):
+    rows = random_rows(PUMP, {"P-1": 20, "P-2": 35, "P-3": 2})
+    body = write_table(pa.Table.from_pandas(rows, preserve_index=False), sent)
+    headers = {"Content-Type": sent, "Accept": wanted}
+    answer = client.post("/v1/score?twin=pump", content=body, headers=headers).raise_for_status()
+    assert answer.headers["content-type"] == wanted
+    file = io.BytesIO(answer.content)
+    table = pa.ipc.open_stream(file).read_all() if wanted == ARROW else pyarrow.parquet.read_table(file)
+    assert json.loads(table.schema.metadata[b"foretwin"])["version"] == "3"
+    got = table.to_pandas().assign(warnings=lambda frame: frame["warnings"].map(list))
+    pd.testing.assert_frame_equal(got, local_score(project, PUMP, rows), check_dtype=False)
+
+
+def test_a_large_call_is_answered_like_a_small_one(client, project):
+    rows = random_rows(PUMP, {f"P-{i}": 20 for i in range(15)})
+    body = orjson.dumps(call_of(PUMP, rows))
+    padded = body.replace(b"{", b"{" + b" " * (scoring.INLINE_BYTES + 1), 1)
+    answers = [
+        client.post("/v1/score", content=sent, headers=JSON).raise_for_status().json() for sent in (body, padded)
+    ]
+    assert answers[0] == answers[1]
 
 
 def test_rows_before_the_window_change_nothing_but_the_age(client):
@@ -121,104 +127,34 @@ def test_two_twins_answer_side_by_side(client, project):
     np.testing.assert_allclose(score["faults"]["mode"]["wear"], want["p_mode_wear"][0], rtol=0, atol=1e-6)
 
 
-def test_the_models_are_listed_with_what_they_want_to_know(client, project):
-    models = {model["twin"]: model for model in client.get("/v1/models").json()["models"]}
-    assert set(models) == {"pump", "fan", "broken"}
-    identity = json.loads((project / "models/pump/champion/identity.json").read_text())
-    assert {name: models["pump"][name] for name in identity} == identity
-    assert models["pump"]["contract"] == PUMP.digest
-    assert models["pump"]["window"] == {"length": 20, "shortest": 2}
-    assert models["pump"]["clock"]["unit"] == "h"
-    assert list(models["pump"]["channels"]) == list(PUMP.channel_names)
-    assert models["pump"]["channels"]["c1"]["max"] == 1000
-
-
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs.json"])
 def test_each_example_of_the_api_description_can_be_sent_as_it_is(client, path):
     post = client.get(path).json()["paths"]["/v1/score"]["post"]
     examples = post["requestBody"]["content"]["application/json"]["examples"]
-    assert post["responses"]["200"]["content"]["application/json"]["schema"] == ANSWER_SCHEMA
     for twin in ("pump", "fan"):
         (score,) = client.post("/v1/score", json=examples[twin]["value"]).raise_for_status().json()["scores"]
         assert not [warning for warning in score["warnings"] if "out_of_training_range" in warning]
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/"])
-def test_health_metrics_and_the_index_answer(client, path):
-    assert client.get(path).status_code == 200
+def test_health_and_the_index_answer(client):
+    assert client.get("/livez").json() == {"status": "alive"}
+    assert client.get("/readyz").json()["champions"] == {"pump": "3", "fan": "3"}
+    assert "/v1/score" in client.get("/").json()["routes"]
+    assert "http" not in client.get("/").text, "it loads nothing from elsewhere"
+    assert "foretwin_requests_total" in client.get("/metrics").text
 
 
-def test_the_index_loads_nothing_from_elsewhere(client):
-    assert "http" not in client.get("/").text
+def test_without_any_champion_it_is_alive_but_not_ready(tmp_path):
+    (tmp_path / "models").mkdir()
+    with served(tmp_path, ready=False) as running:
+        response = running.client.get("/readyz")
+        assert_problem(response, 503, "service")
+        assert running.client.get("/livez").status_code == 200
 
 
-def changed(**changes):
-    call = call_of(PUMP, random_rows(PUMP, {"P-1": 3}))
-    call["assets"][0] |= changes
-    return call
-
-
-def with_channel(**changes):
-    call = changed()
-    call["assets"][0]["channels"] |= changes
-    return call
-
-
-CHANNELS = "assets[0].channels"
-REFUSED = {
-    "unknown twin": ({"twin": "engine", "assets": [{}]}, 404, "twin"),
-    "no twin": ({"assets": [{}]}, 422, "twin"),
-    "no assets": ({"twin": "pump", "assets": []}, 422, "assets"),
-    "unknown top field": (changed() | {"when": 1}, 422, "when"),
-    "missing channel": (changed(channels={"speed": [1, 2, 3]}), 422, f"{CHANNELS}.c1"),
-    "unknown channel": (with_channel(flow=[1, 2, 3]), 422, f"{CHANNELS}.flow"),
-    "text for a number": (with_channel(c1=[1, "2", 3]), 422, f"{CHANNELS}.c1[1]"),
-    "truth for a number": (with_channel(c1=[1, 2, True]), 422, f"{CHANNELS}.c1[2]"),
-    "null for a number": (with_channel(c1=[None, 2, 3]), 422, f"{CHANNELS}.c1[0]"),
-    "huge integer": (with_channel(c1=[1, 10**80, 3]), 422, f"{CHANNELS}.c1[1]"),
-    "nested garbage": (with_channel(c1=[1, [[{"a": [0]}]], 3]), 422, f"{CHANNELS}.c1[1]"),
-    "lengths differ": (with_channel(c1=[1, 2]), 422, f"{CHANNELS}.c1"),
-    "empty channel": (with_channel(c1=[]), 422, f"{CHANNELS}.c1"),
-    "empty time": (changed(time=[]), 422, "assets[0].time"),
-    "time stands still": (changed(time=[1, 1, 2]), 422, "assets[0].time[1]"),
-    "time goes back": (changed(time=[1, 3, 2]), 422, "assets[0].time[2]"),
-    "too few rows": (call_of(PUMP, random_rows(PUMP, {"P-1": 1})), 422, "assets[0].time"),
-    "asset twice": ({"twin": "pump", "assets": changed()["assets"] * 2}, 422, "assets[1].asset"),
-    "too many rows": (call_of(PUMP, random_rows(PUMP, {"P-1": 200, "P-2": 101})), 413, "assets[1].time"),
-    "too many assets": (call_of(PUMP, random_rows(PUMP, {f"P-{i}": 2 for i in range(151)})), 413, "assets[150].time"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_call_that_breaks_the_contract_is_refused_as_a_problem(client, name):
-    call, status, field = REFUSED[name]
-    assert_problem(client.post("/v1/score", content=json.dumps(call), headers=JSON), status, field)
-
-
-@pytest.mark.parametrize("token", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_a_token_that_is_no_number_is_refused_with_its_field(client, token):
-    body = json.dumps(with_channel(c8=[1, 2, "HERE"])).replace('"HERE"', token)
-    assert_problem(client.post("/v1/score", content=body, headers=JSON), 422, f"{CHANNELS}.c8[2]")
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"speed=1", b"\xff\xfe\x00", b"[" * 100_000, b"[]", b"null", b'"' + b"x" * 99]
-)
-def test_a_body_that_is_not_json_or_no_object_is_refused(client, body):
-    assert_problem(client.post("/v1/score", content=body, headers=JSON), 400, "body")
-
-
-@pytest.mark.parametrize(
-    "kind", ["text/csv", "application/x-www-form-urlencoded", "", "application/vnd.bentoml+pickle"]
-)
-def test_another_content_type_is_refused(client, kind):
-    body = orjson.dumps(changed())
-    assert_problem(client.post("/v1/score", content=body, headers={"Content-Type": kind}), 415, "Content-Type")
-
-
-def test_a_compressed_body_is_refused(client):
-    headers = JSON | {"Content-Encoding": "gzip"}
-    assert_problem(client.post("/v1/score", content=b"\x1f\x8b", headers=headers), 415, "Content-Encoding")
+@pytest.mark.parametrize("path", ["/nope", "/v1", "/v2/score", "/static_content/nope", "/%00", "/../etc"])
+def test_an_unknown_route_is_refused_in_the_same_shape(client, path):
+    assert_problem(client.get(path), 404, "path")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
@@ -228,19 +164,8 @@ def test_another_method_is_refused_and_the_right_one_named(client, method):
     assert response.headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize("path", ["/nope", "/v1", "/v2/score", "/static_content/nope", "/%00", "/../etc"])
-def test_an_unknown_route_is_refused_in_the_same_shape(client, path):
-    assert_problem(client.get(path), 404, "path")
-
-
-def test_the_frameworks_own_routes_refuse_in_the_same_shape(client):
-    assert_problem(client.post("/livez"), 405, "method")
-
-
-def test_a_prediction_that_is_not_finite_is_an_error_and_never_an_answer(client, project):
-    response = client.post("/v1/score", json=call_of(BROKEN, random_rows(BROKEN, {"B-1": 4})))
-    assert_problem(response, 500, "body")
-    assert "rul is not finite" in (project / "server.log").read_text()
+def changed():
+    return call_of(PUMP, random_rows(PUMP, {"P-1": 3}))
 
 
 def test_ten_megabytes_of_noise_are_refused_and_the_server_lives_on(client):
@@ -254,25 +179,43 @@ def test_ten_megabytes_of_noise_are_refused_and_the_server_lives_on(client):
 
 def test_a_connection_that_ends_in_the_middle_of_a_call_harms_nobody(client):
     with socket.create_connection((client.base_url.host, client.base_url.port)) as connection:
-        head = "POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+        head = "POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head += "Content-Length: 1000\r\n\r\n{"
         connection.sendall(head.encode())
     assert client.post("/v1/score", json=changed()).status_code == 200
 
 
-def test_a_body_that_does_not_arrive_is_given_up(client):
-    head = "POST /v1/score HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
-    with socket.create_connection((client.base_url.host, client.base_url.port), timeout=20) as connection:
-        connection.sendall(head.encode())
-        answer = connection.recv(4096).decode()
-    assert answer.startswith("HTTP/1.1 503")
-    assert "application/problem+json" in answer
+def test_a_body_that_does_not_arrive_is_given_up(monkeypatch):
+    monkeypatch.setattr(scoring, "PATIENCE", 0.1)
+
+    async def receive():
+        await asyncio.sleep(5)
+        return {"type": "http.request", "body": b"", "more_body": True}
+
+    with pytest.raises(BadInput, match="did not arrive within") as refused:
+        asyncio.run(scoring.read_body(Request({"type": "http", "headers": []}, receive), 1000))
+    assert refused.value.field == "timeout"
 
 
 def test_what_the_service_imports_holds_nothing_of_training(tmp_path):
-    script = "import sys; sys.path.insert(0, '.'); import foretwin.bundle, foretwin.scoring_call, serving.service;"
-    script += "print(*{name.partition('.')[0] for name in sys.modules})"
+    script = "import sys; import foretwin.service.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=REPOSITORY, env=environment(tmp_path), capture_output=True, check=True
     )
     heavy = {"torch", "lightning", "mlflow", "optuna", "great_expectations", "scipy", "sklearn", "dvc", "matplotlib"}
-    assert not heavy & set(done.stdout.decode().split())
+    assert not (heavy | {"bentoml", "shap", "numba"}) & set(done.stdout.decode().split())
+
+
+def test_open_to_everybody_it_listens_on_this_machine_alone(project):
+    more = {"FORETWIN_PROJECT": str(project), "FORETWIN_ACCESS": "open", "FORETWIN_HOST": "192.0.2.1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "foretwin.service"],
+        env=environment(project, **more),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "error: " in done.stderr
+    assert "192.0.2.1" in done.stderr

@@ -13,7 +13,7 @@ from tiny_bundle import tiny_twin
 
 from foretwin.contract import CasePolicy, load_twin
 from foretwin.errors import Conflict, NotFound
-from foretwin.scoring_call import ModelIdentity
+from foretwin.identity import ModelIdentity
 from foretwin.twin.casework import verdicts
 from foretwin.twin.casework.caseload import review
 from foretwin.twin.casework.decisions import remedy_of

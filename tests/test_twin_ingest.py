@@ -19,7 +19,7 @@ from foretwin.contract import Twin
 from foretwin.errors import BadInput, Conflict, NotFound, StoreError
 from foretwin.twin.intake.ingest import Receipt, ingest, release
 from foretwin.twin.intake.reading import JSON, Decoded, decode, undecodable
-from foretwin.twin.store import Store, assets, listing, open_store, quarantine, tables
+from foretwin.twin.store import Store, assets, audit, listing, open_store, quarantine, tables
 from foretwin.twin.store import readings as stored_readings
 from foretwin.twin.store.packing import unpack
 from foretwin.twin.store.readings import StoredRows
@@ -184,23 +184,26 @@ def test_a_clock_that_jumped_is_set_aside_and_can_be_released(store):
     assert (receipt.stored, reasons(receipt)) == (1, ["clock"])
     assert "more than 1000 h after 1" in receipt.rejected[0].detail
     (held,) = waiting(store)
-    assert release(store, CONTRACTS, held.id, LATER) == Receipt(stored=1)
+    assert release(store, CONTRACTS, held.id, "ann", LATER) == Receipt(stored=1)
     assert list(kept(store)) == [(1, 1), (1, 2), (1, 5000)]
     assert (asset_of(store).time, asset_of(store).received_at, asset_of(store).gaps) == (5000, LATER, 0)
     assert waiting(store)[0].released_at == LATER
+    with store.read() as connection:
+        (entry,) = audit.of_asset(connection, asset_of(store).id, None, None, 10)
+    assert (entry.action, entry.actor, entry.detail["stored"]) == ("reading.released", "ann", 1)
     with pytest.raises(Conflict, match="was released"):
-        release(store, CONTRACTS, held.id, LATER)
+        release(store, CONTRACTS, held.id, "ann", LATER)
 
 
 def test_what_is_still_wrong_is_not_released(store):
     send(store, message(1, 5000.0))
     (held,) = waiting(store)
-    assert reasons(release(store, CONTRACTS, held.id, LATER)) == ["range"]
+    assert reasons(release(store, CONTRACTS, held.id, "ann", LATER)) == ["range"]
     assert [one.released_at for one in waiting(store)] == [None]
     with pytest.raises(NotFound):
-        release(store, CONTRACTS, held.id + 1, LATER)
+        release(store, CONTRACTS, held.id + 1, "ann", LATER)
     with pytest.raises(NotFound):
-        release(store, CONTRACTS, 10**30, LATER)
+        release(store, CONTRACTS, 10**30, "ann", LATER)
 
 
 def test_a_reading_in_range_of_a_corrected_contract_is_released_exactly(store):
@@ -208,7 +211,7 @@ def test_a_reading_in_range_of_a_corrected_contract_is_released_exactly(store):
     send(store, message(1, value))
     content = PUMP.model_dump()
     content["channels"]["c1"]["max"] = 2000
-    release(store, {"pump": Twin.model_validate(content)}, waiting(store)[0].id, LATER)
+    release(store, {"pump": Twin.model_validate(content)}, waiting(store)[0].id, "ann", LATER)
     assert kept(store) == {(1, 1): value}
 
 
@@ -222,7 +225,7 @@ def test_a_body_that_nobody_can_read_is_kept_and_does_not_stop_others(store):
     assert len(last.content) == 64 * 1024
     assert last.asset == "\\ud800\\x00"
     with pytest.raises(BadInput):
-        release(store, CONTRACTS, first.id, NOON)
+        release(store, CONTRACTS, first.id, "ann", NOON)
 
 
 def test_an_asset_of_another_twin_is_not_mixed_with_it(store):

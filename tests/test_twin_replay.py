@@ -51,7 +51,7 @@ class Receiver(ThreadingHTTPServer):
     """Takes posts and keeps them; answers with the statuses given, then with 200."""
 
     def __init__(self, port=0, statuses=()):
-        self.heard, self.statuses = [], list(statuses)
+        self.heard, self.keys, self.statuses = [], [], list(statuses)
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,6 +59,7 @@ class Receiver(ThreadingHTTPServer):
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.keys.append(self.headers["authorization"])
                 status = receiver.statuses.pop(0) if receiver.statuses else 200
                 if status == 200:
                     receiver.heard.append((self.path, self.headers["content-type"], json.loads(body)))
@@ -218,6 +219,19 @@ def test_a_service_that_is_busy_or_away_gets_it_later(caplog):
     assert "cannot be reached" in caplog.text
     servers[0].shutdown()
     servers[0].server_close()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_not_taken_ends_the_replay_at_once(status):
+    server = Receiver(statuses=[200, status])
+    plan = Plan(server.url, key="ftw_1_2")
+    with pytest.raises(BadInput, match=f"FORETWIN_KEY: {server.url} refuses it: {status}"):
+        replay(TWIN, rows(A=5), plan, threading.Event())
+    assert len(server.heard) == 1
+    assert server.keys == ["Bearer ftw_1_2"] * 2
+    assert "ftw_1_2" not in repr(plan)
+    server.shutdown()
+    server.server_close()
 
 
 def test_what_a_service_refuses_is_counted_and_not_sent_again(caplog):

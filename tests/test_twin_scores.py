@@ -8,7 +8,7 @@ from sqlalchemy import select
 from stored_readings import NOON, count, store_rows
 from tiny_bundle import random_rows, tiny_twin
 
-from foretwin.scoring_call import ModelIdentity
+from foretwin.identity import ModelIdentity
 from foretwin.twin.store import scores
 from foretwin.twin.store.scores import Model, Score
 from foretwin.twin.store.tables import scores as table

@@ -7,7 +7,7 @@ import pytest
 from live_project import PUMP, message
 
 from foretwin.errors import BadInput
-from foretwin.scoring_call import ModelIdentity
+from foretwin.identity import ModelIdentity
 from foretwin.twin.casework.verdicts import Verdict, give
 from foretwin.twin.intake.ingest import ingest
 from foretwin.twin.intake.reading import decode

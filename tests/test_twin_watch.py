@@ -14,11 +14,10 @@ from sqlalchemy import func, select
 from stored_readings import NOON, count, store_rows
 from tiny_bundle import random_rows, save_tiny_bundle, tiny_project, tiny_twin
 
-from foretwin.champion import load_champion
+from foretwin.champion import keep_champion, load_champion
 from foretwin.config import Paths
 from foretwin.contract import CasePolicy, Twin
-from foretwin.packaging import keep_champion
-from foretwin.scoring_call import ModelIdentity
+from foretwin.identity import ModelIdentity
 from foretwin.twin.contracts import policy_of
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import open_store, scores, windows

@@ -12,12 +12,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from foretwin.bundle import save_bundle
 from foretwin.calibration import Calibration
+from foretwin.champion import keep_champion
 from foretwin.config import Paths
 from foretwin.contract import Twin
 from foretwin.fault_calibration import FaultCalibration
-from foretwin.packaging import keep_champion
+from foretwin.identity import ModelIdentity
 from foretwin.reference import Reference, Regimes
-from foretwin.scoring_call import ModelIdentity
 
 REPOSITORY = Path(__file__).parent.parent
 REMEDY = {"part": "P-1", "instruction": "replace it", "lead_time": 2}

@@ -29,11 +29,27 @@ from foretwin.contract import UNKNOWN, Twin
 from foretwin.errors import BadInput, BundleError
 from foretwin.fault_calibration import FaultCalibration
 from foretwin.reference import Reference
-from foretwin.rows import FAULT_UNKNOWN, KEY
-from foretwin.windows import Histories, Windows
+from foretwin.tracks import Tracks, read_frame
+from foretwin.windows import Windows
 
 FORMAT = 2
 CHUNK = 2048  # windows that are in memory at once
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The scores of A assets, column by column, each (A,)."""
+
+    assets: NDArray[np.object_]
+    runs: NDArray[np.int64]
+    time: NDArray[np.float64]  # of the last row
+    rows: NDArray[np.int64]  # how many the prediction saw
+    columns: dict[str, NDArray[Any]]  # as `Bundle.score` names them
+
+    def frame(self) -> pd.DataFrame:
+        """The table that `Bundle.score` returns."""
+        key = {"asset": self.assets, "run": self.runs, "time": self.time, "rows": self.rows}
+        return pd.DataFrame({**key, **self.columns})
 
 
 @dataclass(frozen=True)
@@ -79,16 +95,22 @@ class Bundle:
         "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; and `warnings`,
         a list of strings. BadInput names the field that breaks the contract.
         """
-        histories = read_call(rows, self.contract)
-        assets, runs = rows["asset"].to_numpy(), rows["run"].to_numpy()
-        ends = np.append(np.flatnonzero(_changes(assets))[1:], len(rows)) - 1  # the last row of each asset
-        seen = histories.rows_so_far()[ends]
-        self._check_lengths(assets[ends], seen)
-        parts = [self._score_windows(histories.cut(part, self.contract.window.length)) for part in _chunks(ends)]
-        key = {"asset": assets[ends], "run": runs[ends], "time": histories.time[ends]}
-        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        self._check_finite(assets[ends], columns)
-        return pd.DataFrame({**key, "rows": np.minimum(seen, self.contract.window.length), **columns})
+        return self.answer(read_frame(rows, self.contract)).frame()
+
+    def answer(self, tracks: Tracks) -> Answers:
+        """What `score` returns, for tracks of this contract; BadInput where one is too short."""
+        seen, length = tracks.seen(), self.contract.window.length
+        self._check_lengths(tracks.assets, seen)
+        parts = [self._score_windows(tracks.histories.cut(part, length)) for part in _chunks(tracks.ends)]
+        columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+        self._check_finite(tracks.assets, columns)
+        time = tracks.histories.time[tracks.ends]
+        return Answers(tracks.assets, tracks.runs, time, np.minimum(seen, length), columns)
+
+    @cached_property
+    def contract_digest(self) -> str:
+        """The digest of the contract that it was trained under."""
+        return self.contract.digest
 
     @cached_property
     def score_columns(self) -> tuple[str, ...]:
@@ -96,25 +118,24 @@ class Bundle:
         rul = ("rul", "rul_low", "rul_high") if self.contract.rul else ()
         return (*rul, *(probability_column(a, c) for a in self.contract.axes for c in self.contract.classes(a)))
 
-    def _check_lengths(self, assets: NDArray[np.str_], seen: NDArray[np.int64]) -> None:
-        short = np.flatnonzero(seen < self.contract.window.shortest)
-        if len(short):
-            need = self.contract.window.shortest
+    def _check_lengths(self, assets: NDArray[Any], seen: NDArray[np.int64]) -> None:
+        need = self.contract.window.shortest
+        if seen.min() < need:
+            short = np.flatnonzero(seen < need)
             raise BadInput(f"assets.{assets[short[0]]}", f"has {seen[short[0]]} rows, at least {need} are needed")
 
-    def _check_finite(self, assets: NDArray[np.str_], columns: dict[str, NDArray[Any]]) -> None:
+    def _check_finite(self, assets: NDArray[Any], columns: dict[str, NDArray[Any]]) -> None:
         for name in self.score_columns:
-            wrong = np.flatnonzero(~np.isfinite(columns[name]))
-            if len(wrong):
+            finite = np.isfinite(columns[name])
+            if not finite.all():
+                wrong = np.flatnonzero(~finite)
                 which = f"bundle of {self.contract.name}: {name} is not finite for {assets[wrong[0]]}"
                 raise BundleError(f"{which}: look at its readings, or train again")
 
     def predict_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
         """The predicted columns of `score`, each (N,), for N windows that are already cut."""
-        inputs = {"x": windows.x, "mask": windows.mask, "age": windows.age}
-        wanted = {node.name: inputs[node.name] for node in self.session.get_inputs()}
-        names = [node.name for node in self.session.get_outputs()]
-        out = dict(zip(names, self.session.run(names, wanted), strict=True))
+        inputs, outputs = self._nodes
+        out = dict(zip(outputs, self.session.run(outputs, {n: getattr(windows, n) for n in inputs}), strict=True))
         columns: dict[str, NDArray[Any]] = {}
         if self.contract.rul:
             cap = self.contract.rul.cap
@@ -125,6 +146,11 @@ class Bundle:
         for axis in self.contract.axes:
             columns |= self._fault_columns(axis, out[f"p_{axis}"])
         return columns
+
+    @cached_property
+    def _nodes(self) -> tuple[list[str], list[str]]:
+        """The names of the network's inputs, fields of `Windows`, and of its outputs."""
+        return [node.name for node in self.session.get_inputs()], [node.name for node in self.session.get_outputs()]
 
     def _score_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
         columns = self.predict_windows(windows)
@@ -142,19 +168,23 @@ class Bundle:
 
     def _warnings(self, windows: Windows, rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
         """(N,) lists of strings: what a reader of the score should know about it."""
-        inside = windows.mask[:, :, None] > 0
+        inside = windows.mask > 0
         low, high = self.reference.ranges
-        outside = ((windows.x < low) | (windows.x > high)) & inside
-        far = outside.any(axis=1)  # (N, C)
-        seen = windows.mask.sum(axis=1).astype(int)
-        result = np.empty(len(windows), dtype=object)
-        for i in range(len(windows)):
-            found = [f"out_of_training_range: {self.contract.channel_names[c]}" for c in np.flatnonzero(far[i])]
-            if seen[i] < windows.mask.shape[1]:
-                found.append(f"short_history: {seen[i]} of {windows.mask.shape[1]} rows")
-            if rul is not None and self.contract.rul and rul[i] >= self.contract.rul.cap:
-                found.append(f"rul_at_cap: {self.contract.rul.cap:g} {self.contract.clock.unit} or more")
-            result[i] = found
+        far = ((windows.x < low) | (windows.x > high)) & inside[:, :, None]
+        seen = inside.sum(axis=1).tolist()
+        cap = self.contract.rul.cap if self.contract.rul else np.inf
+        found: list[list[str]] = [[] for _ in seen]
+        for i, channel in np.argwhere(far.any(axis=1)).tolist() if far.any() else ():
+            found[i].append(f"out_of_training_range: {self.contract.channel_names[channel]}")
+        length = windows.mask.shape[1]
+        for i, count in enumerate(seen):
+            if count < length:
+                found[i].append(f"short_history: {count} of {length} rows")
+            if rul is not None and rul[i] >= cap:
+                found[i].append(f"rul_at_cap: {cap:g} {self.contract.clock.unit} or more")
+        result = np.empty(len(found), dtype=object)
+        for i, warnings in enumerate(found):  # assigned at once, they would be taken for a matrix
+            result[i] = warnings
         return result
 
 
@@ -203,71 +233,8 @@ def verify(folder: Path) -> str:
     return _sha256(folder / "manifest.json")
 
 
-def read_call(rows: pd.DataFrame, contract: Twin) -> Histories:
-    """The rows as Histories whose every label is unknown: a score cannot depend on one.
-
-    BadInput unless they can be scored: columns there, numbers finite, each asset's rows together and in order of time.
-    Works on arrays, since a call holds few rows and pandas' share of its time would be most of it.
-    """
-    if len(rows) == 0:
-        raise BadInput("rows", "there is none to score")
-    absent = [name for name in (*KEY, *contract.channel_names) if name not in rows.columns]
-    if absent:
-        raise BadInput(absent[0], "this column is missing")
-    assets, runs = rows["asset"].to_numpy(), rows["run"].to_numpy()
-    time = _numbers(rows, "time", np.float64)
-    values = np.stack([_numbers(rows, name, np.float32) for name in contract.channel_names], axis=1)
-    if runs.dtype.kind not in "iu":
-        raise BadInput("run", "holds something other than whole numbers")
-    new_asset = _changes(assets)
-    unnamed = np.flatnonzero(new_asset)[pd.isna(assets[new_asset])]
-    if len(unnamed):
-        raise BadInput("asset", f"has no name in row {unnamed[0] + 1}")
-    new_run = new_asset | _changes(runs)
-    wrong = np.flatnonzero(~new_run[1:] & ~(time[1:] > time[:-1])) + 1
-    if len(wrong):
-        raise BadInput("time", f"does not increase for asset {assets[wrong[0]]} in row {wrong[0] + 1}")
-    _check_together(assets[new_asset], assets[new_run], runs[new_run])
-    return Histories(
-        values=values,
-        time=time,
-        rul=np.full(len(rows), np.nan, np.float32),
-        faults=np.full((len(rows), len(contract.axes)), FAULT_UNKNOWN, np.int8),
-        first=np.maximum.accumulate(np.where(new_run, np.arange(len(rows)), 0)),
-    )
-
-
-def _numbers(rows: pd.DataFrame, name: str, dtype: type) -> NDArray[Any]:
-    """A column as finite numbers; BadInput names it, the asset and the row otherwise."""
-    column = rows[name].to_numpy()
-    if column.dtype.kind not in "iuf":
-        raise BadInput(name, "holds something other than numbers")
-    with np.errstate(over="ignore"):
-        column = column.astype(dtype)
-    bad = np.flatnonzero(~np.isfinite(column))
-    if len(bad):
-        raise BadInput(name, f"is not finite for asset {rows['asset'].iloc[bad[0]]} in row {bad[0] + 1}")
-    return column
-
-
-def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """(N,) True where a value differs from the one before it, and at the first."""
-    changed = np.ones(len(values), dtype=bool)
-    changed[1:] = values[1:] != values[:-1]
-    return changed
-
-
-def _check_together(assets: NDArray[Any], run_assets: NDArray[Any], runs: NDArray[Any]) -> None:
-    """BadInput where an asset, or a run of one, begins twice; each argument holds one entry per beginning."""
-    if len(set(assets)) < len(assets):
-        names, counts = np.unique(assets.astype(str), return_counts=True)
-        raise BadInput("asset", f"the rows of {names[counts > 1][0]} do not stand together")
-    if len(set(zip(run_assets, runs, strict=True))) < len(runs):
-        raise BadInput("run", "the rows of a run do not stand together")
-
-
 def _chunks(ends: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return np.array_split(ends, max(1, -(-len(ends) // CHUNK)))
+    return [ends] if len(ends) <= CHUNK else np.array_split(ends, -(-len(ends) // CHUNK))
 
 
 def _sha256(path: Path) -> str:

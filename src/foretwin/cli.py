@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from foretwin.cli_bento import bento
+from foretwin.cli_keys import keys
 from foretwin.cli_twin import COMMANDS
 from foretwin.edge import exit_on_error, switch_telemetry_off
 
@@ -34,13 +36,15 @@ def main(debug: bool) -> None:
       foretwin score FILE --twin pump    score the machines of a CSV or Parquet file
       foretwin explain FILE --twin pump --asset NAME
                                          why one of them is scored as it is
-      foretwin serve                     the scoring service on port 3000
+      foretwin serve --open              the scoring service on port 3000, for this machine alone
+      foretwin keys new NAME --scope score
+                                         a key for others
       foretwin new press press.csv       a twin of your own machine
 
     The living twin, each line in a terminal of its own:
 
     \b
-      foretwin live                      readings in, twins and cases out, on port 3100
+      foretwin live --open               readings in, twins and cases out, on port 3100
       foretwin watch                     score what comes in, open and close cases
       foretwin replay pump --assets 20 --speed 10 --http http://127.0.0.1:3100
                                          a fleet to watch
@@ -49,7 +53,7 @@ def main(debug: bool) -> None:
     """
 
 
-for _command in COMMANDS:
+for _command in (*COMMANDS, bento, keys):
     main.add_command(_command)
 
 

@@ -5,6 +5,7 @@ signature, the HTTP schema. Times (`lead_time`, `rul.cap`, `cases.open_below`, .
 """
 
 import hashlib
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -222,6 +223,12 @@ class Twin(Part):
     def classes(self, axis: str) -> tuple[str, ...]:
         """The classes of one axis; the first is healthy."""
         return tuple(self.faults[axis].classes)
+
+    @property
+    def longest_silence(self) -> timedelta | None:
+        """How long an asset may go without a reading; None: for ever, as where the clock counts cycles and not time."""
+        stale_after, seconds = self.cases.stale_after, self.clock.seconds
+        return None if stale_after is None or seconds is None else timedelta(seconds=stale_after * seconds)
 
     @property
     def digest(self) -> str:

@@ -2,7 +2,7 @@
 
 ForetwinError
 ├── ContractError       a twin.yaml is wrong: file, line, field
-├── ParamsError         params.yaml is wrong: file, field
+├── ParamsError         params.yaml, a setting or the file of API keys is wrong: file, field
 ├── SourceError         raw data is missing, damaged or not what the contract describes
 │   └── DigestError     a file is there, but its bytes are not the expected ones
 ├── RowsError           a table breaks the rules of the canonical table
@@ -17,7 +17,11 @@ ForetwinError
     ├── UnknownTwin     no champion serves that twin
     ├── NotFound        no asset, case or message of that name or number
     ├── Conflict        what is asked for contradicts what has happened already
-    └── TooLarge        the call asks for more than one call may
+    ├── TooLarge        the call asks for more than one call may
+    ├── NotAcceptable   the answer is wanted in a form that there is not
+    ├── Unauthorized    nobody knows who calls
+    ├── Forbidden       who calls may not do this
+    └── TooMany         the caller has used up what its key allows for now
 """
 
 
@@ -30,7 +34,7 @@ class ContractError(ForetwinError):
 
 
 class ParamsError(ForetwinError):
-    """A params.yaml that cannot be read: names the file and the field."""
+    """A params.yaml, a setting of the environment or a file of API keys that cannot be read: names it and the field."""
 
 
 class SourceError(ForetwinError):
@@ -97,3 +101,24 @@ class Conflict(BadInput):
 
 class TooLarge(BadInput):
     """A call with more bytes or rows than the service takes at once."""
+
+
+class NotAcceptable(BadInput):
+    """A call that wants its answer in a form that the service does not write."""
+
+
+class Unauthorized(BadInput):
+    """A call that shows no key, or one that does not count."""
+
+
+class Forbidden(BadInput):
+    """A call whose key does not have the scope that it needs."""
+
+
+class TooMany(BadInput):
+    """A call beyond the rate that its key allows."""
+
+    def __init__(self, field: str, reason: str, retry_after: float) -> None:
+        """`retry_after` is in seconds: when a call will be let through again."""
+        super().__init__(field, reason)
+        self.retry_after = retry_after

@@ -88,25 +88,35 @@ def watch(memory: int) -> None:
 
 @click.command()
 @click.option("--port", default=3100, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="An address of this machine's own only.")
-def live(port: int, host: str) -> None:
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--open", "is_open", is_flag=True, help="Nobody needs a key; then for this machine alone.")
+def live(port: int, host: str, is_open: bool) -> None:
     """Answer over HTTP: readings in; twins, scores, cases out.
 
-    On this machine only, since nobody has to show yet who he is. GET / lists the routes, /openapi.json describes them.
+    Every call needs a key of `foretwin keys new`, unless --open is given or FORETWIN_ACCESS is `open`. GET / lists the
+    routes, /openapi.json describes them.
 
     \b
       foretwin live
-      curl http://127.0.0.1:3100/v1/twins?sort=rul_low
+      export FORETWIN_KEY=$(foretwin keys new ann --scope read --scope admin)
+      curl -H "Authorization: Bearer $FORETWIN_KEY" "http://127.0.0.1:3100/v1/twins?sort=rul_low"
     """
+    import os
+
+    from foretwin.access.guard import Guard
     from foretwin.cli_twin import project
     from foretwin.twin.http.server import serve
 
     project.load_project()
     project.log_to_terminal()
+    guard = Guard.from_env(project.PROJECT, {**os.environ, "FORETWIN_ACCESS": "open"} if is_open else os.environ)
+    who = "anybody on this machine" if guard.is_open else "who has a key"
+
+    def started(url: str) -> None:
+        click.echo(f"answering {who} on {url}; Ctrl-C ends it")
+
     with project.opened_store() as store, project.stop_on_signals() as stop:
-        calls = serve(
-            store, project.PROJECT, (host, port), stop, lambda url: click.echo(f"answering on {url}; Ctrl-C ends it")
-        )
+        calls = serve(store, project.PROJECT, guard, (host, port), stop, started)
     click.echo(f"ended after {calls} calls")
 
 
@@ -117,7 +127,7 @@ def live(port: int, host: str) -> None:
 @click.option("--speed", default=0.0, show_default=True, help="Units of the clock per second; 0: as fast as possible.")
 @click.option("--rows", default=1, show_default=True, type=click.IntRange(1), help="Readings in one message.")
 @click.option("--mqtt", metavar="URL", help="Send to this broker.")
-@click.option("--http", metavar="URL", help="Send to this `foretwin live`.")
+@click.option("--http", metavar="URL", help="Send to this `foretwin live`, with the key in FORETWIN_KEY.")
 @click.option("--disturb", multiple=True, metavar="KIND=SHARE", help="What goes wrong on the way; may be repeated.")
 @click.option("--seed", default=0, show_default=True, help="Of the disturbances.")
 def replay(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -140,6 +150,8 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter per option
       foretwin replay pump --assets 20 --speed 10 --http http://127.0.0.1:3100
       foretwin replay pump --assets 500 --mqtt mqtt://127.0.0.1 --disturb dropouts=0.05 --disturb disorder=0.1
     """
+    import os
+
     from foretwin.cli_twin import project
     from foretwin.errors import BadInput
     from foretwin.twin.replay.disturbances import parse_disturbances
@@ -149,7 +161,8 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter per option
     if (mqtt is None) == (http is None):
         raise BadInput("URL", "is needed once: --mqtt or --http")
     contract = project.contract_named(project.load_project(), twin)
-    plan = Plan(mqtt or http or "", speed, rows, parse_disturbances(disturb), seed)
+    key = os.environ.get("FORETWIN_KEY", "").strip() or None
+    plan = Plan(mqtt or http or "", speed, rows, parse_disturbances(disturb), seed, key)
     machines = fleet(contract, project.PROJECT, assets, None, file)
     project.log_to_terminal()
     with project.stop_on_signals() as stop:

@@ -183,10 +183,11 @@ def quarantine(release: int | None, asset: str | None, limit: int) -> None:
 def _release(store: "Store", contracts: "dict[str, Twin]", number: int) -> None:
     from datetime import UTC, datetime
 
+    from foretwin.cli_twin.project import person
     from foretwin.errors import BadInput
     from foretwin.twin.intake.ingest import release
 
-    receipt = release(store, contracts, number, datetime.now(UTC))
+    receipt = release(store, contracts, number, person(), datetime.now(UTC))
     if receipt.rejected:
         again = receipt.rejected[0]
         raise BadInput("--release", f"{number} is refused again: {again.reason}: {again.field} {again.detail}")

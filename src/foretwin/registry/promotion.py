@@ -9,6 +9,7 @@ import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ def promote(paths: Paths, params: Params, measure: Measure) -> dict[str, Any]:
             "run": run,
             "champion": _present(client, paths)[0],
             "evidence": evidence,
+            "decided_at": _decided_at(recorded, _digest(before) == digest),
         }
     )
     client.log_text(run, json.dumps(verdict, indent=2), VERDICT)
@@ -118,6 +120,12 @@ def _recorded(client: "MlflowClient", run: str) -> dict[str, Any] | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         return dict(json.loads(Path(client.download_artifacts(run, VERDICT, folder)).read_text(encoding="utf-8")))
+
+
+def _decided_at(recorded: dict[str, Any] | None, stays: bool) -> str:
+    """Now, in UTC; a champion that stays was decided on before."""
+    earlier = recorded.get("decided_at") if recorded and stays else None
+    return earlier or datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _label(identity: dict[str, str]) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ARTIFACTS = "mlartifacts"
-_SQLITE = "sqlite:///"
+SQLITE = "sqlite:///"
 KIND, RECORD, PARENT = "foretwin.kind", "foretwin.record", "mlflow.parentRunId"
 BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits on one request
 
@@ -30,7 +30,7 @@ Scalar = str | int | float | bool
 
 def tracking_uri(root: Path) -> str:
     """`MLFLOW_TRACKING_URI`, else the SQLite file in the project's folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{root.resolve() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{root.resolve() / 'mlflow.db'}"
 
 
 def model_name(twin: str) -> str:
@@ -61,7 +61,7 @@ def connect(root: Path) -> "MlflowClient":
     from mlflow import MlflowClient
 
     uri = tracking_uri(root)
-    if uri.startswith(_SQLITE) and Path(uri.removeprefix(_SQLITE)).resolve() == root.resolve() / "mlflow.db":
+    if uri.startswith(SQLITE) and Path(uri.removeprefix(SQLITE)).resolve() == root.resolve() / "mlflow.db":
         follow_move(root)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
@@ -91,7 +91,7 @@ def experiment(client: "MlflowClient", root: Path, twin: str) -> str:
     name = model_name(twin)
     found = client.get_experiment_by_name(name)
     if found is None:
-        own = str(root.resolve() / ARTIFACTS / name) if tracking_uri(root).startswith(_SQLITE) else None
+        own = str(root.resolve() / ARTIFACTS / name) if tracking_uri(root).startswith(SQLITE) else None
         return str(client.create_experiment(name, artifact_location=own))
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)

@@ -55,7 +55,7 @@ def champion(root: Path, twin: str) -> Champion | None:
 
 def current(client: "MlflowClient", root: Path, twin: str) -> Champion | None:
     """As `champion`; what MLflow itself raises is passed on, so that it is not taken for a lost bundle."""
-    version = _aliased(client, twin)
+    version = aliased(client, twin)
     if version is None:
         return None
     folder = bundle_folder(client, root, twin, version)
@@ -132,7 +132,7 @@ def signature(contract: Twin) -> "ModelSignature":
     return ModelSignature(inputs=Schema([*key, *channels]), outputs=Schema([*key, *answers, warnings]))
 
 
-def _aliased(client: "MlflowClient", twin: str) -> Any | None:
+def aliased(client: "MlflowClient", twin: str) -> Any | None:
     """MLflow's record of the champion's version, with its tags; None where there is none."""
     from mlflow.exceptions import MlflowException
 

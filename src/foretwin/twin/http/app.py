@@ -13,15 +13,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from foretwin import __version__
-from foretwin.scoring_call import Limits
+from foretwin.access.guard import Guard
+from foretwin.http.limits import Limits
+from foretwin.http.loopback import LoopbackOnly
+from foretwin.http.problems import HANDLERS
 from foretwin.twin.casework.verdicts import Verdict, Work
 from foretwin.twin.contracts import load_contracts
 from foretwin.twin.http import cases, quarantine, readings, twins, what_if
 from foretwin.twin.http.bodies import JSON
 from foretwin.twin.http.call import Call, Living, endpoint, json_response
-from foretwin.twin.http.loopback import LoopbackOnly
 from foretwin.twin.http.openapi import Way, describe
-from foretwin.twin.http.problems import HANDLERS
 from foretwin.twin.store import Store
 
 THREADS = 8  # calls that are answered at once; fewer than the connections that the store keeps
@@ -35,26 +36,26 @@ def ready(call: Call) -> dict[str, Any]:
 
 
 WAYS = (
-    Way("GET", "/v1/twins", twins.fleet, twins.FLEET.names),
-    Way("GET", "/v1/twins/{asset}", twins.one),
-    Way("PUT", "/v1/twins/{asset}", twins.describe, (), (JSON,), twins.Description),
-    Way("DELETE", "/v1/twins/{asset}", twins.erase),
-    Way("GET", "/v1/twins/{asset}/readings", readings.readings, readings.READINGS.names),
-    Way("POST", "/v1/twins/{asset}/readings", readings.take, ("twin",), readings.TYPES),
-    Way("GET", "/v1/twins/{asset}/scores", readings.scores, readings.SCORES.names),
-    Way("GET", "/v1/twins/{asset}/thread", twins.events, tuple(twins.THREAD)),
-    Way("GET", "/v1/twins/{asset}/export", twins.copy),
-    Way("POST", "/v1/twins/{asset}/maintenance", twins.maintain, (), (JSON,), Work),
-    Way("POST", "/v1/twins/{asset}/what-if", what_if.ask, (), (JSON,), what_if.Question),
-    Way("GET", "/v1/cases", cases.listed, cases.CASES.names),
-    Way("GET", "/v1/cases/{case}", cases.one),
-    Way("GET", "/v1/cases/{case}/service-request", cases.request),
-    Way("POST", "/v1/cases/{case}/acknowledge", cases.acknowledge, (), (JSON,)),
-    Way("POST", "/v1/cases/{case}/verdict", cases.verdict, (), (JSON,), Verdict),
-    Way("GET", "/v1/quarantine", quarantine.listed, quarantine.QUARANTINE.names),
-    Way("POST", "/v1/quarantine/{message}/release", quarantine.send_again, (), (JSON,)),
-    Way("GET", "/v1/deliveries", quarantine.deliveries, quarantine.DELIVERIES.names),
-    Way("GET", "/readyz", ready),
+    Way("GET", "/v1/twins", "read", twins.fleet, twins.FLEET.names),
+    Way("GET", "/v1/twins/{asset}", "read", twins.one),
+    Way("PUT", "/v1/twins/{asset}", "admin", twins.describe, (), (JSON,), twins.Description),
+    Way("DELETE", "/v1/twins/{asset}", "admin", twins.erase),
+    Way("GET", "/v1/twins/{asset}/readings", "read", readings.readings, readings.READINGS.names),
+    Way("POST", "/v1/twins/{asset}/readings", "ingest", readings.take, ("twin",), readings.TYPES),
+    Way("GET", "/v1/twins/{asset}/scores", "read", readings.scores, readings.SCORES.names),
+    Way("GET", "/v1/twins/{asset}/thread", "read", twins.events, tuple(twins.THREAD)),
+    Way("GET", "/v1/twins/{asset}/export", "read", twins.copy),
+    Way("POST", "/v1/twins/{asset}/maintenance", "admin", twins.maintain, (), (JSON,), Work),
+    Way("POST", "/v1/twins/{asset}/what-if", "score", what_if.ask, (), (JSON,), what_if.Question),
+    Way("GET", "/v1/cases", "read", cases.listed, cases.CASES.names),
+    Way("GET", "/v1/cases/{case}", "read", cases.one),
+    Way("GET", "/v1/cases/{case}/service-request", "read", cases.request),
+    Way("POST", "/v1/cases/{case}/acknowledge", "admin", cases.acknowledge, (), (JSON,)),
+    Way("POST", "/v1/cases/{case}/verdict", "admin", cases.verdict, (), (JSON,), Verdict),
+    Way("GET", "/v1/quarantine", "read", quarantine.listed, quarantine.QUARANTINE.names),
+    Way("POST", "/v1/quarantine/{message}/release", "admin", quarantine.send_again, (), (JSON,)),
+    Way("GET", "/v1/deliveries", "read", quarantine.deliveries, quarantine.DELIVERIES.names),
+    Way("GET", "/readyz", None, ready),
 )
 
 
@@ -62,18 +63,20 @@ METHODS = {path: [way.method for way in WAYS if way.path == path] for path in di
 OTHERS = ("GET /", "GET /livez", "GET /openapi.json")
 
 
-def create_app(store: Store, root: Path) -> Starlette:
+def create_app(store: Store, root: Path, guard: Guard) -> Starlette:
     """The application over an open store; contracts are those of the project's folder `root` as it is now.
 
-    FORETWIN_MAX_BODY_BYTES bounds a body. ContractError and ParamsError where one of these is wrong.
+    With an open guard only this machine may call. FORETWIN_MAX_BODY_BYTES bounds a body. ContractError and ParamsError
+    where one of these is wrong.
     """
     routes = [Route("/", index), Route("/livez", alive), Route("/openapi.json", openapi)]
     routes += [Route(path, _by_method(path), methods=METHODS[path]) for path in METHODS]
-    app = Starlette(routes=routes, exception_handlers=HANDLERS, middleware=[Middleware(LoopbackOnly)])
+    doors = [Middleware(LoopbackOnly)] if guard.is_open else []
+    app = Starlette(routes=routes, exception_handlers=HANDLERS, middleware=doors)
     app.router.redirect_slashes = False
     threads = ThreadPoolExecutor(THREADS, "live")
     limit = Limits.from_env(os.environ).body_bytes
-    app.state.living = Living(store, root, load_contracts(root), limit, threads)
+    app.state.living = Living(store, root, load_contracts(root), limit, threads, guard)
     return app
 
 
@@ -95,7 +98,7 @@ async def openapi(request: Request) -> Response:  # noqa: ARG001
 
 def _by_method(path: str) -> Callable[[Request], Awaitable[Response]]:
     """The end point of a path, which must be one route for its refusal to name every method that is allowed."""
-    ends = {way.method: endpoint(way.handler, way.accepts) for way in WAYS if way.path == path}
+    ends = {way.method: endpoint(way.handler, way.scope, way.accepts) for way in WAYS if way.path == path}
 
     async def answer(request: Request) -> Response:
         return await ends["GET" if request.method == "HEAD" else request.method](request)

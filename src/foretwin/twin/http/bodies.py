@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.requests import Request
 
 from foretwin.errors import BadInput
-from foretwin.request_body import bounded_body
+from foretwin.http.body import bounded_body
 
 JSON = "application/json"
 PATIENCE = 30  # seconds for a body to arrive

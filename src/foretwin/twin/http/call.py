@@ -17,6 +17,8 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from foretwin.access.guard import ANYBODY, Guard
+from foretwin.access.keys import Scope
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, NotFound, StoreError
 from foretwin.twin.http.bodies import read_body
@@ -24,18 +26,20 @@ from foretwin.twin.store import Store
 from foretwin.twin.store.assets import Asset
 
 LONGEST_ACTOR = 200
+UNNAMED = "http"  # who acts where nobody says
 LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Living:
-    """What the application works with; `threads` is where its handlers run."""
+    """What the application works with; `threads` is where its handlers run, `guard` says who may call."""
 
     store: Store
     root: Path
     contracts: Mapping[str, Twin]
     body_bytes: int
     threads: Executor
+    guard: Guard
 
 
 @dataclass(frozen=True)
@@ -78,11 +82,17 @@ class Call:
 Handler = Callable[[Call], Any]
 
 
-def endpoint(handler: Handler, accepts: Sequence[str] = ()) -> Callable[[Request], Awaitable[Response]]:
-    """A route's end point: `handler` gets the call, with its body where it is of a type that the route accepts."""
+def endpoint(
+    handler: Handler, scope: Scope | None, accepts: Sequence[str] = ()
+) -> Callable[[Request], Awaitable[Response]]:
+    """A route's end point: `handler` gets the call, with its body where it is of a type that the route accepts.
+
+    Who calls needs a key with that scope, where there is one; that is found out before anything of the body is read.
+    """
 
     async def answer(request: Request) -> Response:
         living: Living = request.app.state.living
+        actor = _actor(request, living.guard, scope)
         body, kind = await read_body(request, living.body_bytes, accepts) if accepts else (b"", "")
         call = Call(
             living=living,
@@ -91,7 +101,7 @@ def endpoint(handler: Handler, accepts: Sequence[str] = ()) -> Callable[[Request
             query=request.query_params,
             body=body,
             content_type=kind,
-            actor=_actor(request),
+            actor=actor,
             now=datetime.now(UTC),
         )
         _check_texts(call)
@@ -124,11 +134,16 @@ def _check_finite(content: Any) -> None:
             _check_finite(value)
 
 
-def _actor(request: Request) -> str:
-    actor = request.headers.get("x-actor", "http").strip()
-    if not 0 < len(actor) <= LONGEST_ACTOR or not actor.isprintable():
+def _actor(request: Request, guard: Guard, scope: Scope | None) -> str:
+    """Who acts, for the audit: the key's name and behind it whom the caller names, without keys the latter alone."""
+    headers = request.headers
+    caller = guard.admit(headers.get("authorization"), scope) if scope else ANYBODY
+    if "x-actor" not in headers:
+        return UNNAMED if caller is ANYBODY else caller.name
+    named = headers["x-actor"].strip()
+    if not 0 < len(named) <= LONGEST_ACTOR or not named.isprintable():
         raise BadInput("X-Actor", f"is no name of 1 to {LONGEST_ACTOR} printable characters")
-    return actor
+    return named if caller is ANYBODY else f"{caller.name}/{named}"
 
 
 def _check_texts(call: Call) -> None:

@@ -8,23 +8,39 @@ from typing import Any
 from pydantic import BaseModel
 
 from foretwin import __version__
+from foretwin.access.keys import Scope
+from foretwin.http.problems import PROBLEM
 from foretwin.twin.http.call import Handler
-from foretwin.twin.http.problems import PROBLEM
 
 TEXT = {"type": "string"}
 PROBLEM_SCHEMA = {
     "type": "object",
     "properties": {**dict.fromkeys(("type", "title", "detail", "field"), TEXT), "status": {"type": "integer"}},
 }
-ACTOR = {"name": "X-Actor", "in": "header", "schema": TEXT, "description": "who asks, for the audit; `http` without"}
+ACTOR = {
+    "name": "X-Actor",
+    "in": "header",
+    "schema": TEXT,
+    "description": "who asks, for the audit, which names the key too",
+}
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "ftw_<id>_<secret>",
+    "description": "an API key with the scope that the operation names, of `foretwin keys new`",
+}
 
 
 @dataclass(frozen=True)
 class Way:
-    """A route: its method and path, who answers, the query parameters, types and schema of the body that it takes."""
+    """A route: its method and path, who answers, the query parameters, types and schema of the body that it takes.
+
+    `scope` is what a key must have for it; without one it needs no key.
+    """
 
     method: str
     path: str
+    scope: Scope | None
     handler: Handler
     query: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()
@@ -36,7 +52,8 @@ def describe(ways: Sequence[Way]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for way in ways:
         paths.setdefault(way.path, {})[way.method.lower()] = _operation(way)
-    return {"openapi": "3.1.0", "info": {"title": "Foretwin, the living twin", "version": __version__}, "paths": paths}
+    about = {"openapi": "3.1.0", "info": {"title": "Foretwin, the living twin", "version": __version__}}
+    return {**about, "components": {"securitySchemes": {"key": BEARER}}, "paths": paths}
 
 
 def _operation(way: Way) -> dict[str, Any]:
@@ -48,6 +65,7 @@ def _operation(way: Way) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": (way.handler.__doc__ or "").partition(": ")[2],
         "parameters": [*parameters, *([] if way.method == "GET" else [ACTOR])],
+        "security": [{"key": [way.scope]}] if way.scope else [],
         "responses": {"200": {"description": "done", "content": {answer: {}}}, "default": refused},
     }
     if way.accepts:

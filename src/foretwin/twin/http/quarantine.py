@@ -27,7 +27,7 @@ def listed(call: Call) -> dict[str, Any]:
 def send_again(call: Call) -> dict[str, Any]:
     """POST /v1/quarantine/{message}/release: store it after all, whatever its clock says."""
     read_query(call.query, {})
-    receipt = release(call.store, call.living.contracts, call.number("message"), call.now)
+    receipt = release(call.store, call.living.contracts, call.number("message"), call.actor, call.now)
     if receipt.rejected:
         again = receipt.rejected[0]
         raise Conflict(again.field, f"is refused again ({again.reason}): {again.detail}")

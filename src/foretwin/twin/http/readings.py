@@ -1,16 +1,16 @@
 """Readings in, readings and scores of an asset out."""
 
+import logging
 from typing import Any
 
 import orjson
 from starlette.responses import Response
 
 from foretwin.errors import BadInput, NotFound
-from foretwin.scoring_call import encode_problem
+from foretwin.http.problems import PROBLEM, encode_problem
 from foretwin.twin.http import answers
 from foretwin.twin.http.call import Call
 from foretwin.twin.http.paging import Listing, answer_page, moment, one_more, read_query, text, whole
-from foretwin.twin.http.problems import PROBLEM
 from foretwin.twin.intake.ingest import Receipt, ingest
 from foretwin.twin.intake.reading import Decoded, Rejected, decode
 from foretwin.twin.store import assets, listing
@@ -20,7 +20,10 @@ TYPES = ("application/json", "application/vnd.apache.arrow.stream", "application
 PERIOD = {"run": whole(0, 2**31 - 1), "since": moment, "until": moment}
 READINGS = Listing(listing.READING_SORTS, PERIOD)
 SCORES = Listing(listing.SCORE_SORTS, PERIOD)
+COUNTED = ("stored", "duplicates", "late", "gaps", "quarantined")
 MOST_REFUSED = 100  # of one call that are shown; all of them are in the quarantine
+
+logger = logging.getLogger("foretwin.live")
 
 
 def take(call: Call) -> Any:
@@ -32,6 +35,7 @@ def take(call: Call) -> Any:
     decoded = _decoded(call, twin)
     receipt = ingest(call.store, contracts, [decoded], "http", call.now)
     told = _told(receipt)
+    _log(call, told)
     if receipt.rejected and not receipt.stored and not receipt.duplicates:
         first = receipt.rejected[0]
         return _refused(first, told)
@@ -79,9 +83,16 @@ def _decoded(call: Call, twin: str | None) -> Decoded:
 
 
 def _told(receipt: Receipt) -> dict[str, Any]:
-    counts = {name: getattr(receipt, name) for name in ("stored", "duplicates", "late", "gaps")}
+    counts = {name: getattr(receipt, name) for name in COUNTED[:-1]}
     shown = [{"field": one.field, "reason": one.reason, "detail": one.detail} for one in receipt.rejected]
     return {**counts, "quarantined": len(shown), "rejected": shown[:MOST_REFUSED]}
+
+
+def _log(call: Call, told: dict[str, Any]) -> None:
+    """Who sent how many: in the log, since an entry of the audit for each call would bury what else it says."""
+    if not call.living.guard.is_open:
+        counts = ", ".join(f"{told[name]} {name}" for name in COUNTED if told[name])
+        logger.info("readings of %s by %s: %s", call.asset, call.actor, counts)
 
 
 def _refused(first: Rejected, told: dict[str, Any]) -> Response:

@@ -1,4 +1,4 @@
-"""`foretwin live`: the application behind uvicorn, on loopback."""
+"""`foretwin live`: the application behind uvicorn; on loopback alone where nobody needs a key."""
 
 import socket
 import threading
@@ -7,24 +7,31 @@ from pathlib import Path
 
 import uvicorn
 
+from foretwin.access.guard import Guard
 from foretwin.errors import BadInput
+from foretwin.http.loopback import check_loopback
 from foretwin.twin.http.app import create_app
-from foretwin.twin.http.loopback import check_loopback
 from foretwin.twin.store import Store
 
 GRACE = 10  # seconds for calls that are under way when it ends
 
 
 def serve(
-    store: Store, root: Path, address: tuple[str, int], stop: threading.Event, started: Callable[[str], None]
+    store: Store,
+    root: Path,
+    guard: Guard,
+    address: tuple[str, int],
+    stop: threading.Event,
+    started: Callable[[str], None],
 ) -> int:
     """Serve until `stop` is set, then finish what is under way; returns how many calls there were.
 
-    `started` hears the URL once it is listened on; port 0 takes a free one. BadInput for a host that others reach, and
-    for a port that is taken.
+    `started` hears the URL once it is listened on; port 0 takes a free one. BadInput for a port that is taken, and for
+    a host that others reach where the guard is open.
     """
-    app = create_app(store, root)
-    with _listener(check_loopback(address[0]), address[1]) as listener:
+    host = check_loopback(address[0]) if guard.is_open else address[0]
+    app = create_app(store, root, guard)
+    with _listener(host, address[1]) as listener:
         config = uvicorn.Config(
             app, ws="none", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
         )

@@ -18,7 +18,7 @@ from foretwin.twin.intake.checks import Fault, find_impossible, follow_clock, fo
 from foretwin.twin.intake.reading import JSON, Decoded, Readings, Rejected, decode
 from foretwin.twin.message.cells import PRESENT_RUN, to_json
 from foretwin.twin.message.names import is_name
-from foretwin.twin.store import Connection, Store, assets, quarantine
+from foretwin.twin.store import Connection, Store, assets, audit, quarantine
 from foretwin.twin.store import readings as stored_readings
 from foretwin.twin.store.assets import Arrivals, Asset
 from foretwin.twin.store.readings import StoredRows
@@ -48,8 +48,8 @@ def ingest(store: Store, contracts: Mapping[str, Twin], decoded: Sequence[Decode
         return _ingest(connection, contracts, decoded, via, now)
 
 
-def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, now: datetime) -> Receipt:
-    """Send a reading in quarantine again, whatever its clock says; it is marked as released where it is stored now.
+def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, actor: str, now: datetime) -> Receipt:
+    """Send a reading in quarantine again, whatever its clock says; where it is stored now, it is marked as released.
 
     NotFound where there is none of that number, Conflict where it was released before, BadInput where its content
     cannot be decoded.
@@ -63,6 +63,9 @@ def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, now
         receipt = _ingest(connection, contracts, [decoded], held.via, now, check_clock=False)
         if not receipt.rejected:
             quarantine.mark_released(connection, quarantine_id, now)
+            asset = next((one.id for one in assets.find_all(connection, [held.asset or ""]).values()), None)
+            done = {"quarantine": quarantine_id, "stored": receipt.stored, "duplicates": receipt.duplicates}
+            audit.record(connection, actor, "reading.released", done, now, asset=asset)
         return receipt
 
 

@@ -13,23 +13,20 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, NotFound, TooLarge
+from foretwin.http.tables import ARROW, JSON, PARQUET, read_table
 from foretwin.twin.message.cells import clipped, shown, to_json
 from foretwin.twin.message.names import check_name
 from foretwin.twin.message.written import Decoded, Readings, Rejected, Written
 
 __all__ = ["ARROW", "JSON", "PARQUET", "Decoded", "Readings", "Rejected", "decode", "decode_table", "undecodable"]
 
-JSON = "application/json"
-ARROW = "application/vnd.apache.arrow.stream"
-PARQUET = "application/vnd.apache.parquet"
 FIELDS = ("twin", "asset", "run", "time", "channels", "units")
 KEYS = ("asset", "run", "time")
 MOST_READINGS = 1_000_000  # in one body
-DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)  # what pyarrow raises for damaged bytes
+MOST_BYTES = 512 * 1024 * 1024  # of the table that a body unpacks to
 
 
 def decode(
@@ -46,7 +43,7 @@ def decode(
     if kind not in (ARROW, PARQUET):
         raise BadInput("content-type", f"is {shown(kind)}; there is {JSON}, {ARROW}, {PARQUET}")
     contract = _contract(contracts, twin)
-    return decode_table(_read_arrow(body) if kind == ARROW else _read_parquet(body), contract, asset)
+    return decode_table(read_table(body, kind, MOST_READINGS, MOST_BYTES), contract, asset)
 
 
 def undecodable(body: bytes, error: BadInput, twin: str | None, asset: str | None) -> Decoded:
@@ -59,12 +56,9 @@ def undecodable(body: bytes, error: BadInput, twin: str | None, asset: str | Non
 def decode_table(table: pa.Table, contract: Twin, asset: str | None, texts: bool = False) -> Decoded:
     """The readings of a table with the columns time, run (optional), asset (unless named here) and one per channel.
 
-    With `texts` columns of text may hold numbers. BadInput where time or asset is missing, or a column is there twice.
+    With `texts` columns of text may hold numbers. BadInput where time or asset is missing.
     """
-    names = table.column_names
-    columns = dict(zip(names, table.columns, strict=True))
-    if len(columns) < len(names):
-        raise BadInput(clipped(next(name for name in names if names.count(name) > 1)), "is there more than once")
+    columns = dict(zip(table.column_names, table.columns, strict=True))
     if "time" not in columns:
         raise BadInput("time", "is missing")
     _check_count("time", len(table))
@@ -116,29 +110,6 @@ def _parse(body: bytes) -> Any:
         return json.loads(body.decode("utf-8"))  # reads NaN and Infinity too, which then spoil one reading alone
     except (ValueError, RecursionError):
         raise BadInput("body", f"is not JSON: {reason}") from None
-
-
-def _read_arrow(body: bytes) -> pa.Table:
-    try:
-        with pa.ipc.open_stream(body) as stream:
-            table = stream.read_all()
-        table.validate(full=True)  # offsets that point elsewhere would be followed
-    except DAMAGE as error:
-        raise BadInput("body", f"is no Arrow stream: {clipped(str(error))}") from None
-    return table
-
-
-def _read_parquet(body: bytes) -> pa.Table:
-    try:
-        file = pyarrow.parquet.ParquetFile(pa.BufferReader(body))
-        rows = file.metadata.num_rows
-        table = file.read() if rows <= MOST_READINGS else None
-        if table is not None:
-            table.validate(full=True)
-    except DAMAGE as error:
-        raise BadInput("body", f"is no Parquet file: {clipped(str(error))}") from None
-    _check_count("body", rows)
-    return table
 
 
 def _contract(contracts: Mapping[str, Twin], twin: str | None) -> Twin:

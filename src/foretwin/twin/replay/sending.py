@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ __all__ = ["Failure", "Plan", "Summary", "fleet", "replay"]
 logger = logging.getLogger("foretwin.replay")
 
 JSON = "application/json"
+KEYLESS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 PATIENCE = 30.0  # s until an answer; between two attempts at most
 
@@ -39,7 +40,7 @@ class Plan:
     """Where to, how fast, and what goes wrong on the way.
 
     `url` is mqtt://, mqtts://, http:// or https://; `speed` how many units of the machines' clock pass in a second, 0
-    for as fast as possible; `rows` how many readings of an asset share a message.
+    for as fast as possible; `rows` how many readings of an asset share a message; `key` the API key for http.
     """
 
     url: str
@@ -47,6 +48,7 @@ class Plan:
     rows: int = 1
     disturbances: Disturbances = UNDISTURBED
     seed: int = 0
+    key: str | None = field(default=None, repr=False)
 
 
 class Failure(NamedTuple):
@@ -80,13 +82,13 @@ def replay(
 
     `on_step(clock, messages)` is called after each step of the machines' clock, which begins at the first reading and
     goes on from one run of an asset to its next. A service or broker that is away is waited for. BrokerError where a
-    broker refuses; BadInput for a plan that cannot be.
+    broker refuses; BadInput for a plan that cannot be, and for a key that the service does not take.
     """
     _check(plan, rows)
     stream = disturb(to_stream(rows, contract), plan.disturbances, contract, np.random.default_rng(plan.seed))
     sent = np.zeros(len(stream), bool)
     messages, clock = 0, -np.inf
-    sender = _sender(plan.url, contract.name, stop)
+    sender = _sender(plan, contract.name, stop)
     try:
         for clock, group in _paced(_steps(stream, plan.rows), plan.speed, stop):
             for places in group:
@@ -177,18 +179,19 @@ class MqttSender:
 class HttpSender:
     """Posts one message after the other, and again while the service is away or busy."""
 
-    def __init__(self, url: str, twin: str, stop: threading.Event) -> None:
+    def __init__(self, url: str, twin: str, stop: threading.Event, key: str | None) -> None:
         self.url, self.twin, self.stop = url.rstrip("/"), twin, stop
         self.refused = self.unheard = 0
-        self.client = httpx.Client(timeout=PATIENCE)
+        headers = {"content-type": JSON} | ({"authorization": f"Bearer {key}"} if key else {})
+        self.client = httpx.Client(timeout=PATIENCE, headers=headers)
 
     def send(self, asset: str, body: bytes) -> None:
-        """Post one message; logs the first refusal."""
+        """Post one message; logs the first refusal. BadInput where the service does not take the key."""
         url = f"{self.url}/v1/twins/{quote(asset, safe='')}/readings"
         delay = 0.5
         while True:
             try:
-                answer = self.client.post(url, params={"twin": self.twin}, content=body, headers={"content-type": JSON})
+                answer = self.client.post(url, params={"twin": self.twin}, content=body)
                 if answer.status_code not in BUSY:
                     break
                 trouble = f"answers {answer.status_code}"
@@ -200,6 +203,8 @@ class HttpSender:
                 self.refused += 1
                 return
             delay = min(2 * delay, PATIENCE)
+        if answer.status_code in KEYLESS:
+            raise BadInput("FORETWIN_KEY", f"{self.url} refuses it: {answer.status_code} {answer.text[:300]}")
         if not answer.is_success:
             self.refused += 1
             if self.refused == 1:
@@ -213,11 +218,12 @@ class HttpSender:
 Sender = MqttSender | HttpSender
 
 
-def _sender(url: str, twin: str, stop: threading.Event) -> Sender:
+def _sender(plan: Plan, twin: str, stop: threading.Event) -> Sender:
+    url = plan.url
     if url.startswith(("mqtt://", "mqtts://")):
         return MqttSender(url, twin, stop)
     if url.startswith(("http://", "https://")):
-        return HttpSender(url, twin, stop)
+        return HttpSender(url, twin, stop, plan.key)
     raise BadInput("url", f"{url!r} begins with none of mqtt://, mqtts://, http://, https://")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, insert, select
 
-from foretwin.scoring_call import ModelIdentity
+from foretwin.identity import ModelIdentity
 from foretwin.twin.store.tables import models as models_table
 from foretwin.twin.store.tables import scores
 

@@ -1,7 +1,7 @@
 """Whether an asset has been silent for longer than its contract allows, and telling others so."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from foretwin.contract import Twin
 from foretwin.twin.store import Store, assets, readings, windows
@@ -10,21 +10,15 @@ from foretwin.twin.store.outbox import emit
 EVENTS_AT_ONCE = 500  # in one transaction
 
 
-def longest_silence(contract: Twin) -> timedelta | None:
-    """How long an asset may go without a reading; None: for ever, as where the clock counts cycles and not time."""
-    stale_after, seconds = contract.cases.stale_after, contract.clock.seconds
-    return None if stale_after is None or seconds is None else timedelta(seconds=stale_after * seconds)
-
-
 def is_stale(contract: Twin, received_at: datetime | None, now: datetime) -> bool:
     """Whether the last reading came in longer ago than `cases.stale_after`; an asset without any is not stale."""
-    allowed = longest_silence(contract)
+    allowed = contract.longest_silence
     return allowed is not None and received_at is not None and now - received_at > allowed
 
 
 def heard_since(contracts: Mapping[str, Twin], now: datetime) -> dict[str, datetime]:
     """By twin the moment since when an asset must have been heard of so as not to be stale; only where there is one."""
-    allowed = {name: longest_silence(contract) for name, contract in contracts.items()}
+    allowed = {name: contract.longest_silence for name, contract in contracts.items()}
     return {name: now - silence for name, silence in allowed.items() if silence is not None}
 
 
@@ -34,7 +28,7 @@ def tell_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> i
     An asset is told again only after it has spoken again, whatever restarts and however many loops there are: the
     events themselves say who has been told of, and are asked in the transaction that adds one.
     """
-    allowed = longest_silence(contract)
+    allowed = contract.longest_silence
     if allowed is None:
         return 0
     with store.read() as connection:

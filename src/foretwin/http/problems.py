@@ -1,7 +1,10 @@
 """Refusals: whatever is answered with 400 or more is application/problem+json (RFC 9457) with the `field` at fault."""
 
 import logging
+from http import HTTPStatus
+from math import ceil
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -9,28 +12,42 @@ from starlette.responses import Response
 from foretwin.errors import (
     BadInput,
     Conflict,
+    Forbidden,
     ForetwinError,
+    NotAcceptable,
     NotFound,
     RegistryError,
     StoreAway,
     StoreError,
     TooLarge,
+    TooMany,
+    Unauthorized,
     UnknownTwin,
 )
-from foretwin.scoring_call import encode_problem
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER = 5  # seconds until a store that is away may be asked again
 FIELDS = {"body": 400, "Content-Type": 415, "Content-Encoding": 415, "Host": 403, "Origin": 403, "timeout": 408}
 FULL = ("full", "No space left")  # how SQLite and PostgreSQL say it
 
-logger = logging.getLogger("foretwin.live")
+KINDS: dict[type[BadInput], int] = {
+    UnknownTwin: 404,
+    NotFound: 404,
+    NotAcceptable: 406,
+    Conflict: 409,
+    TooLarge: 413,
+    Unauthorized: 401,
+    Forbidden: 403,
+    TooMany: 429,
+}
+
+logger = logging.getLogger("foretwin.http")
 
 
 def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
     """The answer to a deliberate error."""
     if isinstance(error, BadInput):
-        return problem(_status(error), error.field, error.reason)
+        return problem(_status(error), error.field, error.reason, _headers(error))
     if isinstance(error, StoreAway):
         logger.warning("%s", error)
         return problem(503, "store", str(error), {"Retry-After": str(RETRY_AFTER)})
@@ -65,6 +82,15 @@ def problem(status: int, field: str, reason: str, headers: dict[str, str] | None
     return Response(encode_problem(status, field, reason), status, headers, PROBLEM)
 
 
+def encode_problem(status: int, field: str, reason: str) -> bytes:
+    """The body of a refusal as application/problem+json (RFC 9457); `field` is where the fault lies."""
+    title = HTTPStatus(status).phrase
+    detail = f"{field}: {reason}"
+    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, "field": field}
+    # A key of the call may hold half a surrogate pair, which is no text that could be sent back.
+    return orjson.dumps({k: _sendable(v) if isinstance(v, str) else v for k, v in content.items()})
+
+
 HANDLERS = {
     ForetwinError: refuse,
     HTTPException: refuse_framework,
@@ -74,10 +100,14 @@ HANDLERS = {
 
 
 def _status(error: BadInput) -> int:
-    if isinstance(error, UnknownTwin | NotFound):
-        return 404
-    if isinstance(error, Conflict):
-        return 409
-    if isinstance(error, TooLarge):
-        return 413
-    return FIELDS.get(error.field, 422)
+    return KINDS.get(type(error)) or FIELDS.get(error.field, 422)
+
+
+def _headers(error: BadInput) -> dict[str, str] | None:
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": str(ceil(error.retry_after))} if isinstance(error, TooMany) else None
+
+
+def _sendable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,30 @@
+"""How much one call may ask for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from foretwin.errors import ParamsError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one call may ask for."""
+
+    body_bytes: int = 8 * 1024 * 1024
+    rows: int = 100_000
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """FORETWIN_MAX_BODY_BYTES and FORETWIN_MAX_ROWS where they are set; ParamsError unless positive integers."""
+        return cls(
+            _positive(environ, "FORETWIN_MAX_BODY_BYTES", cls.body_bytes),
+            _positive(environ, "FORETWIN_MAX_ROWS", cls.rows),
+        )
+
+
+def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
+        raise ParamsError(f'{name}: is "{text[:60]}", a positive integer is needed')
+    return int(text)

@@ -1,0 +1,106 @@
+"""What is said of every call: its id, how it ended, how long it took."""
+
+import logging
+import os
+import re
+import secrets
+from collections.abc import Callable
+from contextvars import ContextVar
+from time import perf_counter
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from foretwin.errors import ParamsError
+
+HEADER = b"x-request-id"
+SLOW = 1.0  # seconds from which on a call is worth a line of the log
+UNKNOWN_ROUTE = "unknown"
+FIELD = "foretwin.field"  # the key of an ASGI scope under which a refusal leaves what was wrong
+
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the call that is being answered
+
+logger = logging.getLogger("foretwin.http")
+
+_ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
+
+
+class Observed:
+    """Gives every call an id, tells how it ended, and logs the calls that failed or were slow.
+
+    The id is the call's X-Request-ID where that is 1 to 64 of `A-Za-z0-9._-`, else a new one; it goes back with every
+    answer and stands in every line that is logged meanwhile. It is to be the outermost layer, so that the answer to an
+    unexpected error carries it too. FORETWIN_LOG_REQUESTS=all logs every call.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        on_done: Callable[[str, str, int, float], None],
+        on_refused: Callable[[str, int, str], None] = lambda *_: None,
+        on_begun: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_done` hears the route's path template (or "unknown"), the method, the status and the seconds.
+
+        `on_refused` hears route, status and the field of a problem. ParamsError where FORETWIN_LOG_REQUESTS is
+        something else than `all`.
+        """
+        self.app = app
+        self._on_done = on_done
+        self._on_refused = on_refused
+        self._on_begun = on_begun
+        self._logged_from = 0.0 if _log_all() else SLOW
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI call."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = perf_counter()
+        name = _request_id(scope["headers"])
+        # It is not taken back: each call has a context of its own, and the server logs an unexpected error after this.
+        REQUEST_ID.set(name.decode("ascii"))
+        status = 500  # of a call that ends without an answer
+
+        async def send_named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (HEADER, name)]
+            await send(message)
+
+        self._on_begun()
+        try:
+            await self.app(scope, receive, send_named)
+        finally:
+            seconds = perf_counter() - begun
+            route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
+            self._on_done(route, scope["method"], status, seconds)
+            if FIELD in scope:
+                self._on_refused(route, status, scope[FIELD])
+            if status >= 400 or seconds >= self._logged_from:
+                _log(scope, route, status, seconds)
+
+
+def _log(scope: Scope, route: str, status: int, seconds: float) -> None:
+    level = logging.ERROR if status >= 500 else logging.WARNING if seconds >= SLOW else logging.INFO
+    method, path = scope["method"], scope["path"][:200]
+    fields = {"method": method, "path": path, "route": route, "status": status, "seconds": round(seconds, 6)}
+    if FIELD in scope:
+        fields["field"] = scope[FIELD]
+    logger.log(level, "%s %s: %d", method, path, status, extra=fields)
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> bytes:
+    for name, value in headers:
+        if name == HEADER and _ACCEPTED(value):
+            return value
+    return secrets.token_hex(8).encode("ascii")
+
+
+def _log_all() -> bool:
+    asked = os.environ.get("FORETWIN_LOG_REQUESTS", "")
+    if asked not in ("", "all"):
+        raise ParamsError(
+            f"FORETWIN_LOG_REQUESTS: is {asked!r}; `all` logs every call, unset only what failed or was slow"
+        )
+    return asked == "all"

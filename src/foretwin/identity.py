@@ -1,0 +1,27 @@
+"""Which model it is that answers."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from foretwin.errors import BundleError
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """A champion's registry name and version, the run that trained it, its bundle's digest."""
+
+    name: str
+    version: str
+    run: str
+    digest: str
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read identity.json; BundleError where it is missing or something else."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return cls(*(str(content[name]) for name in ("name", "version", "run", "digest")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"{path}: not a champion's identity: {error!r}; run `dvc repro package` again") from None

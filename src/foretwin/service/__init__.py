@@ -1,0 +1,1 @@
+"""The scoring service: windows of sensor readings in, remaining life, faults and their proof out, over HTTP."""

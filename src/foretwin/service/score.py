@@ -1,0 +1,63 @@
+"""POST /v1/score: the rows of each asset in, one score per asset out, for its last time."""
+
+import asyncio
+from datetime import UTC, datetime
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from foretwin.errors import BadInput
+from foretwin.http.body import bounded_body
+from foretwin.http.negotiation import accepted, content_type
+from foretwin.http.tables import ARROW, JSON, PARQUET, read_table
+from foretwin.service.answer import encode
+from foretwin.service.call import ScoreCall
+from foretwin.service.json_call import decode_json
+from foretwin.service.state import Service
+from foretwin.service.table_call import decode_table
+
+MEDIA_TYPES = (JSON, ARROW, PARQUET)
+PATIENCE = 30  # seconds for a body to arrive
+INLINE_BYTES = 128 * 1024  # a longer call is answered in a thread, so that short ones and health checks need not wait
+
+
+async def score(request: Request) -> Response:
+    """POST /v1/score: the rows of each asset in, one score per asset out, for its last time."""
+    service: Service = request.app.state.service
+    service.guard.admit(request.headers.get("authorization"), "score")
+    kind = content_type(request, MEDIA_TYPES)
+    wanted = accepted(request, MEDIA_TYPES)
+    body = await read_body(request, service.limits.body_bytes)
+    work = partial(answer, service, body, kind, wanted, request.query_params.get("twin"))
+    content = work() if len(body) <= INLINE_BYTES else await asyncio.to_thread(work)
+    return Response(content, media_type=wanted)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body; BadInput where it does not arrive in time."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await bounded_body(request, limit, "send fewer rows per call")
+    except TimeoutError:
+        raise BadInput("timeout", f"the body did not arrive within {PATIENCE} seconds") from None
+
+
+def answer(service: Service, body: bytes, kind: str, wanted: str, twin: str | None) -> bytes:
+    """The answer to a body of the media type `kind`, in the form `wanted`."""
+    call = decode(service, body, kind, twin)
+    answers = call.champion.bundle.answer(call.tracks)
+    encoded = encode(call, answers, datetime.now(UTC), wanted)
+    service.metrics.scored(call.contract, answers)
+    return encoded
+
+
+def decode(service: Service, body: bytes, kind: str, twin: str | None) -> ScoreCall:
+    """The call in a body; a table's twin is named beside it."""
+    rows, size = service.limits.rows, service.limits.body_bytes
+    if kind == JSON:
+        return decode_json(body, service.champions.get, rows)
+    if twin is None:
+        raise BadInput("twin", "is missing: a table needs ?twin=NAME")
+    champion = service.champions.get(twin)
+    return decode_table(read_table(body, kind, rows, 8 * size), champion)
