@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED := False
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format serve fleet ui bench kill docs lock clean
+.PHONY: help setup run test lint format serve bento fleet ui bench kill soak docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -45,8 +45,11 @@ format: $(READY) ## put the code into its standard form
 	ruff check --fix .
 	ruff format .
 
-serve: $(READY) ## the scoring service of all champions on port 3000
-	foretwin serve --port 3000
+serve: $(READY) ## the scoring service of all champions on port 3000, for this machine alone
+	foretwin serve --open
+
+bento: $(READY) ## package service and champions, with a bill of materials
+	foretwin bento
 
 fleet: $(READY) ## watch a living fleet: broker, ingest, scoring, twenty pumps that wear out
 	python pipelines/fleet.py
@@ -62,6 +65,10 @@ bench: $(READY) ## measure speed; ratios go to reports/bench.json and reports/be
 kill: $(READY) ## kill ingest and watch 50 times under load; what was lost goes to reports/reliability_*.json
 	python pipelines/reliability.py 50 sqlite
 	python pipelines/reliability.py 50 postgresql
+
+soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap every 20 s; reports/fuzz.json, reports/soak.json
+	python pipelines/soak.py fuzz --bodies 20000 --seed 1
+	python pipelines/soak.py serve --minutes 10
 
 docs: $(READY) ## put the figures of output files into README.md and docs/
 	python pipelines/render.py

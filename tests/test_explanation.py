@@ -210,6 +210,12 @@ def test_the_same_rows_give_the_same_contributions_and_no_other_draws_change(
         assert set(map(str, pool.map(lambda _: explain(bundle, rows), range(12)))) == {str(first)}
 
 
+def test_orders_are_drawn_alike_every_time(tmp_path: Path) -> None:
+    twin = tiny_twin(channels=MOST_EXACT + 3)
+    bundle, rows = saved(tmp_path, twin), random_rows(twin, {"a": 12})
+    assert explain(bundle, rows) == explain(bundle, rows)
+
+
 def test_an_explanation_is_plain_json(bundle: Bundle, rows: pd.DataFrame) -> None:
     found = explain(bundle, rows)
     values = json.loads(json.dumps(found.to_dict(), allow_nan=False))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from contextvars import copy_context
@@ -103,7 +104,7 @@ def test_everything_that_a_server_writes_is_a_line_of_json(tmp_path):
 
     port = free_port()
     with (tmp_path / "err").open("wb") as err, (tmp_path / "out").open("wb") as out:
-        environment = {"PORT": str(port), "PATH": "/usr/bin:/bin"}
+        environment = {**os.environ, "PORT": str(port)}
         process = subprocess.Popen([sys.executable, "-c", SERVER], stdout=out, stderr=err, env=environment)
         try:
             wait_for(lambda: listens(port), "server")

@@ -229,10 +229,11 @@ def test_an_encoding_that_repeats_text_without_bound_is_refused(encoding):
         read(body, PARQUET)
 
 
-def test_indices_beyond_their_dictionary_are_refused():
-    broken = pa.DictionaryArray.from_arrays(pa.array([0, 7], pa.int32()), pa.array(["a"]), safe=False)
+@pytest.mark.parametrize("values", [["a"], [1.5]])
+def test_indices_beyond_their_dictionary_are_refused(values):
+    broken = pa.DictionaryArray.from_arrays(pa.array([0, 7], pa.int32()), pa.array(values), safe=False)
     with pytest.raises(BadInput) as refused:
-        read(as_arrow(pa.table({"asset": broken})), ARROW)
+        read(as_arrow(pa.table({"flow": broken})), ARROW)
     assert refused.value.field == "body"
 
 

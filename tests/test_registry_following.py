@@ -124,3 +124,16 @@ def test_a_damaged_champion_is_replaced(kept):
     (kept.paths.models / "champion" / "identity.json").write_text("{}")
     assert list(follow_registry(kept.root)) == [{"twin": "pump", "version": "2", "before": None}]
     assert load_champion(kept.root, "pump").bundle.contract == tiny_twin()
+
+
+def test_a_verdict_says_when_it_was_made_and_a_champion_that_stays_keeps_its_moment(promoted):
+    verdict = json.loads((promoted.paths.models / "promotion.json").read_text())
+    assert timedelta() <= datetime.now(UTC) - datetime.fromisoformat(verdict["decided_at"]) < timedelta(hours=1)
+    earlier = {**verdict, "decided_at": "2026-01-01T00:00:00+00:00"}
+    promoted.client.log_text(verdict["run"], json.dumps(earlier), "promotion.json")
+    promoted.measure_candidate(9)  # the same bundle is evaluated once more
+    again = promoted.promote()
+    assert again["evidence"] != verdict["evidence"]
+    assert again["decided_at"] == earlier["decided_at"]
+    promoted.train(2, 8)
+    assert promoted.promote()["decided_at"] > verdict["decided_at"][:10]

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from small_service import FAN, PUMP, running, service_over, tiny_champion
 
-from foretwin.access.keys import make_key, write_keys
+from foretwin.access.keys import Wanted, make_key
 from foretwin.champion import Record
 
 PROMOTED = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -64,14 +64,9 @@ def test_what_a_record_does_not_know_is_null(models):
 
 
 def test_a_key_may_ask_with_one_of_two_scopes(champions, tmp_path):
-    tokens = {}
-    keys = []
-    for scope in ("read", "score", "ingest"):
-        token, key = make_key(scope, (scope,))
-        tokens[scope] = token
-        keys.append(key)
-    write_keys(tmp_path / "keys.json", keys)
-    with running(service_over(*champions, keys=tmp_path / "keys.json")) as url:
+    path, now = tmp_path / "keys.json", datetime.now(UTC)
+    tokens = {scope: make_key(path, Wanted(scope, (scope,), 100), "test", now) for scope in ("read", "score", "ingest")}
+    with running(service_over(*champions, keys=path)) as url:
         statuses = {
             scope: httpx.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {token}"}).status_code
             for scope, token in tokens.items()

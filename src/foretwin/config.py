@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
 
 from foretwin.contract import Share, Twin, TwinName, load_twin
 from foretwin.errors import ParamsError
@@ -105,6 +104,8 @@ def add_twins(path: Path, names: Sequence[str]) -> list[str]:
     listed = _checked(path, {**params.model_dump(), "twins": [*params.twins, *missing]}).twins
     if not missing:
         return listed
+    from ruamel.yaml import YAML  # whoever serves needs none of it
+
     yaml_file = YAML()
     yaml_file.preserve_quotes = True
     yaml_file.indent(mapping=2, sequence=4, offset=2)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from foretwin.http.requests import REQUEST_ID
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
-SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
 class JsonFormatter(logging.Formatter):
@@ -31,15 +30,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_json() -> None:
-    """From now on everything that is logged, by the server too, leaves as JSON on standard error; from INFO on."""
+    """From now on everything that is logged, warnings of Python included, leaves as JSON on standard error.
+
+    uvicorn's lines too, where it was given no logging configuration of its own.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
-    for name in SERVERS:
-        server = logging.getLogger(name)
-        server.handlers.clear()
-        server.propagate = True
 
 
 def _ids() -> dict[str, str]:

@@ -26,7 +26,6 @@ REQUIREMENTS = (
     "pyarrow",
     "pydantic",
     "pyyaml",
-    "ruamel-yaml",
     "starlette",
     "uvicorn",
     "uvloop",

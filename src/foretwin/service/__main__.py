@@ -12,6 +12,7 @@ from foretwin.edge import exit_on_error
 from foretwin.errors import ParamsError
 from foretwin.http.logs import log_json
 from foretwin.http.loopback import check_loopback
+from foretwin.http.protocol import BoundedProtocol
 from foretwin.service.app import create_app
 from foretwin.service.start import following, freeze, start
 
@@ -33,7 +34,7 @@ def main() -> None:
         host=host,
         port=_port(os.environ.get("FORETWIN_PORT", str(PORT))),
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         log_config=None,
         access_log=False,
