@@ -6,9 +6,10 @@ each call (docs/benchmarks.md). `bentoml serve` works too; /livez, /readyz and /
 
 import os
 from pathlib import Path
+from typing import ClassVar
 
 import bentoml
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from foretwin.service.app import create_app
 from foretwin.service.start import freeze, service_of
@@ -24,10 +25,12 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 class Scoring:
     """Scores windows of sensor readings: remaining useful life, its interval, and the probability of each fault."""
 
+    application: ClassVar[ASGIApp]
+
     def __init__(self) -> None:
         tags = [model.tag for model in service.bento.info.all_models] if service.bento else []
         folders = [Path(bentoml.models.get(tag).path) for tag in tags]
-        Scoring.application = staticmethod(create_app(service_of(folders, None, os.environ)))
+        Scoring.application = create_app(service_of(folders, None, os.environ))
         freeze()
 
 

@@ -5,8 +5,9 @@ import uuid
 
 import pytest
 
+OWN = ("BENTOML_HOME", "MLFLOW_TRACKING", "MLFLOW_REGISTRY", "FORETWIN_", "OTEL_")
 for name in list(os.environ):
-    if name.startswith(("BENTOML_HOME", "MLFLOW_TRACKING", "MLFLOW_REGISTRY", "FORETWIN_", "OTEL_")) and name != "FORETWIN_DATASETS":
+    if name.startswith(OWN) and name != "FORETWIN_DATASETS":
         os.environ.pop(name)
 
 

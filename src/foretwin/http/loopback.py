@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from foretwin.errors import BadInput
 from foretwin.http.problems import problem
 
-
 CHECKED = {b"host": "http://", b"origin": ""}  # header -> what makes a URL of it
 
 
