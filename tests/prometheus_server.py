@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from processes import PATIENCE, free_port, listens, started, wait_for
+from processes import PATIENCE, free_port, started, wait_for
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,18 @@ def prometheus(config: Path):
     command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={config.parent / 'data'}"]
     process = started([*command, f"--web.listen-address=127.0.0.1:{port}"], config.parent / "log.txt", config.parent)
     try:
-        wait_for(lambda: process.poll() is not None or listens(port), f"Prometheus: see {config.parent}/log.txt")
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: process.poll() is not None or _ready(url), f"Prometheus: see {config.parent}/log.txt")
         assert process.poll() is None, (config.parent / "log.txt").read_text()
-        yield Prometheus(f"http://127.0.0.1:{port}")
+        yield Prometheus(url)
     finally:
         process.terminate()
         process.wait(PATIENCE)
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/-/ready", timeout=1):
+            return True
+    except OSError:  # it listens a while before it answers
+        return False

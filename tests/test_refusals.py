@@ -118,10 +118,12 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_in_json_that_breaks_the_contract_is_refused_by_its_field(client, name, path):
     call, status, field = CALLS[name]
-    if path != SCORE and len(call) == 2 and len(call.get("assets", ())) > 1:
-        field = "assets"  # one asset is explained at a time
-        status = 422
     refused(client.post(path, content=json.dumps(call), headers={"Content-Type": JSON}), status, field)
+
+
+def test_several_assets_are_not_explained_at_once(client):
+    call = call_of(PUMP, random_rows(PUMP, {"P-1": 3, "P-2": 3}))
+    refused(client.post("/v1/explain", json=call), 422, "assets")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"twin": "pump"} {}', b"NaN"])

@@ -69,8 +69,6 @@ def _renew(champions: Champions, folder: Path, twin: str | None, metrics: Metric
             champions.tried[folder] = stamp
             _refuse(champions, twin or _twin_of(folder), error, metrics)
         return
-    if _stamp(folder) != stamp:
-        return
     champions.tried[folder] = stamp
     _swap(champions, champion, metrics)
 
