@@ -95,6 +95,23 @@ def test_a_span_of_a_call_arrives_with_the_caller_s_as_its_parent(receiver, monk
     assert resource_of(sent)["service.name"] == "foretwin"
 
 
+def test_the_scoring_service_sends_its_spans_before_it_ends(receiver, tmp_path):
+    from served import served as service_of
+    from tiny_bundle import call_of, random_rows, tiny_project, tiny_twin
+
+    url, sent = receiver
+    pump = tiny_twin()
+    tiny_project(tmp_path, pump)
+    with service_of(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=url) as service:
+        headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+        call = call_of(pump, random_rows(pump, {"P-1": 8}))
+        service.client.post("/v1/score", json=call, headers=headers).raise_for_status()
+        service.client.get("/metrics").raise_for_status()
+    (span,) = spans_of(sent)
+    assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("POST /v1/score", TRACE, PARENT)
+    assert resource_of(sent)["service.name"] == "foretwin"
+
+
 def test_without_a_parent_each_call_is_a_trace_and_errors_are_marked(receiver, monkeypatch):
     url, sent = receiver
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{url}/elsewhere")

@@ -26,7 +26,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         extra = {name: _plain(value) for name, value in vars(record).items() if name not in STANDARD}
-        return json.dumps(extra | line)
+        return json.dumps(line | {name: value for name, value in extra.items() if name not in line})
 
 
 def log_json() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from foretwin.errors import BadInput
-from foretwin.http.problems import problem
+from foretwin.http.problems import Problem
 
 CHECKED = {b"host": "http://", b"origin": ""}  # header -> what makes a URL of it
 
@@ -27,7 +27,7 @@ class LoopbackOnly:
         for name, value in scope["headers"] if scope["type"] == "http" else ():
             if name in CHECKED and not _is_local(CHECKED[name] + value.decode("latin-1")):
                 field = name.decode().capitalize()
-                await problem(403, field, "is not this machine; only this machine may call")(scope, receive, send)
+                await Problem(403, field, "is not this machine; only this machine may call")(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 

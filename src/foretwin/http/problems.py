@@ -8,6 +8,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from foretwin.errors import (
     BadInput,
@@ -24,6 +25,7 @@ from foretwin.errors import (
     Unauthorized,
     UnknownTwin,
 )
+from foretwin.http.requests import FIELD
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER = 5  # seconds until a store that is away may be asked again
@@ -44,42 +46,53 @@ KINDS: dict[type[BadInput], int] = {
 logger = logging.getLogger("foretwin.http")
 
 
-def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+async def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
     """The answer to a deliberate error."""
     if isinstance(error, BadInput):
-        return problem(_status(error), error.field, error.reason, _headers(error))
+        return Problem(_status(error), error.field, error.reason, _headers(error))
     if isinstance(error, StoreAway):
         logger.warning("%s", error)
-        return problem(503, "store", str(error), {"Retry-After": str(RETRY_AFTER)})
+        return Problem(503, "store", str(error), {"Retry-After": str(RETRY_AFTER)})
     if isinstance(error, StoreError):
         logger.error("%s", error)
-        return problem(507 if any(sign in str(error) for sign in FULL) else 500, "store", str(error))
+        return Problem(507 if any(sign in str(error) for sign in FULL) else 500, "store", str(error))
     if isinstance(error, RegistryError):
-        return problem(409, "model", str(error))
+        return Problem(409, "model", str(error))
     logger.error("%s", error)
-    return problem(500, "service", str(error))
+    return Problem(500, "service", str(error))
 
 
-def refuse_framework(request: Request, error: Exception) -> Response:
+async def refuse_framework(request: Request, error: Exception) -> Response:
     """The framework's own refusals (unknown route, wrong method), worded as ours."""
     assert isinstance(error, HTTPException)  # noqa: S101 - by the handler's registration
     if error.status_code == 404:
-        return problem(404, "path", "is not a route of this service; GET / lists them")
+        return Problem(404, "path", "is not a route of this service; GET / lists them")
     if error.status_code == 405:
-        return problem(405, "method", f"{request.method} is not allowed here", dict(error.headers or {}))
-    return problem(error.status_code, "request", error.detail)
+        return Problem(405, "method", f"{request.method} is not allowed here", dict(error.headers or {}))
+    return Problem(error.status_code, "request", error.detail)
 
 
-def refuse_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
+async def refuse_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
     """What went wrong without intention is never shown; Starlette raises it again, so that the server logs it."""
     if isinstance(error, ClientDisconnect):
-        return problem(400, "body", "the connection ended before it was complete")
-    return problem(500, "service", "failed on this call; its log says why")
+        return Problem(400, "body", "the connection ended before it was complete")
+    # The server closes the connection after an error that nobody caught, and says so only if we do.
+    return Problem(500, "service", "failed on this call; its log says why", {"Connection": "close"})
 
 
-def problem(status: int, field: str, reason: str, headers: dict[str, str] | None = None) -> Response:
-    """A refusal."""
-    return Response(encode_problem(status, field, reason), status, headers, PROBLEM)
+class Problem(Response):
+    """A refusal, which leaves its field where `Observed` finds it."""
+
+    media_type = PROBLEM
+
+    def __init__(self, status: int, field: str, reason: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(encode_problem(status, field, reason), status, headers)
+        self.field = field
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One ASGI answer."""
+        scope[FIELD] = self.field
+        await super().__call__(scope, receive, send)
 
 
 def encode_problem(status: int, field: str, reason: str) -> bytes:

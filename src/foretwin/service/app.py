@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from foretwin import __version__
 from foretwin.http.loopback import LoopbackOnly
-from foretwin.http.problems import HANDLERS, problem
+from foretwin.http.problems import HANDLERS, Problem
 from foretwin.http.requests import Observed
 from foretwin.http.tracing import traced
 from foretwin.service.explain import explain
@@ -51,7 +51,8 @@ def create_app(service: Service, following: Callable[[], AbstractContextManager[
     app = Starlette(routes=routes, exception_handlers=HANDLERS, middleware=local, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.service = service
-    return traced(Observed(app, service.metrics.request), NAME)
+    counts = service.metrics
+    return traced(Observed(app, counts.request, counts.refused, counts.begun), NAME)
 
 
 async def index(request: Request) -> Response:
@@ -70,7 +71,7 @@ async def ready(request: Request) -> Response:
     service: Service = request.app.state.service
     champions = service.champions.all()
     if not champions:
-        return problem(503, "service", "no champion answers here yet; the log says what was refused")
+        return Problem(503, "service", "no champion answers here yet; the log says what was refused")
     versions = {name: champion.identity.version for name, champion in champions.items()}
     return _json({"status": "ready", "champions": versions})
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from foretwin.errors import BadInput
 from foretwin.explanation import explain_tracks
 from foretwin.http.negotiation import accepted, content_type
-from foretwin.http.problems import RETRY_AFTER, problem
+from foretwin.http.problems import RETRY_AFTER, Problem
 from foretwin.http.tables import JSON
 from foretwin.service.answer import describe_model
 from foretwin.service.json_call import decode_json
@@ -36,7 +36,7 @@ async def explain(request: Request) -> Response:
         return Response(await asyncio.wait_for(work, PATIENCE), media_type=JSON)
     except TimeoutError:
         busy = f"others are explained first, for longer than {PATIENCE} seconds: try again"
-        return problem(503, "service", busy, {"Retry-After": str(RETRY_AFTER)})
+        return Problem(503, "service", busy, {"Retry-After": str(RETRY_AFTER)})
 
 
 def _answer(service: Service, body: bytes) -> bytes:

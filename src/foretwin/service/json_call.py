@@ -118,9 +118,7 @@ def _number(value: Any) -> bool:
     return type(value) in NUMBERS and abs(value) <= LARGEST
 
 
-def _object(
-    value: Any, path: str, required: tuple[str, ...], optional: tuple[str, ...] | None = ()
-) -> dict[str, Any]:
+def _object(value: Any, path: str, required: tuple[str, ...], optional: tuple[str, ...] | None = ()) -> dict[str, Any]:
     """An object with the required fields and none but the optional ones besides; None: whichever there are."""
     if type(value) is not dict:
         raise BadInput(path, f"is {_shown(value)}, an object is needed")
