@@ -124,6 +124,15 @@ def test_a_bundle_that_cannot_be_kept_is_told_once_counted_and_tried_again(kept,
     assert watched.version == "2"
 
 
+def test_what_could_not_be_kept_is_not_tried_at_every_change_of_the_store(kept):
+    (registry.champion(kept.root, "pump").folder / "network.onnx").write_bytes(b"another network")
+    watched = Watched(kept.root)
+    watched.settle()
+    kept.client.set_registered_model_tag("foretwin-pump", "note", "seen")
+    watched.settle()
+    assert watched.starts == 1
+
+
 def test_a_registry_elsewhere_is_asked_again_and_again(kept, own_store, told):
     """No file tells of its changes, and it may be away."""
     away = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}

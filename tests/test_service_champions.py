@@ -1,5 +1,6 @@
 """Which champion answers a call, and what a call is told where none does."""
 
+import sys
 import threading
 
 import pytest
@@ -90,6 +91,16 @@ def test_a_state_that_was_read_does_not_change(champions, champion):
         before["pump"] = champion
 
 
+@pytest.fixture
+def hasty():
+    """Threads take turns as often as the interpreter can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty")
 def test_writers_at_once_lose_nothing(champion):
     champions, count = Champions(), 40
 
