@@ -101,11 +101,15 @@ class Bundle:
         """What `score` returns, for tracks of this contract; BadInput where one is too short."""
         seen, length = tracks.seen(), self.contract.window.length
         self._check_lengths(tracks.assets, seen)
-        parts = [self._score_windows(tracks.histories.cut(part, length)) for part in _chunks(tracks.ends)]
+        rows = np.minimum(seen, length)
+        parts = [
+            self._score_windows(tracks.histories.cut(part, length), part_rows.tolist())
+            for part, part_rows in zip(_chunks(tracks.ends), _chunks(rows), strict=True)
+        ]
         columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
         self._check_finite(tracks.assets, columns)
         time = tracks.histories.time[tracks.ends]
-        return Answers(tracks.assets, tracks.runs, time, np.minimum(seen, length), columns)
+        return Answers(tracks.assets, tracks.runs, time, rows, columns)
 
     @cached_property
     def contract_digest(self) -> str:
@@ -120,7 +124,7 @@ class Bundle:
 
     def _check_lengths(self, assets: NDArray[Any], seen: NDArray[np.int64]) -> None:
         need = self.contract.window.shortest
-        if seen.min() < need:
+        if min(seen.tolist()) < need:
             short = np.flatnonzero(seen < need)
             raise BadInput(f"assets.{assets[short[0]]}", f"has {seen[short[0]]} rows, at least {need} are needed")
 
@@ -139,7 +143,7 @@ class Bundle:
         columns: dict[str, NDArray[Any]] = {}
         if self.contract.rul:
             cap = self.contract.rul.cap
-            columns["rul"] = np.clip(out["rul"].astype(np.float64), 0, cap)
+            columns["rul"] = np.minimum(np.maximum(out["rul"].astype(np.float64), 0), cap)
             if self.calibration is None:
                 raise BundleError(f"bundle of {self.contract.name}: calibration.json is missing")
             columns["rul_low"], columns["rul_high"] = self.calibration.interval(columns["rul"], cap)
@@ -152,9 +156,9 @@ class Bundle:
         """The names of the network's inputs, fields of `Windows`, and of its outputs."""
         return [node.name for node in self.session.get_inputs()], [node.name for node in self.session.get_outputs()]
 
-    def _score_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
+    def _score_windows(self, windows: Windows, seen: list[int]) -> dict[str, NDArray[Any]]:
         columns = self.predict_windows(windows)
-        return {**columns, "warnings": self._warnings(windows, columns.get("rul"))}
+        return {**columns, "warnings": self._warnings(windows, seen, columns.get("rul"))}
 
     def _fault_columns(self, axis: str, said: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """The answer and the calibrated probabilities for the ensemble's (N, K)."""
@@ -166,12 +170,12 @@ class Bundle:
         columns = {probability_column(axis, name): calibrated[:, i] for i, name in enumerate(classes)}
         return {axis: names[self.fault_calibration[axis].answer(calibrated)], **columns}
 
-    def _warnings(self, windows: Windows, rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
+    def _warnings(self, windows: Windows, seen: list[int], rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
         """(N,) lists of strings: what a reader of the score should know about it."""
-        inside = windows.mask > 0
         low, high = self.reference.ranges
-        far = ((windows.x < low) | (windows.x > high)) & inside[:, :, None]
-        seen = inside.sum(axis=1).tolist()
+        far = (windows.x < low) | (windows.x > high)
+        if min(seen) < windows.mask.shape[1]:
+            far &= (windows.mask > 0)[:, :, None]
         cap = self.contract.rul.cap if self.contract.rul else np.inf
         found: list[list[str]] = [[] for _ in seen]
         for i, channel in np.argwhere(far.any(axis=1)).tolist() if far.any() else ():

@@ -10,6 +10,7 @@ intervals cover on test assets is measured and reported.
 """
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -43,9 +44,15 @@ class Calibration:
 
     def interval(self, rul: NDArray[np.floating], cap: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(N,) predicted RUL -> lower and upper ends (N,), within 0 and `cap`; `cap` means "that or more"."""
-        low = rul - np.interp(rul, self.centres, self.below)
-        high = rul + np.interp(rul, self.centres, self.above)
-        return np.clip(np.minimum(low, rul), 0, cap), np.clip(np.maximum(high, rul), 0, cap)
+        centres, below, above = self._offsets
+        low = np.minimum(rul - np.interp(rul, centres, below), rul)
+        high = np.maximum(rul + np.interp(rul, centres, above), rul)
+        return np.minimum(np.maximum(low, 0), cap), np.minimum(np.maximum(high, 0), cap)
+
+    @cached_property
+    def _offsets(self) -> tuple[NDArray[np.float64], ...]:
+        """`centres`, `below` and `above` as arrays."""
+        return tuple(np.array(values, np.float64) for values in (self.centres, self.below, self.above))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

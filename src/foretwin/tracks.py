@@ -49,14 +49,13 @@ class Tracks:
     ) -> Self:
         """From one run per asset: its times (T,), increasing, and its values (T, C), both finite."""
         counts = [len(time) for time in times]
-        stops = np.cumsum(counts)
-        alone = len(counts) == 1
-        histories = _unlabelled(
-            values=values[0] if alone else np.concatenate(values),
-            time=times[0] if alone else np.concatenate(times),
-            first=np.repeat(stops - counts, counts),
-            axes=axes,
-        )
+        if len(counts) == 1:
+            stops = np.array(counts)
+            histories = _unlabelled(values[0], times[0], np.zeros(counts[0], np.int64), axes)
+        else:
+            stops = np.cumsum(counts)
+            first = np.repeat(stops - counts, counts)
+            histories = _unlabelled(np.concatenate(values), np.concatenate(times), first, axes)
         return cls(np.array(assets, dtype=object), np.array(runs, np.int64), stops - 1, histories)
 
     @classmethod

@@ -58,13 +58,18 @@ class Histories:
 
     def cut(self, ends: NDArray[np.int64], length: int) -> Windows:
         """The windows of `length` rows whose last rows are `ends` (N,), padded on the left."""
-        index = ends[:, None] + np.arange(1 - length, 1)  # (N, T)
-        inside = index >= self.first[ends, None]
-        x = self.values[np.maximum(index, 0)]
-        x[~inside] = 0
+        if len(ends) == 1 and ends[0] - self.first[ends[0]] + 1 >= length:  # one whole window: a slice is cheaper
+            x = self.values[None, ends[0] + 1 - length : ends[0] + 1]
+            mask = np.ones((1, length), np.float32)
+        else:
+            index = ends[:, None] + np.arange(1 - length, 1)  # (N, T)
+            inside = index >= self.first[ends, None]
+            x = self.values[np.maximum(index, 0)]
+            x[~inside] = 0
+            mask = inside.astype(np.float32)
         return Windows(
             x=x,
-            mask=inside.astype(np.float32),
+            mask=mask,
             age=self.time[ends].astype(np.float32),
             rul=self.rul[ends],
             faults=self.faults[ends],

@@ -35,12 +35,12 @@ class ScoreCall:
         tracks, step = self.tracks, self.contract.clock.step
         time, ends = tracks.histories.time, tracks.ends
         first = tracks.histories.first[ends]
-        mean = (time[ends] - time[first]) / np.maximum(ends - first, 1)
-        odd = (ends - first > 1) & ((mean >= ODD_STEP * step) | (mean <= step / ODD_STEP))
-        for i in np.flatnonzero(odd).tolist() if odd.any() else ():
-            usual = float(np.median(np.diff(time[first[i] : ends[i] + 1])))
-            if usual >= ODD_STEP * step or usual <= step / ODD_STEP:
-                return i, usual
+        spans, steps = (time[ends] - time[first]).tolist(), (ends - first).tolist()
+        for i, (span, count) in enumerate(zip(spans, steps, strict=True)):
+            if count > 1 and not step / ODD_STEP * count < span < ODD_STEP * step * count:
+                usual = float(np.median(np.diff(time[first[i] : ends[i] + 1])))
+                if usual >= ODD_STEP * step or usual <= step / ODD_STEP:
+                    return i, usual
         return None
 
     def odd_clock(self, field: str, usual: float) -> BadInput:

@@ -29,7 +29,7 @@ async def score(request: Request) -> Response:
     kind = content_type(request, MEDIA_TYPES)
     wanted = accepted(request, MEDIA_TYPES)
     body = await read_body(request, service.limits.body_bytes)
-    work = partial(answer, service, body, kind, wanted, request.query_params.get("twin"))
+    work = partial(answer, service, body, kind, wanted, None if kind == JSON else request.query_params.get("twin"))
     content = work() if len(body) <= INLINE_BYTES else await asyncio.to_thread(work)
     return Response(content, media_type=wanted)
 
