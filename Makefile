@@ -58,9 +58,10 @@ ui: $(READY) ## MLflow on port 5000: runs, trials, models
 	foretwin publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db) --port 5000 --workers 1
 
-bench: $(READY) ## measure speed; ratios go to reports/bench.json and reports/bench_twin.json
+bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_twin.json and bench_service.json
 	python pipelines/bench.py
 	python pipelines/bench_twin.py
+	python pipelines/bench_service.py
 
 kill: $(READY) ## kill ingest and watch 50 times under load; what was lost goes to reports/reliability_*.json
 	python pipelines/reliability.py 50 sqlite

@@ -4,7 +4,8 @@
     python pipelines/bench_service.py --quick    one short round, printed alone
 
 In each round every server is started in turn on loopback, with one worker and the same bundle, and must answer with the
-bundle's numbers before wrk puts load on it. A figure is the median of the rounds; a ratio is made within its round.
+bundle's numbers before wrk puts load on it: on one server at a time, point by point. A figure is the median of the
+rounds; a ratio is made within its round.
 """
 
 import json
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +25,7 @@ import bench_service_model
 from bench_service_line_up import OURS, RIVAL, layers, ours, peers
 from bench_service_load import press
 from bench_service_model import COUNTS, Model, inputs
-from bench_service_servers import Server, check, memory_mb, running
+from bench_service_servers import Running, Server, check, memory_mb, running
 from foretwin.config import fresh_file
 from foretwin.edge import exit_on_error, switch_telemetry_off
 from foretwin.members import environment
@@ -61,41 +63,63 @@ def one_round(model: Model, scoring: list[Server], bare: list[Server], log: Path
     """Everything once."""
     expected = {count: model.bundle.score(model.rows(count))["rul"].to_numpy() for count in COUNTS}
     alone = in_process(model, seconds)
-    servers = {server.name: scorer(server, expected, log, seconds) for server in scoring}
-    handlers = {server.name: nothing(server, log, seconds) for server in bare}
+    servers = scorers(scoring, expected, log, seconds)
     return {
         "in_process": alone,
         "servers": servers,
-        "layers": handlers,
+        "layers": idlers(bare, log, seconds),
         "ratios": ratios(servers, alone),
     }
 
 
-def scorer(server: Server, expected: Mapping[int, Any], log: Path, seconds: float) -> Tree:
-    """One server that scores: single windows over more and more connections, then many windows a call."""
-    say(server.name)
-    single = server.calls[1, "json"]
-    with running(server, single, log) as there:
-        check(server, there.port, expected)
-        press(there.port, single, CONNECTIONS[-1], seconds)  # warm-up
-        found: Tree = {"single": {str(n): asdict(press(there.port, single, n, seconds)) for n in CONNECTIONS}}
-        for (windows, form), call in server.calls.items():
-            if windows > 1:
-                measured = press(there.port, call, AT_ONCE, seconds)
-                found[f"{form}_{windows}"] = {
-                    **asdict(measured),
-                    "windows_per_second": windows * measured.calls_per_second,
-                }
-        return found | {"ready_seconds": there.ready_seconds, "memory_mb": memory_mb(there.process)}
+def scorers(servers: list[Server], expected: Mapping[int, Any], log: Path, seconds: float) -> Tree:
+    """All servers that score, point by point, so that what disturbs the machine disturbs neighbours alike.
+
+    Single windows over more and more connections, then many windows a call.
+    """
+    found: Tree = {server.name: {"single": {}} for server in servers}
+    with ExitStack() as stack:
+        there = started(servers, stack, log)
+        for server in servers:
+            check(server, there[server.name].port, expected)
+            press(there[server.name].port, server.calls[1, "json"], CONNECTIONS[-1], seconds)  # warm-up
+        for count in CONNECTIONS:
+            say(f"single windows, {count} connections")
+            for server in servers:
+                measured = press(there[server.name].port, server.calls[1, "json"], count, seconds)
+                found[server.name]["single"][str(count)] = asdict(measured)
+        say("many windows a call")
+        for server in servers:
+            many = {key: call for key, call in server.calls.items() if key[0] > 1}
+            for (windows, form), call in many.items():
+                measured = press(there[server.name].port, call, AT_ONCE, seconds)
+                at_windows = {"windows_per_second": windows * measured.calls_per_second}
+                found[server.name][f"{form}_{windows}"] = asdict(measured) | at_windows
+        for name, one in there.items():
+            found[name] |= {"ready_seconds": one.ready_seconds, "memory_mb": memory_mb(one.process)}
+    return found
 
 
-def nothing(server: Server, log: Path, seconds: float) -> Tree:
-    """One server whose handler does nothing."""
-    say(server.name)
-    call = server.calls[1, "json"]
-    with running(server, call, log) as there:
-        press(there.port, call, FEW[-1], seconds)
-        return {str(count): asdict(press(there.port, call, count, seconds)) for count in FEW}
+def idlers(servers: list[Server], log: Path, seconds: float) -> Tree:
+    """All servers whose handler does nothing, point by point."""
+    found: Tree = {server.name: {} for server in servers}
+    with ExitStack() as stack:
+        there = started(servers, stack, log)
+        for count in (CONNECTIONS[-1], *FEW):  # the first is warm-up
+            say(f"handlers that do nothing, {count} connections")
+            for server in servers:
+                measured = press(there[server.name].port, server.calls[1, "json"], count, seconds)
+                found[server.name] |= {str(count): asdict(measured)} if count in FEW else {}
+    return found
+
+
+def started(servers: list[Server], stack: ExitStack, log: Path) -> dict[str, Running]:
+    """The servers by name, started one after the other."""
+    there = {}
+    for server in servers:
+        say(f"starting {server.name}")
+        there[server.name] = stack.enter_context(running(server, server.calls[1, "json"], log))
+    return there
 
 
 def in_process(model: Model, seconds: float) -> Tree:
@@ -173,4 +197,4 @@ if __name__ == "__main__":
         if sys.argv[1:] not in ([], ["--quick"]):
             raise SystemExit(__doc__)
         quick = bool(sys.argv[1:])
-        main(1 if quick else 5, 1 if quick else 3, None if quick else Path("reports/bench_service.json"))
+        main(1 if quick else 5, 2 if quick else 3, None if quick else Path("reports/bench_service.json"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from foretwin.errors import ForetwinError
 
+TIMEOUT = "30s"  # until an answer counts as lost; a slow one is a measurement
 SCRIPT = """
 wrk.method = "POST"
 local file = io.open("{body}", "rb")
@@ -55,7 +56,17 @@ def press(port: int, call: Call, connections: int, seconds: float) -> Measured:
         headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in call.headers.items())
         script.write_text(SCRIPT.format(body=body, headers=headers))
         url = f"http://127.0.0.1:{port}{call.path}"
-        command = [program, "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(script), url]
+        command = [
+            program,
+            "-t1",
+            f"-c{connections}",
+            f"-d{max(1, round(seconds))}s",
+            "--timeout",
+            TIMEOUT,
+            "-s",
+            str(script),
+            url,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode or not done.stdout.strip():
         raise ForetwinError(f"wrk: failed on {url}: {' '.join((done.stderr or done.stdout).split())}")

@@ -18,6 +18,7 @@ from foretwin.contract import Twin
 from foretwin.edge import exit_on_error
 from foretwin.errors import ForetwinError
 from foretwin.report import figures_table
+from render_speed import SPEED, table
 
 PAGES = ("README.md", "docs/benchmarks.md")
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
@@ -79,7 +80,7 @@ def overview(reports: list[dict[str, Any]]) -> str:
                 f"{interval['width']:.1f} / {interval['ensemble']['width']:.1f}",
             ]
         )
-    return _table(header, lines) + _source(reports)
+    return table(header, lines) + _source(reports)
 
 
 def rul(reports: list[dict[str, Any]]) -> str:
@@ -100,7 +101,7 @@ def rul(reports: list[dict[str, Any]]) -> str:
             ]
             cells = [_both(figures[kind], figure, digits) for kind, figure, digits in kinds]
             lines.append([name.replace("_", " "), *cells, f"{spent:.0f}" if spent and spent >= 1 else ""])
-        text += _table(header, lines) + "\n"
+        text += table(header, lines) + "\n"
     return text + "Mean of the seeds / their ensemble. " + _source(reports)
 
 
@@ -119,7 +120,7 @@ def faults(reports: list[dict[str, Any]]) -> str:
                     for axis in axes
                 ]
                 lines.append([name.replace("_", " "), part, *cells])
-        text += _table([report["twin"], "cycles or cuts", *axes], lines) + "\n"
+        text += table([report["twin"], "cycles or cuts", *axes], lines) + "\n"
     return text + "Macro-F1: mean of the seeds / their ensemble. " + _source(reports)
 
 
@@ -134,7 +135,7 @@ def bands(reports: list[dict[str, Any]]) -> str:
         for band, found in report["bands"].items():
             cells = [rival[band][figure] for figure in ("rmse", *axes) for rival in rivals.values()]
             lines.append([band, str(found["count"]), *("" if cell is None else f"{cell:.3g}" for cell in cells)])
-        text += _table(header, lines) + "\n"
+        text += table(header, lines) + "\n"
     return text + _source(reports)
 
 
@@ -148,13 +149,8 @@ def ablation(report: dict[str, dict[str, dict[str, float]]]) -> str:
         figures = list(next(iter(changes.values())))
         header = [twin, *(figure if figure in {"rmse", "seconds"} else f"{figure} macro-F1" for figure in figures)]
         lines = [[name, *(f"{found[figure]:.4g}" for figure in figures)] for name, found in changes.items()]
-        text += _table(header, lines) + "\n"
+        text += table(header, lines) + "\n"
     return text + "From `reports/ablation.json`.\n"
-
-
-def _table(header: list[str], lines: list[list[str]]) -> str:
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *lines)) + "\n"
 
 
 def _both(figures: dict[str, Any], name: str, digits: int) -> str:
@@ -170,61 +166,9 @@ def _source(reports: list[dict[str, Any]]) -> str:
 
 def results(metrics: dict[str, Any], contract: Twin) -> str:
     """The figures of the network and the baselines as a table."""
-    table = figures_table(metrics, contract)
+    figures = figures_table(metrics, contract)
     count = f"{metrics['cuts']} predictions for {metrics['assets']} held-out assets"
-    return f"{_table(table[0], table[1:])}\n{count}; from `models/{contract.name}/metrics.json`.\n"
-
-
-def first_run(report: dict[str, Any]) -> str:
-    """How long a newcomer waits."""
-    seconds = report["seconds"]
-    rows = {
-        "`make setup`: installation": f"{seconds['install']:.0f} s",
-        "`make run` after it: from simulated readings to a packaged model": f"{seconds['run']:.0f} s",
-        "`dvc repro` again, nothing changed": f"{seconds['repeat']:.1f} s",
-        "`foretwin --help`": f"{seconds['help']:.2f} s",
-    }
-    body = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f"| step | on {report['cores']} cores |\n| --- | ---: |\n{body}\n\nFrom `reports/first_run.json`.\n"
-
-
-def bench(report: dict[str, Any]) -> str:
-    """Speed as ratios within one run."""
-    training, cutting, scoring = report["training"], report["cutting"], report["scoring"]
-    rows = {
-        "training with Lightning, as a share of a plain PyTorch loop's windows/s": training["share_of_plain_loop"],
-        "cutting windows, as a multiple of numpy's copy of a sliding view": cutting["multiple_of_copying"],
-        "the network's share of the time of scoring one window": scoring["network_share_of_score"],
-        "scoring one window through the ensemble on one core, ms": scoring["one_window_ms"],
-        "assets scored in a second in one call, on one core": scoring["assets_per_second"],
-        "a batch of 256 windows, as a share of one core's matrix rate": scoring["share_of_matrix_rate"],
-    }
-    body = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return f"| measured in one run | |\n| --- | ---: |\n{body}\n\nFrom `reports/bench.json`.\n"
-
-
-def bench_twin(report: dict[str, Any]) -> str:
-    """Speed of the living twin: shares of what the bare parts do in the same run."""
-    ingest, mqtt, watch, what_if = (report[part] for part in ("ingest", "mqtt", "watch", "what_if"))
-    rows = {
-        "1,000 readings in an Arrow body, as a share of SQLite's bare `executemany`": ingest["arrow_of_executemany"],
-        "the same as JSON": ingest["json_of_executemany"],
-        "Arrow body, as a share of PostgreSQL's bare `COPY`": ingest["arrow_of_copy"],
-        "the same as JSON ": ingest["json_of_copy"],
-        "messages of one reading decoded and stored in a second, 500 in a transaction (SQLite)": ingest[
-            "messages_per_second"
-        ],
-        "MQTT to committed row, messages a second": mqtt["messages_per_second"],
-        "the broker alone, publisher to subscriber, messages a second": mqtt["broker_messages_per_second"],
-        "MQTT to committed row at 200 messages a second, median / p99, ms": f"{mqtt['median_ms']} / {mqtt['p99_ms']}",
-        "scoring 10,000 assets that have one new reading each, as a share of the bare network": watch[
-            "steady_share_of_bare"
-        ],
-        "the same from a cold start": watch["cold_share_of_bare"],
-        "a what-if question of four options, ms": what_if["four_options_ms"],
-    }
-    body = "\n".join(f"| {name.strip()} | {value} |" for name, value in rows.items())
-    return f"| measured in one run | |\n| --- | ---: |\n{body}\n\nFrom `reports/bench_twin.json`.\n"
+    return f"{table(figures[0], figures[1:])}\n{count}; from `models/{contract.name}/metrics.json`.\n"
 
 
 def reliability(reports: dict[str, dict[str, Any]]) -> str:
@@ -238,15 +182,10 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     pumps = next(iter(reports.values()))["pumps"]
     lines = [[name, *(str(column[name]) for column in columns)] for name in columns[0]]
     files = ", ".join(f"`reports/reliability_{database}.json`" for database in reports)
-    return _table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
+    return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-REPORTS = {
-    "first-run": first_run,
-    "bench": bench,
-    "bench-twin": bench_twin,
-    "ablation": ablation,
-}
+REPORTS = SPEED | {"ablation": ablation}
 
 
 def main(check: bool, root: Path = Path()) -> None:

@@ -1,15 +1,11 @@
 """No skew: what the service answers over HTTP is what the training code's networks say of the same rows."""
 
-import subprocess
-import sys
-
-import httpx
 import numpy as np
 import pytest
 import torch
+from served import served
 from small_fleet import TRAIN, choice_of, fleet_rows, fleet_twin, prepared
-from test_service import SERVE, free_port, wait_until_ready
-from tiny_bundle import call_of, environment, tiny_project
+from tiny_bundle import call_of, tiny_project
 
 from foretwin.champion import keep_champion
 from foretwin.config import Paths
@@ -45,17 +41,8 @@ def test_served_scores_equal_the_training_networks(trained):
     mean = torch.stack([out.logits[0].softmax(1) for out in outputs]).mean(0).numpy()
     mode = FaultCalibration.fit(*out_of_fold_faults(members, "mode"), TRAIN.confidence).apply(mean)
 
-    port, log = free_port(), root / "server.log"
-    command = [sys.executable, "-c", SERVE, str(root), str(port)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment(root), cwd=root)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20) as client:
-            wait_until_ready(client, process, log)
-            response = client.post("/v1/score", json=call_of(twin, rows))
-    finally:
-        process.terminate()
-        process.wait(20)
+    with served(root) as running:
+        response = running.client.post("/v1/score", json=call_of(twin, rows))
 
     scores = response.json()["scores"]
     assert [score["asset"] for score in scores] == rows["asset"].iloc[last_rows(rows)].tolist()
@@ -63,7 +50,7 @@ def test_served_scores_equal_the_training_networks(trained):
     # Probabilities, not RUL alone: a clamped RUL can agree by accident.
     np.testing.assert_allclose(got, mode, rtol=0, atol=1e-5)
     assert np.ptp(got[:, 0]) > 0.01, "the assets must differ, or agreement proves nothing"
-    served = np.array([score["rul"]["value"] for score in scores])
+    answered = np.array([score["rul"]["value"] for score in scores])
     inside = (rul > 0) & (rul < twin.rul.cap)
     assert inside.any()
-    np.testing.assert_allclose(served[inside] / twin.rul.cap, rul[inside] / twin.rul.cap, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(answered[inside] / twin.rul.cap, rul[inside] / twin.rul.cap, rtol=0, atol=1e-5)

@@ -35,7 +35,7 @@ def serving(project):
         port = free.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BENTOML")}
     log = (project / "service.log").open("w")
-    command = [str(BIN / "foretwin"), "serve", "--port", str(port)]
+    command = [str(BIN / "foretwin"), "serve", "--open", "--port", str(port)]
     process = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     for _ in range(240):
