@@ -29,9 +29,9 @@ def changed_table(contract: Twin, form: str, generator: Generator) -> tuple[str,
     name = str(generator.choice(names, p=weights / weights.sum()))
     good = table(contract, generator)
     if name in TABLES:
-        return name, written(TABLES[name](good, contract, generator), form, generator)
+        return name, written(TABLES[name](good, generator), form, generator)
     special = ARROW_ONLY if form == "arrow" else PARQUET_ONLY
-    return name, special[name](good, contract, generator)
+    return name, special[name](good, generator)
 
 
 def table(contract: Twin, generator: Generator) -> pa.Table:
@@ -62,49 +62,43 @@ def written(content: pa.Table, form: str, generator: Generator) -> bytes:
     return stream(content, str(generator.choice(["none", "lz4", "zstd"])))
 
 
-def stream(content: pa.Table, compression: str = "none", batch: int | None = None) -> bytes:
-    """The table as an Arrow stream, in batches of so many rows."""
+def stream(content: pa.Table, compression: str = "none") -> bytes:
+    """The table as an Arrow stream."""
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression=None if compression == "none" else compression)
     with pa.ipc.new_stream(sink, content.schema, options=options) as writer:
-        writer.write_table(content, max_chunksize=batch)
+        writer.write_table(content)
     return bytes(sink.getvalue())
-
-
-def _with(content: pa.Table, name: str, values: Any) -> pa.Table:
-    at = content.column_names.index(name)
-    return content.set_column(at, name, values)
 
 
 def _any_column(content: pa.Table, generator: Generator) -> str:
     return str(generator.choice(content.column_names))
 
 
-def _other_type(content: pa.Table, contract: Twin, generator: Generator) -> pa.Table:
+def _with(content: pa.Table, name: str, values: Any) -> pa.Table:
+    return content.set_column(content.column_names.index(name), name, values)
+
+
+def _other_type(content: pa.Table, generator: Generator) -> pa.Table:
     count = len(content)
     text = pa.array([str(i) for i in range(count)])
+    numbers = (pa.decimal128(20, 3), pa.decimal256(60, 3), pa.date32(), pa.timestamp("ns", "UTC"), pa.uint64())
     kinds: list[Callable[[], Any]] = [
         lambda: text,
-        lambda: text.cast(pa.large_string()),
-        lambda: text.cast(pa.string_view()),
-        lambda: text.cast(pa.binary()),
+        lambda: text.cast((pa.large_string(), pa.string_view(), pa.binary())[generator.integers(3)]),
+        lambda: pa.array(range(count), numbers[generator.integers(len(numbers))]),
         lambda: pa.array([b"\xff\xfe"] * count),
         lambda: pa.array([i % 2 == 0 for i in range(count)]),
         lambda: pa.nulls(count),
-        lambda: pa.array(range(count), pa.decimal128(20, 3)),
-        lambda: pa.array(range(count), pa.decimal256(60, 3)),
-        lambda: pa.array(range(count), pa.date32()),
-        lambda: pa.array(range(count), pa.timestamp("ns", "UTC")),
         lambda: pa.array(range(count), pa.duration("s")),
         lambda: pa.array(np.arange(count, dtype=np.float16)),
-        lambda: pa.array(range(count), pa.uint64()),
         lambda: pa.array([2**63 + i for i in range(count)], pa.uint64()),
         lambda: pa.array([[float(i)] for i in range(count)]),
         lambda: pa.array([[float(i)] for i in range(count)], pa.list_view(pa.float64())),
         lambda: pa.array([[1.0, 2.0]] * count, pa.list_(pa.float64(), 2)),
         lambda: pa.array([{"a": i} for i in range(count)]),
         lambda: pa.array([[("k", i)] for i in range(count)], pa.map_(pa.string(), pa.int64())),
-        lambda: text.dictionary_encode(),
+        text.dictionary_encode,
         lambda: pa.array(np.zeros(count)).dictionary_encode(),
         lambda: pa.RunEndEncodedArray.from_arrays(pa.array([count], pa.int32()), pa.array([1.0])),
         lambda: pa.UnionArray.from_dense(
@@ -114,7 +108,7 @@ def _other_type(content: pa.Table, contract: Twin, generator: Generator) -> pa.T
     return _with(content, _any_column(content, generator), kinds[generator.integers(len(kinds))]())
 
 
-def _bad_value(content: pa.Table, contract: Twin, generator: Generator) -> pa.Table:
+def _bad_value(content: pa.Table, generator: Generator) -> pa.Table:
     name = _any_column(content, generator)
     values = content[name].to_pylist()
     bad: tuple[Any, ...] = (None, float("nan"), float("inf"), -float("inf"), 1e300, -1e39)
@@ -126,28 +120,22 @@ def _bad_value(content: pa.Table, contract: Twin, generator: Generator) -> pa.Ta
     return _with(content, name, pa.array(values, None if name == "asset" else content[name].type))
 
 
-def _columns(content: pa.Table, contract: Twin, generator: Generator) -> pa.Table:
-    name = _any_column(content, generator)
-    match int(generator.integers(7)):
-        case 0:
-            return content.drop_columns([name])
-        case 1:
-            return content.append_column(name, content[name])
-        case 2:
-            return content.append_column("extra", pa.array(np.zeros(len(content))))
-        case 3:
-            names = [f"{one} " if one == name else one for one in content.column_names]
-            return content.rename_columns(names)
-        case 4:
-            return content.select([])
-        case 5:
-            return content.slice(0, 0)
-        case _:
-            zeros = pa.array(np.zeros(len(content)))
-            return pa.table([*content.columns, *[zeros] * 3000], names=[*content.column_names, *map(str, range(3000))])
+def _columns(content: pa.Table, generator: Generator) -> pa.Table:
+    name, zeros = _any_column(content, generator), pa.array(np.zeros(len(content)))
+    many = [f"c{i}" for i in range(3000)]
+    ways: list[Callable[[], pa.Table]] = [
+        lambda: content.drop_columns([name]),
+        lambda: content.append_column(name, content[name]),
+        lambda: content.append_column("extra", zeros),
+        lambda: content.rename_columns([f"{one} " if one == name else one for one in content.column_names]),
+        lambda: content.select([]),
+        lambda: content.slice(0, 0),
+        lambda: pa.table([*content.columns, *[zeros] * len(many)], names=[*content.column_names, *many]),
+    ]
+    return ways[generator.integers(len(ways))]()
 
 
-def _rows(content: pa.Table, contract: Twin, generator: Generator) -> pa.Table:
+def _rows(content: pa.Table, generator: Generator) -> pa.Table:
     match int(generator.integers(5)):
         case 0:
             return content.take(pa.array(generator.permutation(len(content))))
@@ -161,18 +149,14 @@ def _rows(content: pa.Table, contract: Twin, generator: Generator) -> pa.Table:
             return content.take(pa.array(np.arange(len(content))[::-1].copy()))
 
 
-def _described(content: pa.Table, contract: Twin, generator: Generator) -> pa.Table:
+def _described(content: pa.Table, generator: Generator) -> pa.Table:
     units = [b"h", b"furlong", b"", b"\xff", b"x" * 100_000, b"\x00"]
     fields = [field.with_metadata({b"unit": units[generator.integers(len(units))]}) for field in content.schema]
     return content.cast(pa.schema(fields, metadata={b"pandas": b"{", b"x": b"y" * 100_000}))
 
 
-def _valid(content: pa.Table, contract: Twin, generator: Generator) -> pa.Table:
-    return content
-
-
-TABLES: dict[str, Callable[[pa.Table, Twin, Generator], pa.Table]] = {
-    "valid": _valid,
+TABLES: dict[str, Callable[[pa.Table, Generator], pa.Table]] = {
+    "valid": lambda content, _: content,
     "other type": _other_type,
     "bad value": _bad_value,
     "columns": _columns,
@@ -181,7 +165,7 @@ TABLES: dict[str, Callable[[pa.Table, Twin, Generator], pa.Table]] = {
 }
 
 
-def _wrong_offsets(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
+def _wrong_offsets(content: pa.Table, generator: Generator) -> bytes:
     """The offsets of the assets' names replaced in the written bytes: the writer itself would trip over them."""
     names = content["asset"].combine_chunks()
     good = np.frombuffer(names.buffers()[1], np.int32)[: len(names) + 1]
@@ -191,14 +175,14 @@ def _wrong_offsets(content: pa.Table, contract: Twin, generator: Generator) -> b
     return stream(content).replace(good.tobytes(), wrong.tobytes())
 
 
-def _wrong_indexes(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
+def _wrong_indexes(content: pa.Table, generator: Generator) -> bytes:
     index = generator.choice([-1, 3, 100, 2**31 - 1, -(2**31)], len(content)).astype(np.int32)
     name = _any_column(content, generator)
     kind = pa.array(["A-0", "A-1", "A-2"]) if name == "asset" else pa.array([1.0, 2.0, 3.0])
     return stream(_with(content, name, pa.DictionaryArray.from_arrays(pa.array(index), kind, safe=False)))
 
 
-def _swollen_stream(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
+def _swollen_stream(content: pa.Table, generator: Generator) -> bytes:
     """A few kilobytes that decompress to hundreds of megabytes."""
     name = _any_column(content, generator)
     count = int(generator.choice([MANY // 10, MANY]))
@@ -209,7 +193,7 @@ def _swollen_stream(content: pa.Table, contract: Twin, generator: Generator) -> 
     return stream(pa.table({"asset": long_text}), "zstd")
 
 
-def _many_batches(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
+def _many_batches(content: pa.Table, generator: Generator) -> bytes:
     sink = pa.BufferOutputStream()
     empty, first = content.slice(0, 0).combine_chunks(), content.to_batches()[0]
     nothing = pa.RecordBatch.from_pydict({name: [] for name in content.column_names}, schema=content.schema)
@@ -219,7 +203,7 @@ def _many_batches(content: pa.Table, contract: Twin, generator: Generator) -> by
     return bytes(sink.getvalue())
 
 
-def _deep_stream(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
+def _deep_stream(generator: Generator) -> bytes:
     kind = pa.float64()
     for _ in range(int(generator.choice([10, 60, 2000]))):
         kind = pa.list_(kind) if generator.random() < 0.5 else pa.struct([("a", kind)])
@@ -229,7 +213,7 @@ def _deep_stream(content: pa.Table, contract: Twin, generator: Generator) -> byt
     return bytes(sink.getvalue())
 
 
-def _stream_lies(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
+def _stream_lies(content: pa.Table, generator: Generator) -> bytes:
     """The number of rows, as the stream's metadata have it, replaced wherever it stands."""
     count = 29
     rows = content.slice(0, 1).take(pa.array([0] * count)) if len(content) else content
@@ -238,21 +222,21 @@ def _stream_lies(content: pa.Table, contract: Twin, generator: Generator) -> byt
     return body.replace(count.to_bytes(8, "little"), number.to_bytes(8, "little", signed=True))
 
 
-def _file_format(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
+def _file_format(content: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, content.schema) as writer:
         writer.write_table(content)
     return bytes(sink.getvalue())
 
 
-ARROW_ONLY: dict[str, Callable[[pa.Table, Twin, Generator], bytes]] = {
+ARROW_ONLY: dict[str, Callable[[pa.Table, Generator], bytes]] = {
     "wrong offsets": _wrong_offsets,
     "wrong indexes": _wrong_indexes,
     "swollen": _swollen_stream,
     "many batches": _many_batches,
-    "deep type": _deep_stream,
+    "deep type": lambda _, generator: _deep_stream(generator),
     "lies about its rows": _stream_lies,
-    "file format": _file_format,
+    "file format": lambda content, _: _file_format(content),
 }
 
 
@@ -262,7 +246,7 @@ def _parquet(content: pa.Table, **options: Any) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _swollen_file(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
+def _swollen_file(content: pa.Table, generator: Generator) -> bytes:
     name = _any_column(content, generator)
     count = int(generator.choice([MANY // 10, MANY]))
     match int(generator.integers(3)):
@@ -274,7 +258,7 @@ def _swollen_file(content: pa.Table, contract: Twin, generator: Generator) -> by
             return _parquet(pa.table({name: pa.nulls(count, pa.float64())}))
 
 
-def _footer(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
+def _footer(content: pa.Table, generator: Generator) -> bytes:
     body = bytearray(_parquet(content))
     match int(generator.integers(5)):
         case 0:
@@ -307,18 +291,10 @@ def nested_schema(depth: int) -> bytes:
     return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
 
 
-def _deep_file(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
-    return nested_schema(int(generator.choice([3, 100, 8000, 100_000])))
-
-
-def _many_groups(content: pa.Table, contract: Twin, generator: Generator) -> bytes:
-    return _parquet(pa.concat_tables([content] * 20), row_group_size=1)
-
-
-PARQUET_ONLY: dict[str, Callable[[pa.Table, Twin, Generator], bytes]] = {
+PARQUET_ONLY: dict[str, Callable[[pa.Table, Generator], bytes]] = {
     "swollen": _swollen_file,
     "footer": _footer,
-    "deep type": _deep_file,
-    "many row groups": _many_groups,
+    "deep type": lambda _, generator: nested_schema(int(generator.choice([3, 100, 8000, 100_000]))),
+    "many row groups": lambda content, _: _parquet(pa.concat_tables([content] * 20), row_group_size=1),
 }
 RARE = {"swollen": 0.05, "many batches": 0.3, "many row groups": 0.2}  # they take the generator long to make

@@ -18,6 +18,7 @@ from foretwin.contract import Twin
 from foretwin.edge import exit_on_error
 from foretwin.errors import ForetwinError
 from foretwin.report import figures_table
+from render_soak import SOAK
 from render_speed import SPEED, table
 
 PAGES = ("README.md", "docs/benchmarks.md")
@@ -185,7 +186,7 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-REPORTS = SPEED | {"ablation": ablation}
+REPORTS = SPEED | SOAK | {"ablation": ablation}
 
 
 def main(check: bool, root: Path = Path()) -> None:

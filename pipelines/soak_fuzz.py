@@ -8,6 +8,7 @@ import http.client
 import math
 import os
 import socket
+import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -17,12 +18,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from foretwin.contract import Twin
-from fuzzing import ARROW, JSON, PARQUET, Sample, samples, valid_sample
+from foretwin.http.tables import ARROW, JSON, PARQUET
+from fuzzing import Sample, samples, valid_sample
 
 PROBLEM = "application/problem+json"
 FIELDS = {"type", "title", "status", "detail", "field"}
@@ -134,8 +137,11 @@ def complaint(sample: Sample, answer: Answer) -> str | None:
         return None if sample.framing in UNCERTAIN else "the connection ended without an answer"
     if answer.status >= 500:
         return f"status {answer.status} {answer.kind}"
-    if answer.status == 200:
-        return wrong_score(answer)
+    return wrong_score(answer) if answer.status == 200 else wrong_refusal(answer)
+
+
+def wrong_refusal(answer: Answer) -> str | None:
+    """What a refusal lacks; None where it is a whole problem."""
     if answer.kind != PROBLEM:
         return f"status {answer.status} as {answer.kind or 'no type'}"
     problem = orjson.loads(answer.body)
@@ -201,6 +207,8 @@ def fuzz(
     for number, sample in enumerate(islice(samples(contracts, seed), bodies)):
         if number == int(bodies * WARM_UP):
             warm = memory_mb(pid)
+        if number % 500 == 0:
+            print(f"\r{number} of {bodies} bodies", end="", file=sys.stderr, flush=True)
         answer = _answered(connection, sample)
         statuses[sample.kind][str(answer.status)] += 1
         wrong = complaint(sample, answer)
@@ -235,8 +243,6 @@ def _answered(connection: Connection, sample: Sample) -> Answer:
 
 def _in_the_end(connection: Connection, contracts: Sequence[Twin], seed: int) -> list[str]:
     """Whether it still answers a valid call for each twin, and is ready."""
-    import numpy as np
-
     generator = np.random.default_rng(seed)
     found = []
     for contract in contracts:
@@ -246,7 +252,9 @@ def _in_the_end(connection: Connection, contracts: Sequence[Twin], seed: int) ->
             except OSError as error:
                 return [f"it is dead in the end: {error}"]
             if answer.status != 200:
-                found.append(f"a valid {form} call for {contract.name} gets {answer.status} in the end: {answer.body!r}")
+                found.append(
+                    f"a valid {form} call for {contract.name} gets {answer.status} in the end: {answer.body!r}"
+                )
     ready = http.client.HTTPConnection("127.0.0.1", connection.port, timeout=PATIENCE)
     ready.request("GET", "/readyz")
     if ready.getresponse().status != 200:

@@ -83,7 +83,7 @@ class Caller(asyncio.Protocol):
         self.received, self.awaits = b"", None
         self.load.is_idle(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Count the call that gets no answer, and open another connection."""
         if self.awaits is not None:
             self.load.seen.add(*self.awaits, 0, 0)
@@ -163,7 +163,7 @@ def main(plan: Path, out: Path) -> None:
     load = Load(json.loads(plan.read_text()))
     uvloop.run(load.run())
     columns = {name: np.array(values) for name, values in vars(load.seen).items()}
-    np.savez(out, **columns)
+    np.savez(out, allow_pickle=False, **columns)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ class Load:
     peak_seconds: float = PEAK_SECONDS
 
 
-@dataclass(frozen=True)
+@dataclass
 class Swap:
     """A version that took over: put in place at `put`, reported by the service at `seen`, s of the monotonic clock."""
 
@@ -50,7 +50,7 @@ class Swap:
     how: str
     version: int
     put: float
-    seen: float
+    seen: float = float("inf")
 
 
 @dataclass
@@ -59,6 +59,11 @@ class Course:
 
     swaps: list[Swap] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def pending(self) -> list[Swap]:
+        """Those that the service has not reported yet."""
+        return [swap for swap in self.swaps if swap.seen == float("inf")]
 
 
 def serve(root: Path, service: Running, swapped: Mapping[str, Twin], load: Load) -> dict[str, Any]:
@@ -112,35 +117,46 @@ def drive(
 ) -> None:
     """Swap champions in turns and look at the memory each second until the load has ended."""
     course, process = beside
-    ways, due, tick = list(swapped.items()), time.monotonic() + load.every, time.monotonic()
-    versions = {contract.name: VERSIONS[0] for contract in swapped.values()}
+    now = time.monotonic()
+    swap_at, look_at = now + load.every, now
     with httpx.Client(base_url=f"http://127.0.0.1:{service.port}", headers=service.headers, trust_env=False) as client:
         while process.poll() is None:
-            course.memory.append((time.monotonic(), memory_mb(service.process.pid)))
-            if time.monotonic() >= due:
-                how, contract = ways[len(course.swaps) % len(ways)]
-                versions[contract.name] = VERSIONS[1] if versions[contract.name] == VERSIONS[0] else VERSIONS[0]
-                put = time.monotonic()
-                if how == "folder":
-                    keep(root, contract.name, versions[contract.name])
-                else:
-                    set_champion(root, contract.name, str(versions[contract.name]))
-                seen = wait_until_seen(client, contract.name, versions[contract.name])
-                course.swaps.append(Swap(contract.name, how, versions[contract.name], put, seen))
-                due += load.every
-            tick += 1
-            time.sleep(max(tick - time.monotonic(), 0))
+            if time.monotonic() >= look_at:
+                course.memory.append((time.monotonic(), memory_mb(service.process.pid)))
+                look_at += 1
+            if time.monotonic() >= swap_at:
+                swap_at += load.every
+                swap(root, swapped, course)
+            if course.pending:
+                see(client, course)
+            time.sleep(0.05)
 
 
-def wait_until_seen(client: httpx.Client, twin: str, version: int) -> float:
-    """When the service first says that this version answers for the twin."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        models = client.get("/v1/models").raise_for_status().json()["models"]
-        if any(model["twin"] == twin and model["version"] == str(version) for model in models):
-            return time.monotonic()
-        time.sleep(0.05)
-    raise AssertionError(f"{twin}: version {version} did not take over within {PATIENCE} s")
+def swap(root: Path, swapped: Mapping[str, Twin], course: Course) -> None:
+    """Put another version of a twin in place, in turns; one whose last swap is still under way is passed over."""
+    busy = {swap.twin for swap in course.pending}
+    counts = {how: sum(swap.how == how for swap in course.swaps) for how in swapped if swapped[how].name not in busy}
+    if not counts:
+        return
+    how = min(counts, key=lambda name: counts[name])
+    twin, version = swapped[how].name, VERSIONS[(counts[how] + 1) % len(VERSIONS)]
+    print(f"{twin}: version {version} by {how}", file=sys.stderr)
+    course.swaps.append(Swap(twin, how, version, put=time.monotonic()))
+    if how == "folder":
+        keep(root, twin, version)
+    else:
+        set_champion(root, twin, str(version))
+
+
+def see(client: httpx.Client, course: Course) -> None:
+    """Note which swaps the service reports; AssertionError where one takes too long."""
+    models = client.get("/v1/models").raise_for_status().json()["models"]
+    versions = {model["twin"]: model["version"] for model in models}
+    for pending in course.pending:
+        if versions[pending.twin] == str(pending.version):
+            pending.seen = time.monotonic()
+        elif time.monotonic() > pending.put + PATIENCE:
+            raise AssertionError(f"{pending.twin}: version {pending.version} did not take over within {PATIENCE} s")
 
 
 def report(
@@ -160,7 +176,7 @@ def report(
         "failed": failed,
         "answered by no champion of the moment": wrong,
         "swaps": {how: sum(swap.how == how for swap in course.swaps) for how in sorted({s.how for s in course.swaps})},
-        "seconds until a swap is seen": round(max((s.seen - s.put for s in course.swaps), default=0.0), 2),
+        "seconds until a swap is seen": slowest(course),
         "memory_mb": memory,
         "latency_ms by minute": latencies(seen),
     }
@@ -169,6 +185,15 @@ def report(
     if memory["last"] > memory["second"] + GROWTH_MB:
         complaints.append(f"memory grew: {memory}")
     return figures | {"complaints": complaints}
+
+
+def slowest(course: Course) -> dict[str, float]:
+    """The longest time that a swap of each kind took until the service reported it, s."""
+    found = {swap.how: 0.0 for swap in course.swaps}
+    for swap in course.swaps:
+        if swap not in course.pending:
+            found[swap.how] = round(max(found[swap.how], swap.seen - swap.put), 2)
+    return found
 
 
 def count_wrong(seen: dict[str, NDArray[Any]], swaps: Sequence[Swap], twins: Sequence[str]) -> int:
@@ -205,6 +230,6 @@ def latencies(seen: dict[str, NDArray[Any]]) -> list[dict[str, float]]:
     taken = 1000 * (seen["done"] - seen["sent"])
     rounded = []
     for i in range(minute.max() + 1):
-        p50, p99, most = np.percentile(taken[minute == i], [50, 99, 100])
+        p50, p99, most = np.percentile(taken[minute == i], [50, 99, 100]).tolist()
         rounded.append({"p50": round(p50, 2), "p99": round(p99, 2), "most": round(most, 1)})
     return rounded

@@ -27,7 +27,7 @@ TABLES = {"arrow": ARROW, "parquet": PARQUET}
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
-    make_project(root, [PUMP], lambda folder, twin, seed: save_tiny_bundle(folder, twin, seed))
+    make_project(root, [PUMP], save_tiny_bundle)
     (root / "data" / "motor").mkdir()
     (root / "data" / "motor" / "twin.yaml").write_text(MOTOR.model_dump_json())
     return root
@@ -184,7 +184,11 @@ def test_a_table_that_breaks_the_contract_is_refused_by_its_column(client, name,
 def test_a_table_that_is_empty_damaged_or_cut_off_is_refused(client, form):
     kind = {"Content-Type": TABLES[form]}
     whole = write_table(table(), TABLES[form])
-    refused(client.post(f"{SCORE}?twin=pump", content=write_table(table().slice(0, 0), TABLES[form]), headers=kind), 422, "rows")
+    refused(
+        client.post(f"{SCORE}?twin=pump", content=write_table(table().slice(0, 0), TABLES[form]), headers=kind),
+        422,
+        "rows",
+    )
     for body in (whole[: len(whole) // 2], whole[:-20] if form == "parquet" else whole[:200], b"", b"PAR1", b"\0" * 99):
         refused(client.post(f"{SCORE}?twin=pump", content=body, headers=kind), 400, "body")
     short = write_table(table().slice(0, 1), TABLES[form])
@@ -226,7 +230,12 @@ def test_an_unknown_route_is_refused(client, path):
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", SCORE, "POST"), ("PUT", "/v1/explain", "POST"), ("POST", "/v1/models", "GET"), ("DELETE", "/readyz", "GET")],
+    [
+        ("GET", SCORE, "POST"),
+        ("PUT", "/v1/explain", "POST"),
+        ("POST", "/v1/models", "GET"),
+        ("DELETE", "/readyz", "GET"),
+    ],
 )
 def test_another_method_is_refused_and_the_right_one_named(client, method, path, allowed):
     answer = client.request(method, path)

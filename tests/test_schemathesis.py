@@ -18,7 +18,7 @@ BEYOND_JSON_SCHEMA = "positive_data_acceptance"
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
-    make_project(root, [PUMP, FAN], lambda folder, twin, seed: save_tiny_bundle(folder, twin, seed))
+    make_project(root, [PUMP, FAN], save_tiny_bundle)
     with served(root) as running:
         yield running
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from tiny_bundle import save_tiny_bundle, tiny_twin
 
+import render_soak
 import soak
 import soak_load
 from foretwin.errors import ForetwinError
@@ -17,12 +18,8 @@ PUMP = tiny_twin("pump", channels=4)
 FAN = tiny_twin("fan", rul=False)
 
 
-def save(folder, twin, seed):
-    return save_tiny_bundle(folder, twin, seed)
-
-
 def test_no_call_fails_while_champions_are_swapped(tmp_path):
-    make_project(tmp_path, [PUMP, FAN], save)
+    make_project(tmp_path, [PUMP, FAN], save_tiny_bundle)
     register(tmp_path, "fan")
     with served(tmp_path) as service:
         found = serve(tmp_path, service, {"folder": PUMP, "alias": FAN}, Load(seconds=20, every=4, peak_seconds=2))
@@ -82,17 +79,39 @@ def test_failures_and_growth_are_complained_of():
     assert "memory grew" in report(steady(), steady(10), Course([], growing), [PUMP], load)["complaints"][0]
 
 
+def test_the_figures_are_rendered_with_where_they_come_from():
+    load = Load(seconds=100, every=20, peak_seconds=10)
+    memory = [(float(i), 200.0) for i in range(100)]
+    page = render_soak.soak(report(steady(), steady(10), Course(SWAPS, memory), [PUMP], load))
+    assert "| calls that failed | 0 |" in page
+    assert "| swaps by the folder | 2, seen within 2 s |" in page
+    kinds = {"json: valid": {"200": 3}, "json: bytes": {"400": 1}, "arrow: bytes": {"400": 2, "0": 1}}
+    total = {"0": 1, "200": 3, "400": 3}
+    figures = {"after warm-up": 200.0, "end": 201.0, "peak": 300.0}
+    found = {"bodies": 7, "seed": 1, "seconds": 2.0, "statuses": total, "memory_mb": figures, "complaints": []}
+    page = render_soak.fuzz(found | {"kinds": kinds})
+    assert "| json |  | 3 | 1 |" in page
+    assert "| arrow | 1 |  | 2 |" in page
+    assert "`reports/fuzz.json`" in page
+
+
 def test_latency_is_told_by_minute():
     calls = [(float(i), i + (0.001 if i < 60 else 0.005), 1, 200) for i in range(120)]
     assert [minute["p50"] for minute in latencies(answers(*calls))] == [1.0, 5.0]
 
 
-def test_a_service_that_is_away_is_counted_and_not_waited_for(tmp_path):
+def test_a_service_that_is_away_is_counted_and_not_waited_for(tmp_path, monkeypatch):
     from processes import free_port
 
-    plan = {"port": free_port(), "connections": 2, "calls": [[0, "GET / HTTP/1.1\r\n\r\n"]], "seconds": 0.2, "rate": None}
+    plan = {
+        "port": free_port(),
+        "connections": 2,
+        "calls": [[0, "GET / HTTP/1.1\r\n\r\n"]],
+        "seconds": 0.2,
+        "rate": None,
+    }
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    soak_load.PATIENCE = 0.1
+    monkeypatch.setattr(soak_load, "PATIENCE", 0.1)
     soak_load.main(tmp_path / "plan.json", tmp_path / "out.npz")
     assert set(np.load(tmp_path / "out.npz")["status"]) == {0}
 

@@ -54,7 +54,7 @@ class Tracks:
             histories = _unlabelled(values[0], times[0], np.zeros(counts[0], np.int64), axes)
         else:
             stops = np.cumsum(counts)
-            first = np.repeat(stops - counts, counts)
+            first = np.repeat(stops - np.array(counts), counts)
             histories = _unlabelled(np.concatenate(values), np.concatenate(times), first, axes)
         return cls(np.array(assets, dtype=object), np.array(runs, np.int64), stops - 1, histories)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from foretwin.http.thrift import Struct, read_struct
 
 MAGIC = b"PAR1"
-MOST_FOOTER = 1024 * 1024  # bytes
+MOST_FOOTER = 256 * 1024  # bytes; pyarrow takes a hundred times as many to read it
 MOST_HEADER = 64 * 1024  # bytes of a page's header
 MOST_PAGES = 50_000
 

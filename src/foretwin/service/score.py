@@ -1,6 +1,7 @@
 """POST /v1/score: the rows of each asset in, one score per asset out, for its last time."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 
@@ -28,10 +29,18 @@ async def score(request: Request) -> Response:
     service.guard.admit(request.headers.get("authorization"), "score")
     kind = content_type(request, MEDIA_TYPES)
     wanted = accepted(request, MEDIA_TYPES)
-    body = await read_body(request, service.limits.body_bytes)
-    work = partial(answer, service, body, kind, wanted, None if kind == JSON else request.query_params.get("twin"))
-    content = work() if len(body) <= INLINE_BYTES else await asyncio.to_thread(work)
+    twin = None if kind == JSON else request.query_params.get("twin")
+    async with service.large if _is_large(request) else nullcontext():
+        body = await read_body(request, service.limits.body_bytes)
+        work = partial(answer, service, body, kind, wanted, twin)
+        content = work() if len(body) <= INLINE_BYTES else await asyncio.to_thread(work)
     return Response(content, media_type=wanted)
+
+
+def _is_large(request: Request) -> bool:
+    """Whether the body may be one that is answered in a thread: it says so, or does not say how long it is."""
+    length = request.headers.get("content-length", "")
+    return not length.isdigit() or len(length) > 9 or int(length) > INLINE_BYTES
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -1,11 +1,14 @@
 """What every call of the scoring service works with."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from foretwin.access.guard import Guard
 from foretwin.http.limits import Limits
 from foretwin.service.champions import Champions
 from foretwin.service.metrics import Metrics
+
+LARGE_CALLS = 8  # in work at once, which bounds the memory that their bodies take
 
 
 @dataclass(frozen=True)
@@ -16,3 +19,4 @@ class Service:
     limits: Limits
     guard: Guard
     metrics: Metrics
+    large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_CALLS))

@@ -10,6 +10,7 @@ import uvicorn
 from foretwin.access.guard import Guard
 from foretwin.errors import BadInput
 from foretwin.http.loopback import check_loopback
+from foretwin.http.protocol import BoundedProtocol
 from foretwin.twin.http.app import create_app
 from foretwin.twin.store import Store
 
@@ -33,7 +34,13 @@ def serve(
     app = create_app(store, root, guard)
     with _listener(host, address[1]) as listener:
         config = uvicorn.Config(
-            app, ws="none", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
+            app,
+            http=BoundedProtocol,
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE,
         )
         server = uvicorn.Server(config)
         watcher = threading.Thread(target=_end, args=(server, stop), daemon=True)
