@@ -1,6 +1,6 @@
 """Measure the scoring service beside what else could answer; writes reports/bench_service.json.
 
-    python pipelines/bench_service.py            five rounds, about half an hour
+    python pipelines/bench_service.py            three rounds, about twenty minutes
     python pipelines/bench_service.py --quick    one short round, printed alone
 
 In each round every server is started in turn on loopback, with one worker and the same bundle, and must answer with the
@@ -197,4 +197,4 @@ if __name__ == "__main__":
         if sys.argv[1:] not in ([], ["--quick"]):
             raise SystemExit(__doc__)
         quick = bool(sys.argv[1:])
-        main(1 if quick else 5, 2 if quick else 3, None if quick else Path("reports/bench_service.json"))
+        main(1 if quick else 3, 2, None if quick else Path("reports/bench_service.json"))
