@@ -14,7 +14,7 @@ from tiny_bundle import tiny_twin
 from foretwin import errors
 from foretwin.contract import load_twin
 from foretwin.edge import TELEMETRY_OFF, exit_on_error, run_stage, switch_telemetry_off
-from foretwin.errors import BadInput, ContractError, ForetwinError
+from foretwin.errors import BadInput, ContractError, ForetwinError, TooMany
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,6 +42,7 @@ def every_error() -> list[type[ForetwinError]]:
 @pytest.mark.parametrize("kind", every_error())
 def test_a_deliberate_error_is_one_line_and_exit_code_1(kind, message):
     arguments = ("flow", "is missing") if issubclass(kind, BadInput) else ("flow: is missing",)
+    arguments += (1.5,) if issubclass(kind, TooMany) else ()
     with pytest.raises(SystemExit) as error, exit_on_error():
         raise kind(*arguments)
     assert message(error) == "flow: is missing"

@@ -29,7 +29,7 @@ def port():
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
     routes = [Route("/", size, methods=["GET", "POST"])]
-    config = uvicorn.Config(Starlette(routes=routes), port=free, http=BoundedProtocol, log_level="critical")
+    config = uvicorn.Config(Starlette(routes=routes), port=free, http=BoundedProtocol, log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     before, protocol.PATIENCE = protocol.PATIENCE, PATIENCE

@@ -131,7 +131,7 @@ def test_the_readme_s_python_and_curl_examples_return_finite_scores(project, ser
     assert answer["model"]["name"] == "foretwin-pump"
     assert score["rul"]["low"] <= score["rul"]["value"] <= score["rul"]["high"]
     assert sum(score["faults"]["mode"].values()) == pytest.approx(1, abs=1e-5)
-    (command,) = re.findall(r"^curl .*$", README, re.MULTILINE)
+    (command,) = re.findall(r"^curl .*@call.json.*$", README, re.MULTILINE)
     again = json.loads(run(command.replace("http://127.0.0.1:3000", served), project))
     assert again["scores"] == answer["scores"]
 
