@@ -19,6 +19,7 @@ from tiny_bundle import REPOSITORY, call_of, environment, random_rows, tiny_proj
 
 from foretwin.bundle import Bundle
 from foretwin.errors import BadInput
+from foretwin.http.body import bounded_body
 from foretwin.http.tables import ARROW, PARQUET, write_table
 from foretwin.service import score as scoring
 
@@ -186,14 +187,14 @@ def test_a_connection_that_ends_in_the_middle_of_a_call_harms_nobody(client):
 
 
 def test_a_body_that_does_not_arrive_is_given_up(monkeypatch):
-    monkeypatch.setattr(scoring, "PATIENCE", 0.1)
+    monkeypatch.setattr("foretwin.http.body.PATIENCE", 0.1)
 
     async def receive():
         await asyncio.sleep(5)
         return {"type": "http.request", "body": b"", "more_body": True}
 
     with pytest.raises(BadInput, match="did not arrive within") as refused:
-        asyncio.run(scoring.read_body(Request({"type": "http", "headers": []}, receive), 1000))
+        asyncio.run(bounded_body(Request({"type": "http", "headers": []}, receive), 1000, scoring.ADVICE))
     assert refused.value.field == "timeout"
 
 

@@ -1,12 +1,13 @@
-"""The body of an HTTP request, no longer than it may be."""
+"""The body of an HTTP request: no longer than it may be, and there in time."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from foretwin.errors import TooLarge
+from foretwin.errors import BadInput, TooLarge
 
+PATIENCE = 30  # seconds for a body to arrive
 DRAINED = 64 * 1024 * 1024  # bytes of a body that is too long, dropped as they come
 DRAINING = 3.0  # seconds
 
@@ -15,8 +16,16 @@ async def bounded_body(request: Request, limit: int, advice: str) -> bytes:
     """The body; TooLarge, with `advice`, as soon as its announced or its real length passes `limit` bytes.
 
     What a client still sends of it is taken and dropped, for a while: most clients read no answer before they have sent
-    their body, and would see a broken connection instead of a refusal.
+    their body, and would see a broken connection instead of a refusal. BadInput where it does not arrive in time.
     """
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await _bounded(request, limit, advice)
+    except TimeoutError:
+        raise BadInput("timeout", f"the body did not arrive within {PATIENCE} seconds") from None
+
+
+async def _bounded(request: Request, limit: int, advice: str) -> bytes:
     announced = request.headers.get("content-length", "")
     size = int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 20 else 0
     stream = aiter(request.stream())

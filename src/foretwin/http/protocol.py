@@ -6,6 +6,7 @@ hold connections open with heads that never end.
 
 from asyncio import TimerHandle, Transport
 from http import HTTPStatus
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -16,7 +17,7 @@ PATIENCE = 20.0  # seconds for a head to arrive
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection; `uvicorn.run(..., http=BoundedProtocol)`."""
+    """One connection; see SETTINGS."""
 
     _head: int | None = 0  # bytes of a head that is not complete; None while a body is read
     _deadline: TimerHandle | None = None
@@ -77,3 +78,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+SETTINGS: dict[str, Any] = {  # of uvicorn, for both services: our protocol, our log, and nothing told of the server
+    "http": BoundedProtocol,
+    "ws": "none",
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+}

@@ -12,7 +12,7 @@ from foretwin.edge import exit_on_error
 from foretwin.errors import ParamsError
 from foretwin.http.logs import log_json
 from foretwin.http.loopback import check_loopback
-from foretwin.http.protocol import BoundedProtocol
+from foretwin.http.protocol import SETTINGS
 from foretwin.service.app import create_app
 from foretwin.service.start import following, freeze, start
 
@@ -34,13 +34,9 @@ def main() -> None:
         host=host,
         port=_port(os.environ.get("FORETWIN_PORT", str(PORT))),
         loop="uvloop",
-        http=BoundedProtocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
         date_header=False,
         timeout_graceful_shutdown=GRACE,
+        **SETTINGS,
     )
 
 

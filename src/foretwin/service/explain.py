@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from foretwin.errors import BadInput
 from foretwin.explanation import explain_tracks
+from foretwin.http.body import bounded_body
 from foretwin.http.negotiation import accepted, content_type
 from foretwin.http.problems import RETRY_AFTER, Problem
 from foretwin.http.tables import JSON
 from foretwin.service.answer import describe_model
 from foretwin.service.json_call import decode_json
-from foretwin.service.score import read_body
+from foretwin.service.score import ADVICE
 from foretwin.service.state import Service
 
 PATIENCE = 10  # seconds until a caller hears that there are too many before him
@@ -30,7 +31,7 @@ async def explain(request: Request) -> Response:
     service.guard.admit(request.headers.get("authorization"), "score")
     content_type(request, (JSON,))
     accepted(request, (JSON,))
-    body = await read_body(request, service.limits.body_bytes)
+    body = await bounded_body(request, service.limits.body_bytes, ADVICE)
     work = asyncio.get_running_loop().run_in_executor(ONE_AT_A_TIME, partial(_answer, service, body))
     try:
         return Response(await asyncio.wait_for(work, PATIENCE), media_type=JSON)

@@ -203,10 +203,10 @@ class Metrics(Collector):
         refusals = [((route, str(status), known), n) for (route, status, known), n in self._refusals.items()]
         seconds = [((route,), histogram) for route, histogram in self._seconds.items()]
         return [
-            _gauge("foretwin_requests_in_flight", [((), self._in_flight)]),
-            _counter("foretwin_requests_total", requests),
+            _family(GaugeMetricFamily, "foretwin_requests_in_flight", [((), self._in_flight)]),
+            _family(CounterMetricFamily, "foretwin_requests_total", requests),
             _histogram("foretwin_request_seconds", seconds),
-            _counter("foretwin_refusals_total", refusals),
+            _family(CounterMetricFamily, "foretwin_refusals_total", refusals),
         ]
 
     def _of_scores(self) -> list[Metric]:
@@ -220,12 +220,14 @@ class Metrics(Collector):
         warnings = [((twin, kind), n) for twin, scored in twins for kind, n in scored.warnings.items()]
         outside = [((twin, channel), n) for twin, scored in twins for channel, n in scored.outside.items()]
         return [
-            _counter("foretwin_windows_total", [((twin,), scored.windows) for twin, scored in twins]),
+            _family(
+                CounterMetricFamily, "foretwin_windows_total", [((twin,), scored.windows) for twin, scored in twins]
+            ),
             _histogram("foretwin_batch_windows", [((twin,), scored.per_call) for twin, scored in twins]),
             _histogram("foretwin_rul_share", [((twin,), scored.rul) for twin, scored in twins if scored.has_rul]),
-            _counter("foretwin_diagnoses_total", diagnoses),
-            _counter("foretwin_warnings_total", warnings),
-            _counter("foretwin_out_of_training_range_total", outside),
+            _family(CounterMetricFamily, "foretwin_diagnoses_total", diagnoses),
+            _family(CounterMetricFamily, "foretwin_warnings_total", warnings),
+            _family(CounterMetricFamily, "foretwin_out_of_training_range_total", outside),
         ]
 
     def _of_models(self) -> list[Metric]:
@@ -234,9 +236,9 @@ class Metrics(Collector):
         info = [((twin, one.name, one.version, one.run, one.digest), 1.0) for twin, one, _ in models]
         age = [((twin,), (now - promoted).total_seconds()) for twin, _, promoted in models if promoted]
         return [
-            _gauge("foretwin_model_info", info),
-            _gauge("foretwin_model_age_seconds", age),
-            _counter("foretwin_swaps_total", self._swaps.items()),
+            _family(GaugeMetricFamily, "foretwin_model_info", info),
+            _family(GaugeMetricFamily, "foretwin_model_age_seconds", age),
+            _family(CounterMetricFamily, "foretwin_swaps_total", self._swaps.items()),
         ]
 
 
@@ -254,17 +256,13 @@ def reduced(field: str, channels: Set[str] = frozenset()) -> str:
     return "channels" if first in channels else OTHER
 
 
-def _counter(name: str, values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+def _family(
+    kind: type[CounterMetricFamily] | type[GaugeMetricFamily],
+    name: str,
+    values: Iterable[tuple[tuple[str, ...], float]],
+) -> Metric:
     about, labels = FAMILIES[name]
-    family = CounterMetricFamily(name, about, labels=labels)
-    for key, value in values:
-        family.add_metric(key, value)
-    return family
-
-
-def _gauge(name: str, values: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
-    about, labels = FAMILIES[name]
-    family = GaugeMetricFamily(name, about, labels=labels)
+    family = kind(name, about, labels=labels)
     for key, value in values:
         family.add_metric(key, value)
     return family

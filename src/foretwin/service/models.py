@@ -10,6 +10,7 @@ from starlette.responses import Response
 from foretwin.bundle import Bundle
 from foretwin.champion import Champion
 from foretwin.http.tables import JSON
+from foretwin.service.answer import describe_model
 from foretwin.service.state import Service
 
 
@@ -24,16 +25,12 @@ async def models(request: Request) -> Response:
 
 def describe(champion: Champion, now: datetime) -> dict[str, Any]:
     """A champion as plain values; what its record does not know is null."""
-    identity, record, contract = champion.identity, champion.record, champion.bundle.contract
+    record, contract = champion.record, champion.bundle.contract
     promoted = record.promoted_at
     return {
         "twin": contract.name,
         "title": contract.title,
-        "name": identity.name,
-        "version": identity.version,
-        "run": identity.run,
-        "digest": identity.digest,
-        "contract": champion.bundle.contract_digest,
+        **describe_model(champion),
         "commit": record.commit,
         "promoted_at": promoted.isoformat() if promoted else None,
         "age_seconds": max((now - promoted).total_seconds(), 0.0) if promoted else None,

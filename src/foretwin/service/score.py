@@ -19,7 +19,7 @@ from foretwin.service.state import Service
 from foretwin.service.table_call import decode_table
 
 MEDIA_TYPES = (JSON, ARROW, PARQUET)
-PATIENCE = 30  # seconds for a body to arrive
+ADVICE = "send fewer rows per call"
 INLINE_BYTES = 128 * 1024  # a longer call is answered in a thread, so that short ones and health checks need not wait
 
 
@@ -31,7 +31,7 @@ async def score(request: Request) -> Response:
     wanted = accepted(request, MEDIA_TYPES)
     twin = None if kind == JSON else request.query_params.get("twin")
     async with service.large if _is_large(request) else nullcontext():
-        body = await read_body(request, service.limits.body_bytes)
+        body = await bounded_body(request, service.limits.body_bytes, ADVICE)
         work = partial(answer, service, body, kind, wanted, twin)
         content = work() if len(body) <= INLINE_BYTES else await asyncio.to_thread(work)
     return Response(content, media_type=wanted)
@@ -41,15 +41,6 @@ def _is_large(request: Request) -> bool:
     """Whether the body may be one that is answered in a thread: it says so, or does not say how long it is."""
     length = request.headers.get("content-length", "")
     return not length.isdigit() or len(length) > 9 or int(length) > INLINE_BYTES
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body; BadInput where it does not arrive in time."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await bounded_body(request, limit, "send fewer rows per call")
-    except TimeoutError:
-        raise BadInput("timeout", f"the body did not arrive within {PATIENCE} seconds") from None
 
 
 def answer(service: Service, body: bytes, kind: str, wanted: str, twin: str | None) -> bytes:

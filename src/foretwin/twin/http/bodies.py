@@ -1,6 +1,5 @@
 """Bodies: bounded while they are read, of a type that is understood, and JSON as a checked object."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -12,7 +11,6 @@ from foretwin.errors import BadInput
 from foretwin.http.body import bounded_body
 
 JSON = "application/json"
-PATIENCE = 30  # seconds for a body to arrive
 
 
 class Body(BaseModel):
@@ -34,11 +32,7 @@ async def read_body(request: Request, limit: int, types: Sequence[str]) -> tuple
         raise BadInput("Content-Encoding", "is not supported: send the body uncompressed")
     if kind and kind not in types:
         raise BadInput("Content-Type", f"is {kind[:60]}; {' or '.join(types)} is needed")
-    try:
-        async with asyncio.timeout(PATIENCE):
-            body = await bounded_body(request, limit, "send fewer readings per call")
-    except TimeoutError:
-        raise BadInput("timeout", f"the body did not arrive within {PATIENCE} seconds") from None
+    body = await bounded_body(request, limit, "send fewer readings per call")
     if body and not kind:
         raise BadInput("Content-Type", f"is missing; {' or '.join(types)} is needed")
     return body, kind

@@ -10,7 +10,7 @@ import uvicorn
 from foretwin.access.guard import Guard
 from foretwin.errors import BadInput
 from foretwin.http.loopback import check_loopback
-from foretwin.http.protocol import BoundedProtocol
+from foretwin.http.protocol import SETTINGS
 from foretwin.twin.http.app import create_app
 from foretwin.twin.store import Store
 
@@ -33,15 +33,7 @@ def serve(
     host = check_loopback(address[0]) if guard.is_open else address[0]
     app = create_app(store, root, guard)
     with _listener(host, address[1]) as listener:
-        config = uvicorn.Config(
-            app,
-            http=BoundedProtocol,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE,
-        )
+        config = uvicorn.Config(app, timeout_graceful_shutdown=GRACE, **SETTINGS)
         server = uvicorn.Server(config)
         watcher = threading.Thread(target=_end, args=(server, stop), daemon=True)
         watcher.start()
