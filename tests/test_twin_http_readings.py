@@ -11,8 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from live_project import FAN, PUMP, assert_problem, live, live_sqlite, living_project, message
 
-from foretwin.twin.http import bodies
-
 ARROW = {"Content-Type": "application/vnd.apache.arrow.stream"}
 PARQUET = {"Content-Type": "application/vnd.apache.parquet"}
 JSON = {"Content-Type": "application/json"}
@@ -180,7 +178,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(store, tmp_
 
 
 def test_a_body_that_never_arrives_is_given_up(shared, monkeypatch):
-    monkeypatch.setattr(bodies, "PATIENCE", 0.3)
+    monkeypatch.setattr("foretwin.http.body.PATIENCE", 0.3)
 
     def slowly():
         yield b"{"

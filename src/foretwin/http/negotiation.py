@@ -13,9 +13,14 @@ def content_type(request: Request, known: Sequence[str]) -> str:
     kind = written.partition(";")[0].strip().lower()
     if kind not in known:
         raise BadInput("Content-Type", f"is {written[:60] or 'missing'}; there is {', '.join(known)}")
+    check_uncompressed(request)
+    return kind
+
+
+def check_uncompressed(request: Request) -> None:
+    """BadInput for a compressed body."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise BadInput("Content-Encoding", "is not supported: send the body uncompressed")
-    return kind
 
 
 def accepted(request: Request, known: Sequence[str]) -> str:

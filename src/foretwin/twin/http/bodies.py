@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from foretwin.errors import BadInput
 from foretwin.http.body import bounded_body
+from foretwin.http.negotiation import check_uncompressed
 
 JSON = "application/json"
 
@@ -28,8 +29,7 @@ async def read_body(request: Request, limit: int, types: Sequence[str]) -> tuple
     An empty body needs no type.
     """
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise BadInput("Content-Encoding", "is not supported: send the body uncompressed")
+    check_uncompressed(request)
     if kind and kind not in types:
         raise BadInput("Content-Type", f"is {kind[:60]}; {' or '.join(types)} is needed")
     body = await bounded_body(request, limit, "send fewer readings per call")
