@@ -94,7 +94,7 @@ class Fleet:
     def waiting(self):
         """What the open digest lists."""
         with self.store.read() as connection:
-            digest = cases.open_digest(connection, self.contract.name)
+            digest = cases.open_of_fleet(connection, self.contract.name, "digest")
         return [] if digest is None else digest.evidence["waiting"]
 
 
@@ -364,7 +364,7 @@ def test_a_digest_whose_assets_were_erased_dissolves(store):
     fleet = Fleet(store, limited(PUMP, 1), count=2)
     fleet.score(*(fleet.said(90, i, radial_bearing=0.9) for i in range(2)))
     with store.write() as connection:
-        cases.keep_evidence(connection, cases.open_digest(connection, "pump"), {"waiting": []}, NOON)
+        cases.keep_evidence(connection, cases.open_of_fleet(connection, "pump", "digest"), {"waiting": []}, NOON)
     fleet.score(fleet.said(90, 0, 0.1, radial_bearing=0.9), hour=0.1)
     assert fleet.cases("fault", "state") == [(RADIAL, "open"), ("digest", "closed")]
 

@@ -8,8 +8,6 @@ calibrated, and only then is the file with the held-out assets opened, once.
 import json
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +24,7 @@ from foretwin.bundle import Bundle
 from foretwin.comparison import bootstrap, by_band, over_seeds
 from foretwin.config import Params, Paths, add_twins, fresh, fresh_file, load_params
 from foretwin.contract import Twin
-from foretwin.edge import TELEMETRY_OFF
+from foretwin.dvc import dvc
 from foretwin.errors import TrainingError
 from foretwin.evaluation import Truth, along_run, figures, figures_of, predicted_class
 from foretwin.members import (
@@ -152,8 +150,7 @@ def measure(plan: Plan, members: list[Member], pictures: Path) -> dict[str, Any]
 
 def _tune(root: Path, twin: str) -> None:
     """The stages up to the choice of hyper-parameters, skipped where DVC finds them done."""
-    command = [sys.executable, "-m", "dvc", "repro", "--quiet", f"tune@{twin}"]
-    if subprocess.run(command, check=False, cwd=root, env=TELEMETRY_OFF | os.environ).returncode:
+    if dvc(root, "repro", "--quiet", f"tune@{twin}", shown=True).returncode:
         raise TrainingError(f"{twin}: the stages before training failed; `dvc repro tune@{twin}` shows where")
 
 

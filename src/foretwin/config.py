@@ -170,6 +170,11 @@ class Paths:
         return self.root / "models" / self.twin
 
     @property
+    def ledger(self) -> Path:
+        """What was decided about champions, one line each; no output of a stage, and only ever appended to."""
+        return self.models / "ledger.jsonl"
+
+    @property
     def work(self) -> Path:
         """Scratch that is kept between runs: checkpoints, the Optuna journal, unfinished downloads."""
         return self.root / ".foretwin" / self.twin

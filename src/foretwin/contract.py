@@ -158,6 +158,18 @@ class CasePolicy(Part):
         return self
 
 
+class Costs(Part):
+    """What stands behind the key figures of a fleet: assumptions, which no model sees."""
+
+    currency: Annotated[str, Field(min_length=1, max_length=10)] = "EUR"
+    failure: Annotated[float, Field(ge=0)] = Field(description="of a failure that nobody expected")
+    planned: Annotated[float, Field(ge=0)] = Field(description="of a repair that was planned")
+    inspection: Annotated[float, Field(ge=0)] = Field(description="of a visit that finds nothing")
+    failure_downtime: Annotated[float, Field(ge=0)] = Field(description="how long an unexpected failure stops it")
+    planned_downtime: Annotated[float, Field(ge=0)] = Field(description="how long a planned repair stops it")
+    source: str = Field(default="", description="where these figures come from")
+
+
 class Twin(Part):
     """One machine type. The order of `channels` is the order of the network's inputs."""
 
@@ -173,6 +185,8 @@ class Twin(Part):
     window: Window
     quality: Quality = Quality()
     cases: CasePolicy = CasePolicy()
+    # No part of the contract that a model was trained under: whoever asks takes it from the project's file.
+    costs: Costs | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -15,6 +15,7 @@ from foretwin.contract import Twin
 from foretwin.errors import Conflict
 from foretwin.twin.casework import digest as digests
 from foretwin.twin.casework.decisions import (
+    DIGEST,
     PLANNED,
     URGENT,
     Close,
@@ -53,7 +54,7 @@ def review(
     """
     newest = _newest(scores, assets)
     open_cases = stored.open_of(connection, newest)
-    digest = stored.open_digest(connection, contract.name)
+    digest = stored.open_of_fleet(connection, contract.name, DIGEST)
     waiting = {one.asset for one in digests.waiting_in(digest)}
     numbers: dict[int, Numbers] = {}
     due: dict[int, Score] = {}
@@ -138,7 +139,7 @@ class _Review:
 def _change(connection: Connection, contract: Twin, due: Mapping[int, Score], now: datetime) -> list[int]:
     """Decide again while no other process reviews the twin, and apply it; the ids of the cases that changed."""
     stored.lock(connection, contract.name)
-    digest = stored.open_digest(connection, contract.name)
+    digest = stored.open_of_fleet(connection, contract.name, DIGEST)
     listed = digests.waiting_in(digest)
     assets = registered.by_id(connection, {*due, *(one.asset for one in listed)})
     scores = _newest(due.values(), assets)

@@ -13,6 +13,7 @@ from foretwin.twin.store.scores import Score
 
 END_OF_LIFE = "end_of_life"
 DIGEST = "digest"  # the one case of a fleet in which too many would open at once
+DRIFT = "drift"  # the one case of a fleet whose readings or scores left what its champion was trained on
 PLANNED = "planned"  # the part arrives in time
 URGENT = "urgent"  # it no longer does
 HEADROOM = 4 / 3  # closing limit over opening limit, where the contract names none that is above it
@@ -155,7 +156,7 @@ def closing_limit(contract: Twin, fault: str) -> float:
 
 
 def remedy_of(contract: Twin, fault: str) -> Remedy | None:
-    """What repairs a fault; None for one that the contract does not know, a healthy class, and a digest."""
+    """What repairs a fault; None for one that the contract does not know, a healthy class, and a case of a fleet."""
     if fault == END_OF_LIFE:
         return contract.rul.remedy if contract.rul else None
     axis, _, name = fault.partition(".")

@@ -24,7 +24,7 @@ def service_request(connection: Connection, contract: Twin, case: Case, now: dat
     """
     remedy = remedy_of(contract, case.fault)
     if case.asset is None or case.time is None or case.scored_at is None:
-        raise BadInput("case", f"{case.id} is a digest of the fleet: a service request is about one asset")
+        raise BadInput("case", f"{case.id} is a case of the whole fleet: a service request is about one asset")
     if remedy is None:
         raise BadInput("case", f"{case.id} is about {case.fault}, which the contract of {case.twin} no longer has")
     asset = assets.by_id(connection, [case.asset])[case.asset]

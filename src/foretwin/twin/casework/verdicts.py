@@ -70,7 +70,7 @@ def give(
         given = verdicts.of_case(connection, case_id)
         case = cases.find(connection, case_id)
         if case.asset is None or case.run is None:
-            raise BadInput("case", f"{case_id} is a digest of the fleet: give the cases of its assets a verdict")
+            raise BadInput("case", f"{case_id} is a case of the whole fleet: give the cases of its assets a verdict")
         contract = _contract(contracts, case.twin)
         asset = assets.by_id(connection, [case.asset])[case.asset]
         found = _found(verdict, case, contract)

@@ -72,7 +72,7 @@ def show_score(score: Score, contract: Twin | None, model: Model) -> dict[str, A
 
 
 def show_case(case: Mapping[str, Any], asset: str | None) -> dict[str, Any]:
-    """A case; `asset` is the name of its asset, None for a digest of the fleet."""
+    """A case; `asset` is the name of its asset, None for a case of the whole fleet."""
     hidden = ("asset_name", "model")
     return {**{name: value for name, value in case.items() if name not in hidden}, "asset": asset}
 

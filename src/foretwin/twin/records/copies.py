@@ -9,8 +9,6 @@ import mmap
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from foretwin.config import Paths
-from foretwin.edge import TELEMETRY_OFF
+from foretwin.dvc import dvc
 from foretwin.errors import StoreError
 from foretwin.rows import HISTORY
 from foretwin.sources.store import FOLDER, PREFIX
@@ -144,10 +142,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _dvc(root: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "dvc", *arguments]
-    done = subprocess.run(
-        command, cwd=root, env=os.environ | TELEMETRY_OFF, capture_output=True, text=True, check=False
-    )
+    done = dvc(root, *arguments)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise StoreError(f"dvc {' '.join(arguments)}: {reason[0]}; nothing was erased")

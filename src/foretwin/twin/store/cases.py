@@ -1,7 +1,7 @@
 """Cases: finding them, and each change of their state with its audit entry and its event, in one transaction.
 
 A case is open or acknowledged until it is closed, and never opens again. That an asset has one open case of a fault,
-and a twin one open digest, is the database's to keep (`tables.py`).
+and a twin one of its fleet and kind, is the database's to keep (`tables.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from foretwin.twin.store.tables import cases, verdicts
 MOST_NAMES = 10_000  # parameters of one statement; PostgreSQL takes 65,535 and SQLite 32,766
 LOCK = 7084  # of PostgreSQL's advisory locks: the openings of one twin, one transaction at a time
 # As text, so that SQLite sees that the partial indexes of open cases serve.
-IS_OPEN, IS_DIGEST = text("state <> 'closed' AND asset IS NOT NULL"), text("state <> 'closed' AND asset IS NULL")
+IS_OPEN, IS_OF_FLEET = text("state <> 'closed' AND asset IS NOT NULL"), text("state <> 'closed' AND asset IS NULL")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class NewCase:
-    """A case to be opened; of a fleet's digest `asset`, `run` and `numbers` are None."""
+    """A case to be opened; of a whole fleet `asset`, `run` and `numbers` are None."""
 
     twin: str
     asset: int | None
@@ -110,9 +110,10 @@ def answered(connection: Connection, asset_ids: Iterable[int]) -> dict[tuple[int
     return found
 
 
-def open_digest(connection: Connection, twin: str) -> Case | None:
-    """The twin's open digest."""
-    return next(iter(_all(connection, select(cases).where(cases.c.twin == twin, IS_DIGEST))), None)
+def open_of_fleet(connection: Connection, twin: str, fault: str) -> Case | None:
+    """The open case of the twin's whole fleet of that kind: its digest, its drift."""
+    mine = (cases.c.twin == twin, cases.c.fault == fault, IS_OF_FLEET)
+    return next(iter(_all(connection, select(cases).where(*mine))), None)
 
 
 def count_opened(connection: Connection, twin: str, since: datetime) -> int:
@@ -162,7 +163,7 @@ def acknowledge(connection: Connection, case: Case, actor: str, now: datetime) -
 def close(
     connection: Connection, case: Case, because: str, actor: str, now: datetime, merged_into: int | None = None
 ) -> None:
-    """Close a case: verdict, recovered, merged, new_run or, of a digest, dissolved; Conflict where it is closed."""
+    """Close a case: verdict, recovered, merged, new_run or, of a fleet, dissolved; Conflict where it is closed."""
     values = {"state": "closed", "closed_at": now, "closed_because": because, "updated_at": now}
     changed = _change(connection, case, {**values, "merged_into": merged_into})
     detail = {"because": because} | ({} if merged_into is None else {"into": merged_into})

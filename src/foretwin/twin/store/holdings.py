@@ -20,6 +20,7 @@ from foretwin.twin.store.tables import (
     quarantine,
     readings,
     scores,
+    shadow_scores,
     verdicts,
 )
 
@@ -40,6 +41,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         audit: or_(audit.c.asset == asset.id, audit.c.case.in_(cases_of)),
         cases: cases.c.asset == asset.id,
         scores: scores.c.asset == asset.id,
+        shadow_scores: shadow_scores.c.asset == asset.id,
         readings: readings.c.asset == asset.id,
         parts: parts.c.asset == asset.id,
         quarantine: or_(quarantine.c.asset == asset.name, and_(quarantine.c.asset.is_(None), or_(*named))),

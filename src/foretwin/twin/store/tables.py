@@ -151,14 +151,30 @@ scores = Table(
     Index("scores_by_moment", "asset", "scored_at"),
 )
 
+shadow_scores = Table(  # what a candidate said beside the champion; nothing is decided by it
+    "shadow_scores",
+    metadata,
+    Column("asset", Integer, primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("time", Double, primary_key=True),  # of the last reading that it saw
+    Column("model", ForeignKey("models.id"), primary_key=True),
+    Column("scored_at", Moment, nullable=False),
+    Column("rul", Double),  # with its interval, in the contract's unit
+    Column("rul_low", Double),
+    Column("rul_high", Double),
+    Column("diagnosis", JSON, nullable=False),  # axis -> class or unknown
+    ForeignKeyConstraint(["asset", "run", "time"], ["readings.asset", "readings.run", "readings.time"]),
+    Index("shadow_scores_by_model", "model", "scored_at"),
+)
+
 cases = Table(
     "cases",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("twin", String, nullable=False, index=True),
-    Column("asset", ForeignKey("assets.id"), index=True),  # none: a digest of the twin's fleet
+    Column("asset", ForeignKey("assets.id"), index=True),  # none: a case of the twin's whole fleet
     Column("run", Integer),
-    Column("fault", String, nullable=False),  # <axis>.<class>, `end_of_life`, or `digest`
+    Column("fault", String, nullable=False),  # <axis>.<class>, `end_of_life`; of a fleet `digest`, `drift`
     Column("state", String, nullable=False),  # open, acknowledged, closed
     Column("severity", String, nullable=False),  # planned: the part arrives in time; urgent: it no longer does
     Column("opened_at", Moment, nullable=False),
@@ -188,8 +204,9 @@ Index(
     postgresql_where=text("state <> 'closed' AND asset IS NOT NULL"),
 )
 Index(
-    "one_digest_per_twin",
+    "one_fleet_case_per_twin_and_fault",
     cases.c.twin,
+    cases.c.fault,
     unique=True,
     sqlite_where=text("state <> 'closed' AND asset IS NULL"),
     postgresql_where=text("state <> 'closed' AND asset IS NULL"),

@@ -1,0 +1,92 @@
+"""The ledger: what was decided about a twin's champions, when, by whom and why, a line of JSON for each decision.
+
+Lines of models/<twin>/ledger.jsonl are only ever appended. Each holds the SHA-256 of the line before it, so that a line
+that was changed or taken out is noticed; the file is no output of a stage, and belongs into version control.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, Self
+
+from foretwin.errors import RegistryError
+
+Action = Literal["promoted", "refused", "forced", "rolled_back"]
+FIRST = "0" * 64  # what the first line names as the one before it
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One decision. Versions are those of the registry; `bundle` is the digest of the version that it is about."""
+
+    at: datetime  # with its time zone
+    action: Action
+    version: str
+    bundle: str
+    run: str
+    champion_before: str | None  # version
+    champion: str | None  # version, after the decision
+    reasons: tuple[str, ...]  # what the gate said, as sentences
+    actor: str
+    reason: str | None = None  # what a person gave, of a forced promotion and of a roll-back
+
+    def line(self, previous: str) -> str:
+        """The entry as a line that follows the one of this digest."""
+        content = {**asdict(self), "at": self.at.astimezone(UTC).isoformat(timespec="seconds")}
+        return json.dumps({**content, "previous": previous}, ensure_ascii=False)
+
+    @classmethod
+    def of(cls, content: dict[str, object]) -> Self:
+        """The entry in a line's JSON."""
+        values = {name: content[name] for name in cls.__dataclass_fields__}
+        at, reasons = datetime.fromisoformat(str(values["at"])), values["reasons"]
+        if not isinstance(reasons, list):
+            raise TypeError("reasons are no list")
+        return cls(**{**values, "at": at, "reasons": tuple(map(str, reasons))})  # type: ignore[arg-type]  # checked by use
+
+
+def read(path: Path) -> list[Entry]:
+    """The decisions, the oldest first; RegistryError names the first line that is not as it was written."""
+    return _read(path, _lines(path))
+
+
+def append(path: Path, entry: Entry) -> None:
+    """Add a decision at the end; RegistryError, and nothing is written, where an earlier line was altered."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        lines = _lines(path)
+        _read(path, lines)
+        file.write(entry.line(_digest(lines[-1]) if lines else FIRST) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _read(path: Path, lines: Sequence[str]) -> list[Entry]:
+    entries, previous = [], FIRST
+    for number, line in enumerate(lines, 1):
+        try:
+            content = dict(json.loads(line))
+            entries.append(Entry.of(content))
+        except (ValueError, TypeError, KeyError) as error:
+            raise RegistryError(f"{path}:{number}: not a decision: {error}; bring the file back as it was") from None
+        if content.get("previous") != previous:
+            raise RegistryError(f"{path}:{number}: does not follow the line before it: one was changed or taken out")
+        previous = _digest(line)
+    return entries
+
+
+def _digest(line: str) -> str:
+    return hashlib.sha256(line.encode()).hexdigest()
