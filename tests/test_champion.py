@@ -233,3 +233,29 @@ def test_several_may_keep_a_champion_at_once(root, bundles):
     champion = load_champion(root, "pump")
     check_golden(root / "models" / "pump" / "champion", champion.bundle)
     assert sorted(path.name for path in (root / "models" / "pump").iterdir()) == ["champion"]
+
+
+def test_what_stages_say_of_the_bundle_is_kept_beside_it_and_nothing_of_another(root, bundles):
+    (_, digest), models = bundles["4"], root / "models" / "pump"
+    (models / "drift.json").write_text(json.dumps({"bundle": digest, "bins": [1, 2]}))
+    (models / "lineage.json").write_text(json.dumps({"bundle": "another"}))
+    promote(root, "4", bundles)
+    champion = models / "champion"
+    assert json.loads((champion / "drift.json").read_text())["bins"] == [1, 2]
+    assert not (champion / "lineage.json").exists()
+    kept = champion_stamp(root, "pump")
+    (models / "drift.json").unlink()
+    promote(root, "4", bundles)
+    assert champion_stamp(root, "pump") == kept, "what the folder holds already stays"
+    (models / "lineage.json").write_text(json.dumps({"bundle": digest, "version": "4"}))
+    promote(root, "4", bundles)
+    assert json.loads((champion / "lineage.json").read_text())["version"] == "4"
+    assert (champion / "drift.json").exists()
+
+
+def test_a_folder_that_only_says_why_there_is_no_champion_holds_none(tmp_path):
+    folder = tmp_path / "models" / "pump" / "champion"
+    folder.mkdir(parents=True)
+    (folder / "none.json").write_text("{}")
+    with pytest.raises(RegistryError, match="pump has no champion yet"):
+        load_champion(tmp_path, "pump")

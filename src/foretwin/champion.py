@@ -4,10 +4,12 @@
     identity.json  the registered version that it is
     record.json    when it was promoted, from which commit, and with which figures
     golden/        windows with the scores that it gave when it was kept
+    drift.json     what healthy machines showed when it was trained, which the monitor compares with
+    lineage.json   what it was made of
 
 The packaging stage keeps it in models/<twin>/champion/, BentoML's store holds the same folder. Whatever scores reads
-it here: the service, batch scoring, the living twin. A champion that an earlier version kept has no record and no
-golden windows.
+it here: the service, batch scoring, the living twin. A champion that an earlier version kept lacks some of the files
+beside bundle and identity.
 """
 
 import fcntl
@@ -27,6 +29,7 @@ from foretwin.errors import BundleError, RegistryError
 from foretwin.golden import check_golden, keep_golden
 from foretwin.identity import ModelIdentity
 
+BESIDE = ("drift.json", "lineage.json")  # what stages say of a bundle, each with its digest under "bundle"
 ATTEMPTS = 5  # promotions would have to follow one another faster than a bundle is read to use them up
 
 
@@ -122,7 +125,7 @@ def load_champion(root: Path, twin: str, threads: int = 1) -> Champion:
                 continue
             if before is not None:
                 raise
-            if not folder.exists():
+            if not (folder / "bundle").exists():
                 missing = f"{twin} has no champion yet; `foretwin add {twin}` and `dvc repro` make one"
                 raise RegistryError(f"{folder / 'bundle'}: {missing}") from None
             if left == 0:  # else the folder came back just now
@@ -163,10 +166,13 @@ def kept_champions(root: Path) -> list[Packaged]:
     return [Packaged(folder.parent.name, folder, ModelIdentity.read(folder / "identity.json")) for folder in folders]
 
 
-def keep_champion(paths: Paths, bundle: Path, identity: ModelIdentity, record: Record | None = None) -> None:
-    """Copy a champion's bundle to models/<twin>/champion/, with its record and golden windows.
+def keep_champion(
+    paths: Paths, bundle: Path, identity: ModelIdentity, record: Record | None = None, beside: Path | None = None
+) -> None:
+    """Copy a champion's bundle to models/<twin>/champion/, with its record, golden windows, drift.json, lineage.json.
 
-    Without `record` it is made from what the stages left in models/<twin>/. Where the same champion is kept already,
+    Without `record` it is made from what the stages left in models/<twin>/; the last two files are those of the folder
+    `beside`, by default models/<twin>/, as far as they are about this bundle. Where the same champion is kept already,
     nothing is written. BundleError unless the bundle is the one that `identity` names.
     """
     if verify(bundle) != identity.digest:
@@ -181,17 +187,31 @@ def keep_champion(paths: Paths, bundle: Path, identity: ModelIdentity, record: R
         before = _sound(folder, loaded)
         if before is not None:
             record = record.completed_by(before.record)
-            if (before.identity, before.record) == (identity, record) and (folder / "golden").exists():
-                return
+        told = _told_of(identity.digest, folder) | _told_of(identity.digest, beside or paths.models)
+        kept = before and (before.identity, before.record, _told_of(identity.digest, folder))
+        if kept == (identity, record, told) and (folder / "golden").exists():
+            return
         with fresh(folder) as out:
             shutil.copytree(bundle, out / "bundle")
             (out / "identity.json").write_text(json.dumps(asdict(identity), indent=2) + "\n", encoding="utf-8")
             record.write(out / "record.json")
+            for name, content in told.items():
+                (out / name).write_bytes(content)
             if before is not None and (folder / "golden").exists():
                 shutil.copytree(folder / "golden", out / "golden")
             else:
                 (out / "golden").mkdir()
                 keep_golden(out / "golden", loaded, paths.windows / "test.parquet")
+
+
+def _told_of(digest: str, folder: Path) -> dict[str, bytes]:
+    """The files of BESIDE in a folder that are about this bundle."""
+    contents = {name: _content(folder / name) for name in BESIDE}
+    return {
+        name: (folder / name).read_bytes()
+        for name, content in contents.items()
+        if content and content["bundle"] == digest
+    }
 
 
 def _sound(folder: Path, bundle: Bundle) -> Champion | None:

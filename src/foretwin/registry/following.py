@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foretwin.bundle import Bundle
-from foretwin.champion import Record, keep_champion
+from foretwin.champion import BESIDE, Record, keep_champion
 from foretwin.config import Paths
 from foretwin.edge import exit_on_error
 from foretwin.errors import BundleError, RegistryError
@@ -67,7 +67,9 @@ def _follow(client: "MlflowClient", paths: Paths) -> dict[str, str | None] | Non
     if contract.name != paths.twin:
         raise RegistryError(f"{found.name} version {found.version}: is a model of {contract.name}")
     identity = ModelIdentity(found.name, found.version, found.run, found.digest)
-    keep_champion(paths, found.folder, identity, _record(client, found.run, found.digest))
+    with tempfile.TemporaryDirectory() as folder:
+        beside = Path(folder)
+        keep_champion(paths, found.folder, identity, _record(client, found.run, found.digest, beside), beside)
     return {"twin": paths.twin, "version": found.version, "before": before.version if before else None}
 
 
@@ -78,17 +80,20 @@ def _kept(paths: Paths) -> ModelIdentity | None:
         return None
 
 
-def _record(client: "MlflowClient", run: str, digest: str) -> Record:
-    """What the stages recorded of the bundle, from the artifacts of its run, as far as they are there."""
-    there = {file.path for file in client.list_artifacts(run)}
-    with tempfile.TemporaryDirectory() as folder:
+def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Record:
+    """What the stages recorded of the bundle, from the artifacts of its run, as far as they are there.
 
-        def read(name: str) -> Any:
-            if name not in there:
-                return None
-            return json.loads(Path(client.download_artifacts(run, name, folder)).read_text(encoding="utf-8"))
+    What stands beside a champion is left in the empty `folder`.
+    """
+    wanted = ("training.json", "metrics.json", VERDICT)
+    there = {file.path for file in client.list_artifacts(run)}.intersection((*wanted, *BESIDE))
+    for name in there:
+        client.download_artifacts(run, name, str(folder))
 
-        return Record.of(digest, *(read(name) for name in ("training.json", "metrics.json", VERDICT)))
+    def read(name: str) -> Any:
+        return json.loads((folder / name).read_text(encoding="utf-8")) if name in there else None
+
+    return Record.of(digest, *map(read, wanted))
 
 
 def _has_store(root: Path) -> bool:
