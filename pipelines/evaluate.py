@@ -7,7 +7,7 @@ from foretwin.baselines import fit_and_predict
 from foretwin.bundle import Bundle
 from foretwin.config import Paths, fresh, fresh_file, load_params
 from foretwin.edge import run_stage
-from foretwin.evaluation import Truth, along_run, figures, figures_of
+from foretwin.evaluation import Predictions, Truth, along_run, figures, figures_of, write_baselines
 from foretwin.plots import draw_all, predictions_table
 from foretwin.report import figures_table, write_page
 from foretwin.rows import read_rows
@@ -16,7 +16,7 @@ from foretwin.windows import Histories, last_rows
 
 
 def main(twin: str, root: Path = Path()) -> None:
-    """Read data/<twin>/windows/ and the bundle, write models/<twin>/metrics.json, plots/ and report.html."""
+    """Read data/<twin>/windows/ and the bundle, write models/<twin>/: figures, plots, report, baselines."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
     params = load_params(paths.params)
@@ -44,6 +44,11 @@ def main(twin: str, root: Path = Path()) -> None:
         draw_all(contract, scores, truth, example, out)
     with fresh_file(paths.models / "predictions.csv") as out:
         predictions_table(contract, scores, truth).to_csv(out, index=False)
+    said = {
+        name: Predictions(one.rul, dict(zip(contract.axes, one.faults, strict=True))) for name, one in baselines.items()
+    }
+    with fresh_file(paths.models / "baselines.parquet") as out:
+        write_baselines(said, scores, out)
     with fresh_file(paths.models / "report.html") as out:
         write_page(contract, metrics, paths.models / "plots", out)
     with fresh_file(paths.models / "metrics.json") as out:

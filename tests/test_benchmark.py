@@ -10,7 +10,7 @@ from test_members import scramble_test
 
 from foretwin.benchmark import Plan, make_plan, measure
 from foretwin.bundle import Bundle
-from foretwin.evaluation import measure as measure_bundle
+from foretwin.evaluation import Truth, figures_of
 from foretwin.members import train_members
 from foretwin.rows import read_rows
 
@@ -49,8 +49,9 @@ def test_the_figures_are_those_of_the_bundles_that_would_be_served(plan: Plan, r
     for seed in report["seeds"]:
         bundle = Bundle.load(plan.work / f"seed-{seed['seed']}")
         assert seed["bundle"] == bundle.digest
-        assert seed["rul"] == measure_bundle(bundle, rows)["rul"]
-    ensemble = measure_bundle(Bundle.load(plan.work / "ensemble"), rows)
+        assert seed["rul"] == figures_of(bundle, bundle.score(rows), Truth.of(rows, TWIN))["rul"]
+    bundle = Bundle.load(plan.work / "ensemble")
+    ensemble = figures_of(bundle, bundle.score(rows), Truth.of(rows, TWIN))
     assert report["rul"]["clipped"]["ensemble"] == ensemble["rul"]["clipped"]
     mean = np.mean([seed["rul"]["clipped"]["rmse"] for seed in report["seeds"]])
     assert report["rul"]["clipped"]["mean"]["rmse"] == pytest.approx(mean)

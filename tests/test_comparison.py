@@ -63,12 +63,12 @@ def test_the_bootstrap_covers_the_true_figure_about_as_often_as_it_says():
     assert 34 <= hits <= 40
 
 
-def test_every_prediction_is_in_one_band():
+def test_every_prediction_with_a_known_rul_is_in_one_band():
     truth = np.array([0.0, 19.9, 20, 99.9, 100, 300, np.nan])
     bands = remaining_life_bands(truth, 100)
-    assert np.sum(list(bands.values()), axis=0).tolist() == [1] * 7
+    assert np.sum(list(bands.values()), axis=0).tolist() == [1] * 6 + [0]
     assert bands["0 to 20"].tolist() == [True, True, False, False, False, False, False]
-    assert list(bands.values())[-1].tolist() == [False, False, False, False, True, True, True]
+    assert list(bands.values())[-1].tolist() == [False, False, False, False, True, True, False]
 
 
 def test_figures_by_band_are_those_of_its_predictions_alone():

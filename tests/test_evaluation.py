@@ -10,10 +10,21 @@ from tiny_bundle import tiny_reference
 
 from foretwin.bundle import Bundle, save_bundle
 from foretwin.calibration import Calibration
-from foretwin.evaluation import Truth, figures, figures_of, measure, predicted_class
+from foretwin.errors import RegistryError
+from foretwin.evaluation import (
+    HeldOut,
+    Truth,
+    figures,
+    figures_of,
+    predict,
+    predicted_class,
+    read_baselines,
+    write_baselines,
+)
 from foretwin.export import to_onnx
 from foretwin.fault_calibration import FaultCalibration
-from foretwin.windows import truncate
+from foretwin.reference import Regimes
+from foretwin.windows import last_rows, truncate
 
 TWIN = fleet_twin()
 NAN = float("nan")
@@ -125,7 +136,53 @@ def test_truth_and_scores_stand_in_the_same_order_where_assets_are_not_sorted(bu
     np.testing.assert_array_equal(truth.faults["mode"], expected["fault_mode"])
     np.testing.assert_array_equal(truth.faults["bearing"], expected["fault_bearing"])
     np.testing.assert_array_equal(truth.subset, expected["subset"])
-    assert measure(bundle, test_rows) == figures_of(bundle, scores, truth)
+    held_out, said = HeldOut.of(test_rows, bundle), predict(bundle, test_rows)
+    assert held_out.assets.tolist() == np.repeat(order, 3).tolist()
+    np.testing.assert_array_equal(held_out.truth.rul, truth.rul)
+    np.testing.assert_array_equal(said.rul, scores["rul"])
+    np.testing.assert_array_equal(said.high, scores["rul_high"])
+    assert said.level == 0.9
+    np.testing.assert_array_equal(said.faults["mode"], predicted_class(scores, TWIN, "mode"))
+    chosen = held_out.assets == "f03"
+    assert held_out.part(chosen).assets.tolist() == ["f03"] * 3
+    np.testing.assert_array_equal(said.part(chosen).rul, scores["rul"][:3])
+
+
+def test_a_window_has_the_regime_of_its_last_row(bundle: Bundle) -> None:
+    settings = Regimes((1,), np.array([[1000], [2000]], np.float32), np.array([1], np.float32))
+    two = replace(bundle, reference=replace(bundle.reference, regimes=settings))
+    rows = fleet_rows(TWIN, assets=5)
+    test_rows = truncate(rows, np.arange(3, len(rows), 7), TWIN.window.length)
+    fast = test_rows.iloc[last_rows(test_rows)]["duty"] > 1500
+    assert 0 < fast.sum() < len(fast)
+    np.testing.assert_array_equal(HeldOut.of(test_rows, two).regimes, fast)
+
+
+@pytest.mark.parametrize("questions", ["both", "rul", "faults"])
+def test_what_baselines_said_is_read_back_and_belongs_to_its_rows(questions, bundle: Bundle, tmp_path) -> None:
+    twin, path = fleet_twin(questions), tmp_path / "baselines.parquet"
+    rows = fleet_rows(TWIN, assets=5)
+    test_rows = truncate(rows, np.array([3, 20, 50, 90]), TWIN.window.length)
+    scores, said = bundle.score(test_rows), predict(bundle, test_rows)
+    told = replace(said, low=None, high=None, level=None)
+    if questions == "rul":
+        told = replace(told, faults={})
+    if questions == "faults":
+        told = replace(told, rul=None)
+    with pytest.raises(RegistryError, match=r"not found; run `dvc repro evaluate@fleet` again"):
+        read_baselines(path, twin, test_rows)
+    write_baselines({"constant": told, "linear": told}, scores, path)
+    found = read_baselines(path, twin, test_rows)
+    assert list(found) == ["constant", "linear"]
+    np.testing.assert_array_equal(found["linear"].rul, told.rul)
+    for axis in twin.axes:
+        np.testing.assert_array_equal(found["linear"].faults[axis], told.faults[axis])
+    others = truncate(rows, np.array([3, 20, 51, 90]), TWIN.window.length)
+    with pytest.raises(RegistryError, match="is not about the held-out windows"):
+        read_baselines(path, twin, others)
+    if questions != "both":
+        with pytest.raises(RegistryError, match=r"has no column constant/"):
+            read_baselines(path, TWIN, test_rows)
 
 
 def test_each_subset_gets_the_figures_of_its_own_predictions(bundle: Bundle) -> None:

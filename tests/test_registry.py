@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from registry_project import PARAMS, TWIN
-from tiny_bundle import save_tiny_bundle, tiny_twin
+from registry_project import HELD_OUT, PARAMS, TWIN
+from tiny_bundle import REMEDY, save_tiny_bundle
 
 from foretwin import registry
 from foretwin.bundle import Bundle, verify
+from foretwin.contract import Twin
 from foretwin.errors import RegistryError
-from foretwin.rows import read_rows
+from foretwin.provenance import asset_digest
+from foretwin.rows import read_rows, write_rows
+from foretwin.windows import last_rows
 
 pytest_plugins = ["registry_project"]
 
@@ -49,7 +52,7 @@ def test_a_better_candidate_replaces_the_champion(promoted):
     digest = promoted.train(2, 8)
     verdict = promoted.promote()
     assert verdict["champion"]["digest"] == digest
-    assert verdict["champion_before"]["figures"] == {"rul_rmse": 10, "fault_macro_f1": 0.9}
+    assert verdict["champion_before"]["figures"] == {"rul_rmse": pytest.approx(10), "fault_macro_f1": 1}
     assert registry.champion(promoted.root, "pump").version == "2"
 
 
@@ -64,8 +67,11 @@ def test_a_worse_candidate_is_refused_and_the_champion_stays(promoted):
     assert any("above the 2 % allowed" in reason for reason in verdict["reasons"])
 
 
-def test_a_candidate_that_is_not_a_number_is_refused_and_the_verdict_is_plain_json(project):
-    project.train(1, math.nan)
+def test_a_candidate_without_a_figure_is_refused_and_the_verdict_is_plain_json(project):
+    project.train(1, 10)
+    test = project.paths.windows / "test.parquet"
+    write_rows(read_rows(test, TWIN).assign(rul=math.nan), TWIN, test)
+    project.evaluate()
     verdict = project.promote()
     assert not verdict["promoted"]
     assert verdict["champion"] is None
@@ -102,14 +108,35 @@ def test_a_former_champion_is_judged_again_against_the_present_one(promoted):
     assert (verdict["version"], verdict["champion"]["version"]) == ("1", "2")
 
 
-def test_a_champion_under_another_contract_is_named_and_only_the_baselines_count(project):
+def test_a_champion_of_another_cap_is_named_and_only_the_baselines_count(project):
     project.train(1, 5)
     project.promote()
-    project.train(2, 15, tiny_twin(channels=4))
+    project.train(2, 15, Twin.model_validate(TWIN.model_dump() | {"rul": {"cap": 110, "remedy": REMEDY}}))
     verdict = project.promote()
     assert verdict["promoted"]
     assert verdict["champion_before"]["figures"] is None
-    assert any("channel c3 is absent for it and in bar now" in reason for reason in verdict["reasons"])
+    assert any("cannot be compared: its rul.cap is 100 and now 110" in reason for reason in verdict["reasons"])
+
+
+def test_a_champion_is_not_compared_on_assets_that_it_was_trained_on(promoted):
+    """Its lineage says which: of the held-out machines it knows all but six by heart."""
+    champion = registry.champion(promoted.root, "pump")
+    trained = [asset_digest(f"a{i}") for i in range(HELD_OUT - 6)]
+    lineage = {"bundle": champion.digest, "assets": {"trained": trained, "held_out": []}}
+    promoted.client.log_text(champion.run, json.dumps(lineage), "lineage.json")
+    promoted.train(2, 8)
+    verdict = promoted.promote()
+    left_out = [check for check in verdict["checks"] if "are left out" in check["sentence"]]
+    assert [check["sentence"][:2] for check in left_out] == ["14"]
+    assert verdict["slices"][0]["assets"] == 6
+    kept = promoted.paths.models / "champion" / "lineage.json"
+    kept.parent.mkdir(exist_ok=True)
+    present = registry.champion(promoted.root, "pump")
+    trained = [asset_digest(f"a{i}") for i in range(HELD_OUT - 4)]
+    kept.write_text(json.dumps({"bundle": present.digest, "assets": {"trained": trained}}))
+    promoted.train(3, 12)
+    verdict = promoted.promote()
+    assert any("it was trained on all but 4 of the held-out assets" in reason for reason in verdict["reasons"])
 
 
 def test_records_of_another_bundle_are_refused(project):
@@ -132,13 +159,14 @@ def test_the_stage_measures_the_champion_writes_the_verdict_and_prints_each_reas
     project.train(1, 10)
     stage("pump", project.root)
     champion = Bundle.load(project.paths.models / "bundle")
-    project.train(2, 19.5)
+    project.train(2, 9.5)
     stage("pump", project.root)
 
     written = (project.paths.models / "promotion.json").read_bytes()
     verdict = json.loads(written)
     rows = read_rows(project.paths.windows / "test.parquet", TWIN)
-    rmse = np.sqrt(np.mean((champion.score(rows)["rul"] - 30) ** 2))
+    truth = rows["rul"].to_numpy()[last_rows(rows)]
+    rmse = np.sqrt(np.mean((champion.score(rows)["rul"] - truth) ** 2))
     assert verdict["champion_before"]["figures"]["rul_rmse"] == pytest.approx(rmse)
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1 - len(verdict["reasons"])].startswith("promote pump: version 2 promoted; the champion is foretwin-")

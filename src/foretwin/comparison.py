@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from foretwin.metrics import macro_f1, rmse
 
 DRAWS = 1000
-BANDS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of remaining life, as shares of the cap
+BANDS = 5  # of remaining life, as equal shares of the cap
 
 
 def over_seeds(seeds: Sequence[dict[str, Any]], ensemble: dict[str, Any]) -> dict[str, Any]:
@@ -60,11 +60,11 @@ def bootstrap(
     return float(low), float(high)
 
 
-def remaining_life_bands(truth: NDArray[np.float64], cap: float) -> dict[str, NDArray[np.bool_]]:
-    """name -> which of N predictions: fifths of the cap by true RUL, and those beyond it or whose RUL is unknown."""
-    edges = [cap * share for share in BANDS]
+def remaining_life_bands(truth: NDArray[np.float64], cap: float, count: int = BANDS) -> dict[str, NDArray[np.bool_]]:
+    """name -> which of N predictions: `count` equal parts of the cap by true RUL, and those that reach it."""
+    edges = [cap * part / count for part in range(count + 1)]
     bands = {f"{low:g} to {high:g}": (truth >= low) & (truth < high) for low, high in pairwise(edges)}
-    return {**bands, f"{cap:g} or more, or unknown": ~(truth < cap)}
+    return {**bands, f"{cap:g} or more": truth >= cap}
 
 
 def by_band(
@@ -73,9 +73,14 @@ def by_band(
     rul: NDArray[np.float64] | None,
     faults: dict[str, tuple[NDArray[np.int64], NDArray[np.int64], int]],
 ) -> dict[str, Any]:
-    """Count, RMSE against truths capped at `cap`, and macro-F1 per axis (predicted, true, classes), in each band."""
+    """Count, RMSE against truths capped at `cap`, and macro-F1 per axis (predicted, true, classes), in each band.
+
+    The last band also holds the predictions whose RUL is unknown.
+    """
+    bands = remaining_life_bands(truth_rul, cap)
+    last, reached = bands.popitem()
     result = {}
-    for name, inside in remaining_life_bands(truth_rul, cap).items():
+    for name, inside in {**bands, f"{last}, or unknown": reached | np.isnan(truth_rul)}.items():
         figures: dict[str, Any] = {"count": int(inside.sum())}
         if rul is not None:
             figures["rmse"] = rmse(rul[inside], np.minimum(truth_rul[inside], cap))

@@ -61,10 +61,29 @@ class TrainParams(Section):
     )
 
 
+class SliceLoss(Section):
+    """By which share of its error a candidate may be worse than the champion in a part of the held-out windows."""
+
+    subset: Share = 0.05
+    fault: Share = 0.1
+    regime: Share = 0.1
+    life: Share = 0.1
+
+
 class PromoteParams(Section):
     """The gate."""
 
-    allowed_loss: Share = Field(description="a candidate may be worse than the champion by this share of its error")
+    allowed_loss: Share = Field(description="who replaces another may be worse by this share of an error")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
+        default=0.95, description="share of the resamples that a difference must show in"
+    )
+    slice_loss: SliceLoss = SliceLoss()
+    fewest_assets: Count = Field(default=5, description="a slice or a comparison with fewer assets decides nothing")
+    misses: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=1)]] = Field(
+        default=(0.1, 2.0), description="truths that the interval may miss, as multiples of what its level says"
+    )
+    latency_ms: Annotated[float, Field(gt=0)] = Field(default=50, description="the median of scoring one window")
+    bundle_mb: Annotated[float, Field(gt=0)] = Field(default=50, description="the files of the bundle")
 
 
 class Params(Section):

@@ -1,8 +1,9 @@
 """Measure a bundle on held-out assets through `Bundle.score`, and the baselines beside it by the same metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from foretwin.bundle import Bundle, probability_column
 from foretwin.contract import Twin
+from foretwin.errors import RegistryError
 from foretwin.metrics import accuracy, calibration_error, coverage, macro_f1, negative_log_likelihood, rul_metrics
-from foretwin.rows import fault_column
+from foretwin.rows import KEY, fault_column
 from foretwin.windows import Histories, last_rows, truncate
 
 
@@ -36,9 +38,89 @@ class Truth:
         return Truth(self.rul[chosen], faults, self.subset[chosen])
 
 
-def measure(bundle: Bundle, test_rows: pd.DataFrame) -> dict[str, Any]:
-    """The figures of the bundle on rows that `truncate` made: one prediction per asset name."""
-    return figures_of(bundle, bundle.score(test_rows), Truth.of(test_rows, bundle.contract))
+@dataclass(frozen=True)
+class HeldOut:
+    """What is known of N held-out windows; arrays (N,), in the order in which `Bundle.score` answers."""
+
+    truth: Truth
+    assets: NDArray[np.str_]  # whose window it is; `truncate` gave each a name of its own
+    regimes: NDArray[np.int64]  # operating regime of the last row
+
+    @classmethod
+    def of(cls, test_rows: pd.DataFrame, bundle: Bundle) -> Self:
+        """Of rows that `truncate` made; the regimes are those of the bundle's training."""
+        last = test_rows.iloc[last_rows(test_rows)]
+        values = last[list(bundle.contract.channel_names)].to_numpy(np.float32)
+        assets = last["asset"].str.rpartition("@")[0].to_numpy(np.str_)
+        return cls(Truth.of(test_rows, bundle.contract), assets, bundle.reference.regimes.nearest(values))
+
+    def part(self, chosen: NDArray[np.bool_]) -> Self:
+        """Some of the windows; chosen (N,)."""
+        return type(self)(self.truth.part(chosen), self.assets[chosen], self.regimes[chosen])
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a predictor says of N held-out windows; arrays (N,), in the order of `Truth`."""
+
+    rul: NDArray[np.float64] | None  # from 0 to the cap, in the contract's time unit; None without an RUL
+    faults: dict[str, NDArray[np.int64]]  # axis -> the most probable class
+    low: NDArray[np.float64] | None = None  # ends of the RUL interval, where the predictor gives one
+    high: NDArray[np.float64] | None = None
+    level: float | None = None  # share of truths that the interval should cover
+
+    def part(self, chosen: NDArray[np.bool_]) -> Self:
+        """Of some of the windows; chosen (N,)."""
+        rul, low, high = (None if value is None else value[chosen] for value in (self.rul, self.low, self.high))
+        faults = {axis: classes[chosen] for axis, classes in self.faults.items()}
+        return type(self)(rul, faults, low, high, self.level)
+
+
+def predict(bundle: Bundle, test_rows: pd.DataFrame) -> Predictions:
+    """What the bundle says of rows that `truncate` made: one prediction per asset name."""
+    scores = bundle.score(test_rows)
+    faults = {axis: predicted_class(scores, bundle.contract, axis) for axis in bundle.contract.axes}
+    if bundle.contract.rul is None:
+        return Predictions(None, faults)
+    rul, low, high = (scores[name].to_numpy(np.float64) for name in ("rul", "rul_low", "rul_high"))
+    return Predictions(rul, faults, low, high, bundle.calibration.level if bundle.calibration else None)
+
+
+def write_baselines(said: Mapping[str, Predictions], scores: pd.DataFrame, path: Path) -> None:
+    """Keep what each baseline says of the windows that a table of scores is about.
+
+    The columns are asset, run and time of the scores, `<baseline>/rul` and `<baseline>/<axis>`.
+    """
+    columns: dict[str, Any] = {name: scores[name] for name in KEY}
+    for name, predictions in said.items():
+        columns |= {f"{name}/rul": predictions.rul} if predictions.rul is not None else {}
+        columns |= {f"{name}/{axis}": classes.astype(np.int16) for axis, classes in predictions.faults.items()}
+    pd.DataFrame(columns).to_parquet(path, index=False)
+
+
+def read_baselines(path: Path, contract: Twin, test_rows: pd.DataFrame) -> dict[str, Predictions]:
+    """What `write_baselines` kept of these rows; RegistryError where it is missing or about others."""
+    again = f"run `dvc repro evaluate@{contract.name}` again"
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise RegistryError(f"{path}: not found; {again}") from None
+    last = test_rows.iloc[last_rows(test_rows)]
+    if any(name not in table or table[name].tolist() != last[name].tolist() for name in KEY):
+        raise RegistryError(f"{path}: is not about the held-out windows that are there; {again}")
+    names = list(dict.fromkeys(column.split("/")[0] for column in table.columns if "/" in column))
+    questions = [*(("rul",) if contract.rul else ()), *contract.axes]
+    wanted = [f"{name}/{question}" for name in names for question in questions]
+    absent = [column for column in wanted if column not in table]
+    if absent:
+        raise RegistryError(f"{path}: has no column {absent[0]}; {again}")
+    return {
+        name: Predictions(
+            rul=table[f"{name}/rul"].to_numpy(np.float64) if contract.rul else None,
+            faults={axis: table[f"{name}/{axis}"].to_numpy(np.int64) for axis in contract.axes},
+        )
+        for name in names
+    }
 
 
 def figures_of(bundle: Bundle, scores: pd.DataFrame, truth: Truth) -> dict[str, Any]:

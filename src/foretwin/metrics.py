@@ -22,11 +22,20 @@ def rmse(predicted: Floats, truth: Floats) -> float:
 def phm08(predicted: Floats, truth: Floats) -> float:
     """The score of the PHM 2008 challenge: a late prediction costs more than an early one; a sum, lower is better.
 
-    sum of exp(-d / 13) - 1 for d < 0 and exp(d / 10) - 1 for d >= 0, with d = predicted - truth (Saxena et al., 2008);
     NaN where no truth is known.
     """
-    d = (np.asarray(predicted, np.float64) - truth)[~np.isnan(truth)]
-    return float(np.sum(np.where(d < 0, np.exp(-d / 13), np.exp(d / 10)) - 1)) if len(d) else float("nan")
+    known = ~np.isnan(truth)
+    return float(np.sum(late_costs(predicted[known], truth[known]))) if known.any() else float("nan")
+
+
+def late_costs(predicted: Floats, truth: Floats) -> NDArray[np.float64]:
+    """(N,) what each prediction adds to the PHM 2008 score; NaN where its truth is.
+
+    exp(-d / 13) - 1 for d < 0 and exp(d / 10) - 1 for d >= 0, with d = predicted - truth (Saxena et al., 2008).
+    """
+    d = np.asarray(predicted, np.float64) - truth
+    costs: NDArray[np.float64] = np.where(d < 0, np.exp(-d / 13), np.exp(d / 10)) - 1
+    return costs
 
 
 def coverage(low: Floats, high: Floats, truth: Floats) -> float:

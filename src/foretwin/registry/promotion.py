@@ -1,117 +1,163 @@
 """Put a candidate to the gate, and keep what was decided.
 
 The verdict is kept as an artifact of the candidate's run, and is given again, unchanged, as long as the question and
-the champion that followed from it are the same: repeating the stage changes nothing.
+the champion that followed from it are the same: repeating the stage changes nothing. What is decided anew is appended
+to the ledger before the alias moves, so that no champion is without its entry.
 """
 
+import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from foretwin import gate
-from foretwin.bundle import Bundle, verify
-from foretwin.config import Params, Paths
-from foretwin.contract import Twin
-from foretwin.errors import BundleError, RegistryError
+from foretwin import gate, ledger
+from foretwin.bundle import verify
+from foretwin.card import write_card
+from foretwin.config import Params, Paths, fresh_file
+from foretwin.errors import RegistryError
+from foretwin.provenance import write_lineage
+from foretwin.registry.hearing import Predict, hear
+from foretwin.registry.pages import publish_verdict
 from foretwin.registry.restore import restore_champion
 from foretwin.registry.runs import publish_evaluation, read_record
 from foretwin.registry.store import connect, has_artifact, mlflow_errors, model_name
-from foretwin.registry.versions import GATE, current, register, set_champion
-from foretwin.rows import read_rows
+from foretwin.registry.versions import Champion, current, register, set_champion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-Measure = Callable[[Bundle, pd.DataFrame], dict[str, Any]]
-
 VERDICT = "promotion.json"
+SHORTEST_REASON = 10  # characters
 
 
 @mlflow_errors()
-def promote(paths: Paths, params: Params, measure: Measure) -> dict[str, Any]:
+def promote(
+    paths: Paths, params: Params, predict: Predict, force: str | None = None, actor: str = "pipeline"
+) -> dict[str, Any]:
     """Decide on models/<twin>/bundle and, where it passes, make it the champion; returns the verdict as JSON values.
 
-    `measure` (`evaluation.measure`) scores the present champion on the rows that metrics.json was measured on. A
-    refusal is a verdict like any other; RegistryError is for records that are missing or do not belong together.
+    `predict` (`evaluation.predict`) scores candidate and champion on the held-out rows. `force` is why a candidate is
+    promoted that the gate refuses; `actor` is who asks. The verdict, the lineage and the model card are written to
+    models/<twin>/. A refusal is a verdict like any other; RegistryError is for records that are missing or do not
+    belong together, and for a `force` without a reason.
     """
+    if force is not None and len(force.strip()) < SHORTEST_REASON:
+        raise RegistryError(f"{paths.twin}: a forced promotion needs a reason of {SHORTEST_REASON} characters or more")
     metrics, metrics_digest = read_record(paths, "metrics.json")
     run = publish_evaluation(paths)
     client = connect(paths.root)
     restore_champion(client, paths)
     digest = verify(paths.models / "bundle")
-    evidence = {"bundle": digest, "metrics": metrics_digest, "allowed_loss": params.promote.allowed_loss}
+    evidence = {"bundle": digest, "metrics": metrics_digest, **_evidence(paths, params)}
     before, trouble = _present(client, paths)
     recorded = _recorded(client, run)
-    if recorded and recorded["evidence"] == evidence and _digest(recorded["champion"]) == _digest(before):
+    if recorded and _still_answers(recorded, evidence, before, force):
         register(paths, run)  # puts the version's artifacts back, should they have vanished
+        _write(paths, metrics, recorded)
+        publish_verdict(client, paths, run, recorded["version"], recorded)
         return recorded
 
-    if before and before["digest"] == digest:
-        decision = gate.unchanged(metrics, _label(before))
-        rival: gate.Rival | None = gate.Rival(_label(before), decision.candidate)
-    else:
-        rival = _rival(client, paths, measure, trouble)
-        decision = gate.decide(metrics, rival, params.promote.allowed_loss)
-    version = _follow(client, paths, run, decision.promoted)
+    decision = hear(client, paths, params, predict, before, trouble)
+    forced = force.strip() if force and not decision.promoted else None
     verdict: dict[str, Any] = _plain(
         {
             **asdict(decision),
-            "champion_before": before and {**before, "figures": rival and rival.figures},
+            "promoted": decision.promoted or forced is not None,
+            "forced": forced,
+            "champion_before": before and {**before.identity(), "figures": decision.champion},
             "name": model_name(paths.twin),
-            "version": version,
+            "version": register(paths, run),
             "run": run,
-            "champion": _present(client, paths)[0],
             "evidence": evidence,
-            "decided_at": _decided_at(recorded, _digest(before) == digest),
+            "decided_at": _decided_at(recorded, before, digest),
         }
     )
-    client.log_text(run, json.dumps(verdict, indent=2), VERDICT)
+    _record(paths, verdict, actor, force)
+    if verdict["promoted"]:
+        set_champion(paths.root, paths.twin, verdict["version"])
+    champion = _present(client, paths)[0]
+    verdict["champion"] = champion and champion.identity()
+    _write(paths, metrics, verdict)
+    publish_verdict(client, paths, run, verdict["version"], verdict)
     return verdict
 
 
-def _follow(client: "MlflowClient", paths: Paths, run: str, promoted: bool) -> str:
-    """Register the candidate, with what the gate said of it, and let it be champion if it was promoted."""
-    version = register(paths, run)
-    client.set_model_version_tag(model_name(paths.twin), version, GATE, "promoted" if promoted else "refused")
-    if promoted:
-        set_champion(paths.root, paths.twin, version)
-    return version
-
-
-def _present(client: "MlflowClient", paths: Paths) -> tuple[dict[str, str] | None, str]:
-    """The present champion's identity, or None and why it cannot be read, if there is one at all."""
+def _evidence(paths: Paths, params: Params) -> dict[str, Any]:
+    """What the decision depends on beside bundle and metrics: digests of files, the limits, the gate's own rules."""
+    files = [paths.models / "baselines.parquet"]
+    files += [paths.windows / name for name in ("development.parquet", "test.parquet", "splits.json")]
     try:
-        found = current(client, paths.root, paths.twin)
+        contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    except FileNotFoundError as error:
+        raise RegistryError(f"{error.filename}: not found; run `dvc repro evaluate@{paths.twin}`") from None
+    rows = hashlib.sha256(" ".join(contents).encode()).hexdigest()
+    rules = hashlib.sha256()
+    for path in sorted(Path(gate.__file__).parent.glob("*.py")):
+        rules.update(path.read_bytes())
+    return {"rows": rows, "limits": params.promote.model_dump(mode="json"), "rules": rules.hexdigest()}
+
+
+def _still_answers(
+    recorded: dict[str, Any], evidence: dict[str, Any], before: Champion | None, force: str | None
+) -> bool:
+    """Whether the verdict that was kept answers this question too."""
+    if recorded["evidence"] != evidence or (force and not recorded["promoted"]):
+        return False
+    champion = recorded["champion"]
+    return bool((champion and champion["digest"]) == (before and before.digest))
+
+
+def _record(paths: Paths, verdict: dict[str, Any], actor: str, force: str | None) -> None:
+    """Append the decision to the ledger; a champion that stays was decided on before."""
+    version, before = verdict["version"], verdict["champion_before"]
+    if before and before["digest"] == verdict["evidence"]["bundle"]:
+        return
+    promoted: ledger.Action = "forced" if verdict["forced"] else "promoted"
+    entry = ledger.Entry(
+        at=datetime.fromisoformat(verdict["decided_at"]),
+        action=promoted if verdict["promoted"] else "refused",
+        version=version,
+        bundle=verdict["evidence"]["bundle"],
+        run=verdict["run"],
+        champion_before=before and before["version"],
+        champion=version if verdict["promoted"] else before and before["version"],
+        reasons=tuple(verdict["reasons"]),
+        actor=actor,
+        reason=force.strip() if force else None,
+    )
+    if not _is_last(entry, paths):
+        ledger.append(paths.ledger, entry)
+
+
+def _is_last(entry: ledger.Entry, paths: Paths) -> bool:
+    """Whether the ledger ends with this decision: a store that was lost, or a stop before the alias moved."""
+    last = next(reversed(ledger.read(paths.ledger)), None)
+    told = ("action", "bundle", "champion_before", "champion", "reasons", "reason")
+    return last is not None and all(getattr(last, name) == getattr(entry, name) for name in told)
+
+
+def _write(paths: Paths, metrics: dict[str, Any], verdict: dict[str, Any]) -> None:
+    """models/<twin>/promotion.json, lineage.json and card.html."""
+    with fresh_file(paths.models / VERDICT) as out:
+        out.write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
+    with fresh_file(paths.models / "lineage.json") as out:
+        write_lineage(paths, verdict, out)
+    lineage = json.loads((paths.models / "lineage.json").read_text(encoding="utf-8"))
+    training, _ = read_record(paths, "training.json")
+    with fresh_file(paths.models / "card.html") as out:
+        write_card(paths.load_contract(), training, metrics, verdict, lineage, out)
+
+
+def _present(client: "MlflowClient", paths: Paths) -> tuple[Champion | None, str]:
+    """The present champion, or None and why it cannot be read, if there is one at all."""
+    try:
+        return current(client, paths.root, paths.twin), ""
     except RegistryError as error:
         return None, str(error)
-    return (found.identity() if found else None), ""
-
-
-def _rival(client: "MlflowClient", paths: Paths, measure: Measure, trouble: str) -> gate.Rival | None:
-    """The present champion, measured on the candidate's held-out rows."""
-    if trouble:
-        return gate.Rival("", None, (trouble,))
-    champion = current(client, paths.root, paths.twin)
-    if champion is None:
-        return None
-    label = _label(champion.identity())
-    contract = Twin.model_validate_json((paths.models / "bundle" / "contract.json").read_bytes())
-    try:
-        bundle = Bundle.load(champion.folder)
-    except (BundleError, ValueError) as error:  # an older version's contract may have had other fields
-        return gate.Rival(label, None, (f"its bundle cannot be read: {str(error).splitlines()[0]}",))
-    obstacles = gate.obstacles(bundle.contract, contract)
-    if obstacles:
-        return gate.Rival(label, None, obstacles)
-    rows = read_rows(paths.windows / "test.parquet", contract)
-    return gate.Rival(label, gate.figures(measure(bundle, rows), label))
 
 
 def _recorded(client: "MlflowClient", run: str) -> dict[str, Any] | None:
@@ -122,18 +168,10 @@ def _recorded(client: "MlflowClient", run: str) -> dict[str, Any] | None:
         return dict(json.loads(Path(client.download_artifacts(run, VERDICT, folder)).read_text(encoding="utf-8")))
 
 
-def _decided_at(recorded: dict[str, Any] | None, stays: bool) -> str:
+def _decided_at(recorded: dict[str, Any] | None, before: Champion | None, digest: str) -> str:
     """Now, in UTC; a champion that stays was decided on before."""
-    earlier = recorded.get("decided_at") if recorded and stays else None
+    earlier = recorded.get("decided_at") if recorded and before and before.digest == digest else None
     return earlier or datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _label(identity: dict[str, str]) -> str:
-    return f"{identity['name']} version {identity['version']}"
-
-
-def _digest(identity: dict[str, str] | None) -> str | None:
-    return identity["digest"] if identity else None
 
 
 def _plain(value: Any) -> Any:

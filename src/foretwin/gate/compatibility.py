@@ -1,0 +1,54 @@
+"""Two contracts beside each other: whether callers still understand a candidate, and whether it can be compared."""
+
+from foretwin.contract import Twin
+
+
+def breaks(champion: Twin, candidate: Twin) -> tuple[str, ...]:
+    """What callers of the champion would no longer understand, or could no longer send; empty where nothing breaks.
+
+    A further question that a candidate answers breaks nothing.
+    """
+    before, now = ({name: c.unit for name, c in twin.channels.items()} for twin in (champion, candidate))
+    found = [
+        f"channel {name} is {_unit(before.get(name))} for it and {_unit(now.get(name))} now"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if champion.clock.unit != candidate.clock.unit:
+        found.append(f"its time unit is {champion.clock.unit} and now {candidate.clock.unit}")
+    if champion.rul and not candidate.rul:
+        found.append("it answers with an RUL, and now there is none")
+    return (
+        *found,
+        *(_classes(axis, champion, candidate) for axis in champion.axes if _differ(axis, champion, candidate)),
+    )
+
+
+def obstacles(champion: Twin, candidate: Twin) -> tuple[str, ...]:
+    """Why a champion trained under one contract cannot be compared on rows made for another; empty where it can."""
+    found = list(breaks(champion, candidate))
+    caps = [twin.rul.cap if twin.rul else None for twin in (champion, candidate)]
+    if caps[0] != caps[1]:
+        found.append(f"its rul.cap is {_cap(caps[0])} and now {_cap(caps[1])}")
+    added = [axis for axis in candidate.axes if axis not in champion.faults]
+    found += [_classes(axis, champion, candidate) for axis in added]
+    if champion.window.length > candidate.window.length or champion.window.shortest > candidate.window.shortest:
+        found.append("its window is longer than what these rows keep")
+    return tuple(found)
+
+
+def _differ(axis: str, champion: Twin, candidate: Twin) -> bool:
+    return axis not in candidate.faults or champion.classes(axis) != candidate.classes(axis)
+
+
+def _classes(axis: str, champion: Twin, candidate: Twin) -> str:
+    before, now = (", ".join(twin.classes(axis)) if axis in twin.faults else "" for twin in (champion, candidate))
+    return f"its classes of {axis} are ({before}) and now ({now})"
+
+
+def _unit(unit: str | None) -> str:
+    return "absent" if unit is None else f"in {unit}"
+
+
+def _cap(cap: float | None) -> str:
+    return "absent" if cap is None else f"{cap:g}"

@@ -1,0 +1,163 @@
+"""The decision on a candidate: every check, the reasons, and the figures that they rest on. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretwin.config import PromoteParams
+from foretwin.contract import Twin
+from foretwin.errors import RegistryError
+from foretwin.evaluation import HeldOut, Predictions
+from foretwin.gate.compatibility import breaks
+from foretwin.gate.limits import budget_checks, coverage_check, late_cost_check
+from foretwin.gate.questions import Check, Figures, Measured, measure
+from foretwin.gate.resamples import Resamples
+from foretwin.gate.rule import MUST_BEAT, against_baselines, against_champion
+from foretwin.gate.slices import SliceFigure, slice_figures
+
+DECIDING = ("baselines", "champion")  # the checks that speak for a candidate; the others can only speak against it
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model at the gate, and what it says of the N held-out windows."""
+
+    contract: Twin
+    said: Predictions
+    latency_ms: float  # median of scoring one window
+    megabytes: float  # of its bundle
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The champion as the gate sees it; `said` is None where it cannot be compared, for `obstacles`."""
+
+    label: str
+    contract: Twin | None = None
+    said: Predictions | None = None
+    obstacles: tuple[str, ...] = ()
+    unseen: NDArray[np.bool_] | None = None  # (N,) windows of assets that it was not trained on; None: all
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`reasons` are the sentences that decided: of the failed checks, or what speaks for the candidate."""
+
+    promoted: bool
+    reasons: tuple[str, ...]
+    checks: tuple[Check, ...]
+    candidate: Figures
+    baselines: dict[str, Figures]
+    slices: tuple[SliceFigure, ...]
+    champion: Figures | None = field(default=None)  # on the windows of assets that it was not trained on
+
+
+def decide(
+    candidate: Candidate,
+    held_out: HeldOut,
+    baselines: Mapping[str, Predictions],
+    rival: Rival | None,
+    params: PromoteParams,
+    findings: Sequence[Check] = (),
+) -> Decision:
+    """Put a candidate to the gate; `findings` are checks of what is not measured here.
+
+    RegistryError where a baseline that has to be beaten is missing.
+    """
+    contract, resamples = candidate.contract, Resamples(held_out.assets)
+    own, theirs = _measured(candidate, held_out, baselines, resamples)
+    checks = against_baselines(own, theirs, contract.clock.unit, params)
+    champion, slices, compared = _beside_champion(candidate, held_out, resamples, rival, params)
+    checks += compared
+    if contract.rul:
+        checks += coverage_check(candidate.said, held_out.truth.rul, contract.rul, params)
+    checks += budget_checks(candidate.latency_ms, candidate.megabytes, params)
+    checks += _contract_check(contract, rival)
+    checks += findings
+    failed = [check.sentence for check in checks if not check.passed]
+    reasons = failed or [check.sentence for check in checks if check.name in DECIDING]
+    return Decision(
+        promoted=not failed,
+        reasons=tuple(dict.fromkeys(reasons)),
+        checks=tuple(checks),
+        candidate=own.figures,
+        baselines={name: one.figures for name, one in theirs.items()},
+        slices=tuple(slices),
+        champion=champion,
+    )
+
+
+def unchanged(
+    candidate: Candidate, held_out: HeldOut, baselines: Mapping[str, Predictions], label: str, params: PromoteParams
+) -> Decision:
+    """The decision on a bundle that is the champion already: it stays."""
+    resamples = Resamples(held_out.assets)
+    own, theirs = _measured(candidate, held_out, baselines, resamples)
+    slices, _ = slice_figures(candidate.contract, held_out, resamples, candidate.said, None, params)
+    sentence = f"the bundle is the champion already, {label}: it stays, and no new version is made"
+    others = {name: one.figures for name, one in theirs.items()}
+    check = Check("champion", True, sentence)
+    return Decision(True, (sentence,), (check,), own.figures, others, tuple(slices), own.figures)
+
+
+def _measured(
+    candidate: Candidate, held_out: HeldOut, baselines: Mapping[str, Predictions], resamples: Resamples
+) -> tuple[Measured, dict[str, Measured]]:
+    absent = [name for name in MUST_BEAT if name not in baselines]
+    if absent:
+        raise RegistryError(f"baselines.parquet: lacks {absent[0]}; run `dvc repro evaluate@{candidate.contract.name}`")
+    contract = candidate.contract
+    own = measure(contract, held_out, candidate.said, resamples)
+    return own, {name: measure(contract, held_out, said, resamples) for name, said in baselines.items()}
+
+
+def _beside_champion(
+    candidate: Candidate, held_out: HeldOut, resamples: Resamples, rival: Rival | None, params: PromoteParams
+) -> tuple[Figures | None, list[SliceFigure], list[Check]]:
+    """The champion's figures, all slices, and the checks against it: on the windows that it was not trained on."""
+    contract, ours = candidate.contract, candidate.said
+    said, why = _comparable(rival, held_out, params)
+    if rival is None or said is None:
+        slices, _ = slice_figures(contract, held_out, resamples, ours, None, params)
+        return None, slices, [Check("champion", True, why)]
+    checks = []
+    if rival.unseen is not None and not rival.unseen.all():
+        left = len(np.unique(held_out.assets[~rival.unseen]))
+        checks = [Check("champion", True, f"{left} held-out assets that it was trained on are left out beside it")]
+        held_out, ours, said = held_out.part(rival.unseen), ours.part(rival.unseen), said.part(rival.unseen)
+        resamples = Resamples(held_out.assets)
+    own, other = (measure(contract, held_out, one, resamples) for one in (ours, said))
+    checks = against_champion(own, other, rival.label, contract.clock.unit, params) + checks
+    slices, worse = slice_figures(contract, held_out, resamples, ours, said, params)
+    checks += worse
+    if contract.rul:
+        checks += late_cost_check(ours, said, held_out.truth.rul, contract.rul, resamples, params)
+    return other.figures, slices, checks
+
+
+def _comparable(rival: Rival | None, held_out: HeldOut, params: PromoteParams) -> tuple[Predictions | None, str]:
+    """What the champion says of the windows, or None and the sentence that says why not."""
+    if rival is None:
+        return None, "there is no champion yet, so the baselines are all that had to be beaten"
+    obstacles = rival.obstacles
+    if rival.unseen is not None and not rival.unseen.all():
+        left = len(np.unique(held_out.assets[rival.unseen]))
+        if left < params.fewest_assets:
+            obstacles = (*obstacles, f"it was trained on all but {left} of the held-out assets")
+    if not obstacles and rival.said is not None:
+        return rival.said, ""
+    named = f"the champion, {rival.label}," if rival.label else "the champion"
+    return None, f"{named} cannot be compared: {'; '.join(obstacles)}; only the baselines had to be beaten"
+
+
+def _contract_check(contract: Twin, rival: Rival | None) -> list[Check]:
+    if rival is None or rival.contract is None:
+        return []
+    broken = breaks(rival.contract, contract)
+    if not broken:
+        return [Check("contract", True, f"callers of the champion, {rival.label}, are still understood")]
+    way = f'once they are changed, `foretwin promote {contract.name} --force "reason"` promotes it'
+    sentence = f"callers of the champion, {rival.label}, would not be understood: {'; '.join(broken)}; {way}"
+    return [Check("contract", False, sentence)]

@@ -1,0 +1,102 @@
+"""Signs that the held-out windows were known in training, so that their figures prove nothing.
+
+They are looked for in what the stage `prepare` leaves, and say nothing of a model: who finds one repairs the data.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.contract import Twin
+from foretwin.gate.questions import Check, percent
+from foretwin.rows import fault_column
+from foretwin.windows import TEST, last_rows
+
+MOST_COPIES = 0.01  # of the held-out windows, beyond what development assets have in common by chance
+COUNTDOWN = 0.995  # rank correlation: machines differ, so no honest sensor puts all their lives into one order
+FEWEST_WINDOWS = 20  # in fewer windows, a channel may agree with a label by chance
+FEWEST_LIVES = 5
+
+
+def leak_checks(
+    contract: Twin, development: pd.DataFrame, test_rows: pd.DataFrame, folds: Mapping[str, int]
+) -> list[Check]:
+    """A failed check for each sign, or one that passed; rows are canonical, `test_rows` as `truncate` made them.
+
+    `folds` are those of splits.json.
+    """
+    last = test_rows.iloc[last_rows(test_rows)]
+    assets = last["asset"].str.rpartition("@")[0]
+    found = [
+        *_both_sides(set(development["asset"].unique()), set(assets.unique()), folds),
+        *_copies(contract, development, last),
+        *_countdowns(contract, last, assets),
+        *_labels(contract, last),
+    ]
+    if found:
+        return [Check("leaks", False, sentence) for sentence in found]
+    return [Check("leaks", True, "nothing of the held-out windows was found in the development data")]
+
+
+def _both_sides(development: set[str], held_out: set[str], folds: Mapping[str, int]) -> list[str]:
+    dealt = {asset for asset in held_out if folds.get(asset, TEST) != TEST}
+    dealt |= {asset for asset in development if folds.get(asset) == TEST}
+    both = sorted((development & held_out) | dealt)
+    if not both:
+        return []
+    return [f"asset {both[0]} is both held out and trained on ({len(both)} such assets): a split must keep them apart"]
+
+
+def _copies(contract: Twin, development: pd.DataFrame, last: pd.DataFrame) -> list[str]:
+    """Held-out readings that stand in the development rows too, value by value.
+
+    Coarse readings repeat by chance; how often is seen between the development assets.
+    """
+    known, seen = _readings(contract, development), _readings(contract, last)
+    owners = pd.DataFrame({"reading": known, "asset": development["asset"].to_numpy()}).groupby("reading")["asset"]
+    by_chance = float((owners.transform("nunique") > 1).mean())
+    share = float(np.mean(np.isin(seen, known)))
+    if share <= by_chance + MOST_COPIES:
+        return []
+    chance = f"by chance {percent(by_chance)} would be"
+    return [f"{percent(share)} of the held-out readings are copies of development rows; {chance}: it has seen them"]
+
+
+def _readings(contract: Twin, rows: pd.DataFrame) -> NDArray[np.uint64]:
+    """(N,) a hash of each row's channels."""
+    hashes = pd.util.hash_pandas_object(rows[list(contract.channel_names)], index=False)
+    return np.asarray(hashes, np.uint64)
+
+
+def _countdowns(contract: Twin, last: pd.DataFrame, assets: "pd.Series[str]") -> list[str]:
+    known = last["rul"].notna().to_numpy()
+    if known.sum() < FEWEST_WINDOWS or assets[known].nunique() < FEWEST_LIVES:
+        return []
+    rul = last["rul"][known].rank()
+    found = []
+    for name in contract.channel_names:
+        ranks = last[name][known].rank()
+        correlation = float(ranks.corr(rul)) if ranks.std() > 0 else 0.0
+        if abs(correlation) > COUNTDOWN:
+            said = f"channel {name} tells the RUL: their ranks correlate with {correlation:.4f}"
+            found.append(f"{said}, though no two assets wear alike; it is made from the label, or counts it down")
+    return found
+
+
+def _labels(contract: Twin, last: pd.DataFrame) -> list[str]:
+    found = []
+    sensors = [name for name, channel in contract.channels.items() if channel.role == "sensor"]
+    for axis in contract.axes:
+        truth = last[fault_column(axis)]
+        known = truth >= 0
+        classes = truth[known].nunique()
+        if known.sum() < FEWEST_WINDOWS or classes < 2:
+            continue
+        for name in sensors:
+            pairs = pd.DataFrame({"value": last[name][known], "label": truth[known]}).drop_duplicates()
+            if len(pairs) == classes == pairs["value"].nunique():
+                each = f"its {classes} values stand for its {classes} classes one by one"
+                found.append(f"channel {name} tells the fault on {axis}: {each}; it is the label, no measurement")
+    return found

@@ -1,0 +1,46 @@
+"""What chance may have done: figures over resampled assets, all resamples at once.
+
+Whole assets are drawn, since predictions of one are alike (Efron and Tibshirani, An Introduction to the Bootstrap,
+1993). Every figure here is made of sums over predictions, so a resample is a row of counts: how often it draws each
+asset. All predictors are resampled by the same rows, which pairs them.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+COUNT = 2000
+SEED = 1
+
+
+class Resamples:
+    """The draws for N predictions; `assets` (N,) names whose prediction each is."""
+
+    def __init__(self, assets: NDArray[np.str_]) -> None:
+        names, self._asset = np.unique(assets, return_inverse=True)
+        even = np.full(len(names), 1 / len(names))
+        self._draws = np.random.default_rng(SEED).multinomial(len(names), even, size=COUNT).astype(np.float64)
+
+    def sums(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(N, M) of each prediction -> (COUNT, M), summed over the predictions that each resample draws."""
+        of_asset = np.zeros((self._draws.shape[1], values.shape[1]))
+        np.add.at(of_asset, self._asset, values)
+        summed: NDArray[np.float64] = self._draws @ of_asset
+        return summed
+
+    def means(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(N, M) -> (COUNT, M), the mean of the values that are not NaN; NaN where a resample draws none."""
+        known = ~np.isnan(values)
+        with np.errstate(invalid="ignore"):
+            return self.sums(np.where(known, values, 0)) / self.sums(known.astype(np.float64))
+
+    def macro_f1(self, predicted: NDArray[np.int64], truth: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+        """(COUNT,) of `metrics.macro_f1`; predicted and truth (N,), -1 = unknown."""
+        known = truth >= 0
+        cells = np.zeros((len(truth), classes * classes))
+        cells[np.flatnonzero(known), truth[known] * classes + predicted[known]] = 1
+        confusion = self.sums(cells).reshape(-1, classes, classes)
+        hits, total = confusion.diagonal(axis1=1, axis2=2), confusion.sum(axis=1) + confusion.sum(axis=2)
+        with np.errstate(invalid="ignore"):
+            scores = np.where(total > 0, 2 * hits / total, 0).sum(axis=1)
+            mean: NDArray[np.float64] = scores / (total > 0).sum(axis=1)
+        return mean
