@@ -29,7 +29,6 @@ $(READY): pyproject.toml constraints.txt
 
 run: $(READY) ## dvc repro for the twins in params.yaml, then the figures
 	dvc repro
-	foretwin publish
 	foretwin summary
 
 test: $(READY) ## the whole test suite
@@ -54,7 +53,7 @@ bento: $(READY) ## package service and champions, with a bill of materials
 fleet: $(READY) ## watch a living fleet: broker, ingest, scoring, twenty pumps that wear out
 	python pipelines/fleet.py
 
-ui: $(READY) ## MLflow on port 5000: runs, trials, models
+ui: $(READY) ## MLflow on port 5000: runs, trials, models, why which is champion; $MLFLOW_TRACKING_URI may name a PostgreSQL
 	foretwin publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db) --port 5000 --workers 1
 

@@ -1,24 +1,47 @@
 """Stage package: the champion of the registry -> files that a clone can serve, a BentoML model and a Bento."""
 
+import json
 from pathlib import Path
 
 from foretwin import packaging
 from foretwin.champion import keep_champion
-from foretwin.config import Paths
+from foretwin.config import Paths, fresh, fresh_file
 from foretwin.edge import run_stage
 from foretwin.errors import RegistryError
 from foretwin.identity import ModelIdentity
 from foretwin.registry import champion, publish
+from foretwin.tracking import read_json
+
+NONE = "none.json"  # in models/<twin>/champion/, where no version was ever promoted
 
 
 def main(twin: str, root: Path = Path()) -> None:
     """Read the registry, write models/<twin>/champion/ and models/<twin>/package.json, fill the BentoML store."""
+    paths = Paths(root, twin)
     best = champion(root, twin) or publish(root, [twin])[twin]
     if best is None:
-        raise RegistryError(f"{twin}: no version was ever promoted; models/{twin}/promotion.json says why")
+        _say_none(paths)
+        return
     identity = ModelIdentity(best.name, best.version, best.run, best.digest)
-    keep_champion(Paths(root, twin), best.folder, identity)
+    keep_champion(paths, best.folder, identity)
     packaging.package(root, twin)
+
+
+def _say_none(paths: Paths) -> None:
+    """Leave the reasons where the champion would be: a first model that is refused is a normal outcome."""
+    folder = paths.models / "champion"
+    verdict = read_json(paths.models / "promotion.json")
+    if (folder / "identity.json").exists() or verdict.get("champion"):
+        raise RegistryError(
+            f"{paths.twin}: the champion's bundle is neither in the registry nor whole in {folder}; `dvc pull` may"
+            f" bring it back, or `dvc repro --force promote@{paths.twin}` decides anew"
+        )
+    content = {"twin": paths.twin, "champion": None, "reasons": verdict.get("reasons", [])}
+    with fresh(folder) as out:
+        (out / NONE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with fresh_file(paths.models / "package.json") as out:
+        out.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    print(f"package {paths.twin}: nothing to package: no version was promoted yet; promotion.json says why")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ def _cloned(project: Project, empty_store: Path) -> Project:
     clone = Project(project.root.with_name("clone"))
     shutil.copytree(project.root, clone.root, ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
     shutil.copy(empty_store, clone.root / "mlflow.db")
-    clone.errors = project.errors
     return clone
 
 
@@ -79,8 +78,11 @@ def test_a_moved_project_keeps_its_registry(promoted, with_artifacts):
     assert champion.identity() == before["champion"]
     assert champion.folder.is_relative_to(moved.root)
     assert moved.counts() == counts
-    for run_id in (before["run"], moved.runs("tune")[0].info.run_id):
-        assert moved.client.list_artifacts(run_id)
+    assert {found.path for found in moved.client.list_artifacts(before["run"])} >= {
+        "bundle",
+        "card.html",
+        "tuning.json",
+    }
     first = moved.client.get_model_version_download_uri("foretwin-pump", "1")
     assert str(moved.root) in first
     assert Path(first).exists() is with_artifacts

@@ -6,9 +6,9 @@ and what is there already is used. They raise RegistryError where a record or a 
 
 from foretwin.registry.promotion import promote
 from foretwin.registry.restore import publish
-from foretwin.registry.runs import publish_evaluation, publish_training, publish_tuning
-from foretwin.registry.store import tracking_uri
+from foretwin.registry.runs import publish_evaluation, publish_training
 from foretwin.registry.versions import Champion, champion, register, set_champion
+from foretwin.tracking import tracking_uri
 
 __all__ = [
     "Champion",
@@ -17,7 +17,6 @@ __all__ = [
     "publish",
     "publish_evaluation",
     "publish_training",
-    "publish_tuning",
     "register",
     "set_champion",
     "tracking_uri",

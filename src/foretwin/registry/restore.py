@@ -4,31 +4,24 @@ models/<twin>/ holds the records of the stages, the candidate's bundle with prom
 with identity.json. A champion that the store has, and can read, is never replaced here.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from foretwin import ledger
 from foretwin.bundle import verify
 from foretwin.config import Paths
 from foretwin.errors import RegistryError
-from foretwin.registry.runs import publish_evaluation, publish_training, publish_tuning, read_record
-from foretwin.registry.store import (
-    KIND,
-    RECORD,
-    connect,
-    experiment,
-    find_run,
-    has_artifact,
-    mlflow_errors,
-    model_name,
-    new_run,
-)
+from foretwin.registry.pages import decided, publish_kept, publish_verdict
+from foretwin.registry.runs import publish_evaluation, publish_training, read_record
+from foretwin.registry.store import KIND, RECORD, connect, experiment, find_run, mlflow_errors, model_name, new_run
 from foretwin.registry.versions import GATE, Champion, current, register, set_champion, version_of
+from foretwin.tracking import read_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+CAME = ("promoted", "forced")  # how a version becomes champion, a roll-back to it aside
 FIRST_RUN = "foretwin.first_run"  # the run's id in the store where the version was made
 
 
@@ -47,7 +40,7 @@ def restore_champion(client: "MlflowClient", paths: Paths) -> None:
     if _has_champion(client, paths):
         return
     folder = paths.models / "champion" / "bundle"
-    identity = _read(paths.models / "champion" / "identity.json")
+    identity = read_json(paths.models / "champion" / "identity.json") or None
     if identity is None:
         identity = (_verdict(paths) or {}).get("champion")
         folder = paths.models / "bundle"
@@ -55,18 +48,17 @@ def restore_champion(client: "MlflowClient", paths: Paths) -> None:
         return
     run = _run_of(client, paths, folder, identity)
     version = register(paths, run, folder, int(identity["version"]))
-    _tag(client, paths, version, "promoted", identity["run"])
+    publish_kept(client, paths, version)
+    _tag(client, paths, version, _gate(paths, identity["digest"], CAME[0], champion=True), identity["run"])
     set_champion(paths.root, paths.twin, version)
 
 
 def _publish_twin(client: "MlflowClient", paths: Paths) -> Champion | None:
-    if (paths.models / "tuning.json").exists():
-        publish_tuning(paths)
     run = None
     if (paths.models / "training.json").exists():
         run = publish_evaluation(paths) if (paths.models / "metrics.json").exists() else publish_training(paths)
     verdict = _verdict(paths) if run else None
-    champion = _read(paths.models / "champion" / "identity.json")
+    champion = read_json(paths.models / "champion" / "identity.json")
     late = verdict and champion and int(champion["version"]) < int(verdict["version"])
     if late:  # versions are made in the order of their numbers, so that each can have its own again
         restore_champion(client, paths)
@@ -78,9 +70,17 @@ def _publish_twin(client: "MlflowClient", paths: Paths) -> Champion | None:
 
 def _restore_candidate(client: "MlflowClient", paths: Paths, run: str, verdict: dict[str, Any]) -> None:
     version = register(paths, run, wanted=int(verdict["version"]))
-    _tag(client, paths, version, "promoted" if verdict["promoted"] else "refused", verdict["run"])
-    if not has_artifact(client, run, "promotion.json"):
-        client.log_artifact(run, paths.models / "promotion.json")
+    publish_verdict(client, paths, run, version, verdict)
+    digest = verdict["evidence"]["bundle"]
+    champion = read_json(paths.models / "champion" / "identity.json") or verdict["champion"]
+    gate = _gate(paths, digest, decided(verdict), champion=bool(champion) and champion["digest"] == digest)
+    _tag(client, paths, version, gate, verdict["run"])
+
+
+def _gate(paths: Paths, digest: str, otherwise: str, champion: bool) -> str:
+    """What the ledger has last of a bundle; of a champion, how it came, whatever was rolled back since."""
+    last = (str(one.action) for one in reversed(ledger.read(paths.ledger)) if one.bundle == digest)
+    return next((action for action in last if not champion or action in CAME), otherwise)
 
 
 def _tag(client: "MlflowClient", paths: Paths, version: str, gate: str, first_run: str) -> None:
@@ -117,18 +117,8 @@ def _run_of(client: "MlflowClient", paths: Paths, folder: Path, identity: dict[s
 
 def _verdict(paths: Paths) -> dict[str, Any] | None:
     """promotion.json, if it is about the bundle that is there."""
-    verdict = _read(paths.models / "promotion.json")
+    verdict = read_json(paths.models / "promotion.json")
     bundle = paths.models / "bundle"
-    if verdict is None or not bundle.exists() or verdict["evidence"]["bundle"] != verify(bundle):
+    if not verdict or not bundle.exists() or verdict["evidence"]["bundle"] != verify(bundle):
         return None
     return verdict
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where there is no such file; RegistryError where it is something else."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
-        raise RegistryError(f"{path}: not a record: {error}; `dvc checkout` brings the recorded one back") from None

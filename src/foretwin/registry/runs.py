@@ -1,12 +1,11 @@
-"""What the stages recorded, as MLflow runs.
+"""What the stages recorded of one training, from data to verdict, as one MLflow run with the Optuna trials inside it.
 
-A run is keyed by the digest of its record, so publishing twice makes one run. Artifacts that have vanished from a run
-are put back.
+A run is keyed by the digest of training.json, so publishing twice makes one run. What its artifacts lack, or hold in
+an older state, is put back.
 """
 
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foretwin.bundle import verify
@@ -17,72 +16,53 @@ from foretwin.registry.store import (
     PARENT,
     RECORD,
     Point,
+    attach,
     connect,
     experiment,
     find_run,
     flatten,
-    has_artifact,
     log,
     mlflow_errors,
     new_run,
     numbers,
 )
+from foretwin.tracking import FILES, PIPELINE, run_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-EVALUATION = "foretwin.evaluation"
+BEST = "foretwin.best"  # tag of the trial whose hyper-parameters were trained
+DECISION = ("drift.json", "promotion.json", "lineage.json", "card.html")  # what comes after the figures
 TRIAL_STATUS = {"complete": "FINISHED", "pruned": "KILLED", "running": "KILLED", "fail": "FAILED"}
+CONTEXTS = {"development.parquet": "training", "test.parquet": "evaluation"}
 DIGEST_LENGTH = 36  # MLflow keeps no more of a data set's digest
 
 
 @mlflow_errors()
-def publish_tuning(paths: Paths) -> str:
-    """The run "tune" of models/<twin>/tuning.json, with one nested run per trial; returns its id.
-
-    RegistryError where there is no such record.
-    """
-    record, digest = read_record(paths, "tuning.json")
-    client = connect(paths.root)
-    experiment_id = experiment(client, paths.root, paths.twin)
-    found = find_run(client, experiment_id, "tune", digest)
-    if found is None:
-        with new_run(client, experiment_id, "tune", {KIND: "tune", RECORD: digest}) as found:
-            trials = record["trials"]
-            settings = {key: record[key] for key in ("seed", "windows") if key in record}
-            points = [("trial/value", float(t["value"]), int(t["number"])) for t in trials if t["value"] is not None]
-            points.append(("value", float(record["value"]), 0))
-            log(client, found, flatten({"best": record["best"], **settings, "trials": len(trials)}, "."), points)
-            for trial in trials:
-                _publish_trial(client, experiment_id, found, trial)
-    if not has_artifact(client, found, "tuning.json"):
-        client.log_artifact(found, paths.models / "tuning.json")
-    return found
-
-
-@mlflow_errors()
 def publish_training(paths: Paths) -> str:
-    """The run "train" of models/<twin>/training.json and its bundle; returns its id.
+    """The run of models/<twin>/training.json with its bundle and, nested in it, the trials; returns its id.
 
     RegistryError where there is no such record, or where the bundle beside it is another one.
     """
     record, digest = read_record(paths, "training.json")
-    bundle = verify(paths.models / "bundle")
-    if record["bundle"] != bundle:
+    if record["bundle"] != verify(paths.models / "bundle"):
         raise RegistryError(f"{paths.models}/training.json: is of another bundle; run `dvc repro train@{paths.twin}`")
-    tuning = publish_tuning(paths) if (paths.models / "tuning.json").exists() else ""
+    files = [
+        path for path in run_files(paths.root, paths.twin) if path.name in ("training.json", "tuning.json", "bundle")
+    ]
+    tuned = any(path.name == "tuning.json" for path in files)
     client = connect(paths.root)
     experiment_id = experiment(client, paths.root, paths.twin)
-    found = find_run(client, experiment_id, "train", digest)
+    found = find_run(client, experiment_id, PIPELINE, digest)
     if found is None:
-        tags = {KIND: "train", RECORD: digest, "foretwin.tuning_run": tuning} | _origin(record)
-        with new_run(client, experiment_id, "train", tags) as found:
+        tags = {KIND: PIPELINE, RECORD: digest} | _origin(record)
+        with new_run(client, experiment_id, f"pipeline {paths.twin} {digest[:8]}", tags) as found:
             params = flatten({**record["params"], "choice": record["choice"]}, ".")
             log(client, found, params, [*_curves(record["members"]), ("seconds", float(record["seconds"]), 0)])
-            client.log_inputs(found, _data_sets(record["data"], paths.twin))
-    if not has_artifact(client, found, "training.json") or not has_artifact(client, found, "bundle"):
-        client.log_artifacts(found, paths.models / "bundle", "bundle")
-        client.log_artifact(found, paths.models / "training.json")
+            client.log_inputs(found, _windows(record["data"], paths.twin))
+            if tuned:
+                _publish_tuning(client, experiment_id, found, read_record(paths, "tuning.json")[0])
+    attach(client, found, files)
     return found
 
 
@@ -92,28 +72,36 @@ def publish_evaluation(paths: Paths) -> str:
 
     RegistryError where metrics.json measures another bundle than the one that is there.
     """
-    record, _ = read_record(paths, "metrics.json")
+    record, digest = read_record(paths, "metrics.json")
     run_id = publish_training(paths)
     if record.get("bundle", verify(paths.models / "bundle")) != verify(paths.models / "bundle"):
         raise RegistryError(f"{paths.models}/metrics.json: is of another bundle; run `dvc repro evaluate@{paths.twin}`")
     client = connect(paths.root)
-    files = [paths.models / name for name in ("metrics.json", "report.html", "plots")] + [paths.validation]
-    files = [path for path in files if path.exists()]
-    digest = _digest_of(files)
-    same = client.get_run(run_id).data.tags.get(EVALUATION) == digest
-    if same and all(has_artifact(client, run_id, path.name) for path in files):
-        return run_id
-    if not same:
+    kept = json.loads(client.get_run(run_id).data.tags.get(FILES, "{}"))
+    if kept.get("metrics.json") != digest:
         counts = {key: record[key] for key in ("assets", "cuts") if key in record}
         points = numbers(record["network"], "test") + numbers(record["baselines"], "baselines")
-        log(client, run_id, points=points + numbers(counts, "test"))
-    for path in files:
-        if path.is_dir():
-            client.log_artifacts(run_id, path, path.name)
-        else:
-            client.log_artifact(run_id, path)
-    log(client, run_id, tags={EVALUATION: digest, "foretwin.unit": record["unit"]})
+        log(client, run_id, points=points + numbers(counts, "test"), tags={"foretwin.unit": record["unit"]})
+    attach(client, run_id, [path for path in run_files(paths.root, paths.twin) if path.name not in DECISION])
     return run_id
+
+
+@mlflow_errors()
+def publish_decision(paths: Paths, run_id: str) -> None:
+    """Add what the gate left, and the raw data and rows that the lineage names, to the training's run."""
+    client = connect(paths.root)
+    files = [path for path in run_files(paths.root, paths.twin) if path.name in DECISION]
+    attach(client, run_id, files)
+    if paths.models / "lineage.json" in files:
+        lineage, _ = read_record(paths, "lineage.json")
+        found = [
+            _data_set(f"raw/{name}", digest, paths.twin, "source") for name, digest in (lineage["raw"] or {}).items()
+        ]
+        found += [
+            _data_set(f"rows/{name}", digest, paths.twin, "rows") for name, digest in (lineage["rows"] or {}).items()
+        ]
+        if found:
+            client.log_inputs(run_id, found)
 
 
 def read_record(paths: Paths, name: str) -> tuple[dict[str, Any], str]:
@@ -128,26 +116,40 @@ def read_record(paths: Paths, name: str) -> tuple[dict[str, Any], str]:
         raise RegistryError(f"{path}: not a record: {error}; run the stage that writes it again") from None
 
 
-def _publish_trial(client: "MlflowClient", experiment_id: str, parent: str, trial: dict[str, Any]) -> None:
+def _publish_tuning(client: "MlflowClient", experiment_id: str, parent: str, record: dict[str, Any]) -> None:
+    """A run inside the training's for each trial, and over the trials what each reached and the best until then."""
+    trials = record["trials"]
+    known = [(int(trial["number"]), float(trial["value"])) for trial in trials if trial["value"] is not None]
+    points: list[Point] = [("tune/value", value, number) for number, value in known]
+    points += [("tune/best", min(value for n, value in known if n <= number), number) for number, _ in known]
+    best = next((number for number, value in known if value == record["value"]), None)
+    settings = {key: record[key] for key in ("seed", "windows") if key in record}
+    params = flatten({"tune": {**settings, "trials": len(trials), "best_trial": best}}, ".")
+    log(client, parent, params, points)
+    for trial in trials:
+        _publish_trial(client, experiment_id, parent, trial, trial["number"] == best)
+
+
+def _publish_trial(client: "MlflowClient", experiment_id: str, parent: str, trial: dict[str, Any], best: bool) -> None:
     state = str(trial["state"]).lower()
-    tags = {KIND: "trial", PARENT: parent, "optuna.state": state}
-    with new_run(
-        client, experiment_id, f"trial {trial['number']}", tags, TRIAL_STATUS.get(state, "FINISHED")
-    ) as run_id:
+    tags = {KIND: "trial", PARENT: parent, "optuna.state": state} | ({BEST: "true"} if best else {})
+    name = f"trial {trial['number']}{' (best)' if best else ''}"
+    with new_run(client, experiment_id, name, tags, TRIAL_STATUS.get(state, "FINISHED")) as run_id:
         points: list[Point] = [("objective", float(value), step) for step, value in enumerate(trial["curve"])]
         last = {key: trial.get(key) for key in ("value", "seconds")}
-        log(
-            client,
-            run_id,
-            flatten(trial["params"], "."),
-            points + [(k, float(v), 0) for k, v in last.items() if v is not None],
-        )
+        points += [(key, float(value), 0) for key, value in last.items() if value is not None]
+        log(client, run_id, flatten(trial["params"], "."), points)
 
 
 def _curves(members: list[dict[str, Any]]) -> list[Point]:
     """Each member's curves as `<metric>/fold-<fold>` over the epochs, so that the folds share a chart's group."""
+    several = len({member.get("seed") for member in members}) > 1
     return [
-        (f"{key}/fold-{member['fold']}", float(value), int(point["epoch"]))
+        (
+            f"{key}/fold-{member['fold']}" + (f"-seed-{member['seed']}" if several else ""),
+            float(value),
+            int(point["epoch"]),
+        )
         for member in members
         for point in member["curves"]
         for key, value in point.items()
@@ -169,21 +171,16 @@ def _origin(record: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _data_sets(files: dict[str, str], twin: str) -> list[Any]:
-    """The files that training read, as MLflow data sets named by their digests."""
+def _windows(files: dict[str, str], twin: str) -> list[Any]:
+    """The tables that training and evaluation read, as MLflow data sets."""
+    known = {name: digest for name, digest in files.items() if name in CONTEXTS}
+    return [_data_set(f"windows/{name}", digest, twin, CONTEXTS[name]) for name, digest in known.items()]
+
+
+def _data_set(place: str, digest: str, twin: str, context: str) -> Any:
+    """A file of data/<twin>/ as an MLflow data set, named by its place and known by its SHA-256."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    tags = [InputTag("mlflow.data.context", "training")]
-    found = []
-    for name, digest in files.items():
-        source = json.dumps({"uri": f"data/{twin}/windows/{name}", "sha256": digest})
-        found.append(DatasetInput(Dataset(name, digest[:DIGEST_LENGTH], "local", source), tags))
-    return found
-
-
-def _digest_of(paths: list[Path]) -> str:
-    """One digest of files and of all files in folders."""
-    files = [(path, path.parent) for path in paths if path.is_file()]
-    files += [(file, path.parent) for path in paths for file in sorted(path.rglob("*")) if file.is_file()]
-    parts = [f"{path.relative_to(top)} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path, top in files]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    source = json.dumps({"uri": f"data/{twin}/{place}", "sha256": digest})
+    tags = [InputTag("mlflow.data.context", context)]
+    return DatasetInput(Dataset(place, digest[:DIGEST_LENGTH], "local", source), tags)

@@ -1,41 +1,66 @@
-"""The tracking store: where it lies, its experiments, and runs that are found again by what they record.
+"""The tracking store: its experiments, and runs that are found again by what they record.
+
+One way for all of them: the SQLite file of the project, a database by its URL, a server of MLflow. Artifacts lie in a
+folder, in S3, or where the server has them.
 
 MLflow is imported when it is first needed: it takes two seconds, and reports its use unless that was switched off
 before.
 """
 
+import json
 import os
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foretwin.config import show_progress
 from foretwin.edge import switch_telemetry_off
 from foretwin.errors import ForetwinError, RegistryError
+from foretwin.tracking import (
+    FILES,
+    KIND,
+    RECORD,
+    SQLITE,
+    artifact_root,
+    damaged,
+    digest_of,
+    follow_move,
+    model_name,
+    tracking_uri,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-ARTIFACTS = "mlartifacts"
-SQLITE = "sqlite:///"
-KIND, RECORD, PARENT = "foretwin.kind", "foretwin.record", "mlflow.parentRunId"
+__all__ = [
+    "KIND",
+    "RECORD",
+    "SQLITE",
+    "attach",
+    "connect",
+    "experiment",
+    "find_run",
+    "flatten",
+    "has_artifact",
+    "log",
+    "mlflow_errors",
+    "model_name",
+    "new_run",
+    "numbers",
+    "tracking_uri",
+]
+
+PARENT = "mlflow.parentRunId"
 BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits on one request
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # the stores that MLflow opens itself
+# Whose exceptions say that the store or its artifacts refuse, rather than that this program is wrong.
+LIBRARIES = {"alembic", "boto3", "botocore", "mlflow", "requests", "s3transfer", "sqlalchemy", "urllib3"}
 
 Point = tuple[str, float, int]  # metric, value, step
 Scalar = str | int | float | bool
-
-
-def tracking_uri(root: Path) -> str:
-    """`MLFLOW_TRACKING_URI`, else the SQLite file in the project's folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{root.resolve() / 'mlflow.db'}"
-
-
-def model_name(twin: str) -> str:
-    """The name of a twin's registered model, and of the experiment that holds its runs."""
-    return f"foretwin-{twin}"
 
 
 @contextmanager
@@ -46,11 +71,22 @@ def mlflow_errors() -> Iterator[None]:
     except ForetwinError:
         raise
     except Exception as error:
-        from mlflow.exceptions import MlflowException
-
-        if not isinstance(error, MlflowException):
+        known = type(error).__module__.partition(".")[0] in LIBRARIES
+        if not known and not (isinstance(error, ModuleNotFoundError) and error.name in LIBRARIES):
             raise
-        raise RegistryError(f"MLflow: {str(error).splitlines()[0]}") from error
+        raise RegistryError(f"MLflow: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a library says, with the way out where it names none of ours."""
+    reason = (str(error).strip().splitlines() or [repr(error)])[0]
+    if "out-of-date database schema" in reason:
+        versions = reason.partition(". ")[0]
+        way = "move mlflow.db away, and `foretwin publish` makes it again from DVC's records"
+        return f"the tracking store was made by another version: {versions}: {way}; or keep it with `mlflow db upgrade`"
+    if isinstance(error, ModuleNotFoundError):
+        return f"{reason}; for artifacts in S3 run `pip install 'foretwin[s3]'`"
+    return reason
 
 
 def connect(root: Path) -> "MlflowClient":
@@ -58,32 +94,31 @@ def connect(root: Path) -> "MlflowClient":
     switch_telemetry_off()
     if not show_progress():
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    uri = tracking_uri(root)
+    _look(uri)
     from mlflow import MlflowClient
 
-    uri = tracking_uri(root)
     if uri.startswith(SQLITE) and Path(uri.removeprefix(SQLITE)).resolve() == root.resolve() / "mlflow.db":
         follow_move(root)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def follow_move(root: Path) -> None:
-    """Point the store's artifacts at this folder, when the project was moved or copied with its mlflow.db.
-
-    MLflow writes absolute paths and offers no way to change them; a moved project would lose every artifact.
-    """
-    database = root / "mlflow.db"
-    if not database.exists():
+@cache
+def _look(uri: str) -> None:
+    """RegistryError where a database does not answer, at once: MLflow would try for two minutes."""
+    if not uri.startswith(DATABASES):
         return
-    here = str(root.resolve())
-    with closing(sqlite3.connect(database)) as connection, connection:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'logged_models'").fetchone():
-            return
-        query = "SELECT artifact_location FROM experiments WHERE name LIKE 'foretwin-%'"
-        places = [str(row[0]).rpartition(f"/{ARTIFACTS}/")[0] for row in connection.execute(query)]
-        for before in sorted({place for place in places if place} - {here}):
-            values = {"before": before + f"/{ARTIFACTS}/", "now": here + f"/{ARTIFACTS}/"}
-            for statement in _MOVES:
-                connection.execute(statement, values)
+    import sqlalchemy
+
+    try:
+        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
+        sqlalchemy.inspect(engine).has_table("alembic_version")
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if uri.startswith(SQLITE) and not isinstance(error, sqlalchemy.exc.OperationalError):
+            raise damaged(uri.removeprefix(SQLITE), reason) from None
+        shown = sqlalchemy.make_url(uri).render_as_string(hide_password=True)
+        raise RegistryError(f"{shown}: the tracking store does not answer: {reason}") from None
 
 
 def experiment(client: "MlflowClient", root: Path, twin: str) -> str:
@@ -91,8 +126,8 @@ def experiment(client: "MlflowClient", root: Path, twin: str) -> str:
     name = model_name(twin)
     found = client.get_experiment_by_name(name)
     if found is None:
-        own = str(root.resolve() / ARTIFACTS / name) if tracking_uri(root).startswith(SQLITE) else None
-        return str(client.create_experiment(name, artifact_location=own))
+        place = artifact_root(root)
+        return str(client.create_experiment(name, artifact_location=place and f"{place}/{name}"))
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     return str(found.experiment_id)
@@ -152,6 +187,23 @@ def has_artifact(client: "MlflowClient", run_id: str, name: str) -> bool:
     return any(found.path == name for found in client.list_artifacts(run_id))
 
 
+def attach(client: "MlflowClient", run_id: str, paths: Iterable[Path]) -> list[str]:
+    """Upload the files and folders that the run does not hold as they are; returns their names."""
+    kept = json.loads(client.get_run(run_id).data.tags.get(FILES, "{}"))
+    there = {found.path for found in client.list_artifacts(run_id)}
+    digests = {path: digest_of(path) for path in paths}
+    missing = [path for path, digest in digests.items() if kept.get(path.name) != digest or path.name not in there]
+    for path in missing:
+        if path.is_dir():
+            client.log_artifacts(run_id, path, path.name)
+        else:
+            client.log_artifact(run_id, path)
+    if missing:
+        kept |= {path.name: digests[path] for path in missing}
+        client.set_tag(run_id, FILES, json.dumps(kept, sort_keys=True))
+    return [path.name for path in missing]
+
+
 def flatten(value: Any, separator: str, name: str = "") -> dict[str, Scalar]:
     """Nested dicts as one, `outer<separator>inner`: value; what is neither dict nor scalar is left out."""
     if isinstance(value, dict):
@@ -164,16 +216,3 @@ def numbers(value: Any, prefix: str) -> list[Point]:
     """The numbers of nested dicts as metrics `prefix/outer/inner` at step 0."""
     flat = flatten(value, "/", prefix).items()
     return [(key, float(v), 0) for key, v in flat if isinstance(v, int | float) and not isinstance(v, bool)]
-
-
-_MOVE = "UPDATE {0} SET {1} = :now || substr({1}, length(:before) + 1) WHERE substr({1}, 1, length(:before)) = :before"
-_MOVES = [
-    _MOVE.format(table, column)
-    for table, column in (
-        ("experiments", "artifact_location"),
-        ("runs", "artifact_uri"),
-        ("logged_models", "artifact_location"),
-        ("model_versions", "source"),
-        ("model_versions", "storage_location"),
-    )
-]

@@ -19,13 +19,28 @@ from foretwin.contract import Twin
 from foretwin.errors import BundleError, RegistryError, RowsError
 from foretwin.registry.store import connect, experiment, mlflow_errors, model_name
 from foretwin.rows import KEY, read_rows
+from foretwin.tracking import ALIAS, BUNDLE
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-ALIAS = "champion"
-BUNDLE, CONTRACT, GATE, MODEL = "foretwin.bundle", "foretwin.contract", "foretwin.gate", "foretwin.model"
+__all__ = [
+    "ALIAS",
+    "BUNDLE",
+    "GATE",
+    "Champion",
+    "aliased",
+    "bundle_folder",
+    "champion",
+    "current",
+    "register",
+    "set_champion",
+    "signature",
+    "version_of",
+]
+
+CONTRACT, GATE, MODEL = "foretwin.contract", "foretwin.gate", "foretwin.model"
 REQUIREMENTS = ("numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "pyyaml")
 
 
@@ -153,13 +168,20 @@ def _local_bundle(client: "MlflowClient", root: Path, twin: str, version: Any) -
     if is_local_uri(uri):
         return Path(local_file_uri_to_path(uri)) / "artifacts" / "bundle"
     kept = Paths(root, twin).work / "champion" / str(version.tags[BUNDLE])
-    if not kept.exists():
+    if not _is_bundle(kept, version.tags[BUNDLE]):
         with fresh(kept) as out:
             place = download_artifacts(f"{uri}/artifacts/bundle", dst_path=str(out), tracking_uri=client.tracking_uri)
             for path in sorted(Path(place).iterdir()):
                 path.replace(out / path.name)
             Path(place).rmdir()
     return kept
+
+
+def _is_bundle(folder: Path, digest: str) -> bool:
+    try:
+        return verify(folder) == digest
+    except BundleError:  # absent, or damaged on this machine
+        return False
 
 
 def _create_version(client: "MlflowClient", twin: str, model: Any, tags: dict[str, str], wanted: int) -> str:

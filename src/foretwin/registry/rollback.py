@@ -1,0 +1,147 @@
+"""Put an earlier champion back: the alias moves, the ledger says why, and whoever follows registry or folder swaps."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from foretwin import ledger
+from foretwin.bundle import Bundle
+from foretwin.config import Paths
+from foretwin.errors import BundleError, RegistryError
+from foretwin.ledger import Entry
+from foretwin.registry.following import follow_registry
+from foretwin.registry.restore import CAME
+from foretwin.registry.store import connect, mlflow_errors, model_name
+from foretwin.registry.versions import BUNDLE, GATE, Champion, aliased, bundle_folder, set_champion, version_of
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ROLLED_BACK: Final = "rolled_back"
+REASON = "foretwin.rolled_back"  # the tag of a version that was left: when, by whom and why
+
+
+@mlflow_errors()
+def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = None) -> Champion:
+    """Let the champion before the present one answer again, or the former champion of version `to`; returns it.
+
+    Its bundle is found and verified before anything moves. Done twice, it goes back to the champion before that one.
+    RegistryError where `reason` is empty, where there is no champion to go back to, or where its bundle is lost.
+    """
+    name, paths = model_name(twin), Paths(root, twin)
+    if not reason.strip():
+        raise RegistryError(f"{name}: a roll-back needs a reason, which the ledger keeps")
+    client, decisions = connect(root), ledger.read(paths.ledger)
+    left = aliased(client, twin)
+    if left is None:
+        raise RegistryError(f"{name}: has no champion, so none can be rolled back")
+    wanted = _wanted(paths, decisions, str(left.version), to)
+    found, back = _at_hand(client, paths, decisions, wanted)
+    if back.version == str(left.version):
+        raise RegistryError(f"{name} version {back.version}: is the champion already")
+    now = datetime.now(UTC)
+    entry = Entry(
+        at=now,
+        action=ROLLED_BACK,
+        version=str(left.version),
+        bundle=left.tags.get(BUNDLE, ""),
+        run=str(left.run_id),
+        champion_before=str(left.version),
+        champion=back.version,
+        reasons=(),
+        actor=actor,
+        reason=reason.strip(),
+    )
+    ledger.append(paths.ledger, entry)  # first, so that no champion is without its entry
+    set_champion(root, twin, back.version)
+    _tell(client, left, found, decisions, entry)
+    _keep(root, twin, back)
+    return back
+
+
+def rolled_back(decisions: Sequence[Entry]) -> set[str]:
+    """The versions that a roll-back took from their place, and that have not been champion again since."""
+    left: set[str] = set()
+    for decision in decisions:
+        if decision.action == ROLLED_BACK:
+            left.add(decision.version)
+        if decision.action != "refused":
+            left.discard(decision.champion or "")
+    return left
+
+
+def former(decisions: Sequence[Entry], present: str) -> str | None:
+    """The champion in whose place `present` came; those that were rolled back are passed over for the one before."""
+    wanted, left = present, rolled_back(decisions)
+    for decision in reversed(decisions):
+        before = decision.champion_before
+        if decision.action in CAME and decision.champion == wanted and before != wanted:
+            if before is None or before not in left:
+                return before
+            wanted = before
+    return None
+
+
+def _wanted(paths: Paths, decisions: Sequence[Entry], present: str, to: str | None) -> str:
+    """The version to go back to; RegistryError where the ledger knows none, or not the one that is asked for."""
+    name = model_name(paths.twin)
+    were = {version for one in decisions for version in (one.champion_before, one.champion) if version}
+    if to is not None:
+        if to not in were:
+            known = f"those that were: {', '.join(sorted(were, key=int))}" if were else "the ledger knows none that was"
+            raise RegistryError(f"{name} version {to}: was never champion; {known}")
+        return to
+    wanted = former(decisions, present)
+    if wanted is None:
+        others = sorted(were - {present}, key=int)
+        advice = f"; version {', '.join(others)} can be named" if others else ""
+        raise RegistryError(f"{name}: the ledger knows no champion before version {present}{advice}")
+    return wanted
+
+
+def _at_hand(client: "MlflowClient", paths: Paths, decisions: Sequence[Entry], wanted: str) -> tuple[Any, Champion]:
+    """The version as the registry has it, with its verified bundle; by the digest that the ledger has of it.
+
+    A restored registry may number its versions otherwise.
+    """
+    name = model_name(paths.twin)
+    digest = next((one.bundle for one in reversed(decisions) if one.version == wanted), None)
+    found = version_of(client, paths.twin, digest) if digest else _numbered(client, name, wanted)
+    if found is None:
+        advice = "check out a commit at which it was champion, then `dvc pull` and `foretwin publish`"
+        raise RegistryError(f"{name} version {wanted}: is not in this registry; {advice}")
+    folder = bundle_folder(client, paths.root, paths.twin, found)
+    try:
+        twin = Bundle.load(folder).contract.name
+    except BundleError as error:
+        raise RegistryError(f"{name} version {wanted}: cannot answer: {error}") from None
+    if twin != paths.twin:
+        raise RegistryError(f"{name} version {wanted}: is a model of {twin}")
+    return found, Champion(name, str(found.version), str(found.run_id), found.tags[BUNDLE], folder)
+
+
+def _numbered(client: "MlflowClient", name: str, number: str) -> Any | None:
+    return next((one for one in client.search_model_versions(f"name = '{name}'") if str(one.version) == number), None)
+
+
+def _tell(client: "MlflowClient", left: Any, back: Any, decisions: Sequence[Entry], entry: Entry) -> None:
+    """Say on the pages of both versions what happened, above what stands there."""
+    moment = f"{entry.at:%Y-%m-%d %H:%M} UTC by {entry.actor}: {entry.reason}"
+    client.set_model_version_tag(left.name, left.version, GATE, ROLLED_BACK)
+    client.set_model_version_tag(left.name, left.version, REASON, moment)
+    if back.tags.get(GATE) == ROLLED_BACK:
+        came = (one.action for one in reversed(decisions) if one.action in CAME and one.bundle == back.tags[BUNDLE])
+        client.set_model_version_tag(back.name, back.version, GATE, next(came, CAME[0]))
+    gone = f"**Rolled back** on {moment}\n\nVersion {back.version} is the champion again."
+    again = f"**Champion again** since version {left.version} was rolled back on {moment}"
+    for version, text in ((left, gone), (back, again)):
+        client.update_model_version(version.name, version.version, f"{text}\n\n{version.description or ''}".strip())
+
+
+def _keep(root: Path, twin: str, back: Champion) -> None:
+    """Let models/<twin>/champion/ hold the champion that is back, as a service that follows the registry would."""
+    for change in follow_registry(root):
+        if change["twin"] == twin and "error" in change:
+            again = f"{back.name} version {back.version} is the champion again, but models/{twin}/champion is not"
+            raise RegistryError(f"{again}: {change['error']}; `dvc repro package@{twin}` tries once more")
