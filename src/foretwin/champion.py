@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -103,10 +102,10 @@ class Packaged:
     folder: Path
     identity: ModelIdentity
 
-    @cached_property
+    @property
     def tag(self) -> str:
         """The tag of its BentoML model."""
-        return f"foretwin-{self.twin}:{self.identity.version}-{self.identity.digest[:16]}"
+        return self.identity.tag
 
 
 def load_champion(root: Path, twin: str, threads: int = 1) -> Champion:
@@ -183,7 +182,7 @@ def keep_champion(
         contents = (_content(paths.models / name) for name in ("training.json", "metrics.json", "promotion.json"))
         record = Record.of(identity.digest, *contents)
     loaded, folder = Bundle.load(bundle), paths.models / "champion"
-    with _kept_by_one(paths):
+    with kept_by_one(paths):
         before = _sound(folder, loaded)
         if before is not None:
             record = record.completed_by(before.record)
@@ -225,7 +224,7 @@ def _sound(folder: Path, bundle: Bundle) -> Champion | None:
 
 
 @contextmanager
-def _kept_by_one(paths: Paths) -> Iterator[None]:
+def kept_by_one(paths: Paths) -> Iterator[None]:
     """Held by one process at a time: a stage and a service that follows the registry may keep the same champion."""
     paths.work.mkdir(parents=True, exist_ok=True)
     with (paths.work / "champion.lock").open("w") as lock:

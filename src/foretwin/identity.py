@@ -17,6 +17,11 @@ class ModelIdentity:
     run: str
     digest: str
 
+    @property
+    def tag(self) -> str:
+        """The tag of its BentoML model."""
+        return model_tag(self.name, self.version, self.digest)
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read identity.json; BundleError where it is missing or something else."""
@@ -25,3 +30,8 @@ class ModelIdentity:
             return cls(*(str(content[name]) for name in ("name", "version", "run", "digest")))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BundleError(f"{path}: not a champion's identity: {error!r}; run `dvc repro package` again") from None
+
+
+def model_tag(name: str, version: str, digest: str) -> str:
+    """The tag of a registered version's BentoML model."""
+    return f"{name}:{version}-{digest[:16]}"

@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,10 +42,10 @@ def find_copies(root: Path, twin: str, name: str, cache: Path | None) -> Copies:
     """Everything in the project and in DVC's cache that names the asset, as `store/<name>` or as a row of a history."""
     paths = Paths(root, twin)
     outputs = (paths.raw / FOLDER, paths.rows, paths.validation, paths.windows)
-    folders = [folder for folder in outputs if any(holds(path, name) for path in _files(folder))]
+    folders = [folder for folder in outputs if any(holds(path, name) for path in files_under(folder))]
     others = [paths.models, root / ".foretwin", root / "mlartifacts", root / "reports"]
-    files = [path for folder in others for path in _files(folder) if holds(path, name)]
-    objects = [] if cache is None else [path for path in _files(cache) if holds(path, name)]
+    files = [path for folder in others for path in files_under(folder) if holds(path, name)]
+    objects = [] if cache is None else [path for path in files_under(cache) if holds(path, name)]
     return Copies(tuple(folders), tuple(files), (*objects, *_listing(cache, objects)))
 
 
@@ -86,21 +85,6 @@ def remotes(root: Path) -> list[str]:
     return [line.split()[0] for line in _dvc(root, "remote", "list").splitlines() if line.strip()]
 
 
-def records(folder: Path, wanted: Iterable[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The JSON objects under a folder that have all the wanted keys; DVC's cache has no names to tell them by."""
-    keys = set(wanted)
-    for path in _files(folder):
-        with path.open("rb") as file:
-            if file.read(1) != b"{":
-                continue
-        try:
-            content = json.loads(path.read_bytes())
-        except ValueError:
-            continue
-        if keys <= content.keys():
-            yield path, content
-
-
 def _holds_rows(table: pq.ParquetFile, name: str) -> bool:
     columns = [column for column in ("asset", "subset") if column in table.schema_arrow.names]
     if "asset" not in columns:
@@ -137,7 +121,8 @@ def _listing(cache: Path | None, objects: Iterable[Path]) -> list[Path]:
     return sorted(listing)
 
 
-def _files(folder: Path) -> list[Path]:
+def files_under(folder: Path) -> list[Path]:
+    """Every file under a folder, in order."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

@@ -16,6 +16,7 @@ from foretwin.config import Paths, fresh_file
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, StoreError
 from foretwin.sources.store import FOLDER, TABLE
+from foretwin.trial import forget_asset
 from foretwin.twin.records.copies import Copies, cache_folder, find_copies, holds, remotes, remove_copies
 from foretwin.twin.records.history import export_history
 from foretwin.twin.records.lineage import models_that_saw
@@ -49,6 +50,7 @@ def erase_asset(
     models = models_that_saw(root, asset.twin, name, histories, cache)
     history = _history_without(store, root, contracts, asset, now)
     remove_copies(copies)
+    forget_asset(Paths(root, asset.twin), name)
     with fresh_file(root / CERTIFICATES / f"{asset.id}.json") as out:
         with store.write() as connection:
             rows = erasure.erase(connection, asset)

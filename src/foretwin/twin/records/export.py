@@ -46,6 +46,9 @@ SCORES = pa.schema(
     ]
 )
 
+ONLY_SERVED = ("age", "rows", "faults", "warnings")  # what is not kept of an answer that was heard beside a score
+SHADOW_SCORES = pa.schema([column for column in SCORES if column.name not in ONLY_SERVED])
+
 
 def export_asset(store: Store, contracts: Mapping[str, Twin], name: str, out: Path, now: datetime) -> Path:
     """Write everything that the store holds about an asset to the ZIP archive `out`, whole or not at all.
@@ -65,7 +68,8 @@ def export_asset(store: Store, contracts: Mapping[str, Twin], name: str, out: Pa
                 _write_json(archive, f"{table}.json", rows_of(connection, asset, table))
             tables = {
                 "readings.parquet": _readings(connection, asset, contract),
-                "scores.parquet": _scores(connection, asset),
+                "scores.parquet": _scores(connection, asset, "scores", SCORES),
+                "shadow_scores.parquet": _scores(connection, asset, "shadow_scores", SHADOW_SCORES),
             }
             for file, batches in tables.items():
                 _write_parquet(Path(folder) / file, batches)
@@ -104,14 +108,12 @@ def _readings(connection: Connection, asset: Asset, contract: Twin | None) -> It
         yield pa.table({**columns, "received_at": [moments[batch] for batch in part["batch"]]}, schema)
 
 
-def _scores(connection: Connection, asset: Asset) -> Iterator[pa.Table]:
-    yield SCORES.empty_table()
-    for rows in scores_of(connection, asset):
-        as_text = [
-            {**row, **{name: orjson.dumps(row[name]).decode() for name in ("faults", "diagnosis", "warnings")}}
-            for row in rows
-        ]
-        yield pa.Table.from_pylist(as_text, SCORES)
+def _scores(connection: Connection, asset: Asset, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    yield schema.empty_table()
+    texts = [name for name in ("faults", "diagnosis", "warnings") if name in schema.names]
+    for rows in scores_of(connection, asset, table):
+        as_text = [{**row, **{name: orjson.dumps(row[name]).decode() for name in texts}} for row in rows]
+        yield pa.Table.from_pylist(as_text, schema)
 
 
 def _readme(asset: Asset, contract: Twin | None, now: datetime) -> str:
@@ -132,6 +134,8 @@ def _readme(asset: Asset, contract: Twin | None, now: datetime) -> str:
         "                  (s from receipt to score), rows (readings seen), rul with rul_low and rul_high (remaining",
         f"                  useful life and its interval, {unit}), faults (probability of each class), diagnosis",
         "                  and warnings as JSON, and name, version and digest of the model",
+        "shadow_scores.parquet",
+        "                  what another model said at the same time, while one was on trial; nothing followed from it",
         "",
         "Channels of readings.parquet:",
         *(f"  {name}: {channel.unit}{_about(channel.description)}" for name, channel in channels),

@@ -22,9 +22,12 @@ def label(run: pd.DataFrame, findings: Sequence[Finding], contract: Twin) -> pd.
 
     `findings` are about this run, in the order in which they became known: of two that contradict each other the
     later counts, and a fault that was found counts more than none found. A run ends with the first failure or
-    exchange of a part; rows after that are left out. RUL is 0 at the last row before a failure.
+    exchange of a part; rows after that are left out. RUL is 0 at the last row before a failure. A part that was
+    exchanged before the run's first reading ends nothing of it.
     """
-    end = min((f for f in findings if f.kind in (RUN_ENDED, PART_REPLACED)), key=_end_order, default=None)
+    first = run["time"].min()
+    ends = [f for f in findings if f.kind in (RUN_ENDED, PART_REPLACED) and f.time >= first]
+    end = min(ends, key=_end_order, default=None)
     if end is not None:
         run = run[run["time"] <= end.time]
     time = run["time"].to_numpy(np.float64)

@@ -1,24 +1,30 @@
-"""Which models saw an asset of the store: what the stages recorded, joined with the histories that held it.
+"""Which models a project knows of and what each was made of: what the stages recorded, found by what is in it.
 
-A training's record (`training.json`) names the history that was among its data by its digest, and the split of the
-assets by the digest of `splits.json`. Records and splits of earlier trainings lie in DVC's cache and in MLflow's
-artifacts.
+Records of earlier trainings lie in DVC's cache, which has no names to tell them by, and in MLflow's artifacts. A record
+of training (`training.json`) names the split of the assets and the store's history by their digests; `lineage.json`
+(`provenance.py`) holds what the assets' names come to as digests, which outlives an asset's erasure.
 """
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from foretwin.config import Paths
+from foretwin.provenance import SPLITS, asset_digest
 from foretwin.sources.store import PREFIX
-from foretwin.twin.records.copies import records
+from foretwin.twin.records.copies import files_under
 from foretwin.windows import TEST
 
 TRAINED, HELD_OUT, EITHER = "training", "evaluation", "training or evaluation"
-SPLITS = "splits.json"
+NAME = "foretwin-"  # of a registered model, before its twin's
+TRAINING = {"twin", "bundle", "data", "members"}
+LINEAGE = {"twin", "bundle", "dvc", "assets", "decided"}
+VERDICT = {"name", "version", "evidence", "promoted"}
+IDENTITY = {"name", "version", "run", "digest"}
+PACKAGE = {"model", "bento", "digest"}
 
 
 @dataclass(frozen=True)
@@ -31,53 +37,142 @@ class SeenBy:
     is_champion: bool
 
 
+@dataclass
+class Known:
+    """A model as far as records tell of it."""
+
+    twin: str
+    bundle: str  # digest
+    training: dict[str, Any] = field(default_factory=dict)  # training.json
+    lineage: dict[str, Any] = field(default_factory=dict)  # lineage.json
+    verdicts: list[dict[str, Any]] = field(default_factory=list)  # promotion.json, each once
+    versions: set[str] = field(default_factory=set)  # numbers that a registry gave it
+    runs: set[str] = field(default_factory=set)  # of MLflow
+    bentos: set[str] = field(default_factory=set)  # tags
+
+    @property
+    def ordered_versions(self) -> tuple[str, ...]:
+        """The versions, the first first."""
+        return tuple(sorted(self.versions, key=int))
+
+    @property
+    def order(self) -> tuple[list[int], str]:
+        """By version, those that have none first."""
+        return [int(version) for version in self.ordered_versions], self.bundle
+
+
+@dataclass
+class Knowledge:
+    """Everything that was found: bundle -> model, and digest of a splits.json -> asset -> its fold."""
+
+    models: dict[str, Known] = field(default_factory=dict)
+    splits: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folders: Iterable[Path]) -> Self:
+        """What the JSON files under these folders say; of two records of one bundle the first counts."""
+        found = cls()
+        for folder in folders:
+            found.read(folder)
+        return found
+
+    def read(self, folder: Path) -> None:
+        """Add what the JSON files under a folder say."""
+        for path in files_under(folder):
+            self._add(path)
+
+    def seen_in(self, model: Known, asset: str) -> str | None:
+        """What the model did with an asset: training, evaluation; None where it had none of it, as far as is known.
+
+        Assets of the store are named `store/<name>`.
+        """
+        digest, recorded = asset_digest(asset), model.lineage.get("assets")
+        if recorded:
+            seen = {TRAINED: recorded["trained"], HELD_OUT: recorded["held_out"]}
+            return next((how for how, digests in seen.items() if digest in digests), None)
+        fold = self.splits.get(model.training.get("data", {}).get(SPLITS), {}).get(asset)
+        return None if fold is None else HELD_OUT if fold == TEST else TRAINED
+
+    def model(self, twin: str, bundle: str) -> Known:
+        """What is known of a bundle, from now on if nothing was."""
+        return self.models.setdefault(bundle, Known(twin, bundle))
+
+    def add_identity(self, identity: Mapping[str, Any]) -> None:
+        """A registered version, as identity.json names it."""
+        model = self.model(str(identity["name"]).removeprefix(NAME), identity["digest"])
+        model.versions.add(str(identity["version"]))
+        model.runs.add(str(identity["run"]))
+
+    def _add(self, path: Path) -> None:
+        """Take a file for what its keys say that it is; most are no record at all."""
+        content = json_object(path)
+        keys = content.keys()
+        if keys >= TRAINING:
+            model = self.model(content["twin"], content["bundle"])
+            model.training = model.training or content
+        elif keys >= LINEAGE:
+            model = self.model(content["twin"], content["bundle"])
+            model.lineage = model.lineage or content
+            self.add_identity(content | {"digest": content["bundle"]})
+        elif keys >= VERDICT:
+            self._add_verdict(content)
+        elif keys >= IDENTITY:
+            self.add_identity(content)
+        elif keys >= PACKAGE:
+            twin = content["model"].partition(":")[0].removeprefix(NAME)
+            self.model(twin, content["digest"]).bentos.add(content["bento"])
+        elif content and all(type(value) is int for value in content.values()):
+            self.splits[hashlib.sha256(path.read_bytes()).hexdigest()] = content
+
+    def _add_verdict(self, verdict: dict[str, Any]) -> None:
+        model = self.model(verdict["name"].removeprefix(NAME), verdict["evidence"]["bundle"])
+        model.versions.add(str(verdict["version"]))
+        if "run" in verdict:
+            model.runs.add(verdict["run"])
+        if verdict not in model.verdicts:
+            model.verdicts.append(verdict)
+        for champion in (verdict.get("champion"), verdict.get("champion_before")):
+            if champion:
+                self.add_identity(champion)
+
+
+def champion_digest(paths: Paths) -> str | None:
+    """The bundle of the champion that is kept in models/<twin>/champion/."""
+    kept = paths.models / "champion" / "identity.json"
+    return str(json.loads(kept.read_bytes())["digest"]) if kept.exists() else None
+
+
 def models_that_saw(root: Path, twin: str, name: str, histories: Collection[str], cache: Path | None) -> list[SeenBy]:
     """The models in order of their versions; `histories` are the digests of the exports that held the asset.
 
-    To be asked before any copy is removed: splits that name the asset say whether it was trained on or held out.
+    To be asked before any copy is removed: where a model has no lineage.json, a split that names the asset says whether
+    it was trained on or held out.
     """
     paths = Paths(root, twin)
-    folders = [folder for folder in (paths.models, paths.windows, cache, root / "mlartifacts") if folder is not None]
-    folds = {digest: fold for folder in folders for digest, fold in _splits(folder, PREFIX + name)}
-    versions, champion = _versions(folders, paths)
-    seen: dict[str, str] = {}
-    for record in _records(folders, ("twin", "bundle", "data", "members")):
-        if record["twin"] != twin:
-            continue
-        split = record["data"].get(SPLITS)
-        if split in folds:
-            seen[record["bundle"]] = HELD_OUT if folds[split] == TEST else TRAINED
-        elif record.get("history") in histories:
-            seen.setdefault(record["bundle"], EITHER)
-    found = [
-        SeenBy(bundle, how, tuple(sorted(versions.get(bundle, ()), key=int)), bundle == champion)
-        for bundle, how in seen.items()
+    folders = (paths.models, paths.windows, cache, root / "mlartifacts")
+    known, champion = Knowledge.of(folder for folder in folders if folder is not None), champion_digest(paths)
+    return [
+        SeenBy(model.bundle, how, model.ordered_versions, model.bundle == champion)
+        for model, how in _that_saw(known, twin, PREFIX + name, histories)
     ]
-    return sorted(found, key=lambda one: ([int(version) for version in one.versions], one.bundle))
 
 
-def _splits(folder: Path, asset: str) -> Iterator[tuple[str, int]]:
-    """SHA-256 of each split under the folder that names the asset, and the asset's fold."""
-    for path, content in records(folder, [asset]):
-        if isinstance(content[asset], int):
-            yield hashlib.sha256(path.read_bytes()).hexdigest(), content[asset]
+def json_object(path: Path) -> dict[str, Any]:
+    """What is in a file that holds a JSON object; empty where it holds something else."""
+    with path.open("rb") as file:
+        if file.read(1) != b"{":
+            return {}
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except ValueError:
+        return {}
 
 
-def _versions(folders: Iterable[Path], paths: Paths) -> tuple[dict[str, set[str]], str | None]:
-    """bundle -> the versions that it was registered as; and the bundle of the present champion."""
-    name = f"foretwin-{paths.twin}"
-    versions: dict[str, set[str]] = {}
-    for verdict in _records(folders, ("name", "version", "evidence", "promoted")):
-        if verdict["name"] == name:
-            versions.setdefault(verdict["evidence"]["bundle"], set()).add(str(verdict["version"]))
-    for identity in _records(folders, ("name", "version", "run", "digest")):
-        if identity["name"] == name:
-            versions.setdefault(identity["digest"], set()).add(str(identity["version"]))
-    kept = paths.models / "champion" / "identity.json"
-    return versions, json.loads(kept.read_bytes())["digest"] if kept.exists() else None
-
-
-def _records(folders: Iterable[Path], keys: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    for folder in folders:
-        for _, content in records(folder, keys):
-            yield content
+def _that_saw(known: Knowledge, twin: str, asset: str, histories: Collection[str]) -> Iterator[tuple[Known, str]]:
+    for model in sorted(known.models.values(), key=lambda one: one.order):
+        if model.twin != twin:
+            continue
+        held = model.training.get("history") or model.lineage.get("history")
+        how = known.seen_in(model, asset) or (EITHER if held in histories else None)
+        if how:
+            yield model, how
