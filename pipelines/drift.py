@@ -1,0 +1,27 @@
+"""Stage drift: what readings and scores of healthy machines look like, for the monitor to compare with."""
+
+import sys
+from pathlib import Path
+
+from foretwin.bundle import Bundle
+from foretwin.config import Paths
+from foretwin.drift import DriftReference
+from foretwin.drift.reference import FILE
+from foretwin.edge import run_stage
+from foretwin.rows import read_rows
+
+
+def main(twin: str, root: Path = Path()) -> None:
+    """Read data/<twin>/windows/ and models/<twin>/bundle/, write models/<twin>/drift.json."""
+    paths = Paths(root, twin)
+    contract, bundle = paths.load_contract(), Bundle.load(paths.models / "bundle")
+    development, held_out = (read_rows(paths.windows / f"{name}.parquet", contract) for name in ("development", "test"))
+    reference = DriftReference.fit(bundle, development, held_out)
+    reference.write(paths.models / FILE)
+    print(f"drift {twin}: {reference.readings} healthy readings of {reference.assets} assets")
+    if reference.varying is None:
+        print(f"drift {twin}: too few to say what is usual: drift of readings will not be looked for", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_stage(main)
