@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from foretwin.contract import Twin
 from foretwin.errors import BadInput, Conflict, NotFound
-from foretwin.twin.casework.decisions import END_OF_LIFE, faults_of, remedy_of
+from foretwin.twin.casework.decisions import DRIFT, END_OF_LIFE, faults_of, remedy_of
 from foretwin.twin.intake.checks import longest_gap
 from foretwin.twin.store import Connection, Store, assets, audit, cases, maintenance, verdicts
 from foretwin.twin.store.cases import Case
@@ -24,6 +24,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 Note = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
 Time = Annotated[float, Field(ge=0)]
 NEW_RUN = ("part_replaced", "run_ended")  # what comes after them is another run
+OF_A_FLEET = ("confirmed", "no_fault_found")
 
 
 class Told(BaseModel):
@@ -64,13 +65,14 @@ def give(
 
     After `part_replaced` and `run_ended` the asset's next reading belongs to its next run. The same verdict again
     changes nothing and has the same answer; another one is a Conflict. BadInput names the field that does not fit the
-    case, NotFound says that there is no such case.
+    case, NotFound says that there is no such case. A fleet's drift is confirmed, or no fault was found; its digest has
+    no verdict.
     """
     with store.write() as connection:
         given = verdicts.of_case(connection, case_id)
         case = cases.find(connection, case_id)
         if case.asset is None or case.run is None:
-            raise BadInput("case", f"{case_id} is a case of the whole fleet: give the cases of its assets a verdict")
+            return _give_fleet(connection, case, verdict, actor, now)
         contract = _contract(contracts, case.twin)
         asset = assets.by_id(connection, [case.asset])[case.asset]
         found = _found(verdict, case, contract)
@@ -120,6 +122,18 @@ def record_maintenance(
         answer = {**place, **work.model_dump(exclude={"time"}), "actor": actor, "next_run": next_run}
         audit.record(connection, actor, "maintenance.recorded", answer, now, asset=asset.id)
         return answer
+
+
+def _give_fleet(connection: Connection, case: Case, verdict: Verdict, actor: str, now: datetime) -> Answer:
+    """The verdict on a fleet's drift, of which the audit tells: it is about no run, and no label follows from it."""
+    if case.fault != DRIFT:
+        raise BadInput("case", f"{case.id} is a case of the whole fleet: give the cases of its assets a verdict")
+    if verdict.verdict not in OF_A_FLEET:
+        raise BadInput("verdict", f"{verdict.verdict} is about one asset; a drift is {' or '.join(OF_A_FLEET)}")
+    answer = {"case": case.id, "verdict": verdict.verdict, "note": verdict.note, "actor": actor, "at": _moment(now)}
+    cases.close(connection, case, "verdict", actor, now)
+    audit.record(connection, actor, "verdict.given", answer, now, case=case.id)
+    return answer
 
 
 def _keep(connection: Connection, contract: Twin, case: Case, verdict: Verdict, given: GivenVerdict) -> None:

@@ -19,7 +19,7 @@ from foretwin.http.loopback import LoopbackOnly
 from foretwin.http.problems import HANDLERS
 from foretwin.twin.casework.verdicts import Verdict, Work
 from foretwin.twin.contracts import load_contracts
-from foretwin.twin.http import cases, quarantine, readings, twins, what_if
+from foretwin.twin.http import cases, kpis, monitor, quarantine, readings, twins, what_if
 from foretwin.twin.http.bodies import JSON
 from foretwin.twin.http.call import Call, Living, endpoint, json_response
 from foretwin.twin.http.openapi import Way, describe
@@ -55,6 +55,9 @@ WAYS = (
     Way("GET", "/v1/quarantine", "read", quarantine.listed, quarantine.QUARANTINE.names),
     Way("POST", "/v1/quarantine/{message}/release", "admin", quarantine.send_again, (), (JSON,)),
     Way("GET", "/v1/deliveries", "read", quarantine.deliveries, quarantine.DELIVERIES.names),
+    Way("GET", "/v1/monitor/{twin}", "read", monitor.last),
+    Way("GET", "/v1/kpis", "read", kpis.shown, tuple(kpis.KPIS)),
+    Way("GET", "/metrics", "read", monitor.metrics),
     Way("GET", "/readyz", None, ready),
 )
 

@@ -13,6 +13,7 @@ from foretwin.http.problems import PROBLEM
 from foretwin.twin.http.call import Handler
 
 TEXT = {"type": "string"}
+ANSWERS = {"/v1/twins/{asset}/export": "application/zip", "/metrics": "text/plain"}  # what is no JSON
 PROBLEM_SCHEMA = {
     "type": "object",
     "properties": {**dict.fromkeys(("type", "title", "detail", "field"), TEXT), "status": {"type": "integer"}},
@@ -60,7 +61,7 @@ def _operation(way: Way) -> dict[str, Any]:
     named = re.findall(r"{(\w+)}", way.path)
     parameters = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in named]
     parameters += [{"name": name, "in": "query", "schema": TEXT} for name in way.query]
-    answer = "application/zip" if way.path.endswith("/export") else "application/json"
+    answer = ANSWERS.get(way.path, "application/json")
     refused = {"description": "refused: which `field`, and why", "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}}
     operation: dict[str, Any] = {
         "summary": (way.handler.__doc__ or "").partition(": ")[2],

@@ -1,0 +1,1 @@
+"""The monitor: recent readings and scores against what the champion was trained on, and against what became true."""
