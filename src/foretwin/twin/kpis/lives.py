@@ -1,0 +1,103 @@
+"""The runs of a fleet one by one, each with its alarms and with what became of it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+from foretwin.twin.store.history import PART_REPLACED, RUN_ENDED
+from foretwin.twin.store.kpis import AnsweredCase, End, Run
+
+Kind = Literal["foreseen", "missed", "avoided", "replaced"]
+CONFIRMING = ("confirmed", PART_REPLACED)
+NO_FAULT_FOUND, RECOVERED = "no_fault_found", "recovered"
+Told = TypeVar("Told", End, AnsweredCase)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A case together with those that merged into it."""
+
+    fault: str
+    opened_at: datetime  # when the first of them did
+    opened_time: float
+    closed_at: datetime | None
+    closed_because: str | None
+    verdict: str | None  # its own, else the first of theirs
+    verdict_at: datetime | None
+
+    @property
+    def stands(self) -> bool:
+        """Neither withdrawn by the model nor found to be wrong."""
+        if self.verdict is None:
+            return self.closed_because != RECOVERED
+        return self.verdict != NO_FAULT_FOUND
+
+
+@dataclass(frozen=True)
+class Life:
+    """A run with what ended it, if anything has, and its alarms in the order in which they opened."""
+
+    run: Run
+    end: End | None
+    alarms: Sequence[Alarm]
+
+    @property
+    def outcome(self) -> tuple[Kind, datetime] | None:
+        """What became of the run, and the moment that it counts at; None while nothing has."""
+        if self.end is not None and self.end.kind == RUN_ENDED:
+            return ("missed" if self.first_alarm is None else "foreseen"), self.end.at
+        confirmed = [one.verdict_at for one in self.alarms if one.verdict in CONFIRMING and one.verdict_at is not None]
+        if confirmed:
+            return "avoided", min(confirmed)
+        return None if self.end is None else ("replaced", self.end.at)
+
+    @property
+    def first_alarm(self) -> Alarm | None:
+        """The first that stands and that opened before the end, in the run's own time."""
+        end = self.end
+        return next((one for one in self.alarms if one.stands and end is not None and one.opened_time < end.time), None)
+
+
+def lives(runs: Iterable[Run], ends: Iterable[End], cases: Iterable[AnsweredCase]) -> Iterator[Life]:
+    """The runs in their order, which is that of the other two as well."""
+    ends_of, cases_of = _Following(ends), _Following(cases)
+    for run in runs:
+        # A part that was fitted before the first reading of a run ended nothing.
+        real = (one for one in ends_of.take(run) if one.kind == RUN_ENDED or one.time > run.first_time)
+        yield Life(run, next(real, None), alarms_of(cases_of.take(run)))
+
+
+def alarms_of(cases: Sequence[AnsweredCase]) -> list[Alarm]:
+    """The alarms of one run."""
+    numbers = {case.id for case in cases}
+    together: dict[int, list[AnsweredCase]] = {}
+    for case in cases:
+        alarm = case.id if case.merged_into not in numbers or case.merged_into is None else case.merged_into
+        together.setdefault(alarm, []).append(case)
+    alarms = []
+    for number, members in together.items():
+        own = next(case for case in members if case.id == number)
+        first = min(members, key=lambda case: case.opened_time)
+        answered = [case for case in members if case.verdict is not None]
+        said = own if own.verdict is not None or not answered else answered[0]
+        opened = (min(case.opened_at for case in members), first.opened_time)
+        alarms.append(Alarm(own.fault, *opened, own.closed_at, own.closed_because, said.verdict, said.verdict_at))
+    return sorted(alarms, key=lambda one: one.opened_time)
+
+
+class _Following(Generic[Told]):
+    """What belongs to each run, out of a stream in the order of the runs."""
+
+    def __init__(self, stream: Iterable[Told]) -> None:
+        self._stream: Iterator[Told] = iter(stream)
+        self._next: Told | None = next(self._stream, None)
+
+    def take(self, run: Run) -> list[Told]:
+        """Those of this run; those of runs before it that nobody took are left behind."""
+        wanted, taken = (run.asset, run.run), []
+        while self._next is not None and (self._next.asset, self._next.run) <= wanted:
+            if (self._next.asset, self._next.run) == wanted:
+                taken.append(self._next)
+            self._next = next(self._stream, None)
+        return taken
