@@ -163,7 +163,7 @@ def acknowledge(connection: Connection, case: Case, actor: str, now: datetime) -
 def close(
     connection: Connection, case: Case, because: str, actor: str, now: datetime, merged_into: int | None = None
 ) -> None:
-    """Close a case: verdict, recovered, merged, new_run or, of a fleet, dissolved; Conflict where it is closed."""
+    """Close a case: verdict, recovered, merged, new_run, dissolved, new_champion; Conflict where it is closed."""
     values = {"state": "closed", "closed_at": now, "closed_because": because, "updated_at": now}
     changed = _change(connection, case, {**values, "merged_into": merged_into})
     detail = {"because": because} | ({} if merged_into is None else {"into": merged_into})

@@ -58,12 +58,16 @@ def rows_of(connection: Connection, asset: Asset, name: str) -> Iterator[dict[st
         yield dict(zip(names, row, strict=True))
 
 
-def scores_of(connection: Connection, asset: Asset) -> Iterator[list[dict[str, Any]]]:
-    """The asset's scores, in order of run, time and model, some thousands at a time; the model by name and version."""
+def scores_of(connection: Connection, asset: Asset, name: str = "scores") -> Iterator[list[dict[str, Any]]]:
+    """The asset's scores, in order of run, time and model, some thousands at a time; the model by name and version.
+
+    `name` is that of the table: of the scores, or of those that were kept beside them.
+    """
+    table = metadata.tables[name]
     of_model = (models.c.name.label("model_name"), models.c.version.label("model_version"), models.c.digest)
-    query = select(*(column for column in scores.c if column.name not in ("asset", "model")), *of_model)
-    query = query.join(models, models.c.id == scores.c.model).where(scores.c.asset == asset.id)
-    query = query.order_by(scores.c.run, scores.c.time, scores.c.model)
+    query = select(*(column for column in table.c if column.name not in ("asset", "model")), *of_model)
+    query = query.join(models, models.c.id == table.c.model).where(table.c.asset == asset.id)
+    query = query.order_by(table.c.run, table.c.time, table.c.model)
     for part in connection.execute(query.execution_options(yield_per=AT_ONCE)).mappings().partitions():
         yield [dict(row) for row in part]
 

@@ -76,7 +76,7 @@ def add(connection: Connection, found: Sequence[Score]) -> None:
     if not found:
         return
     once = {(score.asset, score.run, score.time, score.model): score for score in found}
-    moments = _as_stored({score.scored_at for score in found}, connection)
+    moments = as_stored({score.scored_at for score in found}, connection)
     rows = [
         (*key, moments[one.scored_at], one.age, one.rows, one.rul, one.rul_low, one.rul_high, *_texts(one))
         for key, one in once.items()
@@ -134,7 +134,7 @@ def models(connection: Connection, ids: Iterable[int]) -> dict[int, Model]:
     return {row.id: Model(row.name, row.version, row.run, row.digest, row.contract, row.level) for row in rows}
 
 
-def _as_stored(moments: Iterable[datetime], connection: Connection) -> dict[datetime, Any]:
+def as_stored(moments: Iterable[datetime], connection: Connection) -> dict[datetime, Any]:
     """Each moment as the driver takes it."""
     column: Any = scores.c.scored_at.type
     written = column.dialect_impl(connection.dialect).bind_processor(connection.dialect)

@@ -182,7 +182,7 @@ cases = Table(
     Column("updated_at", Moment, nullable=False),
     Column("acknowledged_at", Moment),
     Column("closed_at", Moment),
-    Column("closed_because", String),  # verdict, recovered, merged, new_run, dissolved
+    Column("closed_because", String),  # verdict, recovered, merged, new_run, dissolved, new_champion
     Column("merged_into", ForeignKey("cases.id")),
     # The score that speaks last for it.
     Column("time", Double),

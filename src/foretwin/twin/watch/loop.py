@@ -6,12 +6,15 @@ was, and the next one goes on from there.
 
 Several loops may run, and harm nothing but their speed: in its transaction, of which there is one at a time, each
 leaves out the assets that another has scored meanwhile.
+
+Where a candidate is on trial, it is asked about the same windows after the champion, and what it says is written in the
+same transaction.
 """
 
 import gc
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,10 +26,14 @@ from foretwin.champion import Champion, champion_stamp, file_stamp, load_champio
 from foretwin.config import Paths
 from foretwin.contract import Twin
 from foretwin.errors import ForetwinError, StoreError
+from foretwin.trial import Trial, trial_stamp
 from foretwin.twin.casework.caseload import review
 from foretwin.twin.contracts import policy_of
-from foretwin.twin.store import Store, assets, readings, scores, windows
+from foretwin.twin.store import Connection, Store, assets, readings, scores, shadow, windows
+from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.scores import Score
 from foretwin.twin.store.windows import News, Wanted
+from foretwin.twin.watch.candidate import Beside, load_beside
 from foretwin.twin.watch.recent import Recent
 from foretwin.twin.watch.scoring import Answer, as_scores, score_assets
 from foretwin.twin.watch.staleness import tell_stale
@@ -59,6 +66,8 @@ class Watched:
     policy: Twin  # the contract by which cases are decided: the project's, as far as the champion answers it
     policy_stamp: tuple[int, int] | None = None  # of the file that it was read from; None: not read yet, or not there
     upto: int = 0
+    beside: Beside | None = None
+    trial_stamp: tuple[int, int] | None = None  # of the trial that was looked at last, whatever came of it
 
     @property
     def contract(self) -> Twin:
@@ -109,6 +118,7 @@ def step(watching: Watching, clock: Clock) -> int:
     scored = 0
     for watched in watching.twins.values():
         _renew_policy(watching, watched)
+        _renew_trial(watching, watched)
         scored += _score_news(watching, watched, clock)
         tell_stale(watching.store, watched.policy, clock)
     return scored
@@ -131,10 +141,14 @@ def _renew_champions(watching: Watching) -> None:
         watching.told.pop(f"champion of {name}", None)
         trained = champion.bundle.contract
         watching.twins[name] = Watched(champion, stamp, Recent(trained, memory), trained)
-        # What is loaded stays for long: a collection that walks it would only hold up scoring.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 50, 100)
+        _settle()
+
+
+def _settle() -> None:
+    """What is loaded stays for long: a collection that walks it would only hold up scoring."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
 
 
 def _renew_policy(watching: Watching, watched: Watched) -> None:
@@ -152,12 +166,36 @@ def _renew_policy(watching: Watching, watched: Watched) -> None:
         watching.told.pop(f"contract of {name}", None)
 
 
+def _renew_trial(watching: Watching, watched: Watched) -> None:
+    """Take up the trial that is new or has changed; what cannot be tried is passed over until it changes."""
+    name, before = watched.contract.name, watched.beside
+    stamp = trial_stamp(watching.root, name)
+    if stamp == watched.trial_stamp:
+        return
+    watched.trial_stamp = stamp
+    try:
+        watched.beside = load_beside(watching.root, watched.contract)
+    except ForetwinError as error:
+        watched.beside = None
+        watching.tell(f"candidate of {name}", f"{name}: its candidate is not tried: {error}")
+    else:
+        watching.told.pop(f"candidate of {name}", None)
+        _settle()
+    if before:
+        before.end()
+    length = max(watched.contract.window.length, watched.beside.length if watched.beside else 0)
+    if length != watched.recent.length:
+        watched.recent = Recent(watched.contract, watched.recent.memory_bytes, length)
+
+
 def _read_news(store: Store, watched: Watched) -> tuple[News, Wanted]:
     """Bring the windows up to the newest batch; which assets are to be scored, those whose windows are held first."""
     contract, recent = watched.contract, watched.recent
     with store.read() as connection:
         wanted = Wanted(contract.name, contract.channel_names, readings.last_batch(connection))
         news = windows.with_news(connection, contract.name)
+        if watched.beside and len(news):
+            watched.beside.find_assets(connection)
         if len(recent):
             for stretch in windows.after(connection, wanted, watched.upto, NEWS_AT_ONCE):
                 recent.append(stretch)
@@ -171,45 +209,78 @@ def _score_news(watching: Watching, watched: Watched, clock: Clock) -> int:
     store, recent = watching.store, watched.recent
     news, wanted = _read_news(store, watched)
     at_once = min(watching.settings.assets_per_call, recent.capacity)
-    scored, before = 0, None
+    scored = 0
+    before: Asked | None = None
     with ThreadPoolExecutor(1) as network:
         for begin in range(0, len(news), at_once):
             part = news[begin : begin + at_once]
             _load_missing(store, recent, part, wanted)
-            enough = recent.counts(part.asset) >= watched.contract.window.shortest
-            answer = network.submit(score_assets, watched.champion.bundle, recent, part.asset[enough])
+            asked = network.submit(_ask, watched, part)
             if before:
-                scored += _keep(store, watched, *before, wanted, clock)
-            before = part, answer.result()
+                scored += _keep(store, watched, before, wanted, clock)
+            before = asked.result()
         if before:
-            scored += _keep(store, watched, *before, wanted, clock)
+            scored += _keep(store, watched, before, wanted, clock)
     return scored
 
 
-def _keep(store: Store, watched: Watched, part: News, answer: Answer, wanted: Wanted, clock: Clock) -> int:
+@dataclass(frozen=True)
+class Asked:
+    """The assets of a part, what the champion says of them, and what the candidate does."""
+
+    part: News
+    champion: Answer
+    candidate: Answer
+
+
+def _ask(watched: Watched, part: News) -> Asked:
+    """Ask both, the champion first."""
+    recent, bundle = watched.recent, watched.champion.bundle
+    enough = recent.counts(part.asset) >= watched.contract.window.shortest
+    answer = score_assets(bundle, recent, part.asset[enough])
+    return Asked(part, answer, watched.beside.ask(recent, answer) if watched.beside else Answer())
+
+
+def _keep(store: Store, watched: Watched, asked: Asked, wanted: Wanted, clock: Clock) -> int:
     """Keep the scores of a part and what follows from them in one transaction; returns how many there are.
 
     Left out are assets that another loop has scored, that began a new run or that were erased since they were read.
     """
-    contract, calibration = watched.contract, watched.champion.bundle.calibration
-    level = calibration.level if calibration else None
-    received_at = dict(zip(part.asset.tolist(), part.received_at.tolist(), strict=True))
+    contract, beside, part = watched.contract, watched.beside, asked.part
     with store.write() as connection:
         readings.take_turn(connection)
         now = clock()
         known = assets.by_id(connection, part.asset.tolist())
         due = {number: asset for number, asset in known.items() if asset.scored_batch < wanted.upto}
-        model = scores.model_id(connection, contract.name, watched.champion.identity, contract.digest, now, level)
-        made = (score for table in answer.tables for score in as_scores(contract, table, model, received_at, now))
-        found = [score for score in made if score.asset in due and due[score.asset].run == score.run]
+        found = _scores(connection, watched.champion, asked.champion, part, due, now)
+        if beside:
+            found, heard = beside.divide(found, _scores(connection, beside.trial, asked.candidate, part, due, now))
+            shadow.add(connection, heard)
         scores.add(connection, found)
         review(connection, watched.policy, found, due, now)
         windows.mark(connection, list(due), wanted.upto)
-    if answer.refused:
-        number, reason = answer.refused[0]
+    if beside:
+        beside.note(asked.candidate)
+    refused = asked.champion.refused
+    if refused:
+        number, reason = refused[0]
         first = f"{known[number].name if number in known else number} first: {reason}"
-        logger.warning("%s: %d assets got no score, %s", contract.name, len(answer.refused), first)
+        logger.warning("%s: %d assets got no score, %s", contract.name, len(refused), first)
     return len(found)
+
+
+def _scores(
+    connection: Connection, by: Champion | Trial, answer: Answer, part: News, due: Mapping[int, Asset], now: datetime
+) -> list[Score]:
+    """What champion or candidate says of those assets that are due and still in the run that it saw."""
+    if not answer.tables:
+        return []
+    contract, calibration = by.bundle.contract, by.bundle.calibration
+    level = calibration.level if calibration else None
+    received_at = dict(zip(part.asset.tolist(), part.received_at.tolist(), strict=True))
+    model = scores.model_id(connection, contract.name, by.identity, by.bundle.contract_digest, now, level)
+    made = (score for table in answer.tables for score in as_scores(contract, table, model, received_at, now))
+    return [score for score in made if score.asset in due and due[score.asset].run == score.run]
 
 
 def _load_missing(store: Store, recent: Recent, part: News, wanted: Wanted) -> None:

@@ -20,10 +20,11 @@ BOOKS = 320  # bytes per asset besides its readings: numbers, and its place in t
 class Recent:
     """The windows of the twin's assets; `capacity` is how many fit into `memory_bytes`, at least one."""
 
-    def __init__(self, contract: Twin, memory_bytes: int) -> None:
+    def __init__(self, contract: Twin, memory_bytes: int, length: int | None = None) -> None:
+        """`length` is how many readings of each asset are held: the contract's window where it is not given."""
         self.memory_bytes = memory_bytes
         self.names = contract.channel_names
-        self.length = contract.window.length
+        self.length = length or contract.window.length
         one = self.length * (4 * len(self.names) + 8) + BOOKS
         self.capacity = max(1, memory_bytes // one)
         self._values = np.empty((self.capacity, self.length, len(self.names)), np.float32)
@@ -84,13 +85,13 @@ class Recent:
         """(N,) how many readings are held of assets that are."""
         return self._counts[self._find(assets)]
 
-    def rows(self, assets: NDArray[np.int64]) -> pd.DataFrame:
+    def rows(self, assets: NDArray[np.int64], length: int | None = None) -> pd.DataFrame:
         """The windows of N assets that are held, one after the other, as `Bundle.score` wants them.
 
-        Columns asset (the ids), run, time, and one per channel.
+        Columns asset (the ids), run, time, and one per channel; of each asset the newest `length` readings, or all.
         """
         places = self._find(assets)
-        counts = self._counts[places]
+        counts = np.minimum(self._counts[places], length or self.length)
         rank = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         first = self._next[places] - counts  # below 0 where the ring has not gone round or just has
         index = np.repeat(places * self.length, counts) + (np.repeat(first, counts) + rank) % self.length

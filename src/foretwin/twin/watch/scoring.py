@@ -24,19 +24,24 @@ class Answer:
     refused: tuple[tuple[int, str], ...] = ()
 
 
-def score_assets(bundle: Bundle, recent: Recent, chosen: NDArray[np.int64]) -> Answer:
+def score_assets(bundle: Bundle, recent: Recent, chosen: NDArray[np.int64], most_refused: int | None = None) -> Answer:
     """The scores for the windows of these assets (N,), by their numbers.
 
-    An asset that cannot be scored is looked for by halving, so that it does not stop the others.
+    An asset that cannot be scored is looked for by halving, so that it does not stop the others; once `most_refused`
+    were found, the rest of a call that failed counts as refused too.
     """
     if len(chosen) == 0:
         return Answer()
     try:
-        return Answer((bundle.score(recent.rows(chosen)),))
+        return Answer((bundle.score(recent.rows(chosen, bundle.contract.window.length)),))
     except (BadInput, BundleError) as error:
-        if len(chosen) == 1:
-            return Answer(refused=((int(chosen[0]), str(error)),))
-    first, second = (score_assets(bundle, recent, half) for half in np.array_split(chosen, 2))
+        reason = str(error)
+    if len(chosen) == 1 or (most_refused is not None and most_refused <= 0):
+        return Answer(refused=tuple((number, reason) for number in chosen.tolist()))
+    before, after = np.array_split(chosen, 2)
+    first = score_assets(bundle, recent, before, most_refused)
+    left = None if most_refused is None else most_refused - len(first.refused)
+    second = score_assets(bundle, recent, after, left)
     return Answer(first.tables + second.tables, first.refused + second.refused)
 
 
