@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 from tiny_bundle import shipped_params
 
 ROOT = Path(__file__).parent.parent
@@ -33,3 +35,19 @@ def build_clone(folder: Path) -> None:
     run(f"{commit} start", folder)
     run("dvc repro", folder)
     run(f"{commit} built", folder)
+
+
+def own_machine(path):
+    """A CSV as a user might have it: presses that heat up ever faster, with the row of each failure marked."""
+    generator = np.random.default_rng(5)
+    rows = []
+    for number in range(24):
+        life = int(generator.integers(90, 200))
+        hours = np.arange(life)
+        wear = (hours / life) ** 3
+        frame = pd.DataFrame({"machine": f"press-{number:02d}", "hour": hours})
+        frame["Oil temp [°C]"] = 45 + 30 * wear + generator.normal(0, 1, life)
+        frame["Force (kN)"] = 800 - 90 * wear**2 + generator.normal(0, 6, life)
+        frame["Vibration [mm/s]"] = 2 * np.exp(1.2 * wear) + generator.normal(0, 0.1, life)
+        rows.append(frame.assign(failure=(hours == life - 1).astype(int)))
+    pd.concat(rows).to_csv(path, index=False)

@@ -11,11 +11,10 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from clone import BIN, ROOT, run
+from clone import BIN, ROOT, own_machine, run
 
 README = (ROOT / "README.md").read_text()
 pytestmark = pytest.mark.timeout(900)
@@ -87,9 +86,9 @@ def test_the_summary_shows_network_baselines_champion_and_what_to_try_next(proje
         assert word in shown
 
 
-def test_a_repeat_does_nothing_but_look_at_the_source(project):
+def test_a_repeat_does_nothing_but_look_at_source_and_tracking_store(project):
     shown = run("dvc repro", project)
-    assert re.findall(r"Running stage '(.*)'", shown) == ["fetch@pump"]
+    assert re.findall(r"Running stage '(.*)'", shown) == ["fetch@pump", "publish@pump"]
 
 
 def test_dvc_shows_metrics_plots_and_changed_parameters(project):
@@ -173,28 +172,12 @@ def test_an_experiment_runs_with_other_parameters(project):
     run("git checkout -q . && dvc checkout -q", project)
 
 
-def own_machine(path):
-    """A CSV as a user might have it: presses that heat up ever faster, with the row of each failure marked."""
-    generator = np.random.default_rng(5)
-    rows = []
-    for number in range(24):
-        life = int(generator.integers(90, 200))
-        hours = np.arange(life)
-        wear = (hours / life) ** 3
-        frame = pd.DataFrame({"machine": f"press-{number:02d}", "hour": hours})
-        frame["Oil temp [°C]"] = 45 + 30 * wear + generator.normal(0, 1, life)
-        frame["Force (kN)"] = 800 - 90 * wear**2 + generator.normal(0, 6, life)
-        frame["Vibration [mm/s]"] = 2 * np.exp(1.2 * wear) + generator.normal(0, 0.1, life)
-        rows.append(frame.assign(failure=(hours == life - 1).astype(int)))
-    pd.concat(rows).to_csv(path, index=False)
-
-
 def test_a_csv_outside_the_project_becomes_a_served_twin_in_the_readme_s_five_steps(project, tmp_path):
     own_machine(tmp_path / "press.csv")
     before = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
     run(f"foretwin new press {tmp_path / 'press.csv'}", project)
     run("foretwin add press", project)
-    shown = run("dvc repro package@press", project)
+    shown = run("dvc repro publish@press", project)
     assert "validate press" in shown
     after = yaml.safe_load((project / "dvc.lock").read_text())["stages"]
     changed = [name for name in before if after.get(name) != before[name]]
@@ -222,7 +205,7 @@ def test_a_changed_file_is_noticed_and_broken_data_stops_the_pipeline_with_the_r
     table = pd.read_csv(source)
     table.loc[3, "hour"] = 1
     table.to_csv(source, index=False)
-    shown = run("dvc repro package@press", project, code=255)
+    shown = run("dvc repro publish@press", project, code=255)
     assert "time" in shown
     assert "press-00" in shown
     assert "Traceback" not in shown

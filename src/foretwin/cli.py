@@ -6,8 +6,11 @@ import click
 
 from foretwin.cli_bento import bento
 from foretwin.cli_keys import keys
+from foretwin.cli_life import COMMANDS as LIFE
+from foretwin.cli_trial import trial
 from foretwin.cli_twin import COMMANDS
 from foretwin.edge import exit_on_error, switch_telemetry_off
+from foretwin.lineage.command import lineage
 
 PROJECT = Path()
 
@@ -50,10 +53,20 @@ def main(debug: bool) -> None:
                                          a fleet to watch
       foretwin twins                     the fleet, the shortest remaining life first
       foretwin cases                     what to do something about
+
+    The life of its model:
+
+    \b
+      foretwin monitor pump              have readings or errors left what the model was trained on?
+      foretwin retrain pump              learn from what technicians found; the gate decides
+      foretwin rollback pump --reason "false alarms"
+                                         the former champion, in every running service
+      foretwin lineage pump              what it was made of; of an asset or a file, what was made of them
+      foretwin kpis                      what was foreseen, missed and saved
     """
 
 
-for _command in (*COMMANDS, bento, keys):
+for _command in (*COMMANDS, *LIFE, trial, lineage, bento, keys):
     main.add_command(_command)
 
 

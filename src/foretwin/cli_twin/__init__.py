@@ -6,6 +6,8 @@ Each command imports what it needs when it runs, so that `foretwin --help` answe
 import click
 
 from foretwin.cli_twin.acting import acknowledge, erase, export, history, verdict, what_if
+from foretwin.cli_twin.kpis import kpis
+from foretwin.cli_twin.monitoring import monitor
 from foretwin.cli_twin.running import ingest, live, replay, watch
 from foretwin.cli_twin.showing import case, cases, deliveries, quarantine, thread, twins
 
@@ -26,4 +28,6 @@ COMMANDS: tuple[click.Command, ...] = (
     erase,
     quarantine,
     deliveries,
+    monitor,
+    kpis,
 )

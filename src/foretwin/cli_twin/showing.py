@@ -141,6 +141,7 @@ def case(number: int) -> None:
     """
     from datetime import UTC, datetime
 
+    from foretwin.cli_twin.monitoring import fleet_case_text
     from foretwin.cli_twin.project import contract_named, load_project, opened_store
     from foretwin.twin.casework.service_request import as_text, service_request
     from foretwin.twin.store import cases as stored
@@ -148,6 +149,9 @@ def case(number: int) -> None:
     contracts = load_project()
     with opened_store() as store, store.read() as connection:
         found = stored.find(connection, number)
+        if found.asset is None:
+            click.echo(fleet_case_text(found), nl=False)
+            return
         request = service_request(connection, contract_named(contracts, found.twin), found, datetime.now(UTC))
     click.echo(as_text(request), nl=False)
 
