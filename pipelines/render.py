@@ -18,10 +18,11 @@ from foretwin.contract import Twin
 from foretwin.edge import exit_on_error
 from foretwin.errors import ForetwinError
 from foretwin.report import figures_table
+from render_life import LIFE
 from render_soak import SOAK
 from render_speed import SPEED, table
 
-PAGES = ("README.md", "docs/benchmarks.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/model-life.md")
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
     "pump.png": "models/pump/plots/one_asset.png",
     "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",
@@ -186,7 +187,7 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-REPORTS = SPEED | SOAK | {"ablation": ablation}
+REPORTS = SPEED | SOAK | LIFE | {"ablation": ablation}
 
 
 def main(check: bool, root: Path = Path()) -> None:

@@ -1,5 +1,6 @@
 """`foretwin monitor`: what it prints, how it repeats, when it trains again; and how a fleet's case is shown."""
 
+import re
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -7,9 +8,11 @@ import pytest
 from click.testing import CliRunner
 from live_project import live
 from monitored_fleet import PUMP, live_through, look, machines, monitored_project
+from tiny_bundle import REPOSITORY
 
 from foretwin.cli_twin.monitoring import fleet_case_text, monitor, parse_period, repeat
 from foretwin.errors import BadInput, StoreAway
+from foretwin.twin.monitor.prometheus import FAMILIES
 from foretwin.twin.store import cases, open_store
 
 
@@ -112,11 +115,24 @@ def test_a_case_of_the_fleet_is_shown_to_people_and_over_http(project, own_store
         shown = client.get(f"/v1/cases/{number}").json()
         assert (shown["asset"], shown["fault"], shown["evidence"]["version"]) == (None, "drift", "3")
         assert client.post(f"/v1/cases/{number}/acknowledge").json()["state"] == "acknowledged"
-        refused = client.post(f"/v1/cases/{number}/verdict", json={"verdict": "confirmed"})
-    assert (refused.status_code, refused.json()["field"]) == (422, "case")
+        refused = client.post(f"/v1/cases/{number}/verdict", json={"verdict": "run_ended"})
+        assert (refused.status_code, refused.json()["field"]) == (422, "verdict")
+        given = client.post(f"/v1/cases/{number}/verdict", json={"verdict": "confirmed", "note": "new sensors"})
+        assert (given.status_code, given.json()["verdict"]) == (200, "confirmed")
+        shown = client.get(f"/v1/cases/{number}").json()
+        assert (shown["state"], shown["closed_because"]) == ("closed", "verdict")
+        again = client.post(f"/v1/cases/{number}/verdict", json={"verdict": "confirmed"})
+        assert again.status_code == 409
 
 
 def test_a_twin_is_named_that_is_there(project):
     with pytest.raises(BadInput, match="there is pump"):
         printed("pumpe")
     assert PUMP.name == "pump"
+
+
+def test_the_page_explains_every_metric_of_the_monitor():
+    page = (REPOSITORY / "docs" / "watching.md").read_text()
+    table = page[page.index("### The monitor's metrics") : page.index("## Logs")]
+    told = re.findall(r"^\| `(\w+)` \| (.+?) \| (.*?) ?\|$", table, re.MULTILINE)
+    assert {name: (about, tuple(re.findall(r"`(\w+)`", labels))) for name, about, labels in told} == FAMILIES
