@@ -173,12 +173,12 @@ def test_scores_that_move_are_caught_and_others_are_not(made, reference):
     healthy = scores[says_healthy(scores, bundle.contract)]
     columns = {"rul": healthy["rul"].to_numpy(), "mode": healthy["mode"].to_numpy(object)}
     assets = healthy["asset"].str.rpartition("@")[0].to_numpy(object)
-    same = compare_scores(reference, columns, assets)
+    same = compare_scores(reference.scores, columns, assets)
     assert [one.name for one in same] == ["rul", "mode"]
     assert not any(one.drifted for one in same)
     moved = {"rul": columns["rul"] * 0.2, "mode": np.full(len(healthy), "none", object)}
-    assert [one.drifted for one in compare_scores(reference, moved, assets)] == [True, True]
-    assert compare_scores(reference, {"rul": columns["rul"][:20]}) == ()
+    assert [one.drifted for one in compare_scores(reference.scores, moved, assets)] == [True, True]
+    assert compare_scores(reference.scores, {"rul": columns["rul"][:20]}) == ()
 
 
 def test_a_score_calls_healthy_where_the_interval_reaches_the_cap_and_no_fault_is_answered():

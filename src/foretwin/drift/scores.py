@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 from foretwin.bundle import Bundle
 from foretwin.contract import UNKNOWN, Twin
 from foretwin.drift.bins import BINS, Bins, CleanPsi
-
-if TYPE_CHECKING:
-    from foretwin.drift.reference import DriftReference
 
 FEWEST_SCORES = 50
 FALSE_ALARMS = 1e-3  # chance that a look at a clean fleet finds any score drifted
@@ -91,14 +88,14 @@ def says_healthy(scores: Table, contract: Twin) -> NDArray[np.bool_]:
 
 
 def compare_scores(
-    reference: "DriftReference", scores: Mapping[str, NDArray[Any]], assets: NDArray[Any] | None = None
+    frozen: ScoreReference, scores: Mapping[str, NDArray[Any]], assets: NDArray[Any] | None = None
 ) -> tuple[ScoreDrift, ...]:
-    """Scores (N,) by name (`rul`, axes) of machines that `says_healthy`, against held-out ones.
+    """Scores (N,) by name (`rul`, axes) of machines that `says_healthy`, against held-out ones: a reference's `scores`.
 
     `assets` (N,) tells whose a score is; without it every score counts as one asset's. Names that the reference does
     not know are left out, as is everything with fewer than FEWEST_SCORES scores.
     """
-    frozen, found = reference.scores, []
+    found = []
     for name in frozen.bins:
         if name not in scores or len(scores[name]) < FEWEST_SCORES:
             continue

@@ -142,7 +142,7 @@ def _drift(path: Path, champion: Champion, seen: Seen) -> dict[str, Any]:
         return {**result, "reason": reason, "limits_broken": broken, "enough": bool(broken)}
     verdict = compare(reference, *seen.readings, earlier=seen.earlier if len(seen.earlier[0]) else None)
     columns = seen.said.columns(champion.bundle.contract)
-    said = compare_scores(reference, columns, np.array(seen.said.assets, np.int64))
+    said = compare_scores(reference.scores, columns, np.array(seen.said.assets, np.int64))
     broken += [_sentence(one) for one in verdict.channels if one.drifted]
     few = (
         f"nothing to compare yet: {verdict.readings} readings of healthy life from {verdict.assets} assets are too few"

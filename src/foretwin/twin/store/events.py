@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Update, exists, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from foretwin.twin.store.tables import Moment, assets, deliveries, events
+from foretwin.twin.store.column_types import Moment
+from foretwin.twin.store.tables import assets, deliveries, events
 
 
 @dataclass(frozen=True)
