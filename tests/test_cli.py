@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from tiny_bundle import keep_tiny_champion, random_rows, shipped_params, tiny_twin
 
 from foretwin.bundle import Bundle
+from foretwin.champion import load_champion
 from foretwin.cli import main
 from foretwin.config import load_params
 from foretwin.contract import load_twin
@@ -245,9 +246,10 @@ def evaluated(project) -> Path:
     """The project with figures, and a first champion."""
     network = figures(12.25)
     network["rul"]["interval"] = {"level": 0.9, "coverage": 0.912, "width": 33.3}
-    metrics = {"cuts": 60, "assets": 5, "network": network, "baselines": {"linear": figures(20)}}
+    digest = load_champion(project, "pump").identity.digest
+    metrics = {"cuts": 60, "assets": 5, "bundle": digest, "network": network, "baselines": {"linear": figures(20)}}
     (project / "models" / "pump" / "metrics.json").write_text(json.dumps(metrics))
-    promotion = {"promoted": True, "champion": {"name": "foretwin-pump", "version": "3"}}
+    promotion = {"promoted": True}
     (project / "models" / "pump" / "promotion.json").write_text(json.dumps(promotion))
     return project
 
@@ -263,17 +265,20 @@ def test_the_summary_shows_figures_champion_and_reports(evaluated):
     assert "Try next:" in shown
 
 
-@pytest.mark.parametrize(
-    ("champion", "verdict"),
-    [
-        ({"name": "foretwin-pump", "version": "2"}, "version 2: an earlier one; this network was refused"),
-        (None, "none: this network was refused"),
-    ],
-)
-def test_the_summary_says_when_the_network_was_refused(evaluated, champion, verdict):
-    path = evaluated / "models" / "pump" / "promotion.json"
-    path.write_text(json.dumps({"promoted": False, "champion": champion}))
-    assert verdict in " ".join(foretwin("summary").output.split())
+@pytest.mark.parametrize(("promoted", "verdict"), [(False, "refused"), (True, "rolled back")])
+def test_the_summary_says_when_another_network_is_champion(evaluated, promoted, verdict):
+    models = evaluated / "models" / "pump"
+    metrics = json.loads((models / "metrics.json").read_text())
+    (models / "metrics.json").write_text(json.dumps({**metrics, "bundle": "another"}))
+    (models / "promotion.json").write_text(json.dumps({"promoted": promoted}))
+    shown = " ".join(foretwin("summary").output.split())
+    assert f"foretwin-pump version 3: another one; this network was {verdict}" in shown
+
+
+def test_the_summary_of_a_first_model_that_was_refused_knows_no_champion(evaluated):
+    (evaluated / "models" / "pump" / "champion" / "identity.json").unlink()
+    (evaluated / "models" / "pump" / "promotion.json").write_text(json.dumps({"promoted": False}))
+    assert "champion none: this network was refused" in " ".join(foretwin("summary").output.split())
 
 
 def test_the_summary_before_the_first_run_says_what_to_do(project):

@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 
 from foretwin.config import Paths
-from foretwin.errors import RegistryError
+from foretwin.errors import BundleError, RegistryError
+from foretwin.identity import ModelIdentity
 from foretwin.report import figures_table
 
 NEXT = """Try next:
@@ -42,16 +43,25 @@ def _print_twin(console: Console, paths: Paths) -> None:
     for row in figures:
         table.add_row(*row)
     console.print(table)
-    champion = promotion["champion"]
-    if champion:
-        verdict = "this network" if promotion["promoted"] else "an earlier one; this network was refused"
-        console.print(f"champion  {champion['name']} version {champion['version']}: {verdict}", highlight=False)
-    else:
-        console.print("champion  none: this network was refused", highlight=False)
+    console.print(f"champion  {_champion(paths, metrics, promotion)}", highlight=False)
     for label, path in {
         "report": paths.models / "report.html",
+        "card": paths.models / "card.html",
         "plots": paths.models / "plots",
         "checks": paths.validation / "docs" / "index.html",
     }.items():
         console.print(f"{label:<9} {path}", highlight=False, soft_wrap=True)
     console.print()
+
+
+def _champion(paths: Paths, metrics: dict[str, Any], promotion: dict[str, Any]) -> str:
+    """Who answers, and what became of the network whose figures are shown."""
+    try:
+        champion = ModelIdentity.read(paths.models / "champion" / "identity.json")
+    except BundleError:
+        return "none: this network was refused"
+    if champion.digest == metrics["bundle"]:
+        verdict = "this network"
+    else:
+        verdict = f"another one; this network was {'rolled back' if promotion['promoted'] else 'refused'}"
+    return f"{champion.name} version {champion.version}: {verdict}"
