@@ -1,6 +1,7 @@
 """The result of one twin for people: a table of figures, and one HTML page with the pictures inside."""
 
 import base64
+import math
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def _cells(figures: dict[str, Any], contract: Twin) -> list[str]:
         clipped, interval = figures["rul"]["clipped"], figures["rul"].get("interval")
         cells += [f"{clipped['rmse']:.2f}", f"{figures['rul']['unclipped']['rmse']:.2f}", f"{clipped['phm08']:.0f}"]
         cells += [f"{interval['coverage']:.1%}", f"{interval['width']:.1f}"] if interval else ["", ""]
-    return cells + [f"{figures['fault'][axis]['macro_f1']:.3f}" for axis in contract.axes]
+    scores = [figures["fault"][axis]["macro_f1"] for axis in contract.axes]
+    return cells + ["" if score is None or math.isnan(score) else f"{score:.3f}" for score in scores]
 
 
 def write_page(contract: Twin, metrics: dict[str, Any], pictures: Path, path: Path) -> None:

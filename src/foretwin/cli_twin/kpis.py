@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 PERIODS = ("month", "week", "day", "all")
+MOST_PERIODS = 5  # the last ones, and the whole, are shown; a file holds all
 
 
 @click.command()
 @click.option("--twin", help="Only this twin's; all that have assets where left out.")
-@click.option("--period", default="month", show_default=True, type=click.Choice(PERIODS), help="What each row is of.")
+@click.option("--period", default="month", show_default=True, type=click.Choice(PERIODS), help="The last are shown.")
 @click.option("--since", metavar="DATE", help="The first day, such as 2026-01-01; that of the first asset if left out.")
 @click.option("--until", metavar="DATE", help="The last day; today if left out. Days are UTC.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write a .html, .json or .csv as well.")
@@ -43,7 +44,9 @@ def kpis(twin: str | None, period: str, since: str | None, until: str | None, ou
         reports = [figures.kpis(connection, contract, asked, now) for contract in wanted]
     for report in reports:
         click.echo(f"{report['title']}, {report['since']} to {report['until']}")
-        tables.show(("period", *columns(report)), rows(report), "\n".join(report["assumptions"]))
+        lines = rows(report)[-MOST_PERIODS:]
+        down = zip(("", *columns(report)), *lines, strict=True)  # a figure per line: so many do not stand side by side
+        tables.show(next(down), list(down), "\n".join(report["assumptions"]))
     if not reports:
         click.echo("no asset is known yet; readings make them known")
     if out:

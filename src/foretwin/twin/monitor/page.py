@@ -46,10 +46,15 @@ wrong, so that they open no case:</p>
 
 <h2>Signals of failing data sources</h2>
 {% if r.signals %}
-<table><tr><th>signal</th><th>of</th><th class="n">value</th><th class="n">limit</th><th>assets</th></tr>
-{% for s in r.signals %}<tr{% if s.broken %} class="broken"{% endif %}><td>{{ s.name.replace("_", " ") }}</td>
+{% macro signals(rows) %}<table><tr><th>signal</th><th>of</th><th class="n">value</th><th class="n">limit</th>
+<th>assets</th></tr>{% for s in rows %}<tr{% if s.broken %} class="broken"{% endif %}>
+<td>{{ s.name.replace("_", " ") }}</td>
 <td>{{ s.of }}</td><td class="n">{{ share(s.value) }}</td><td class="n">{{ share(s.limit) }}</td>
-<td>{{ s.assets | join(", ") }}</td></tr>{% endfor %}</table>{% else %}<p>No readings yet.</p>{% endif %}
+<td>{{ s.assets | join(", ") }}</td></tr>{% endfor %}</table>{% endmacro %}
+{% set broken = r.signals | selectattr("broken") | list %}{% if broken %}{{ signals(broken) }}{% endif %}
+<details><summary>{{ (r.signals | length) - (broken | length) }} are within their limits</summary>
+{{ signals(r.signals | rejectattr("broken")) }}</details>
+{% endif %}
 
 <h2>What became true</h2>
 <p>{{ r.truth.failures }} scored runs ended in a failure, {{ r.truth.missed_failures }} of them without a case before.

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract import UNKNOWN, Twin
+from foretwin.drift.shifts import EARLIER
 from foretwin.twin.store import Connection, monitoring
 from foretwin.twin.store.monitoring import Healthy, Heard, Scored, Stretch
 
 STILL = 12  # steps of the clock since a score last called the machine healthy, at most, for it to count as such
 TOGETHER = 36  # steps within which machines stopped being called healthy at the same time
 SHARE = 20  # no asset is more than this part of the sample: the readings of one are alike
-EARLIER = 240  # readings of each asset before those of the sample, which tell whether it has changed
 AT_ONCE = 200  # assets whose readings are held beside the sample
 SCORES_EACH = 50  # newest scores of an asset that are looked at
 OUTSIDE = "out_of_training_range: "  # how that warning of a score begins
