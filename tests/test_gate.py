@@ -76,11 +76,16 @@ def test_a_baseline_with_a_better_rul_and_worse_faults_does_not_stand_in_the_way
     assert "RUL RMSE 9 h against 10 h, better in 100 % of the resamples" in beside[0].sentence
 
 
-def test_a_candidate_that_a_baseline_would_replace_is_refused_and_told_which():
+def test_of_a_baseline_that_would_replace_the_candidate_it_is_told_and_decides_only_where_params_say_so():
     decision = judged(said(10, 5))
+    assert decision.promoted
+    (told,) = (check.sentence for check in decision.checks if "gradient boosting" in check.sentence)
+    assert "gradient boosting has RUL RMSE 9 h against 10 h" in told
+    assert told.endswith("it would replace the candidate, but does not decide")
+    strict = PARAMS.model_copy(update={"must_beat": ("constant", "linear", "gradient_boosting")})
+    decision = decide(Candidate(TWIN, said(10, 5), 1, 1), HELD_OUT, BASELINES, None, strict)
     assert not decision.promoted
-    assert "gradient boosting has RUL RMSE 9 h against 10 h" in decision.reasons[0]
-    assert "it would replace the candidate" in decision.reasons[0]
+    assert "does not beat the gradient boosting baseline's 9 h" in decision.reasons[0]
 
 
 def test_a_baseline_that_is_better_by_chance_does_not_stand_in_the_way():
@@ -227,7 +232,9 @@ def test_the_champion_itself_stays():
 
 
 def test_baselines_that_lack_one_that_has_to_be_beaten_are_an_error_and_not_a_verdict():
-    with pytest.raises(RegistryError, match=r"lacks linear; run `dvc repro evaluate@pump`"):
+    with pytest.raises(
+        RegistryError, match=r"linear is not among the baselines: constant; .* `dvc repro evaluate@pump`"
+    ):
         decide(Candidate(TWIN, said(10), 1, 1), HELD_OUT, {"constant": said(24)}, None, PARAMS)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -21,9 +22,12 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="session")
-def project(built):
-    """The clone that all these tests work on."""
-    return built
+def project(built, tmp_path_factory):
+    """A copy of the built clone that all these tests work on."""
+    folder = tmp_path_factory.mktemp("pipeline") / "clone"
+    shutil.copytree(built, folder, symlinks=True)
+    run("dvc repro", folder)  # DVC looks at each file anew where a project was copied
+    return folder
 
 
 @contextmanager
@@ -113,7 +117,7 @@ print(len(trials), len(runs) - len(trials), version.version, model.metadata.sign
 """
     trials, others, version, signed = run(f"python -W ignore -c '{code}'", project).split("\n")[-2].split()
     assert int(trials) == yaml.safe_load((ROOT / "params.yaml").read_text())["tune"]["trials"]
-    assert int(others) >= 2
+    assert int(others) == 1, "one run per training, with its trials inside"
     assert version == "1"
     assert signed == "True"
 

@@ -73,6 +73,9 @@ class SliceLoss(Section):
 class PromoteParams(Section):
     """The gate."""
 
+    must_beat: tuple[str, ...] = Field(
+        default=("constant", "linear"), description="baselines that a candidate has to beat in every figure"
+    )
     allowed_loss: Share = Field(description="who replaces another may be worse by this share of an error")
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(
         default=0.95, description="share of the resamples that a difference must show in"

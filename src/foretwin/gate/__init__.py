@@ -1,8 +1,8 @@
 """The gate: whether a candidate may replace the champion. Pure decisions from predictions on held-out windows.
 
-A candidate must beat the constant and the linear baseline, and no baseline may be such that it would take its place;
-it must be surely better than the champion somewhere and nowhere worse, in no slice either; and it must keep to the
-limits of intervals, late predictions, time, size and contract. What is known of chance comes from resampled assets.
+A candidate must beat the baselines that params.yaml names; it must be surely better than the champion somewhere and
+nowhere worse, in no slice either; and it must keep to the limits of intervals, late predictions, time, size and
+contract. What is known of chance comes from resampled assets.
 """
 
 from foretwin.gate.compatibility import obstacles

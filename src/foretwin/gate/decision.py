@@ -14,7 +14,7 @@ from foretwin.gate.compatibility import breaks
 from foretwin.gate.limits import budget_checks, coverage_check, late_cost_check
 from foretwin.gate.questions import Check, Figures, Measured, measure
 from foretwin.gate.resamples import Resamples
-from foretwin.gate.rule import MUST_BEAT, against_baselines, against_champion
+from foretwin.gate.rule import against_baselines, against_champion
 from foretwin.gate.slices import SliceFigure, slice_figures
 
 DECIDING = ("baselines", "champion")  # the checks that speak for a candidate; the others can only speak against it
@@ -67,7 +67,7 @@ def decide(
     RegistryError where a baseline that has to be beaten is missing.
     """
     contract, resamples = candidate.contract, Resamples(held_out.assets)
-    own, theirs = _measured(candidate, held_out, baselines, resamples)
+    own, theirs = _measured(candidate, held_out, baselines, resamples, params)
     checks = against_baselines(own, theirs, contract.clock.unit, params)
     champion, slices, compared = _beside_champion(candidate, held_out, resamples, rival, params)
     checks += compared
@@ -94,7 +94,7 @@ def unchanged(
 ) -> Decision:
     """The decision on a bundle that is the champion already: it stays."""
     resamples = Resamples(held_out.assets)
-    own, theirs = _measured(candidate, held_out, baselines, resamples)
+    own, theirs = _measured(candidate, held_out, baselines, resamples, params)
     slices, _ = slice_figures(candidate.contract, held_out, resamples, candidate.said, None, params)
     sentence = f"the bundle is the champion already, {label}: it stays, and no new version is made"
     others = {name: one.figures for name, one in theirs.items()}
@@ -103,11 +103,18 @@ def unchanged(
 
 
 def _measured(
-    candidate: Candidate, held_out: HeldOut, baselines: Mapping[str, Predictions], resamples: Resamples
+    candidate: Candidate,
+    held_out: HeldOut,
+    baselines: Mapping[str, Predictions],
+    resamples: Resamples,
+    params: PromoteParams,
 ) -> tuple[Measured, dict[str, Measured]]:
-    absent = [name for name in MUST_BEAT if name not in baselines]
+    absent = [name for name in params.must_beat if name not in baselines]
     if absent:
-        raise RegistryError(f"baselines.parquet: lacks {absent[0]}; run `dvc repro evaluate@{candidate.contract.name}`")
+        raise RegistryError(
+            f"promote.must_beat: {absent[0]} is not among the baselines: {', '.join(baselines) or 'there is none'};"
+            f" correct params.yaml, or run `dvc repro evaluate@{candidate.contract.name}`"
+        )
     contract = candidate.contract
     own = measure(contract, held_out, candidate.said, resamples)
     return own, {name: measure(contract, held_out, said, resamples) for name, said in baselines.items()}

@@ -12,8 +12,6 @@ import numpy as np
 from foretwin.config import PromoteParams
 from foretwin.gate.questions import TITLES, Check, Measured, error_of, percent, texts
 
-MUST_BEAT = ("constant", "linear")
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -51,17 +49,23 @@ def would_replace(compared: list[Compared], params: PromoteParams) -> bool:
 def against_baselines(
     candidate: Measured, baselines: dict[str, Measured], unit: str, params: PromoteParams
 ) -> list[Check]:
-    """Constant and linear have to be beaten in every figure, and no other one may be such that it would replace it."""
+    """Those of `must_beat` have to be beaten in every figure.
+
+    Of the others it is told whether they would replace the candidate: a baseline cannot be served, so that a twin for
+    which it is the better model is still better off with the candidate than with none.
+    """
     checks = []
     for name, baseline in baselines.items():
         title = name.replace("_", " ")
-        if name in MUST_BEAT:
+        if name in params.must_beat:
             checks += [_must_beat(one, title, unit) for one in compare(candidate, baseline)]
             continue
         compared = compare(baseline, candidate)
         replaces = would_replace(compared, params)
-        tail = "it would replace the candidate" if replaces else "it would not replace the candidate"
-        checks.append(Check("baselines", not replaces, f"{title} has {_listed(compared, unit)}: {tail}"))
+        tail = (
+            "it would replace the candidate, but does not decide" if replaces else "it would not replace the candidate"
+        )
+        checks.append(Check("baselines", True, f"{title} has {_listed(compared, unit)}: {tail}"))
     return checks
 
 

@@ -1,8 +1,7 @@
 """MQTT 5 sessions with a broker, whose connection is made again whenever it breaks; the only importer of paho.
 
-`connect` waits for the broker to accept, and from then on a thread of the session's own keeps the connection. What is
-published waits for a connection and goes out once or more; what is received counts as delivered only when it is
-acknowledged.
+`connect` waits until the broker accepts; from then on a thread of the session's own keeps the connection. What is
+published waits for a connection and goes out once or more; what is received is delivered only when acknowledged.
 """
 
 import contextlib
@@ -37,7 +36,7 @@ IN_FLIGHT = 100  # messages published at once without an answer, where the broke
 PASSING = {0x88, 0x89, 0x97, 0x9F}  # server unavailable, busy, quota, too many connections at once: refusals that pass
 TAKEN_OVER = 0x8E
 MOST_LOSSES = 3  # of young connections before it is no accident any more
-PAUSE = 0.02  # s between two looks whether there is room again
+PAUSE, QUIET = 0.02, 0.2  # s between two looks whether there is room again; of silence before a connection is left
 
 
 def connect(
@@ -161,8 +160,7 @@ class Session:
         if self.subscription:
             properties.SessionExpiryInterval = WEEK
             properties.ReceiveMaximum = self.subscription.most
-        where = (self.address.host, self.address.port, KEEP_ALIVE)
-        client.connect_async(*where, clean_start=False, properties=properties)
+        client.connect_async(self.address.host, self.address.port, KEEP_ALIVE, clean_start=False, properties=properties)
         return client
 
     def _run(self) -> None:
@@ -192,18 +190,20 @@ class Session:
         """Serve the connection until it breaks.
 
         What has come is read before anything is written: to write on a connection that the broker's crash has broken
-        would close it, and lose what was not read yet.
+        would close it, and lose what was not read yet. Before leaving, all is read and dropped until there is silence:
+        closed with something unread it would be reset, and the broker would lose our last acknowledgements.
         """
+        busy = time.monotonic()
         while (line := self._client.socket()) is not None and self._failure is None:
             closing, writing = self._closing.is_set(), self._client.want_write()
-            if closing and not writing:
+            if closing and not writing and time.monotonic() - busy > QUIET:
                 self._client.disconnect()
                 self._client.loop_write()
                 return
-            pausing = closing or self._full()
+            pausing = not closing and self._full()
             held = line.pending() if isinstance(line, ssl.SSLSocket) and not pausing else 0
             reads = [self._woken] if pausing else [self._woken, line]
-            seconds = 0.0 if held else PAUSE if pausing else 1.0
+            seconds = 0.0 if held else PAUSE if pausing or closing else 1.0
             readable, writable, _ = select.select(reads, [line] if writing else [], [], seconds)
             if self._woken in readable:
                 self._woken.recv(4096)
@@ -211,6 +211,7 @@ class Session:
                 self._client.loop_read()
             elif line in writable:
                 self._client.loop_write()
+            busy = time.monotonic() if held or line in (*readable, *writable) else busy
             self._client.loop_misc()
 
     def _wake(self, *_: object) -> None:
@@ -267,7 +268,7 @@ class Session:
             self.ready.set()
 
     def _on_message(self, _: object, __: object, message: MQTTMessage) -> None:
-        if self.subscription:
+        if self.subscription and not self._closing.is_set():
             self.ready.set()  # what the session missed comes ahead of the broker's answer to our subscription
             kind = getattr(message.properties, "ContentType", "application/json")
             number = message.mid if message.qos else 0
