@@ -95,6 +95,8 @@ def built(tmp_path_factory):
     own = readings_of(TWIN, [f"m{i}" for i in range(8)], rows=20).rename(columns={"asset": "machine", "time": "hour"})
     own.drop(columns="run").to_csv(root / "data" / "pump" / "own.csv", index=False)
     (root / "params.yaml").write_text(shipped_params())
+    (root / "reports" / "monitor" / "pump").mkdir(parents=True)  # a report of the monitor names assets that fell silent
+    (root / "reports" / "monitor" / "pump" / "report.json").write_text(json.dumps({"signals": [{"assets": [NAME]}]}))
     outs = {"fetch": "raw", "adapt": "rows", "prepare": "windows"}
     deps = {"fetch": "data/pump/twin.yaml", "adapt": "data/pump/raw", "prepare": "data/pump/rows"}
     stages = {
@@ -170,6 +172,7 @@ def test_nothing_of_an_erased_asset_is_left_in_any_file(built, erased):
     packed = pack(readings_of(TWIN, [NAME])[list(TWIN.channel_names)].to_numpy(np.float32))
     before = files_with_it(built)
     assert {"twins.db", "data/pump/history/history.parquet", "data/pump/windows/splits.json"} <= set(before)
+    assert "reports/monitor/pump/report.json" in before
     assert sum(path.startswith(".dvc/cache/files/md5/") for path in before) >= 8
     assert any(packed[0] in path.read_bytes() for path in built.glob("twins.db*"))
 
