@@ -1,8 +1,12 @@
 """Commands of a model's life: training again, promoting past the gate, rolling back, and what was decided."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from foretwin.ledger import Entry
 
 PROJECT = Path()
 
@@ -117,12 +121,20 @@ def ledger(twin: str) -> None:
             if one.champion_before != one.champion
             else one.champion,
             one.actor,
-            one.reason or "\n".join(one.reasons),
+            _why(one),
         )
         for one in decisions
     ]
     advice = "" if rows else f"nothing was decided about {twin} yet; `dvc repro` puts a candidate to the gate"
     show(("when", "version", "decision", "champion", "by", "why"), rows, advice)
+
+
+def _why(one: "Entry") -> str:
+    """What a person gave as the reason; else why it was refused, or how it stands against the champion before."""
+    if one.reason:
+        return one.reason
+    against = [sentence for sentence in one.reasons if "champion" in sentence]
+    return "\n".join(one.reasons if one.action == "refused" else against or one.reasons)
 
 
 def _record(twin: str, *stages: str) -> None:
