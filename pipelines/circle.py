@@ -87,8 +87,8 @@ def circle(site: Site, contract: Twin, pumps: int, speed: float) -> dict[str, An
     """The whole circle; what was measured, as JSON values."""
     begin = time.monotonic()
     rows = moved_sensors(fleet(contract, ROOT, pumps, SEED))
-    known, elsewhere = fleet(contract, ROOT, pumps, OTHER_SEED), "moved sensors"
-    fleets = {"as trained": known, elsewhere: moved_sensors(known)}
+    known = fleet(contract, ROOT, pumps, OTHER_SEED)
+    fleets = {"as trained": known, "moved sensors": moved_sensors(known)}
     first = champion_of(site)
     before = measured(site, fleets, contract)
     drift = watch_early(site, rows[rows["time"] < EARLY], contract, speed)
@@ -118,12 +118,13 @@ def circle(site: Site, contract: Twin, pumps: int, speed: float) -> dict[str, An
         "restored": third["digest"] == first["digest"],
         "error": {"before": before, "after": after, "rolled back": measured(site, fleets, contract)},
         "drift after": {key: closed["verdict"][key] for key in ("drifted", "limits_broken")},
-        "seconds": {
-            "living": round(lived - begin),
-            "retraining": round(trained - lived),
-            "all": round(time.monotonic() - begin),
-        },
+        "seconds": {"living": round(lived - begin), "retraining": round(trained - lived), "all": since(begin)},
     }
+
+
+def since(begin: float) -> int:
+    """Whole seconds since this moment of the monotonic clock."""
+    return round(time.monotonic() - begin)
 
 
 def watch_early(site: Site, rows: pd.DataFrame, contract: Twin, speed: float) -> dict[str, Any]:

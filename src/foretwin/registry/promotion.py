@@ -62,20 +62,8 @@ def promote(
         return recorded
 
     decision = hear(client, paths, params, predict, before, trouble)
-    forced = force.strip() if force and not decision.promoted else None
-    verdict: dict[str, Any] = _plain(
-        {
-            **asdict(decision),
-            "promoted": decision.promoted or forced is not None,
-            "forced": forced,
-            "champion_before": before and {**before.identity(), "figures": decision.champion},
-            "name": model_name(paths.twin),
-            "version": register(paths, run),
-            "run": run,
-            "evidence": evidence,
-            "decided_at": _decided_at(recorded, before, digest),
-        }
-    )
+    about = {"name": model_name(paths.twin), "version": register(paths, run), "run": run, "evidence": evidence}
+    verdict = _verdict(decision, before, force, {**about, "decided_at": _decided_at(recorded, before, digest)})
     _record(paths, verdict, actor, force)
     if verdict["promoted"]:
         set_champion(paths.root, paths.twin, verdict["version"])
@@ -83,6 +71,23 @@ def promote(
     verdict["champion"] = champion and champion.identity()
     _write(paths, metrics, verdict)
     publish_verdict(client, paths, run, verdict["version"], verdict)
+    return verdict
+
+
+def _verdict(
+    decision: gate.Decision, before: Champion | None, force: str | None, about: dict[str, Any]
+) -> dict[str, Any]:
+    """What promotion.json holds, without the champion that follows from it."""
+    forced = force.strip() if force and not decision.promoted else None
+    verdict: dict[str, Any] = _plain(
+        {
+            **asdict(decision),
+            "promoted": decision.promoted or forced is not None,
+            "forced": forced,
+            "champion_before": before and {**before.identity(), "figures": decision.champion},
+            **about,
+        }
+    )
     return verdict
 
 
