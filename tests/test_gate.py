@@ -151,6 +151,13 @@ def test_intervals_that_are_too_narrow_or_too_wide_refuse(low, high, reason):
     assert reason in decision.reasons[0]
 
 
+def test_a_narrow_interval_that_holds_every_truth_is_no_reason_to_refuse():
+    fine = said(10)
+    decision = judged(replace(fine, low=fine.rul - 15, high=fine.rul + 15))
+    assert failed(decision) == set()
+    assert any("holds 100 % of the true RULs" in check.sentence for check in decision.checks)
+
+
 def test_the_allowed_coverage_follows_the_level():
     fine = replace(said(10), level=0.5)  # it may miss up to all truths, and 5 % at least
     assert judged(fine).promoted
