@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import resource
 import shutil
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from foretwin import ledger, registry
 from foretwin.champion import load_champion
 
 pytestmark = pytest.mark.timeout(600)
-SECONDS = 10.0  # that `dvc repro` takes at most where there is nothing to do
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +56,10 @@ def of_twin(stages: set[str], twin: str) -> set[str]:
     return {name for name in stages if name.endswith(f"@{twin}")}
 
 
-def test_where_nothing_has_changed_a_repro_takes_less_than_ten_seconds(project, record_property):
-    """Of the processor: on a machine with nothing else to do that is how long one waits."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_where_nothing_has_changed_a_repro_runs_only_what_looks_outside(project):
+    """How long that takes is measured by pipelines/first_run.py; a test would only measure the machine."""
     shown = run("dvc repro", project)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    record_property("seconds of a repro without a change", round(seconds, 1))
     assert {name.partition("@")[0] for name in ran(shown)} == always(project)
-    assert seconds < SECONDS
 
 
 def test_a_second_twin_leaves_the_stages_of_the_first_alone(with_press):
