@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from commands import foretwin, refusal
 from tiny_bundle import keep_tiny_champion, random_rows, shipped_params, tiny_twin
 
 from foretwin.bundle import Bundle
@@ -32,20 +32,6 @@ def project(tmp_path, monkeypatch) -> Path:
     keep_tiny_champion(tmp_path, TWIN)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def foretwin(*arguments: str) -> Result:
-    return CliRunner(env={"COLUMNS": "300"}).invoke(main, arguments)
-
-
-def refusal(*arguments: str) -> str:
-    """The one line on stderr of a command that fails."""
-    result = foretwin(*arguments)
-    assert result.exit_code == 1
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("error: ").rstrip("\n")
 
 
 def machines_csv(path: Path) -> Path:

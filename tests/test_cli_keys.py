@@ -4,11 +4,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from click.testing import CliRunner, Result
+from commands import foretwin, refusal, shown
 
 from foretwin.access.guard import Guard
 from foretwin.access.keys import Wanted, make_key, read_keys
-from foretwin.cli import main
 from foretwin.errors import Unauthorized
 
 
@@ -19,23 +18,6 @@ def folder(tmp_path, monkeypatch):
     for name in ("LOGNAME", "LNAME", "USERNAME", "FORETWIN_KEYS"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
-
-
-def foretwin(*arguments: str) -> Result:
-    return CliRunner(env={"COLUMNS": "300"}).invoke(main, arguments)
-
-
-def shown(*arguments: str) -> str:
-    result = foretwin(*arguments)
-    assert result.exit_code == 0, result.output
-    return " ".join(result.stdout.split())
-
-
-def refusal(*arguments: str) -> str:
-    result = foretwin(*arguments)
-    assert result.exit_code == 1, result.output
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("error: ")
 
 
 def test_a_new_key_is_printed_alone_and_admitted(folder):

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from click.testing import CliRunner, Result
+from commands import foretwin, refusal, shown
 from live_project import PUMP, living_project, score
 from tiny_bundle import environment, random_rows
 from webhook_receiver import SECRET, Receiver
 
-from foretwin.cli import main
 from foretwin.cli_twin import COMMANDS
 from foretwin.twin.store import open_store
 from processes import wait_for
@@ -33,23 +32,6 @@ def project(tmp_path, monkeypatch) -> Path:
     for name in ("LOGNAME", "LNAME", "USERNAME"):
         monkeypatch.delenv(name, raising=False)
     return root
-
-
-def foretwin(*arguments: str, answer: str | None = None) -> Result:
-    return CliRunner(env={"COLUMNS": "300"}).invoke(main, arguments, input=answer)
-
-
-def shown(*arguments: str, answer: str | None = None) -> str:
-    result = foretwin(*arguments, answer=answer)
-    assert result.exit_code == 0, result.output
-    return " ".join(result.stdout.split())
-
-
-def refusal(*arguments: str) -> str:
-    result = foretwin(*arguments)
-    assert result.exit_code == 1, result.output
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("error: ").rstrip("\n")
 
 
 def rows_csv(name="rows.csv", twin=PUMP, value=0.0, **lengths) -> str:

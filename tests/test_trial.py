@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from commands import refusal, shown
 from live_project import FAN, PUMP, living_project, score
 from mlflow.tracking._tracking_service.utils import _artifact_repos_cache
 from stored_readings import store_rows
@@ -15,8 +15,6 @@ from tiny_bundle import random_rows, save_tiny_bundle, tiny_twin
 from foretwin import registry
 from foretwin.bundle import verify
 from foretwin.champion import keep_champion
-from foretwin.cli import Command
-from foretwin.cli_trial import trial as trial_command
 from foretwin.config import Paths
 from foretwin.contract import Twin
 from foretwin.errors import BundleError, RegistryError
@@ -197,24 +195,6 @@ def test_an_asset_that_is_forgotten_leaves_the_pilot_which_ends_with_its_last(pa
 # The commands.
 
 
-def foretwin(*arguments: str):
-    edge = Command("foretwin", commands=[trial_command])
-    return CliRunner(env={"COLUMNS": "300"}).invoke(edge, ["trial", *arguments])
-
-
-def shown(*arguments: str) -> str:
-    result = foretwin(*arguments)
-    assert result.exit_code == 0, result.output
-    return " ".join(result.stdout.split())
-
-
-def refusal(*arguments: str) -> str:
-    result = foretwin(*arguments)
-    assert result.exit_code == 1, result.output
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("error: ").rstrip("\n")
-
-
 @pytest.fixture(scope="module")
 def registered(tmp_path_factory) -> Path:
     """A project with champions of a pump and a fan, assets, and a real registry with two more versions of the pump."""
@@ -242,34 +222,34 @@ def project(registered, tmp_path, monkeypatch) -> Path:
 
 
 def test_a_version_of_the_registry_is_tried_in_shadow_shown_and_ended(project):
-    assert "pump has no trial; `foretwin trial start pump --version NUMBER`" in shown("show", "pump")
-    assert "version 2 scores in shadow beside the champion of pump" in shown("start", "pump", "--version", "2")
+    assert "pump has no trial; `foretwin trial start pump --version NUMBER`" in shown("trial", "show", "pump")
+    assert "version 2 scores in shadow beside the champion of pump" in shown("trial", "start", "pump", "--version", "2")
     found = load_trial(project, "pump")
     assert found.identity.digest == verify(project / "trained" / "pump-2" / "bundle")
     assert datetime.now(UTC) - found.since < timedelta(minutes=1)
-    assert "nothing has been scored by both yet" in shown("show", "pump")
+    assert "nothing has been scored by both yet" in shown("trial", "show", "pump")
     store = open_store(f"sqlite:///{project}/twins.db")
     assert score(store, project) == 3
     store.close()
-    said = shown("show", "pump")
+    said = shown("trial", "show", "pump")
     assert "pump: version 2 in shadow since" in said
     assert "│ 3 │ 2 │ 2 │ 2 │" in said.replace("┃", "│"), "served by 3, beside it 2, two scores of two assets"
     assert "P-1" in said
-    assert "the trial of pump is over" in shown("end", "pump")
+    assert "the trial of pump is over" in shown("trial", "end", "pump")
     assert load_trial(project, "pump") is None
-    assert refusal("end", "pump") == "twin: pump has no trial that could be ended"
+    assert refusal("trial", "end", "pump") == "twin: pump has no trial that could be ended"
 
 
 def test_a_pilot_names_its_assets_on_the_line_or_in_a_file(project):
     (project / "pilot.txt").write_text("P-2\n\nP-1\n")
     assert "version 1 answers for 2 assets of pump" in shown(
-        "start", "pump", "--version", "1", "--assets", "@pilot.txt"
+        "trial", "start", "pump", "--version", "1", "--assets", "@pilot.txt"
     )
     assert load_trial(project, "pump").assets == {"P-1", "P-2"}
-    assert "answers for 1 assets" in shown("start", "pump", "--version", "2", "--assets", "P-2, P-2")
+    assert "answers for 1 assets" in shown("trial", "start", "pump", "--version", "2", "--assets", "P-2, P-2")
     found = load_trial(project, "pump")
     assert (found.identity.version, found.assets) == ("2", {"P-2"})
-    assert "version 2 answers for 1 assets since" in shown("show", "pump")
+    assert "version 2 answers for 1 assets since" in shown("trial", "show", "pump")
 
 
 @pytest.mark.parametrize(
@@ -286,5 +266,5 @@ def test_a_pilot_names_its_assets_on_the_line_or_in_a_file(project):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_tried_is_refused_in_one_line_and_begins_nothing(project, arguments, reason):
-    assert refusal(*arguments).startswith(reason)
+    assert refusal("trial", *arguments).startswith(reason)
     assert not list(project.glob("models/*/candidate"))

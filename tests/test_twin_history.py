@@ -16,6 +16,7 @@ from foretwin.rows import read_rows
 from foretwin.twin.records import history
 from foretwin.twin.records.history import export_history
 from foretwin.twin.records.labels import label
+from foretwin.twin.store import assets
 from foretwin.twin.store import history as stored
 from foretwin.twin.store.history import Finding
 from foretwin.twin.store.tables import exports
@@ -142,6 +143,20 @@ def test_equal_content_gives_equal_bytes_whatever_the_order_in_which_it_came(sto
         digests += [export_history(store, tmp_path, TWIN, LATER + timedelta(days=n)).digest for n in range(2)]
         store.close()
     assert len(set(digests)) == 1
+
+
+def test_a_part_exchanged_before_the_first_reading_of_a_run_ends_nothing_of_it(store, tmp_path):
+    with store.write() as connection:
+        assets.register(connection, TWIN.name, ["P-1"], NOON)
+    work_on(store, TWIN, "P-1", "part_replaced", part="P-1")
+    remember(store, TWIN, readings_of(TWIN, ["P-1"]))
+    work_on(store, TWIN, "P-1", "run_ended", time=35)
+    with store.read() as connection:
+        found = stored.findings(connection, TWIN.name)
+        assert [one.kind for one in found] == ["run_ended"]
+        assert stored.failed_runs(found) == {(found[0].asset, 1): 35}
+    export_history(store, tmp_path, TWIN, NOON)
+    assert len(pd.read_parquet(tmp_path / "data/pump/history/history.parquet")) == 36
 
 
 def test_parts_of_any_size_give_the_same_rows(store, tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ calibrated, and only then is the file with the held-out assets opened, once.
 """
 
 import json
-import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from foretwin.contract import Twin
 from foretwin.dvc import dvc
 from foretwin.errors import TrainingError
 from foretwin.evaluation import Truth, along_run, figures, figures_of, predicted_class
+from foretwin.finite import finite
 from foretwin.members import (
     Member,
     describe,
@@ -98,7 +98,7 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
         **measure(plan, members, folder / twin),
     }
     with fresh_file(folder / f"{twin}.json") as out:
-        out.write_text(json.dumps(_finite(report), indent=1, allow_nan=False) + "\n")
+        out.write_text(json.dumps(finite(report), indent=1, allow_nan=False) + "\n")
     return folder / f"{twin}.json"
 
 
@@ -261,12 +261,3 @@ def _classes(scores: pd.DataFrame, contract: Twin) -> dict[str, NDArray[np.int64
 def _assets(scores: pd.DataFrame) -> "pd.Series[str]":
     """The asset of each truncated history."""
     return scores["asset"].str.rpartition("@")[0]
-
-
-def _finite(value: Any) -> Any:
-    """The same with None in place of NaN, which is no JSON."""
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

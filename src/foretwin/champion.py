@@ -140,6 +140,14 @@ def champion_stamp(root: Path, twin: str) -> tuple[int, int] | None:
     return file_stamp(Paths(root, twin).models / "champion" / "identity.json")
 
 
+def kept_identity(paths: Paths) -> ModelIdentity | None:
+    """Which version is kept in models/<twin>/champion/; None where there is none, or where its file is damaged."""
+    try:
+        return ModelIdentity.read(paths.models / "champion" / "identity.json")
+    except BundleError:
+        return None
+
+
 def file_stamp(path: Path) -> tuple[int, int] | None:
     """What differs from one state of a file to the next; None where it is not there."""
     try:

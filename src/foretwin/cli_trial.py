@@ -157,16 +157,16 @@ def _registered(twin: str, number: str) -> "tuple[ModelIdentity, Path]":
     from foretwin.errors import RegistryError
     from foretwin.identity import ModelIdentity
     from foretwin.registry.store import connect, mlflow_errors
-    from foretwin.registry.versions import BUNDLE, bundle_folder
-    from foretwin.tracking import model_name
+    from foretwin.registry.versions import bundle_folder, numbered
+    from foretwin.tracking import BUNDLE, model_name
 
     name = model_name(twin)
     with mlflow_errors():
         client = connect(PROJECT)
-        versions = {str(one.version): one for one in client.search_model_versions(f"name = '{name}'")}
+        versions = numbered(client, twin)
         found = versions.get(number)
         if found is None:
-            there = ", ".join(sorted(versions, key=int)) or "none"
+            there = ", ".join(versions) or "none"
             raise RegistryError(f"{name} version {number}: is not registered; there is {there}")
         folder = bundle_folder(client, PROJECT, twin, found)
     return ModelIdentity(name, number, str(found.run_id), found.tags[BUNDLE]), folder

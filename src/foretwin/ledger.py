@@ -55,6 +55,17 @@ def read(path: Path) -> list[Entry]:
     return _read(path, _lines(path))
 
 
+def taken_back(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """Version -> the roll-back that took it from its place, of those that have not been champion again since."""
+    left: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.action == "rolled_back":
+            left[entry.version] = entry
+        if entry.action != "refused":
+            left.pop(entry.champion or "", None)
+    return left
+
+
 def append(path: Path, entry: Entry) -> None:
     """Add a decision at the end; RegistryError, and nothing is written, where an earlier line was altered."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ SPLITS = "splits.json"
 def write_lineage(paths: Paths, verdict: Mapping[str, Any], path: Path) -> None:
     """Write lineage.json for the bundle that the verdict is about; the same project gives the same bytes."""
     bundle = verdict["evidence"]["bundle"]
-    training = _record(paths.models / "training.json")
+    training = json_object(paths.models / "training.json")
     if training.get("bundle") != bundle:
         training = {}
     content = {
@@ -68,18 +68,20 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def json_object(path: Path) -> dict[str, Any]:
+    """What is in a file that holds a JSON object; empty where it holds something else, or is not there."""
+    try:
+        with path.open("rb") as file:
+            if file.read(1) != b"{":
+                return {}
+        return dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError):
+        return {}
+
+
 def asset_digest(name: str) -> str:
     """What stands for an asset where its name must not; assets of the store are named `store/<name>`."""
     return hashlib.sha256(name.encode()).hexdigest()
-
-
-def _record(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is none."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _digests(folder: Path) -> dict[str, str] | None:
@@ -91,13 +93,13 @@ def _digests(folder: Path) -> dict[str, str] | None:
 
 
 def _validation(path: Path) -> dict[str, Any] | None:
-    result = _record(path)
+    result = json_object(path)
     return {"success": result.get("success"), "sha256": file_digest(path)} if result else None
 
 
 def _study(path: Path) -> dict[str, Any] | None:
     """Which trial of which study the hyper-parameters are from."""
-    record = _record(path)
+    record = json_object(path)
     if not record:
         return None
     trials, value = record["trials"], record["value"]
@@ -109,7 +111,7 @@ def _assets(path: Path, wanted: str | None) -> dict[str, list[str]] | None:
     """Digests of the assets' names in their own order; None unless the split is the one that was trained on."""
     if wanted is None or not path.is_file() or file_digest(path) != wanted:
         return None
-    folds = _record(path)
+    folds = json_object(path)
     split: dict[str, list[str]] = {"trained": [], "held_out": []}
     for name, fold in folds.items():
         split["held_out" if fold == TEST else "trained"].append(asset_digest(name))

@@ -5,10 +5,7 @@ Nothing gets past the gate here: a candidate that it refuses stays a candidate, 
 
 import fcntl
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +15,9 @@ from typing import Any, Literal
 
 from foretwin.config import Paths, load_params
 from foretwin.dvc import dvc
-from foretwin.edge import TELEMETRY_OFF
 from foretwin.errors import BadInput, ParamsError, TrainingError
 from foretwin.sources.store import FOLDER, MANIFEST
+from foretwin.twin.monitor.reports import report_of
 from foretwin.twin.records.history import HistoryExport, export_history
 from foretwin.twin.store import Store
 
@@ -79,7 +76,7 @@ def why_not(root: Path, twin: str) -> str | None:
 
     TrainingError where the report cannot be read.
     """
-    path = root / "reports" / "monitor" / twin / "report.json"
+    path = report_of(root, twin)
     try:
         report = _read(path)
         if report is None:
@@ -110,19 +107,10 @@ def _decision(before: dict[str, Any] | None, after: dict[str, Any]) -> Literal["
 
 
 def _reproduce(root: Path, twin: str) -> None:
-    """`dvc repro` of the twin's whole chain; what it prints is passed on line by line."""
-    command = [sys.executable, "-m", "dvc", "repro", f"{LAST}@{twin}"]
-    environment = TELEMETRY_OFF | os.environ
-    said = []
-    with subprocess.Popen(
-        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as running:
-        for line in running.stdout or ():
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            said.append(line)
-    if running.returncode:
-        raise TrainingError(f"{_trouble(''.join(said))}; the champion goes on, `foretwin retrain {twin}` tries again")
+    """`dvc repro` of the twin's whole chain."""
+    done = dvc(root, "repro", f"{LAST}@{twin}", shown=True)
+    if done.returncode:
+        raise TrainingError(f"{_trouble(done.stdout)}; the champion goes on, `foretwin retrain {twin}` tries again")
 
 
 def _trouble(said: str) -> str:

@@ -7,9 +7,9 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from foretwin.champion import kept_identity
 from foretwin.config import Paths
-from foretwin.errors import BundleError, RegistryError
-from foretwin.identity import ModelIdentity
+from foretwin.errors import RegistryError
 from foretwin.report import figures_table
 
 NEXT = """Try next:
@@ -56,9 +56,8 @@ def _print_twin(console: Console, paths: Paths) -> None:
 
 def _champion(paths: Paths, metrics: dict[str, Any], promotion: dict[str, Any]) -> str:
     """Who answers, and what became of the network whose figures are shown."""
-    try:
-        champion = ModelIdentity.read(paths.models / "champion" / "identity.json")
-    except BundleError:
+    champion = kept_identity(paths)
+    if champion is None:
         return "none: this network was refused"
     if champion.digest == metrics["bundle"]:
         verdict = "this network"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from foretwin.bundle import Bundle, verify
-from foretwin.champion import ATTEMPTS, file_stamp, kept_by_one, load_champion
+from foretwin.champion import ATTEMPTS, file_stamp, kept_by_one, kept_identity, load_champion
 from foretwin.config import Paths, fresh, fresh_file
 from foretwin.contract import Twin
 from foretwin.errors import BundleError, RegistryError
@@ -123,7 +123,7 @@ def load_trial(root: Path, twin: str) -> Trial | None:
                 raise
             continue
         if trial_stamp(root, twin) == before:
-            return None if trial.identity.digest == _champion(paths) else trial
+            return None if _is_champion(paths, trial.identity) else trial
     raise BundleError(f"{_folder(paths)}: was replaced again and again while it was read; try again")
 
 
@@ -145,7 +145,7 @@ def end_if_champion(paths: Paths) -> bool:
             candidate = ModelIdentity.read(_folder(paths) / "identity.json")
         except BundleError:
             return False
-        return candidate.digest == _champion(paths) and _remove(paths)
+        return _is_champion(paths, candidate) and _remove(paths)
 
 
 def forget_asset(paths: Paths, name: str) -> bool:
@@ -196,12 +196,9 @@ def _read(folder: Path) -> Trial:
     return Trial(identity, bundle, terms.mode, terms.assets, terms.since)
 
 
-def _champion(paths: Paths) -> str | None:
-    """The digest of the champion's bundle."""
-    try:
-        return ModelIdentity.read(paths.models / "champion" / "identity.json").digest
-    except BundleError:
-        return None
+def _is_champion(paths: Paths, candidate: ModelIdentity) -> bool:
+    champion = kept_identity(paths)
+    return champion is not None and champion.digest == candidate.digest
 
 
 def _remove(paths: Paths) -> bool:

@@ -11,9 +11,9 @@ from foretwin.lineage.answer import Answer, one_model
 from foretwin.lineage.machines import a_case, an_asset
 from foretwin.lineage.project import Project, tags
 from foretwin.lineage.telling import inputs, label
-from foretwin.provenance import file_digest
+from foretwin.provenance import file_digest, json_object
 from foretwin.twin.records.copies import files_under
-from foretwin.twin.records.lineage import NAME, Known, json_object
+from foretwin.twin.records.lineage import NAME, Known
 
 VERSION = re.compile(rf"(?:models:/)?(?:{NAME})?(?P<twin>[^:/]+)(?:[:/](?P<version>\d+))?")
 DIGEST, RUN = re.compile(r"[0-9a-f]{8,64}"), re.compile(r"[0-9a-f]{32}")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from foretwin.errors import RegistryError
 from foretwin.lineage.project import Project
-from foretwin.registry.store import PARENT, connect, mlflow_errors, model_name
-from foretwin.registry.versions import BUNDLE
+from foretwin.registry.store import PARENT, connect, mlflow_errors
+from foretwin.tracking import BUNDLE, model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

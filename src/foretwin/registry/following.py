@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foretwin.bundle import Bundle
-from foretwin.champion import BESIDE, Record, keep_champion
+from foretwin.champion import BESIDE, Record, keep_champion, kept_identity
 from foretwin.config import Paths
 from foretwin.edge import exit_on_error
-from foretwin.errors import BundleError, RegistryError
+from foretwin.errors import RegistryError
 from foretwin.identity import ModelIdentity
 from foretwin.registry.promotion import VERDICT
-from foretwin.registry.store import SQLITE, connect, mlflow_errors, model_name, tracking_uri
-from foretwin.registry.versions import BUNDLE, aliased, current
+from foretwin.registry.store import connect, mlflow_errors
+from foretwin.registry.versions import aliased, current
+from foretwin.tracking import BUNDLE, SQLITE, model_name, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,7 +56,7 @@ def follow_registry(root: Path) -> Iterator[dict[str, str | None]]:
 
 def _follow(client: "MlflowClient", paths: Paths) -> dict[str, str | None] | None:
     """Keep the version that the alias names, if its bundle is not the one that is kept; returns what changed."""
-    version, before = aliased(client, paths.twin), _kept(paths)
+    version, before = aliased(client, paths.twin), kept_identity(paths)
     if version is None or (before and before.digest == version.tags.get(BUNDLE)):
         return None
     if BUNDLE not in version.tags:
@@ -71,13 +72,6 @@ def _follow(client: "MlflowClient", paths: Paths) -> dict[str, str | None] | Non
         beside = Path(folder)
         keep_champion(paths, found.folder, identity, _record(client, found.run, found.digest, beside), beside)
     return {"twin": paths.twin, "version": found.version, "before": before.version if before else None}
-
-
-def _kept(paths: Paths) -> ModelIdentity | None:
-    try:
-        return ModelIdentity.read(paths.models / "champion" / "identity.json")
-    except BundleError:  # absent or damaged: either way the registry's takes its place
-        return None
 
 
 def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Record:

@@ -104,12 +104,8 @@ def _leaks(paths: Paths, bundle: Bundle, test_rows: pd.DataFrame) -> list[gate.C
 
 def _rolled_back(paths: Paths, digest: str) -> list[gate.Check]:
     """A failed check where this bundle was champion and was taken back, and is not champion again."""
-    last: ledger.Entry | None = None
-    for entry in ledger.read(paths.ledger):
-        if entry.action == "rolled_back" and entry.bundle == digest:
-            last = entry
-        elif last and entry.action != "refused" and entry.champion == last.version:
-            last = None
+    left = ledger.taken_back(ledger.read(paths.ledger)).values()
+    last = next((entry for entry in left if entry.bundle == digest), None)
     if last is None:
         return []
     why = f"it was rolled back on {last.at:%Y-%m-%d} by {last.actor}: {last.reason}"

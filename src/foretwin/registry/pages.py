@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from foretwin.config import Paths
 from foretwin.contract import Twin
+from foretwin.provenance import decision
 from foretwin.registry.runs import publish_decision
-from foretwin.registry.store import model_name
-from foretwin.registry.versions import BUNDLE, GATE
-from foretwin.tracking import ALIAS, VERDICT, read_json, verdict_digest
+from foretwin.registry.versions import GATE
+from foretwin.tracking import ALIAS, BUNDLE, VERDICT, model_name, read_json, verdict_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,19 +75,12 @@ def publish_kept(client: "MlflowClient", paths: Paths, version: str) -> None:
     _describe_model(client, name, folder / "bundle")
 
 
-def decided(verdict: Mapping[str, Any]) -> str:
-    """What the verdict comes to, as the tag foretwin.gate has it."""
-    if verdict.get("forced"):
-        return "forced"
-    return "promoted" if verdict["promoted"] else "refused"
-
-
 def _write(
     client: "MlflowClient", name: str, version: str, verdict: Mapping[str, Any], records: Mapping[str, dict[str, Any]]
 ) -> None:
     before = verdict.get("champion_before")
     tags = {
-        GATE: decided(verdict),
+        GATE: decision(verdict),
         REASONS: _cut("; ".join(verdict["reasons"])),
         DECIDED_AT: verdict["decided_at"],
         COMMIT: _git(records).get("commit") or "unknown",

@@ -7,7 +7,6 @@ to the ledger before the alias moves, so that no champion is without its entry.
 
 import hashlib
 import json
-import math
 import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,13 +18,15 @@ from foretwin.bundle import verify
 from foretwin.card import write_card
 from foretwin.config import Params, Paths, fresh_file
 from foretwin.errors import RegistryError
+from foretwin.finite import finite
 from foretwin.provenance import write_lineage
 from foretwin.registry.hearing import Predict, hear
 from foretwin.registry.pages import publish_verdict
 from foretwin.registry.restore import restore_champion
 from foretwin.registry.runs import publish_evaluation, read_record
-from foretwin.registry.store import connect, has_artifact, mlflow_errors, model_name
+from foretwin.registry.store import connect, has_artifact, mlflow_errors
 from foretwin.registry.versions import Champion, current, register, set_champion
+from foretwin.tracking import model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -79,7 +80,7 @@ def _verdict(
 ) -> dict[str, Any]:
     """What promotion.json holds, without the champion that follows from it."""
     forced = force.strip() if force and not decision.promoted else None
-    verdict: dict[str, Any] = _plain(
+    verdict: dict[str, Any] = finite(
         {
             **asdict(decision),
             "promoted": decision.promoted or forced is not None,
@@ -177,12 +178,3 @@ def _decided_at(recorded: dict[str, Any] | None, before: Champion | None, digest
     """Now, in UTC; a champion that stays was decided on before."""
     earlier = recorded.get("decided_at") if recorded and before and before.digest == digest else None
     return earlier or datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _plain(value: Any) -> Any:
-    """JSON values: what is not a number becomes null, which every reader of JSON knows."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

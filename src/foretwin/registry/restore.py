@@ -12,11 +12,12 @@ from foretwin import ledger
 from foretwin.bundle import verify
 from foretwin.config import Paths
 from foretwin.errors import RegistryError
-from foretwin.registry.pages import decided, publish_kept, publish_verdict
+from foretwin.provenance import decision
+from foretwin.registry.pages import publish_kept, publish_verdict
 from foretwin.registry.runs import publish_evaluation, publish_training, read_record
-from foretwin.registry.store import KIND, RECORD, connect, experiment, find_run, mlflow_errors, model_name, new_run
+from foretwin.registry.store import connect, experiment, find_run, mlflow_errors, new_run
 from foretwin.registry.versions import GATE, Champion, current, register, set_champion, version_of
-from foretwin.tracking import read_json
+from foretwin.tracking import KIND, RECORD, model_name, read_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -73,7 +74,7 @@ def _restore_candidate(client: "MlflowClient", paths: Paths, run: str, verdict: 
     publish_verdict(client, paths, run, version, verdict)
     digest = verdict["evidence"]["bundle"]
     champion = read_json(paths.models / "champion" / "identity.json") or verdict["champion"]
-    gate = _gate(paths, digest, decided(verdict), champion=bool(champion) and champion["digest"] == digest)
+    gate = _gate(paths, digest, decision(verdict), champion=bool(champion) and champion["digest"] == digest)
     _tag(client, paths, version, gate, verdict["run"])
 
 

@@ -12,8 +12,9 @@ from foretwin.errors import BundleError, RegistryError
 from foretwin.ledger import Entry
 from foretwin.registry.following import follow_registry
 from foretwin.registry.restore import CAME
-from foretwin.registry.store import connect, mlflow_errors, model_name
-from foretwin.registry.versions import BUNDLE, GATE, Champion, aliased, bundle_folder, set_champion, version_of
+from foretwin.registry.store import connect, mlflow_errors
+from foretwin.registry.versions import GATE, Champion, aliased, bundle_folder, numbered, set_champion, version_of
+from foretwin.tracking import BUNDLE, model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -60,20 +61,9 @@ def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = No
     return back
 
 
-def rolled_back(decisions: Sequence[Entry]) -> set[str]:
-    """The versions that a roll-back took from their place, and that have not been champion again since."""
-    left: set[str] = set()
-    for decision in decisions:
-        if decision.action == ROLLED_BACK:
-            left.add(decision.version)
-        if decision.action != "refused":
-            left.discard(decision.champion or "")
-    return left
-
-
 def former(decisions: Sequence[Entry], present: str) -> str | None:
     """The champion in whose place `present` came; those that were rolled back are passed over for the one before."""
-    wanted, left = present, rolled_back(decisions)
+    wanted, left = present, ledger.taken_back(decisions)
     for decision in reversed(decisions):
         before = decision.champion_before
         if decision.action in CAME and decision.champion == wanted and before != wanted:
@@ -107,7 +97,7 @@ def _at_hand(client: "MlflowClient", paths: Paths, decisions: Sequence[Entry], w
     """
     name = model_name(paths.twin)
     digest = next((one.bundle for one in reversed(decisions) if one.version == wanted), None)
-    found = version_of(client, paths.twin, digest) if digest else _numbered(client, name, wanted)
+    found = version_of(client, paths.twin, digest) if digest else numbered(client, paths.twin).get(wanted)
     if found is None:
         advice = "check out a commit at which it was champion, then `dvc pull` and `foretwin publish`"
         raise RegistryError(f"{name} version {wanted}: is not in this registry; {advice}")
@@ -119,10 +109,6 @@ def _at_hand(client: "MlflowClient", paths: Paths, decisions: Sequence[Entry], w
     if twin != paths.twin:
         raise RegistryError(f"{name} version {wanted}: is a model of {twin}")
     return found, Champion(name, str(found.version), str(found.run_id), found.tags[BUNDLE], folder)
-
-
-def _numbered(client: "MlflowClient", name: str, number: str) -> Any | None:
-    return next((one for one in client.search_model_versions(f"name = '{name}'") if str(one.version) == number), None)
 
 
 def _tell(client: "MlflowClient", left: Any, back: Any, decisions: Sequence[Entry], entry: Entry) -> None:

@@ -12,9 +12,7 @@ from foretwin.bundle import verify
 from foretwin.config import Paths
 from foretwin.errors import RegistryError
 from foretwin.registry.store import (
-    KIND,
     PARENT,
-    RECORD,
     Point,
     attach,
     connect,
@@ -26,7 +24,7 @@ from foretwin.registry.store import (
     new_run,
     numbers,
 )
-from foretwin.tracking import FILES, PIPELINE, run_files
+from foretwin.tracking import FILES, KIND, PIPELINE, RECORD, run_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -35,24 +35,6 @@ from foretwin.tracking import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = [
-    "KIND",
-    "RECORD",
-    "SQLITE",
-    "attach",
-    "connect",
-    "experiment",
-    "find_run",
-    "flatten",
-    "has_artifact",
-    "log",
-    "mlflow_errors",
-    "model_name",
-    "new_run",
-    "numbers",
-    "tracking_uri",
-]
-
 PARENT = "mlflow.parentRunId"
 BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits on one request
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # the stores that MLflow opens itself

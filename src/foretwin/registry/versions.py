@@ -17,28 +17,13 @@ from foretwin.bundle import probability_column, verify
 from foretwin.config import Paths, fresh
 from foretwin.contract import Twin
 from foretwin.errors import BundleError, RegistryError, RowsError
-from foretwin.registry.store import connect, experiment, mlflow_errors, model_name
+from foretwin.registry.store import connect, experiment, mlflow_errors
 from foretwin.rows import KEY, read_rows
-from foretwin.tracking import ALIAS, BUNDLE
+from foretwin.tracking import ALIAS, BUNDLE, model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
-
-__all__ = [
-    "ALIAS",
-    "BUNDLE",
-    "GATE",
-    "Champion",
-    "aliased",
-    "bundle_folder",
-    "champion",
-    "current",
-    "register",
-    "set_champion",
-    "signature",
-    "version_of",
-]
 
 CONTRACT, GATE, MODEL = "foretwin.contract", "foretwin.gate", "foretwin.model"
 REQUIREMENTS = ("numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "pyyaml")
@@ -112,6 +97,12 @@ def version_of(client: "MlflowClient", twin: str, digest: str) -> Any | None:
     """MLflow's record of the version with this bundle, or None; the oldest, if there should be several."""
     query = f"name = '{model_name(twin)}' AND tags.`{BUNDLE}` = '{digest}'"
     return min(client.search_model_versions(query), key=lambda found: int(found.version), default=None)
+
+
+def numbered(client: "MlflowClient", twin: str) -> dict[str, Any]:
+    """MLflow's records of the twin's versions by their numbers, the first first."""
+    found = client.search_model_versions(f"name = '{model_name(twin)}'")
+    return {str(one.version): one for one in sorted(found, key=lambda one: int(one.version))}
 
 
 def bundle_folder(client: "MlflowClient", root: Path, twin: str, version: Any) -> Path:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
-from foretwin.twin.store.history import PART_REPLACED, RUN_ENDED
+from foretwin.twin.store.history import NO_FAULT_FOUND, PART_REPLACED, RUN_ENDED
 from foretwin.twin.store.kpis import AnsweredCase, End, Run
 
 Kind = Literal["foreseen", "missed", "avoided", "replaced"]
 CONFIRMING = ("confirmed", PART_REPLACED)
-NO_FAULT_FOUND, RECOVERED = "no_fault_found", "recovered"
+RECOVERED = "recovered"
 Told = TypeVar("Told", End, AnsweredCase)
 
 

@@ -19,6 +19,7 @@ from foretwin.champion import Champion, load_champion
 from foretwin.config import Paths
 from foretwin.contract import Twin
 from foretwin.drift import ChannelDrift, DriftReference, compare, compare_scores
+from foretwin.finite import finite
 from foretwin.twin.monitor import reports, signals, truth
 from foretwin.twin.monitor.drift_case import keep_case
 from foretwin.twin.monitor.sample import Readings, Said, healthy_words, look_at_scores, newest_healthy
@@ -124,7 +125,7 @@ def _signals(
 
 
 def _truth(connection: Connection, contract: Twin, since: datetime | None) -> dict[str, Any]:
-    failed = truth.failures(history.findings(connection, contract.name))
+    failed = history.failed_runs(history.findings(connection, contract.name))
     found = truth.compare(connection, contract, failed, monitoring.cases_of_runs(connection, contract.name))
     known = scores.models(connection, found.models)
     return truth.summary(found, monitoring.alarms(connection, contract.name, since), known)
@@ -232,7 +233,7 @@ def _report(
             "summary": _summary(limits_broken, drift),
         },
     }
-    plain: dict[str, Any] = _plain(report)
+    plain: dict[str, Any] = finite(report)
     return plain
 
 
@@ -240,14 +241,3 @@ def _summary(limits_broken: Sequence[str], drift: dict[str, Any]) -> str:
     if limits_broken:
         return f"{len(limits_broken)} limit{'s' if len(limits_broken) > 1 else ''} broken"
     return drift["reason"] or f"no drift in {drift['readings']} readings of {drift['assets']} assets"
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON has it: text for keys, null for what is no finite number."""
-    if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value

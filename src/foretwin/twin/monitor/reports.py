@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,24 @@ from typing import Any
 from foretwin.config import fresh_file
 from foretwin.twin.monitor.page import render
 from foretwin.twin.monitor.prometheus import exposition
+from foretwin.twin.store.holdings import quoted
 
 
 def folder_of(root: Path, twin: str) -> Path:
     """The folder of report.html, report.json and metrics.prom."""
     return root / "reports" / "monitor" / twin
+
+
+def report_of(root: Path, twin: str) -> Path:
+    """The last report as JSON."""
+    return folder_of(root, twin) / "report.json"
+
+
+def forget(root: Path, twin: str, name: str) -> None:
+    """Remove the last report where it names the asset; the next look writes it anew."""
+    report = report_of(root, twin)
+    if report.exists() and any(form in report.read_text(encoding="utf-8") for form in quoted(name)):
+        shutil.rmtree(report.parent)
 
 
 def write(root: Path, report: Mapping[str, Any], title: str) -> None:
@@ -35,7 +49,7 @@ def write(root: Path, report: Mapping[str, Any], title: str) -> None:
 def read(root: Path, twin: str) -> dict[str, Any] | None:
     """The last report; None where there is none yet, or what is there is not one."""
     try:
-        report = json.loads((folder_of(root, twin) / "report.json").read_bytes())
+        report = json.loads(report_of(root, twin).read_bytes())
     except (OSError, ValueError):
         return None
     return report if isinstance(report, dict) else None

@@ -4,7 +4,7 @@ Truths are capped at the contract's cap, as in training. Whole assets are drawn 
 since a sum grows with the number of scores.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,6 @@ from foretwin.comparison import bootstrap, remaining_life_bands
 from foretwin.contract import Twin
 from foretwin.metrics import coverage, phm08
 from foretwin.twin.store import Connection, monitoring
-from foretwin.twin.store.history import PART_REPLACED, RUN_ENDED, Finding
 from foretwin.twin.store.monitoring import Alarms, Scored
 from foretwin.twin.store.scores import Model
 
@@ -44,29 +43,15 @@ class Truth:
     lead_times: list[float] = field(default_factory=list)  # from the opening of the first case to the failure
 
 
-def failures(findings: Iterable[Finding]) -> dict[tuple[int, int], float]:
-    """(asset, run) -> the time at which it failed, of the last MOST_RUNS runs that did, in order of becoming known.
-
-    A run ends with the first failure or exchange of a part, and of these at one time the failure counts.
-    """
-    ends: dict[tuple[int, int], tuple[float, bool]] = {}
-    for one in findings:
-        if one.kind in (RUN_ENDED, PART_REPLACED):
-            key, end = (one.asset, one.run), (one.time, one.kind != RUN_ENDED)
-            ends[key] = min(ends.get(key, end), end)
-    failed = [(key, time) for key, (time, replaced) in ends.items() if not replaced]
-    return dict(failed[-MOST_RUNS:])
-
-
 def compare(
     connection: Connection, contract: Twin, failed: Mapping[tuple[int, int], float], opened: Mapping[Any, float]
 ) -> Truth:
-    """Go through the runs one by one; runs that nobody scored teach nothing, and do not count as missed.
+    """Go through the last MOST_RUNS runs one by one; those that nobody scored teach nothing, and are not missed.
 
     `opened` says when the first case of a run opened.
     """
     truth = Truth()
-    for (asset, run), time in failed.items():
+    for (asset, run), time in list(failed.items())[-MOST_RUNS:]:
         scored, end = monitoring.scores_of_run(connection, asset, run, time)
         if scored is None:
             continue

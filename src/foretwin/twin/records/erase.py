@@ -17,13 +17,13 @@ from foretwin.contract import Twin
 from foretwin.errors import BadInput, StoreError
 from foretwin.sources.store import FOLDER, TABLE
 from foretwin.trial import forget_asset
+from foretwin.twin.monitor import reports
 from foretwin.twin.records.copies import Copies, cache_folder, find_copies, holds, remotes, remove_copies
 from foretwin.twin.records.history import export_history
 from foretwin.twin.records.lineage import models_that_saw
 from foretwin.twin.store import Store, assets, audit, erasure
 from foretwin.twin.store import history as stored
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.holdings import quoted
 
 SCHEMA = 1
 CERTIFICATES = "erasures"
@@ -52,7 +52,7 @@ def erase_asset(
     history = _history_without(store, root, contracts, asset, now)
     remove_copies(copies)
     forget_asset(Paths(root, asset.twin), name)
-    _forget_report(root / "reports" / "monitor" / asset.twin, name)
+    reports.forget(root, asset.twin, name)
     with fresh_file(root / CERTIFICATES / f"{asset.id}.json") as out:
         with store.write() as connection:
             rows = erasure.erase(connection, asset)
@@ -88,13 +88,6 @@ def _history_without(store: Store, root: Path, contracts: Mapping[str, Twin], as
         pass  # no other asset has a label
     shutil.rmtree(folder)
     return "removed: there was no other asset in it"
-
-
-def _forget_report(folder: Path, name: str) -> None:
-    """Remove the monitor's last report where it names the asset; the next look writes it anew."""
-    report = folder / "report.json"
-    if report.exists() and any(form in report.read_text(encoding="utf-8") for form in quoted(name)):
-        shutil.rmtree(folder)
 
 
 def _overwritten(store: Store) -> dict[str, Any]:

@@ -11,9 +11,8 @@ import pandas as pd
 
 from foretwin.contract import Twin
 from foretwin.rows import FAULT_UNKNOWN, fault_column
-from foretwin.twin.store.history import PART_REPLACED, RUN_ENDED, Finding
+from foretwin.twin.store.history import NO_FAULT_FOUND, PART_REPLACED, RUN_ENDED, Finding, end_of
 
-NO_FAULT_FOUND = "no_fault_found"
 OF_ITS_CASE = ("confirmed", PART_REPLACED)  # these mean the case's fault where they name no other
 
 
@@ -22,12 +21,9 @@ def label(run: pd.DataFrame, findings: Sequence[Finding], contract: Twin) -> pd.
 
     `findings` are about this run, in the order in which they became known: of two that contradict each other the
     later counts, and a fault that was found counts more than none found. A run ends with the first failure or
-    exchange of a part; rows after that are left out. RUL is 0 at the last row before a failure. A part that was
-    exchanged before the run's first reading ends nothing of it.
+    exchange of a part; rows after that are left out. RUL is 0 at the last row before a failure.
     """
-    first = run["time"].min()
-    ends = [f for f in findings if f.kind in (RUN_ENDED, PART_REPLACED) and f.time >= first]
-    end = min(ends, key=_end_order, default=None)
+    end = end_of(findings)
     if end is not None:
         run = run[run["time"] <= end.time]
     time = run["time"].to_numpy(np.float64)
@@ -53,10 +49,6 @@ def is_labelled(rows: pd.DataFrame, contract: Twin) -> "pd.Series[bool]":
     for axis in contract.axes:
         known |= rows[fault_column(axis)] != FAULT_UNKNOWN
     return known
-
-
-def _end_order(finding: Finding) -> tuple[float, bool]:
-    return finding.time, finding.kind != RUN_ENDED
 
 
 def _fault(finding: Finding) -> str | None:

@@ -6,14 +6,14 @@ of training (`training.json`) names the split of the assets and the store's hist
 """
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from foretwin.champion import kept_identity
 from foretwin.config import Paths
-from foretwin.provenance import SPLITS, asset_digest
+from foretwin.provenance import SPLITS, asset_digest, json_object
 from foretwin.sources.store import PREFIX
 from foretwin.twin.records.copies import files_under
 from foretwin.windows import TEST
@@ -138,8 +138,8 @@ class Knowledge:
 
 def champion_digest(paths: Paths) -> str | None:
     """The bundle of the champion that is kept in models/<twin>/champion/."""
-    kept = paths.models / "champion" / "identity.json"
-    return str(json.loads(kept.read_bytes())["digest"]) if kept.exists() else None
+    kept = kept_identity(paths)
+    return kept.digest if kept else None
 
 
 def models_that_saw(root: Path, twin: str, name: str, histories: Collection[str], cache: Path | None) -> list[SeenBy]:
@@ -155,17 +155,6 @@ def models_that_saw(root: Path, twin: str, name: str, histories: Collection[str]
         SeenBy(model.bundle, how, model.ordered_versions, model.bundle == champion)
         for model, how in _that_saw(known, twin, PREFIX + name, histories)
     ]
-
-
-def json_object(path: Path) -> dict[str, Any]:
-    """What is in a file that holds a JSON object; empty where it holds something else."""
-    with path.open("rb") as file:
-        if file.read(1) != b"{":
-            return {}
-    try:
-        return dict(json.loads(path.read_bytes()))
-    except ValueError:
-        return {}
 
 
 def _that_saw(known: Knowledge, twin: str, asset: str, histories: Collection[str]) -> Iterator[tuple[Known, str]]:

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Row, func, insert, literal, null, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, literal, null, select, tuple_
 
-from foretwin.twin.store.packing import unpack
-from foretwin.twin.store.tables import assets, batches, cases, exports, layouts, maintenance, readings, verdicts
+from foretwin.twin.store.layouts import Layouts, decode, layouts_of
+from foretwin.twin.store.tables import assets, batches, cases, exports, maintenance, readings, verdicts
 
 AT_ONCE = 50_000  # readings decoded together
 MOST_RUNS, MOST_IDS = 1_000, 10_000  # in one statement: SQLite takes 32,766 values
-RUN_ENDED, PART_REPLACED = "run_ended", "part_replaced"
+RUN_ENDED, PART_REPLACED, NO_FAULT_FOUND = "run_ended", "part_replaced", "no_fault_found"
+ENDS = (RUN_ENDED, PART_REPLACED)  # what comes after them is another run
 COLUMNS = (readings.c.asset, readings.c.run, readings.c.time, readings.c.batch, readings.c.layout, readings.c.channels)
 
 
@@ -54,7 +55,10 @@ class Exported:
 
 
 def findings(connection: Connection, twin: str) -> list[Finding]:
-    """What is known about the runs of a twin's assets, in the order in which it became known."""
+    """What is known about the runs of a twin's assets, in the order in which it became known.
+
+    A part that was exchanged no later than the first reading of a run ended nothing of it, and is left out.
+    """
     given = select(
         verdicts.c.at,
         verdicts.c.id,
@@ -77,11 +81,28 @@ def findings(connection: Connection, twin: str) -> list[Finding]:
         maintenance.c.kind,
         *(null().label(name) for name in ("fault", "case_fault", "case_run", "opened_time")),
         literal(False).label("is_verdict"),
-    ).where(maintenance.c.kind.in_([RUN_ENDED, PART_REPLACED]), maintenance.c.case.is_(None))
+    ).where(maintenance.c.kind.in_(ENDS), maintenance.c.case.is_(None), _can_have_ended())
     of_twin = assets.c.twin == twin
     rows = connection.execute(given.join(assets, assets.c.id == verdicts.c.asset).where(of_twin)).all()
     others = connection.execute(done.join(assets, assets.c.id == maintenance.c.asset).where(of_twin)).all()
     return [_finding(row) for row in sorted([*rows, *others], key=lambda row: (row.at, row.is_verdict, row.id))]
+
+
+def end_of(found: Iterable[Finding]) -> Finding | None:
+    """What ended a run, of the findings about it: the first failure or exchange of a part, at one time the failure."""
+    return min(
+        (one for one in found if one.kind in ENDS), key=lambda one: (one.time, one.kind != RUN_ENDED), default=None
+    )
+
+
+def failed_runs(found: Iterable[Finding]) -> dict[tuple[int, int], float]:
+    """(asset, run) -> when it failed, of the runs that ended so, in the order in which their ends became known."""
+    ends: dict[tuple[int, int], Finding] = {}
+    for one in found:
+        if one.kind in ENDS:
+            key = (one.asset, one.run)
+            ends[key] = end_of((ends.get(key, one), one)) or one
+    return {key: end.time for key, end in ends.items() if end.kind == RUN_ENDED}
 
 
 def runs(connection: Connection, of: Iterable[tuple[int, int]]) -> list[StoredRun]:
@@ -115,8 +136,7 @@ def all_readings(connection: Connection, twin: str, channels: Sequence[str], ass
 
 def stored_channels(connection: Connection, twin: str) -> list[str]:
     """Every channel that readings of the twin were ever stored with."""
-    held = connection.execute(select(layouts.c.channels).where(layouts.c.twin == twin).order_by(layouts.c.id)).scalars()
-    return list(dict.fromkeys(name for channels in held for name in channels.split(",")))
+    return list(dict.fromkeys(name for channels in layouts_of(connection, twin).values() for name in channels))
 
 
 def received_at(connection: Connection, batch_ids: Sequence[int]) -> dict[int, datetime]:
@@ -141,26 +161,27 @@ def exports_with(connection: Connection, asset_id: int) -> list[str]:
     return list(dict.fromkeys(row.digest for row in rows if asset_id in row.assets))
 
 
+def _can_have_ended() -> ColumnElement[bool]:
+    """Whether it can have ended its run: a failure, or an exchange after the run's first reading."""
+    in_run = (readings.c.asset == maintenance.c.asset) & (readings.c.run == maintenance.c.run)
+    return (maintenance.c.kind == RUN_ENDED) | exists().where(in_run, readings.c.time < maintenance.c.time)
+
+
 def _finding(row: Row[Any]) -> Finding:
     since = row.opened_time if row.case_run == row.run else None
     return Finding(row.asset, row.run, row.time, row.kind, row.fault, row.case_fault, since, row.is_verdict)
 
 
 def _read(connection: Connection, twin: str, channels: Sequence[str], query: Any) -> Iterator[pd.DataFrame]:
-    rows = connection.execute(select(layouts.c.id, layouts.c.channels).where(layouts.c.twin == twin))
-    held = {row.id: row.channels.split(",") for row in rows}
+    held = layouts_of(connection, twin)
     ordered = query.order_by(readings.c.asset, readings.c.run, readings.c.time)
     for part in connection.execute(ordered.execution_options(yield_per=AT_ONCE)).partitions():
         yield _decoded(part, held, channels)
 
 
-def _decoded(rows: Sequence[Row[Any]], held: dict[int, list[str]], channels: Sequence[str]) -> pd.DataFrame:
+def _decoded(rows: Sequence[Row[Any]], held: Layouts, channels: Sequence[str]) -> pd.DataFrame:
     asset, run, time, batch, layout, packed = zip(*rows, strict=True)
-    layout_of = np.array(layout, np.int64)
-    values = np.empty((len(rows), len(channels)), np.float32)
-    for number in np.unique(layout_of):
-        chosen = np.flatnonzero(layout_of == number)
-        values[chosen] = unpack([packed[i] for i in chosen], held[int(number)], channels)
+    values = decode(layout, packed, held, channels)
     keys = {"asset": np.array(asset, np.int64), "run": np.array(run, np.int64), "time": np.array(time, np.float64)}
     keys["batch"] = np.array(batch, np.int64)
     return pd.DataFrame({**keys, **dict(zip(channels, values.T, strict=True))})

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Connection, Select, case, func, select
 
-from foretwin.twin.store.history import PART_REPLACED, RUN_ENDED
+from foretwin.twin.store.history import ENDS, RUN_ENDED
 from foretwin.twin.store.tables import assets, audit, batches, cases, maintenance, readings, verdicts
 
 AT_ONCE = 5_000  # rows fetched together
@@ -75,7 +75,7 @@ def ends(connection: Connection, twin: str) -> Iterator[End]:
     """What ended the runs of the twin's assets; of one run in order of its own time, a failure first."""
     table = maintenance.c
     query = select(table.asset, table.run, table.kind, table.time, table.at).join(assets, assets.c.id == table.asset)
-    query = query.where(assets.c.twin == twin, table.kind.in_([RUN_ENDED, PART_REPLACED]))
+    query = query.where(assets.c.twin == twin, table.kind.in_(ENDS))
     is_repair = case((table.kind == RUN_ENDED, 0), else_=1)
     return (
         End(*row) for row in _told(connection, query.order_by(table.asset, table.run, table.time, is_repair, table.id))

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, or_, select, union
 
 from foretwin.identity import ModelIdentity
-from foretwin.twin.store.packing import unpack
+from foretwin.twin.store.history import ENDS, NO_FAULT_FOUND
+from foretwin.twin.store.layouts import decode, layouts_of
 from foretwin.twin.store.tables import (
     assets,
     batches,
@@ -30,8 +31,7 @@ from foretwin.twin.store.tables import (
 )
 
 MOST_COUNTED = 1_000_000  # readings that a share is taken of: more are not worth the time to count them
-TEACHES = ("run_ended", "part_replaced")  # maintenance without a case that labels its run
-NO_FAULT_FOUND, RECOVERED = "no_fault_found", "recovered"
+RECOVERED = "recovered"
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,7 @@ def newest_readings(
 
     `limits` are how many of each at most, and the first batch that counts.
     """
-    held = {
-        row.id: row.channels.split(",")
-        for row in connection.execute(select(layouts.c.id, layouts.c.channels).where(layouts.c.twin == twin))
-    }
+    held = layouts_of(connection, twin)
     most, since = limits
     of: Any = bindparam("of")
     in_run: Any = bindparam("in_run")
@@ -162,7 +159,7 @@ def newest_readings(
         rows = connection.execute(query, {"of": asset, "in_run": run, "upto": float(last)}).all()[::-1]
         if rows:
             times, numbers, layout, packed = zip(*rows, strict=True)
-            values = _decoded(layout, packed, held, channels)
+            values = decode(layout, packed, held, channels)
             yield Stretch(asset, run, np.array(times, np.float64), np.array(numbers, np.int64), values)
 
 
@@ -250,7 +247,7 @@ def runs_not_learnt(connection: Connection, twin: str) -> int:
     told = select(verdicts.c.asset, verdicts.c.run).join(assets, assets.c.id == verdicts.c.asset)
     done = select(maintenance.c.asset, maintenance.c.run).join(assets, assets.c.id == maintenance.c.asset)
     told = told.where(assets.c.twin == twin)
-    done = done.where(assets.c.twin == twin, maintenance.c.kind.in_(TEACHES), maintenance.c.case.is_(None))
+    done = done.where(assets.c.twin == twin, maintenance.c.kind.in_(ENDS), maintenance.c.case.is_(None))
     if last is not None:
         told, done = told.where(verdicts.c.at > last), done.where(maintenance.c.at > last)
     return connection.execute(select(func.count()).select_from(union(told, done).subquery())).scalar_one()
@@ -283,13 +280,3 @@ def _scored(rows: Sequence[Any]) -> Scored:
         diagnosis=list(diagnosis),
         warnings=list(warnings),
     )
-
-
-def _decoded(
-    layout: Sequence[int], packed: Sequence[bytes], held: Mapping[int, list[str]], channels: Sequence[str]
-) -> NDArray[np.float32]:
-    values = np.empty((len(packed), len(channels)), np.float32)
-    for number in set(layout):
-        chosen = [i for i, of in enumerate(layout) if of == number]
-        values[chosen] = unpack([packed[i] for i in chosen], held[number], channels)
-    return values

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
-from foretwin.twin.store.history import PART_REPLACED, RUN_ENDED, findings
+from foretwin.twin.store.history import failed_runs, findings
 from foretwin.twin.store.scores import Model, Score, as_stored, models
 from foretwin.twin.store.tables import assets, readings, scores, shadow_scores
 from foretwin.twin.store.tables import models as models_table
@@ -168,10 +168,12 @@ def comparison(
     `cap` is the longest life that the models tell apart: a longer one counts as that much where errors are realised,
     which is where a run has ended in a failure. Memory grows with the number of assets, not of scores.
     """
-    failed = _failures(connection, twin)
     pairs: defaultdict[tuple[int, int], _Pair] = defaultdict(_Pair)
     of_twin = select(models_table.c.id).where(models_table.c.twin == twin)
     chosen = shadow_scores.c.model.in_(of_twin) & shadow_scores.c.scored_at.between(since, until)
+    if connection.execute(select(shadow_scores.c.asset).where(chosen).limit(1)).first() is None:
+        return []  # a twin without a trial: how its runs ended need not be looked up
+    failed = _failures(connection, twin)
     query = select(
         *(scores.c[name] for name in ("model", "asset", "run", "time", "rul", "diagnosis")),
         *(shadow_scores.c[name].label(f"{name}_beside") for name in ("model", "rul", "diagnosis")),
@@ -234,15 +236,10 @@ def _largest(connection: Connection, by_asset: Mapping[int, _Tally]) -> tuple[Di
 
 def _failures(connection: Connection, twin: str) -> dict[tuple[int, int], float]:
     """(asset, run) -> time of the last reading before the failure that ended the run, as labels of training have it."""
-    ends: dict[tuple[int, int], tuple[float, bool]] = {}
-    for finding in findings(connection, twin):
-        if finding.kind in (RUN_ENDED, PART_REPLACED):
-            key, end = (finding.asset, finding.run), (finding.time, finding.kind != RUN_ENDED)
-            ends[key] = min(end, ends.get(key, end))
     failed = {}
-    for (asset, run), (time, replaced) in ends.items():
+    for (asset, run), time in failed_runs(findings(connection, twin)).items():
         of_run = (readings.c.asset == asset) & (readings.c.run == run) & (readings.c.time <= time)
-        last = None if replaced else connection.execute(select(func.max(readings.c.time)).where(of_run)).scalar()
+        last = connection.execute(select(func.max(readings.c.time)).where(of_run)).scalar()
         if last is not None:
             failed[asset, run] = last
     return failed

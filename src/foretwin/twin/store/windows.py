@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, exists, func, literal, select, true, tuple_, type_coerce, update
 from sqlalchemy.types import NullType
 
-from foretwin.twin.store.packing import unpack
-from foretwin.twin.store.tables import assets, events, layouts, readings
+from foretwin.twin.store.layouts import decode, layouts_of
+from foretwin.twin.store.tables import assets, events, readings
 
 STALE = "foretwin.asset.stale.v1"  # the type of the event that tells of a silent asset
 BEFORE_ALL = -1e300  # a time that every reading comes after
@@ -123,18 +123,11 @@ def silent(connection: Connection, twin: str, since: datetime) -> list[int]:
 
 def _layouts(connection: Connection, wanted: Wanted) -> dict[int, tuple[str, ...]]:
     """The layouts of the twin that hold every channel that is wanted."""
-    rows = connection.execute(select(layouts.c.id, layouts.c.channels).where(layouts.c.twin == wanted.twin))
-    found = {row.id: tuple(row.channels.split(",")) for row in rows}
+    found = layouts_of(connection, wanted.twin)
     return {number: channels for number, channels in found.items() if set(wanted.channels) <= set(channels)}
 
 
 def _decoded(rows: Sequence[Sequence[Any]], held: dict[int, tuple[str, ...]], wanted: Wanted) -> Stretch:
     asset, run, time, layout, packed, *_ = zip(*rows, strict=True) if rows else ((), (), (), (), ())
-    layout_of = np.array(layout, np.int64)
-    values = np.empty((len(rows), len(wanted.channels)), np.float32)
-    for number, channels in held.items():
-        chosen = np.flatnonzero(layout_of == number)
-        if len(chosen):
-            here = packed if len(chosen) == len(rows) else [packed[i] for i in chosen]
-            values[chosen] = unpack(here, channels, wanted.channels)
+    values = decode(layout, packed, held, wanted.channels)
     return Stretch(np.array(asset, np.int64), np.array(run, np.int64), np.array(time, np.float64), values)

@@ -18,18 +18,6 @@ from foretwin.twin.kpis.writing import write_reports
 from foretwin.twin.store import open_store
 
 
-@pytest.fixture
-def store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def fleet(store) -> Fleet:
-    return Fleet(store)
-
-
 def test_a_report_is_written_for_people_and_for_programs(fleet, store, tmp_path):
     fleet.lives("P-1", on(1, 10), 100)
     fleet.answers(fleet.alarm("P-1", THRUST, 30, on(1, 11, 6)), "part_replaced", on(1, 20))

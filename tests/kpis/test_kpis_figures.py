@@ -15,19 +15,6 @@ from foretwin.twin.store import open_store
 NONE = {"count": 0, "of": 0, "share": None}
 
 
-@pytest.fixture
-def store(tmp_path):
-    """SQLite alone: what is stored is asked of both databases in test_kpis_store.py."""
-    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def fleet(store) -> Fleet:
-    return Fleet(store)
-
-
 def test_availability_is_operation_over_operation_and_downtime(fleet, store):
     for name in ("P-1", "P-2"):
         fleet.lives(name, on(1, 10), 100)

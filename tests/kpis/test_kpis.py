@@ -1,24 +1,9 @@
 """What became of runs and cases, by the rules of `foretwin.twin.kpis`: one rule, one short history."""
 
 import pytest
-from kpis_fleet import END, IMPELLER, THRUST, Fleet, on, outcomes, report, total
-
-from foretwin.twin.store import open_store
+from kpis_fleet import END, IMPELLER, THRUST, on, outcomes, report, total
 
 NONE = {"count": 0, "of": 0, "share": None}
-
-
-@pytest.fixture
-def store(tmp_path):
-    """SQLite alone: what is stored is asked of both databases in test_kpis_store.py."""
-    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def fleet(store) -> Fleet:
-    return Fleet(store)
 
 
 def test_a_failure_that_a_case_stood_before_is_foreseen(fleet, store):
