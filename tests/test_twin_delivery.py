@@ -18,6 +18,7 @@ from sqlalchemy import select
 from webhook_receiver import SECRET, Receiver
 
 from foretwin.errors import BadInput
+from foretwin.twin.delivery import sending
 from foretwin.twin.delivery.sending import BackOff, Target, deliver, signature, targets_from
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store import events as outbox
@@ -42,13 +43,13 @@ def hook(receiver: Receiver) -> Target:
     return target
 
 
-def tell(store, count: int, assets_: int = 1) -> list[str]:
+def tell(store, count: int, assets_: int = 1, at: datetime = NOON) -> list[str]:
     """`count` events, dealt to assets in turn; returns their ids in the order in which they happened."""
     names = [f"P-{i}" for i in range(assets_)]
     with store.write() as connection:
         known = assets.register(connection, "pump", names, NOON)
         return [
-            emit(connection, "case.opened", "pump", known[names[i % assets_]], f"cases/{i}", {"number": i}, NOON)
+            emit(connection, "case.opened", "pump", known[names[i % assets_]], f"cases/{i}", {"number": i}, at)
             for i in range(count)
         ]
 
@@ -92,6 +93,17 @@ def test_events_that_come_while_it_delivers_are_delivered(store, receiver):
         wait_for(lambda: receiver.ids == first, "the first event")
         second = tell(store, 1)
         wait_for(lambda: receiver.ids == first + second, "the second event")
+
+
+@pytest.mark.parametrize("apart", [timedelta(days=-400), timedelta(days=-2), timedelta(days=2), timedelta(days=400)])
+def test_an_event_is_delivered_whatever_the_clock_of_its_sender_says(store, receiver, monkeypatch, apart):
+    monkeypatch.setattr(sending, "LOOK_AT_ALL", 1.5)
+    with delivering(store, hook(receiver)):
+        first = tell(store, 1)
+        wait_for(lambda: receiver.ids == first, "the first event")
+        for moment in (NOON + apart, NOON):
+            first += tell(store, 1, at=moment)
+            wait_for(lambda: set(receiver.ids) == set(first), f"the event of {moment}")
 
 
 def test_the_signature_is_that_of_the_standards_own_example():

@@ -8,8 +8,10 @@ import base64
 import hashlib
 import hmac
 import logging
+import math
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -33,7 +35,8 @@ WEBHOOKS, SECRET, MQTT = "FORETWIN_WEBHOOKS", "FORETWIN_WEBHOOK_SECRET", "FORETW
 TIMEOUT = 15  # seconds that a receiver has for its answer
 PAUSE = 1.0  # seconds between two looks into the outbox
 PASS = 100  # deliveries between two looks into it
-LOOK_BACK = timedelta(days=1)  # a new event's moment is never further back; at the start all events are looked at
+LOOK_BACK = timedelta(days=1)  # before the newest event known: where a quick look for new events begins
+LOOK_AT_ALL = 600.0  # seconds after which all events are looked at: one that a clock set back has dated further back
 
 logger = logging.getLogger("foretwin.delivery")
 
@@ -134,7 +137,8 @@ class _Courier:
     stop: threading.Event
     back_off: BackOff
     chance: random.Random = field(default_factory=random.Random)
-    looked_at: datetime | None = None  # when the outbox was last looked at for events that are new
+    newest: datetime | None = None  # the moment of the newest event at the last look
+    all_seen: float = -math.inf  # when all events were last looked at, on the monotonic clock
 
     def run(self) -> None:
         while not self.stop.is_set():
@@ -150,10 +154,9 @@ class _Courier:
         """Attempt what is due, or pause where nothing is; False where the connection is to be made anew."""
         now = datetime.now(UTC)
         with self.store.write() as connection:
-            since = None if self.looked_at is None else self.looked_at - LOOK_BACK
-            outbox.assign(connection, self.target.name, now, since)
+            outbox.assign(connection, self.target.name, now, self._since())
+            self.newest = outbox.newest(connection)
             found = outbox.due(connection, self.target.name, now, PASS)
-        self.looked_at = now
         for delivery in found:
             if self.stop.is_set():
                 break
@@ -162,6 +165,13 @@ class _Courier:
         if not found:
             self.stop.wait(PAUSE)
         return True
+
+    def _since(self) -> datetime | None:
+        """Where to look for new events from; None: at all, so that no order of the clocks of those who emit is assumed."""
+        if self.newest is not None and time.monotonic() < self.all_seen + LOOK_AT_ALL:
+            return self.newest - LOOK_BACK
+        self.all_seen = time.monotonic()
+        return None
 
     def _attempt(self, send: Send, delivery: Delivery) -> Answer:
         """Count the attempt, make it, keep what came of it.

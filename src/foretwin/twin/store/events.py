@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Update, exists, func, insert, literal, select, update
@@ -56,6 +56,12 @@ def assign(connection: Connection, target: str, now: datetime, since: datetime |
     upsert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     waiting = upsert(deliveries).from_select(into, missing).on_conflict_do_nothing()  # another process may do the same
     connection.execute(waiting)
+
+
+def newest(connection: Connection) -> datetime | None:
+    """The latest moment of any event; None where there is none."""
+    last: str | None = connection.execute(select(func.max(events.c.id))).scalar_one()  # the end of the primary key
+    return None if last is None else datetime.fromtimestamp(int(last.replace("-", "")[:12], 16) / 1000, UTC)
 
 
 def due(connection: Connection, target: str, now: datetime, limit: int) -> list[Delivery]:
