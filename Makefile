@@ -51,27 +51,27 @@ bento: $(READY) ## package service and champions, with a bill of materials
 	foretwin bento
 
 fleet: $(READY) ## watch a living fleet: broker, ingest, scoring, twenty pumps that wear out
-	python pipelines/fleet.py
+	python -m benchmarks.fleet
 
 ui: $(READY) ## MLflow on port 5000: runs, trials, models, why which is champion; $MLFLOW_TRACKING_URI may name a PostgreSQL
 	foretwin publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db) --port 5000 --workers 1
 
 bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_twin.json and bench_service.json
-	python pipelines/bench.py
-	python pipelines/bench_twin.py
-	python pipelines/bench_service.py
+	python -m benchmarks.speed.pipeline
+	python -m benchmarks.speed.twin
+	python -m benchmarks.speed.service.run
 
 kill: $(READY) ## kill ingest and watch 50 times under load; what was lost goes to reports/reliability_*.json
-	python pipelines/reliability.py 50 sqlite
-	python pipelines/reliability.py 50 postgresql
+	python -m benchmarks.reliability.kill 50 sqlite
+	python -m benchmarks.reliability.kill 50 postgresql
 
 soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap every 20 s; reports/fuzz.json, reports/soak.json
-	python pipelines/soak.py fuzz --bodies 20000 --seed 1
-	python pipelines/soak.py serve --minutes 10
+	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1
+	python -m benchmarks.reliability.soak.run serve --minutes 10
 
 docs: $(READY) ## put the figures of output files into README.md and docs/
-	python pipelines/render.py
+	python -m benchmarks.render.docs
 
 lock: $(READY) ## renew constraints.txt from pyproject.toml
 	$(BIN)/pip install --quiet uv

@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
-from foretwin.config import Paths, fresh
-from foretwin.edge import run_stage
-from foretwin.rows import write_rows
+from foretwin.dataset.table import write_rows
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.files import fresh
+from foretwin.project.paths import Paths
 from foretwin.sources import adapt
 
 

@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from foretwin.bundle import Bundle
-from foretwin.config import Paths
+from foretwin.dataset.table import read_rows
 from foretwin.drift import DriftReference
-from foretwin.drift.reference import FILE
-from foretwin.edge import run_stage
-from foretwin.rows import read_rows
+from foretwin.drift.profile import FILE
+from foretwin.predictor.bundle import Bundle
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.paths import Paths
 
 
 def main(twin: str, root: Path = Path()) -> None:

@@ -3,16 +3,18 @@
 import json
 from pathlib import Path
 
-from foretwin.baselines import fit_and_predict
-from foretwin.bundle import Bundle
-from foretwin.config import Paths, fresh, fresh_file, load_params
-from foretwin.edge import run_stage
-from foretwin.evaluation import Predictions, Truth, along_run, figures, figures_of, write_baselines
-from foretwin.plots import draw_all, predictions_table
-from foretwin.report import figures_table, write_page
-from foretwin.rows import read_rows
-from foretwin.splits import Development
-from foretwin.windows import Histories, last_rows
+from foretwin.dataset.splits import Development
+from foretwin.dataset.table import read_rows
+from foretwin.dataset.windows import Histories, last_rows
+from foretwin.evaluation.baselines import fit_and_predict
+from foretwin.evaluation.held_out import Predictions, Truth, along_run, figures, figures_of, write_baselines
+from foretwin.evaluation.plots import draw_all, predictions_table
+from foretwin.evaluation.report import figures_table, write_page
+from foretwin.predictor.bundle import Bundle
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.files import fresh, fresh_file
+from foretwin.project.params import load_params
+from foretwin.project.paths import Paths
 
 
 def main(twin: str, root: Path = Path()) -> None:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from foretwin.config import Paths, fresh
-from foretwin.edge import run_stage
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.files import fresh
+from foretwin.project.paths import Paths
 from foretwin.sources import fetch
 
 

@@ -3,14 +3,15 @@
 import json
 from pathlib import Path
 
-from foretwin import packaging
-from foretwin.champion import keep_champion
-from foretwin.config import Paths, fresh, fresh_file
-from foretwin.edge import run_stage
+from foretwin.champion.champion import keep_champion
+from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import RegistryError
-from foretwin.identity import ModelIdentity
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.files import fresh, fresh_file
+from foretwin.project.paths import Paths
 from foretwin.registry import champion, publish
-from foretwin.tracking import read_json
+from foretwin.registry.locations import read_json
+from foretwin.serving import packaging
 
 NONE = "none.json"  # in models/<twin>/champion/, where no version was ever promoted
 

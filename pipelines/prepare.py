@@ -3,10 +3,12 @@
 import shutil
 from pathlib import Path
 
-from foretwin.config import Paths, fresh, load_params
-from foretwin.edge import run_stage
-from foretwin.rows import read_rows
-from foretwin.splits import prepare
+from foretwin.dataset.splits import prepare
+from foretwin.dataset.table import read_rows
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.files import fresh
+from foretwin.project.params import load_params
+from foretwin.project.paths import Paths
 
 
 def main(twin: str, root: Path = Path()) -> None:

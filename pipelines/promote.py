@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from foretwin.config import Paths, load_params
-from foretwin.edge import run_stage
-from foretwin.evaluation import predict
+from foretwin.evaluation.held_out import predict
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.params import load_params
+from foretwin.project.paths import Paths
 from foretwin.registry import promote
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from foretwin.edge import run_stage
 from foretwin.errors import RegistryError
-from foretwin.tracking import lacking
+from foretwin.project.entrypoint import run_stage
+from foretwin.registry.locations import lacking
 
 
 def main(twin: str, root: Path = Path()) -> None:

@@ -6,11 +6,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from foretwin.config import Paths, fresh, fresh_file, load_params
-from foretwin.edge import run_stage
-from foretwin.members import describe, environment, file_digests, git_state, inputs_digest, save_ensemble, train_members
-from foretwin.splits import Development
-from foretwin.training import Choice
+from foretwin.dataset.splits import Development
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.files import fresh, fresh_file
+from foretwin.project.params import load_params
+from foretwin.project.paths import Paths
+from foretwin.training.ensemble import (
+    describe,
+    environment,
+    file_digests,
+    git_state,
+    inputs_digest,
+    save_ensemble,
+    train_members,
+)
+from foretwin.training.trainer import Choice
 
 
 def main(twin: str, root: Path = Path()) -> None:

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
-from foretwin.config import Paths, fresh_file, load_params
-from foretwin.edge import run_stage
-from foretwin.members import file_digests, inputs_digest
-from foretwin.splits import Development
-from foretwin.tuning import tune
+from foretwin.dataset.splits import Development
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.files import fresh_file
+from foretwin.project.params import load_params
+from foretwin.project.paths import Paths
+from foretwin.training.ensemble import file_digests, inputs_digest
+from foretwin.training.tuning import tune
 
 
 def main(twin: str, root: Path = Path()) -> None:

@@ -4,11 +4,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from foretwin.config import Paths, fresh
-from foretwin.edge import run_stage
+from foretwin.dataset.table import read_rows
 from foretwin.errors import ExpectationsFailed
-from foretwin.rows import read_rows
-from foretwin.validation import validate
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.files import fresh
+from foretwin.project.paths import Paths
+from foretwin.validation.suite import validate
 
 
 def main(twin: str, root: Path = Path()) -> None:

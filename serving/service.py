@@ -1,4 +1,4 @@
-"""The scoring service as a BentoML service: the same application that `python -m foretwin.service` runs, mounted.
+"""The scoring service as a BentoML service: the same application that `python -m foretwin.serving` runs, mounted.
 
 `foretwin serve` and the container run the application by itself, since what BentoML puts around it would cost most of
 each call (docs/benchmarks.md). `bentoml serve` works too; /livez, /readyz and /metrics are then BentoML's own.
@@ -11,8 +11,8 @@ from typing import ClassVar
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from foretwin.service.app import create_app
-from foretwin.service.start import freeze, service_of
+from foretwin.serving.scoring.app import create_app
+from foretwin.serving.scoring.start import freeze, service_of
 
 TIMEOUT = 5  # seconds; BentoML keeps what belongs to a call for this long, so that a longer one costs memory
 

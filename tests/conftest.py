@@ -14,7 +14,7 @@ for name in list(os.environ):
 @pytest.fixture(scope="session")
 def postgres():
     """A PostgreSQL server for the whole session."""
-    from processes import Postgres
+    from benchmarks.servers import Postgres
 
     # Many small databases; what a power cut would leave is not tried here.
     server = Postgres(settings=("fsync=off", "full_page_writes=off")).start()
@@ -25,7 +25,7 @@ def postgres():
 @pytest.fixture
 def broker(tmp_path):
     """A Mosquitto broker of this test's own."""
-    from processes import Broker
+    from benchmarks.servers import Broker
 
     (tmp_path / "broker").mkdir()
     server = Broker(tmp_path / "broker").start()
@@ -54,7 +54,7 @@ def store(store_url):
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
     """A clone of the project with the default twin built by `dvc repro`; whoever changes it makes a copy."""
-    from clone import build_clone
+    from support.clone import build_clone
 
     folder = tmp_path_factory.mktemp("clone")
     build_clone(folder)

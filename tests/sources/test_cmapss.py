@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foretwin.contract import load_twin
+from foretwin.contract.twin import load_twin
 from foretwin.errors import DigestError, SourceError
 from foretwin.sources import cmapss
 

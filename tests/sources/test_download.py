@@ -239,8 +239,8 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(tmp_path):
     script.write_text(
         textwrap.dedent(f"""
         from pathlib import Path
-        from foretwin.config import fresh
-        from foretwin.edge import exit_on_error
+        from foretwin.project.files import fresh
+        from foretwin.project.entrypoint import exit_on_error
         from foretwin.sources.download import unpack
 
         raw = Path({str(tmp_path / "disk" / "raw")!r})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foretwin.contract import Twin, load_twin
+from foretwin.contract.twin import Twin, load_twin
 from foretwin.errors import ContractError, DigestError, SourceError
 from foretwin.sources import hydraulic
 

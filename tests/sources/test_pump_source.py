@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foretwin.contract import Twin, load_twin
+from foretwin.contract.twin import Twin, load_twin
+from foretwin.dataset.table import column_types, out_of_order
 from foretwin.errors import SourceError
 from foretwin.physics import pump as physics
-from foretwin.rows import column_types, out_of_order
 from foretwin.sources import pump
 
 ROOT = Path(__file__).parents[2]

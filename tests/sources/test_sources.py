@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foretwin.config import Paths
-from foretwin.contract import load_twin
-from foretwin.rows import column_types, out_of_order, run_starts
+from foretwin.contract.twin import load_twin
+from foretwin.dataset.table import column_types, out_of_order, run_starts
+from foretwin.dataset.windows import TEST, deal_folds
+from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
-from foretwin.windows import TEST, deal_folds
 
 ROOT = Path(__file__).parents[2]
 TABLE = """

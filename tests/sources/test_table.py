@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foretwin.contract import Twin
+from foretwin.contract.source import TableSource
+from foretwin.contract.twin import Twin
 from foretwin.errors import ContractError, SourceError
-from foretwin.source_spec import TableSource
 from foretwin.sources import table
 
 REMEDY = {"part": "ram", "instruction": "replace it", "lead_time": 1}

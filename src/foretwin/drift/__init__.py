@@ -3,8 +3,8 @@
 `reference` freezes what is compared with (stage `drift`), `comparison` compares; numpy alone.
 """
 
-from foretwin.drift.comparison import ChannelDrift, DriftVerdict, compare
-from foretwin.drift.reference import DriftReference
+from foretwin.drift.compare import ChannelDrift, DriftVerdict, compare
+from foretwin.drift.profile import DriftReference
 from foretwin.drift.scores import ScoreDrift, compare_scores, says_healthy
 
 __all__ = [

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.bundle import Bundle
-from foretwin.contract import UNKNOWN, Twin
-from foretwin.drift.bins import BINS, Bins, CleanPsi
+from foretwin.contract.twin import UNKNOWN, Twin
+from foretwin.drift.psi import BINS, Bins, CleanPsi
+from foretwin.predictor.bundle import Bundle
 
 FEWEST_SCORES = 50
 FALSE_ALARMS = 1e-3  # chance that a look at a clean fleet finds any score drifted

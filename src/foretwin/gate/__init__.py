@@ -7,7 +7,7 @@ contract. What is known of chance comes from resampled assets.
 
 from foretwin.gate.compatibility import obstacles
 from foretwin.gate.decision import Candidate, Decision, Rival, decide, unchanged
+from foretwin.gate.figures import Check
 from foretwin.gate.leaks import leak_checks
-from foretwin.gate.questions import Check
 
 __all__ = ["Candidate", "Check", "Decision", "Rival", "decide", "leak_checks", "obstacles", "unchanged"]

@@ -1,6 +1,6 @@
 """Two contracts beside each other: whether callers still understand a candidate, and whether it can be compared."""
 
-from foretwin.contract import Twin
+from foretwin.contract.twin import Twin
 
 
 def breaks(champion: Twin, candidate: Twin) -> tuple[str, ...]:

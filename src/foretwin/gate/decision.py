@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from foretwin.config import PromoteParams
-from foretwin.contract import Twin
+from foretwin.contract.twin import Twin
 from foretwin.errors import RegistryError
-from foretwin.evaluation import HeldOut, Predictions
+from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.gate.compatibility import breaks
-from foretwin.gate.limits import budget_checks, coverage_check, late_cost_check
-from foretwin.gate.questions import Check, Figures, Measured, measure
+from foretwin.gate.figures import Check, Figures, Measured, measure
+from foretwin.gate.hard_limits import budget_checks, coverage_check, late_cost_check
+from foretwin.gate.replacement_rule import against_baselines, against_champion
 from foretwin.gate.resamples import Resamples
-from foretwin.gate.rule import against_baselines, against_champion
 from foretwin.gate.slices import SliceFigure, slice_figures
+from foretwin.project.params import PromoteParams
 
 DECIDING = ("baselines", "champion")  # the checks that speak for a candidate; the others can only speak against it
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract import Twin
-from foretwin.gate.questions import Check, percent
-from foretwin.rows import fault_column
-from foretwin.windows import TEST, last_rows
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import fault_column
+from foretwin.dataset.windows import TEST, last_rows
+from foretwin.gate.figures import Check, percent
 
 MOST_COPIES = 0.01  # of the held-out windows, beyond what development assets have in common by chance
 COUNTDOWN = 0.995  # rank correlation: machines differ, so no honest sensor puts all their lives into one order

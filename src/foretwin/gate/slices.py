@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from foretwin.comparison import remaining_life_bands
-from foretwin.config import PromoteParams
-from foretwin.contract import Twin
-from foretwin.evaluation import HeldOut, Predictions
-from foretwin.gate.questions import Check, percent
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import HISTORY
+from foretwin.evaluation.held_out import HeldOut, Predictions
+from foretwin.evaluation.resampling import remaining_life_bands
+from foretwin.gate.figures import Check, percent
 from foretwin.gate.resamples import Resamples
-from foretwin.rows import HISTORY
+from foretwin.project.params import PromoteParams
 
 RUL, FAULT = "rul_rmse", "fault_error"
 BANDS = 4

@@ -4,11 +4,11 @@ Every function may be called again: a run is keyed by the digest of its record, 
 and what is there already is used. They raise RegistryError where a record or a model is missing or refused.
 """
 
+from foretwin.registry.locations import tracking_uri
 from foretwin.registry.promotion import promote
 from foretwin.registry.restore import publish
 from foretwin.registry.runs import publish_evaluation, publish_training
 from foretwin.registry.versions import Champion, champion, register, set_champion
-from foretwin.tracking import tracking_uri
 
 __all__ = [
     "Champion",

@@ -13,20 +13,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foretwin import gate, ledger
-from foretwin.bundle import verify
-from foretwin.card import write_card
-from foretwin.config import Params, Paths, fresh_file
+from foretwin import gate
+from foretwin.champion import ledger
+from foretwin.champion.provenance import write_lineage
 from foretwin.errors import RegistryError
-from foretwin.finite import finite
-from foretwin.provenance import write_lineage
-from foretwin.registry.hearing import Predict, hear
-from foretwin.registry.pages import publish_verdict
+from foretwin.evaluation.model_card import write_card
+from foretwin.predictor.bundle import verify
+from foretwin.project.files import fresh_file
+from foretwin.project.json import finite
+from foretwin.project.params import Params
+from foretwin.project.paths import Paths
+from foretwin.registry.descriptions import publish_verdict
+from foretwin.registry.gate_inputs import Predict, hear
+from foretwin.registry.locations import model_name
 from foretwin.registry.restore import restore_champion
 from foretwin.registry.runs import publish_evaluation, read_record
-from foretwin.registry.store import connect, has_artifact, mlflow_errors
+from foretwin.registry.tracking_store import connect, has_artifact, mlflow_errors
 from foretwin.registry.versions import Champion, current, register, set_champion
-from foretwin.tracking import model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foretwin import ledger
-from foretwin.bundle import verify
-from foretwin.config import Paths
+from foretwin.champion import ledger
+from foretwin.champion.provenance import decision
 from foretwin.errors import RegistryError
-from foretwin.provenance import decision
-from foretwin.registry.pages import publish_kept, publish_verdict
+from foretwin.predictor.bundle import verify
+from foretwin.project.paths import Paths
+from foretwin.registry.descriptions import publish_kept, publish_verdict
+from foretwin.registry.locations import KIND, RECORD, model_name, read_json
 from foretwin.registry.runs import publish_evaluation, publish_training, read_record
-from foretwin.registry.store import connect, experiment, find_run, mlflow_errors, new_run
+from foretwin.registry.tracking_store import connect, experiment, find_run, mlflow_errors, new_run
 from foretwin.registry.versions import GATE, Champion, current, register, set_champion, version_of
-from foretwin.tracking import KIND, RECORD, model_name, read_json
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

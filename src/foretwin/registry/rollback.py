@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from foretwin import ledger
-from foretwin.bundle import Bundle
-from foretwin.config import Paths
+from foretwin.champion import ledger
+from foretwin.champion.ledger import Entry
 from foretwin.errors import BundleError, RegistryError
-from foretwin.ledger import Entry
-from foretwin.registry.following import follow_registry
+from foretwin.predictor.bundle import Bundle
+from foretwin.project.paths import Paths
+from foretwin.registry.locations import BUNDLE, model_name
 from foretwin.registry.restore import CAME
-from foretwin.registry.store import connect, mlflow_errors
+from foretwin.registry.sync import follow_registry
+from foretwin.registry.tracking_store import connect, mlflow_errors
 from foretwin.registry.versions import GATE, Champion, aliased, bundle_folder, numbered, set_champion, version_of
-from foretwin.tracking import BUNDLE, model_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,10 +8,11 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from foretwin.bundle import verify
-from foretwin.config import Paths
 from foretwin.errors import RegistryError
-from foretwin.registry.store import (
+from foretwin.predictor.bundle import verify
+from foretwin.project.paths import Paths
+from foretwin.registry.locations import FILES, KIND, PIPELINE, RECORD, run_files
+from foretwin.registry.tracking_store import (
     PARENT,
     Point,
     attach,
@@ -24,7 +25,6 @@ from foretwin.registry.store import (
     new_run,
     numbers,
 )
-from foretwin.tracking import FILES, KIND, PIPELINE, RECORD, run_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import foretwin
-from foretwin.bundle import probability_column, verify
-from foretwin.config import Paths, fresh
-from foretwin.contract import Twin
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import KEY, read_rows
 from foretwin.errors import BundleError, RegistryError, RowsError
-from foretwin.registry.store import connect, experiment, mlflow_errors
-from foretwin.rows import KEY, read_rows
-from foretwin.tracking import ALIAS, BUNDLE, model_name
+from foretwin.predictor.bundle import probability_column, verify
+from foretwin.project.files import fresh
+from foretwin.project.paths import Paths
+from foretwin.registry.locations import ALIAS, BUNDLE, model_name
+from foretwin.registry.tracking_store import connect, experiment, mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -214,7 +215,7 @@ def _upload(client: "MlflowClient", paths: Paths, model: Any, folder: Path) -> N
         out = Path(temporary) / "model"
         pyfunc.save_model(
             path=out,
-            python_model=str(package / "pyfunc.py"),
+            python_model=str(package / "registry" / "pyfunc.py"),
             artifacts={"bundle": str(folder)},
             code_paths=[str(package)],
             signature=signature(contract),

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from foretwin.config import Paths
-from foretwin.contract import Twin
-from foretwin.source_spec import CmapssSource, HydraulicSource, PumpSource, StoreSource, TableSource
+from foretwin.contract.source import CmapssSource, HydraulicSource, PumpSource, StoreSource, TableSource
+from foretwin.contract.twin import Twin
+from foretwin.project.paths import Paths
 from foretwin.sources import cmapss, hydraulic, pump, store, table
 
 

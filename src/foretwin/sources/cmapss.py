@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract import Twin
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import canonical, time_to_end
 from foretwin.errors import DigestError, SourceError
-from foretwin.rows import canonical, time_to_end
 from foretwin.sources.download import Archive, obtain, unpack
 
 CHANNELS = (

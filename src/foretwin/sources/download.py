@@ -17,8 +17,9 @@ from shutil import copyfileobj
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from foretwin.config import datasets_folder, show_progress
 from foretwin.errors import DigestError, SourceError
+from foretwin.project.entrypoint import show_progress
+from foretwin.project.paths import datasets_folder
 
 TIMEOUT = 30.0  # seconds without a byte
 BLOCK = 1 << 16  # bytes per read: what an interruption can lose

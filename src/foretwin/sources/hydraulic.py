@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract import Twin
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import FAULT_UNKNOWN, canonical, fault_column
 from foretwin.errors import ContractError, SourceError
-from foretwin.rows import FAULT_UNKNOWN, canonical, fault_column
 from foretwin.sources.download import Archive, local_copy, obtain, unpack
 
 CYCLE = 60  # seconds, and rows, per cycle

@@ -7,7 +7,7 @@ pump, seeded by the fleet's seed and the pump's number alone: pump 7 is the same
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rich.progress import track
 
-from foretwin.config import fresh_file, show_progress
-from foretwin.contract import Twin
+from foretwin.contract.source import PumpSource
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import canonical, fault_column, time_to_end
 from foretwin.errors import SourceError
 from foretwin.physics import pump as physics
-from foretwin.rows import canonical, fault_column, time_to_end
-from foretwin.source_spec import PumpSource
+from foretwin.physics.pump.data_sheet import SENSORS
+from foretwin.project.entrypoint import show_progress
+from foretwin.project.files import fresh_file
 
 Array = NDArray[np.float64]
 
@@ -43,27 +45,6 @@ NEW_SPREAD = np.array([[0.01], [0.05], [0.05]])  # of new pumps' area, thrust an
 SPEED_LEVELS = np.array([0.90, 0.96, 1.02])  # of rated speed
 STAY = 0.9  # chance of the same level in the next hour
 AMBIENT_MEMORY, PRESSURE_MEMORY = 0.95, 0.98  # correlation per hour
-
-
-class Sensor(NamedTuple):
-    """How far a sensor errs: noise of each reading, with a bias of the same size per pump; its display's steps."""
-
-    share: float  # standard deviation, relative to the reading
-    absolute: float  # standard deviation, in the channel's unit
-    step: float  # in the channel's unit
-
-
-SENSORS = {
-    "speed": Sensor(0, 2, 0.1),
-    "flow": Sensor(0.015, 0, 0.01),
-    "thrust_temperature": Sensor(0, 0.9, 0.01),
-    "radial_temperature": Sensor(0, 0.9, 0.01),
-    "oil_temperature": Sensor(0, 0.9, 0.01),
-    "motor_power": Sensor(0.012, 0, 0.01),
-    "vibration": Sensor(0.10, 0, 0.001),
-    "suction_pressure": Sensor(0.005, 0, 0.001),
-    "discharge_pressure": Sensor(0.005, 0, 0.001),
-}
 
 
 @dataclass(frozen=True)

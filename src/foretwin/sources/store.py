@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from foretwin.contract import Twin
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import read_rows
 from foretwin.errors import RowsError, SourceError
-from foretwin.rows import read_rows
 from foretwin.sources.download import check_digest
 
 FOLDER = "history"

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract import SECONDS, Twin
+from foretwin.contract.source import TableFault, TableSource
+from foretwin.contract.twin import SECONDS, Twin
+from foretwin.dataset.table import FAULT_UNKNOWN, canonical, fault_column
 from foretwin.errors import ContractError, SourceError
-from foretwin.rows import FAULT_UNKNOWN, canonical, fault_column
-from foretwin.source_spec import TableFault, TableSource
 from foretwin.sources.tabular import TableFile, is_missing, open_table, texts
 
 RUN = ["asset", "run"]

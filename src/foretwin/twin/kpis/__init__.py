@@ -40,13 +40,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from foretwin.contract import Twin
+from foretwin.contract.twin import Twin
 from foretwin.twin.kpis.counting import Tally, count
 from foretwin.twin.kpis.figures import Precision, assumptions, figures_of
 from foretwin.twin.kpis.lives import lives
 from foretwin.twin.kpis.periods import Asked, day_of, split
 from foretwin.twin.store import Connection
-from foretwin.twin.store import kpis as stored
+from foretwin.twin.store.scoring import kpis as stored
 
 
 def kpis(connection: Connection, contract: Twin, asked: Asked, now: datetime) -> dict[str, Any]:

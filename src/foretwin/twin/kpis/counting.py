@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import accumulate
 
-from foretwin.contract import Twin
-from foretwin.twin.casework.decisions import remedy_of
+from foretwin.contract.twin import Twin
+from foretwin.twin.cases.rules import remedy_of
 from foretwin.twin.kpis.lives import Alarm, Kind, Life
 from foretwin.twin.kpis.periods import Periods, day_of
-from foretwin.twin.store.kpis import Run
+from foretwin.twin.store.scoring.kpis import Run
 
 FAILURES: tuple[Kind, ...] = ("foreseen", "missed")
 REPAIRS: tuple[Kind, ...] = ("avoided", "replaced")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from foretwin.contract import Costs, Twin
+from foretwin.contract.twin import Costs, Twin
 from foretwin.twin.kpis.counting import FAILURES, REPAIRS, UNANSWERED, VERDICTS, Tally
 
 Figures = dict[str, Any]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
-from foretwin.twin.store.history import NO_FAULT_FOUND, PART_REPLACED, RUN_ENDED
-from foretwin.twin.store.kpis import AnsweredCase, End, Run
+from foretwin.twin.store.scoring.kpis import AnsweredCase, End, Run
+from foretwin.twin.store.telemetry.history import NO_FAULT_FOUND, PART_REPLACED, RUN_ENDED
 
 Kind = Literal["foreseen", "missed", "avoided", "replaced"]
 CONFIRMING = ("confirmed", PART_REPLACED)

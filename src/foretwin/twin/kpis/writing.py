@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from foretwin.config import fresh_file
 from foretwin.errors import BadInput
+from foretwin.project.files import fresh_file
 from foretwin.twin.kpis.page import page_of
 
 Reports = Sequence[dict[str, Any]]

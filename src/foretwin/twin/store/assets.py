@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import BadInput, Conflict, NotFound
-from foretwin.twin.message.names import check_name
 from foretwin.twin.store import tables
+from foretwin.wire.asset_names import check_name
 
 AT_ONCE = 10_000  # values in one statement: SQLite takes 32766, PostgreSQL 65535
 FIRST_RUN = 1

@@ -12,8 +12,8 @@ from foretwin.twin.store import assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.database import Store
 from foretwin.twin.store.holdings import holdings, quoted
-from foretwin.twin.store.readings import take_turn
 from foretwin.twin.store.tables import audit, cases, events, exports, metadata
+from foretwin.twin.store.telemetry.readings import take_turn
 
 MENTIONS = (audit.c.detail, cases.c.evidence, events.c.data)  # where rows about no single asset may name one
 NAMING = ("asset", "name")  # the fields by which they do

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
 
-from foretwin.twin.store.packing import unpack
 from foretwin.twin.store.tables import assets, batches, cases, deliveries, events, layouts, quarantine, readings, scores
+from foretwin.twin.store.telemetry.packing import unpack
 
 Row = dict[str, Any]
 Filters = Mapping[str, Any]  # column -> value

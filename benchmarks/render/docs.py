@@ -1,0 +1,217 @@
+"""Put the figures of output files into README.md and docs/: what stands between two markers is never typed.
+
+    python -m benchmarks.render.docs            write
+    python -m benchmarks.render.docs --check    fail where a page and its files disagree
+
+A block begins with `<!-- figures: NAME -->` and ends with `<!-- end -->`.
+"""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.render.life import LIFE
+from benchmarks.render.soak import SOAK
+from benchmarks.render.speed import SPEED, table
+from foretwin.contract.twin import Twin
+from foretwin.errors import ForetwinError
+from foretwin.evaluation.report import figures_table
+from foretwin.project.entrypoint import exit_on_error
+from foretwin.project.files import fresh_file
+from foretwin.project.paths import Paths
+
+PAGES = ("README.md", "docs/benchmarks.md", "docs/model-life.md")
+PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
+    "pump.png": "models/pump/plots/one_asset.png",
+    "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",
+    "turbofans-coverage.png": "reports/benchmarks/cmapss-fd004/coverage_by_remaining_life.png",
+    "pump-alpha-lambda.png": "reports/benchmarks/pump/alpha_lambda.png",
+}
+BLOCK = re.compile(r"(<!-- figures: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def render(text: str, root: Path) -> str:
+    """The page with each block made anew from its files."""
+    return BLOCK.sub(lambda found: found.group(1) + block(found["name"], root) + found.group(3), text)
+
+
+def block(name: str, root: Path) -> str:
+    """The Markdown of one block: one of REPORTS, `<page of the benchmark>-<twins>`, or a twin."""
+    if name == "reliability":
+        kept = {database: root / "reports" / f"reliability_{database}.json" for database in ("sqlite", "postgresql")}
+        return reliability({database: _read(path) for database, path in kept.items()})
+    if name in REPORTS:
+        return REPORTS[name](_read(root / "reports" / f"{name.replace('-', '_')}.json"))
+    kind, _, twins = name.partition("-")
+    if kind in BENCHMARKS:
+        folder = root / "reports" / "benchmarks"
+        files = sorted(path for path in folder.glob(f"{twins}*.json") if path.suffixes == [".json"])
+        return BENCHMARKS[kind]([_read(path) for path in files])
+    paths = Paths(root, name)
+    return results(_read(paths.models / "metrics.json"), paths.load_contract())
+
+
+def overview(reports: list[dict[str, Any]]) -> str:
+    """RMSE clipped at the cap: the network beside the strongest cheap baseline, one line per twin."""
+    header = ["twin", "network: mean of seeds", "sd", "their ensemble", "95 % of it by bootstrap", "a single network"]
+    header += [
+        "without the age",
+        "ridge: mean",
+        "ridge: ensemble",
+        "90 % interval covers: mean / ensemble",
+        "its width",
+    ]
+    lines = []
+    for report in reports:
+        clipped, interval = report["rul"]["clipped"], report["rul"]["interval"]
+        ridge = report["baselines"]["random_fourier_ridge"]["rul"]["clipped"]
+        low, high = report["bootstrap"]["rmse"]
+        without = report.get("without_age")
+        cells = [clipped["mean"]["rmse"], clipped["sd"]["rmse"], clipped["ensemble"]["rmse"]]
+        lines.append(
+            [
+                report["twin"],
+                *(f"{cell:.2f}" for cell in cells),
+                f"{low:.2f} to {high:.2f}",
+                f"{report['single_network']['rul']['clipped']['mean']['rmse']:.2f}",
+                f"{without['rul']['clipped']['rmse']:.2f}" if without else "",
+                *(f"{ridge[which]['rmse']:.2f}" for which in ("mean", "ensemble")),
+                f"{interval['coverage']:.1%} / {interval['ensemble']['coverage']:.1%}",
+                f"{interval['width']:.1f} / {interval['ensemble']['width']:.1f}",
+            ]
+        )
+    return table(header, lines) + _source(reports)
+
+
+def rul(reports: list[dict[str, Any]]) -> str:
+    """Everything on the RUL of each twin: mean of the seeds / ensemble."""
+    text = ""
+    for report in reports:
+        header = [report["twin"], "RMSE", "RMSE uncapped", "PHM08 score", "RMSE in the last 30", "seconds per seed"]
+        seconds = sum(seed["seconds"] for seed in report["seeds"]) / len(report["seeds"])
+        models = {"network": (report["rul"], seconds)}
+        models |= {name: (found["rul"], found.get("seconds")) for name, found in report["baselines"].items()}
+        lines = []
+        for name, (figures, spent) in models.items():
+            kinds = [
+                ("clipped", "rmse", 2),
+                ("unclipped", "rmse", 2),
+                ("clipped", "phm08", 0),
+                ("clipped", "rmse_late", 2),
+            ]
+            cells = [_both(figures[kind], figure, digits) for kind, figure, digits in kinds]
+            lines.append([name.replace("_", " "), *cells, f"{spent:.0f}" if spent and spent >= 1 else ""])
+        text += table(header, lines) + "\n"
+    return text + "Mean of the seeds / their ensemble. " + _source(reports)
+
+
+def faults(reports: list[dict[str, Any]]) -> str:
+    """Macro-F1 of each axis, for all predictions and for subsets of them."""
+    text = ""
+    for report in reports:
+        axes = list(report["fault"])
+        models = {"network": report, **{name: one for name, one in report["baselines"].items() if "fault" in one}}
+        lines = []
+        for name, figures in models.items():
+            parts = {"all": figures, **figures.get("subsets", {})}
+            for part, found in parts.items():
+                cells = [
+                    f"{found['fault'][axis]['macro_f1']:.3f} / {found['fault'][axis]['ensemble']['macro_f1']:.3f}"
+                    for axis in axes
+                ]
+                lines.append([name.replace("_", " "), part, *cells])
+        text += table([report["twin"], "cycles or cuts", *axes], lines) + "\n"
+    return text + "Macro-F1: mean of the seeds / their ensemble. " + _source(reports)
+
+
+def bands(reports: list[dict[str, Any]]) -> str:
+    """RMSE and macro-F1 by true remaining life, network against gradient boosting, both as ensembles."""
+    text = ""
+    for report in reports:
+        rivals = {"network": report["bands"], "gradient boosting": report["baselines"]["gradient_boosting"]["bands"]}
+        axes = list(report.get("fault", {}))
+        header = ["remaining life", "cuts", *(f"{figure}: {name}" for figure in ("RMSE", *axes) for name in rivals)]
+        lines = []
+        for band, found in report["bands"].items():
+            cells = [rival[band][figure] for figure in ("rmse", *axes) for rival in rivals.values()]
+            lines.append([band, str(found["count"]), *("" if cell is None else f"{cell:.3g}" for cell in cells)])
+        text += table(header, lines) + "\n"
+    return text + _source(reports)
+
+
+BENCHMARKS = {"overview": overview, "rul": rul, "faults": faults, "bands": bands}
+
+
+def ablation(report: dict[str, dict[str, dict[str, float]]]) -> str:
+    """What one change does to the error on development folds, per twin."""
+    text = ""
+    for twin, changes in report.items():
+        figures = list(next(iter(changes.values())))
+        header = [twin, *(figure if figure in {"rmse", "seconds"} else f"{figure} macro-F1" for figure in figures)]
+        lines = [[name, *(f"{found[figure]:.4g}" for figure in figures)] for name, found in changes.items()]
+        text += table(header, lines) + "\n"
+    return text + "From `reports/ablation.json`.\n"
+
+
+def _both(figures: dict[str, Any], name: str, digits: int) -> str:
+    return " / ".join(
+        "" if figures[of][name] is None else f"{figures[of][name]:.{digits}f}" for of in ("mean", "ensemble")
+    )
+
+
+def _source(reports: list[dict[str, Any]]) -> str:
+    files = ", ".join(f"`reports/benchmarks/{report['twin']}.json`" for report in reports)
+    return f"\n{reports[0]['cuts']} predictions; from {files}.\n" if len(reports) == 1 else f"\nFrom {files}.\n"
+
+
+def results(metrics: dict[str, Any], contract: Twin) -> str:
+    """The figures of the network and the baselines as a table."""
+    figures = figures_table(metrics, contract)
+    count = f"{metrics['cuts']} predictions for {metrics['assets']} held-out assets"
+    return f"{table(figures[0], figures[1:])}\n{count}; from `models/{contract.name}/metrics.json`.\n"
+
+
+def reliability(reports: dict[str, dict[str, Any]]) -> str:
+    """How often what was killed, and what was found in the end, on each database."""
+    columns = []
+    for report in reports.values():
+        kills = {name if "," in name else f"{name}, killed": count for name, count in report["kills"].items()}
+        columns.append(
+            {**kills, "messages that the broker acknowledged": report["sent"]["messages"], **report["found"]}
+        )
+    pumps = next(iter(reports.values()))["pumps"]
+    lines = [[name, *(str(column[name]) for column in columns)] for name in columns[0]]
+    files = ", ".join(f"`reports/reliability_{database}.json`" for database in reports)
+    return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
+
+
+REPORTS = SPEED | SOAK | LIFE | {"ablation": ablation}
+
+
+def main(check: bool, root: Path = Path()) -> None:
+    """Render every page, or only compare."""
+    for name in PAGES:
+        page = root / name
+        old = page.read_text(encoding="utf-8")
+        new = render(old, root)
+        if check and new != old:
+            raise ForetwinError(f"{page}: differs from the files it reports; run `make docs`")
+        if not check:
+            with fresh_file(page) as out:
+                out.write_text(new, encoding="utf-8")
+    for name, picture in PICTURES.items():
+        if not check and (root / picture).exists():
+            shutil.copy(root / picture, root / "docs" / "pictures" / name)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main(check="--check" in sys.argv[1:])

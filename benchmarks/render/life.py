@@ -1,0 +1,45 @@
+"""The figures of reports/circle.json and reports/drift.json as Markdown."""
+
+from typing import Any
+
+from benchmarks.render.speed import table
+
+
+def circle(report: dict[str, Any]) -> str:
+    """A model's life once around: errors of the running service at three moments, and what happened between them."""
+    header = ["the running service", *(f"RMSE, {fleet} (h)" for fleet in report["error"]["before"])]
+    header += [f"interval holds, {fleet}" for fleet in report["error"]["before"]]
+    versions = dict(zip(report["error"], report["versions"], strict=True))
+    lines = []
+    for moment, fleets in report["error"].items():
+        cells = [f"{one['rmse']:.1f}" for one in fleets.values()]
+        cells += [f"{one['covered']:.0%}" for one in fleets.values()]
+        lines.append([f"{moment}: version {versions[moment]}", *cells])
+    drift, cases, seconds = report["drift"], report["cases"], report["seconds"]
+    told = cases["by verdict"] + cases["without a case"]
+    text = f"{report['pumps']} pumps, of which {report['failed']} failed; technicians told of {told}. "
+    text += "The drift case was opened for: " + "; ".join(drift["limits_broken"]) + ". "
+    text += f"{seconds['all']} s in all, {seconds['retraining']} s of them retraining.\n"
+    return f"{table(header, lines)}\n{text}\nFrom `reports/circle.json`.\n"
+
+
+def drift(report: dict[str, Any]) -> str:
+    """How often half a standard deviation in one channel is seen within 500 readings, by the size of the fleet."""
+    fleets = report["fleets"]
+    header = ["shifted channel", *(f"{row['pumps']} pumps × {row['hours']} h" for row in fleets)]
+    caught = [row["caught"] for row in fleets]
+    lines = [
+        [name, *(f"{one['change'][name]:.0%} / {one['level'][name]:.0%}" for one in caught)]
+        for name in caught[0]["change"]
+    ]
+    alarms = [f"{max(row['false_alarms'].values()):.0%} of {row['clean']}" for row in fleets]
+    lines.append(["clean fleets that raised an alarm", *alarms])
+    known = report["reference"]
+    text = (
+        f"Share of {fleets[0]['shifted']} fleets; first where the same pumps' earlier readings are known, then against "
+    )
+    text += f"the reference alone, which holds {known['readings']} readings of {known['assets']} pumps.\n"
+    return f"{table(header, lines)}\n{text}\nFrom `reports/drift.json`.\n"
+
+
+LIFE = {"circle": circle, "drift": drift}

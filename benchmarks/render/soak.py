@@ -1,0 +1,50 @@
+"""The figures of reports/fuzz.json and reports/soak.json as Markdown."""
+
+from collections import Counter
+from typing import Any
+
+from benchmarks.render.speed import table
+
+
+def fuzz(report: dict[str, Any]) -> str:
+    """What hostile calls were answered with, by the form of their body."""
+    by_form: dict[str, Counter[str]] = {}
+    for kind, statuses in report["kinds"].items():
+        by_form.setdefault(kind.partition(":")[0], Counter()).update(statuses)
+    statuses = sorted(report["statuses"])
+    header = ["calls begun as", *("no answer" if status == "0" else status for status in statuses)]
+    lines = [[form, *(str(found[status] or "") for status in statuses)] for form, found in sorted(by_form.items())]
+    memory = report["memory_mb"]
+    text = f"{report['bodies']:,} bodies of seed {report['seed']} in {report['seconds']:.0f} s: "
+    text += f"{len(report['complaints'])} broke what the service promises. "
+    text += f"Resident memory {memory['after warm-up']:.0f} MB after the first fifth, "
+    text += f"{memory['end']:.0f} MB in the end, {memory['peak']:.0f} MB at most.\n"
+    return f"{table(header, lines)}\n{text}\nFrom `reports/fuzz.json`.\n"
+
+
+def soak(report: dict[str, Any]) -> str:
+    """Load with swaps: what failed, how long calls took, how much memory it held."""
+    memory, minutes = report["memory_mb"], report["latency_ms by minute"]
+    swaps, seen = report["swaps"], report["seconds until a swap is seen"]
+    spread = {name: [minute[name] for minute in minutes] for name in ("p50", "p99")}
+    lines = [
+        ["peak, calls a second (windows of one asset, 16 connections)", f"{report['peak_per_second']:,}"],
+        ["load, calls a second", f"{report['rate_per_second']:,}"],
+        ["calls", f"{report['calls']:,}"],
+        ["calls that failed", str(report["failed"])],
+        [
+            "answers by a version that was no champion of the moment",
+            str(report["answered by no champion of the moment"]),
+        ],
+        *([f"swaps by the {how}", f"{count}, seen within {seen[how]} s"] for how, count in swaps.items()),
+        *(
+            [f"{name} by minute, lowest to highest, ms", f"{min(found)} to {max(found)}"]
+            for name, found in spread.items()
+        ),
+        ["resident memory, median of the second / the last minute, MB", f"{memory['second']} / {memory['last']}"],
+    ]
+    header = [f"{report['seconds'] / 60:g} minutes, {report['twins']} twins", ""]
+    return f"{table(header, lines)}\nFrom `reports/soak.json`.\n"
+
+
+SOAK = {"fuzz": fuzz, "soak": soak}

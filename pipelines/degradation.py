@@ -1,0 +1,34 @@
+"""Stage forward: what the development fleet teaches about wear, for the living twin to ask what would happen if."""
+
+import hashlib
+from pathlib import Path
+
+from foretwin.dataset.splits import Development
+from foretwin.physics.degradation import FILE, save_forward, save_none
+from foretwin.physics.degradation_fit import learn_forward
+from foretwin.physics.pump_prognosis import objection
+from foretwin.project.entrypoint import run_stage
+from foretwin.project.params import load_params
+from foretwin.project.paths import Paths
+
+
+def main(twin: str, root: Path = Path()) -> None:
+    """Read data/<twin>/windows/, write models/<twin>/forward.json."""
+    paths = Paths(root, twin)
+    contract, params = paths.load_contract(), load_params(paths.params)
+    reason = objection(contract)
+    if reason:
+        save_none(twin, reason, paths.models / FILE)
+        print(f"forward {twin}: no forward model: {reason}")
+        return
+    with (paths.windows / "development.parquet").open("rb") as rows:
+        digest = hashlib.file_digest(rows, "sha256").hexdigest()
+    learnt_from = {"development.parquet": digest, "contract": contract.digest}
+    development = Development.load(paths.windows, contract, params.prepare)
+    forward = learn_forward(development, contract, params.train.level, learnt_from)
+    save_forward(forward, paths.models / FILE)
+    print(f"forward {twin}: wear learnt from {development.histories.values.shape[0]} hours; {forward.digest[:12]}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

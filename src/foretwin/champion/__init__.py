@@ -1,0 +1,1 @@
+"""Which model serves a twin: champion, challenger, provenance and ledger, as files."""

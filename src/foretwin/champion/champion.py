@@ -1,0 +1,251 @@
+"""A twin's champion: the bundle that answers, and which registered version of a model it is.
+
+    bundle/        the model
+    identity.json  the registered version that it is
+    record.json    when it was promoted, from which commit, and with which figures
+    golden/        windows with the scores that it gave when it was kept
+    drift.json     what healthy machines showed when it was trained, which the monitor compares with
+    lineage.json   what it was made of
+
+The packaging stage keeps it in models/<twin>/champion/, BentoML's store holds the same folder. Whatever scores reads
+it here: the service, batch scoring, the living twin. A champion that an earlier version kept lacks some of the files
+beside bundle and identity.
+"""
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from foretwin.champion.golden import check_golden, keep_golden
+from foretwin.champion.identity import ModelIdentity
+from foretwin.errors import BundleError, RegistryError
+from foretwin.predictor.bundle import Bundle, verify
+from foretwin.project.files import fresh
+from foretwin.project.paths import Paths
+
+BESIDE = ("drift.json", "lineage.json")  # what stages say of a bundle, each with its digest under "bundle"
+ATTEMPTS = 5  # promotions would have to follow one another faster than a bundle is read to use them up
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a champion besides its files."""
+
+    promoted_at: datetime | None = None  # with its time zone
+    commit: str | None = None  # of the code that trained it
+    metrics: dict[str, Any] = field(default_factory=dict)  # held-out figures of the network, as metrics.json has them
+    gate: dict[str, Any] | None = None  # promoted, and the reasons as sentences
+
+    @classmethod
+    def of(cls, digest: str, training: Any, metrics: Any, promotion: Any) -> Self:
+        """From the contents of training.json, metrics.json and promotion.json, as far as they are about this bundle."""
+        training, metrics, promotion = (found or {} for found in (training, metrics, promotion))
+        judged = promotion.get("evidence", {}).get("bundle") == digest
+        moment = promotion.get("decided_at") if judged and promotion["promoted"] else None
+        return cls(
+            promoted_at=datetime.fromisoformat(moment) if moment else None,
+            commit=training.get("git", {}).get("commit") if training.get("bundle") == digest else None,
+            metrics=metrics["network"] if metrics.get("bundle") == digest else {},
+            gate={key: promotion[key] for key in ("promoted", "reasons")} if judged else None,
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read record.json, empty where there is none; BundleError where it is something else."""
+        if not path.exists():
+            return cls()
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            moment = content["promoted_at"]
+            return cls(datetime.fromisoformat(moment) if moment else None, *(content[key] for key in _REMEMBERED))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"{path}: not a champion's record: {error!r}; run `dvc repro package` again") from None
+
+    def write(self, path: Path) -> None:
+        """Write record.json; the same record gives the same bytes."""
+        moment = self.promoted_at.isoformat() if self.promoted_at else None
+        content = {"promoted_at": moment, **{key: getattr(self, key) for key in _REMEMBERED}}
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def completed_by(self, before: Self) -> Self:
+        """The record with what it lacks from one that was kept before, whose moment of promotion stays."""
+        return type(self)(
+            promoted_at=before.promoted_at or self.promoted_at,
+            commit=self.commit or before.commit,
+            metrics=self.metrics or before.metrics,
+            gate=self.gate or before.gate,
+        )
+
+
+_REMEMBERED = ("commit", "metrics", "gate")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A model that answers for its twin, `bundle.contract.name`."""
+
+    identity: ModelIdentity
+    bundle: Bundle
+    record: Record = field(default_factory=Record)
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A champion as models/<twin>/champion/ holds it."""
+
+    twin: str
+    folder: Path
+    identity: ModelIdentity
+
+    @property
+    def tag(self) -> str:
+        """The tag of its BentoML model."""
+        return self.identity.tag
+
+
+def load_champion(root: Path, twin: str, threads: int = 1) -> Champion:
+    """The champion of a project's folder, whole even while another takes its place.
+
+    `threads` is how many of them one score may use. RegistryError where the twin has no champion; BundleError where
+    its files are missing, altered, or not those that its identity names.
+    """
+    folder = Paths(root, twin).models / "champion"
+    for left in reversed(range(ATTEMPTS)):
+        before = champion_stamp(root, twin)
+        try:
+            champion = read_champion(folder, threads)
+        except Exception:  # whatever a file that vanishes under its reader leads to
+            if champion_stamp(root, twin) != before:
+                continue
+            if before is not None:
+                raise
+            if not (folder / "bundle").exists():
+                missing = f"{twin} has no champion yet; `foretwin add {twin}` and `dvc repro` make one"
+                raise RegistryError(f"{folder / 'bundle'}: {missing}") from None
+            if left == 0:  # else the folder came back just now
+                raise
+            continue
+        if champion_stamp(root, twin) == before:
+            return champion
+    raise BundleError(f"{folder}: was replaced again and again while it was read; try again")
+
+
+def champion_stamp(root: Path, twin: str) -> tuple[int, int] | None:
+    """What differs from one kept champion to the next; None where there is none."""
+    return file_stamp(Paths(root, twin).models / "champion" / "identity.json")
+
+
+def kept_identity(paths: Paths) -> ModelIdentity | None:
+    """Which version is kept in models/<twin>/champion/; None where there is none, or where its file is damaged."""
+    try:
+        return ModelIdentity.read(paths.models / "champion" / "identity.json")
+    except BundleError:
+        return None
+
+
+def file_stamp(path: Path) -> tuple[int, int] | None:
+    """What differs from one state of a file to the next; None where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def read_champion(folder: Path, threads: int = 1) -> Champion:
+    """The champion in a folder that nobody replaces meanwhile; BundleError as `load_champion`."""
+    identity = ModelIdentity.read(folder / "identity.json")
+    record = Record.read(folder / "record.json")
+    bundle = Bundle.load(folder / "bundle", threads)
+    if bundle.digest != identity.digest:
+        raise BundleError(f"{folder}: bundle and identity.json differ; run `dvc repro package` again")
+    return Champion(identity, bundle, record)
+
+
+def kept_champions(root: Path) -> list[Packaged]:
+    """The champions under models/*/champion, by name of their twin."""
+    folders = sorted(path.parent for path in (root / "models").glob("*/champion/identity.json"))
+    return [Packaged(folder.parent.name, folder, ModelIdentity.read(folder / "identity.json")) for folder in folders]
+
+
+def keep_champion(
+    paths: Paths, bundle: Path, identity: ModelIdentity, record: Record | None = None, beside: Path | None = None
+) -> None:
+    """Copy a champion's bundle to models/<twin>/champion/, with its record, golden windows, drift.json, lineage.json.
+
+    Without `record` it is made from what the stages left in models/<twin>/; the last two files are those of the folder
+    `beside`, by default models/<twin>/, as far as they are about this bundle. Where the same champion is kept already,
+    nothing is written. BundleError unless the bundle is the one that `identity` names.
+    """
+    if verify(bundle) != identity.digest:
+        raise BundleError(
+            f"{bundle}: is not the bundle of {identity.name} version {identity.version}: promote it again"
+        )
+    if record is None:
+        contents = (_content(paths.models / name) for name in ("training.json", "metrics.json", "promotion.json"))
+        record = Record.of(identity.digest, *contents)
+    loaded, folder = Bundle.load(bundle), paths.models / "champion"
+    with kept_by_one(paths):
+        before = _sound(folder, loaded)
+        if before is not None:
+            record = record.completed_by(before.record)
+        told = _told_of(identity.digest, folder) | _told_of(identity.digest, beside or paths.models)
+        kept = before and (before.identity, before.record, _told_of(identity.digest, folder))
+        if kept == (identity, record, told) and (folder / "golden").exists():
+            return
+        with fresh(folder) as out:
+            shutil.copytree(bundle, out / "bundle")
+            (out / "identity.json").write_text(json.dumps(asdict(identity), indent=2) + "\n", encoding="utf-8")
+            record.write(out / "record.json")
+            for name, content in told.items():
+                (out / name).write_bytes(content)
+            if before is not None and (folder / "golden").exists():
+                shutil.copytree(folder / "golden", out / "golden")
+            else:
+                (out / "golden").mkdir()
+                keep_golden(out / "golden", loaded, paths.windows / "test.parquet")
+
+
+def _told_of(digest: str, folder: Path) -> dict[str, bytes]:
+    """The files of BESIDE in a folder that are about this bundle."""
+    contents = {name: _content(folder / name) for name in BESIDE}
+    return {
+        name: (folder / name).read_bytes()
+        for name, content in contents.items()
+        if content and content["bundle"] == digest
+    }
+
+
+def _sound(folder: Path, bundle: Bundle) -> Champion | None:
+    """The champion that is kept already, if it is this bundle, whole, and answers as it did; else None."""
+    try:
+        champion = read_champion(folder)
+        check_golden(folder, champion.bundle)
+    except BundleError:
+        return None
+    return champion if champion.identity.digest == bundle.digest else None
+
+
+@contextmanager
+def kept_by_one(paths: Paths) -> Iterator[None]:
+    """Held by one process at a time: a stage and a service that follows the registry may keep the same champion."""
+    paths.work.mkdir(parents=True, exist_ok=True)
+    with (paths.work / "champion.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _content(path: Path) -> Any:
+    """A record of a stage; None where there is none. BundleError where it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise BundleError(f"{path}: not a record: {error}; run the stage that writes it again") from None

@@ -1,0 +1,143 @@
+"""What a model was made of: models/<twin>/lineage.json, which `foretwin lineage` reads in both directions.
+
+    bundle, twin, name, version, run   which model it is about
+    decided, decided_at                what the gate said: promoted, forced or refused
+    git, environment, contract         code, libraries and contract that trained it
+    dvc                                digest of dvc.lock's entries of its stages, and MD5 of what each read and wrote
+    raw, rows, data                    SHA-256 of every file of raw data, rows and windows
+    history, validation, study         digest of the store's history, report of the rows, choice of hyper-parameters
+    assets                             SHA-256 of the names of the assets: trained on, held out
+    bento                              the tag of its BentoML model
+
+Assets are never named in clear: one of the twins' store may have to be erased, and which models saw it has to stay
+known. What is missing in a project, such as git or DVC, is null.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from foretwin.champion.identity import model_tag
+from foretwin.dataset.windows import TEST
+from foretwin.project.files import fresh_file
+from foretwin.project.paths import Paths
+
+STAGES = ("fetch", "adapt", "validate", "prepare", "tune", "train")  # what the bundle comes out of
+TOLD_BY_TRAINING = ("git", "contract", "environment", "data", "history")
+SPLITS = "splits.json"
+
+
+def write_lineage(paths: Paths, verdict: Mapping[str, Any], path: Path) -> None:
+    """Write lineage.json for the bundle that the verdict is about; the same project gives the same bytes."""
+    bundle = verdict["evidence"]["bundle"]
+    training = json_object(paths.models / "training.json")
+    if training.get("bundle") != bundle:
+        training = {}
+    content = {
+        "bundle": bundle,
+        "twin": paths.twin,
+        **{name: verdict[name] for name in ("name", "version", "run")},
+        "decided": decision(verdict),
+        "decided_at": verdict["decided_at"],
+        **{name: training.get(name) for name in TOLD_BY_TRAINING},
+        "dvc": _dvc(paths),
+        "raw": _digests(paths.raw),
+        "rows": _digests(paths.rows),
+        "validation": _validation(paths.validation / "result.json"),
+        "study": _study(paths.models / "tuning.json"),
+        "assets": _assets(paths.windows / SPLITS, (training.get("data") or {}).get(SPLITS)),
+        "bento": model_tag(verdict["name"], verdict["version"], bundle),
+    }
+    with fresh_file(path) as out:
+        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def decision(verdict: Mapping[str, Any]) -> str:
+    """What the gate's verdict comes to: promoted, forced or refused."""
+    if verdict.get("forced"):
+        return "forced"
+    return "promoted" if verdict["promoted"] else "refused"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, which may be larger than the memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """What is in a file that holds a JSON object; empty where it holds something else, or is not there."""
+    try:
+        with path.open("rb") as file:
+            if file.read(1) != b"{":
+                return {}
+        return dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError):
+        return {}
+
+
+def asset_digest(name: str) -> str:
+    """What stands for an asset where its name must not; assets of the store are named `store/<name>`."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def _digests(folder: Path) -> dict[str, str] | None:
+    """SHA-256 of each file under a folder, by its path in there; None where there is no such folder."""
+    if not folder.is_dir():
+        return None
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+
+
+def _validation(path: Path) -> dict[str, Any] | None:
+    result = json_object(path)
+    return {"success": result.get("success"), "sha256": file_digest(path)} if result else None
+
+
+def _study(path: Path) -> dict[str, Any] | None:
+    """Which trial of which study the hyper-parameters are from."""
+    record = json_object(path)
+    if not record:
+        return None
+    trials, value = record["trials"], record["value"]
+    best = next((trial["number"] for trial in trials if trial["value"] == value), None)
+    return {"sha256": file_digest(path), "trial": best, "trials": len(trials), "value": value}
+
+
+def _assets(path: Path, wanted: str | None) -> dict[str, list[str]] | None:
+    """Digests of the assets' names in their own order; None unless the split is the one that was trained on."""
+    if wanted is None or not path.is_file() or file_digest(path) != wanted:
+        return None
+    folds = json_object(path)
+    split: dict[str, list[str]] = {"trained": [], "held_out": []}
+    for name, fold in folds.items():
+        split["held_out" if fold == TEST else "trained"].append(asset_digest(name))
+    return {name: sorted(digests) for name, digests in split.items()}
+
+
+def _dvc(paths: Paths) -> dict[str, Any]:
+    """What dvc.lock says of the stages up to the training, where it is about the files that are there."""
+    nothing: dict[str, Any] = {"lock": None, "stages": {}}
+    try:
+        lock = yaml.load((paths.root / "dvc.lock").read_bytes(), yaml.CSafeLoader)
+        stages = {name: lock["stages"][f"{name}@{paths.twin}"] for name in STAGES}
+        made = {name: _data_of(stage, paths) for name, stage in stages.items()}
+    except (OSError, yaml.YAMLError, KeyError, TypeError):  # outside DVC, or not every stage has run
+        return nothing
+    record = paths.models / "training.json"
+    locked = made["train"].get(record.relative_to(paths.root).as_posix())
+    if not record.exists() or locked != hashlib.md5(record.read_bytes(), usedforsecurity=False).hexdigest():
+        return nothing  # trained by hand since
+    text = json.dumps(stages, sort_keys=True)
+    return {"lock": hashlib.sha256(text.encode()).hexdigest(), "stages": made}
+
+
+def _data_of(stage: Mapping[str, Any], paths: Paths) -> dict[str, str]:
+    """Path -> MD5 of what a stage read and wrote of the twin's own, which is all but code."""
+    own = tuple(f"{folder.relative_to(paths.root).as_posix()}/" for folder in (paths.data, paths.models))
+    entries = [*stage.get("deps", []), *stage.get("outs", [])]
+    return {entry["path"]: entry["md5"] for entry in entries if entry["path"].startswith(own)}

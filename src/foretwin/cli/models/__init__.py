@@ -1,0 +1,1 @@
+"""Commands of a model: scoring, serving, promotion, lineage, keys."""

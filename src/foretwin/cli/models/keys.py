@@ -1,0 +1,113 @@
+"""`foretwin keys`: the API keys of the project's services."""
+
+import click
+
+from foretwin.cli.project import PROJECT
+
+SCOPES = ("score", "read", "ingest", "admin")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def keys(context: click.Context) -> None:
+    """Make, list and revoke API keys.
+
+    Both services, `foretwin serve` and `foretwin live`, want one with every call. Scopes say what it may do: score asks
+    for scores, read looks at what there is, ingest sends readings, admin changes, erases and gives verdicts.
+
+    \b
+      export FORETWIN_KEY=$(foretwin keys new dashboard --scope score --scope read)
+      curl -H "Authorization: Bearer $FORETWIN_KEY" http://127.0.0.1:3000/v1/models
+      foretwin keys
+      foretwin keys revoke dashboard
+
+    They are in keys.json unless FORETWIN_KEYS names another file; services that run follow within a second.
+    """
+    if context.invoked_subcommand is None:
+        _list()
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="May be repeated.")
+@click.option("--days", type=click.FloatRange(0, 36500, min_open=True), help="Until it expires; without, never.")
+@click.option(
+    "--rate",
+    default=100.0,
+    show_default=True,
+    type=click.FloatRange(0, 1e6, min_open=True),
+    help="Calls per second that it may make of each service.",
+)
+def new(name: str, scopes: tuple[str, ...], days: float | None, rate: float) -> None:
+    """Make a key and print it.
+
+    It is shown this once: the file keeps only a digest of it. NAME says whose it is, and is what the audit shows.
+
+    \b
+      foretwin keys new gateway-hall-3 --scope ingest --days 90 --rate 500
+      curl -H "Authorization: Bearer ftw_..." -H "Content-Type: application/json" \\
+        -d '{"time": 1, "channels": {...}}' "http://127.0.0.1:3100/v1/twins/P-1/readings?twin=pump"
+    """
+    import os
+    from datetime import UTC, datetime, timedelta
+
+    from foretwin.cli.project import log_to_terminal, person
+    from foretwin.serving.access.keys import Wanted, keys_path, make_key
+
+    log_to_terminal()
+    now = datetime.now(UTC)
+    wanted = Wanted(name, scopes, rate, now + timedelta(days=days) if days else None)
+    click.echo(make_key(keys_path(PROJECT, os.environ), wanted, person(), now))
+    click.echo("keep it: it is not shown again, and is sent as `Authorization: Bearer ftw_...`", err=True)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """Show every key, without its secret.
+
+    \b
+      foretwin keys list
+    """
+    _list()
+
+
+@keys.command()
+@click.argument("name")
+def revoke(name: str) -> None:
+    """End a key; services that run refuse it within a second.
+
+    \b
+      foretwin keys revoke gateway-hall-3
+    """
+    import os
+    from datetime import UTC, datetime
+
+    from foretwin.cli.project import log_to_terminal, person
+    from foretwin.serving.access.keys import keys_path, revoke_key
+
+    log_to_terminal()
+    key = revoke_key(keys_path(PROJECT, os.environ), name, person(), datetime.now(UTC))
+    click.echo(f"{key.name} counts no more")
+
+
+def _list() -> None:
+    import os
+    from datetime import UTC, datetime
+
+    from foretwin.cli.tables import cell, show
+    from foretwin.serving.access.keys import keys_path, read_keys
+
+    path, now = keys_path(PROJECT, os.environ), datetime.now(UTC)
+    rows = [
+        (
+            key.name,
+            ", ".join(key.scopes),
+            f"{key.rate:g}/s",
+            cell(key.created_at) + f" by {key.created_by}",
+            key.expires_at or "never",
+            key.state(now) + (f" {cell(key.revoked_at)} by {key.revoked_by}" if key.revoked_at else ""),
+        )
+        for key in read_keys(path)
+    ]
+    advice = "" if rows else f"{path} holds none; `foretwin keys new NAME --scope read` makes one"
+    show(("name", "scopes", "rate", "made", "expires", "state"), rows, advice)

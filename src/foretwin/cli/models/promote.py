@@ -1,0 +1,43 @@
+"""Promote the candidate against the gate: `foretwin promote`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    pass
+from foretwin.cli.project import PROJECT
+
+
+@click.command()
+@click.argument("twin")
+@click.option("--force", "reason", required=True, metavar="REASON", help="Why; the ledger and the registry keep it.")
+def promote(twin: str, reason: str) -> None:
+    """Make the present candidate champion against the gate.
+
+    `dvc repro` promotes what passes the gate; this promotes what it refused. The gate's checks stay visible beside the
+    reason, in promotion.json, on the version's page and in the ledger. A damaged bundle is not promoted.
+
+    \b
+      foretwin promote pump --force "the flow sensor was exchanged, the old model cannot be fed"
+    """
+    from foretwin.cli.project import contract_named, load_project, person
+    from foretwin.evaluation.held_out import predict
+    from foretwin.project.params import load_params
+    from foretwin.project.paths import Paths
+    from foretwin.registry import promote as decide
+
+    contract_named(load_project(), twin)
+    paths = Paths(PROJECT, twin)
+    verdict = decide(paths, load_params(paths.params), predict, force=reason, actor=person())
+    click.echo(f"promote {twin}: version {verdict['version']} is champion by force: {verdict['forced']}")
+    _record(twin, "promote", "package", "publish")
+
+
+def _record(twin: str, *stages: str) -> None:
+    """Let DVC's records name the champion that there is now; where that fails it is said, for what was done stays."""
+    from foretwin.twin.retraining import record
+
+    trouble = record(PROJECT, twin, *stages)
+    if trouble:
+        click.echo(f"DVC's records still name the champion before: {trouble}; then `dvc repro`", err=True)

@@ -1,0 +1,106 @@
+"""Score or explain a file with the served champion, as the service would: the same bundle, the same `Bundle.score`."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+from foretwin.champion.champion import load_champion
+from foretwin.contract.source import TableSource
+from foretwin.contract.twin import Twin
+from foretwin.errors import BadInput
+from foretwin.predictor.shapley import Explanation, explain
+from foretwin.project.entrypoint import show_progress
+from foretwin.project.files import fresh_file
+from foretwin.sources.table import own_columns, read_rows_of
+from foretwin.sources.tabular import open_table
+
+AT_ONCE = 256  # assets; the progress bar moves after so many
+MOST_SHOWN = 30  # assets on the terminal
+
+
+def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
+    """One score per asset of a CSV or Parquet file, as `Bundle.score` returns them.
+
+    The file has the columns of the twin's own table source, or the canonical asset, time, optional run and channels.
+    """
+    bundle = load_champion(root, twin).bundle
+    rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
+    assets = rows["asset"].unique()
+    parts = np.array_split(assets, max(1, -(-len(assets) // AT_ONCE)))
+    scores = [
+        bundle.score(rows[rows["asset"].isin(part)])
+        for part in track(parts, f"score {len(assets)} assets", disable=not show_progress(), transient=True)
+    ]
+    return pd.concat(scores, ignore_index=True)
+
+
+def explain_asset(root: Path, twin: str, file: Path, asset: str) -> tuple[Twin, Explanation]:
+    """The champion's contract, and why it scores that asset of the file as it does."""
+    bundle = load_champion(root, twin).bundle
+    rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
+    chosen = rows[rows["asset"] == asset]
+    if len(chosen) == 0:
+        raise BadInput("--asset", f"{file} has no asset {asset}; its first one is {rows['asset'].iloc[0]}")
+    return bundle.contract, explain(bundle, chosen)
+
+
+def write_scores(scores: pd.DataFrame, out: Path) -> None:
+    """Write a .csv or .parquet file, complete or not at all; warnings are joined by `; ` in a CSV."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise BadInput("--out", f"{out} ends neither in .csv nor in .parquet")
+    with fresh_file(out) as temporary:
+        if out.suffix == ".parquet":
+            scores.to_parquet(temporary, index=False)
+        else:
+            scores.assign(warnings=scores["warnings"].map("; ".join)).to_csv(temporary, index=False)
+
+
+def show_scores(scores: pd.DataFrame) -> None:
+    """Print the scores as a table, the shortest remaining life first where there is one."""
+    table = Table()
+    columns = [name for name in scores.columns if name not in ("run", "rows")]
+    for name in columns:
+        number = pd.api.types.is_numeric_dtype(scores[name])
+        table.add_column(name.removeprefix("p_"), justify="right" if number else "left")
+    ordered = scores.sort_values("rul", kind="stable") if "rul" in scores else scores
+    for row in ordered[columns].head(MOST_SHOWN).itertuples(index=False):
+        table.add_row(*(_cell(value) for value in row))
+    console = Console()
+    console.print(table)
+    if len(scores) > MOST_SHOWN:
+        console.print(f"{len(scores) - MOST_SHOWN} more; `--out scores.csv` writes them all")
+
+
+def show_explanation(explanation: Explanation) -> None:
+    """Print a table per question: from the base value through the contributions, largest first, to the prediction."""
+    console = Console()
+    for question, found in explanation.questions.items():
+        asked = question if found.answer == question else f"{question}: {found.answer}"
+        table = Table(title=escape(f"{explanation.asset}: {asked} ({found.unit})"))
+        table.add_column("channel")
+        table.add_column("contribution", justify="right")
+        table.add_row("a healthy machine", f"{found.base:.4g}", end_section=True)
+        for name, value in found.largest_first():
+            table.add_row(escape(name), f"{value:+.4g}")
+        table.add_section()
+        table.add_row("prediction", f"{found.prediction:.4g}")
+        console.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        return escape("; ".join(value))
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+
+
+def _columns_of(file: Path, contract: Twin) -> TableSource:
+    """How to read the file: as the twin's own table source where its columns are there, else by the canonical names."""
+    table = open_table(file, str(file))
+    run = "run" if "run" in table.columns else None
+    canonical = TableSource(kind="table", path=str(file), asset="asset", time="time", run=run)
+    return own_columns(contract, table) or canonical

@@ -1,0 +1,1 @@
+"""Commands of the pipeline: contracts, params.yaml, figures."""

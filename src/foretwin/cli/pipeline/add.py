@@ -1,0 +1,25 @@
+"""Put twins on the list in params.yaml: `foretwin add`."""
+
+import click
+
+from foretwin.cli.project import PROJECT
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+def add(names: tuple[str, ...]) -> None:
+    """Put twins on the list in params.yaml.
+
+    `dvc repro` builds what that list names.
+
+    \b
+      foretwin add cmapss-fd001
+      dvc repro
+    """
+    from foretwin.project.params import add_twins
+    from foretwin.project.paths import Paths
+
+    for name in names:
+        Paths(PROJECT, name).load_contract()
+    listed = add_twins(PROJECT / "params.yaml", names)
+    click.echo(f"params.yaml lists {', '.join(listed)}; `dvc repro` builds them")

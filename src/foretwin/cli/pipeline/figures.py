@@ -1,0 +1,66 @@
+"""What a run ends with on the terminal: the figures, where to look, and what to try next."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+from foretwin.champion.champion import kept_identity
+from foretwin.errors import RegistryError
+from foretwin.evaluation.report import figures_table
+from foretwin.project.paths import Paths
+
+NEXT = """Try next:
+  make serve                         # the scoring service on port 3000
+  make fleet                         # a living fleet of twenty pumps that wear out
+  make ui                            # runs, trials and models in MLflow on port 5000
+  .venv/bin/foretwin new NAME FILE   # a twin of your own machine from a CSV or Parquet file"""
+
+
+def print_summary(root: Path, twins: list[str]) -> None:
+    """A table per twin with the network, the baselines and the champion; then paths and the next commands."""
+    console = Console()
+    for twin in twins:
+        _print_twin(console, Paths(root, twin))
+    console.print(NEXT, highlight=False, soft_wrap=True)
+
+
+def _print_twin(console: Console, paths: Paths) -> None:
+    contract = paths.load_contract()
+    try:
+        metrics = json.loads((paths.models / "metrics.json").read_text())
+        promotion = json.loads((paths.models / "promotion.json").read_text())
+    except FileNotFoundError as error:
+        raise RegistryError(f"{error.filename}: not there yet; run `dvc repro` first") from None
+    names, *figures = zip(*figures_table(metrics, contract), strict=True)  # a column per model, to fit in 80 characters
+    title = f"{contract.title}: {metrics['cuts']} predictions for {metrics['assets']} held-out assets"
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        justify: Literal["left", "right"] = "left" if name == "model" else "right"
+        table.add_column(name, justify=justify, style="bold" if name == "network" else None)
+    for row in figures:
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"champion  {_champion(paths, metrics, promotion)}", highlight=False)
+    for label, path in {
+        "report": paths.models / "report.html",
+        "card": paths.models / "card.html",
+        "plots": paths.models / "plots",
+        "checks": paths.validation / "docs" / "index.html",
+    }.items():
+        console.print(f"{label:<9} {path}", highlight=False, soft_wrap=True)
+    console.print()
+
+
+def _champion(paths: Paths, metrics: dict[str, Any], promotion: dict[str, Any]) -> str:
+    """Who answers, and what became of the network whose figures are shown."""
+    champion = kept_identity(paths)
+    if champion is None:
+        return "none: this network was refused"
+    if champion.digest == metrics["bundle"]:
+        verdict = "this network"
+    else:
+        verdict = f"another one; this network was {'rolled back' if promotion['promoted'] else 'refused'}"
+    return f"{champion.name} version {champion.version}: {verdict}"

@@ -1,0 +1,29 @@
+"""Export the labelled history for training: `foretwin history`."""
+
+import click
+
+
+@click.command()
+@click.argument("twin")
+def history(twin: str) -> None:
+    """Give what verdicts labelled to training.
+
+    Writes data/TWIN/history/ from the store: the runs about which something was found out. The next `dvc repro` learns
+    from them too.
+
+    \b
+      foretwin history pump
+      dvc repro
+    """
+    from datetime import UTC, datetime
+
+    from foretwin.cli.project import PROJECT, contract_named, load_project, opened_store
+    from foretwin.twin.training_feedback.history import export_history
+
+    contract = contract_named(load_project(), twin)
+    with opened_store() as store:
+        made = export_history(store, PROJECT, contract, datetime.now(UTC))
+    found = f"{made.runs} runs of {made.assets} assets, {made.rows} rows, {made.labelled_rows} of them labelled"
+    click.echo(f"wrote {made.folder}: {found}, by {made.verdicts} verdicts")
+    for reason, count in made.left_out.items():
+        click.echo(f"  left out {count}: {reason}")

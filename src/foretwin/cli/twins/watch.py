@@ -1,0 +1,45 @@
+"""Score what comes in: `foretwin watch`."""
+
+import click
+
+MEGABYTE = 1024 * 1024
+
+
+@click.command()
+@click.option("--memory", default=256, show_default=True, type=click.IntRange(8), help="Of the newest readings, in MB.")
+def watch(memory: int) -> None:
+    """Score what comes in, and keep the cases.
+
+    Every asset with new readings is scored by its twin's champion; a line tells of each case that opens, escalates or
+    closes. Others are told too where FORETWIN_WEBHOOKS or FORETWIN_EVENTS_MQTT name them. Ctrl-C ends it; what was not
+    scored is scored by the next start.
+
+    \b
+      foretwin watch --memory 512
+    """
+    import os
+
+    from foretwin.cli import project
+    from foretwin.cli.twins.progress import CaseNews
+    from foretwin.twin.outbox.dispatcher import deliver, targets_from
+    from foretwin.twin.scoring.loop import WatchSettings
+    from foretwin.twin.scoring.loop import watch as run_loop
+
+    project.load_project()
+    targets = targets_from(os.environ)
+    settings = WatchSettings(memory_bytes=memory * MEGABYTE)
+    project.log_to_terminal()
+    with project.opened_store() as store, project.stop_on_signals() as stop:
+        news, failures = CaseNews.from_now(store), list[BaseException]()
+        threads = [project.start(lambda: run_loop(store, project.PROJECT, settings, stop), stop, failures)]
+        if targets:
+            threads.append(project.start(lambda: deliver(store, targets, stop), stop, failures))
+        click.echo("watching; Ctrl-C ends it", err=True)
+        while not stop.wait(0.5):
+            news.tell(store)
+        for thread in threads:
+            thread.join()
+        if failures:
+            raise failures[0]
+        news.tell(store)
+    click.echo(str(news))

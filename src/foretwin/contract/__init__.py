@@ -1,0 +1,1 @@
+"""The contract of a machine type, `twin.yaml`, as a checked object."""

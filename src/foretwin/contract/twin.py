@@ -1,0 +1,300 @@
+"""The contract of one machine type: `data/<twin>/twin.yaml` as a frozen, checked object.
+
+Everything else is derived from it: the expectations of its data, the network's inputs and heads, the model
+signature, the HTTP schema. Times (`lead_time`, `rul.cap`, `cases.open_below`, ...) are in `clock.unit`.
+"""
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from foretwin.contract.source import Part, Source, TableSource, Word
+from foretwin.contract.yaml import read_yaml
+from foretwin.errors import ContractError
+
+TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+RESERVED = {"asset", "run", "time", "rul", "fixed_split", "subset"}
+SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings"}  # columns of every table of scores
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # of the clock units that are units of time
+UNKNOWN = "unknown"  # the answer on a fault axis where no class is probable enough
+
+
+class Clock(Part):
+    """The machine's clock: `unit` of every time in the contract, `step` between two readings."""
+
+    unit: Annotated[str, Field(min_length=1)]
+    step: Annotated[float, Field(gt=0)]
+    counts_from_start: bool = Field(
+        default=True, description="time is the age of the run, known when scoring too, and may be learnt from"
+    )
+    # Left out of the digest where it is not set, so that bundles of before stay those of this contract.
+    longest_gap: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        exclude_if=lambda gap: gap is None,
+        description="a reading further ahead of the last one has a clock that jumped; 1000 steps where it is not set",
+    )
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the unit is; None where it is none of time, such as a cycle."""
+        return SECONDS.get(self.unit)
+
+
+class Channel(Part):
+    """One measured quantity; `min` and `max` are the physical limits that no honest reading passes."""
+
+    unit: str
+    role: Literal["setting", "sensor"]
+    min: float
+    max: float
+    description: str = ""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError(f"min {self.min:g} must be below max {self.max:g}")
+        return self
+
+
+class Remedy(Part):
+    """What a technician needs for a repair; `lead_time` is how long the part takes to arrive."""
+
+    part: str
+    instruction: str
+    skills: tuple[str, ...] = ()
+    lead_time: Annotated[float, Field(ge=0)]
+
+
+class Rul(Part):
+    """Remaining useful life: `cap` is the longest life the network is asked to tell apart."""
+
+    cap: Annotated[float, Field(gt=0)]
+    remedy: Remedy
+
+
+class FaultAxis(Part):
+    """One independent question about the machine; exactly one class of it holds, the first is healthy."""
+
+    title: str
+    classes: Annotated[dict[Word, Remedy | None], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _healthy_first(self) -> Self:
+        healthy, *others = self.classes
+        if self.classes[healthy] is not None:
+            raise ValueError(
+                f"the first class, {healthy}, is the healthy one and has no remedy: write `{healthy}: null`"
+            )
+        bare = [name for name in others if self.classes[name] is None]
+        if bare:
+            raise ValueError(f"class {bare[0]} needs part, instruction and lead_time")
+        if UNKNOWN in self.classes:
+            raise ValueError(f"class {UNKNOWN} is the answer where none is probable enough: rename it or leave it out")
+        return self
+
+
+class Regimes(Part):
+    """Operating regimes: `count` clusters of these setting channels; sensors are scaled within each."""
+
+    channels: tuple[Word, ...]
+    count: Annotated[int, Field(ge=2, le=20)]
+
+
+class Window(Part):
+    """How many rows one prediction sees; a shorter history is padded, below `shortest` it is not scored."""
+
+    length: Annotated[int, Field(ge=2, le=1000)]
+    shortest: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.shortest > self.length:
+            raise ValueError(f"shortest {self.shortest} must not exceed length {self.length}")
+        return self
+
+
+class Quality(Part):
+    """What the data must fulfil before anything is trained on it."""
+
+    min_assets: Annotated[int, Field(ge=3)] = 5
+    min_failures: Annotated[int, Field(ge=0)] = Field(default=3, description="runs that were seen to end in failure")
+    min_run_rows: Annotated[int, Field(ge=1)] = 2
+    min_known_rul: Share = 0.5
+    min_known_faults: Share = 0.5
+    max_stuck_rows: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="longest stretch of one unchanged value that a sensor may show"
+    )
+    may_be_constant: tuple[Word, ...] = ()
+
+
+class CasePolicy(Part):
+    """When a case opens and closes: separate limits, so that an estimate at a limit does not flap."""
+
+    open_below: float | None = Field(default=None, description="open when the RUL's lower bound falls below this")
+    close_above: float | None = None
+    open_probability: Share = 0.8
+    close_probability: Share = 0.5
+    stale_after: Annotated[float, Field(gt=0)] | None = None
+    new_per_hour: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        exclude_if=lambda most: most is None,
+        description="more new cases than these in an hour of the fleet become one digest; 25 where it is not set",
+    )
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.close_probability >= self.open_probability:
+            raise ValueError("close_probability must be below open_probability")
+        if (self.open_below is None) != (self.close_above is None):
+            raise ValueError("open_below and close_above go together")
+        if self.open_below is not None and self.close_above is not None and self.close_above <= self.open_below:
+            raise ValueError("close_above must exceed open_below")
+        return self
+
+
+class Costs(Part):
+    """What stands behind the key figures of a fleet: assumptions, which no model sees."""
+
+    currency: Annotated[str, Field(min_length=1, max_length=10)] = "EUR"
+    failure: Annotated[float, Field(ge=0)] = Field(description="of a failure that nobody expected")
+    planned: Annotated[float, Field(ge=0)] = Field(description="of a repair that was planned")
+    inspection: Annotated[float, Field(ge=0)] = Field(description="of a visit that finds nothing")
+    failure_downtime: Annotated[float, Field(ge=0)] = Field(description="how long an unexpected failure stops it")
+    planned_downtime: Annotated[float, Field(ge=0)] = Field(description="how long a planned repair stops it")
+    source: str = Field(default="", description="where these figures come from")
+
+
+class Twin(Part):
+    """One machine type. The order of `channels` is the order of the network's inputs."""
+
+    name: TwinName
+    title: str
+    description: str = ""
+    source: Source
+    clock: Clock
+    channels: Annotated[dict[Word, Channel], Field(min_length=1)]
+    regimes: Regimes | None = None
+    rul: Rul | None = None
+    faults: dict[Word, FaultAxis] = Field(default={})
+    window: Window
+    quality: Quality = Quality()
+    cases: CasePolicy = CasePolicy()
+    # No part of the contract that a model was trained under: whoever asks takes it from the project's file.
+    costs: Costs | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.rul is None and not self.faults:
+            raise ValueError("a twin needs `rul`, `faults` or both: there is nothing to predict")
+        taken = [name for name in self.channels if name in RESERVED or name.startswith("fault_")]
+        if taken:
+            raise ValueError(f"channel name {taken[0]} is reserved for the canonical table")
+        settings = {name for name, channel in self.channels.items() if channel.role == "setting"}
+        wrong = [name for name in self.regimes.channels if name not in settings] if self.regimes else []
+        if wrong:
+            raise ValueError(f"regimes: {wrong[0]} is not a channel with role `setting`")
+        wrong = [name for name in self.quality.may_be_constant if name not in self.channels]
+        if wrong:
+            raise ValueError(f"quality.may_be_constant: {wrong[0]} is not a channel")
+        answers = [f"{axis}_{name}" for axis, fault in self.faults.items() for name in fault.classes]
+        twice = [name for name in answers if answers.count(name) > 1]
+        if twice:
+            raise ValueError(f"two axes would both answer in the column p_{twice[0]}: rename an axis or a class")
+        taken = [axis for axis in self.faults if axis in SCORED or axis in {f"p_{name}" for name in answers}]
+        if taken:
+            raise ValueError(f"fault axis {taken[0]} has the name of another column of the scores: rename it")
+        if isinstance(self.source, TableSource):
+            self._check_table(self.source)
+        return self
+
+    def _check_table(self, source: TableSource) -> None:
+        for axis, fault in source.faults.items():
+            if axis not in self.faults:
+                raise ValueError(f"source.faults: {axis} is not a fault axis")
+            unknown = [name for name in fault.values.values() if name not in self.faults[axis].classes]
+            if unknown:
+                raise ValueError(f"source.faults.{axis}: {unknown[0]} is not a class of the axis")
+        wrong = [name for name in source.columns if name not in self.channels]
+        if wrong:
+            raise ValueError(f"source.columns: {wrong[0]} is not a channel")
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The channels in the order of the network's inputs."""
+        return tuple(self.channels)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The fault axes in the order of the network's heads."""
+        return tuple(self.faults)
+
+    def classes(self, axis: str) -> tuple[str, ...]:
+        """The classes of one axis; the first is healthy."""
+        return tuple(self.faults[axis].classes)
+
+    @property
+    def longest_silence(self) -> timedelta | None:
+        """How long an asset may go without a reading; None: for ever, as where the clock counts cycles and not time."""
+        stale_after, seconds = self.cases.stale_after, self.clock.seconds
+        return None if stale_after is None or seconds is None else timedelta(seconds=stale_after * seconds)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the contract's content, independent of the YAML's layout."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def load_twin(path: Path) -> Twin:
+    """Read a twin.yaml; ContractError names the file, the line and the field."""
+    try:
+        content, root = read_yaml(path, ContractError)
+    except FileNotFoundError:
+        raise ContractError(f"{path}: no such contract; `foretwin new NAME FILE` writes a first one") from None
+    try:
+        twin = Twin.model_validate(content)
+    except ValidationError as error:
+        raise ContractError(_describe(path, root, error)) from None
+    if path.name == "twin.yaml" and path.parent.parent.name == "data" and path.parent.name != twin.name:
+        raise ContractError(f"{path}:1: name: is {twin.name}, but its folder is {path.parent.name}")
+    return twin
+
+
+def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str:
+    """The first problem as `file:line: field: reason`, and how many more there are.
+
+    A typo in a field's name comes first: the field that is then missing is only its consequence.
+    """
+    first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    node, names = root, []
+    line = root.start_mark.line + 1 if root else 1
+    for part in first["loc"]:
+        entry = _entry(node, part)
+        if entry is not None:
+            line, node = entry
+            names.append(str(part))
+        elif part == first["loc"][-1] and first["type"] in ("missing", "extra_forbidden"):
+            names.append(str(part))
+    more = f" (and {len(others)} more)" if others else ""
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        reason = "unknown field, perhaps a typo"
+    elif first["loc"][-1:] == ("[key]",) and isinstance(first["input"], bool):
+        reason = "YAML reads yes, no, on and off as true or false: put the name in quotes"
+    return f"{path}:{line}: {'.'.join(names) or 'contract'}: {reason}{more}"
+
+
+def _entry(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
+    """Line and node of one step of a pydantic location; None for steps that are not in the file (union tags)."""
+    if isinstance(node, yaml.MappingNode):
+        pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
+        return next(((key.start_mark.line + 1, value) for key, value in pairs if key.value == str(part)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        items: list[yaml.Node] = node.value
+        return items[part].start_mark.line + 1, items[part]
+    return None

@@ -1,0 +1,1 @@
+"""The canonical table, its splits and its windows."""

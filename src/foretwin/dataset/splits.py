@@ -1,0 +1,102 @@
+"""What the prepare stage leaves for training and evaluation, and how a fold is held out.
+
+data/<twin>/windows/ holds `splits.json` (asset -> fold, -1 = held out), `development.parquet` (the rows of the
+development assets), `test.parquet` (the held-out assets as known at each cut, `truncate`d) and `example.parquet`
+(one held-out run from beginning to end, for pictures).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import read_rows, run_starts, write_rows
+from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
+from foretwin.errors import RowsError
+from foretwin.project.params import PrepareParams
+
+
+@dataclass(frozen=True)
+class Split:
+    """Who is trained on and who is held out, as positions into the histories' rows."""
+
+    histories: Histories
+    rows: NDArray[np.int64]  # every row of the training assets: what scaling is fitted on
+    train: NDArray[np.int64]  # the rows of them at which a training window may end
+    held_out: NDArray[np.int64]  # cuts of the held-out assets
+
+
+@dataclass(frozen=True)
+class Development:
+    """The development assets' rows, their folds, and the cuts at which a held-out fold is predicted."""
+
+    histories: Histories
+    fold: NDArray[np.int64]  # (R,) of each row
+    ends: NDArray[np.int64]  # rows with enough history and a label: where a training window may end
+    cuts: NDArray[np.int64]  # random cuts of every run, labelled too
+
+    @classmethod
+    def load(cls, folder: Path, contract: Twin, params: PrepareParams) -> Self:
+        """Read what `prepare` wrote."""
+        rows = read_rows(folder / "development.parquet", contract)
+        folds = json.loads((folder / "splits.json").read_text())
+        histories = Histories.from_rows(rows, contract)
+        labelled = ~np.isnan(histories.rul) | (histories.faults >= 0).any(axis=1)
+        ends = histories.ends(contract.window.shortest)
+        cuts = random_cuts(rows, params.cuts, contract.window.shortest, params.seed)
+        return cls(histories, rows["asset"].map(folds).to_numpy(np.int64), ends[labelled[ends]], cuts[labelled[cuts]])
+
+    @property
+    def folds(self) -> range:
+        """The fold numbers."""
+        return range(int(self.fold.max()) + 1)
+
+    def hold_out(self, fold: int) -> Split:
+        """Train on the other folds; this one is held out."""
+        return Split(
+            histories=self.histories,
+            rows=np.flatnonzero(self.fold != fold),
+            train=self.ends[self.fold[self.ends] != fold],
+            held_out=self.cuts[self.fold[self.cuts] == fold],
+        )
+
+
+def prepare(rows: pd.DataFrame, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
+    """Deal the assets, cut the held-out runs, write it all under `out`; returns counts for the user.
+
+    Where the source fixes a test set, its runs are predicted once, at their last row; else at random cuts.
+    """
+    folds = deal_folds(rows, params.test_share, params.folds, params.seed)
+    held_out = rows["asset"].map(folds) == TEST
+    test, development = rows[held_out].reset_index(drop=True), rows[~held_out].reset_index(drop=True)
+    fixed = bool((test["fixed_split"] == "test").any())
+    shortest = contract.window.shortest
+    cuts = last_rows(test) if fixed else random_cuts(test, params.cuts, shortest, params.seed)
+    cuts = cuts[_labelled(test, contract, cuts)]
+    if len(cuts) == 0:
+        raise RowsError(f"{contract.name}: no held-out run has a labelled row to be evaluated on; label more runs")
+    (out / "splits.json").write_text(json.dumps(folds, indent=1, sort_keys=True))
+    write_rows(development, contract, out / "development.parquet")
+    write_rows(truncate(test, cuts, contract.window.length), contract, out / "test.parquet")
+    write_rows(_example(test), contract, out / "example.parquet")
+    assets = {"development": len(set(folds)) - test["asset"].nunique(), "held out": test["asset"].nunique()}
+    return {**assets, "cuts": len(cuts)}
+
+
+def _labelled(rows: pd.DataFrame, contract: Twin, cuts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    histories = Histories.from_rows(rows, contract)
+    return ~np.isnan(histories.rul[cuts]) | (histories.faults[cuts] >= 0).any(axis=1)
+
+
+def _example(rows: pd.DataFrame) -> pd.DataFrame:
+    """The longest run whose RUL is known, else the longest."""
+    starts = np.flatnonzero(run_starts(rows))
+    ends = last_rows(rows)
+    known = ~np.isnan(rows["rul"].to_numpy()[ends])
+    longest = int(np.argmax((ends - starts) + known * len(rows)))
+    return rows.iloc[starts[longest] : ends[longest] + 1]

@@ -1,0 +1,156 @@
+"""From rows to windows: who is in which split, where runs are cut, and the cut itself.
+
+A window is never stored: `Histories` keeps each row once and gathers windows where they are needed.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import HISTORY, fault_column, run_starts
+from foretwin.errors import RowsError
+
+TEST = -1  # the fold number of held-out assets
+SHORTEST_LIFE_SHARE = 0.2  # random cuts fall in this part of a run and after (docs/benchmarks.md)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """N windows of T rows, C channels, A fault axes; the last row of a window is the time of prediction."""
+
+    x: NDArray[np.float32]  # (N, T, C) physical units, 0 where padded
+    mask: NDArray[np.float32]  # (N, T) 1 = a row, 0 = padding; rows stand at the end
+    age: NDArray[np.float32]  # (N,) time since the run began, in the contract's unit
+    rul: NDArray[np.float32]  # (N,) uncapped, NaN = unknown
+    faults: NDArray[np.int8]  # (N, A) class, -1 = unknown
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The rows of many runs laid end to end, ready to be cut anywhere."""
+
+    values: NDArray[np.float32]  # (R, C) physical units
+    time: NDArray[np.float64]  # (R,) since the run began
+    rul: NDArray[np.float32]  # (R,)
+    faults: NDArray[np.int8]  # (R, A)
+    first: NDArray[np.int64]  # (R,) index of the first row of the row's run
+
+    @classmethod
+    def from_rows(cls, rows: pd.DataFrame, twin: Twin) -> Self:
+        """Rows of the canonical table, each run's rows together and in order of time."""
+        index = np.arange(len(rows))
+        faults = [rows[fault_column(axis)].to_numpy(np.int8) for axis in twin.axes]
+        return cls(
+            values=np.ascontiguousarray(rows[list(twin.channel_names)].to_numpy(np.float32)),
+            time=rows["time"].to_numpy(np.float64),
+            rul=rows["rul"].to_numpy(np.float32),
+            faults=np.stack(faults, axis=1) if faults else np.empty((len(rows), 0), np.int8),
+            first=np.maximum.accumulate(np.where(run_starts(rows), index, 0)) if len(rows) else index,
+        )
+
+    def cut(self, ends: NDArray[np.int64], length: int) -> Windows:
+        """The windows of `length` rows whose last rows are `ends` (N,), padded on the left."""
+        if len(ends) == 1 and ends[0] - self.first[ends[0]] + 1 >= length:  # one whole window: a slice is cheaper
+            x = self.values[None, ends[0] + 1 - length : ends[0] + 1]
+            mask = np.ones((1, length), np.float32)
+        else:
+            index = ends[:, None] + np.arange(1 - length, 1)  # (N, T)
+            inside = index >= self.first[ends, None]
+            x = self.values[np.maximum(index, 0)]
+            x[~inside] = 0
+            mask = inside.astype(np.float32)
+        return Windows(
+            x=x,
+            mask=mask,
+            age=self.time[ends].astype(np.float32),
+            rul=self.rul[ends],
+            faults=self.faults[ends],
+        )
+
+    def rows_so_far(self) -> NDArray[np.int64]:
+        """(R,) how many rows of its run a prediction at that row has seen."""
+        return np.arange(len(self.first)) - self.first + 1
+
+    def ends(self, shortest: int) -> NDArray[np.int64]:
+        """Every row at which at least `shortest` rows of its run are known."""
+        return np.flatnonzero(self.rows_so_far() >= shortest)
+
+
+def last_rows(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """Positions of the last row of each run."""
+    starts = np.flatnonzero(run_starts(rows))
+    return np.append(starts[1:], len(rows)) - 1
+
+
+def random_cuts(rows: pd.DataFrame, cuts: int, shortest: int, seed: int) -> NDArray[np.int64]:
+    """Positions of `cuts` random rows of each run, at a share of its life drawn evenly from 0.2 to 1.
+
+    Where `shortest` is the whole run, its last row is the only place, and is taken once. Each run draws from a
+    seed of its own, so that a run's cuts do not depend on which others are there.
+    """
+    starts = np.flatnonzero(run_starts(rows))
+    lengths = np.diff(np.append(starts, len(rows)))
+    assets, runs = rows["asset"].to_numpy(), rows["run"].to_numpy()
+    chosen = []
+    for start, length in zip(starts, lengths, strict=True):
+        if length < shortest:
+            continue
+        name = f"{assets[start]}/{runs[start]}"
+        generator = np.random.default_rng([seed, *name.encode()])
+        share = generator.uniform(SHORTEST_LIFE_SHARE, 1, cuts)
+        seen = np.clip(np.ceil(share * length).astype(np.int64), shortest, length)
+        chosen.append(start + np.unique(seen) - 1)
+    return np.concatenate(chosen) if chosen else np.empty(0, np.int64)
+
+
+def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int) -> pd.DataFrame:
+    """What was known at each of `ends`: the last `length` rows up to it, under the asset name `<asset>@<position>`.
+
+    This is how a prediction in mid-life is asked of the same `Bundle.score` that serves.
+    """
+    first = np.maximum.accumulate(np.where(run_starts(rows), np.arange(len(rows)), 0))
+    begin = np.maximum(first[ends], ends - length + 1)
+    counts = ends - begin + 1
+    offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    part: pd.DataFrame = rows.iloc[np.repeat(begin, counts) + offset].reset_index(drop=True)
+    cut_name = rows["asset"].iloc[ends] + "@" + pd.Series(ends, index=rows.index[ends]).astype("str")
+    return part.assign(asset=np.repeat(cut_name.to_numpy(), counts))
+
+
+def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> dict[str, int]:
+    """asset -> fold number from 0, or TEST for the held-out assets.
+
+    Where the source fixes a test set, that set is held out; else a random share of the assets. Assets of the history
+    are dealt beside the others, who keep their places: a champion is not measured on assets that it has learnt from.
+    """
+    history = rows["subset"] == HISTORY
+    fixed = rows.loc[rows["fixed_split"] == "test", "asset"].unique()
+    free = np.sort(rows.loc[(rows["fixed_split"] != "test") & ~history, "asset"].unique())
+    added = [str(asset) for asset in np.sort(rows.loc[history, "asset"].unique())]
+    both = set(fixed) & set(free)
+    if both:
+        raise RowsError(f"asset {min(both)} is both in the fixed test set and outside it")
+    if len(free) == 0:
+        free, added = np.array(added), []
+    order = np.random.default_rng(seed).permutation(free)
+    held_out = 0 if len(fixed) else max(1, round(test_share * len(free)))
+    if len(free) - held_out < folds:
+        few = f"{len(free)} assets are too few to hold {held_out} out and deal the rest into {folds} folds"
+        raise RowsError(f"{few}: bring more assets, or lower prepare.folds in params.yaml")
+    development = {asset: position % folds for position, asset in enumerate(order[held_out:])}
+    dealt = {str(asset): TEST for asset in [*fixed, *order[:held_out]]} | {str(a): f for a, f in development.items()}
+    return dealt | {asset: _place(asset, 0 if len(fixed) else test_share, folds, seed) for asset in added}
+
+
+def _place(asset: str, test_share: float, folds: int, seed: int) -> int:
+    """Where an asset of the history belongs: by its name alone, so that one more changes nobody's place."""
+    drawn = int.from_bytes(hashlib.sha256(f"{seed}/{asset}".encode()).digest()[:8]) / 2**64
+    return TEST if drawn < test_share else int((drawn - test_share) / (1 - test_share) * folds)

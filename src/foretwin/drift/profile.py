@@ -1,0 +1,224 @@
+"""What readings and scores of healthy machines looked like in development, frozen beside the bundle as drift.json.
+
+Readings are looked at within their operating regime, in standard deviations of the channel there, and given all other
+channels: what a machine shows more than its operation explains is far narrower than what it shows.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.dataset.windows import Histories
+from foretwin.drift.mean_shift import RIDGE, ShiftLaw, development_changes, development_levels, noise_of
+from foretwin.drift.psi import Bins, CleanPsi, rounded
+from foretwin.drift.scores import ScoreReference
+from foretwin.errors import BundleError
+from foretwin.predictor.bundle import Bundle
+from foretwin.predictor.healthy_baseline import Regimes, healthy_rows
+from foretwin.project.files import fresh_file
+
+Array = NDArray[np.float64]
+
+FORMAT = 1
+FILE = "drift.json"
+FEWEST_ASSETS, FEWEST_READINGS = 5, 100  # in reference and fleet; with less nothing is said
+SAME = 1e-5  # of its size, by which a reading of a constant channel may differ
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From physical units to standard deviations: what C channels show in each of R regimes in healthy life."""
+
+    regimes: Regimes
+    mean: Array  # (R, C) physical units; NaN in regimes that no healthy reading came from
+    deviation: Array  # (C,) within the regimes; 0 where the channel is constant there
+
+    @classmethod
+    def fit(cls, regimes: Regimes, values: NDArray[np.float32]) -> Self:
+        """From the healthy readings (N, C)."""
+        regime, exact = regimes.nearest(values), values.astype(np.float64)
+        mean = np.full((len(regimes.centres), values.shape[1]), np.nan)
+        constant = np.ones(values.shape[1], dtype=bool)
+        for number in np.unique(regime):
+            part = exact[regime == number]
+            mean[number] = part.mean(axis=0)
+            constant &= np.ptp(part, axis=0) <= SAME * np.abs(mean[number])
+        deviation = np.sqrt(np.square(exact - mean[regime]).mean(axis=0))
+        return cls(regimes, mean, np.where(constant, 0, deviation))
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """(C,) False where a channel is constant within its regime."""
+        return self.deviation > 0
+
+    def comparable(self, values: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """(N,) readings whose settings are known and belong to a regime of the reference."""
+        known = np.asarray(~np.isnan(values[:, list(self.regimes.settings)]).any(axis=1))
+        known[known] = ~np.isnan(self.mean[self.regimes.nearest(values[known])]).any(axis=1)
+        return known
+
+    def away(self, values: NDArray[np.float32], regime: NDArray[np.int64]) -> Array:
+        """Readings (N, C) of these regimes (N,) -> distance from the mean, in deviations where the channel varies."""
+        distance: Array = (values - self.mean[regime]) / np.where(self.varies, self.deviation, 1)
+        return distance
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """What is known of C' channels that vary, all in standard deviations of `Scale`."""
+
+    adjust: Array  # (C', C') from readings to what the other channels do not explain of each
+    raw: Bins
+    adjusted: Bins
+    clean: CleanPsi  # of the adjusted
+    level: ShiftLaw
+    change: ShiftLaw | None  # None where no development asset was healthy for long enough
+
+
+@dataclass(frozen=True)
+class DriftReference:
+    """All that readings and scores are compared with; a file of its own, made from the bundle of that digest."""
+
+    bundle: str
+    contract: str  # digest
+    channels: tuple[str, ...]  # C names
+    assets: int  # whose healthy readings it is made of
+    readings: int
+    scale: Scale
+    varying: Freshness | None  # None with too few healthy assets or readings: nothing can be said then
+    scores: ScoreReference
+
+    @classmethod
+    def fit(cls, bundle: Bundle, development_rows: pd.DataFrame, held_out: pd.DataFrame, seed: int = 0) -> Self:
+        """From the canonical rows of the development assets, and held-out ones cut as `windows.truncate` does."""
+        contract = bundle.contract
+        histories = Histories.from_rows(development_rows, contract)
+        healthy = healthy_rows(histories, contract)
+        values = histories.values[healthy]  # noqa: PD011 — no data frame
+        assets = pd.factorize(development_rows["asset"][healthy])[0].astype(np.int64)
+        scale = Scale.fit(bundle.reference.regimes, values)
+        count = int(assets.max()) + 1 if len(assets) else 0
+        enough = count >= FEWEST_ASSETS and len(values) >= FEWEST_READINGS and bool(scale.varies.any())
+        generator = np.random.default_rng(seed)
+        exact = cls(
+            bundle=bundle.digest,
+            contract=bundle.contract_digest,
+            channels=contract.channel_names,
+            assets=count,
+            readings=len(values),
+            scale=scale,
+            varying=_freeze(scale, values, assets, generator) if enough else None,
+            scores=ScoreReference.fit(bundle, held_out, generator),
+        )
+        return cls._from_dict(exact._to_dict())  # with the digits that are kept
+
+    def write(self, path: Path) -> None:
+        """As JSON, the same bytes for the same reference."""
+        with fresh_file(path) as out:
+            out.write_text(json.dumps(self._to_dict(), separators=(",", ":")) + "\n")
+
+    def _to_dict(self) -> dict[str, Any]:
+        regimes = self.scale.regimes
+        return {
+            "format": FORMAT,
+            "bundle": self.bundle,
+            "contract": self.contract,
+            "channels": list(self.channels),
+            "assets": self.assets,
+            "readings": self.readings,
+            "settings": list(regimes.settings),
+            "centres": regimes.centres.tolist(),
+            "spread": regimes.spread.tolist(),
+            "mean": [None if np.isnan(row).any() else rounded(row) for row in self.scale.mean],
+            "deviation": rounded(self.scale.deviation),
+            "varying": _to_dict(self.varying) if self.varying else None,
+            "scores": self.scores.to_dict(),
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What `write` wrote; BundleError where it is missing, damaged or of another version."""
+        try:
+            content = json.loads(path.read_text())
+            if content["format"] != FORMAT:
+                raise BundleError(f"{path}: format {content['format']}, this version reads {FORMAT}: make it again")
+            return cls._from_dict(content)
+        except FileNotFoundError:
+            raise BundleError(f"{path}: no such file; `dvc repro drift` makes it") from None
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            raise BundleError(f"{path}: not a reference of drift, `dvc repro drift` makes one: {error}") from None
+
+    @classmethod
+    def _from_dict(cls, content: dict[str, Any]) -> Self:
+        centres, spread = (np.array(content[name], np.float32) for name in ("centres", "spread"))
+        channels = tuple(content["channels"])
+        unknown = [np.nan] * len(channels)
+        mean = np.array([unknown if row is None else row for row in content["mean"]], float)
+        regimes = Regimes(tuple(content["settings"]), centres.reshape(len(mean), -1), spread)
+        return cls(
+            bundle=content["bundle"],
+            contract=content["contract"],
+            channels=channels,
+            assets=content["assets"],
+            readings=content["readings"],
+            scale=Scale(regimes, mean, np.array(content["deviation"], float)),
+            varying=_from_dict(content["varying"]) if content["varying"] else None,
+            scores=ScoreReference.from_dict(content["scores"]),
+        )
+
+
+def _freeze(
+    scale: Scale, values: NDArray[np.float32], assets: NDArray[np.int64], generator: np.random.Generator
+) -> Freshness:
+    """From healthy readings (N, C), each asset's (N,) together and in order of time."""
+    regime = scale.regimes.nearest(values)
+    away = scale.away(values, regime)[:, scale.varies]
+    count = len(scale.mean)
+    adjust = _adjustment(away)
+    adjusted = Bins.fit(away @ adjust.T, regime, count)
+    noise = noise_of(away, assets)
+    levels, level_owners = development_levels(away, assets)
+    changes, owners = development_changes(away, assets)
+    return Freshness(
+        adjust=adjust,
+        raw=Bins.fit(away, regime, count),
+        adjusted=adjusted,
+        clean=CleanPsi.fit(adjusted, adjusted.place(away @ adjust.T, regime), regime, assets, generator),
+        # The stretches of one asset are alike, but each of its changes begins where the one before has ended.
+        level=ShiftLaw.fit(levels, noise, level_owners, count=len(np.unique(assets))),
+        change=ShiftLaw.fit(changes, noise, owners, len(owners)) if len(np.unique(owners)) >= FEWEST_ASSETS else None,
+    )
+
+
+def _adjustment(away: Array) -> Array:
+    """(C, C): a reading times it is what a ridge regression on the other channels leaves of each channel."""
+    precision = np.linalg.inv(away.T @ away / len(away) + RIDGE * np.eye(away.shape[1]))
+    adjustment: Array = precision / np.diag(precision)[:, None]
+    return adjustment
+
+
+def _to_dict(varying: Freshness) -> dict[str, Any]:
+    return {
+        "adjust": rounded(varying.adjust),
+        "raw": varying.raw.to_dict(),
+        "adjusted": varying.adjusted.to_dict(),
+        "clean": varying.clean.to_dict(),
+        "level": varying.level.to_dict(),
+        "change": varying.change.to_dict() if varying.change else None,
+    }
+
+
+def _from_dict(values: dict[str, Any]) -> Freshness:
+    return Freshness(
+        adjust=np.array(values["adjust"], float),
+        raw=Bins.from_dict(values["raw"]),
+        adjusted=Bins.from_dict(values["adjusted"]),
+        clean=CleanPsi.from_dict(values["clean"]),
+        level=ShiftLaw.from_dict(values["level"]),
+        change=ShiftLaw.from_dict(values["change"]) if values["change"] else None,
+    )

@@ -1,0 +1,1 @@
+"""Figures, plots and pages of the served artefact on held-out assets, and the baselines."""

@@ -1,0 +1,277 @@
+"""What a network has to beat: the same windows, the same splits, the same metrics.
+
+constant                the mean capped RUL and the most frequent class of the training windows
+linear                  ridge and logistic regression on the window's statistics and the age
+gradient_boosting       histogram gradient boosting on the same
+extra_trees             extremely randomised trees on the same (Geurts, Ernst and Wehenkel, 2006)
+random_fourier_ridge    ridge, and logistic regression, on random Fourier features of the levels, slopes and age
+
+The statistics are those of the network's own statistics trunk, scaled within regimes by the same code.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
+from sklearn.kernel_approximation import RBFSampler
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.splits import Development
+from foretwin.dataset.windows import Histories, Windows
+from foretwin.training.encoders import HALF_LIVES, WindowStatistics, segments_of
+from foretwin.training.network import RegimeScaling
+from foretwin.training.scaling import SILENT, fit_scaling
+
+MOST_WINDOWS = 50_000  # drawn for all baselines together
+AT_ONCE = 5_000  # windows; more would only take memory
+COMPONENTS = 2_000  # random Fourier features
+WIDTHS = (0.1, 0.3, 1.0)  # of the kernel: its gamma times the number of features
+PENALTIES = (1e-5, 1e-4, 1e-3)  # of the ridge, per window
+MOST_TO_CHOOSE = 5_000  # windows that each width is tried on
+
+
+class Model(Protocol):
+    """What scikit-learn's estimators share."""
+
+    def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> object:
+        """x (N, F), y (N,)."""
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(N, F) -> (N,)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a baseline tries its settings: learnt from some of its N training windows, judged by others."""
+
+    learn: NDArray[np.bool_]  # (N,) windows of all folds but the first
+    judge: NDArray[np.bool_]  # (N,) windows at the cuts of the first fold
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """How to make a baseline's models, and how many windows at most are drawn for them: more changed only the time."""
+
+    regressor: Callable[[Trial], Model]
+    classifier: Callable[[Trial], Model]
+    windows: int
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a baseline says of N windows."""
+
+    rul: NDArray[np.float64] | None  # (N,) within 0 and the cap, in the contract's time unit; None without an RUL
+    faults: list[NDArray[np.int64]]  # (N,) class, per axis
+    seconds: float  # of choosing, fitting and predicting
+
+
+@dataclass(frozen=True)
+class Table:
+    """N training windows and M test windows as features."""
+
+    x: NDArray[np.float32]  # (N, F)
+    x_test: NDArray[np.float32]  # (M, F)
+    trial: Trial
+
+    def predict(
+        self, make: Callable[[Trial], Model], y: NDArray[np.float64], known: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """(M,) of a model fitted on the `known` (N,) of the answers y (N,); 0 where none is."""
+        if not known.any():
+            return np.zeros(len(self.x_test))
+        model = make(Trial(self.trial.learn[known], self.trial.judge[known]))
+        if len(np.unique(y[known])) < 2:  # nothing to tell apart
+            model = Constant(most_frequent=False)
+        model.fit(self.x[known], y[known])
+        return model.predict(self.x_test)
+
+
+class Constant:
+    """The mean of the numbers, or the most frequent class, that it was fitted on."""
+
+    def __init__(self, most_frequent: bool) -> None:
+        self.most_frequent, self.value = most_frequent, 0.0
+
+    def fit(self, _: NDArray[np.float32], y: NDArray[np.float64]) -> object:
+        """y (N,)."""
+        self.value = float(np.bincount(y.astype(np.int64)).argmax()) if self.most_frequent else float(y.mean())
+        return self
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(N, F) -> (N,)."""
+        return np.full(len(x), self.value)
+
+
+class RandomFourierRidge:
+    """Ridge on random Fourier features and the plain ones beside them: nearly kernel ridge with a Gaussian kernel.
+
+    The kernel's width and the penalty are those with the least squared error in the trial.
+    """
+
+    def __init__(self, trial: Trial, columns: NDArray[np.int64], seed: int) -> None:
+        """`columns` are the positions of the features that it sees."""
+        self.trial, self.columns, self.seed = trial, columns, seed
+
+    def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> Self:
+        """x (N, F), y (N,)."""
+        self.width, self.penalty = self._choose(x, y)
+        self.model = make_pipeline(
+            Fourier(self.columns, self.width, self.seed), Ridge(alpha=self.penalty * len(x), copy_X=False)
+        )
+        self.model.fit(x, y)
+        return self
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(N, F) -> (N,)."""
+        predicted: NDArray[np.float64] = self.model.predict(x)
+        return predicted
+
+    def _choose(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> tuple[float, float]:
+        learn, judge = np.flatnonzero(self.trial.learn), self.trial.judge
+        learn = learn[:: -(-len(learn) // MOST_TO_CHOOSE) or 1]
+        if len(learn) == 0 or not judge.any():
+            return WIDTHS[1], PENALTIES[1]
+        ridge = Ridge(alpha=np.multiply(PENALTIES, len(learn)))  # one fit: each penalty has a target of its own
+        targets = np.repeat(y[learn, None], len(PENALTIES), axis=1)
+        errors: dict[tuple[float, float], float] = {}
+        for width in WIDTHS:
+            model = make_pipeline(Fourier(self.columns, width, self.seed), ridge).fit(x[learn], targets)
+            found = ((model.predict(x[judge]) - y[judge, None]) ** 2).mean(axis=0)
+            errors |= {(width, penalty): error for penalty, error in zip(PENALTIES, found, strict=True)}
+        return min(errors, key=lambda setting: errors[setting])
+
+
+class Fourier(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Standardised features, and beside them random Fourier features of a Gaussian kernel (Rahimi and Recht, 2007)."""
+
+    def __init__(self, columns: NDArray[np.int64], width: float, seed: int) -> None:
+        """`width` is the kernel's gamma times the number of features that are not constant."""
+        self.columns, self.width, self.seed = columns, width, seed
+
+    def fit(self, x: NDArray[np.float32], _: object = None) -> Self:
+        """x (N, F)."""
+        self.scaler_ = StandardScaler().fit(self._seen(x))
+        moving = max(1, int(np.count_nonzero(self.scaler_.var_)))
+        self.sampler_ = RBFSampler(gamma=self.width / moving, n_components=COMPONENTS, random_state=self.seed)
+        self.sampler_.fit(self._seen(x))
+        return self
+
+    def transform(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(N, F) -> (N, columns + COMPONENTS), in double precision: a ridge would be ill-conditioned in single."""
+        scaled = self.scaler_.transform(self._seen(x))
+        return np.hstack([scaled, self.sampler_.transform(scaled)])
+
+    def _seen(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        return x[:, self.columns].astype(np.float64)
+
+
+class Features:
+    """Windows -> the table that the baselines see: the columns of `WindowStatistics`, extremes, the age."""
+
+    def __init__(self, development: Development, contract: Twin, seed: int) -> None:
+        """Scaling is fitted on the development assets; channels that say nothing are left out."""
+        rows = np.arange(len(development.histories.values))
+        scaling = fit_scaling(development.histories, rows, contract, seed)
+        self.scaling, self.length = RegimeScaling(scaling), contract.window.length
+        self.channels = np.flatnonzero((np.array(scaling.scale) < SILENT).any(axis=0))
+        self.segments, self.aged = segments_of(contract), contract.clock.counts_from_start
+        self.statistics = WindowStatistics(self.length, self.segments)
+
+    def __call__(self, windows: Windows) -> NDArray[np.float32]:
+        """N windows -> (N, F) dimensionless.
+
+        Lowest and highest reading per channel where a window is a whole cycle; the last column is the age where the
+        contract allows it.
+        """
+        x, mask = torch.from_numpy(windows.x), torch.from_numpy(windows.mask)
+        with torch.inference_mode():
+            x = (self.scaling(x) * mask[:, :, None])[:, :, self.channels]
+            parts = [self.statistics(x, mask)]
+            if self.segments:
+                parts += [x.amin(dim=1), x.amax(dim=1)]
+            table: NDArray[np.float32] = torch.cat(parts, dim=1).numpy()
+        return np.column_stack([table, windows.age]) if self.aged else table
+
+    def at(self, histories: Histories, ends: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(N, F) of the windows that end at the rows `ends` (N,)."""
+        parts = np.array_split(ends, -(-len(ends) // AT_ONCE))
+        return np.concatenate([self(histories.cut(part, self.length)) for part in parts])
+
+    def smooth(self) -> NDArray[np.int64]:
+        """Positions of the columns that hold a level, a slope, the share of rows or the age: no spread, no extremes."""
+        count = len(self.channels)
+        levels = (1 + len(HALF_LIVES) + self.segments) * count
+        slopes = levels + count  # after the spread, and before the share of rows
+        last = slopes + count + 1 + (2 * count if self.segments else 0)
+        return np.array([*range(levels), *range(slopes, slopes + count + 1), *([last] if self.aged else [])])
+
+
+def baselines(smooth: NDArray[np.int64], seed: int) -> dict[str, Baseline]:
+    """All baselines by name; `smooth` are the columns that the random Fourier features are made of."""
+    return {
+        "constant": Baseline(lambda _: Constant(False), lambda _: Constant(True), MOST_WINDOWS),
+        "linear": Baseline(
+            lambda _: make_pipeline(StandardScaler(), Ridge(alpha=1.0)),
+            lambda _: make_pipeline(StandardScaler(), LogisticRegression(max_iter=200, tol=1e-2)),
+            20_000,
+        ),
+        "gradient_boosting": Baseline(
+            lambda _: HistGradientBoostingRegressor(random_state=seed),
+            lambda _: HistGradientBoostingClassifier(random_state=seed, class_weight="balanced"),
+            20_000,
+        ),
+        "extra_trees": Baseline(
+            lambda _: ExtraTreesRegressor(200, max_features=0.3, min_samples_leaf=3, random_state=seed),
+            lambda _: ExtraTreesClassifier(
+                200, max_features=0.3, min_samples_leaf=3, class_weight="balanced", random_state=seed
+            ),
+            10_000,
+        ),
+        "random_fourier_ridge": Baseline(
+            lambda trial: RandomFourierRidge(trial, smooth, seed),
+            lambda _: make_pipeline(Fourier(smooth, WIDTHS[0], seed), LogisticRegression(max_iter=200, tol=1e-2)),
+            MOST_WINDOWS,
+        ),
+    }
+
+
+def fit_and_predict(development: Development, test: Windows, contract: Twin, seed: int) -> dict[str, Predicted]:
+    """name -> what that baseline, fitted on windows of all development assets, says of the N test windows."""
+    generator = np.random.default_rng(seed)
+    first = development.hold_out(0)
+    drawn = generator.choice(development.ends, min(MOST_WINDOWS, len(development.ends)), replace=False)
+    ends = np.union1d(drawn, first.held_out)
+    trial = Trial(learn=np.isin(ends, first.train), judge=np.isin(ends, first.held_out))
+    features = Features(development, contract, seed)
+    x, x_test = features.at(development.histories, ends), features(test)
+    rul, faults = development.histories.rul[ends].astype(np.float64), development.histories.faults[ends]
+    result = {}
+    for name, baseline in baselines(features.smooth(), seed).items():
+        begin = time.perf_counter()
+        part = np.sort(generator.choice(len(ends), min(baseline.windows, len(ends)), replace=False))
+        table = Table(x[part], x_test, Trial(trial.learn[part], trial.judge[part]))
+        predicted = None
+        if contract.rul:
+            y = np.minimum(rul[part], contract.rul.cap)
+            predicted = table.predict(baseline.regressor, y, ~np.isnan(y)).clip(0, contract.rul.cap)
+        classes = []
+        for i in range(len(contract.axes)):
+            y = faults[part, i].astype(np.float64)
+            classes.append(table.predict(baseline.classifier, y, y >= 0).astype(np.int64))
+        result[name] = Predicted(predicted, classes, time.perf_counter() - begin)
+    return result

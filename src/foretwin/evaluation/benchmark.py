@@ -1,0 +1,266 @@
+"""`foretwin benchmark`: the protocol of docs/benchmarks.md for one twin, from its raw archive to one JSON file.
+
+The DVC stages up to `tune` make the folds and the choice of hyper-parameters, so that what is measured is what
+`dvc repro` trains. The choice goes to reports/benchmarks/<twin>.choice.json, every seed's model is trained and
+calibrated, and only then is the file with the held-out assets opened, once.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.splits import Development
+from foretwin.dataset.table import read_rows
+from foretwin.dataset.windows import Histories, Windows, last_rows
+from foretwin.errors import TrainingError
+from foretwin.evaluation import baselines
+from foretwin.evaluation.held_out import Truth, along_run, figures, figures_of, predicted_class
+from foretwin.evaluation.plots import draw_all
+from foretwin.evaluation.resampling import bootstrap, by_band, over_seeds
+from foretwin.metrics import coverage, macro_f1, rmse
+from foretwin.physics import pump_prognosis
+from foretwin.predictor.bundle import Bundle
+from foretwin.project.dvc import dvc
+from foretwin.project.files import fresh, fresh_file
+from foretwin.project.json import finite
+from foretwin.project.params import Params, add_twins, load_params
+from foretwin.project.paths import Paths
+from foretwin.training.ensemble import (
+    Member,
+    describe,
+    environment,
+    file_digests,
+    git_state,
+    inputs_digest,
+    save_ensemble,
+    train_members,
+)
+from foretwin.training.trainer import Choice
+
+FOLDER = Path("reports") / "benchmarks"
+SEEN = ("development.parquet", "splits.json")  # what choosing, training and calibrating may depend on
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is decided before a held-out label is read."""
+
+    paths: Paths
+    contract: Twin
+    params: Params
+    choice: Choice
+    development: Development
+
+    @cached_property
+    def work(self) -> Path:
+        """Checkpoints of this very plan, whichever seeds are asked for."""
+        digests = file_digests(self.paths.windows)
+        train = self.params.train.model_copy(update={"seeds": [0]})
+        settings = (self.contract.model_dump_json(), self.choice.model_dump_json(), train.model_dump_json())
+        key = inputs_digest({name: digests[name] for name in SEEN}, *settings, self.params.prepare.model_dump_json())
+        return self.paths.work / f"benchmark-{key}"
+
+
+def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
+    """Write reports/benchmarks/<twin>.json and its pictures beside it; returns the file.
+
+    A twin that params.yaml does not list yet is put on the list. What was trained before an interruption is kept.
+    """
+    paths = Paths(root, twin)
+    paths.load_contract()
+    add_twins(paths.params, [twin])
+    _tune(root, twin)
+    plan = make_plan(paths, seeds)
+    folder = root / FOLDER
+    decided = {
+        "twin": twin,
+        "choice": plan.choice.model_dump(),
+        "params": plan.params.model_dump(include={"prepare", "tune", "train"}),
+        "contract": plan.contract.digest,
+        "data": {name: digest for name, digest in file_digests(paths.windows).items() if name in SEEN},
+    }
+    with fresh_file(folder / f"{twin}.choice.json") as out:
+        out.write_text(json.dumps(decided, indent=1) + "\n")
+    members = list(
+        _told(plan, train_members(plan.development, plan.contract, plan.choice, plan.params.train, plan.work))
+    )
+    report = decided | {
+        "raw": file_digests(paths.raw),
+        "git": git_state(root),
+        "environment": environment() | {"cores": str(os.cpu_count())},
+        **measure(plan, members, folder / twin),
+    }
+    with fresh_file(folder / f"{twin}.json") as out:
+        out.write_text(json.dumps(finite(report), indent=1, allow_nan=False) + "\n")
+    return folder / f"{twin}.json"
+
+
+def make_plan(paths: Paths, seeds: Sequence[int]) -> Plan:
+    """Read what the stages up to `tune` left."""
+    contract, params = paths.load_contract(), load_params(paths.params)
+    train = params.train.model_copy(update={"seeds": list(seeds)})
+    choice = Choice.model_validate(json.loads((paths.models / "tuning.json").read_text())["best"])
+    development = Development.load(paths.windows, contract, params.prepare)
+    return Plan(paths, contract, params.model_copy(update={"train": train}), choice, development)
+
+
+def measure(plan: Plan, members: list[Member], pictures: Path) -> dict[str, Any]:
+    """Open the held-out assets and measure every seed's model, the ensemble of all, and the baselines."""
+    contract, seeds = plan.contract, plan.params.train.seeds
+    of_seed = {seed: [member for member in members if member.seed == seed] for seed in seeds}
+    models = [_bundle(plan, of_seed[seed], f"seed-{seed}") for seed in seeds]
+    ensemble = _bundle(plan, members, "ensemble") if len(seeds) > 1 else models[0]
+    single = [_bundle(plan, [member], "network") for member in members]
+    ageless = _without_age(plan)
+
+    rows = read_rows(plan.paths.windows / "test.parquet", contract)
+    truth, scores = Truth.of(rows, contract), ensemble.score(rows)
+    together = figures_of(ensemble, scores, truth)
+    rul = scores["rul"].to_numpy() if contract.rul else None
+    found = [figures_of(model, model.score(rows), truth) for model in models]
+    with fresh(pictures) as out:
+        example = along_run(ensemble, read_rows(plan.paths.windows / "example.parquet", contract))
+        draw_all(contract, scores, truth, example, out)
+    per_seed = [
+        {"seed": seed, "bundle": model.digest, "seconds": round(sum(m.seconds for m in of_seed[seed]), 1), **result}
+        for seed, model, result in zip(seeds, models, found, strict=True)
+    ]
+    result = {
+        "unit": contract.clock.unit,
+        "assets": int(_assets(scores).nunique()),
+        "cuts": len(scores),
+        "seeds": per_seed,
+        **over_seeds(found, together),
+        "bootstrap": _bootstrap(contract, scores, truth),
+        "bands": _bands(contract, truth, rul, _classes(scores, contract)),
+        "single_network": over_seeds([figures_of(one, one.score(rows), truth) for one in single], together),
+        "baselines": _baselines(plan, rows, truth),
+    }
+    if ageless is not None:
+        result["without_age"] = figures_of(ageless, ageless.score(rows), truth)
+    return result
+
+
+def _tune(root: Path, twin: str) -> None:
+    """The stages up to the choice of hyper-parameters, skipped where DVC finds them done."""
+    if dvc(root, "repro", "--quiet", f"tune@{twin}", shown=True).returncode:
+        raise TrainingError(f"{twin}: the stages before training failed; `dvc repro tune@{twin}` shows where")
+
+
+def _told(plan: Plan, members: Iterator[Member]) -> Iterator[Member]:
+    for member in members:
+        Console().print(f"{plan.paths.twin}: {describe(member, plan.contract)}", highlight=False, soft_wrap=True)
+        yield member
+
+
+def _bundle(plan: Plan, members: list[Member], name: str) -> Bundle:
+    """The members as one served bundle."""
+    with fresh(plan.work / name) as out:
+        save_ensemble(members, plan.development, plan.contract, plan.params.train, out)
+    return Bundle.load(plan.work / name)
+
+
+def _without_age(plan: Plan) -> Bundle | None:
+    """The first seed's model, trained without the age as an input; None where it is none anyway."""
+    clock = plan.contract.clock
+    if not clock.counts_from_start:
+        return None
+    contract = plan.contract.model_copy(update={"clock": clock.model_copy(update={"counts_from_start": False})})
+    train = plan.params.train.model_copy(update={"seeds": plan.params.train.seeds[:1]})
+    ageless = Plan(plan.paths, contract, plan.params.model_copy(update={"train": train}), plan.choice, plan.development)
+    members = list(train_members(ageless.development, contract, ageless.choice, train, ageless.work))
+    return _bundle(ageless, members, "without-age")
+
+
+def _baselines(plan: Plan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
+    """The figures of each baseline under the same seeds, and of the mean (RUL) or the vote (faults) of all seeds."""
+    contract, seeds = plan.contract, plan.params.train.seeds
+    windows = Histories.from_rows(rows, contract).cut(last_rows(rows), contract.window.length)
+    fitted = [baselines.fit_and_predict(plan.development, windows, contract, seed) for seed in seeds]
+    result = {}
+    for name in fitted[0]:
+        runs = [one[name] for one in fitted]
+        rul = np.mean([one.rul for one in runs if one.rul is not None], axis=0) if contract.rul else None
+        faults = [_vote([one.faults[i] for one in runs]) for i in range(len(contract.axes))]
+        per_seed = [figures(contract, truth, one.rul, one.faults) for one in runs]
+        classes = dict(zip(contract.axes, faults, strict=True))
+        result[name] = {
+            **over_seeds(per_seed, figures(contract, truth, rul, faults)),
+            "bands": _bands(contract, truth, rul, classes),
+            "seconds": round(float(np.mean([one.seconds for one in runs])), 1),
+        }
+    if pump_prognosis.knows(contract):
+        result["physics_known"] = _physics(plan, windows, truth)
+    return result
+
+
+def _physics(plan: Plan, windows: Windows, truth: Truth) -> dict[str, Any]:
+    """The pump's own equations, from the first seed."""
+    contract, train = plan.contract, plan.params.train
+    predicted = pump_prognosis.fit_and_predict(plan.development, windows, contract, train.seeds[0], train.level)
+    rul, low, high = predicted
+    found = figures(contract.model_copy(update={"faults": {}}), truth, rul, [])  # it says nothing of faults
+    result = over_seeds([found], found)
+    capped = np.minimum(truth.rul, contract.rul.cap if contract.rul else np.inf)
+    covered = {"coverage": coverage(low, high, capped), "width": float(np.mean(high - low))}
+    result["rul"]["interval"] = {"level": train.level, **covered}
+    return result | {"bands": _bands(contract, truth, rul, {})}
+
+
+def _vote(classes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """(N,) the class that most of the seeds name; of equals the first."""
+    votes = np.stack(classes)  # (seeds, N)
+    counts = np.stack([(votes == k).sum(axis=0) for k in range(int(votes.max()) + 1)])
+    most: NDArray[np.int64] = counts.argmax(axis=0)
+    return most
+
+
+def _bootstrap(contract: Twin, scores: pd.DataFrame, truth: Truth) -> dict[str, Any]:
+    """95 % intervals of the ensemble's figures over the held-out assets."""
+    assets = _assets(scores).to_numpy()
+    result: dict[str, Any] = {}
+    if contract.rul:
+        rul, capped = scores["rul"].to_numpy(), np.minimum(truth.rul, contract.rul.cap)
+        result["rmse"] = bootstrap(lambda chosen: rmse(rul[chosen], capped[chosen]), assets, seed=1)
+    for axis, predicted in _classes(scores, contract).items():
+        true, count = truth.faults[axis], len(contract.classes(axis))
+
+        def f1(
+            chosen: NDArray[np.int64],
+            predicted: NDArray[np.int64] = predicted,
+            true: NDArray[np.int64] = true,
+            count: int = count,
+        ) -> float:
+            return macro_f1(predicted[chosen], true[chosen], count)
+
+        result[axis] = bootstrap(f1, assets, seed=1)
+    return result
+
+
+def _bands(
+    contract: Twin, truth: Truth, rul: NDArray[np.float64] | None, classes: dict[str, NDArray[np.int64]]
+) -> dict[str, Any]:
+    """Figures by true remaining life, where there is an RUL."""
+    if contract.rul is None:
+        return {}
+    faults = {axis: (found, truth.faults[axis], len(contract.classes(axis))) for axis, found in classes.items()}
+    return by_band(truth.rul, contract.rul.cap, rul, faults)
+
+
+def _classes(scores: pd.DataFrame, contract: Twin) -> dict[str, NDArray[np.int64]]:
+    return {axis: predicted_class(scores, contract, axis) for axis in contract.axes}
+
+
+def _assets(scores: pd.DataFrame) -> "pd.Series[str]":
+    """The asset of each truncated history."""
+    return scores["asset"].str.rpartition("@")[0]

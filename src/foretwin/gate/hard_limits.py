@@ -1,0 +1,70 @@
+"""What a candidate must keep to whatever it replaces: its intervals, the cost of late predictions, time and size."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretwin.contract.twin import Rul
+from foretwin.evaluation.held_out import Predictions
+from foretwin.gate.figures import Check, percent
+from foretwin.gate.resamples import Resamples
+from foretwin.metrics import coverage, late_costs
+from foretwin.project.params import PromoteParams
+
+
+def coverage_check(candidate: Predictions, truth: NDArray[np.float64], rul: Rul, params: PromoteParams) -> list[Check]:
+    """How many true RULs (N,), capped, the interval holds; nothing where there is no interval or no truth.
+
+    That it holds all of few machines' is no fault of an interval that is narrow: too wide is one that hardly ever
+    misses and is more than half as wide as what holds its level's share of the truths without any model.
+    """
+    low, high, level = candidate.low, candidate.high, candidate.level
+    if low is None or high is None or level is None or np.isnan(truth).all():
+        return []
+    capped = np.minimum(truth, rul.cap)
+    found, width = coverage(low, high, capped), float(np.mean(high - low))
+    fewest, most = (max(0.0, 1 - times * (1 - level)) for times in reversed(params.misses))
+    held = f"the {level:.0%} interval holds {percent(found)} of the true RULs with a mean width of {width:.4g}"
+    if found < fewest:
+        return [Check("coverage", False, f"{held}: too narrow, {percent(fewest)} is the least")]
+    low_end, high_end = np.nanquantile(capped, [(1 - level) / 2, (1 + level) / 2])
+    unknowing = float(high_end - low_end)
+    if found > most and width > unknowing / 2:
+        blind = f"the same share lies within {unknowing:.4g} without any model"
+        return [Check("coverage", False, f"{held}: too wide, {percent(most)} is the most where {blind}")]
+    return [Check("coverage", True, f"{held}, {percent(fewest)} is the least")]
+
+
+def late_cost_check(
+    candidate: Predictions,
+    champion: Predictions,
+    truth: NDArray[np.float64],
+    rul: Rul,
+    resamples: Resamples,
+    params: PromoteParams,
+) -> list[Check]:
+    """The PHM 2008 score beside the champion's, for true RULs (N,)."""
+    if candidate.rul is None or champion.rul is None or np.isnan(truth).all():
+        return []
+    capped = np.minimum(truth, rul.cap)
+    with np.errstate(over="ignore", invalid="ignore"):
+        costs = np.stack([late_costs(one.rul, capped) for one in (candidate, champion)], axis=1)  # type: ignore[arg-type]
+        costs[np.isnan(truth)] = 0
+        ours, theirs = (float(total) for total in costs.sum(axis=0))
+        drawn = resamples.sums(costs)
+        worse = float(np.mean(drawn[:, 0] > drawn[:, 1] * (1 + params.allowed_loss)))
+    pair = f"PHM08 score {ours:.5g} against the champion's {theirs:.5g}"
+    if worse >= params.confidence:
+        more = f"more than {100 * params.allowed_loss:.3g} % worse in {percent(worse)} of the resamples"
+        return [Check("phm08", False, f"late predictions cost more: {pair}, {more}")]
+    return [Check("phm08", True, f"late predictions do not surely cost more: {pair}")]
+
+
+def budget_checks(latency_ms: float, megabytes: float, params: PromoteParams) -> list[Check]:
+    """Time of scoring one window, and size of the bundle."""
+    quick, small = latency_ms <= params.latency_ms, megabytes <= params.bundle_mb
+    time = f"one window takes {latency_ms:.1f} ms at the median"
+    size = f"the bundle takes {megabytes:.2f} MB"
+    return [
+        Check("latency", quick, f"{time}, {'within' if quick else 'above'} the {params.latency_ms:g} ms allowed"),
+        Check("size", small, f"{size}, {'within' if small else 'above'} the {params.bundle_mb:g} MB allowed"),
+    ]

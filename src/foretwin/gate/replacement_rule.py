@@ -1,0 +1,123 @@
+"""The one rule by which a model may take another's place, for champion and baselines alike.
+
+X would replace Y if on at least one question its error is lower in the wanted share of the resamples, and on no
+question its error is larger by more than the allowed share.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from foretwin.gate.figures import TITLES, Check, Measured, error_of, percent, texts
+from foretwin.project.params import PromoteParams
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two predictors, ours and theirs, on one question."""
+
+    question: str
+    ours: float  # figure
+    theirs: float
+    lower: float  # share of the resamples in which our error is the lower one
+
+    def allowed(self, loss: float) -> bool:
+        """Whether our error is larger by no more than this share of theirs."""
+        ours, theirs = error_of(self.question, self.ours), error_of(self.question, self.theirs)
+        return math.isfinite(ours) and (not math.isfinite(theirs) or ours <= theirs * (1 + loss))
+
+
+def compare(ours: Measured, theirs: Measured) -> list[Compared]:
+    """Question by question; what is not a number loses against what is."""
+    found = []
+    for question, figure in ours.figures.items():
+        other = theirs.figures[question]
+        lower = float(np.mean(ours.errors[question] < theirs.errors[question]))
+        if math.isfinite(figure) != math.isfinite(other):
+            lower = float(math.isfinite(figure))
+        found.append(Compared(question, figure, other, lower))
+    return found
+
+
+def would_replace(compared: list[Compared], params: PromoteParams) -> bool:
+    """The rule."""
+    better = any(one.lower >= params.confidence for one in compared)
+    return better and all(one.allowed(params.allowed_loss) for one in compared)
+
+
+def against_baselines(
+    candidate: Measured, baselines: dict[str, Measured], unit: str, params: PromoteParams
+) -> list[Check]:
+    """Those of `must_beat` have to be beaten in every figure.
+
+    Of the others it is told whether they would replace the candidate: a baseline cannot be served, so that a twin for
+    which it is the better model is still better off with the candidate than with none.
+    """
+    checks = []
+    for name, baseline in baselines.items():
+        title = name.replace("_", " ")
+        if name in params.must_beat:
+            checks += [_must_beat(one, title, unit) for one in compare(candidate, baseline)]
+            continue
+        compared = compare(baseline, candidate)
+        replaces = would_replace(compared, params)
+        tail = (
+            "it would replace the candidate, but does not decide" if replaces else "it would not replace the candidate"
+        )
+        checks.append(Check("baselines", True, f"{title} has {_listed(compared, unit)}: {tail}"))
+    return checks
+
+
+def against_champion(
+    candidate: Measured, champion: Measured, label: str, unit: str, params: PromoteParams
+) -> list[Check]:
+    """Whether the candidate would replace the champion, `label`, and why."""
+    compared = compare(candidate, champion)
+    checks = [_question_check(one, label, unit, params.allowed_loss) for one in compared]
+    if not any(one.lower >= params.confidence for one in compared):
+        shares = ", ".join(f"{TITLES[one.question]} in {percent(one.lower)} of the resamples" for one in compared)
+        wanted = f"{percent(params.confidence)} are needed for one figure"
+        checks.append(Check("champion", False, f"not surely better than the champion, {label}: {shares}; {wanted}"))
+    return checks
+
+
+def _must_beat(one: Compared, title: str, unit: str) -> Check:
+    if not math.isfinite(one.ours):
+        return _no_number(one, "baselines")
+    ours, theirs = texts((one.ours, one.theirs), one.question, unit)
+    passed = error_of(one.question, one.ours) < error_of(one.question, one.theirs)
+    verb = "beats" if passed else "does not beat"
+    return Check("baselines", passed, f"{TITLES[one.question]} {ours} {verb} the {title} baseline's {theirs}")
+
+
+def _question_check(one: Compared, label: str, unit: str, loss: float) -> Check:
+    if not math.isfinite(one.ours):
+        return _no_number(one, "champion")
+    ours, theirs = texts((one.ours, one.theirs), one.question, unit)
+    subject = f"{TITLES[one.question]} {ours}"
+    if not math.isfinite(one.theirs):
+        return Check("champion", True, f"{subject}; the champion's, {label}, is not a number on these windows")
+    error, limit = error_of(one.question, one.ours), error_of(one.question, one.theirs)
+    if error <= limit:
+        verb = "improves on" if error < limit else "equals"
+        tail = f", with less error in {percent(one.lower)} of the resamples" if error < limit else ""
+        return Check("champion", True, f"{subject} {verb} the champion's {theirs} ({label}){tail}")
+    more = f"{100 * (error / limit - 1):.1f} % more error" if limit else "more error"
+    passed = one.allowed(loss)
+    judged = "within" if passed else "above"
+    than = f"{subject} is {more} than the champion's {theirs} ({label})"
+    return Check("champion", passed, f"{than}, {judged} the {100 * loss:.3g} % allowed")
+
+
+def _no_number(one: Compared, name: str) -> Check:
+    return Check(name, False, f"{TITLES[one.question]} of the candidate is not a number, which never passes")
+
+
+def _listed(compared: list[Compared], unit: str) -> str:
+    """What a baseline has beside the candidate, question by question."""
+    found = []
+    for one in compared:
+        theirs, ours = texts((one.ours, one.theirs), one.question, unit)
+        found.append(f"{TITLES[one.question]} {theirs} against {ours}, better in {percent(one.lower)} of the resamples")
+    return ", and ".join(found)

@@ -1,0 +1,93 @@
+"""What the development pumps teach the forward model, from their readings; only how hopeful it is needs their ends."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.splits import Development
+from foretwin.physics.degradation import BANDS, DRAWS, HORIZON_CAPS, RATED_RPM, TENTHS, Forward, Pipe, bands_of
+from foretwin.physics.pump.filtering import SETTINGS, Recordings
+from foretwin.physics.pump.forecasting import estimate, hours_left
+from foretwin.physics.pump.learning import Fleet, learn
+from foretwin.physics.pump_prognosis import BATCH, cap_of, data_sheets, future_duties, lives_of, windows_of
+
+Array = NDArray[np.float64]
+
+EVERY = 5  # one of so many of the development cuts is forecast to see how hopeful the forecasts are
+SEED = 1
+
+
+def learn_forward(development: Development, contract: Twin, level: float, learnt_from: Mapping[str, str]) -> Forward:
+    """The forward model that the development runs, each from a new pump on, teach.
+
+    `level` is that of its intervals; `learnt_from` are the digests that it names as its origin. SourceError where the
+    contract does not describe the simulated pump and its RUL.
+    """
+    cap = cap_of(contract)
+    lives, sensors = lives_of(development.histories, contract), data_sheets()
+    fleet = learn(lives, sensors)
+    asked = [name for name in SETTINGS if contract.channels[name].role == "setting"]
+    ran = {name: _recorded(lives, name) for name in asked}
+    return Forward(
+        twin=contract.name,
+        fleet=fleet,
+        sensors=sensors,
+        pipe=_pipe(lives),
+        ran={name: (float(values.min()), float(values.max())) for name, values in ran.items()},
+        cap=cap,
+        level=level,
+        trust=_trust(fleet, development, contract, cap),
+        learnt_from=learnt_from,
+    )
+
+
+def _recorded(lives: Recordings, name: str) -> Array:
+    """Every hour's value of one setting."""
+    recorded = np.arange(len(lives.settings[name]))[:, None] < lives.counts
+    values: Array = lives.settings[name][recorded]
+    return values
+
+
+def _pipe(lives: Recordings) -> Pipe:
+    """The pipe's curve that fits the fleet's pressures best; a fleet of one speed shows only how much it lifts."""
+    squared = (_recorded(lives, "commanded_speed") / RATED_RPM) ** 2
+    lift = _recorded(lives, "discharge_pressure") - _recorded(lives, "suction_pressure")
+    spread = float(squared.var())
+    moving = float(np.mean((squared - squared.mean()) * lift)) / spread if spread > 0 else 0.0
+    return Pipe(still=float(lift.mean() - moving * squared.mean()), moving=moving)
+
+
+def _trust(fleet: Fleet, development: Development, contract: Twin, cap: float) -> Array:
+    """(bands, TENTHS) how often lives ended in each tenth of their draws.
+
+    A life whose end was not seen counts evenly in the tenths that were still to come. Each tenth starts with half a
+    life, so that a band with few forecasts says little.
+    """
+    histories, cuts = development.histories, development.cuts[::EVERY]
+    left = _forecasts(fleet, development, cuts, contract, int(np.ceil(HORIZON_CAPS * cap)))
+    _, runs, counts = np.unique(histories.first, return_inverse=True, return_counts=True)
+    seen = (counts[runs] - histories.rows_so_far())[cuts]  # h after each cut that are recorded
+    ended = ~np.isnan(histories.rul[cuts])
+    passed = (left < seen[:, None]).mean(axis=1) + (left == seen[:, None]).mean(axis=1) / 2
+    tenth = np.minimum((passed * TENTHS).astype(np.int64), TENTHS - 1)
+    counted = np.full((len(BANDS) + 1, TENTHS), 0.5)
+    for band, first, is_over in zip(bands_of(left, cap), tenth, ended, strict=True):
+        last = first + 1 if is_over else TENTHS
+        counted[band, first:last] += 1 / (last - first)
+    return np.asarray(counted / counted.sum(axis=1, keepdims=True))
+
+
+def _forecasts(fleet: Fleet, development: Development, cuts: NDArray[np.int64], contract: Twin, horizon: int) -> Array:
+    """(N, DRAWS) hours left at each cut, infinite where it is more than the horizon."""
+    lives, sensors = lives_of(development.histories, contract), data_sheets()
+    windows, generator = development.histories.cut(cuts, contract.window.length), np.random.default_rng(SEED)
+    left = np.empty((len(cuts), DRAWS))
+    longest_first = np.argsort(-windows.mask.sum(axis=1), kind="stable")
+    for some in np.array_split(longest_first, -(-len(cuts) // BATCH)):
+        age = windows.age[some].astype(np.float64)
+        hidden = estimate(fleet, windows_of(windows, some, contract), age, sensors).draw(DRAWS, generator)
+        duties = future_duties(lives, hidden.shape[:2], horizon, generator)
+        left[some] = hours_left(hidden, fleet.law, duties, generator)
+    return left

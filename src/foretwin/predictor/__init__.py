@@ -1,0 +1,1 @@
+"""The served model: inputs, ONNX graph, calibration, explanation; onnxruntime, no torch."""

@@ -1,0 +1,245 @@
+"""A trained model as a directory, and the only way from rows to a prediction.
+
+    contract.json      the contract that it was trained under
+    network.onnx       ensemble with its feature scaling inside: physical units in, RUL and probabilities out
+    calibration.json   offsets of the RUL interval; absent where the twin has no RUL
+    fault_calibration.json  temperature and threshold of each fault axis; absent where the twin has none
+    reference.json     each channel's range on the training assets, and what healthy ones show
+    manifest.json      the digest of each file above; a bundle that does not match it is not loaded
+
+Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.score`. It needs onnxruntime and
+no torch.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime as ort
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from foretwin.contract.twin import UNKNOWN, Twin
+from foretwin.dataset.windows import Windows
+from foretwin.errors import BadInput, BundleError
+from foretwin.predictor.fault_calibration import FaultCalibration
+from foretwin.predictor.healthy_baseline import Reference
+from foretwin.predictor.inputs import Tracks, read_frame
+from foretwin.predictor.rul_intervals import Calibration
+
+FORMAT = 2
+CHUNK = 2048  # windows that are in memory at once
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The scores of A assets, column by column, each (A,)."""
+
+    assets: NDArray[np.object_]
+    runs: NDArray[np.int64]
+    time: NDArray[np.float64]  # of the last row
+    rows: NDArray[np.int64]  # how many the prediction saw
+    columns: dict[str, NDArray[Any]]  # as `Bundle.score` names them
+
+    def frame(self) -> pd.DataFrame:
+        """The table that `Bundle.score` returns."""
+        key = {"asset": self.assets, "run": self.runs, "time": self.time, "rows": self.rows}
+        return pd.DataFrame({**key, **self.columns})
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle. `digest` identifies its content."""
+
+    contract: Twin
+    digest: str
+    calibration: Calibration | None
+    fault_calibration: dict[str, FaultCalibration]  # of each fault axis
+    reference: Reference
+    session: ort.InferenceSession
+
+    @classmethod
+    def load(cls, folder: Path, threads: int = 1) -> Self:
+        """Read and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
+        digest = verify(folder)
+        try:
+            contract = Twin.model_validate_json((folder / "contract.json").read_bytes())
+        except ValidationError:
+            raise BundleError(f"{folder}/contract.json: is of another version of Foretwin: train again") from None
+        calibration, faults = folder / "calibration.json", folder / "fault_calibration.json"
+        found = json.loads(faults.read_text()) if faults.exists() else {}
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        return cls(
+            contract=contract,
+            digest=digest,
+            calibration=Calibration.from_dict(json.loads(calibration.read_text())) if calibration.exists() else None,
+            fault_calibration={axis: FaultCalibration.from_dict(values) for axis, values in found.items()},
+            reference=Reference.from_dict(json.loads((folder / "reference.json").read_text())),
+            session=ort.InferenceSession(folder / "network.onnx", options, providers=["CPUExecutionProvider"]),
+        )
+
+    def score(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """One score per asset, for its last row.
+
+        `rows` has the columns asset, run, time and one per channel; each asset's rows stand together, in order of
+        time; labels and other columns are not looked at. Of several runs of an asset the last one counts. Returns
+        asset, run, time, rows (how many the prediction saw, at most the window), then `rul`, `rul_low`, `rul_high`
+        in the contract's unit where the twin has an RUL; where it has faults, `<axis>` with the answer, a class or
+        "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; and `warnings`,
+        a list of strings. BadInput names the field that breaks the contract.
+        """
+        return self.answer(read_frame(rows, self.contract)).frame()
+
+    def answer(self, tracks: Tracks) -> Answers:
+        """What `score` returns, for tracks of this contract; BadInput where one is too short."""
+        seen, length = tracks.seen(), self.contract.window.length
+        self._check_lengths(tracks.assets, seen)
+        rows = np.minimum(seen, length)
+        parts = [
+            self._score_windows(tracks.histories.cut(part, length), part_rows.tolist())
+            for part, part_rows in zip(_chunks(tracks.ends), _chunks(rows), strict=True)
+        ]
+        columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+        self._check_finite(tracks.assets, columns)
+        time = tracks.histories.time[tracks.ends]
+        return Answers(tracks.assets, tracks.runs, time, rows, columns)
+
+    @cached_property
+    def contract_digest(self) -> str:
+        """The digest of the contract that it was trained under."""
+        return self.contract.digest
+
+    @cached_property
+    def score_columns(self) -> tuple[str, ...]:
+        """The numeric columns that `score` adds to the key."""
+        rul = ("rul", "rul_low", "rul_high") if self.contract.rul else ()
+        return (*rul, *(probability_column(a, c) for a in self.contract.axes for c in self.contract.classes(a)))
+
+    def _check_lengths(self, assets: NDArray[Any], seen: NDArray[np.int64]) -> None:
+        need = self.contract.window.shortest
+        if min(seen.tolist()) < need:
+            short = np.flatnonzero(seen < need)
+            raise BadInput(f"assets.{assets[short[0]]}", f"has {seen[short[0]]} rows, at least {need} are needed")
+
+    def _check_finite(self, assets: NDArray[Any], columns: dict[str, NDArray[Any]]) -> None:
+        for name in self.score_columns:
+            finite = np.isfinite(columns[name])
+            if not finite.all():
+                wrong = np.flatnonzero(~finite)
+                which = f"bundle of {self.contract.name}: {name} is not finite for {assets[wrong[0]]}"
+                raise BundleError(f"{which}: look at its readings, or train again")
+
+    def predict_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
+        """The predicted columns of `score`, each (N,), for N windows that are already cut."""
+        inputs, outputs = self._nodes
+        out = dict(zip(outputs, self.session.run(outputs, {n: getattr(windows, n) for n in inputs}), strict=True))
+        columns: dict[str, NDArray[Any]] = {}
+        if self.contract.rul:
+            cap = self.contract.rul.cap
+            columns["rul"] = np.minimum(np.maximum(out["rul"].astype(np.float64), 0), cap)
+            if self.calibration is None:
+                raise BundleError(f"bundle of {self.contract.name}: calibration.json is missing")
+            columns["rul_low"], columns["rul_high"] = self.calibration.interval(columns["rul"], cap)
+        for axis in self.contract.axes:
+            columns |= self._fault_columns(axis, out[f"p_{axis}"])
+        return columns
+
+    @cached_property
+    def _nodes(self) -> tuple[list[str], list[str]]:
+        """The names of the network's inputs, fields of `Windows`, and of its outputs."""
+        return [node.name for node in self.session.get_inputs()], [node.name for node in self.session.get_outputs()]
+
+    def _score_windows(self, windows: Windows, seen: list[int]) -> dict[str, NDArray[Any]]:
+        columns = self.predict_windows(windows)
+        return {**columns, "warnings": self._warnings(windows, seen, columns.get("rul"))}
+
+    def _fault_columns(self, axis: str, said: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """The answer and the calibrated probabilities for the ensemble's (N, K)."""
+        if axis not in self.fault_calibration:
+            raise BundleError(f"bundle of {self.contract.name}: fault_calibration.json knows no {axis}")
+        classes = self.contract.classes(axis)
+        calibrated = self.fault_calibration[axis].apply(said)
+        names = np.array([*classes, UNKNOWN], dtype=object)  # -1, the answer where none is given, takes the last
+        columns = {probability_column(axis, name): calibrated[:, i] for i, name in enumerate(classes)}
+        return {axis: names[self.fault_calibration[axis].answer(calibrated)], **columns}
+
+    def _warnings(self, windows: Windows, seen: list[int], rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
+        """(N,) lists of strings: what a reader of the score should know about it."""
+        low, high = self.reference.ranges
+        far = (windows.x < low) | (windows.x > high)
+        if min(seen) < windows.mask.shape[1]:
+            far &= (windows.mask > 0)[:, :, None]
+        cap = self.contract.rul.cap if self.contract.rul else np.inf
+        found: list[list[str]] = [[] for _ in seen]
+        for i, channel in np.argwhere(far.any(axis=1)).tolist() if far.any() else ():
+            found[i].append(f"out_of_training_range: {self.contract.channel_names[channel]}")
+        length = windows.mask.shape[1]
+        for i, count in enumerate(seen):
+            if count < length:
+                found[i].append(f"short_history: {count} of {length} rows")
+            if rul is not None and rul[i] >= cap:
+                found[i].append(f"rul_at_cap: {cap:g} {self.contract.clock.unit} or more")
+        result = np.empty(len(found), dtype=object)
+        for i, warnings in enumerate(found):  # assigned at once, they would be taken for a matrix
+            result[i] = warnings
+        return result
+
+
+def probability_column(axis: str, name: str) -> str:
+    """The column of a class' probability in the table of scores."""
+    return f"p_{axis}_{name}"
+
+
+def save_bundle(
+    folder: Path,
+    contract: Twin,
+    onnx: bytes,
+    calibration: Calibration | None,
+    reference: Reference,
+    fault_calibration: dict[str, FaultCalibration],
+) -> str:
+    """Write a bundle into an empty folder and return its digest; the same content gives the same digest."""
+    (folder / "contract.json").write_text(contract.model_dump_json(indent=2))
+    (folder / "network.onnx").write_bytes(onnx)
+    if calibration is not None:
+        (folder / "calibration.json").write_text(json.dumps(calibration.to_dict(), indent=2))
+    if fault_calibration:
+        faults = {axis: found.to_dict() for axis, found in fault_calibration.items()}
+        (folder / "fault_calibration.json").write_text(json.dumps(faults, indent=2))
+    (folder / "reference.json").write_text(json.dumps(reference.to_dict(), indent=1))
+    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    manifest = {"format": FORMAT, "twin": contract.name, "contract": contract.digest, "files": files}
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2))
+    return _sha256(folder / "manifest.json")
+
+
+def verify(folder: Path) -> str:
+    """The digest of a bundle whose files are exactly those of its manifest; else BundleError."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        expected = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{folder}: not a bundle, its manifest.json cannot be read: {error}") from None
+    if manifest.get("format") != FORMAT:
+        raise BundleError(f"{folder}: bundle format {manifest.get('format')}, this version reads {FORMAT}: train again")
+    there = (path for path in folder.iterdir() if path.name != "manifest.json")
+    found = {path.name: _sha256(path) if path.is_file() else "a folder" for path in there}
+    wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if wrong:
+        raise BundleError(f"{folder}/{wrong[0]}: missing, unknown or altered since it was saved; it is not loaded")
+    return _sha256(folder / "manifest.json")
+
+
+def _chunks(ends: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [ends] if len(ends) <= CHUNK else np.array_split(ends, -(-len(ends) // CHUNK))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,147 @@
+"""The rows of assets that are to be scored, as arrays that were checked against the contract.
+
+Whatever form a call has, a table, JSON or Arrow, it becomes `Tracks`, and `Bundle.answer` scores these alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import FAULT_UNKNOWN, KEY
+from foretwin.dataset.windows import Histories
+from foretwin.errors import BadInput
+
+
+class Names(NamedTuple):
+    """The name of each of R rows: where it stands in `names`, or, without `names`, itself."""
+
+    codes: NDArray[Any]  # (R,)
+    names: NDArray[np.object_] | None = None
+
+    def at(self, rows: Any) -> Any:
+        """The names of these rows."""
+        found = self.codes[rows]
+        return found if self.names is None else self.names[found]
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """The rows of A assets laid end to end, each asset's up to the moment at which it is scored."""
+
+    assets: NDArray[np.object_]  # (A,) names
+    runs: NDArray[np.int64]  # (A,) the run that is scored: an asset's last one
+    ends: NDArray[np.int64]  # (A,) the asset's last row in `histories`
+    histories: Histories  # without labels: a score cannot depend on one
+
+    @classmethod
+    def of_one_run_each(
+        cls,
+        assets: Sequence[str],
+        runs: Sequence[int],
+        times: Sequence[NDArray[np.float64]],
+        values: Sequence[NDArray[np.float32]],
+        axes: int,
+    ) -> Self:
+        """From one run per asset: its times (T,), increasing, and its values (T, C), both finite."""
+        counts = [len(time) for time in times]
+        if len(counts) == 1:
+            stops = np.array(counts)
+            histories = _unlabelled(values[0], times[0], np.zeros(counts[0], np.int64), axes)
+        else:
+            stops = np.cumsum(counts)
+            first = np.repeat(stops - np.array(counts), counts)
+            histories = _unlabelled(np.concatenate(values), np.concatenate(times), first, axes)
+        return cls(np.array(assets, dtype=object), np.array(runs, np.int64), stops - 1, histories)
+
+    @classmethod
+    def of_columns(
+        cls, assets: Names, runs: NDArray[Any], time: NDArray[np.float64], values: NDArray[np.float32], axes: int
+    ) -> Self:
+        """From a name, a run, a time and values (R, C) per row, numbers finite; BadInput where the order is wrong."""
+        if len(time) == 0:
+            raise BadInput("rows", "there is none to score")
+        if runs.dtype.kind not in "iu":
+            raise BadInput("run", "holds something other than whole numbers")
+        new_asset = _changes(assets.codes)
+        starts = np.flatnonzero(new_asset)
+        unnamed = starts[pd.isna(assets.at(starts))]
+        if len(unnamed):
+            raise BadInput("asset", f"has no name in row {unnamed[0] + 1}")
+        new_run = new_asset | _changes(runs)
+        wrong = np.flatnonzero(~new_run[1:] & ~(time[1:] > time[:-1])) + 1
+        if len(wrong):
+            raise BadInput("time", f"does not increase for asset {assets.at(wrong[0])} in row {wrong[0] + 1}")
+        _check_together(assets.at(starts), assets.codes[new_run], runs[new_run])
+        ends = np.append(starts[1:], len(time)) - 1
+        first = np.maximum.accumulate(np.where(new_run, np.arange(len(time)), 0))
+        return cls(assets.at(ends), runs[ends].astype(np.int64), ends, _unlabelled(values, time, first, axes))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def seen(self) -> NDArray[np.int64]:
+        """(A,) how many rows of the run each asset's score may see."""
+        return self.ends - self.histories.first[self.ends] + 1
+
+
+def read_frame(rows: pd.DataFrame, contract: Twin) -> Tracks:
+    """The tracks of a table with the columns asset, run, time and one per channel; other columns are not looked at.
+
+    Each asset's rows stand together, in order of time. BadInput unless they can be scored: columns there, numbers
+    finite, rows together and in order of time. Works on arrays, since a call holds few rows and pandas' share of its
+    time would be most of it.
+    """
+    if len(rows) == 0:
+        raise BadInput("rows", "there is none to score")
+    absent = [name for name in (*KEY, *contract.channel_names) if name not in rows.columns]
+    if absent:
+        raise BadInput(absent[0], "this column is missing")
+    assets = Names(rows["asset"].to_numpy())
+    time = finite(rows["time"].to_numpy(), "time", assets, np.float64)
+    values = [finite(rows[name].to_numpy(), name, assets, np.float32) for name in contract.channel_names]
+    return Tracks.of_columns(assets, rows["run"].to_numpy(), time, np.stack(values, axis=1), len(contract.axes))
+
+
+def finite(column: NDArray[Any], name: str, assets: Names, dtype: type) -> NDArray[Any]:
+    """A column as finite numbers; BadInput names it, the asset and the row otherwise."""
+    if column.dtype.kind not in "iuf":
+        raise BadInput(name, "holds something other than numbers")
+    with np.errstate(over="ignore"):
+        column = column.astype(dtype)
+    bad = np.flatnonzero(~np.isfinite(column))
+    if len(bad):
+        raise BadInput(name, f"is not finite for asset {assets.at(bad[0])} in row {bad[0] + 1}")
+    return column
+
+
+def _unlabelled(
+    values: NDArray[np.float32], time: NDArray[np.float64], first: NDArray[np.int64], axes: int
+) -> Histories:
+    return Histories(
+        values=values,
+        time=time,
+        rul=np.full(len(time), np.nan, np.float32),
+        faults=np.full((len(time), axes), FAULT_UNKNOWN, np.int8),
+        first=first,
+    )
+
+
+def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """(N,) True where a value differs from the one before it, and at the first."""
+    changed = np.ones(len(values), dtype=bool)
+    changed[1:] = values[1:] != values[:-1]
+    return changed
+
+
+def _check_together(assets: NDArray[Any], run_assets: NDArray[Any], runs: NDArray[Any]) -> None:
+    """BadInput where an asset, or a run of one, begins twice; each argument holds one entry per beginning."""
+    if len(set(assets)) < len(assets):
+        names, counts = np.unique(assets.astype(str), return_counts=True)
+        raise BadInput("asset", f"the rows of {names[counts > 1][0]} do not stand together")
+    if len(set(zip(run_assets, runs, strict=True))) < len(runs):
+        raise BadInput("run", "the rows of a run do not stand together")

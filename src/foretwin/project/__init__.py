@@ -1,0 +1,1 @@
+"""The project on disk: parameters, paths, atomic writes, entry points."""

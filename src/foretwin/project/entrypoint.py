@@ -1,0 +1,75 @@
+"""What every command shares at its edge: one line for a deliberate error, a traceback only when asked for.
+
+The command line and each pipeline stage run inside `exit_on_error`, so that a user sees the same kind of
+message everywhere.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from foretwin.errors import ForetwinError
+
+TELEMETRY_OFF = {
+    "BENTOML_DO_NOT_TRACK": "True",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "False",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def switch_telemetry_off() -> None:
+    """Set the switches of every library that would otherwise report its use; a user's own setting wins."""
+    for name, value in TELEMETRY_OFF.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def exit_on_error(debug: bool = False) -> Iterator[None]:
+    """Turn a deliberate error, a full disk or Ctrl-C into one line on stderr and exit code 1.
+
+    With `debug` everything passes through with its traceback.
+    """
+    if debug:
+        yield
+        return
+    try:
+        yield
+    except ForetwinError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted: nothing half-written was kept")
+    except FileNotFoundError as error:
+        _fail(f"{error.filename or error}: not there; `dvc repro` makes what the earlier stages should have left")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        _fail(
+            f"{error.filename or 'writing'}: {error.strerror}: free some space or fix the permissions, then run again"
+        )
+
+
+def run_stage(main: Callable[[str], None]) -> None:
+    """Run one pipeline stage from its command line: `python pipelines/NAME.py TWIN [--debug]`."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
+        stage = Path(sys.argv[0]).name
+        print(f"usage: python pipelines/{stage} TWIN [--debug]\n\n{sys.modules['__main__'].__doc__}", file=sys.stderr)
+        raise SystemExit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
+    switch_telemetry_off()
+    with exit_on_error(debug="--debug" in sys.argv):
+        main(arguments[0])
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def show_progress() -> bool:
+    """Whether a person watches: a terminal, and not CI."""
+    return os.isatty(2) and not os.environ.get("CI")

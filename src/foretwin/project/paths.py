@@ -1,0 +1,67 @@
+"""Where everything of a twin lies under the project's folder."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from foretwin.contract.twin import Twin, load_twin
+
+
+def datasets_folder() -> Path | None:
+    """The folder of official archives that `FORETWIN_DATASETS` names, if it does."""
+    value = os.environ.get("FORETWIN_DATASETS")
+    return Path(value).resolve() if value else None
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where everything of one twin lies, under the project's folder `root`."""
+
+    root: Path
+    twin: str
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def contract(self) -> Path:
+        return self.data / "twin.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data" / self.twin
+
+    @property
+    def raw(self) -> Path:
+        return self.data / "raw"
+
+    @property
+    def rows(self) -> Path:
+        return self.data / "rows"
+
+    @property
+    def validation(self) -> Path:
+        return self.data / "validation"
+
+    @property
+    def windows(self) -> Path:
+        return self.data / "windows"
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models" / self.twin
+
+    @property
+    def ledger(self) -> Path:
+        """What was decided about champions, one line each; no output of a stage, and only ever appended to."""
+        return self.models / "ledger.jsonl"
+
+    @property
+    def work(self) -> Path:
+        """Scratch that is kept between runs: checkpoints, the Optuna journal, unfinished downloads."""
+        return self.root / ".foretwin" / self.twin
+
+    def load_contract(self) -> Twin:
+        """The twin's contract."""
+        return load_twin(self.contract)

@@ -1,0 +1,199 @@
+"""The tracking store: its experiments, and runs that are found again by what they record.
+
+One way for all of them: the SQLite file of the project, a database by its URL, a server of MLflow. Artifacts lie in a
+folder, in S3, or where the server has them.
+
+MLflow is imported when it is first needed: it takes two seconds, and reports its use unless that was switched off
+before.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from foretwin.errors import ForetwinError, RegistryError
+from foretwin.project.entrypoint import show_progress, switch_telemetry_off
+from foretwin.registry.locations import (
+    FILES,
+    KIND,
+    RECORD,
+    SQLITE,
+    artifact_root,
+    damaged,
+    digest_of,
+    follow_move,
+    model_name,
+    tracking_uri,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PARENT = "mlflow.parentRunId"
+BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits on one request
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # the stores that MLflow opens itself
+# Whose exceptions say that the store or its artifacts refuse, rather than that this program is wrong.
+LIBRARIES = {"alembic", "boto3", "botocore", "mlflow", "requests", "s3transfer", "sqlalchemy", "urllib3"}
+
+Point = tuple[str, float, int]  # metric, value, step
+Scalar = str | int | float | bool
+
+
+@contextmanager
+def mlflow_errors() -> Iterator[None]:
+    """Turn MLflow's exceptions into a RegistryError of one line."""
+    try:
+        yield
+    except ForetwinError:
+        raise
+    except Exception as error:
+        known = type(error).__module__.partition(".")[0] in LIBRARIES
+        if not known and not (isinstance(error, ModuleNotFoundError) and error.name in LIBRARIES):
+            raise
+        raise RegistryError(f"MLflow: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a library says, with the way out where it names none of ours."""
+    reason = (str(error).strip().splitlines() or [repr(error)])[0]
+    if "out-of-date database schema" in reason:
+        versions = reason.partition(". ")[0]
+        way = "move mlflow.db away, and `foretwin publish` makes it again from DVC's records"
+        return f"the tracking store was made by another version: {versions}: {way}; or keep it with `mlflow db upgrade`"
+    if isinstance(error, ModuleNotFoundError):
+        return f"{reason}; for artifacts in S3 run `pip install 'foretwin[s3]'`"
+    return reason
+
+
+def connect(root: Path) -> "MlflowClient":
+    """A client of the project's store, which is created at first use."""
+    switch_telemetry_off()
+    if not show_progress():
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    uri = tracking_uri(root)
+    _look(uri)
+    from mlflow import MlflowClient
+
+    if uri.startswith(SQLITE) and Path(uri.removeprefix(SQLITE)).resolve() == root.resolve() / "mlflow.db":
+        follow_move(root)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@cache
+def _look(uri: str) -> None:
+    """RegistryError where a database does not answer, at once: MLflow would try for two minutes."""
+    if not uri.startswith(DATABASES):
+        return
+    import sqlalchemy
+
+    try:
+        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
+        sqlalchemy.inspect(engine).has_table("alembic_version")
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if uri.startswith(SQLITE) and not isinstance(error, sqlalchemy.exc.OperationalError):
+            raise damaged(uri.removeprefix(SQLITE), reason) from None
+        shown = sqlalchemy.make_url(uri).render_as_string(hide_password=True)
+        raise RegistryError(f"{shown}: the tracking store does not answer: {reason}") from None
+
+
+def experiment(client: "MlflowClient", root: Path, twin: str) -> str:
+    """The id of the twin's experiment; created, or restored when it was deleted."""
+    name = model_name(twin)
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        place = artifact_root(root)
+        return str(client.create_experiment(name, artifact_location=place and f"{place}/{name}"))
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def find_run(client: "MlflowClient", experiment_id: str, kind: str, record: str) -> str | None:
+    """The finished run that holds this record; what an interrupted publication left of it is deleted."""
+    query = f"tags.`{KIND}` = '{kind}' AND tags.`{RECORD}` = '{record}'"
+    finished = None
+    for run in client.search_runs([experiment_id], query):
+        if run.info.status == "FINISHED":
+            finished = str(run.info.run_id)
+            continue
+        for child in client.search_runs([experiment_id], f"tags.`{PARENT}` = '{run.info.run_id}'", max_results=5000):
+            client.delete_run(child.info.run_id)
+        client.delete_run(run.info.run_id)
+    return finished
+
+
+@contextmanager
+def new_run(
+    client: "MlflowClient", experiment_id: str, name: str, tags: Mapping[str, str], status: str = "FINISHED"
+) -> Iterator[str]:
+    """A new run that has `status` once the body went well, and FAILED when it did not."""
+    run_id = str(client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
+    try:
+        yield run_id
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id, status)
+
+
+def log(
+    client: "MlflowClient",
+    run_id: str,
+    params: Mapping[str, Scalar] | None = None,
+    points: Sequence[Point] = (),
+    tags: Mapping[str, Scalar] | None = None,
+) -> None:
+    """Log everything in as few requests as MLflow allows: one per value is slow on SQLite."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    now = int(time.time() * 1000)
+    entities: dict[str, list[Any]] = {
+        "params": [Param(key, str(value)) for key, value in (params or {}).items()],
+        "metrics": [Metric(key, value, now, step) for key, value, step in points],
+        "tags": [RunTag(key, str(value)) for key, value in (tags or {}).items()],
+    }
+    for kind, values in entities.items():
+        for begin in range(0, len(values), BATCH[kind]):
+            client.log_batch(run_id, **{kind: values[begin : begin + BATCH[kind]]})
+
+
+def has_artifact(client: "MlflowClient", run_id: str, name: str) -> bool:
+    """Whether the run's artifacts hold this file or folder at their top."""
+    return any(found.path == name for found in client.list_artifacts(run_id))
+
+
+def attach(client: "MlflowClient", run_id: str, paths: Iterable[Path]) -> list[str]:
+    """Upload the files and folders that the run does not hold as they are; returns their names."""
+    kept = json.loads(client.get_run(run_id).data.tags.get(FILES, "{}"))
+    there = {found.path for found in client.list_artifacts(run_id)}
+    digests = {path: digest_of(path) for path in paths}
+    missing = [path for path, digest in digests.items() if kept.get(path.name) != digest or path.name not in there]
+    for path in missing:
+        if path.is_dir():
+            client.log_artifacts(run_id, path, path.name)
+        else:
+            client.log_artifact(run_id, path)
+    if missing:
+        kept |= {path.name: digests[path] for path in missing}
+        client.set_tag(run_id, FILES, json.dumps(kept, sort_keys=True))
+    return [path.name for path in missing]
+
+
+def flatten(value: Any, separator: str, name: str = "") -> dict[str, Scalar]:
+    """Nested dicts as one, `outer<separator>inner`: value; what is neither dict nor scalar is left out."""
+    if isinstance(value, dict):
+        parts = (flatten(v, separator, f"{name}{separator}{key}" if name else str(key)) for key, v in value.items())
+        return {key: scalar for part in parts for key, scalar in part.items()}
+    return {name: value} if isinstance(value, str | int | float | bool) else {}
+
+
+def numbers(value: Any, prefix: str) -> list[Point]:
+    """The numbers of nested dicts as metrics `prefix/outer/inner` at step 0."""
+    flat = flatten(value, "/", prefix).items()
+    return [(key, float(v), 0) for key, v in flat if isinstance(v, int | float) and not isinstance(v, bool)]

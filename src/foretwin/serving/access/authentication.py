@@ -1,0 +1,182 @@
+"""Who calls, and whether he may: `Guard.admit` is asked for every call, before its body is read."""
+
+import hmac
+import logging
+import stat
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple, NoReturn, Self
+
+from foretwin.errors import Forbidden, ParamsError, TooMany, Unauthorized
+from foretwin.serving.access.keys import PREFIX, SCOPES, Key, Scope, digest_of, keys_path, read_keys
+from foretwin.serving.access.rate import Bucket
+
+FIELD = "Authorization"
+CHECK_EVERY = 1.0  # seconds between two looks at the file's stamp
+NOBODY = bytes(32)  # compared with where no key has the id, so that this takes as long
+# Its owner alone writes it. A group may read it, which is how Kubernetes mounts a secret for a user that is not root.
+EXPOSED = stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+
+logger = logging.getLogger("foretwin.access")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, and what for: the name of the key and its scopes."""
+
+    name: str
+    scopes: frozenset[str]
+
+
+ANYBODY = Caller("anonymous", frozenset(SCOPES))
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A key as calls are held against it. `expires` is in seconds since 1970, infinite where it never does."""
+
+    caller: Caller
+    digest: bytes
+    expires: float
+    bucket: Bucket
+
+
+class _Stamp(NamedTuple):
+    """What changes with a file or its permissions."""
+
+    changed: int
+    size: int
+    inode: int
+    mode: int
+
+
+class Guard:
+    """Admits the holders of the keys in a file, or everybody where it is open.
+
+    The file is read again when it has changed, within a second. One that cannot be read any more leaves the keys as
+    they were, so that a slip of an editor locks nobody out; one that is gone leaves none. Meant for one thread: that of
+    the event loop.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """The keys of the file at `path`, or open to everybody with None; ParamsError where that file is damaged."""
+        self._path = path
+        self._known: dict[str, _Known] = {}
+        self._stamp: _Stamp | None = None
+        self._looked = time.monotonic()
+        if path is not None:
+            self._begin(path)
+
+    @classmethod
+    def from_env(cls, root: Path, environ: Mapping[str, str]) -> Self:
+        """Open where FORETWIN_ACCESS is `open`; else with the keys of FORETWIN_KEYS, or of keys.json in `root`.
+
+        ParamsError where one of these is wrong.
+        """
+        access = environ.get("FORETWIN_ACCESS") or "keys"
+        if access not in ("open", "keys"):
+            raise ParamsError(f"FORETWIN_ACCESS: is {access[:60]!r}; it is `open`, or `keys` as without it")
+        return cls(None if access == "open" else keys_path(root, environ))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody may do everything; a service with such a guard listens on loopback alone."""
+        return self._path is None
+
+    def admit(self, authorization: str | None, *scopes: Scope) -> Caller:
+        """Who sends this Authorization header, where he may make a call that needs one of `scopes`.
+
+        Unauthorized where nobody is known by it, Forbidden where the key has none of the scopes, TooMany where it has
+        called too often.
+        """
+        if self._path is None:
+            return ANYBODY
+        now = time.monotonic()
+        if now - self._looked >= CHECK_EVERY:
+            self._look(self._path)
+            self._looked = now = time.monotonic()  # not before the buckets that it may have made
+        known = self._find(authorization)
+        if known.expires <= time.time():
+            _refuse_expired(known)
+        wait = known.bucket.take(now)
+        if wait:
+            often = f"key {known.caller.name} may make {known.bucket.rate:g} calls a second"
+            raise TooMany(FIELD, f"{often}; try again in {wait:.2g} s", wait)
+        if known.caller.scopes.isdisjoint(scopes):
+            wanted, has = " or ".join(scopes), ", ".join(sorted(known.caller.scopes))
+            raise Forbidden(FIELD, f"this call needs the scope {wanted}; key {known.caller.name} has {has}")
+        return known.caller
+
+    def _find(self, authorization: str | None) -> _Known:
+        if authorization is None:
+            raise Unauthorized(FIELD, f'is missing; send "Authorization: Bearer {PREFIX}..." with a key')
+        scheme, _, token = authorization.partition(" ")
+        begin, _, rest = token.partition("_")
+        identity, _, secret = rest.partition("_")
+        if scheme.lower() != "bearer" or begin + "_" != PREFIX or not secret:
+            raise Unauthorized(FIELD, f'is not of the form "Bearer {PREFIX}<id>_<secret>"')
+        known = self._known.get(identity)
+        # Both digests, since their common beginning tells nothing of the secrets; and the same words for every failure.
+        if not hmac.compare_digest(digest_of(secret), known.digest if known else NOBODY) or known is None:
+            raise Unauthorized(FIELD, "holds no key that counts here: it is unknown, or was revoked")
+        return known
+
+    def _begin(self, path: Path) -> None:
+        self._stamp = _stamp(path)
+        try:
+            self._take(read_keys(path))
+        except OSError as error:
+            raise ParamsError(f"{path}: cannot be read: {error.strerror}; it holds the API keys") from None
+        self._warn(path)
+        if not self._known:
+            logger.warning(
+                "%s: holds no key that counts; every call is refused until `foretwin keys new` made one", path
+            )
+
+    def _look(self, path: Path) -> None:
+        """Take the keys of a file that has changed; that one cannot be read is said once."""
+        stamp = _stamp(path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._take(read_keys(path))
+        except (OSError, ParamsError) as error:
+            logger.error("the API keys stay as they were, since their file cannot be read: %s", error)
+            return
+        logger.info("%s: read again; keys that count: %d", path, len(self._known))
+        self._warn(path)
+
+    def _warn(self, path: Path) -> None:
+        if self._stamp and self._stamp.mode & EXPOSED:
+            logger.warning("%s: others on this machine may read or change it; `chmod 600 %s`", path, path)
+
+    def _take(self, keys: tuple[Key, ...]) -> None:
+        """From now on these keys; what each has used up of its rate stays."""
+        now, before = time.monotonic(), self._known
+        self._known = {}
+        for key in keys:
+            if key.revoked_at is None:
+                old = before.get(key.id)
+                bucket = old.bucket if old and old.bucket.rate == key.rate else Bucket(key.rate, now)
+                expires = key.expires_at.timestamp() if key.expires_at else float("inf")
+                caller = Caller(key.name, frozenset(key.scopes))
+                self._known[key.id] = _Known(caller, bytes.fromhex(key.digest), expires, bucket)
+
+
+def _refuse_expired(known: _Known) -> NoReturn:
+    moment = datetime.fromtimestamp(known.expires, UTC)
+    raise Unauthorized(FIELD, f"key {known.caller.name} expired on {moment:%Y-%m-%d %H:%M} UTC; another one is needed")
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return _Stamp(error.errno or -1, 0, 0, 0)
+    return _Stamp(found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode)

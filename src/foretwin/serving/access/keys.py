@@ -1,0 +1,174 @@
+"""API keys in a JSON file, which holds of each key's secret a digest alone.
+
+The file is `keys.json` in the project's folder unless FORETWIN_KEYS names another one. It is replaced as a whole, under
+a lock, and only its owner may read it.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from foretwin.errors import BadInput, Conflict, NotFound, ParamsError
+from foretwin.project.files import fresh_file
+
+Scope = Literal["score", "read", "ingest", "admin"]
+SCOPES: dict[Scope, str] = {
+    "score": "ask for scores, explanations and what-if comparisons",
+    "read": "look at models, twins, readings and cases",
+    "ingest": "send readings",
+    "admin": "change, erase, acknowledge, give verdicts, release from quarantine",
+}
+PREFIX = "ftw_"  # so that a scanner for leaked secrets knows one
+ID_BYTES, SECRET_BYTES = 6, 32
+FASTEST = 1e6  # calls per second
+FIELDS = {"name": "NAME", "scopes": "--scope", "rate": "--rate"}
+
+logger = logging.getLogger("foretwin.access")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class Key(BaseModel):
+    """One key. `digest` is the SHA-256 of its secret in hex, `rate` in calls per second.
+
+    A plain SHA-256 is enough: the secret is 256 random bits, so nobody can try all of them, as one can with passwords.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
+    name: Name
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
+    rate: Annotated[float, Field(gt=0, le=FASTEST)]
+    digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    created_at: AwareDatetime
+    created_by: str
+    expires_at: AwareDatetime | None = None
+    revoked_at: AwareDatetime | None = None
+    revoked_by: str | None = None
+
+    def state(self, now: datetime) -> str:
+        """`valid`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    keys: tuple[Key, ...] = ()
+
+
+class Wanted(NamedTuple):
+    """A key to be made: `rate` in calls per second; without `expires_at` it counts until it is revoked."""
+
+    name: str
+    scopes: Sequence[str]
+    rate: float
+    expires_at: datetime | None = None
+
+
+def keys_path(root: Path, environ: Mapping[str, str]) -> Path:
+    """The file that FORETWIN_KEYS names, seen from the project's folder `root`, or its keys.json."""
+    return root / (environ.get("FORETWIN_KEYS") or "keys.json")
+
+
+def read_keys(path: Path) -> tuple[Key, ...]:
+    """The keys in the order in which they were made, none where there is no file.
+
+    ParamsError where the file is something else, OSError where it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return ()
+    try:
+        return _File.model_validate_json(content).keys
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "content"
+        raise ParamsError(f"{path}: {where}: {first['msg']}; repair it, or bring back a copy") from None
+
+
+def make_key(path: Path, wanted: Wanted, by: str, now: datetime) -> str:
+    """Add a key and return its token, which is kept nowhere.
+
+    BadInput for a name, scope or rate that can be none, Conflict where a key of that name was not revoked.
+    """
+    secret = secrets.token_hex(SECRET_BYTES)
+    key = _checked(wanted, digest_of(secret).hex(), by, now)
+    with _locked(path):
+        there = read_keys(path)
+        if any(one.name == key.name and one.revoked_at is None for one in there):
+            raise Conflict("NAME", f"there is a key {key.name} already; `foretwin keys revoke {key.name}` ends it")
+        _write(path, (*there, key))
+    until = f", until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else ""
+    logger.info("key %s (%s) made by %s: %s, %g calls a second%s", key.name, key.id, by, _of(key), key.rate, until)
+    return f"{PREFIX}{key.id}_{secret}"
+
+
+def revoke_key(path: Path, name: str, by: str, now: datetime) -> Key:
+    """Mark the key of that name as revoked; NotFound where none of that name counts."""
+    with _locked(path):
+        there = read_keys(path)
+        key = next((one for one in there if one.name == name and one.revoked_at is None), None)
+        if key is None:
+            known = ", ".join(one.name for one in there if one.revoked_at is None) or "none"
+            raise NotFound("NAME", f"there is no key {name[:60]} to revoke; there is {known}")
+        revoked = key.model_copy(update={"revoked_at": now, "revoked_by": by})
+        _write(path, [revoked if one.id == key.id else one for one in there])
+    logger.info("key %s (%s) revoked by %s", key.name, key.id, by)
+    return revoked
+
+
+def digest_of(secret: str) -> bytes:
+    """What is kept of a secret (32 bytes)."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _of(key: Key) -> str:
+    return ", ".join(key.scopes)
+
+
+def _checked(wanted: Wanted, digest: str, by: str, now: datetime) -> Key:
+    asked = {**wanted._asdict(), "scopes": tuple(dict.fromkeys(wanted.scopes))}
+    made = {"id": secrets.token_hex(ID_BYTES), "digest": digest, "created_at": now, "created_by": by}
+    try:
+        return Key.model_validate({**asked, **made})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0])
+        reason = "needs 1 to 64 letters, digits, `.`, `_` or `-`, of which it begins with a letter or digit"
+        raise BadInput(FIELDS.get(field, field), reason if field == "name" else first["msg"]) from None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One writer at a time, since each reads the file and writes it back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _write(path: Path, keys: Sequence[Key]) -> None:
+    content = _File(keys=tuple(keys)).model_dump_json(indent=1, exclude_none=True)
+    with fresh_file(path) as out:
+        out.unlink(missing_ok=True)
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(content + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave an empty file, with which no service starts

@@ -1,0 +1,83 @@
+"""Scores as they leave: with the model, the contract, the interval's level and the age of the data that prove them."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from foretwin.champion.champion import Champion
+from foretwin.contract.twin import Twin
+from foretwin.predictor.bundle import Answers, probability_column
+from foretwin.serving.scoring.call import ScoreCall
+from foretwin.wire.tables import JSON, write_table
+
+METADATA = "foretwin"  # the key of a table's metadata: the model as JSON
+
+
+def encode(call: ScoreCall, answers: Answers, now: datetime, kind: str) -> bytes:
+    """The answer to a call in one of the media types of `http.tables`."""
+    champion, ages = call.champion, call.ages(now)
+    add_staleness(call.contract, ages, answers)
+    if kind != JSON:
+        return write_table(_table(champion, ages, answers), kind)
+    return orjson.dumps({"model": describe_model(champion), "scores": _scores(champion, ages, answers)})
+
+
+def describe_model(champion: Champion) -> dict[str, str]:
+    """Which model answered."""
+    identity = champion.identity
+    return {
+        "name": identity.name,
+        "version": identity.version,
+        "run": identity.run,
+        "digest": identity.digest,
+        "contract": champion.bundle.contract_digest,
+    }
+
+
+def add_staleness(contract: Twin, ages: list[float | None], answers: Answers) -> None:
+    """A warning where the data is older than the contract allows."""
+    allowed = contract.longest_silence
+    if allowed is None:
+        return
+    for age, warnings in zip(ages, answers.columns["warnings"], strict=True):
+        if age is not None and age > allowed.total_seconds():
+            warnings.append(f"stale: the last reading is {age:.0f} s old, {allowed.total_seconds():g} are allowed")
+
+
+def _scores(champion: Champion, ages: list[float | None], answers: Answers) -> list[dict[str, Any]]:
+    contract = champion.bundle.contract
+    columns = {name: values.tolist() for name, values in answers.columns.items()}
+    times, rows = answers.time.tolist(), answers.rows.tolist()
+    level = champion.bundle.calibration.level if champion.bundle.calibration else None
+    scores: list[dict[str, Any]] = []
+    for i, asset in enumerate(answers.assets.tolist()):
+        score: dict[str, Any] = {"asset": asset, "time": times[i], "rows": rows[i]}
+        if contract.rul:
+            ends = {"low": columns["rul_low"][i], "high": columns["rul_high"][i]}
+            score["rul"] = {"value": columns["rul"][i], **ends, "level": level, "unit": contract.clock.unit}
+        score["faults"] = {
+            axis: {name: columns[probability_column(axis, name)][i] for name in contract.classes(axis)}
+            for axis in contract.axes
+        }
+        score["diagnosis"] = {axis: columns[axis][i] for axis in contract.axes}
+        if ages[i] is not None:
+            score["data_age"] = ages[i]
+        score["warnings"] = columns["warnings"][i]
+        scores.append(score)
+    return scores
+
+
+def _table(champion: Champion, ages: list[float | None], answers: Answers) -> pa.Table:
+    """The columns of `Bundle.score`, `data_age` where a caller told it, and the model in the metadata."""
+    columns: dict[str, Any] = {"asset": answers.assets, "run": answers.runs, "time": answers.time, "rows": answers.rows}
+    columns |= {name: values for name, values in answers.columns.items() if name != "warnings"}
+    if any(age is not None for age in ages):
+        columns["data_age"] = pa.array(ages, pa.float64())
+    columns["warnings"] = pa.array(answers.columns["warnings"].tolist(), pa.list_(pa.string()))
+    contract = champion.bundle.contract
+    told = {**describe_model(champion), "unit": contract.clock.unit}
+    if champion.bundle.calibration:
+        told["level"] = f"{champion.bundle.calibration.level:g}"
+    return pa.table(columns).replace_schema_metadata({METADATA: orjson.dumps(told)})

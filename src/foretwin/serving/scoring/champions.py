@@ -1,0 +1,69 @@
+"""The champions that answer, as one state that is replaced as a whole.
+
+A call reads the state once and keeps the champion that it found: a swap meanwhile changes nothing for it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Lock
+from types import MappingProxyType
+from typing import Final
+
+from foretwin.champion.champion import Champion
+from foretwin.errors import Conflict, UnknownTwin
+
+LONGEST_SHOWN = 60
+
+
+class Champions:
+    """The champion of each twin that is served. Reading takes no lock; writers take turns."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        """`root` is the project's folder, whose contracts say which twins there are besides; None without one."""
+        self._contracts: Final = root / "data" if root else None
+        self._writing: Final = Lock()
+        self._served: Mapping[str, Champion] = MappingProxyType({})
+        self._refused: frozenset[str] = frozenset()
+        self.tried: Final[
+            dict[Path, object]
+        ] = {}  # folder -> its stamp when it was last loaded; for the loading thread
+
+    def get(self, twin: str) -> Champion:
+        """The champion of a twin; UnknownTwin where no such twin is known, Conflict where it has no champion."""
+        champion = self._served.get(twin)
+        if champion is not None:
+            return champion
+        if twin in self._refused:
+            raise Conflict("twin", f"the champion of {twin} was refused when it was loaded; the service's log says why")
+        if twin in self._known():
+            raise Conflict("twin", f"{twin} has no champion yet; `dvc repro` trains and promotes one")
+        shown = twin if len(twin) <= LONGEST_SHOWN else f"{twin[:LONGEST_SHOWN]}..."
+        raise UnknownTwin("twin", f'"{shown}" is not served here; there is {", ".join(self._served) or "none"}')
+
+    def all(self) -> Mapping[str, Champion]:
+        """The champions by the name of their twin, in its order; never changed afterwards."""
+        return self._served
+
+    def put(self, champion: Champion) -> None:
+        """Let this champion answer for its twin from the next call on."""
+        twin = champion.bundle.contract.name
+        with self._writing:
+            self._served = MappingProxyType(dict(sorted({**self._served, twin: champion}.items())))
+            self._refused -= {twin}
+
+    def drop(self, twin: str) -> None:
+        """Let nobody answer for a twin any more."""
+        with self._writing:
+            self._served = MappingProxyType({name: found for name, found in self._served.items() if name != twin})
+            self._refused -= {twin}
+
+    def refuse(self, twin: str) -> None:
+        """Remember that a twin's champion was refused; the one before, if there is one, goes on answering."""
+        with self._writing:
+            self._refused |= {twin}
+
+    def _known(self) -> set[str]:
+        """The twins that have a contract in the project."""
+        if self._contracts is None:
+            return set()
+        return {path.parent.name for path in self._contracts.glob("*/twin.yaml")}

@@ -1,0 +1,70 @@
+"""GET /v1/models: which champion answers for each twin, how good it is, and what it wants to know."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from foretwin.champion.champion import Champion
+from foretwin.predictor.bundle import Bundle
+from foretwin.serving.scoring.answer import describe_model
+from foretwin.serving.scoring.state import Service
+from foretwin.wire.tables import JSON
+
+
+async def models(request: Request) -> Response:
+    """GET /v1/models: which champion answers for each twin, how good it is, and what it wants to know."""
+    service: Service = request.app.state.service
+    service.guard.admit(request.headers.get("authorization"), "read", "score")
+    now = datetime.now(UTC)
+    champions = service.champions.all().values()
+    return Response(orjson.dumps({"models": [describe(champion, now) for champion in champions]}), media_type=JSON)
+
+
+def describe(champion: Champion, now: datetime) -> dict[str, Any]:
+    """A champion as plain values; what its record does not know is null."""
+    record, contract = champion.record, champion.bundle.contract
+    promoted = record.promoted_at
+    return {
+        "twin": contract.name,
+        "title": contract.title,
+        **describe_model(champion),
+        "commit": record.commit,
+        "promoted_at": promoted.isoformat() if promoted else None,
+        "age_seconds": max((now - promoted).total_seconds(), 0.0) if promoted else None,
+        "metrics": record.metrics,
+        "gate": record.gate,
+        "channels": _channels(champion.bundle),
+        "window": contract.window.model_dump(),
+        "clock": {"unit": contract.clock.unit, "step": contract.clock.step},
+        "rul": _rul(champion.bundle),
+        "faults": {
+            axis: {"title": fault.title, "classes": list(fault.classes)} for axis, fault in contract.faults.items()
+        },
+    }
+
+
+def _channels(bundle: Bundle) -> dict[str, Any]:
+    """`min` and `max` are the physical limits, `trained` what the machines in training showed."""
+    low, high = bundle.reference.ranges.tolist()
+    return {
+        name: {
+            "unit": channel.unit,
+            "role": channel.role,
+            "description": channel.description,
+            "min": channel.min,
+            "max": channel.max,
+            "trained": {"min": low[i], "max": high[i]},
+        }
+        for i, (name, channel) in enumerate(bundle.contract.channels.items())
+    }
+
+
+def _rul(bundle: Bundle) -> dict[str, Any] | None:
+    """`cap` is the longest life that is told apart, `level` the share of cases in which the interval should hold."""
+    if bundle.contract.rul is None or bundle.calibration is None:
+        return None
+    unit = bundle.contract.clock.unit
+    return {"unit": unit, "cap": bundle.contract.rul.cap, "level": bundle.calibration.level}

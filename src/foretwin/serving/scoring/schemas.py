@@ -1,0 +1,195 @@
+"""JSON Schemas of what the service reads and writes, from the contracts of the twins that it serves.
+
+They say what the service checks, no more: a body that fits may still be refused for what a schema cannot say, such as
+times that do not increase.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from foretwin.champion.champion import Champion
+from foretwin.contract.twin import UNKNOWN, Channel, Twin
+from foretwin.predictor.bundle import Bundle
+from foretwin.predictor.shapley import players
+from foretwin.serving.http.limits import Limits
+from foretwin.serving.scoring.json_call import LARGEST, LONGEST_NAME
+
+Schema = dict[str, Any]
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+EXAMPLE_ROWS = 3
+
+
+def record(fields: Mapping[str, Schema], optional: Sequence[str] = (), **more: Any) -> Schema:
+    """An object with these fields and no others."""
+    required = [name for name in fields if name not in optional]
+    return {"type": "object", "properties": dict(fields), "required": required, "additionalProperties": False, **more}
+
+
+PROBLEM_SCHEMA = record(
+    {"type": TEXT, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT, "field": TEXT},
+    description="A refusal (RFC 9457). `field` is the path of what is at fault, `detail` says why.",
+)
+
+
+def call_schema(contract: Twin, limits: Limits, most_assets: int | None = None) -> Schema:
+    """The body of a scoring call for one twin."""
+    shortest, clock = contract.window.shortest, contract.clock
+    numbers = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
+    column = {"type": "array", "items": numbers, "minItems": shortest, "maxItems": max(limits.rows, shortest)}
+    channels = {name: {**column, "description": _about(channel)} for name, channel in contract.channels.items()}
+    time = f"{clock.unit} since the run began, increasing; usually {clock.step:g} apart"
+    asset = record(
+        {
+            "asset": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "description": "the machine's name"},
+            "run": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1, "default": 1},
+            "time": {**column, "description": time},
+            "channels": record(channels, description="each with one value per time"),
+            "observed_at": {**_moment(), "description": "when the last reading was taken"},
+        },
+        optional=("run", "observed_at"),
+    )
+    units = {"time": clock.unit} | {name: channel.unit for name, channel in contract.channels.items()}
+    return record(
+        {
+            "twin": {"const": contract.name},
+            "assets": {
+                "type": "array",
+                "items": asset,
+                "minItems": 1,
+                "maxItems": most_assets or max(limits.rows // shortest, 1),
+            },
+            "units": {
+                "type": "object",
+                "properties": {name: {"const": unit} for name, unit in units.items()},
+                "additionalProperties": False,
+                "description": "the units that the caller means; another one than the contract's is refused",
+            },
+        },
+        optional=("units",),
+        title=contract.title,
+    )
+
+
+def answer_schema(champion: Champion) -> Schema:
+    """The answer to a scoring call, for the twin of this champion."""
+    return record({"model": model_schema(champion), "scores": {"type": "array", "items": _score_schema(champion)}})
+
+
+def explanation_schema(champion: Champion) -> Schema:
+    """The answer to a call for an explanation, for the twin of this champion."""
+    contract = champion.bundle.contract
+    contributions = record(dict.fromkeys(players(champion.bundle), NUMBER))
+
+    def question(answer: Schema, unit: str) -> Schema:
+        told = {"answer": answer, "unit": {"const": unit}, "base": NUMBER, "prediction": NUMBER}
+        about = "base, the prediction for a healthy machine in the same operation, and contributions add up to it"
+        return record({**told, "contributions": contributions}, description=about)
+
+    questions = {"rul": question({"const": "rul"}, contract.clock.unit)} if contract.rul else {}
+    for axis in contract.axes:
+        questions[axis] = question({"enum": list(contract.classes(axis))}, "probability")
+    told = {"model": model_schema(champion), "asset": TEXT, "run": {"type": "integer"}, "time": NUMBER}
+    return record({**told, "questions": record(questions)})
+
+
+def model_schema(champion: Champion) -> Schema:
+    """Which model answered."""
+    return record(
+        {
+            "name": {"const": champion.identity.name},
+            "version": TEXT,
+            "run": {**TEXT, "description": "the run that trained it"},
+            "digest": {**TEXT, "description": "of the model's files"},
+            "contract": {**TEXT, "description": "the digest of the contract that it was trained under"},
+        }
+    )
+
+
+def models_schema() -> Schema:
+    """The answer of /v1/models."""
+    number_or_null, text_or_null = {"type": ["number", "null"]}, {"type": ["string", "null"]}
+    span = {"min": NUMBER, "max": NUMBER}
+    channel = record(
+        {"unit": TEXT, "role": {"enum": ["setting", "sensor"]}, "description": TEXT, **span, "trained": record(span)},
+        description="`min`, `max`: the physical limits; `trained`: what the machines in training showed",
+    )
+    texts = {"type": "array", "items": TEXT}
+    model = record(
+        {
+            **dict.fromkeys(("twin", "title", "name", "version", "run", "digest", "contract"), TEXT),
+            "commit": text_or_null,
+            "promoted_at": {**text_or_null, "format": "date-time"},
+            "age_seconds": {**number_or_null, "description": "since it was promoted"},
+            "metrics": {"type": "object", "description": "measured on assets that took no part in training"},
+            "gate": _or_null(record({"promoted": {"type": "boolean"}, "reasons": texts})),
+            "channels": {"type": "object", "additionalProperties": channel},
+            "window": record({"length": {"type": "integer"}, "shortest": {"type": "integer"}}),
+            "clock": record({"unit": TEXT, "step": NUMBER}),
+            "rul": _or_null(record({"unit": TEXT, "cap": NUMBER, "level": SHARE})),
+            "faults": {"type": "object", "additionalProperties": record({"title": TEXT, "classes": texts})},
+        }
+    )
+    return record({"models": {"type": "array", "items": model}})
+
+
+def example_call(bundle: Bundle) -> dict[str, Any]:
+    """A call that can be scored: what a healthy machine shows, as few rows of it as are enough."""
+    contract, healthy = bundle.contract, bundle.reference.healthy[0]  # (P, C)
+    count = min(max(contract.window.shortest, EXAMPLE_ROWS), contract.window.length)
+    rows = healthy[np.arange(count) % len(healthy)]
+    channels = {
+        name: [float(f"{value:.6g}") for value in column]
+        for name, column in zip(contract.channel_names, rows.T.tolist(), strict=True)
+    }
+    time = [contract.clock.step * (i + 1) for i in range(count)]
+    return {"twin": contract.name, "assets": [{"asset": "EXAMPLE-1", "time": time, "channels": channels}]}
+
+
+def table_columns(contract: Twin) -> str:
+    """The columns of a table for one twin, as text."""
+    channels = ", ".join(f"`{name}` ({channel.unit})" for name, channel in contract.channels.items())
+    return f"`asset` (text), `time` ({contract.clock.unit}), {channels}, and if known `run` (integer) and `observed_at`"
+
+
+def answer_columns(contract: Twin) -> str:
+    """The columns of a table of scores for one twin, as text."""
+    rul = f"`rul`, `rul_low`, `rul_high` ({contract.clock.unit}), " if contract.rul else ""
+    faults = "".join(
+        f"`{axis}` with the answer, `p_{axis}_` with each of {', '.join(contract.classes(axis))}, "
+        for axis in contract.axes
+    )
+    return f"`asset`, `run`, `time`, `rows`, {rul}{faults}`data_age` where it is known, `warnings`"
+
+
+def _score_schema(champion: Champion) -> Schema:
+    contract = champion.bundle.contract
+    fields: dict[str, Schema] = {"asset": TEXT, "time": NUMBER}
+    fields["rows"] = {"type": "integer", "minimum": 1, "description": "how many the prediction saw"}
+    if contract.rul:
+        life = {"type": "number", "minimum": 0, "maximum": contract.rul.cap}
+        ends = {"value": life, "low": life, "high": life, "level": SHARE, "unit": {"const": contract.clock.unit}}
+        fields["rul"] = record(ends, description="the share `level` of true lives should lie between low and high")
+    axes = {axis: contract.classes(axis) for axis in contract.axes}
+    fields["faults"] = record({axis: record(dict.fromkeys(names, SHARE)) for axis, names in axes.items()})
+    fields["diagnosis"] = record({axis: {"enum": [*names, UNKNOWN]} for axis, names in axes.items()})
+    fields["data_age"] = {"type": "number", "minimum": 0, "description": "s since observed_at"}
+    fields["warnings"] = {"type": "array", "items": TEXT}
+    return record(fields, optional=("data_age",))
+
+
+def _about(channel: Channel) -> str:
+    limits = f"{channel.unit}, physically from {channel.min:g} to {channel.max:g}"
+    return f"{channel.description}; {limits}" if channel.description else limits
+
+
+def _moment() -> Schema:
+    return {"type": "string", "format": "date-time"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}

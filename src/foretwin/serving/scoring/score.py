@@ -1,0 +1,63 @@
+"""POST /v1/score: the rows of each asset in, one score per asset out, for its last time."""
+
+import asyncio
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from foretwin.errors import BadInput
+from foretwin.serving.http.body import bounded_body
+from foretwin.serving.http.negotiation import accepted, content_type
+from foretwin.serving.scoring.answer import encode
+from foretwin.serving.scoring.call import ScoreCall
+from foretwin.serving.scoring.json_call import decode_json
+from foretwin.serving.scoring.state import Service
+from foretwin.serving.scoring.table_call import decode_table
+from foretwin.wire.tables import ARROW, JSON, PARQUET, read_table
+
+MEDIA_TYPES = (JSON, ARROW, PARQUET)
+ADVICE = "send fewer rows per call"
+INLINE_BYTES = 128 * 1024  # a longer call is answered in a thread, so that short ones and health checks need not wait
+
+
+async def score(request: Request) -> Response:
+    """POST /v1/score: the rows of each asset in, one score per asset out, for its last time."""
+    service: Service = request.app.state.service
+    service.guard.admit(request.headers.get("authorization"), "score")
+    kind = content_type(request, MEDIA_TYPES)
+    wanted = accepted(request, MEDIA_TYPES)
+    twin = None if kind == JSON else request.query_params.get("twin")
+    async with service.large if _is_large(request) else nullcontext():
+        body = await bounded_body(request, service.limits.body_bytes, ADVICE)
+        work = partial(answer, service, body, kind, wanted, twin)
+        content = work() if len(body) <= INLINE_BYTES else await asyncio.to_thread(work)
+    return Response(content, media_type=wanted)
+
+
+def _is_large(request: Request) -> bool:
+    """Whether the body may be one that is answered in a thread: it says so, or does not say how long it is."""
+    length = request.headers.get("content-length", "")
+    return not length.isdigit() or len(length) > 9 or int(length) > INLINE_BYTES
+
+
+def answer(service: Service, body: bytes, kind: str, wanted: str, twin: str | None) -> bytes:
+    """The answer to a body of the media type `kind`, in the form `wanted`."""
+    call = decode(service, body, kind, twin)
+    answers = call.champion.bundle.answer(call.tracks)
+    encoded = encode(call, answers, datetime.now(UTC), wanted)
+    service.metrics.scored(call.contract, answers)
+    return encoded
+
+
+def decode(service: Service, body: bytes, kind: str, twin: str | None) -> ScoreCall:
+    """The call in a body; a table's twin is named beside it."""
+    rows, size = service.limits.rows, service.limits.body_bytes
+    if kind == JSON:
+        return decode_json(body, service.champions.get, rows)
+    if twin is None:
+        raise BadInput("twin", "is missing: a table needs ?twin=NAME")
+    champion = service.champions.get(twin)
+    return decode_table(read_table(body, kind, rows, 8 * size), champion)

@@ -1,0 +1,78 @@
+"""How the service begins: which champions answer, who may call, what is counted, and what replaces champions."""
+
+import gc
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from foretwin.errors import ParamsError
+from foretwin.serving.access.authentication import Guard
+from foretwin.serving.http.limits import Limits
+from foretwin.serving.packaging.champions import packaged_champions
+from foretwin.serving.scoring.champions import Champions
+from foretwin.serving.scoring.following import follow, load_first
+from foretwin.serving.scoring.metrics import Metrics
+from foretwin.serving.scoring.state import Service
+
+ENDING = 5.0  # seconds that a swap in progress is waited for
+
+
+def start(environ: Mapping[str, str]) -> Service:
+    """The service as FORETWIN_PROJECT, else FORETWIN_BENTO, say; ParamsError where neither is a folder.
+
+    A champion that is damaged is refused, and those of the other twins answer.
+    """
+    root, bento = _folder(environ, "FORETWIN_PROJECT"), _folder(environ, "FORETWIN_BENTO")
+    if root:
+        folders = sorted(path.parent for path in (root / "models").glob("*/champion/identity.json"))
+    elif bento:
+        folders = packaged_champions(bento)
+    else:
+        raise ParamsError("FORETWIN_PROJECT, FORETWIN_BENTO: one must name a folder; `foretwin serve` sets both")
+    return service_of(folders, root, environ)
+
+
+def service_of(folders: list[Path], root: Path | None, environ: Mapping[str, str]) -> Service:
+    """The service of the champions in these folders; keys lie in `root`, or here where there is no project."""
+    metrics, champions = Metrics(), Champions(root)
+    load_first(champions, folders, metrics)
+    return Service(champions, Limits.from_env(environ), Guard.from_env(root or Path(), environ), metrics)
+
+
+def following(service: Service, environ: Mapping[str, str]) -> Callable[[], AbstractContextManager[None]] | None:
+    """What replaces champions while the application runs: a thread, where there is a project to follow."""
+    root = _folder(environ, "FORETWIN_PROJECT")
+    if root is None:
+        return None
+
+    @contextmanager
+    def run() -> Iterator[None]:
+        stop = threading.Event()
+        work = threading.Thread(
+            target=follow, args=(service.champions, root, service.metrics, stop, environ), name="follow", daemon=True
+        )
+        work.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            work.join(ENDING)
+
+    return run
+
+
+def freeze() -> None:
+    """What is loaded stays for good: a collection of garbage that walks it would only hold up calls."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
+def _folder(environ: Mapping[str, str], name: str) -> Path | None:
+    text = environ.get(name, "")
+    if not text:
+        return None
+    if not Path(text).is_dir():
+        raise ParamsError(f"{name}: {text} is no folder")
+    return Path(text).resolve()

@@ -1,0 +1,200 @@
+"""Train the ensemble: one member per seed and fold, calibrated on the folds that they have not seen; one bundle."""
+
+import hashlib
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.splits import Development, Split
+from foretwin.errors import TrainingError
+from foretwin.metrics import rmse
+from foretwin.predictor.bundle import save_bundle
+from foretwin.predictor.fault_calibration import FaultCalibration
+from foretwin.predictor.healthy_baseline import Reference, Regimes
+from foretwin.predictor.rul_intervals import Calibration
+from foretwin.project.entrypoint import show_progress
+from foretwin.project.params import TrainParams
+from foretwin.training.encoders import segments_of
+from foretwin.training.network import Network
+from foretwin.training.onnx import to_onnx
+from foretwin.training.trainer import Budget, Choice, fit
+
+REACHES = (1.0, 0.75, 0.5)  # members look back differently far, so that they err differently and their mean errs less
+WORTH_A_PROCESS = 200_000  # windows in all; below it, starting processes takes longer than they save
+
+
+@dataclass(frozen=True)
+class Member:
+    """One trained member and what it says of its held-out fold."""
+
+    network: Network
+    seed: int
+    fold: int
+    seconds: float
+    curves: list[dict[str, float]]
+    predicted: NDArray[np.float64]  # (N,) RUL at the fold's cuts, within 0 and the cap; empty without an RUL
+    truth: NDArray[np.float64]  # (N,) capped
+    probabilities: dict[str, NDArray[np.float32]]  # axis -> (N, K) at all cuts of the fold
+    classes: dict[str, NDArray[np.int64]]  # axis -> (N,) -1 = unknown
+
+
+def train_members(
+    development: Development, contract: Twin, choice: Choice, params: TrainParams, work: Path
+) -> Iterator[Member]:
+    """One trained member per seed and fold, in that order; as many at once as the machine has cores, or one on a GPU.
+
+    Each one's checkpoints stay under `work`, so that an interrupted training goes on where it stopped. `work` must be
+    named after everything that the result depends on but the seeds.
+    """
+    tasks = [(seed, fold) for seed in params.seeds for fold in development.folds]
+    alone = torch.cuda.is_available() or len(tasks) * params.windows < WORTH_A_PROCESS
+    members = Parallel(n_jobs=1 if alone else -1, return_as="generator")(
+        delayed(_train_member)(development, contract, choice, params, task, work) for task in tasks
+    )
+    name = f"train {contract.name}"
+    yield from track(members, name, total=len(tasks), disable=not show_progress(), transient=True)
+
+
+def _train_member(
+    development: Development, contract: Twin, choice: Choice, params: TrainParams, task: tuple[int, int], work: Path
+) -> Member:
+    seed, fold = task
+    split = development.hold_out(fold)
+    begin = time.perf_counter()
+    chance = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
+    reach = 1.0 if segments_of(contract) else REACHES[(seed + fold) % len(REACHES)]
+    budget = Budget(params.windows, params.batch, chance, reach)
+    network, curves = fit(split, contract, choice, budget, work / f"seed-{seed}-fold-{fold}")
+    seconds = time.perf_counter() - begin
+    rul, faults = _held_out_rul(network, split, contract), _held_out_faults(network, split, contract)
+    return Member(network, seed, fold, seconds, curves, *rul, *faults)
+
+
+def save_ensemble(
+    members: list[Member], development: Development, contract: Twin, params: TrainParams, out: Path
+) -> dict[str, Any]:
+    """Calibrate on what the members said of their held-out folds, write the bundle into the empty folder `out`.
+
+    Returns the record of training.
+    """
+    calibration = None
+    if contract.rul:
+        predicted, truth = out_of_fold(members)
+        if len(truth) == 0:
+            raise TrainingError(f"{contract.name}: no held-out cut has a known RUL to calibrate on; label more runs")
+        calibration = Calibration.fit(predicted, truth, params.level)
+    reference = Reference.fit(development.histories, contract, regimes_of(members[0].network))
+    onnx = to_onnx([member.network for member in members], contract)
+    faults = {
+        axis: FaultCalibration.fit(*out_of_fold_faults(members, axis), params.confidence) for axis in contract.axes
+    }
+    digest = save_bundle(out, contract, onnx, calibration, reference, faults)
+    return {
+        "twin": contract.name,
+        "params": params.model_dump(),
+        "members": [
+            {"seed": m.seed, "fold": m.fold, "seconds": round(m.seconds, 1), "curves": m.curves} for m in members
+        ],
+        "contract": contract.digest,
+        "bundle": digest,
+        "seconds": round(sum(member.seconds for member in members), 1),
+    }
+
+
+def out_of_fold(members: list[Member]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predicted and true RUL (N,) at the cuts of all folds: the mean over those members that have not seen the fold."""
+    folds = sorted({member.fold for member in members})
+    predicted = [np.mean([m.predicted for m in members if m.fold == fold], axis=0) for fold in folds]
+    truth = [next(m.truth for m in members if m.fold == fold) for fold in folds]
+    return np.concatenate(predicted), np.concatenate(truth)
+
+
+def out_of_fold_faults(members: list[Member], axis: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """An axis' probabilities (N, K) and true classes (N,), -1 = unknown; the cuts and the mean as in `out_of_fold`."""
+    folds = sorted({member.fold for member in members})
+    probabilities = [np.mean([m.probabilities[axis] for m in members if m.fold == fold], axis=0) for fold in folds]
+    classes = [next(m.classes[axis] for m in members if m.fold == fold) for fold in folds]
+    return np.concatenate(probabilities), np.concatenate(classes)
+
+
+def regimes_of(network: Network) -> Regimes:
+    """The operating regimes that a member's scaling found; those of the other members differ by their training rows."""
+    centres, spread = (cast(Tensor, getattr(network.scaling, name)).numpy() for name in ("centres", "spread"))
+    return Regimes(tuple(network.scaling.settings), centres, spread)
+
+
+def inputs_digest(files: dict[str, str], *parts: str) -> str:
+    """A short name for everything that training depends on."""
+    return hashlib.sha256(json.dumps([files, parts], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """name -> SHA-256 of each file of a folder."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def environment() -> dict[str, str]:
+    """What the figures may depend on beside code and data."""
+    packages = {name: version(name) for name in ("torch", "lightning", "numpy", "onnxruntime", "scikit-learn")}
+    return {"python": platform.python_version(), "machine": platform.machine(), **packages}
+
+
+def git_state(root: Path) -> dict[str, Any]:
+    """The commit that is checked out, and whether the work tree differs from it; empty outside git."""
+    try:
+        commit = _git(root, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": "", "dirty": True}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _held_out_rul(network: Network, split: Split, contract: Twin) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Predicted and true RUL at the held-out cuts whose truth is known, both capped."""
+    if contract.rul is None:
+        return np.empty(0), np.empty(0)
+    ends = split.held_out[~np.isnan(split.histories.rul[split.held_out])]
+    windows = split.histories.cut(ends, contract.window.length)
+    with torch.inference_mode():
+        inputs = (torch.from_numpy(part) for part in (windows.x, windows.mask, windows.age))
+        predicted = network(*inputs).rul.double().numpy() * contract.rul.cap
+    return predicted.clip(0, contract.rul.cap), np.minimum(windows.rul.astype(np.float64), contract.rul.cap)
+
+
+def _held_out_faults(
+    network: Network, split: Split, contract: Twin
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.int64]]]:
+    """Of each axis the probabilities (N, K) and the true classes (N,) at all held-out cuts."""
+    windows = split.histories.cut(split.held_out, contract.window.length)
+    with torch.inference_mode():
+        logits = network(*(torch.from_numpy(part) for part in (windows.x, windows.mask, windows.age))).logits
+        probabilities = [part.softmax(1).numpy() for part in logits]
+    classes = [windows.faults[:, i].astype(np.int64) for i in range(len(contract.axes))]
+    return dict(zip(contract.axes, probabilities, strict=True)), dict(zip(contract.axes, classes, strict=True))
+
+
+def describe(member: Member, contract: Twin) -> str:
+    """What the member achieved on its held-out fold, in one line."""
+    last = member.curves[-1]
+    figures = [f"loss {last['val/loss']:.3f}"]
+    if contract.rul:
+        figures.append(f"RMSE {rmse(member.predicted, member.truth):.1f} {contract.clock.unit}")
+    figures += [f"{axis} macro-F1 {last[f'val/macro_f1_{i}']:.2f}" for i, axis in enumerate(contract.axes)]
+    return f"seed {member.seed}, fold {member.fold} held out: {', '.join(figures)} ({member.seconds:.0f} s)"

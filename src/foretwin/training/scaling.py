@@ -1,0 +1,64 @@
+"""The statistics that scale the network's inputs, found on the training assets alone."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.windows import Histories
+from foretwin.training.network import Scaling
+
+SMALLEST = 1e-6  # relative to the channel's level; a smaller spread is rounding, and the channel says nothing
+SILENT = 1e30  # the scale of such a channel: 0 whatever it reads, since nothing was learnt of it
+
+
+def fit_scaling(histories: Histories, rows: NDArray[np.int64], contract: Twin, seed: int) -> Scaling:
+    """Mean and standard deviation of each channel in each regime over `rows`, positions into the histories.
+
+    Regimes are clusters of the setting channels that the contract names. Settings themselves are scaled over all
+    regimes, since within one they hardly vary and would say nothing of it.
+    """
+    values = histories.values[rows].astype(np.float64)  # (R, C)
+    settings = _positions(contract, contract.regimes.channels if contract.regimes else ())
+    spread = _usable(values[:, settings].std(axis=0), values[:, settings])
+    centres, regime = _cluster(values[:, settings] / spread, contract.regimes.count if contract.regimes else 1, seed)
+    overall_mean, overall_scale = values.mean(axis=0), _usable(values.std(axis=0), values)
+    mean, scale = [], []
+    for k in range(len(centres)):
+        part = values[regime == k]
+        mean.append(part.mean(axis=0))
+        scale.append(_usable(part.std(axis=0), values))
+    is_setting = np.array([channel.role == "setting" for channel in contract.channels.values()])
+    mean = [np.where(is_setting, overall_mean, row) for row in mean]
+    scale = [np.where(is_setting, overall_scale, row) for row in scale]
+    age = float(histories.time[rows].max()) / 2 if contract.clock.counts_from_start else 0.0
+    return Scaling(
+        settings=tuple(int(i) for i in settings) if contract.regimes else (),
+        centres=_plain(centres * spread),
+        spread=tuple(float(value) for value in spread),
+        mean=_plain(np.stack(mean)),
+        scale=_plain(np.stack(scale)),
+        age=age,
+    )
+
+
+def _positions(contract: Twin, names: tuple[str, ...]) -> NDArray[np.int64]:
+    return np.array([contract.channel_names.index(name) for name in names], dtype=np.int64)
+
+
+def _usable(deviation: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Deviations (C,) with SILENT in place of those too small to divide by."""
+    level = np.abs(values).max(axis=0, initial=0.0)
+    return np.where(deviation > SMALLEST * level, deviation, SILENT)
+
+
+def _cluster(points: NDArray[np.float64], count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """points (R, S) -> centres (count, S) and each point's cluster (R,)."""
+    if count == 1:
+        return np.zeros((1, points.shape[1])), np.zeros(len(points), np.int64)
+    found = KMeans(min(count, len(np.unique(points, axis=0))), n_init=4, random_state=seed).fit(points)
+    return found.cluster_centers_, found.labels_.astype(np.int64)
+
+
+def _plain(matrix: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in matrix)

@@ -1,0 +1,244 @@
+"""Fit one member: the only place that builds a Trainer.
+
+There is no early stopping and no choice of a best epoch: a member is trained for its budget while the rate falls to
+zero. So its held-out fold stays unseen, and may calibrate the intervals.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812 - the library's own convention
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.splits import Split
+from foretwin.dataset.windows import Histories
+from foretwin.errors import TrainingError
+from foretwin.training.encoders import Shape, segments_of
+from foretwin.training.lightning_module import Batch, MaintenanceModule
+from foretwin.training.network import Network, RegimeScaling, plain
+from foretwin.training.scaling import fit_scaling
+
+EPOCHS = 10  # an epoch is a tenth of the budget, not a pass over the data
+
+
+class Choice(BaseModel):
+    """The hyper-parameters that tuning chooses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trunk: str
+    width: int
+    depth: int
+    dropout: float
+    jitter: float
+    lr: float
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much one member may see, and from which seed."""
+
+    windows: int
+    batch: int
+    seed: int
+    reach: float = 1.0  # share of the window's rows that it looks back
+
+
+class Cuts(Dataset[Batch]):
+    """Windows gathered when they are asked for, a whole batch at a time."""
+
+    def __init__(self, histories: Histories, ends: NDArray[np.int64], length: int) -> None:
+        self.histories, self.ends, self.length = histories, ends, length
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, positions: list[int]) -> Batch:
+        """positions (B,) into the ends -> the batch of MaintenanceModule.training_step."""
+        windows = self.histories.cut(self.ends[positions], self.length)
+        return {
+            "x": torch.from_numpy(windows.x),
+            "mask": torch.from_numpy(windows.mask),
+            "age": torch.from_numpy(windows.age),
+            "rul": torch.from_numpy(windows.rul),
+            "faults": torch.from_numpy(windows.faults.astype(np.int64)),
+        }
+
+
+class RandomPositions(Sampler[list[int]]):
+    """Batches of positions drawn with replacement; an epoch's draw depends on seed and epoch alone."""
+
+    def __init__(self, count: int, batches: int, budget: Budget) -> None:
+        self.count, self.batches, self.budget, self.epoch = count, batches, budget, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng([self.budget.seed, self.epoch])
+        for _ in range(self.batches):
+            yield generator.integers(self.count, size=self.budget.batch).tolist()
+
+
+class Curves(Callback):
+    """Keep each epoch's metrics; saved in the checkpoint, so that a resumed run has the whole curve."""
+
+    def __init__(self, report: Callable[[int, float], None] | None) -> None:
+        self.epochs: list[dict[str, float]] = []
+        self.report = report
+
+    def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
+        """Keep what the epoch logged, the validation that ended it included, and report it."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.epochs.append({"epoch": trainer.current_epoch, **metrics})
+        if self.report is not None:
+            self.report(trainer.current_epoch, metrics["val/objective"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the checkpoint keeps."""
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The inverse of `state_dict`."""
+        self.epochs = state_dict["epochs"]
+
+
+class Chance(Callback):
+    """Draw dropout and jitter from seed and epoch alone, so that a resumed training ends as one that never stopped."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, _: L.LightningModule, __: Batch, batch_idx: int) -> None:
+        """Start the epoch's draws, after all that Lightning itself draws at an epoch's start."""
+        if batch_idx == 0:
+            torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0]))
+
+
+def fit(
+    split: Split,
+    contract: Twin,
+    choice: Choice,
+    budget: Budget,
+    folder: Path | None = None,
+    report: Callable[[int, float], None] | None = None,
+) -> tuple[Network, list[dict[str, float]]]:
+    """Train one member and return it, with its metrics by epoch.
+
+    With a `folder`, a checkpoint is kept there after each epoch and training goes on from it. `report` is called
+    after each validation with the epoch and the objective, and may raise to stop. TrainingError where there is
+    nothing to learn from, KeyboardInterrupt on Ctrl-C.
+    """
+    _check_labels(split, contract)
+    L.seed_everything(budget.seed, verbose=False)
+    torch.set_num_threads(1)  # in networks this small, threads wait for each other longer than they work
+    module = _module(split, contract, choice, budget)
+    curves = Curves(report)
+    last = folder / "last.ckpt" if folder else None
+    loaders = _loaders(split, contract, budget, module.network.scaling)
+    with _quiet():
+        trainer = _trainer(curves, Chance(budget.seed), folder)
+        try:
+            trainer.fit(module, *loaders, ckpt_path=last if last and last.exists() else None)
+        except SystemExit as error:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from error
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return module.network.eval(), curves.epochs
+
+
+def _check_labels(split: Split, contract: Twin) -> None:
+    advice = "label more runs, or lower prepare.folds in params.yaml"
+    if len(split.train) == 0 or len(split.held_out) == 0:
+        raise TrainingError(f"{contract.name}: no labelled window to train on or to hold out; {advice}")
+    if contract.rul and np.isnan(split.histories.rul[split.train]).all():
+        raise TrainingError(f"{contract.name}: no training window has a known RUL; {advice}")
+    for i, axis in enumerate(contract.axes):
+        if (split.histories.faults[split.train, i] < 0).all():
+            raise TrainingError(f"{contract.name}: no training window has a known class of {axis}; {advice}")
+
+
+def _module(split: Split, contract: Twin, choice: Choice, budget: Budget) -> MaintenanceModule:
+    shape = Shape(
+        trunk=choice.trunk,
+        width=choice.width,
+        depth=choice.depth,
+        dropout=choice.dropout,
+        jitter=choice.jitter,
+        length=contract.window.length,
+        reach=max(1, round(budget.reach * contract.window.length)),
+        segments=segments_of(contract),
+        has_rul=contract.rul is not None,
+        classes=tuple(len(contract.classes(axis)) for axis in contract.axes),
+    )
+    network = plain(fit_scaling(split.histories, split.rows, contract, budget.seed), shape)
+    cap = contract.rul.cap if contract.rul else 1.0
+    return MaintenanceModule(network, cap, choice.lr, choice.weight_decay, EPOCHS * _steps_an_epoch(budget))
+
+
+def _steps_an_epoch(budget: Budget) -> int:
+    return max(1, budget.windows // (EPOCHS * budget.batch))
+
+
+def _loaders(
+    split: Split, contract: Twin, budget: Budget, scaling: RegimeScaling
+) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
+    length = contract.window.length
+    with torch.inference_mode():
+        values = scaling(torch.tensor(split.histories.values)[None])[0].numpy()
+    histories = replace(split.histories, values=values)
+    random = RandomPositions(len(split.train), _steps_an_epoch(budget), budget)
+    train = DataLoader(Cuts(histories, split.train, length), sampler=random, batch_size=None)
+    held_out = Cuts(histories, split.held_out, length)
+    in_order = BatchSampler(SequentialSampler(held_out), 4 * budget.batch, drop_last=False)
+    return train, DataLoader(held_out, sampler=in_order, batch_size=None)
+
+
+def _trainer(curves: Curves, chance: Chance, folder: Path | None) -> L.Trainer:
+    callbacks: list[Callback] = [chance, curves]
+    if folder is not None:
+        callbacks.append(ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False))
+    return L.Trainer(
+        accelerator="auto",
+        devices=1,  # networks this small gain nothing from being spread
+        precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
+        max_epochs=EPOCHS,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=folder is not None,
+        enable_progress_bar=False,  # several members are trained at once
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what Lightning says to its developers: worker counts, tips, its own banner."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

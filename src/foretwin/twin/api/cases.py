@@ -1,0 +1,85 @@
+"""Cases: list, service request, acknowledgement, verdict."""
+
+from dataclasses import asdict
+from typing import Any
+
+from foretwin.errors import NotFound
+from foretwin.twin.api import answers
+from foretwin.twin.api.bodies import read_json
+from foretwin.twin.api.call import Call
+from foretwin.twin.api.paging import Listing, answer_page, one_more, one_of, read_query, text
+from foretwin.twin.cases import feedback
+from foretwin.twin.cases.feedback import Verdict
+from foretwin.twin.cases.service_request import service_request
+from foretwin.twin.store import Connection, assets, listing
+from foretwin.twin.store.casework import cases
+from foretwin.twin.store.casework.cases import Case
+
+CASES = Listing(
+    listing.CASE_SORTS,
+    {
+        "state": one_of("open", "acknowledged", "closed"),
+        "severity": one_of("planned", "urgent"),
+        "twin": text,
+        "asset": text,
+        "fault": text,
+    },
+)
+
+
+def listed(call: Call) -> dict[str, Any]:
+    """GET /v1/cases: the cases."""
+    page, given = CASES.read(call.query)
+    contracts = call.living.contracts
+    with call.store.read() as connection:
+        rows = listing.list_cases(connection, one_more(page), given)
+        known = assets.by_id(connection, {row["asset"] for row in rows if row["asset"] is not None})
+    items = []
+    for row in rows:
+        asset = known.get(row["asset"])
+        fresh = answers.freshness(asset, contracts.get(asset.twin), call.now) if asset else {}
+        items.append({**answers.show_case(row, row["asset_name"]), **fresh})
+    return answer_page(call.route, call.query, page, items)
+
+
+def one(call: Call) -> dict[str, Any]:
+    """GET /v1/cases/{case}: one case."""
+    read_query(call.query, {})
+    with call.store.read() as connection:
+        return _shown(call, connection, cases.find(connection, call.number("case")))
+
+
+def request(call: Call) -> dict[str, Any]:
+    """GET /v1/cases/{case}/service-request: what a technician needs for the repair."""
+    read_query(call.query, {})
+    with call.store.read() as connection:
+        case = cases.find(connection, call.number("case"))
+        contract = call.living.contracts.get(case.twin)
+        if contract is None:
+            raise NotFound("twin", f"{case.twin} has no contract here; data/{case.twin}/twin.yaml is missing")
+        return service_request(connection, contract, case, call.now)
+
+
+def acknowledge(call: Call) -> dict[str, Any]:
+    """POST /v1/cases/{case}/acknowledge: somebody has seen it."""
+    read_query(call.query, {})
+    number = call.number("case")
+    feedback.acknowledge(call.store, number, call.actor, call.now)
+    with call.store.read() as connection:
+        return _shown(call, connection, cases.find(connection, number))
+
+
+def verdict(call: Call) -> dict[str, Any]:
+    """POST /v1/cases/{case}/verdict: what was found; it closes the case and becomes a label of the history."""
+    read_query(call.query, {})
+    given = read_json(call.body, Verdict)
+    return feedback.give(call.store, call.living.contracts, call.number("case"), given, call.actor, call.now)
+
+
+def _shown(call: Call, connection: Connection, case: Case) -> dict[str, Any]:
+    shown = asdict(case)
+    if case.asset is None:
+        return answers.show_case(shown, None)
+    asset = assets.by_id(connection, [case.asset])[case.asset]
+    fresh = answers.freshness(asset, call.living.contracts.get(asset.twin), call.now)
+    return {**answers.show_case(shown, asset.name), **fresh}

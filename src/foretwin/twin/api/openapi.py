@@ -1,0 +1,76 @@
+"""The routes as data, and as an OpenAPI 3.1 document: paths, parameters, bodies, and how refusals look."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from foretwin import __version__
+from foretwin.serving.access.keys import Scope
+from foretwin.serving.http.problems import PROBLEM
+from foretwin.twin.api.call import Handler
+
+TEXT = {"type": "string"}
+ANSWERS = {"/v1/twins/{asset}/export": "application/zip", "/metrics": "text/plain"}  # what is no JSON
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "properties": {**dict.fromkeys(("type", "title", "detail", "field"), TEXT), "status": {"type": "integer"}},
+}
+ACTOR = {
+    "name": "X-Actor",
+    "in": "header",
+    "schema": TEXT,
+    "description": "who asks, for the audit, which names the key too",
+}
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "ftw_<id>_<secret>",
+    "description": "an API key with the scope that the operation names, of `foretwin keys new`",
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A route: its method and path, who answers, the query parameters, types and schema of the body that it takes.
+
+    `scope` is what a key must have for it; without one it needs no key.
+    """
+
+    method: str
+    path: str
+    scope: Scope | None
+    handler: Handler
+    query: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
+    body: type[BaseModel] | None = None
+
+
+def describe(ways: Sequence[Way]) -> dict[str, Any]:
+    """The document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for way in ways:
+        paths.setdefault(way.path, {})[way.method.lower()] = _operation(way)
+    about = {"openapi": "3.1.0", "info": {"title": "Foretwin, the living twin", "version": __version__}}
+    return {**about, "components": {"securitySchemes": {"key": BEARER}}, "paths": paths}
+
+
+def _operation(way: Way) -> dict[str, Any]:
+    named = re.findall(r"{(\w+)}", way.path)
+    parameters = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in named]
+    parameters += [{"name": name, "in": "query", "schema": TEXT} for name in way.query]
+    answer = ANSWERS.get(way.path, "application/json")
+    refused = {"description": "refused: which `field`, and why", "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}}
+    operation: dict[str, Any] = {
+        "summary": (way.handler.__doc__ or "").partition(": ")[2],
+        "parameters": [*parameters, *([] if way.method == "GET" else [ACTOR])],
+        "security": [{"key": [way.scope]}] if way.scope else [],
+        "responses": {"200": {"description": "done", "content": {answer: {}}}, "default": refused},
+    }
+    if way.accepts:
+        schema = way.body.model_json_schema() if way.body else {}
+        content = {kind: {"schema": schema} if kind == "application/json" else {} for kind in way.accepts}
+        operation["requestBody"] = {"required": way.body is not None or len(way.accepts) > 1, "content": content}
+    return operation

@@ -1,0 +1,101 @@
+"""Readings in, readings and scores of an asset out."""
+
+import logging
+from typing import Any
+
+import orjson
+from starlette.responses import Response
+
+from foretwin.errors import BadInput, NotFound
+from foretwin.serving.http.problems import PROBLEM, encode_problem
+from foretwin.twin.api import answers
+from foretwin.twin.api.call import Call
+from foretwin.twin.api.paging import Listing, answer_page, moment, one_more, read_query, text, whole
+from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.store import assets, listing
+from foretwin.twin.store.scoring.scores import Score
+from foretwin.wire.decoder import Decoded, Rejected, decode
+
+TYPES = ("application/json", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
+PERIOD = {"run": whole(0, 2**31 - 1), "since": moment, "until": moment}
+READINGS = Listing(listing.READING_SORTS, PERIOD)
+SCORES = Listing(listing.SCORE_SORTS, PERIOD)
+COUNTED = ("stored", "duplicates", "late", "gaps", "quarantined")
+MOST_REFUSED = 100  # of one call that are shown; all of them are in the quarantine
+
+logger = logging.getLogger("foretwin.live")
+
+
+def take(call: Call) -> Any:
+    """POST /v1/twins/{asset}/readings: store readings; those that break the contract are set aside, each with why."""
+    twin = read_query(call.query, {"twin": text}).get("twin")
+    if not call.body:
+        raise BadInput("body", "is empty; readings are needed")
+    contracts = call.living.contracts
+    decoded = _decoded(call, twin)
+    receipt = ingest(call.store, contracts, [decoded], "http", call.now)
+    told = _told(receipt)
+    _log(call, told)
+    if receipt.rejected and not receipt.stored and not receipt.duplicates:
+        first = receipt.rejected[0]
+        return _refused(first, told)
+    with call.store.read() as connection:
+        asset = assets.find(connection, call.asset)
+    return {"asset": asset.name, **answers.freshness(asset, contracts.get(asset.twin), call.now), **told}
+
+
+def readings(call: Call) -> dict[str, Any]:
+    """GET /v1/twins/{asset}/readings: its readings in order of time."""
+    page, given = READINGS.read(call.query)
+    period = given.get("since"), given.get("until")
+    with call.store.read() as connection:
+        asset = assets.find(connection, call.asset)
+        rows = listing.readings_of(connection, asset.id, one_more(page), given.get("run"), period)
+    fresh = answers.freshness(asset, call.living.contracts.get(asset.twin), call.now)
+    return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, rows)}
+
+
+def scores(call: Call) -> dict[str, Any]:
+    """GET /v1/twins/{asset}/scores: what models said of it."""
+    page, given = SCORES.read(call.query)
+    period = given.get("since"), given.get("until")
+    contracts = call.living.contracts
+    with call.store.read() as connection:
+        asset = assets.find(connection, call.asset)
+        rows = listing.scores_of(connection, asset.id, one_more(page), given.get("run"), period)
+        shown = answers.show_scores(connection, [Score(**row) for row in rows], contracts, {asset.id: asset.twin})
+    fresh = answers.freshness(asset, contracts.get(asset.twin), call.now)
+    return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, shown)}
+
+
+def _decoded(call: Call, twin: str | None) -> Decoded:
+    """The readings of the body; NotFound for an unknown asset where nothing says of which twin it would be."""
+    with call.store.read() as connection:
+        known = assets.find_all(connection, [call.asset]).get(call.asset)
+    twin = twin or (known.twin if known else None)
+    try:
+        return decode(call.body, call.content_type, call.living.contracts, twin, call.asset)
+    except BadInput as error:
+        if error.field == "twin" and twin is None:
+            reason = f"{call.asset} is not known; `?twin=NAME` registers it"
+            raise NotFound("asset", reason) from None
+        raise
+
+
+def _told(receipt: Receipt) -> dict[str, Any]:
+    counts = {name: getattr(receipt, name) for name in COUNTED[:-1]}
+    shown = [{"field": one.field, "reason": one.reason, "detail": one.detail} for one in receipt.rejected]
+    return {**counts, "quarantined": len(shown), "rejected": shown[:MOST_REFUSED]}
+
+
+def _log(call: Call, told: dict[str, Any]) -> None:
+    """Who sent how many: in the log, since an entry of the audit for each call would bury what else it says."""
+    if not call.living.guard.is_open:
+        counts = ", ".join(f"{told[name]} {name}" for name in COUNTED if told[name])
+        logger.info("readings of %s by %s: %s", call.asset, call.actor, counts)
+
+
+def _refused(first: Rejected, told: dict[str, Any]) -> Response:
+    """422 where nothing of the body was usable: the problem, with what was refused as further members."""
+    body = orjson.loads(encode_problem(422, first.field, f"nothing was stored: {first.detail}"))
+    return Response(orjson.dumps({**body, **told}), 422, media_type=PROBLEM)

@@ -1,0 +1,173 @@
+"""The fleet and its assets: list, description, thread of events, copy, erasure."""
+
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse
+
+from foretwin.errors import BadInput
+from foretwin.twin.api import answers
+from foretwin.twin.api.bodies import Body, read_json
+from foretwin.twin.api.call import Call
+from foretwin.twin.api.paging import Listing, answer_page, moment, one_more, read_query, text, truth, whole
+from foretwin.twin.cases.feedback import Work, record_maintenance
+from foretwin.twin.data_export import export_asset
+from foretwin.twin.erasure.erase import erase_asset
+from foretwin.twin.scoring.staleness import heard_since
+from foretwin.twin.store import Connection, assets, listing
+from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.casework import audit, cases
+from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.timeline import state, thread
+
+FLEET = Listing(listing.FLEET_SORTS, {"twin": text, "stale": truth, "location": text})
+MOST_ENTRIES = 10_000
+USUAL_ENTRIES = 200
+THREAD = {"at": moment, "since": moment, "until": moment, "limit": whole(1, MOST_ENTRIES)}
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class FittedPart(Body):
+    """A part as it is fitted to an asset."""
+
+    part: Name
+    serial_number: Name | None = None
+    provenance: Name | None = None
+
+
+class Description(Body):
+    """What is told of an asset; what is left out stays as it is."""
+
+    twin: Name | None = None
+    serial_number: Name | None = None
+    location: Name | None = None
+    tags: dict[Name, Name] | None = None
+    parts: list[FittedPart] = Field(default=[])
+
+
+def fleet(call: Call) -> dict[str, Any]:
+    """GET /v1/twins: the assets, each with its last score and how many cases it has."""
+    page, given = FLEET.read(call.query)
+    stale = given.pop("stale", None)
+    since = heard_since(call.living.contracts, call.now)
+    with call.store.read() as connection:
+        rows = listing.fleet(connection, one_more(page), given, stale, since)
+        found = [Score(**row["score"]) for row in rows if row["score"]]
+        twins = {row["id"]: row["twin"] for row in rows}
+        shown = answers.show_scores(connection, found, call.living.contracts, twins)
+    scored = {score.asset: one for score, one in zip(found, shown, strict=True)}
+    items = [_item(call, row, scored.get(row["id"])) for row in rows]
+    return answer_page(call.route, call.query, page, items)
+
+
+def one(call: Call) -> dict[str, Any]:
+    """GET /v1/twins/{asset}: description, parts, counters, last reading, last score, open cases."""
+    read_query(call.query, {})
+    return _described(call)
+
+
+def describe(call: Call) -> dict[str, Any]:
+    """PUT /v1/twins/{asset}: register an asset, or tell more of it."""
+    read_query(call.query, {})
+    told = read_json(call.body, Description)
+    with call.store.write() as connection:
+        asset = _registered(call, connection, told.twin)
+        changes = told.model_dump(include={"serial_number", "location", "tags"}, exclude_unset=True, exclude_none=True)
+        if changes:
+            assets.describe(connection, asset, changes)
+            audit.record(connection, call.actor, "asset.described", changes, call.now, asset=asset.id)
+        for part in told.parts:
+            assets.fit_part(connection, asset, part.part, part.serial_number, part.provenance, call.now)
+            audit.record(connection, call.actor, "part.fitted", part.model_dump(), call.now, asset=asset.id)
+    return _described(call)
+
+
+def events(call: Call) -> dict[str, Any]:
+    """GET /v1/twins/{asset}/thread: what happened to it, newest last; with `at`, also what was known at that moment."""
+    given = read_query(call.query, THREAD)
+    at: datetime | None = given.get("at")
+    if at is not None and "until" in given:
+        raise BadInput("until", "cannot stand beside `at`, which ends the thread itself")
+    with call.store.read() as connection:
+        asset = assets.find(connection, call.asset)
+        contract = call.contract_of(asset)
+        until, limit = at or given.get("until"), given.get("limit", USUAL_ENTRIES)
+        entries = thread(connection, contract, asset, given.get("since"), until, limit)
+        known = state(connection, contract, asset, at, call.now) if at else None
+    fresh = answers.freshness(asset, contract, call.now)
+    return {"asset": asset.name, "twin": asset.twin, **fresh, **({"state": known} if known else {}), "entries": entries}
+
+
+def maintain(call: Call) -> dict[str, Any]:
+    """POST /v1/twins/{asset}/maintenance: keep what was done; a replaced part or an ended run begins the next run."""
+    read_query(call.query, {})
+    work = read_json(call.body, Work)
+    living = call.living
+    done = record_maintenance(call.store, living.contracts, call.asset, work, call.actor, call.now)
+    with call.store.read() as connection:
+        asset = assets.find(connection, call.asset)
+    return {**done, **answers.freshness(asset, living.contracts.get(asset.twin), call.now)}
+
+
+def copy(call: Call) -> FileResponse:
+    """GET /v1/twins/{asset}/export: everything that is kept of an asset, as a ZIP."""
+    read_query(call.query, {})
+    folder = tempfile.TemporaryDirectory(prefix="foretwin-export-")
+    try:
+        out = export_asset(call.store, call.living.contracts, call.asset, Path(folder.name) / "export.zip", call.now)
+    except BaseException:
+        folder.cleanup()
+        raise
+    name = f"{call.asset}.zip"
+    return FileResponse(out, media_type="application/zip", filename=name, background=BackgroundTask(folder.cleanup))
+
+
+def erase(call: Call) -> dict[str, Any]:
+    """DELETE /v1/twins/{asset}: erase everything of an asset; answers with the certificate."""
+    read_query(call.query, {})
+    living = call.living
+    return erase_asset(call.store, living.root, living.contracts, call.asset, call.actor, call.now)
+
+
+def _registered(call: Call, connection: Connection, twin: str | None) -> Asset:
+    """The asset of the path, registered where it is new; BadInput where that needs a twin."""
+    known = assets.find_all(connection, [call.asset]).get(call.asset)
+    there = ", ".join(sorted(call.living.contracts)) or "none"
+    if twin is None:
+        if known is None:
+            raise BadInput("twin", f"is missing, and {call.asset} is not known yet; there is {there}")
+        return known
+    if twin not in call.living.contracts:
+        raise BadInput("twin", f"{twin} has no contract here; there is {there}")
+    asset = assets.register(connection, twin, [call.asset], call.now)[call.asset]
+    if known is None:
+        audit.record(connection, call.actor, "asset.registered", {"twin": twin}, call.now, asset=asset.id)
+    return asset
+
+
+def _described(call: Call) -> dict[str, Any]:
+    contracts = call.living.contracts
+    with call.store.read() as connection:
+        asset = assets.find(connection, call.asset)
+        rows = listing.last_scores(connection, [asset.id])
+        found = [Score(**row) for row in rows.values()]
+        shown = answers.show_scores(connection, found, contracts, {asset.id: asset.twin})
+        parts = [answers.show_part(part) for part in assets.fitted_parts(connection, asset.id)]
+        opened = cases.open_of(connection, [asset.id]).get(asset.id, [])
+    return {
+        **answers.show_asset(asset, contracts.get(asset.twin), call.now),
+        "parts": parts,
+        "last_score": shown[0] if shown else None,
+        "open_cases": [answers.show_case(vars(case), asset.name) for case in opened],
+    }
+
+
+def _item(call: Call, row: dict[str, Any], score: dict[str, Any] | None) -> dict[str, Any]:
+    asset = answers.as_asset(row)
+    shown = answers.show_asset(asset, call.living.contracts.get(asset.twin), call.now)
+    return {**shown, "last_score": score, "open_cases": row["open_cases"]}

@@ -1,0 +1,176 @@
+"""When a case opens, escalates, merges and closes: decisions alone, from a score and the cases that are open.
+
+A fault is named `<axis>.<class>`; `end_of_life` is an asset that nears its end without a fault that has a name. What
+opens a case and what closes it are two limits, so that an estimate which hovers at one of them changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from foretwin.contract.twin import Remedy, Twin
+from foretwin.twin.store.scoring.scores import Score
+
+END_OF_LIFE = "end_of_life"
+DIGEST = "digest"  # the one case of a fleet in which too many would open at once
+DRIFT = "drift"  # the one case of a fleet whose readings or scores left what its champion was trained on
+PLANNED = "planned"  # the part arrives in time
+URGENT = "urgent"  # it no longer does
+HEADROOM = 4 / 3  # closing limit over opening limit, where the contract names none that is above it
+
+
+@dataclass(frozen=True)
+class OpenCase:
+    """What a decision needs to know of a case that is open or acknowledged."""
+
+    id: int
+    fault: str
+    state: str
+    severity: str
+    run: int
+
+
+@dataclass(frozen=True)
+class Open:
+    """A new case."""
+
+    fault: str
+    severity: str
+
+
+@dataclass(frozen=True)
+class Escalate:
+    """A planned case becomes urgent; never the other way round."""
+
+    case: OpenCase
+
+
+@dataclass(frozen=True)
+class Merge:
+    """An end of life whose fault now has a name: it goes on in the open case of the fault `into`."""
+
+    case: OpenCase
+    into: str
+
+
+@dataclass(frozen=True)
+class Close:
+    """A case that is over."""
+
+    case: OpenCase
+    because: Literal["recovered", "new_run"]
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """A case that stays as it is, with newer numbers."""
+
+    case: OpenCase
+
+
+Change = Open | Escalate | Merge | Close | Refresh
+
+
+def decide(open_cases: Sequence[OpenCase], score: Score, contract: Twin) -> list[Change]:
+    """What a score of one asset makes of that asset's open cases.
+
+    Merges come after the opening that they need. A score of an earlier run than a case speaks of a life that is over
+    and changes nothing.
+    """
+    if any(case.run > score.run for case in open_cases):
+        return []
+    over: list[Change] = [Close(case, "new_run") for case in open_cases if case.run < score.run]
+    present = [case for case in open_cases if case.run == score.run]
+    healed = [case for case in present if recovers(case.fault, score, contract)]
+    staying = [case for case in present if case not in healed]
+    faults = [case.fault for case in staying if case.fault != END_OF_LIFE]
+    found = [fault for fault in present_faults(score, contract) if fault not in faults]
+    # What an end of life goes on in: rather a case that is open than one that may have to wait.
+    named = [*faults, *found]
+    changes = [*over, *(Close(case, "recovered") for case in healed)]
+    changes += [Open(fault, severity(fault, score, contract)) for fault in found]
+    for case in staying:
+        if case.fault == END_OF_LIFE and named:
+            changes.append(Merge(case, named[0]))
+        elif case.severity == PLANNED and severity(case.fault, score, contract) == URGENT:
+            changes.append(Escalate(case))
+        else:
+            changes.append(Refresh(case))
+    if not named and not any(case.fault == END_OF_LIFE for case in staying) and _opens_end_of_life(score, contract):
+        changes.append(Open(END_OF_LIFE, severity(END_OF_LIFE, score, contract)))
+    return changes
+
+
+def recovers(fault: str, score: Score, contract: Twin) -> bool:
+    """Whether a score says that the fault of an open case is gone.
+
+    It is where neither the fault is still probable nor the asset still close to its end. A fault of which the score
+    says nothing, as after a change of the contract, does not recover.
+    """
+    if fault != END_OF_LIFE:
+        probability = probability_of(score, fault)
+        if probability is None or probability >= contract.cases.close_probability:
+            return False
+        if contract.rul is None or score.rul_low is None:
+            return True
+    elif contract.rul is None or score.rul_low is None:
+        return False
+    opens_at = limit(contract, fault)
+    return score.rul_low > (opens_at if _is_capped(score, contract) else closing_limit(contract, fault))
+
+
+def present_faults(score: Score, contract: Twin) -> list[str]:
+    """The faults that are probable enough to open a case, the most probable first."""
+    known = [(probability_of(score, fault), fault) for fault in faults_of(contract)]
+    present = [(p, fault) for p, fault in known if p is not None and p >= contract.cases.open_probability]
+    return [fault for _, fault in sorted(present, key=lambda one: -one[0])]
+
+
+def probability_of(score: Score, fault: str) -> float | None:
+    """The probability of a fault; None where the score says nothing of it, as of an end of life."""
+    axis, _, name = fault.partition(".")
+    return score.faults.get(axis, {}).get(name)
+
+
+def faults_of(contract: Twin) -> list[str]:
+    """Every fault that has a remedy, in the contract's order."""
+    return [f"{axis}.{name}" for axis in contract.axes for name in contract.classes(axis)[1:]]
+
+
+def severity(fault: str, score: Score, contract: Twin) -> str:
+    """Urgent where the remedy's part no longer arrives within the life that is left."""
+    remedy = remedy_of(contract, fault)
+    return URGENT if remedy and _lasts_no_longer_than(remedy.lead_time, score, contract) else PLANNED
+
+
+def limit(contract: Twin, fault: str) -> float:
+    """The lower end of the RUL, in the clock's unit, at or below which an asset nears its end: time to act."""
+    remedy = remedy_of(contract, fault)
+    return max(contract.cases.open_below or 0.0, remedy.lead_time if remedy else 0.0)
+
+
+def closing_limit(contract: Twin, fault: str) -> float:
+    """The lower end of the RUL above which an asset no longer nears its end; above `limit`, unless that is 0."""
+    opens_at, closes_above = limit(contract, fault), contract.cases.close_above
+    return closes_above if closes_above is not None and closes_above > opens_at else opens_at * HEADROOM
+
+
+def remedy_of(contract: Twin, fault: str) -> Remedy | None:
+    """What repairs a fault; None for one that the contract does not know, a healthy class, and a case of a fleet."""
+    if fault == END_OF_LIFE:
+        return contract.rul.remedy if contract.rul else None
+    axis, _, name = fault.partition(".")
+    return contract.faults[axis].classes.get(name) if axis in contract.faults else None
+
+
+def _opens_end_of_life(score: Score, contract: Twin) -> bool:
+    return contract.rul is not None and _lasts_no_longer_than(limit(contract, END_OF_LIFE), score, contract)
+
+
+def _lasts_no_longer_than(time: float, score: Score, contract: Twin) -> bool:
+    """Never so at the cap, which means "that or more": a lead time beyond the cap must not make every asset urgent."""
+    return score.rul_low is not None and score.rul_low <= time and not _is_capped(score, contract)
+
+
+def _is_capped(score: Score, contract: Twin) -> bool:
+    return contract.rul is not None and score.rul is not None and score.rul >= contract.rul.cap

@@ -1,0 +1,175 @@
+"""A service request: what a planner needs for the repair that a case calls for, in one document."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from foretwin.contract.twin import Remedy, Twin
+from foretwin.errors import BadInput
+from foretwin.twin.cases.rules import END_OF_LIFE, remedy_of
+from foretwin.twin.store import Connection, assets
+from foretwin.twin.store.casework.cases import Case
+from foretwin.twin.store.scoring import scores
+from foretwin.twin.store.scoring.scores import Model, Score
+
+Document = dict[str, Any]
+
+
+def service_request(connection: Connection, contract: Twin, case: Case, now: datetime) -> Document:
+    """The request as JSON; moments are RFC 3339 in UTC, other times numbers in the contract's clock unit.
+
+    It keeps its number as long as the case keeps its severity. `latest_safe_date` is the moment of the reading behind
+    the case's last score plus the lower end of the RUL; null where the twin has no RUL, or its clock counts something
+    else than time, `remaining` is then all there is. BadInput for a fleet's digest, and for a fault that the contract
+    no longer has.
+    """
+    remedy = remedy_of(contract, case.fault)
+    if case.asset is None or case.time is None or case.scored_at is None:
+        raise BadInput("case", f"{case.id} is a case of the whole fleet: a service request is about one asset")
+    if remedy is None:
+        raise BadInput("case", f"{case.id} is about {case.fault}, which the contract of {case.twin} no longer has")
+    asset = assets.by_id(connection, [case.asset])[case.asset]
+    score = scores.last(connection, case.asset, case.scored_at)
+    model = scores.models(connection, [case.model]).get(case.model) if case.model is not None else None
+    read_at = case.scored_at - timedelta(seconds=score.age if score is not None else 0)
+    safe_until = _later(read_at, case.rul_low, contract)
+    return {
+        "number": f"SR-{case.id}-{case.severity}",
+        "issued_at": _moment(now),
+        "severity": case.severity,
+        "asset": {
+            "twin": asset.twin,
+            "name": asset.name,
+            "serial_number": asset.serial_number,
+            "location": asset.location,
+            "tags": asset.tags,
+        },
+        "fault": {**_fault(contract, case), "evidence": _evidence(case, score)},
+        "rul": _rul(contract, case, model),
+        "latest_safe_date": _moment(safe_until),
+        "remaining": None if case.rul_low is None else {"value": case.rul_low, "unit": contract.clock.unit},
+        "part": _part(connection, case.asset, remedy),
+        "instruction": remedy.instruction,
+        "skills": list(remedy.skills),
+        "lead_time": {"value": remedy.lead_time, "unit": contract.clock.unit},
+        "window": _window(contract, remedy, now, safe_until, case.rul_low),
+        "model": None if model is None else {"name": model.name, "version": model.version, "run": model.run},
+        "links": {"case": f"/v1/cases/{case.id}"},
+    }
+
+
+def as_text(document: Document) -> str:
+    """The request as Markdown for a person."""
+    asset, fault = document["asset"], document["fault"]
+    likely = None if fault["probability"] is None else f"probability {fault['probability']:.0%}"
+    tags = [f"{name} = {value}" for name, value in sorted(asset["tags"].items())]
+    rows = {
+        "Asset": _joined(asset["name"], _named("serial number", asset["serial_number"])),
+        "Location": asset["location"],
+        "Tags": _joined(*tags),
+        "Fault": _joined(fault["title"], likely),
+        "Severity": document["severity"],
+        "Remaining life": _interval(document["rul"]),
+        "Latest safe date": document["latest_safe_date"],
+        "Proposed window": _period(document["window"]),
+        "Part": document["part"]["name"],
+        "Fitted now": _fitted(document["part"]["fitted"]),
+        "Lead time": "{value:g} {unit}".format(**document["lead_time"]),
+        "Skills": _joined(*document["skills"]),
+        "Model": document["model"] and "{name}, version {version}, run {run}".format(**document["model"]),
+        "Case": document["links"]["case"],
+    }
+    table = [f"| {name} | {value} |" for name, value in rows.items() if value]
+    last = fault["evidence"]["last_score"]
+    warnings = [f"- {warning}" for warning in last["warnings"]] if last else []
+    lines = [f"# Service request {document['number']}", "", "| | |", "| --- | --- |", *table, ""]
+    lines += [document["instruction"], *(["", "Warnings of the last score:", "", *warnings] if warnings else [])]
+    return "\n".join(lines) + "\n"
+
+
+def _fault(contract: Twin, case: Case) -> dict[str, Any]:
+    axis, _, name = case.fault.partition(".")
+    title = "Near the end of its life" if case.fault == END_OF_LIFE else f"{contract.faults[axis].title}: {name}"
+    return {
+        "name": case.fault,
+        "axis": None if case.fault == END_OF_LIFE else contract.faults[axis].title,
+        "title": title.replace("_", " "),
+        "probability": case.probability,
+    }
+
+
+def _evidence(case: Case, score: Score | None) -> dict[str, Any]:
+    """What spoke for the case when it opened, and what the last score says."""
+    if score is None:
+        return {"when_opened": case.evidence, "last_score": None}
+    names = ("run", "time", "rows", "faults", "diagnosis", "warnings")
+    last = {"scored_at": _moment(score.scored_at), **{name: getattr(score, name) for name in names}}
+    return {"when_opened": case.evidence, "last_score": last}
+
+
+def _rul(contract: Twin, case: Case, model: Model | None) -> dict[str, Any] | None:
+    if case.rul is None:
+        return None
+    interval = {"value": case.rul, "low": case.rul_low, "high": case.rul_high}
+    return {**interval, "level": model and model.level, "unit": contract.clock.unit}
+
+
+def _part(connection: Connection, asset_id: int, remedy: Remedy) -> dict[str, Any]:
+    """The part to order, and the one that it replaces where that is known."""
+    fitted = [part for part in assets.fitted_parts(connection, asset_id) if part.part == remedy.part]
+    shown = [
+        {"serial_number": one.serial_number, "provenance": one.provenance, "fitted_at": _moment(one.fitted_at)}
+        for one in fitted
+    ]
+    return {"name": remedy.part, "fitted": shown[0] if shown else None}
+
+
+def _window(
+    contract: Twin, remedy: Remedy, now: datetime, safe_until: datetime | None, left: float | None
+) -> dict[str, Any]:
+    """From when the part can be there until when it is still safe; late where that is before the part is there."""
+    earliest = _later(now, remedy.lead_time, contract)
+    if earliest is not None and safe_until is not None:
+        late = earliest > safe_until
+    else:
+        late = left is not None and remedy.lead_time > left
+    return {"earliest": _moment(earliest), "latest": None if late else _moment(safe_until), "late": late}
+
+
+def _later(moment: datetime, time: float | None, contract: Twin) -> datetime | None:
+    """The moment after a time of the contract's clock; None where the clock counts something else."""
+    seconds = contract.clock.seconds
+    return None if time is None or seconds is None else moment + timedelta(seconds=time * seconds)
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _interval(rul: Mapping[str, Any] | None) -> str | None:
+    if rul is None:
+        return None
+    level = "" if rul["level"] is None else f" ({rul['level']:.0%} interval)"
+    return f"{rul['value']:.4g} {rul['unit']}, from {rul['low']:.4g} to {rul['high']:.4g}{level}"
+
+
+def _period(window: Mapping[str, Any]) -> str | None:
+    """None where the clock gives no dates and nothing is late."""
+    if window["late"]:
+        return _joined("the part comes too late", window["earliest"] and f"at the earliest {window['earliest']}")
+    begin, end = window["earliest"], window["latest"]
+    return begin and f"from {begin}" + (f" to {end}" if end else "")
+
+
+def _fitted(part: Mapping[str, Any] | None) -> str | None:
+    if part is None:
+        return None
+    return _joined(_named("serial number", part["serial_number"]), part["provenance"], f"since {part['fitted_at']}")
+
+
+def _named(name: str, value: str | None) -> str | None:
+    return None if value is None else f"{name} {value}"
+
+
+def _joined(*texts: str | None) -> str:
+    return ", ".join(text for text in texts if text)

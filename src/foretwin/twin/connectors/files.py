@@ -1,0 +1,120 @@
+"""Files of readings, CSV or Parquet, stored piece by piece."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from foretwin.contract.source import TableSource
+from foretwin.contract.twin import Twin
+from foretwin.errors import SourceError
+from foretwin.project.entrypoint import show_progress
+from foretwin.sources.table import own_columns, read_rows_of
+from foretwin.sources.tabular import TableFile, open_table
+from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.store import Store
+from foretwin.wire.decoder import Decoded, Rejected, decode_table
+
+BLOCK = 4 * 1024 * 1024  # bytes of a CSV file in one transaction
+ROWS = 50_000  # of any other in one transaction
+EMPTY = ["", "NA", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "None"]
+
+
+def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iterator[Receipt]:
+    """Store the readings of a file, a receipt for each piece; each is a transaction of its own.
+
+    The file has the columns asset, time since the run began, an optional run and one per channel, and may be of any
+    size; or those of the twin's own table source, and then is read at once, as for training. Storing it again, or the
+    rest of it after an interruption, changes nothing twice. SourceError where it cannot be read, or goes on unreadably.
+    """
+    file = open_table(path, str(path))
+    own = own_columns(contract, file)
+    total, pieces = _pieces_of_own(file, contract, own) if own else _pieces(file, contract)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, transient=True, disable=not show_progress()) as progress:
+        task = progress.add_task(path.name, total=total)
+        for decoded, done in pieces:
+            receipt = ingest(store, {contract.name: contract}, [decoded], "file", now)
+            progress.update(task, completed=done)
+            yield receipt
+
+
+def _pieces_of_own(file: TableFile, contract: Twin, source: TableSource) -> tuple[int, Iterator[tuple[Decoded, int]]]:
+    """How many rows there are; and piece by piece what they hold, with how many are done."""
+    frame = read_rows_of(contract, source, file.path)
+    table = pa.Table.from_pandas(frame[["asset", "run", "time", *contract.channel_names]], preserve_index=False)
+    begins = range(0, len(table), ROWS)
+    return len(table), ((decode_table(table.slice(i, ROWS), contract, None), min(i + ROWS, len(table))) for i in begins)
+
+
+def _pieces(file: TableFile, contract: Twin) -> tuple[int, Iterator[tuple[Decoded, int]]]:
+    """As `_pieces_of_own`, of the canonical columns; a CSV file counts in bytes."""
+    columns = ["asset", "time", *(["run"] if "run" in file.columns else []), *contract.channel_names]
+    for name in columns:
+        if file.columns.count(name) != 1:
+            is_there = "is there more than once" if name in file.columns else f"is missing; {contract.name} needs it"
+            raise SourceError(f"{file.shown}: column {name!r} {is_there}; correct the file's header")
+    if file.delimiter is None:
+        return pyarrow.parquet.ParquetFile(file.path).metadata.num_rows, _of_parquet(file, contract, columns)
+    return file.path.stat().st_size, _of_csv(file, contract, columns)
+
+
+def _of_parquet(file: TableFile, contract: Twin, columns: list[str]) -> Iterator[tuple[Decoded, int]]:
+    done = 0
+    try:
+        for batch in pyarrow.parquet.ParquetFile(file.path).iter_batches(ROWS, columns=columns):
+            done += len(batch)
+            yield _decoded(file, pa.Table.from_batches([batch]), contract), done
+    except (pa.ArrowException, OSError) as error:
+        raise _damage(file, error) from None
+
+
+def _of_csv(file: TableFile, contract: Twin, columns: list[str]) -> Iterator[tuple[Decoded, int]]:
+    ragged: list[Rejected] = []
+
+    def set_aside(row: pyarrow.csv.InvalidRow) -> str:
+        detail = f"has {row.actual_columns} fields, the header has {row.expected_columns}"
+        ragged.append(Rejected(contract.name, None, "row", "undecodable", detail, row.text))
+        return "skip"
+
+    delimiter = {"delimiter": file.delimiter, "newlines_in_values": True, "invalid_row_handler": set_aside}
+    texts = {name: pa.string() for name in columns}
+    missing = {"null_values": EMPTY, "strings_can_be_null": True}
+    try:
+        with (
+            pa.OSFile(str(file.path)) as source,
+            pyarrow.csv.open_csv(
+                source,
+                pyarrow.csv.ReadOptions(use_threads=False, block_size=BLOCK),
+                pyarrow.csv.ParseOptions(**delimiter),
+                pyarrow.csv.ConvertOptions(column_types=texts, include_columns=columns, **missing),
+            ) as reader,
+        ):
+            for batch in reader:
+                rejected, ragged[:] = tuple(ragged), []
+                found = _decoded(file, pa.Table.from_batches([batch]), contract) if len(batch) else Decoded(None)
+                yield Decoded(found.readings, found.rejected + rejected), source.tell()
+        yield Decoded(None, tuple(ragged)), file.path.stat().st_size
+    except (pa.ArrowException, OSError) as error:
+        raise _damage(file, error) from None
+
+
+def _decoded(file: TableFile, table: pa.Table, contract: Twin) -> Decoded:
+    names = table.column("asset")
+    if pa.types.is_integer(names.type):
+        table = table.set_column(table.column_names.index("asset"), "asset", names.cast(pa.string()))
+    found = decode_table(table, contract, None, texts=True)
+    if found.readings is None and all(one.field == "time" for one in found.rejected):
+        first = found.rejected[0]
+        reason = f"a time is counted in {contract.clock.unit} since its run began: convert the column"
+        raise SourceError(f"{file.shown}: column 'time' {first.detail}; {reason}")
+    return found
+
+
+def _damage(file: TableFile, error: Exception) -> SourceError:
+    reason = " ".join(str(error).split())
+    return SourceError(f"{file.shown}: cannot be read on: {reason}; what came before is stored: correct it, run again")

@@ -1,0 +1,126 @@
+"""Readings from an MQTT broker into the store: none is acknowledged before its transaction is committed.
+
+Delivery is at least once and storing is idempotent, so this process, the broker and the database may each stop at any
+moment: what was not acknowledged comes again, and what comes again changes nothing.
+"""
+
+import hashlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from foretwin.contract.twin import Twin
+from foretwin.errors import BadInput, StoreAway
+from foretwin.twin.connectors.mqtt.session import BACKOFF, Backoff, Message, Subscription, connect
+from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.store import Store
+from foretwin.wire.decoder import Decoded, decode, undecodable
+
+logger = logging.getLogger("foretwin.listening")
+
+TOPIC = "foretwin/+/+/readings"  # twin, asset
+BATCH = 500  # messages in one transaction
+PATIENCE = 0.05  # s that the first message of a batch waits for more
+AHEAD = 1000  # messages that the broker may send before earlier ones are stored
+RETRY = Backoff(0.5, 30.0)  # of a store that is away
+
+
+class Waiting:
+    """Messages received but not stored yet, in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._messages: deque[tuple[Message, float]] = deque()  # with the moment of arrival
+        self._changed = threading.Condition()
+
+    def put(self, message: Message) -> None:
+        """Add one; called by the network thread."""
+        with self._changed:
+            self._messages.append((message, time.monotonic()))
+            self._changed.notify()
+
+    def full(self) -> bool:
+        """Whether to read on would fill the memory: the broker sends again what it holds for a broken connection."""
+        return len(self._messages) >= 2 * AHEAD
+
+    def take(self, most: int, patience: float, stop: threading.Event) -> list[Message]:
+        """Up to `most` messages, the oldest first, once there are so many or the oldest is `patience` seconds old.
+
+        None at all where nothing comes for a while.
+        """
+        with self._changed:
+            if not self._messages:
+                self._changed.wait(0.2)
+            while self._messages and len(self._messages) < most and not stop.is_set():
+                left = self._messages[0][1] + patience - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+            return [self._messages.popleft()[0] for _ in range(min(most, len(self._messages)))]
+
+
+def listen(
+    store: Store,
+    contracts: Mapping[str, Twin],
+    url: str,
+    stop: threading.Event,
+    told: Callable[[Receipt], None] | None = None,
+    backoff: Backoff = BACKOFF,
+) -> None:
+    """Store what arrives on `foretwin/<twin>/<asset>/readings` until `stop` is set; the broker keeps the session.
+
+    `told` hears of each transaction after its commit. A broker or a store that is away is waited for. BrokerError where
+    the broker refuses, or another process listens for this store; StoreError where the store refuses. Whatever ends
+    it, what is not stored has not been acknowledged.
+    """
+    waiting = Waiting()
+    subscription = Subscription(TOPIC, waiting.put, AHEAD, waiting.full)
+    session = connect(url, session_name(store), stop, subscription, backoff)
+    try:
+        while not stop.is_set():
+            session.check()
+            messages = waiting.take(BATCH, PATIENCE, stop)
+            receipt = _stored(store, contracts, messages, stop) if messages else None
+            if receipt is not None:
+                session.acknowledge(messages)
+                if told:
+                    told(receipt)
+    finally:
+        session.close()
+
+
+def session_name(store: Store) -> str:
+    """The client's name at the broker, of this store alone: the same after a restart."""
+    return f"foretwin-ingest-{hashlib.sha256(store.name.encode()).hexdigest()[:12]}"
+
+
+def _stored(
+    store: Store, contracts: Mapping[str, Twin], messages: Sequence[Message], stop: threading.Event
+) -> Receipt | None:
+    """Store the messages in one transaction, however long the store is away; None where `stop` is set before."""
+    decoded = [_decoded(message, contracts) for message in messages]
+    delay = RETRY.shortest
+    while True:
+        try:
+            receipt = ingest(store, contracts, decoded, "mqtt", datetime.now(UTC))
+        except StoreAway as error:
+            if delay == RETRY.shortest:
+                logger.warning("%s; nothing is acknowledged meanwhile, trying again", error)
+            if stop.wait(delay):
+                return None
+            delay = min(2 * delay, RETRY.longest)
+            continue
+        if delay != RETRY.shortest:
+            logger.warning("%s: storing again", store.name)
+        return receipt
+
+
+def _decoded(message: Message, contracts: Mapping[str, Twin]) -> Decoded:
+    """What a message says; one that nobody can read becomes a rejected one, for the quarantine."""
+    _, twin, asset, _ = message.topic.split("/")
+    try:
+        return decode(message.body, message.content_type, contracts, twin, asset)
+    except BadInput as error:
+        return undecodable(message.body, error, twin, asset)

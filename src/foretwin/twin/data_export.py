@@ -1,0 +1,147 @@
+"""Everything about one asset as a ZIP archive: for its owner, for an auditor, or before it is erased."""
+
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foretwin.contract.twin import Twin
+from foretwin.project.files import fresh_file
+from foretwin.twin.store import Connection, Store, assets
+from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.holdings import rows_of, scores_of
+from foretwin.twin.store.telemetry import history as stored
+
+TABLES = {
+    "parts": "what is fitted, and what was; serial number and provenance, where it comes from",
+    "cases": "what called for attention, with the numbers of the score that spoke last",
+    "verdicts": "what technicians found",
+    "maintenance": "what was done",
+    "quarantine": "readings that were refused, with the reason and what had been sent",
+    "audit": "who did what, and when",
+    "events": "what other systems were told",
+}
+SCORES = pa.schema(
+    [
+        ("run", pa.int64()),
+        ("time", pa.float64()),
+        ("scored_at", pa.timestamp("us", "UTC")),
+        ("age", pa.float64()),
+        ("rows", pa.int64()),
+        ("rul", pa.float64()),
+        ("rul_low", pa.float64()),
+        ("rul_high", pa.float64()),
+        ("faults", pa.string()),
+        ("diagnosis", pa.string()),
+        ("warnings", pa.string()),
+        ("model_name", pa.string()),
+        ("model_version", pa.string()),
+        ("digest", pa.string()),
+    ]
+)
+
+ONLY_SERVED = ("age", "rows", "faults", "warnings")  # what is not kept of an answer that was heard beside a score
+SHADOW_SCORES = pa.schema([column for column in SCORES if column.name not in ONLY_SERVED])
+
+
+def export_asset(store: Store, contracts: Mapping[str, Twin], name: str, out: Path, now: datetime) -> Path:
+    """Write everything that the store holds about an asset to the ZIP archive `out`, whole or not at all.
+
+    NotFound where there is no such asset. It is streamed: memory does not grow with the asset's history.
+    """
+    with store.read() as connection, fresh_file(out) as temporary:
+        asset = assets.find(connection, name)
+        contract = contracts.get(asset.twin)
+        with (
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive,
+            TemporaryDirectory(dir=temporary.parent, prefix=".export-") as folder,
+        ):
+            archive.writestr("README.txt", _readme(asset, contract, now))
+            archive.writestr("asset.json", orjson.dumps(asset, option=orjson.OPT_INDENT_2))
+            for table in TABLES:
+                _write_json(archive, f"{table}.json", rows_of(connection, asset, table))
+            tables = {
+                "readings.parquet": _readings(connection, asset, contract),
+                "scores.parquet": _scores(connection, asset, "scores", SCORES),
+                "shadow_scores.parquet": _scores(connection, asset, "shadow_scores", SHADOW_SCORES),
+            }
+            for file, batches in tables.items():
+                _write_parquet(Path(folder) / file, batches)
+                archive.write(Path(folder) / file, file, zipfile.ZIP_STORED)
+    return out
+
+
+def _write_json(archive: zipfile.ZipFile, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """A list, one row to a line."""
+    with archive.open(name, "w", force_zip64=True) as file:
+        before = b"[\n"
+        for row in rows:
+            file.write(before + orjson.dumps(row))
+            before = b",\n"
+        file.write(b"\n]\n" if before != b"[\n" else b"[]\n")
+
+
+def _write_parquet(path: Path, batches: Iterator[pa.Table]) -> None:
+    first = next(batches)
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for table in batches:
+            writer.write_table(table)
+
+
+def _readings(connection: Connection, asset: Asset, contract: Twin | None) -> Iterator[pa.Table]:
+    """run, time, received_at and every channel that the twin ever had, the contract's first; at least one table."""
+    known = contract.channel_names if contract else ()
+    channels = list(dict.fromkeys([*known, *stored.stored_channels(connection, asset.twin)]))
+    keys = [("run", pa.int64()), ("time", pa.float64()), ("received_at", pa.timestamp("us", "UTC"))]
+    schema = pa.schema([*keys, *((name, pa.float32()) for name in channels)])
+    yield schema.empty_table()
+    for part in stored.all_readings(connection, asset.twin, channels, asset.id):
+        moments = stored.received_at(connection, part["batch"].unique().tolist())
+        columns = {name: part[name].to_numpy() for name in ("run", "time", *channels)}
+        yield pa.table({**columns, "received_at": [moments[batch] for batch in part["batch"]]}, schema)
+
+
+def _scores(connection: Connection, asset: Asset, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
+    yield schema.empty_table()
+    texts = [name for name in ("faults", "diagnosis", "warnings") if name in schema.names]
+    for rows in scores_of(connection, asset, table):
+        as_text = [{**row, **{name: orjson.dumps(row[name]).decode() for name in texts}} for row in rows]
+        yield pa.Table.from_pylist(as_text, schema)
+
+
+def _readme(asset: Asset, contract: Twin | None, now: datetime) -> str:
+    unit = contract.clock.unit if contract else "the contract's unit"
+    channels = contract.channels.items() if contract else ()
+    lines = [
+        f"Asset {asset.name} of the twin {asset.twin}, as of {now.astimezone(UTC).isoformat()}",
+        "",
+        "Every moment is UTC. A time without a date is time since the asset's run began, in its clock's unit:",
+        f"{unit}. A new run begins after a failure or the exchange of a part.",
+        "",
+        "asset.json        the asset: serial number, location, tags; its present run and newest reading; how many",
+        "                  readings came, and how many of them late, twice, or with gaps before them",
+        *(f"{table + '.json':<18}{words}" for table, words in TABLES.items()),
+        "readings.parquet  one row per reading: run, time, received_at, and one column per channel; empty where a",
+        "                  reading lacks the channel",
+        "scores.parquet    one row per answer of a model: run and time of the last reading that it saw, scored_at, age",
+        "                  (s from receipt to score), rows (readings seen), rul with rul_low and rul_high (remaining",
+        f"                  useful life and its interval, {unit}), faults (probability of each class), diagnosis",
+        "                  and warnings as JSON, and name, version and digest of the model",
+        "shadow_scores.parquet",
+        "                  what another model said at the same time, while one was on trial; nothing followed from it",
+        "",
+        "Channels of readings.parquet:",
+        *(f"  {name}: {channel.unit}{_about(channel.description)}" for name, channel in channels),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _about(description: str) -> str:
+    return f" ({description})" if description else ""

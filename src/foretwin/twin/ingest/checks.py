@@ -1,0 +1,149 @@
+"""What is wrong with decoded readings, and where in its asset's history each stands; pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretwin.contract.twin import Twin
+from foretwin.wire.readings import Readings
+from foretwin.wire.values import PRESENT_RUN
+
+LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
+SKIPPED = 1.5  # steps: a longer one forward has left readings out
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with the reading of one row."""
+
+    row: int
+    field: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Of each of N readings its run, and the present run of its asset before it came, both (N,) int64."""
+
+    run: NDArray[np.int64]
+    present: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where each of N readings stands in its run.
+
+    `is_late` (N,) older than the newest one; `missing` (N,) int64 how many were left out before it; `jumped` (N,) too
+    far ahead of the newest one; `before` (N,) float64 the time of that one, NaN where there is none.
+    """
+
+    is_late: NDArray[np.bool_]
+    missing: NDArray[np.int64]
+    jumped: NDArray[np.bool_]
+    before: NDArray[np.float64]
+
+
+def find_impossible(readings: Readings, contract: Twin) -> list[Fault]:
+    """Readings from before their run began, or with a value outside its channel's limits: one fault per row."""
+    limits = np.array([(channel.min, channel.max) for channel in contract.channels.values()])
+    with np.errstate(over="ignore"):
+        low, high = limits.T.astype(np.float32)  # rounded as the values are, so that a limit itself stays inside
+    outside = (readings.values < low) | (readings.values > high)
+    early = readings.time < 0
+    faults = []
+    for row in np.flatnonzero(outside.any(axis=1) | early).tolist():
+        if early[row]:
+            faults.append(Fault(row, "time", "order", f"is {readings.time[row]:g}, before the run began"))
+            continue
+        name = contract.channel_names[int(outside[row].argmax())]
+        channel = contract.channels[name]
+        value = readings.values[row, contract.channel_names.index(name)]
+        detail = f"is {value:g} {channel.unit}, outside {channel.min:g} to {channel.max:g}"
+        faults.append(Fault(row, f"channels.{name}", "range", detail))
+    return faults
+
+
+def follow_runs(
+    asset: NDArray[np.intp], run: NDArray[np.int64], present: NDArray[np.int64], unread: NDArray[np.bool_]
+) -> Runs:
+    """The run of each reading, in the order in which they came; one of a higher run than the present one begins it.
+
+    `asset` (N,) says which of A assets it is of, `run` (N,) is -1 for the present run; `present` (A,) are the present
+    runs before all of them, `unread` (A,) the assets whose first reading says which run they are in.
+    """
+    before = present[asset]
+    if ((run == PRESENT_RUN) | (run == before)).all():
+        return Runs(before, before)
+    order = np.argsort(asset, kind="stable")
+    begins = np.flatnonzero(np.diff(asset[order], prepend=-1))
+    found, earlier = np.empty_like(run), np.empty_like(run)
+    for rows in np.split(order, begins[1:]):
+        said, of = run[rows], asset[rows[0]]
+        first = min(present[of], said[0]) if unread[of] and said[0] != PRESENT_RUN else present[of]
+        highest = np.maximum.accumulate(np.concatenate([[first], said]))[:-1]
+        earlier[rows] = highest
+        found[rows] = np.where(said == PRESENT_RUN, highest, said)
+    return Runs(found, earlier)
+
+
+def follow_clock(
+    group: NDArray[np.intp], time: NDArray[np.float64], newest: NDArray[np.float64], contract: Twin, check: bool
+) -> Course:
+    """Where each reading stands in its run, as they came one after the other.
+
+    `group` (N,) says which of K runs it is of; `newest` (K,) are the times of the newest readings that are stored, NaN
+    where there is none. Without `check` no clock has jumped.
+    """
+    longest = longest_gap(contract)
+    before = _newest_before(group, time, newest)
+    jumped = time - before > longest
+    if not check:
+        jumped[:] = False
+    elif jumped.any():  # what jumped does not count for those after it
+        for of in np.unique(group[jumped]):
+            rows = np.flatnonzero(group == of)
+            before[rows], jumped[rows] = _one_by_one(time[rows], newest[of], longest)
+    step = time - before
+    skipped = (step > SKIPPED * contract.clock.step) & (step <= longest)
+    missing = np.where(skipped, np.rint(step / contract.clock.step) - 1, 0).astype(np.int64)
+    return Course(step < 0, missing, jumped, before)
+
+
+def longest_gap(contract: Twin) -> float:
+    """How far ahead of the one before a reading may be, in the clock's unit."""
+    return contract.clock.longest_gap or LONGEST_GAP * contract.clock.step
+
+
+def _newest_before(
+    group: NDArray[np.intp], time: NDArray[np.float64], newest: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(N,) the largest time of the row's group among `newest` and the rows before it; NaN where there is none.
+
+    A running maximum within groups without a loop: on ranks, each group's raised above all of the group before.
+    """
+    groups = len(newest)
+    times = np.concatenate([np.where(np.isnan(newest), -np.inf, newest), time])  # each group's start, then the rows
+    values, rank = np.unique(times, return_inverse=True)
+    of = np.concatenate([np.arange(groups), group])
+    order = np.argsort(of, kind="stable")
+    raised = rank[order] + of[order] * len(values)
+    highest = values[np.maximum.accumulate(raised) - of[order] * len(values)]
+    before = np.empty(len(times))
+    before[order[1:]] = highest[:-1]
+    found = before[groups:]
+    return np.where(np.isneginf(found), np.nan, found)
+
+
+def _one_by_one(
+    time: NDArray[np.float64], newest: float, longest: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(T,) the newest time before each reading of one run, and whether it is too far ahead of that."""
+    before, jumped = np.empty(len(time)), np.zeros(len(time), dtype=bool)
+    for i, moment in enumerate(time):
+        before[i] = newest
+        jumped[i] = moment - newest > longest
+        if not jumped[i] and not moment <= newest:
+            newest = moment
+    return before, jumped

@@ -1,0 +1,246 @@
+"""Storing decoded readings: checked, de-duplicated and counted, in one transaction.
+
+Readings count in the order in which they came. The same one again is a duplicate; one with a key that is there with
+other values contradicts it and is put into quarantine. So a sender may repeat whatever it is not sure of.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretwin.contract.twin import Twin
+from foretwin.errors import Conflict
+from foretwin.twin.ingest.checks import Fault, find_impossible, follow_clock, follow_runs, longest_gap
+from foretwin.twin.store import Connection, Store, assets
+from foretwin.twin.store.assets import Arrivals, Asset
+from foretwin.twin.store.casework import audit
+from foretwin.twin.store.telemetry import quarantine
+from foretwin.twin.store.telemetry import readings as stored_readings
+from foretwin.twin.store.telemetry.readings import StoredRows
+from foretwin.wire.asset_names import is_name
+from foretwin.wire.decoder import JSON, Decoded, Readings, Rejected, decode
+from foretwin.wire.values import PRESENT_RUN, to_json
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of the readings of one call; `late` ones are among those stored, `gaps` counts readings left out."""
+
+    stored: int = 0
+    duplicates: int = 0
+    late: int = 0
+    gaps: int = 0
+    rejected: tuple[Rejected, ...] = ()
+
+    def __add__(self, other: "Receipt") -> "Receipt":
+        counts = (self.stored + other.stored, self.duplicates + other.duplicates, self.late + other.late)
+        return Receipt(*counts, self.gaps + other.gaps, self.rejected + other.rejected)
+
+
+def ingest(store: Store, contracts: Mapping[str, Twin], decoded: Sequence[Decoded], via: str, now: datetime) -> Receipt:
+    """Store what was decoded, all of it or, where the store fails, nothing; `via` is http, file or mqtt.
+
+    Assets that are not known yet are registered.
+    """
+    with store.write() as connection:
+        return _ingest(connection, contracts, decoded, via, now)
+
+
+def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, actor: str, now: datetime) -> Receipt:
+    """Send a reading in quarantine again, whatever its clock says; where it is stored now, it is marked as released.
+
+    NotFound where there is none of that number, Conflict where it was released before, BadInput where its content
+    cannot be decoded.
+    """
+    with store.write() as connection:
+        stored_readings.take_turn(connection)
+        held = quarantine.find(connection, quarantine_id)
+        if held.released_at is not None:
+            raise Conflict("id", f"{quarantine_id} was released on {held.released_at:%Y-%m-%d %H:%M} UTC")
+        decoded = decode(held.content.encode(), JSON, contracts, held.twin, held.asset)
+        receipt = _ingest(connection, contracts, [decoded], held.via, now, check_clock=False)
+        if not receipt.rejected:
+            quarantine.mark_released(connection, quarantine_id, now)
+            asset = next((one.id for one in assets.find_all(connection, [held.asset or ""]).values()), None)
+            done = {"quarantine": quarantine_id, "stored": receipt.stored, "duplicates": receipt.duplicates}
+            audit.record(connection, actor, "reading.released", done, now, asset=asset)
+        return receipt
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What one twin's readings are stored with."""
+
+    connection: Connection
+    contract: Twin
+    via: str
+    now: datetime
+    check_clock: bool
+
+
+def _ingest(
+    connection: Connection,
+    contracts: Mapping[str, Twin],
+    decoded: Sequence[Decoded],
+    via: str,
+    now: datetime,
+    check_clock: bool = True,
+) -> Receipt:
+    stored_readings.take_turn(connection)
+    receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
+    for readings in _by_twin([one.readings for one in decoded if one.readings is not None]):
+        receipt += _store(_Call(connection, contracts[readings.twin], via, now, check_clock), readings)
+    if receipt.rejected:
+        new = quarantine.add(connection, via, receipt.rejected, now)
+        assets.count_quarantined(connection, Counter(one.asset for one in new if is_name(one.asset)))
+    return receipt
+
+
+def _by_twin(readings: Sequence[Readings]) -> list[Readings]:
+    """All readings of each twin as one."""
+    twins: dict[str, list[Readings]] = {}
+    for one in readings:
+        twins.setdefault(one.twin, []).append(one)
+    return [_together(parts) if len(parts) > 1 else parts[0] for parts in twins.values()]
+
+
+def _together(parts: list[Readings]) -> Readings:
+    return Readings(
+        parts[0].twin,
+        np.concatenate([part.asset for part in parts]),
+        np.concatenate([part.run for part in parts]),
+        np.concatenate([part.time for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """The readings of one twin that may be stored, M of N: `rows` (M,) are their places, `of` (M,) their assets.
+
+    `group` (M,) is the run of one asset that each is of, in order of runs; `run` (K,) are their numbers, `newest` (K,)
+    the times of their newest readings until now, NaN where there is none.
+    """
+
+    rows: NDArray[np.intp]
+    of: NDArray[np.intp]
+    group: NDArray[np.intp]
+    run: NDArray[np.int64]
+    newest: NDArray[np.float64]
+    is_late: NDArray[np.bool_]
+    missing: NDArray[np.int64]
+
+
+def _store(call: _Call, readings: Readings) -> Receipt:
+    known, of = _assets(call, readings)
+    faults = {fault.row: fault for fault in find_impossible(readings, call.contract)}
+    faults |= {fault.row: fault for fault in _strangers(known, of, readings.twin)}
+    readings, placed, jumps = _place(call, readings, known, of, faults)
+    faults |= {fault.row: fault for fault in jumps}
+    receipt = Receipt()
+    if len(placed.rows):
+        receipt, conflicts = _keep(call, readings, known, placed)
+        faults |= {fault.row: fault for fault in conflicts}
+    rejected = tuple(_rejected(readings, call.contract, faults[row]) for row in sorted(faults))
+    return replace(receipt, rejected=rejected)
+
+
+def _assets(call: _Call, readings: Readings) -> tuple[list[Asset], NDArray[np.intp]]:
+    """The assets, and (N,) which of them each reading is of; those that are not known yet are registered."""
+    names: dict[str, int] = {}
+    of = np.array([names.setdefault(name, len(names)) for name in readings.asset.tolist()], np.intp)
+    known = assets.find_all(call.connection, names, for_update=True)
+    missing = [name for name in names if name not in known]
+    if missing:
+        known |= assets.register(call.connection, readings.twin, missing, call.now)
+    return [known[name] for name in names], of
+
+
+def _strangers(known: list[Asset], of: NDArray[np.intp], twin: str) -> list[Fault]:
+    """The readings of assets that belong to another twin."""
+    other = {i: f"{asset.name} is a {asset.twin}, not a {twin}" for i, asset in enumerate(known) if asset.twin != twin}
+    rows = np.flatnonzero(np.isin(of, list(other))) if other else ()
+    return [Fault(int(row), "asset", "unknown", other[int(of[row])]) for row in rows]
+
+
+def _place(
+    call: _Call, readings: Readings, known: list[Asset], of: NDArray[np.intp], faults: Mapping[int, Fault]
+) -> tuple[Readings, _Placed, list[Fault]]:
+    """The readings with their runs, where those without a fault stand in them, and those whose clock has jumped."""
+    rows = np.delete(np.arange(len(readings)), list(faults))
+    present = np.array([asset.run for asset in known], np.int64)
+    unread = np.array([asset.is_unread for asset in known])
+    runs = follow_runs(of[rows], readings.run[rows], present, unread)
+    run = np.where(readings.run == PRESENT_RUN, present[of], readings.run)
+    run[rows] = runs.run
+    of = of[rows]
+    keys, group = np.unique(of * 2**32 + runs.run, return_inverse=True)  # a run is a number below 2**31
+    ids = np.array([asset.id for asset in known], np.int64)
+    numbers = keys & (2**32 - 1)
+    newest = stored_readings.newest_times(call.connection, ids[keys >> 32], numbers)
+    course = follow_clock(group, readings.time[rows], newest, call.contract, call.check_clock)
+    jumped = np.flatnonzero(course.jumped)
+    jumps = [_jump(readings, call.contract, int(rows[i]), float(course.before[i])) for i in jumped]
+    kept = ~course.jumped
+    late = (course.is_late | (runs.run < runs.present))[kept]
+    placed = _Placed(rows[kept], of[kept], group[kept], numbers, newest, late, course.missing[kept])
+    return replace(readings, run=run), placed, jumps
+
+
+def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) -> tuple[Receipt, list[Fault]]:
+    """Store what is new and count it for its assets; and which readings contradict stored ones."""
+    ids = np.array([asset.id for asset in known], np.int64)
+    keys = (ids[placed.of], readings.run[placed.rows], readings.time[placed.rows])
+    lines = StoredRows(readings.twin, call.contract.channel_names, *keys, readings.values[placed.rows])
+    stored = stored_readings.add(call.connection, call.via, lines, call.now)
+    repeated = np.zeros(len(lines), dtype=bool)
+    if not stored.all():
+        repeated[~stored] = stored_readings.are_same(call.connection, lines.only(~stored))
+    detail = "the store has this reading with other values"
+    conflicts = [Fault(int(row), "time", "conflict", detail) for row in placed.rows[~stored & ~repeated]]
+    each = (stored, repeated, stored & placed.is_late, np.where(stored, placed.missing, 0))
+    counts = np.stack([np.bincount(placed.of, count, len(known)) for count in each]).astype(np.int64)
+    newest = _newest(call, known, placed, lines, stored)
+    arrivals = [
+        Arrivals(known[i].id, *newest[i], *counts[:, i].tolist())
+        for i in np.flatnonzero(counts[:2].any(axis=0)).tolist()
+    ]
+    assets.count_arrivals(call.connection, arrivals)
+    return Receipt(*counts.sum(axis=1).tolist()), conflicts
+
+
+def _newest(
+    call: _Call, known: list[Asset], placed: _Placed, lines: StoredRows, stored: NDArray[np.bool_]
+) -> list[tuple[int, float | None, datetime | None, int]]:
+    """Run, time and arrival of each asset's newest reading from now on, and the last batch that brought it some."""
+    newest = [(asset.run, asset.time, asset.received_at, asset.batch) for asset in known]
+    if not stored.any():
+        return newest
+    batch = stored_readings.last_batch(call.connection)
+    of, group = placed.of[stored], placed.group[stored]
+    latest = np.full(len(placed.newest), -np.inf)
+    np.maximum.at(latest, group, lines.time[stored])
+    last = np.full(len(known), -1)
+    np.maximum.at(last, of, group)  # groups are in the order of runs
+    for i in np.flatnonzero(last >= 0).tolist():
+        asset, run, time = known[i], int(placed.run[last[i]]), float(latest[last[i]])
+        is_ahead = (run >= asset.run or asset.is_unread) and not time <= placed.newest[last[i]]
+        newest[i] = (run, time, call.now, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
+    return newest
+
+
+def _jump(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
+    detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
+    return Fault(row, "time", "clock", detail)
+
+
+def _rejected(readings: Readings, contract: Twin, fault: Fault) -> Rejected:
+    row = fault.row
+    asset, run, time = str(readings.asset[row]), int(readings.run[row]), float(readings.time[row])
+    channels = dict(zip(contract.channel_names, readings.values[row], strict=True))
+    content = to_json({"twin": contract.name, "asset": asset, "run": run, "time": time, "channels": channels})
+    return Rejected(contract.name, asset, fault.field, fault.reason, fault.detail, content)

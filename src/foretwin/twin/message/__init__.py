@@ -1,1 +1,0 @@
-"""A reading as it is written: its names, its cells, its columns."""

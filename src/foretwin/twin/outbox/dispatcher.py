@@ -1,0 +1,286 @@
+"""Events of the outbox to those who act on them: webhooks and an MQTT broker, each event at least once.
+
+A receiver knows an event that comes twice by its id. Each target has a thread of its own, so that a slow or crashed one
+holds up nobody else.
+"""
+
+import base64
+import hashlib
+import hmac
+import logging
+import math
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+
+from foretwin.errors import BadInput, BrokerError
+from foretwin.twin.connectors.mqtt.address import parse_address
+from foretwin.twin.connectors.mqtt.session import Session, connect
+from foretwin.twin.outbox.cloud_events import as_cloud_event
+from foretwin.twin.store import Store
+from foretwin.twin.store.casework import events as outbox
+from foretwin.twin.store.casework.events import Delivery, Event
+
+WEBHOOKS, SECRET, MQTT = "FORETWIN_WEBHOOKS", "FORETWIN_WEBHOOK_SECRET", "FORETWIN_EVENTS_MQTT"
+TIMEOUT = 15  # seconds that a receiver has for its answer
+PAUSE = 1.0  # seconds between two looks into the outbox
+PASS = 100  # deliveries between two looks into it
+LOOK_BACK = timedelta(days=1)  # before the newest event known: where a quick look for new events begins
+LOOK_AT_ALL = 600.0  # seconds after which all events are looked at: one that a clock set back has dated further back
+
+logger = logging.getLogger("foretwin.delivery")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Who is told. `url` may hold credentials, `name` never does; `secret` signs what goes to a webhook."""
+
+    url: str = field(repr=False)
+    secret: bytes = field(default=b"", repr=False)
+
+    @property
+    def is_webhook(self) -> bool:
+        """Whether it is reached by HTTP, not MQTT."""
+        return urlsplit(self.url).scheme in ("http", "https")
+
+    @property
+    def name(self) -> str:
+        """The URL without user, password and query: any of them may be a secret."""
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+@dataclass(frozen=True)
+class BackOff:
+    """How long to wait for the next attempt, and after how many to give up: exponential, with jitter.
+
+    With the defaults a target may be away for about three hours before anything is given up.
+    """
+
+    shortest: timedelta = timedelta(seconds=5)
+    longest: timedelta = timedelta(hours=1)
+    attempts: int = 10
+
+    def wait(self, attempts: int, chance: random.Random) -> timedelta:
+        """After so many attempts; between half and all of a span that triples each time."""
+        span = min(self.longest, self.shortest * 3 ** min(attempts, 20))
+        wait: timedelta = span * chance.uniform(0.5, 1)
+        return max(self.shortest, wait)
+
+
+BACK_OFF = BackOff()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a target made of an event.
+
+    `error` is None where it took it; `gone`: it wants no more of them; `broken`: the connection is to be made anew.
+    """
+
+    error: str | None = None
+    gone: bool = False
+    broken: bool = False
+
+
+Send = Callable[[Event], Answer]
+
+
+def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
+    """The targets that FORETWIN_WEBHOOKS (URLs, joined by commas) and FORETWIN_EVENTS_MQTT (one URL) name.
+
+    BadInput names the variable that is wrong: no URL, two targets that differ in their credentials alone, or webhooks
+    without FORETWIN_WEBHOOK_SECRET.
+    """
+    urls = [url.strip() for url in environ.get(WEBHOOKS, "").split(",") if url.strip()]
+    secret = _secret(environ.get(SECRET, "").strip()) if urls else b""
+    targets = [Target(_webhook(url), secret) for url in urls]
+    if broker := environ.get(MQTT, "").strip():
+        targets.append(Target(_broker(broker, environ)))
+    names = [target.name for target in targets]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise BadInput(WEBHOOKS, f"has {twice[0]} twice; without user and query, targets must differ")
+    return tuple(targets)
+
+
+def deliver(store: Store, targets: Sequence[Target], stop: threading.Event, back_off: BackOff = BACK_OFF) -> None:
+    """Send what the outbox holds, and what comes into it, until `stop` is set.
+
+    Events are sent in the order of each asset. One that a target never takes is dead after the last attempt, and at
+    once where the target answers 410; `store.events` lists those and revives them.
+    """
+    couriers = [_Courier(store, target, stop, back_off) for target in targets]
+    threads = [threading.Thread(target=courier.run, name=f"events-{courier.target.name}") for courier in couriers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@dataclass
+class _Courier:
+    """Brings events to one target."""
+
+    store: Store
+    target: Target
+    stop: threading.Event
+    back_off: BackOff
+    chance: random.Random = field(default_factory=random.Random)
+    newest: datetime | None = None  # the moment of the newest event at the last look
+    all_seen: float = -math.inf  # when all events were last looked at, on the monotonic clock
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            try:
+                with _sender(self.target, self.stop) as send:
+                    while not self.stop.is_set() and self._pass(send):
+                        pass
+            except Exception as error:  # whatever it is: this target alone pauses, and nothing is lost
+                logger.warning("events to %s: %s; trying again", self.target.name, error)
+                self.stop.wait(PAUSE)
+
+    def _pass(self, send: Send) -> bool:
+        """Attempt what is due, or pause where nothing is; False where the connection is to be made anew."""
+        now = datetime.now(UTC)
+        with self.store.write() as connection:
+            outbox.assign(connection, self.target.name, now, self._since())
+            self.newest = outbox.newest(connection)
+            found = outbox.due(connection, self.target.name, now, PASS)
+        for delivery in found:
+            if self.stop.is_set():
+                break
+            if self._attempt(send, delivery).broken:
+                return False
+        if not found:
+            self.stop.wait(PAUSE)
+        return True
+
+    def _since(self) -> datetime | None:
+        """Where to look for new events from; None: at all, so that no order of the senders' clocks is assumed."""
+        if self.newest is not None and time.monotonic() < self.all_seen + LOOK_AT_ALL:
+            return self.newest - LOOK_BACK
+        self.all_seen = time.monotonic()
+        return None
+
+    def _attempt(self, send: Send, delivery: Delivery) -> Answer:
+        """Count the attempt, make it, keep what came of it.
+
+        It is counted first: where the store takes nothing more, or the process is killed halfway, the target is not
+        told the same thing again at once, over and over.
+        """
+        attempts = delivery.attempts + 1
+        due_at = datetime.now(UTC) + self.back_off.wait(attempts, self.chance)
+        counted = replace(delivery, attempts=attempts, due_at=due_at)
+        with self.store.write() as connection:
+            if not outbox.claim(connection, delivery, counted):
+                return Answer()
+        answer = send(delivery.event)
+        given_up = answer.gone or attempts >= self.back_off.attempts
+        state = "delivered" if answer.error is None else "dead" if given_up else "waiting"
+        if state == "dead":
+            logger.warning("event %s to %s: given up: %s", delivery.event.id, delivery.target, answer.error)
+        with self.store.write() as connection:
+            outbox.settle(connection, replace(counted, state=state, error=answer.error))
+        return answer
+
+
+@contextmanager
+def _sender(target: Target, stop: threading.Event) -> Iterator[Send]:
+    if target.is_webhook:
+        with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as client:
+            yield partial(_post, client, target)
+        return
+    with closing(connect(target.url, f"foretwin-events-{uuid.uuid4().hex[:12]}", stop)) as session:
+        yield partial(_publish, session)
+
+
+def _post(client: httpx.Client, target: Target, event: Event) -> Answer:
+    """Only the answer's status counts; its body is not read, however long it is."""
+    body = orjson.dumps(as_cloud_event(event))
+    headers = {
+        "content-type": "application/cloudevents+json",
+        **signature(target.secret, event.id, body, datetime.now(UTC)),
+    }
+    try:
+        with client.stream("POST", target.url, content=body, headers=headers) as response:
+            status = response.status_code
+    except httpx.TimeoutException:
+        return Answer(f"no answer within {TIMEOUT} s")
+    except httpx.HTTPError as error:
+        return Answer(f"{type(error).__name__}: {error}")
+    if 200 <= status < 300:
+        return Answer()
+    return Answer(f"answered {status} {response.reason_phrase}".rstrip(), gone=status == 410)
+
+
+def _publish(session: Session, event: Event) -> Answer:
+    """Delivered is what the broker has taken, whether anybody subscribes to it or not."""
+    body = orjson.dumps(as_cloud_event(event))
+    try:
+        session.publish(topic_of(event), body, "application/cloudevents+json").result(TIMEOUT)
+    except TimeoutError:  # the session would send it again by itself; so would we, and not know of it
+        return Answer(f"no answer within {TIMEOUT} s", broken=True)
+    except BrokerError as error:
+        return Answer(str(error))
+    return Answer()
+
+
+def topic_of(event: Event) -> str:
+    """`foretwin/<twin>/<asset>/events`, or `foretwin/<twin>/events` for the fleet."""
+    return "/".join(["foretwin", event.twin, *([event.asset_name] if event.asset_name else []), "events"])
+
+
+def signature(secret: bytes, event_id: str, body: bytes, now: datetime) -> dict[str, str]:
+    """The headers by which a receiver knows sender, moment and content: Standard Webhooks 1.0.0, symmetric (v1)."""
+    timestamp = str(int(now.timestamp()))
+    digest = hmac.digest(secret, b".".join((event_id.encode(), timestamp.encode(), body)), hashlib.sha256)
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+def _secret(text: str) -> bytes:
+    if not text:
+        raise BadInput(SECRET, f"is not set, but {WEBHOOKS} is: set it, so that receivers can know who sends")
+    if not text.startswith("whsec_"):
+        return text.encode()
+    encoded = text.removeprefix("whsec_")
+    try:  # the padding may be left out, as the standard's own libraries do
+        secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        secret = b""
+    if not secret:
+        raise BadInput(SECRET, "begins with whsec_, but what follows is not base64")
+    return secret
+
+
+def _webhook(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise BadInput(WEBHOOKS, "holds something that is no URL such as https://host/path")
+    return url
+
+
+def _broker(url: str, environ: Mapping[str, str]) -> str:
+    try:
+        parse_address(url, environ)
+    except BadInput as error:
+        raise BadInput(MQTT, error.reason) from None
+    return url

@@ -1,0 +1,298 @@
+"""The scoring loop: what came in since the last look, windows, scores, cases.
+
+A pass reads what is new, scores the assets that it belongs to many at once, and writes scores, cases and how far each
+asset has been scored in one transaction. A process that is killed therefore leaves an asset either scored or as it
+was, and the next one goes on from there.
+
+Several loops may run, and harm nothing but their speed: in its transaction, of which there is one at a time, each
+leaves out the assets that another has scored meanwhile.
+
+Where a candidate is on trial, it is asked about the same windows after the champion, and what it says is written in the
+same transaction.
+"""
+
+import gc
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from foretwin.champion.challenger import Trial, trial_stamp
+from foretwin.champion.champion import Champion, champion_stamp, file_stamp, load_champion
+from foretwin.contract.twin import Twin
+from foretwin.errors import ForetwinError, StoreError
+from foretwin.project.contracts import policy_of
+from foretwin.project.paths import Paths
+from foretwin.twin.cases.apply import review
+from foretwin.twin.scoring.scores import Answer, as_scores, score_assets
+from foretwin.twin.scoring.shadow import Beside, load_beside
+from foretwin.twin.scoring.staleness import tell_stale
+from foretwin.twin.scoring.window_cache import Recent
+from foretwin.twin.store import Connection, Store, assets
+from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.scoring import scores, shadow
+from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.store.telemetry import readings, windows
+from foretwin.twin.store.telemetry.windows import News, Wanted
+
+NEWS_AT_ONCE = 20_000  # readings that are decoded before they are appended
+LOADED_AT_ONCE = 500  # assets whose windows are read before they are put
+LONGEST_PAUSE = 30.0  # s between two attempts to reach the store
+
+Clock = Callable[[], datetime]
+logger = logging.getLogger("foretwin.watch")
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """What the loop may use, and how often it looks."""
+
+    twins: tuple[str, ...] | None = None  # None: every one that has a champion
+    memory_bytes: int = 256 * 1024 * 1024  # for the newest windows of all twins together
+    assets_per_call: int = 1024
+    pause: float = 0.5  # s between two passes when there is no news
+
+
+@dataclass
+class Watched:
+    """One twin as the loop knows it: who scores it, its assets' newest windows, and up to which batch these go."""
+
+    champion: Champion
+    stamp: tuple[int, int] | None
+    recent: Recent
+    policy: Twin  # the contract by which cases are decided: the project's, as far as the champion answers it
+    policy_stamp: tuple[int, int] | None = None  # of the file that it was read from; None: not read yet, or not there
+    upto: int = 0
+    beside: Beside | None = None
+    trial_stamp: tuple[int, int] | None = None  # of the trial that was looked at last, whatever came of it
+
+    @property
+    def contract(self) -> Twin:
+        """The contract that the champion was trained under."""
+        return self.champion.bundle.contract
+
+
+@dataclass
+class Watching:
+    """A loop: its settings, and what it remembers from one pass to the next."""
+
+    store: Store
+    root: Path
+    settings: WatchSettings
+    twins: dict[str, Watched] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)  # about what -> the line that was logged last
+
+    def tell(self, about: str, line: str) -> None:
+        """Log a line, unless it is what was said last about this."""
+        if self.told.get(about) != line:
+            self.told[about] = line
+            logger.warning(line)
+
+
+def watch(store: Store, root: Path, settings: WatchSettings, stop: threading.Event) -> None:
+    """Score what comes in until `stop` is set; while the store cannot be used, try again, less and less often.
+
+    Champions are those under models/ of `root`, and are loaded anew when others take their place.
+    """
+    watching, patience = Watching(store, root, settings), settings.pause
+    while not stop.is_set():
+        try:
+            scored = step(watching, lambda: datetime.now(UTC))
+        except StoreError as error:
+            watching.tell("store", f"{error}; scoring goes on once it can be used again")
+            stop.wait(patience)
+            patience = min(2 * patience, LONGEST_PAUSE)
+            continue
+        watching.told.pop("store", None)
+        patience = settings.pause
+        if not scored:
+            stop.wait(settings.pause)
+
+
+def step(watching: Watching, clock: Clock) -> int:
+    """One pass over all twins; returns how many assets were scored. StoreError as the store's transactions."""
+    _renew_champions(watching)
+    scored = 0
+    for watched in watching.twins.values():
+        _renew_policy(watching, watched)
+        _renew_trial(watching, watched)
+        scored += _score_news(watching, watched, clock)
+        tell_stale(watching.store, watched.policy, clock)
+    return scored
+
+
+def _renew_champions(watching: Watching) -> None:
+    """Load the champions that are new or have changed; one that cannot be loaded leaves the one before in place."""
+    kept = sorted(path.parent.parent.name for path in watching.root.glob("models/*/champion/identity.json"))
+    names = kept if watching.settings.twins is None else watching.settings.twins
+    memory = watching.settings.memory_bytes // max(1, len(names))
+    for name in names:
+        stamp, watched = champion_stamp(watching.root, name), watching.twins.get(name)
+        if watched and stamp in (None, watched.stamp) and watched.recent.memory_bytes == memory:
+            continue
+        try:
+            champion = load_champion(watching.root, name)
+        except ForetwinError as error:
+            watching.tell(f"champion of {name}", str(error))
+            continue
+        watching.told.pop(f"champion of {name}", None)
+        trained = champion.bundle.contract
+        watching.twins[name] = Watched(champion, stamp, Recent(trained, memory), trained)
+        _settle()
+
+
+def _settle() -> None:
+    """What is loaded stays for long: a collection that walks it would only hold up scoring."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
+def _renew_policy(watching: Watching, watched: Watched) -> None:
+    """Take the case policy from the contract as it is now; one that is wrong leaves the one before in place."""
+    name = watched.contract.name
+    stamp = file_stamp(Paths(watching.root, name).contract)
+    if stamp is not None and stamp == watched.policy_stamp:
+        return
+    watched.policy_stamp = stamp
+    try:
+        watched.policy = policy_of(watching.root, watched.contract)
+    except ForetwinError as error:
+        watching.tell(f"contract of {name}", str(error))
+    else:
+        watching.told.pop(f"contract of {name}", None)
+
+
+def _renew_trial(watching: Watching, watched: Watched) -> None:
+    """Take up the trial that is new or has changed; what cannot be tried is passed over until it changes."""
+    name, before = watched.contract.name, watched.beside
+    stamp = trial_stamp(watching.root, name)
+    if stamp == watched.trial_stamp:
+        return
+    watched.trial_stamp = stamp
+    try:
+        watched.beside = load_beside(watching.root, watched.contract)
+    except ForetwinError as error:
+        watched.beside = None
+        watching.tell(f"candidate of {name}", f"{name}: its candidate is not tried: {error}")
+    else:
+        watching.told.pop(f"candidate of {name}", None)
+        _settle()
+    if before:
+        before.end()
+    length = max(watched.contract.window.length, watched.beside.length if watched.beside else 0)
+    if length != watched.recent.length:
+        watched.recent = Recent(watched.contract, watched.recent.memory_bytes, length)
+
+
+def _read_news(store: Store, watched: Watched) -> tuple[News, Wanted]:
+    """Bring the windows up to the newest batch; which assets are to be scored, those whose windows are held first."""
+    contract, recent = watched.contract, watched.recent
+    with store.read() as connection:
+        wanted = Wanted(contract.name, contract.channel_names, readings.last_batch(connection))
+        news = windows.with_news(connection, contract.name)
+        if watched.beside and len(news):
+            watched.beside.find_assets(connection)
+        if len(recent):
+            for stretch in windows.after(connection, wanted, watched.upto, NEWS_AT_ONCE):
+                recent.append(stretch)
+    watched.upto = wanted.upto
+    held = recent.holds(news.asset, news.run)
+    return news[np.argsort(~held, kind="stable")], wanted
+
+
+def _score_news(watching: Watching, watched: Watched, clock: Clock) -> int:
+    """Score what is new, a part at a time; while one is written, the network answers for the next."""
+    store, recent = watching.store, watched.recent
+    news, wanted = _read_news(store, watched)
+    at_once = min(watching.settings.assets_per_call, recent.capacity)
+    scored = 0
+    before: Asked | None = None
+    with ThreadPoolExecutor(1) as network:
+        for begin in range(0, len(news), at_once):
+            part = news[begin : begin + at_once]
+            _load_missing(store, recent, part, wanted)
+            asked = network.submit(_ask, watched, part)
+            if before:
+                scored += _keep(store, watched, before, wanted, clock)
+            before = asked.result()
+        if before:
+            scored += _keep(store, watched, before, wanted, clock)
+    return scored
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The assets of a part, what the champion says of them, and what the candidate does."""
+
+    part: News
+    champion: Answer
+    candidate: Answer
+
+
+def _ask(watched: Watched, part: News) -> Asked:
+    """Ask both, the champion first."""
+    recent, bundle = watched.recent, watched.champion.bundle
+    enough = recent.counts(part.asset) >= watched.contract.window.shortest
+    answer = score_assets(bundle, recent, part.asset[enough])
+    return Asked(part, answer, watched.beside.ask(recent, answer) if watched.beside else Answer())
+
+
+def _keep(store: Store, watched: Watched, asked: Asked, wanted: Wanted, clock: Clock) -> int:
+    """Keep the scores of a part and what follows from them in one transaction; returns how many there are.
+
+    Left out are assets that another loop has scored, that began a new run or that were erased since they were read.
+    """
+    contract, beside, part = watched.contract, watched.beside, asked.part
+    with store.write() as connection:
+        readings.take_turn(connection)
+        now = clock()
+        known = assets.by_id(connection, part.asset.tolist())
+        due = {number: asset for number, asset in known.items() if asset.scored_batch < wanted.upto}
+        found = _scores(connection, watched.champion, asked.champion, part, due, now)
+        if beside:
+            found, heard = beside.divide(found, _scores(connection, beside.trial, asked.candidate, part, due, now))
+            shadow.add(connection, heard)
+        scores.add(connection, found)
+        review(connection, watched.policy, found, due, now)
+        windows.mark(connection, list(due), wanted.upto)
+    if beside:
+        beside.note(asked.candidate)
+    refused = asked.champion.refused
+    if refused:
+        number, reason = refused[0]
+        first = f"{known[number].name if number in known else number} first: {reason}"
+        logger.warning("%s: %d assets got no score, %s", contract.name, len(refused), first)
+    return len(found)
+
+
+def _scores(
+    connection: Connection, by: Champion | Trial, answer: Answer, part: News, due: Mapping[int, Asset], now: datetime
+) -> list[Score]:
+    """What champion or candidate says of those assets that are due and still in the run that it saw."""
+    if not answer.tables:
+        return []
+    contract, calibration = by.bundle.contract, by.bundle.calibration
+    level = calibration.level if calibration else None
+    received_at = dict(zip(part.asset.tolist(), part.received_at.tolist(), strict=True))
+    model = scores.model_id(connection, contract.name, by.identity, by.bundle.contract_digest, now, level)
+    made = (score for table in answer.tables for score in as_scores(contract, table, model, received_at, now))
+    return [score for score in made if score.asset in due and due[score.asset].run == score.run]
+
+
+def _load_missing(store: Store, recent: Recent, part: News, wanted: Wanted) -> None:
+    """Hold the windows of all these assets."""
+    recent.use(part.asset)  # so that those which are held do not make room for the others
+    missing = part[~recent.holds(part.asset, part.run)]
+    if len(missing) == 0:
+        return
+    with store.read() as connection:
+        for begin in range(0, len(missing), LOADED_AT_ONCE):
+            some = missing[begin : begin + LOADED_AT_ONCE]
+            found = windows.newest(connection, wanted, some.asset.tolist(), recent.length)
+            recent.put(some.asset, some.run, found)

@@ -1,0 +1,49 @@
+"""Whether an asset has been silent for longer than its contract allows, and telling others so."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from foretwin.contract.twin import Twin
+from foretwin.twin.store import Store, assets
+from foretwin.twin.store.casework.outbox import emit
+from foretwin.twin.store.telemetry import readings, windows
+
+EVENTS_AT_ONCE = 500  # in one transaction
+
+
+def is_stale(contract: Twin, received_at: datetime | None, now: datetime) -> bool:
+    """Whether the last reading came in longer ago than `cases.stale_after`; an asset without any is not stale."""
+    allowed = contract.longest_silence
+    return allowed is not None and received_at is not None and now - received_at > allowed
+
+
+def heard_since(contracts: Mapping[str, Twin], now: datetime) -> dict[str, datetime]:
+    """By twin the moment since when an asset must have been heard of so as not to be stale; only where there is one."""
+    allowed = {name: contract.longest_silence for name, contract in contracts.items()}
+    return {name: now - silence for name, silence in allowed.items() if silence is not None}
+
+
+def tell_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> int:
+    """Emit one `asset.stale` for each asset that has become stale; returns how many.
+
+    An asset is told again only after it has spoken again, whatever restarts and however many loops there are: the
+    events themselves say who has been told of, and are asked in the transaction that adds one.
+    """
+    allowed = contract.longest_silence
+    if allowed is None:
+        return 0
+    with store.read() as connection:
+        found = windows.silent(connection, contract.name, clock() - allowed)
+    told = 0
+    for begin in range(0, len(found), EVENTS_AT_ONCE):
+        with store.write() as connection:
+            readings.take_turn(connection)
+            now = clock()
+            still = set(windows.silent(connection, contract.name, now - allowed))
+            chosen = [number for number in found[begin : begin + EVENTS_AT_ONCE] if number in still]
+            known = assets.by_id(connection, chosen)
+            for asset in (known[number] for number in chosen):
+                data = {"asset": asset.name, "run": asset.run, "time": asset.time, "received_at": asset.received_at}
+                emit(connection, "asset.stale", contract.name, asset, f"assets/{asset.name}", data, now)
+        told += len(chosen)
+    return told

@@ -1,0 +1,1 @@
+"""Cases, verdicts, maintenance, audit, and the events about them."""

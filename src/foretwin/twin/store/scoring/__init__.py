@@ -1,0 +1,1 @@
+"""Scores in the store, and what is counted from them."""

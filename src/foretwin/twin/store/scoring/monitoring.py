@@ -1,0 +1,282 @@
+"""What the monitor reads: readings of healthy life, recent readings and scores, what was set aside, and ended runs.
+
+Each question is asked of one asset or run at a time, from its primary key, and a generator holds one answer at a time:
+memory does not grow with the store.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, or_, select, union
+
+from foretwin.champion.identity import ModelIdentity
+from foretwin.twin.store.tables import (
+    assets,
+    batches,
+    cases,
+    exports,
+    layouts,
+    maintenance,
+    models,
+    quarantine,
+    readings,
+    scores,
+    verdicts,
+)
+from foretwin.twin.store.telemetry.history import ENDS, NO_FAULT_FOUND
+from foretwin.twin.store.telemetry.layouts import decode, layouts_of
+
+MOST_COUNTED = 1_000_000  # readings that a share is taken of: more are not worth the time to count them
+RECOVERED = "recovered"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An asset that has sent readings, the last of them at `received_at`, and its present run."""
+
+    id: int
+    name: str
+    run: int
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Healthy:
+    """What a score of a healthy machine says: on each fault axis one of these, and an interval up to the RUL's cap."""
+
+    diagnosis: Mapping[str, Sequence[str]]
+    rul_high: float | None  # None where the twin has no RUL
+
+    def holds(self, scored: "Scored") -> NDArray[np.bool_]:
+        """(N,) the scores that say so."""
+        found = np.ones(len(scored), dtype=bool)
+        if self.rul_high is not None:
+            found &= scored.rul_high >= self.rul_high
+        for axis, names in self.diagnosis.items():
+            found &= np.array([answers.get(axis) in names for answers in scored.diagnosis], dtype=bool)
+        return found
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The newest N readings of a run of an asset up to some time, the oldest first."""
+
+    asset: int
+    run: int
+    time: NDArray[np.float64]  # (N,)
+    batch: NDArray[np.int64]  # (N,) which transaction brought them
+    values: NDArray[np.float32]  # (N, C), NaN for a channel that a reading lacks
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """N scores of one asset or run; RUL and interval NaN where a score has none."""
+
+    run: NDArray[np.int64]  # (N,)
+    time: NDArray[np.float64]  # (N,)
+    model: NDArray[np.int64]  # (N,)
+    rows: NDArray[np.int64]  # (N,) readings that each saw
+    rul: NDArray[np.float64]  # (N,)
+    rul_low: NDArray[np.float64]  # (N,)
+    rul_high: NDArray[np.float64]  # (N,)
+    diagnosis: list[dict[str, str]]
+    warnings: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """What became of the cases of a twin's assets: how many closed, by a verdict, as none, and by themselves."""
+
+    closed: int
+    no_fault_found: int
+    recovered: int
+
+
+def heard(connection: Connection, twin: str, since: datetime | None) -> list[Heard]:
+    """The assets with a reading since that moment, or ever, in order of their ids."""
+    columns = (assets.c.id, assets.c.name, assets.c.run, assets.c.received_at)
+    query = select(*columns).where(assets.c.twin == twin, assets.c.received_at.is_not(None)).order_by(assets.c.id)
+    query = query if since is None else query.where(assets.c.received_at >= since)
+    return [Heard(*row) for row in connection.execute(query)]
+
+
+def first_batch(connection: Connection, since: datetime | None) -> int:
+    """The number after that of the newest batch before that moment."""
+    if since is None:
+        return 0
+    older = select(batches.c.id).where(batches.c.received_at < since).order_by(batches.c.id.desc()).limit(1)
+    return (connection.execute(older).scalar() or 0) + 1
+
+
+def healthy_until(connection: Connection, asset_ids: Iterable[int], healthy: Healthy) -> dict[int, tuple[int, float]]:
+    """Asset -> the newest run and time of which a score says that it was healthy; only where there is one.
+
+    Wear does not heal: what the same run showed before that was of healthy life too.
+    """
+    said: list[ColumnElement[bool]] = [
+        scores.c.diagnosis[axis].as_string().in_(names) for axis, names in healthy.diagnosis.items()
+    ]
+    if healthy.rul_high is not None:
+        said.append(scores.c.rul_high >= healthy.rul_high)
+    of: Any = bindparam("of")
+    query = select(scores.c.run, scores.c.time).where(scores.c.asset == of, *said)
+    query = query.order_by(scores.c.run.desc(), scores.c.time.desc()).limit(1)
+    found = ((asset, connection.execute(query, {"of": asset}).first()) for asset in asset_ids)
+    return {asset: (row.run, row.time) for asset, row in found if row is not None}
+
+
+def newest_readings(
+    connection: Connection,
+    twin: str,
+    channels: Sequence[str],
+    places: Iterable[tuple[int, int, float | None]],
+    limits: tuple[int, int],
+) -> Iterator[Stretch]:
+    """Of each (asset, run, up to that time) the newest readings, where there are any.
+
+    `limits` are how many of each at most, and the first batch that counts.
+    """
+    held = layouts_of(connection, twin)
+    most, since = limits
+    of: Any = bindparam("of")
+    in_run: Any = bindparam("in_run")
+    upto: Any = bindparam("upto")
+    columns = (readings.c.time, readings.c.batch, readings.c.layout, readings.c.channels)
+    mine = (readings.c.asset == of, readings.c.run == in_run, readings.c.time <= upto, readings.c.batch >= since)
+    query = select(*columns).where(*mine).order_by(readings.c.time.desc()).limit(most)
+    for asset, run, time in places:
+        last = np.finfo(np.float64).max if time is None else time
+        rows = connection.execute(query, {"of": asset, "in_run": run, "upto": float(last)}).all()[::-1]
+        if rows:
+            times, numbers, layout, packed = zip(*rows, strict=True)
+            values = decode(layout, packed, held, channels)
+            yield Stretch(asset, run, np.array(times, np.float64), np.array(numbers, np.int64), values)
+
+
+def recent_scores(
+    connection: Connection, asset_ids: Iterable[int], since: datetime | None, most: int
+) -> Iterator[tuple[int, Scored]]:
+    """Of each asset the newest `most` scores of those made since that moment, where there are any."""
+    of: Any = bindparam("of")
+    query = select(*_SCORE).where(scores.c.asset == of).order_by(scores.c.scored_at.desc()).limit(most)
+    query = query if since is None else query.where(scores.c.scored_at >= since)
+    for asset in asset_ids:
+        rows = connection.execute(query, {"of": asset}).all()
+        if rows:
+            yield asset, _scored(rows)
+
+
+def scores_of_run(connection: Connection, asset_id: int, run: int, upto: float) -> tuple[Scored | None, float]:
+    """All scores of a run up to a time, and the time of its last reading up to then, at which its life ended.
+
+    None where it was never scored; the scores are in order of time.
+    """
+    last = select(func.max(readings.c.time)).where(
+        readings.c.asset == asset_id, readings.c.run == run, readings.c.time <= upto
+    )
+    mine = (scores.c.asset == asset_id, scores.c.run == run, scores.c.time <= upto)
+    rows = connection.execute(select(*_SCORE).where(*mine).order_by(scores.c.time)).all()
+    return (_scored(rows) if rows else None), connection.execute(last).scalar() or upto
+
+
+def model_number(connection: Connection, twin: str, identity: ModelIdentity) -> int | None:
+    """The number of a model that has scored; None where it has not yet."""
+    named = (models.c.twin == twin, models.c.version == identity.version, models.c.digest == identity.digest)
+    return connection.execute(select(models.c.id).where(*named)).scalar()
+
+
+def cases_of_runs(connection: Connection, twin: str) -> dict[tuple[int, int], float]:
+    """(asset, run) -> the time in the run at which the first of its cases opened, of those that were no false alarm."""
+    query = select(cases.c.asset, cases.c.run, func.min(cases.c.opened_time)).outerjoin(
+        verdicts, verdicts.c.case == cases.c.id
+    )
+    meant = and_(
+        or_(cases.c.closed_because.is_(None), cases.c.closed_because != RECOVERED),
+        or_(verdicts.c.verdict.is_(None), verdicts.c.verdict != NO_FAULT_FOUND),
+    )
+    mine = (cases.c.twin == twin, cases.c.asset.is_not(None), cases.c.opened_time.is_not(None))
+    rows = connection.execute(query.where(*mine, meant).group_by(cases.c.asset, cases.c.run))
+    return {(asset, run): time for asset, run, time in rows}
+
+
+def alarms(connection: Connection, twin: str, since: datetime | None) -> Alarms:
+    """The cases of the twin's assets that closed since that moment, but those that go on in another one."""
+    over = [cases.c.twin == twin, cases.c.asset.is_not(None), cases.c.state == "closed", cases.c.merged_into.is_(None)]
+    if since is not None:
+        over.append(cases.c.closed_at >= since)
+    query = select(cases.c.closed_because, verdicts.c.verdict, func.count())
+    query = query.outerjoin(verdicts, verdicts.c.case == cases.c.id).where(*over)
+    rows = connection.execute(query.group_by(cases.c.closed_because, verdicts.c.verdict)).all()
+    return Alarms(
+        closed=sum(row[2] for row in rows),
+        no_fault_found=sum(row[2] for row in rows if row[1] == NO_FAULT_FOUND),
+        recovered=sum(row[2] for row in rows if row[0] == RECOVERED and row[1] is None),
+    )
+
+
+def set_aside(connection: Connection, twin: str, since: datetime | None) -> dict[str, int]:
+    """Reason -> how many messages of the twin went to quarantine since that moment and are still there."""
+    query = select(quarantine.c.reason, func.count()).where(quarantine.c.twin == twin)
+    query = query.where(quarantine.c.released_at.is_(None))
+    query = query if since is None else query.where(quarantine.c.received_at >= since)
+    rows = connection.execute(query.group_by(quarantine.c.reason).order_by(quarantine.c.reason))
+    return {str(reason): int(count) for reason, count in rows}
+
+
+def stored_since(connection: Connection, twin: str, batch: int) -> int:
+    """How many readings of the twin came with that batch or a later one, at most MOST_COUNTED."""
+    mine = select(layouts.c.id).where(layouts.c.twin == twin)
+    some = select(literal(1)).select_from(readings).where(readings.c.batch >= batch, readings.c.layout.in_(mine))
+    counted = some.limit(MOST_COUNTED).subquery()
+    return connection.execute(select(func.count()).select_from(counted)).scalar_one()
+
+
+def runs_not_learnt(connection: Connection, twin: str) -> int:
+    """Of how many runs something was found out since the twin's history was last given to training."""
+    last = connection.execute(select(func.max(exports.c.at)).where(exports.c.twin == twin)).scalar()
+    told = select(verdicts.c.asset, verdicts.c.run).join(assets, assets.c.id == verdicts.c.asset)
+    done = select(maintenance.c.asset, maintenance.c.run).join(assets, assets.c.id == maintenance.c.asset)
+    told = told.where(assets.c.twin == twin)
+    done = done.where(assets.c.twin == twin, maintenance.c.kind.in_(ENDS), maintenance.c.case.is_(None))
+    if last is not None:
+        told, done = told.where(verdicts.c.at > last), done.where(maintenance.c.at > last)
+    return connection.execute(select(func.count()).select_from(union(told, done).subquery())).scalar_one()
+
+
+_SCORE = (
+    scores.c.run,
+    scores.c.time,
+    scores.c.model,
+    scores.c.rows,
+    scores.c.rul,
+    scores.c.rul_low,
+    scores.c.rul_high,
+    scores.c.diagnosis,
+    scores.c.warnings,
+)
+
+
+def _scored(rows: Sequence[Any]) -> Scored:
+    run, time, model, seen, rul, low, high, diagnosis, warnings = zip(*rows, strict=True)
+    real = [np.array(column, np.float64) for column in (rul, low, high)]  # None becomes NaN
+    return Scored(
+        run=np.array(run, np.int64),
+        time=np.array(time, np.float64),
+        model=np.array(model, np.int64),
+        rows=np.array(seen, np.int64),
+        rul=real[0],
+        rul_low=real[1],
+        rul_high=real[2],
+        diagnosis=list(diagnosis),
+        warnings=list(warnings),
+    )

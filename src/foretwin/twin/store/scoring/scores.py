@@ -1,0 +1,151 @@
+"""Scores: what a model said of an asset after one of its readings, and which model it was."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, insert, select
+
+from foretwin.champion.identity import ModelIdentity
+from foretwin.twin.store.tables import models as models_table
+from foretwin.twin.store.tables import scores
+
+# Written by hand: thousands of scores in a transaction, which SQLAlchemy would take several times as long over.
+KEY = ("asset", "run", "time", "model")
+NUMBERS, TEXTS = ("rows", "rul", "rul_low", "rul_high"), ("faults", "diagnosis", "warnings")
+COLUMNS = (*KEY, "scored_at", "age", *NUMBERS, *TEXTS)
+INSERT = f"INSERT INTO scores ({', '.join(COLUMNS)})"
+REPLACE = f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in COLUMNS if name not in KEY
+)
+
+
+def _said(table: str, cast: str) -> str:
+    """What a score says, as a row to be compared; JSON as text, since PostgreSQL's has no equality."""
+    return ", ".join([*(f"{table}.{name}" for name in NUMBERS), *(f"{table}.{name}{cast}" for name in TEXTS)])
+
+
+ADD_SQLITE = f"""{INSERT} VALUES ({", ".join("?" * len(COLUMNS))})
+    {REPLACE} WHERE ({_said("scores", "")}) IS NOT ({_said("excluded", "")})"""
+ADD_POSTGRESQL = f"""{INSERT}
+    SELECT asset, run, time, model, scored_at, age, rows, rul, rul_low, rul_high,
+        faults::json, diagnosis::json, warnings::json
+    FROM unnest(%b::int4[], %b::int4[], %b::float8[], %b::int4[], %b::timestamptz[], %b::float8[], %b::int4[],
+        %b::float8[], %b::float8[], %b::float8[], %b::text[], %b::text[], %b::text[]) AS new ({", ".join(COLUMNS)})
+    {REPLACE} WHERE ({_said("scores", "::text")}) IS DISTINCT FROM ({_said("excluded", "::text")})"""  # noqa: S608 - of constants alone
+
+
+@dataclass(frozen=True)
+class Score:
+    """A row of the table; RUL and its interval are None where the twin has none, in the contract's unit otherwise."""
+
+    asset: int
+    run: int
+    time: float  # of the last reading that it saw
+    model: int
+    scored_at: datetime
+    age: float  # s from that reading's receipt to the score
+    rows: int  # readings that it saw
+    rul: float | None
+    rul_low: float | None
+    rul_high: float | None
+    faults: dict[str, dict[str, float]]  # axis -> class -> probability
+    diagnosis: dict[str, str]  # axis -> class or unknown
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that has scored; `contract` is the digest of the contract that it was trained under."""
+
+    name: str
+    version: str
+    run: str
+    digest: str
+    contract: str
+    level: float | None  # share of truths that its RUL's interval should cover
+
+
+def add(connection: Connection, found: Sequence[Score]) -> None:
+    """Keep the scores. One that is there already is replaced where it says something else, as after a late reading.
+
+    The same score again changes nothing, its moment included.
+    """
+    if not found:
+        return
+    once = {(score.asset, score.run, score.time, score.model): score for score in found}
+    moments = as_stored({score.scored_at for score in found}, connection)
+    rows = [
+        (*key, moments[one.scored_at], one.age, one.rows, one.rul, one.rul_low, one.rul_high, *_texts(one))
+        for key, one in once.items()
+    ]
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(ADD_POSTGRESQL, tuple(list(column) for column in zip(*rows, strict=True)))
+    else:
+        connection.exec_driver_sql(ADD_SQLITE, rows)
+
+
+def last(connection: Connection, asset_id: int, at: datetime | None = None) -> Score | None:
+    """The asset's newest score, or the newest of those made up to `at`; None where there is none."""
+    found = history(connection, asset_id, None, at, 1)
+    return found[0] if found else None
+
+
+def history(
+    connection: Connection, asset_id: int, since: datetime | None, until: datetime | None, limit: int
+) -> list[Score]:
+    """The asset's newest `limit` scores of those made from `since` up to and with `until`, the newest first."""
+    query = select(scores).where(scores.c.asset == asset_id)
+    if since is not None:
+        query = query.where(scores.c.scored_at >= since)
+    if until is not None:
+        query = query.where(scores.c.scored_at <= until)
+    newest = query.order_by(scores.c.scored_at.desc(), scores.c.run.desc(), scores.c.time.desc()).limit(limit)
+    return [_score(row) for row in connection.execute(newest)]
+
+
+def model_id(
+    connection: Connection,
+    twin: str,
+    identity: ModelIdentity,
+    contract: str,
+    now: datetime,
+    level: float | None = None,
+) -> int:
+    """The model's number, given to it at its first use.
+
+    `contract` is the digest of the contract of its bundle, `level` that of its RUL's interval.
+    """
+    columns = models_table.c
+    named = (columns.twin == twin, columns.version == identity.version, columns.digest == identity.digest)
+    present = connection.execute(select(columns.id).where(*named)).scalar()
+    if present is None:
+        values = {"twin": twin, "contract": contract, "level": level, "first_used_at": now}
+        values |= {name: getattr(identity, name) for name in ("name", "version", "run", "digest")}
+        present = connection.execute(insert(models_table).values(values).returning(columns.id)).scalar_one()
+    return int(present)
+
+
+def models(connection: Connection, ids: Iterable[int]) -> dict[int, Model]:
+    """The models of these numbers."""
+    rows = connection.execute(select(models_table).where(models_table.c.id.in_(set(ids))))
+    return {row.id: Model(row.name, row.version, row.run, row.digest, row.contract, row.level) for row in rows}
+
+
+def as_stored(moments: Iterable[datetime], connection: Connection) -> dict[datetime, Any]:
+    """Each moment as the driver takes it."""
+    column: Any = scores.c.scored_at.type
+    written = column.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    return {moment: written(moment) for moment in moments}
+
+
+def _texts(score: Score) -> tuple[str, str, str]:
+    """The JSON of its probabilities, its diagnosis and its warnings."""
+    faults, diagnosis, warnings = map(orjson.dumps, (score.faults, score.diagnosis, score.warnings))
+    return faults.decode(), diagnosis.decode(), warnings.decode()
+
+
+def _score(row: Row[Any]) -> Score:
+    return Score(**row._mapping)

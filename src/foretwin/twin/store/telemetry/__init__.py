@@ -1,0 +1,1 @@
+"""Readings in the store: batches, layouts, windows, quarantine, history."""

@@ -1,0 +1,187 @@
+"""What the store remembers for training: the readings of whole runs, what was found out about them, and the exports."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, literal, null, select, tuple_
+
+from foretwin.twin.store.tables import assets, batches, cases, exports, maintenance, readings, verdicts
+from foretwin.twin.store.telemetry.layouts import Layouts, decode, layouts_of
+
+AT_ONCE = 50_000  # readings decoded together
+MOST_RUNS, MOST_IDS = 1_000, 10_000  # in one statement: SQLite takes 32,766 values
+RUN_ENDED, PART_REPLACED, NO_FAULT_FOUND = "run_ended", "part_replaced", "no_fault_found"
+ENDS = (RUN_ENDED, PART_REPLACED)  # what comes after them is another run
+COLUMNS = (readings.c.asset, readings.c.run, readings.c.time, readings.c.batch, readings.c.layout, readings.c.channels)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a verdict, or maintenance without one, says of a run of an asset, at a time of that run."""
+
+    asset: int
+    run: int
+    time: float
+    kind: str  # as the verdict, or the kind of maintenance
+    fault: str | None = None  # that was found, where it has a name
+    case_fault: str | None = None
+    since: float | None = None  # the time at which the case opened, where that was in this run
+    is_verdict: bool = True
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run of an asset and how many readings of it there are."""
+
+    asset: int
+    name: str
+    run: int
+    readings: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A history that was given to training: a row of the table `exports`."""
+
+    twin: str
+    digest: str
+    assets: list[int]
+    rows: int
+    labels: int
+
+
+def findings(connection: Connection, twin: str) -> list[Finding]:
+    """What is known about the runs of a twin's assets, in the order in which it became known.
+
+    A part that was exchanged no later than the first reading of a run ended nothing of it, and is left out.
+    """
+    given = select(
+        verdicts.c.at,
+        verdicts.c.id,
+        verdicts.c.asset,
+        verdicts.c.run,
+        verdicts.c.time,
+        verdicts.c.verdict.label("kind"),
+        verdicts.c.fault,
+        cases.c.fault.label("case_fault"),
+        cases.c.run.label("case_run"),
+        cases.c.opened_time,
+        literal(True).label("is_verdict"),
+    ).join(cases, cases.c.id == verdicts.c.case)
+    done = select(
+        maintenance.c.at,
+        maintenance.c.id,
+        maintenance.c.asset,
+        maintenance.c.run,
+        maintenance.c.time,
+        maintenance.c.kind,
+        *(null().label(name) for name in ("fault", "case_fault", "case_run", "opened_time")),
+        literal(False).label("is_verdict"),
+    ).where(maintenance.c.kind.in_(ENDS), maintenance.c.case.is_(None), _can_have_ended())
+    of_twin = assets.c.twin == twin
+    rows = connection.execute(given.join(assets, assets.c.id == verdicts.c.asset).where(of_twin)).all()
+    others = connection.execute(done.join(assets, assets.c.id == maintenance.c.asset).where(of_twin)).all()
+    return [_finding(row) for row in sorted([*rows, *others], key=lambda row: (row.at, row.is_verdict, row.id))]
+
+
+def end_of(found: Iterable[Finding]) -> Finding | None:
+    """What ended a run, of the findings about it: the first failure or exchange of a part, at one time the failure."""
+    return min(
+        (one for one in found if one.kind in ENDS), key=lambda one: (one.time, one.kind != RUN_ENDED), default=None
+    )
+
+
+def failed_runs(found: Iterable[Finding]) -> dict[tuple[int, int], float]:
+    """(asset, run) -> when it failed, of the runs that ended so, in the order in which their ends became known."""
+    ends: dict[tuple[int, int], Finding] = {}
+    for one in found:
+        if one.kind in ENDS:
+            key = (one.asset, one.run)
+            ends[key] = end_of((ends.get(key, one), one)) or one
+    return {key: end.time for key, end in ends.items() if end.kind == RUN_ENDED}
+
+
+def runs(connection: Connection, of: Iterable[tuple[int, int]]) -> list[StoredRun]:
+    """Those of the (asset, run) that have readings, in order of the assets' names, and of the runs."""
+    wanted = sorted(set(of))
+    found: list[StoredRun] = []
+    for begin in range(0, len(wanted), MOST_RUNS):
+        query = select(readings.c.asset, assets.c.name, readings.c.run, func.count())
+        query = query.join(assets, assets.c.id == readings.c.asset)
+        query = query.where(tuple_(readings.c.asset, readings.c.run).in_(wanted[begin : begin + MOST_RUNS]))
+        counted = connection.execute(query.group_by(readings.c.asset, assets.c.name, readings.c.run))
+        found += [StoredRun(*row) for row in counted]
+    return sorted(found, key=lambda one: (one.name, one.run))
+
+
+def readings_of(
+    connection: Connection, twin: str, channels: Sequence[str], of: Sequence[tuple[int, int]]
+) -> Iterator[pd.DataFrame]:
+    """The readings of at most 1,000 (asset, run), in order of asset, run and time, some tens of thousands at a time.
+
+    Columns: asset (its id), run, time, batch, and one per channel (float32), NaN where a reading lacks it.
+    """
+    query = select(*COLUMNS).where(tuple_(readings.c.asset, readings.c.run).in_(list(of)))
+    yield from _read(connection, twin, channels, query)
+
+
+def all_readings(connection: Connection, twin: str, channels: Sequence[str], asset_id: int) -> Iterator[pd.DataFrame]:
+    """All readings of one asset; as `readings_of`."""
+    yield from _read(connection, twin, channels, select(*COLUMNS).where(readings.c.asset == asset_id))
+
+
+def stored_channels(connection: Connection, twin: str) -> list[str]:
+    """Every channel that readings of the twin were ever stored with."""
+    return list(dict.fromkeys(name for channels in layouts_of(connection, twin).values() for name in channels))
+
+
+def received_at(connection: Connection, batch_ids: Sequence[int]) -> dict[int, datetime]:
+    """When these batches came in."""
+    found: dict[int, datetime] = {}
+    for begin in range(0, len(batch_ids), MOST_IDS):
+        some = batches.c.id.in_(batch_ids[begin : begin + MOST_IDS])
+        found |= {row.id: row.received_at for row in connection.execute(select(batches).where(some))}
+    return found
+
+
+def add_export(connection: Connection, exported: Exported, now: datetime) -> None:
+    """Keep which assets are in an exported history; the same history again changes nothing."""
+    known = select(exports.c.id).where(exports.c.twin == exported.twin, exports.c.digest == exported.digest)
+    if connection.execute(known).first() is None:
+        connection.execute(insert(exports).values(**asdict(exported), at=now))
+
+
+def exports_with(connection: Connection, asset_id: int) -> list[str]:
+    """The digests of the exported histories that hold readings of the asset."""
+    rows = connection.execute(select(exports.c.digest, exports.c.assets).order_by(exports.c.id))
+    return list(dict.fromkeys(row.digest for row in rows if asset_id in row.assets))
+
+
+def _can_have_ended() -> ColumnElement[bool]:
+    """Whether it can have ended its run: a failure, or an exchange after the run's first reading."""
+    in_run = (readings.c.asset == maintenance.c.asset) & (readings.c.run == maintenance.c.run)
+    return (maintenance.c.kind == RUN_ENDED) | exists().where(in_run, readings.c.time < maintenance.c.time)
+
+
+def _finding(row: Row[Any]) -> Finding:
+    since = row.opened_time if row.case_run == row.run else None
+    return Finding(row.asset, row.run, row.time, row.kind, row.fault, row.case_fault, since, row.is_verdict)
+
+
+def _read(connection: Connection, twin: str, channels: Sequence[str], query: Any) -> Iterator[pd.DataFrame]:
+    held = layouts_of(connection, twin)
+    ordered = query.order_by(readings.c.asset, readings.c.run, readings.c.time)
+    for part in connection.execute(ordered.execution_options(yield_per=AT_ONCE)).partitions():
+        yield _decoded(part, held, channels)
+
+
+def _decoded(rows: Sequence[Row[Any]], held: Layouts, channels: Sequence[str]) -> pd.DataFrame:
+    asset, run, time, batch, layout, packed = zip(*rows, strict=True)
+    values = decode(layout, packed, held, channels)
+    keys = {"asset": np.array(asset, np.int64), "run": np.array(run, np.int64), "time": np.array(time, np.float64)}
+    keys["batch"] = np.array(batch, np.int64)
+    return pd.DataFrame({**keys, **dict(zip(channels, values.T, strict=True))})

@@ -1,0 +1,29 @@
+"""Readings whose bytes are of several layouts: which channels each of these holds, and all of them as one table."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, select
+
+from foretwin.twin.store.tables import layouts
+from foretwin.twin.store.telemetry.packing import unpack
+
+Layouts = Mapping[int, tuple[str, ...]]  # number -> the channels that it holds
+
+
+def layouts_of(connection: Connection, twin: str) -> dict[int, tuple[str, ...]]:
+    """Every layout that readings of the twin were ever stored with, the first first."""
+    query = select(layouts.c.id, layouts.c.channels).where(layouts.c.twin == twin).order_by(layouts.c.id)
+    return {row.id: tuple(row.channels.split(",")) for row in connection.execute(query)}
+
+
+def decode(layout: Sequence[int], packed: Sequence[bytes], held: Layouts, wanted: Sequence[str]) -> NDArray[np.float32]:
+    """(N, len(wanted)) from the bytes of N readings and the layout of each; NaN for a channel that a reading lacks."""
+    layout_of = np.array(layout, np.int64)
+    values = np.empty((len(packed), len(wanted)), np.float32)
+    for number in np.unique(layout_of).tolist():
+        chosen = np.flatnonzero(layout_of == number)
+        here = packed if len(chosen) == len(packed) else [packed[i] for i in chosen.tolist()]
+        values[chosen] = unpack(here, held[number], wanted)
+    return values

@@ -1,0 +1,94 @@
+"""What was not stored, and why: kept until somebody looks at it, and sent again where it was right after all."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from foretwin.errors import NotFound
+from foretwin.twin.store import tables
+from foretwin.wire.readings import Rejected
+
+AT_ONCE = 10_000  # digests in one statement
+LONGEST = {"content": 64 * 1024}  # bytes
+LONGEST_OTHER = 1000
+LARGEST_ID = 2**63
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """One row of the quarantine."""
+
+    id: int
+    received_at: datetime
+    via: str
+    twin: str | None
+    asset: str | None
+    field: str
+    reason: str
+    detail: str
+    content: str
+    released_at: datetime | None
+
+
+def add(connection: Connection, via: str, rejected: Sequence[Rejected], now: datetime) -> list[Rejected]:
+    """Keep what is not there yet, and return it: what is sent again with the same content adds nothing."""
+    once: dict[str, Rejected] = {}
+    for one in rejected:
+        once.setdefault(_digest(one), one)
+    there = _known(connection, list(once))
+    new = {digest: one for digest, one in once.items() if digest not in there}
+    if new:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        rows = [
+            {name: _storable(value, name) for name, value in asdict(one).items()} | {"digest": digest}
+            for digest, one in new.items()
+        ]
+        statement = dialect.insert(tables.quarantine).values(received_at=now, via=via).on_conflict_do_nothing()
+        connection.execute(statement, rows)
+    return list(new.values())
+
+
+def find(connection: Connection, quarantine_id: int) -> Quarantined:
+    """One row; NotFound where there is none of that number."""
+    if not 0 < quarantine_id < LARGEST_ID:
+        raise NotFound("id", f"there is no {quarantine_id} in quarantine")
+    row = connection.execute(_columns().where(tables.quarantine.c.id == quarantine_id)).one_or_none()
+    if row is None:
+        raise NotFound("id", f"there is no {quarantine_id} in quarantine")
+    return Quarantined(*row)
+
+
+def mark_released(connection: Connection, quarantine_id: int, now: datetime) -> None:
+    """Note that it has been sent again and was stored."""
+    statement = update(tables.quarantine).where(tables.quarantine.c.id == quarantine_id)
+    connection.execute(statement.values(released_at=now))
+
+
+def _columns() -> Select[Any]:
+    return select(*(tables.quarantine.c[field.name] for field in fields(Quarantined)))
+
+
+def _known(connection: Connection, digests: list[str]) -> set[str]:
+    found: set[str] = set()
+    for begin in range(0, len(digests), AT_ONCE):
+        among = tables.quarantine.c.digest.in_(digests[begin : begin + AT_ONCE])
+        found |= set(connection.execute(select(tables.quarantine.c.digest).where(among)).scalars())
+    return found
+
+
+def _digest(rejected: Rejected) -> str:
+    parts = (rejected.twin, rejected.asset, rejected.field, rejected.reason, rejected.content)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _storable(value: str | None, name: str) -> str | None:
+    """The text without what a database refuses, no longer than its column should hold."""
+    if value is None:
+        return None
+    sound = value.encode("utf-8", "backslashreplace").replace(b"\0", rb"\x00")
+    return sound[: LONGEST.get(name, LONGEST_OTHER)].decode("utf-8", "ignore")

@@ -1,0 +1,173 @@
+"""The readings themselves: stored once each, in batches whose numbers are in the order of the commits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
+
+from foretwin.twin.store import tables
+from foretwin.twin.store.telemetry.packing import pack, unpack
+
+AT_ONCE = 5_000  # keys in one SQLite statement, four values each: it takes 32766
+TOGETHER = 100  # rows in one INSERT of SQLite: its cost per statement is as large as that per row
+
+LINE = "(?, ?, ?, ?, ?, ?)"
+INSERT_SQLITE = "INSERT INTO readings (asset, run, time, batch, layout, channels) VALUES {} ON CONFLICT DO NOTHING"
+INSERT_POSTGRESQL = (
+    "INSERT INTO readings (asset, run, time, batch, layout, channels)"
+    " SELECT asset, run, time, %s, %s, channels FROM unnest(%b::int4[], %b::int4[], %b::float8[], %b::bytea[])"
+    " AS new (asset, run, time, channels) ON CONFLICT DO NOTHING"
+)
+HELD = (
+    "SELECT held.batch, held.layout, held.channels FROM {} LEFT JOIN readings AS held"
+    " ON held.asset = wanted.asset AND held.run = wanted.run AND held.time = wanted.time ORDER BY wanted.row"
+)
+HELD_SQLITE = "WITH wanted (row, asset, run, time) AS (VALUES {}) " + HELD.format("wanted")
+HELD_POSTGRESQL = HELD.format(
+    "unnest(%b::int4[], %b::int4[], %b::float8[]) WITH ORDINALITY AS wanted (asset, run, time, row)"
+)
+NEWEST = (
+    "SELECT (SELECT max(time) FROM readings AS held WHERE held.asset = wanted.asset AND held.run = wanted.run)"
+    " FROM {} ORDER BY wanted.row"
+)
+NEWEST_SQLITE = NEWEST.format(
+    "(SELECT key AS row, json_extract(value, '$[0]') AS asset, json_extract(value, '$[1]') AS run FROM json_each(?))"
+    " AS wanted"
+)
+NEWEST_POSTGRESQL = NEWEST.format("unnest(%b::int4[], %b::int4[]) WITH ORDINALITY AS wanted (asset, run, row)")
+NEW_BATCH = insert(tables.batches).returning(tables.batches.c.id)
+LAST_BATCH = select(func.max(tables.batches.c.id))
+_OF: Any = bindparam("of")
+_ORDER: Any = bindparam("order")
+LAYOUT = select(tables.layouts.c.id).where(tables.layouts.c.twin == _OF, tables.layouts.c.channels == _ORDER)
+NEW_LAYOUT = insert(tables.layouts).values(twin=_OF, channels=_ORDER).returning(tables.layouts.c.id)
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """N readings of one twin as they are kept.
+
+    `asset` (N,) int64 ids; `run` (N,) int64; `time` (N,) float64; `values` (N, C) float32 in the order of `channels`.
+    """
+
+    twin: str
+    channels: tuple[str, ...]
+    asset: NDArray[np.int64]
+    run: NDArray[np.int64]
+    time: NDArray[np.float64]
+    values: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def only(self, rows: NDArray[np.bool_]) -> "StoredRows":
+        """Those where (N,) `rows` is True."""
+        kept = (self.asset[rows], self.run[rows], self.time[rows], self.values[rows])
+        return StoredRows(self.twin, self.channels, *kept)
+
+
+def take_turn(connection: Connection) -> None:
+    """Wait until no other transaction stores readings, and let none do so until this one ends.
+
+    That makes the batches' numbers follow the order of the commits. SQLite has one writer at a time as it is.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE batches IN EXCLUSIVE MODE")
+
+
+def add(connection: Connection, via: str, rows: StoredRows, now: datetime) -> NDArray[np.bool_]:
+    """Store those that are not there yet, as one batch; (N,) True where stored, False where the key was there.
+
+    Of several rows with one key the first counts. No batch is left behind where nothing was stored.
+    """
+    take_turn(connection)
+    batch: int = connection.execute(NEW_BATCH, {"received_at": now, "via": via}).scalar_one()
+    stored = _insert(connection, rows, batch, _layout(connection, rows.twin, rows.channels))
+    if stored == len(rows):
+        return np.ones(len(rows), dtype=bool)
+    if stored == 0:
+        connection.execute(delete(tables.batches).where(tables.batches.c.id == batch))
+        return np.zeros(len(rows), dtype=bool)
+    keys = np.stack([rows.asset, rows.run, rows.time], axis=1)
+    is_first = np.zeros(len(rows), dtype=bool)
+    is_first[np.unique(keys, axis=0, return_index=True)[1]] = True
+    is_ours: NDArray[np.bool_] = np.array([held == batch for held, _, _ in _held(connection, rows)], dtype=bool)
+    return is_first & is_ours
+
+
+def last_batch(connection: Connection) -> int:
+    """The number of the newest batch, 0 where there is none."""
+    newest: int | None = connection.execute(LAST_BATCH).scalar_one()
+    return newest or 0
+
+
+def are_same(connection: Connection, rows: StoredRows) -> NDArray[np.bool_]:
+    """(N,) True where the store holds the reading's key with the same values in every channel that both have."""
+    held = _held(connection, rows)
+    layouts = {layout for _, layout, _ in held if layout is not None}
+    table = tables.layouts.c
+    found = connection.execute(select(table.id, table.channels).where(table.id.in_(layouts)))
+    channels = {layout: tuple(names.split(",")) for layout, names in found}
+    same = np.zeros(len(rows), dtype=bool)
+    for layout in layouts:
+        here = np.array([of == layout for _, of, _ in held])
+        values = unpack([packed for _, of, packed in held if of == layout], channels[layout], rows.channels)
+        same[here] = ((values == rows.values[here]) | np.isnan(values)).all(axis=1)
+    return same
+
+
+def newest_times(connection: Connection, asset: NDArray[np.int64], run: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(K,) the time of the newest reading of each of K runs; NaN where it has none."""
+    if connection.dialect.name == "postgresql":
+        found = connection.exec_driver_sql(NEWEST_POSTGRESQL, (asset.tolist(), run.tolist()))
+    else:
+        keys = ",".join(f"[{a},{r}]" for a, r in zip(asset.tolist(), run.tolist(), strict=True))
+        found = connection.exec_driver_sql(NEWEST_SQLITE, (f"[{keys}]",))
+    return np.array([time for (time,) in found], np.float64)
+
+
+def _insert(connection: Connection, rows: StoredRows, batch: int, layout: int) -> int:
+    """How many of them were stored."""
+    asset, run, time, packed = rows.asset.tolist(), rows.run.tolist(), rows.time.tolist(), pack(rows.values)
+    if connection.dialect.name == "postgresql":
+        columns = (batch, layout, asset, run, time, packed)
+        return connection.exec_driver_sql(INSERT_POSTGRESQL, columns).rowcount
+    lines = zip(asset, run, time, repeat(batch), repeat(layout), packed, strict=False)
+    numbers = tuple(chain.from_iterable(lines))
+    whole, size = len(rows) // TOGETHER, 6 * TOGETHER
+    stored = 0
+    if whole:
+        parts = [numbers[i * size : (i + 1) * size] for i in range(whole)]
+        stored = connection.exec_driver_sql(INSERT_SQLITE.format(", ".join([LINE] * TOGETHER)), parts).rowcount
+    rest = numbers[whole * size :]
+    if rest:
+        lines_left = ", ".join([LINE] * (len(rest) // 6))
+        stored += connection.exec_driver_sql(INSERT_SQLITE.format(lines_left), rest).rowcount
+    return stored
+
+
+def _layout(connection: Connection, twin: str, channels: tuple[str, ...]) -> int:
+    """The number of that order of channels; a new one is noted."""
+    key = {"of": twin, "order": ",".join(channels)}
+    found: int | None = connection.execute(LAYOUT, key).scalar_one_or_none()
+    if found is None:
+        found = connection.execute(NEW_LAYOUT, key).scalar_one()
+    return found
+
+
+def _held(connection: Connection, rows: StoredRows) -> list[tuple[Any, Any, Any]]:
+    """Batch, layout and bytes of what is stored under each row's key; None three times where nothing is."""
+    asset, run, time = rows.asset.tolist(), rows.run.tolist(), rows.time.tolist()
+    if connection.dialect.name == "postgresql":
+        return [tuple(row) for row in connection.exec_driver_sql(HELD_POSTGRESQL, (asset, run, time))]
+    found: list[tuple[Any, Any, Any]] = []
+    keys = list(zip(range(len(rows)), asset, run, time, strict=True))
+    for begin in range(0, len(keys), AT_ONCE):
+        part = keys[begin : begin + AT_ONCE]
+        statement = HELD_SQLITE.format(",".join(["(?, ?, ?, ?)"] * len(part)))
+        found += [tuple(row) for row in connection.exec_driver_sql(statement, tuple(v for key in part for v in key))]
+    return found

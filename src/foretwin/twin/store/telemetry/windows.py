@@ -1,0 +1,133 @@
+"""What the scoring loop reads and marks: which assets have news, their readings, and how far they have been scored.
+
+Batch numbers are given in the order of the commits, so all readings up to a batch that can be seen can be seen too:
+several statements with the same `upto` read one state. Readings whose layout lacks a channel that is wanted are left
+out everywhere, as if they had never come.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, exists, func, literal, select, true, tuple_, type_coerce, update
+from sqlalchemy.types import NullType
+
+from foretwin.twin.store.tables import assets, events, readings
+from foretwin.twin.store.telemetry.layouts import decode, layouts_of
+
+STALE = "foretwin.asset.stale.v1"  # the type of the event that tells of a silent asset
+BEFORE_ALL = -1e300  # a time that every reading comes after
+PACKED = type_coerce(readings.c.channels, NullType).label("channels")  # as the driver gives it: there may be a million
+COLUMNS = (readings.c.asset, readings.c.run, readings.c.time, readings.c.layout, PACKED)
+
+
+@dataclass(frozen=True)
+class News:
+    """N assets with readings that have not been scored: what the table of assets says of them."""
+
+    asset: NDArray[np.int64]  # (N,) ids, increasing
+    run: NDArray[np.int64]  # (N,) present run
+    received_at: NDArray[np.float64]  # (N,) of the newest reading, s since 1970, NaN where unknown
+
+    def __len__(self) -> int:
+        return len(self.asset)
+
+    def __getitem__(self, chosen: NDArray[Any] | slice) -> "News":
+        return News(self.asset[chosen], self.run[chosen], self.received_at[chosen])
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """N readings."""
+
+    asset: NDArray[np.int64]  # (N,) ids
+    run: NDArray[np.int64]  # (N,)
+    time: NDArray[np.float64]  # (N,)
+    channels: NDArray[np.float32]  # (N, C) in the order of the channels wanted
+
+    def __len__(self) -> int:
+        return len(self.asset)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which readings are read: of one twin, with these channels, up to one batch."""
+
+    twin: str
+    channels: tuple[str, ...]
+    upto: int
+
+
+def with_news(connection: Connection, twin: str) -> News:
+    """The assets of a twin that got readings since they were scored."""
+    query = select(assets.c.id, assets.c.run, assets.c.received_at)
+    query = query.where(assets.c.twin == twin, assets.c.batch > assets.c.scored_batch).order_by(assets.c.id)
+    rows = connection.execute(query).all()
+    ids, runs, moments = zip(*rows, strict=True) if rows else ((), (), ())
+    seconds = [np.nan if moment is None else moment.timestamp() for moment in moments]
+    return News(np.array(ids, np.int64), np.array(runs, np.int64), np.array(seconds, np.float64))
+
+
+def after(connection: Connection, wanted: Wanted, batch: int, most: int) -> Iterator[Stretch]:
+    """The readings of the batches after `batch`, in their order, at most `most` of them at a time."""
+    held = _layouts(connection, wanted)
+    place = (readings.c.batch, readings.c.asset, readings.c.run, readings.c.time)
+    query = select(*COLUMNS, readings.c.batch).order_by(*place).limit(most)
+    query = query.where(readings.c.batch <= wanted.upto, readings.c.layout.in_(list(held)))
+    rows = connection.execute(query.where(readings.c.batch > batch)).all()
+    while rows:
+        yield _decoded(rows, held, wanted)
+        if len(rows) < most:
+            return
+        last = tuple_(*(literal(rows[-1]._mapping[column], column.type) for column in place))
+        further = query.where(readings.c.batch >= rows[-1].batch, tuple_(*place) > last)
+        rows = connection.execute(further).all()
+
+
+def newest(connection: Connection, wanted: Wanted, asset_ids: Sequence[int], length: int) -> Stretch:
+    """The newest `length` readings of the present run of each of some hundred assets, in order of asset and time.
+
+    Both databases answer this from the primary key, with about `length` rows per asset however long its history is.
+    """
+    held = _layouts(connection, wanted)
+    run = (readings.c.asset == assets.c.id) & (readings.c.run == assets.c.run)
+    readable = (readings.c.batch <= wanted.upto) & readings.c.layout.in_(list(held))
+    if connection.dialect.name == "postgresql":
+        mine = select(*COLUMNS).where(run, readable).order_by(readings.c.time.desc()).limit(length)
+        window = mine.correlate(assets).lateral()
+        query = select(window).select_from(assets.join(window, true())).order_by(window.c.asset, window.c.time)
+    else:  # SQLite knows no LATERAL: from the time of the oldest reading of the window on
+        times = select(readings.c.time).where(run, readable).order_by(readings.c.time.desc())
+        oldest = times.offset(length - 1).limit(1).correlate(assets).scalar_subquery()
+        query = select(*COLUMNS).join(assets, run & readable & (readings.c.time >= func.coalesce(oldest, BEFORE_ALL)))
+        query = query.order_by(readings.c.asset, readings.c.time)
+    rows = connection.execute(query.where(assets.c.id.in_(list(asset_ids)))).all()
+    return _decoded(rows, held, wanted)
+
+
+def mark(connection: Connection, asset_ids: Sequence[int], upto: int) -> None:
+    """These assets have been scored as far as their readings up to that batch go."""
+    behind = update(assets).where(assets.c.id.in_(list(asset_ids)), assets.c.scored_batch < upto)
+    connection.execute(behind.values(scored_batch=upto))
+
+
+def silent(connection: Connection, twin: str, since: datetime) -> list[int]:
+    """The assets without a reading since that moment of which no `asset.stale` has told since their last one."""
+    told = exists().where(events.c.asset == assets.c.id, events.c.type == STALE, events.c.at > assets.c.received_at)
+    query = select(assets.c.id).where(assets.c.twin == twin, assets.c.received_at < since, ~told)
+    return list(connection.execute(query.order_by(assets.c.id)).scalars())
+
+
+def _layouts(connection: Connection, wanted: Wanted) -> dict[int, tuple[str, ...]]:
+    """The layouts of the twin that hold every channel that is wanted."""
+    found = layouts_of(connection, wanted.twin)
+    return {number: channels for number, channels in found.items() if set(wanted.channels) <= set(channels)}
+
+
+def _decoded(rows: Sequence[Sequence[Any]], held: dict[int, tuple[str, ...]], wanted: Wanted) -> Stretch:
+    asset, run, time, layout, packed, *_ = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    values = decode(layout, packed, held, wanted.channels)
+    return Stretch(np.array(asset, np.int64), np.array(run, np.int64), np.array(time, np.float64), values)

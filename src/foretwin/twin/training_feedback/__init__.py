@@ -1,0 +1,1 @@
+"""What technicians found, as labelled runs for training."""

@@ -1,0 +1,173 @@
+"""The store's history as training data: runs about which something was found out, labelled, in the canonical table.
+
+`sources.store` says what the two files are called, and takes them in at the next `dvc repro`.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import HISTORY, canonical
+from foretwin.errors import BadInput
+from foretwin.project.files import fresh
+from foretwin.project.paths import Paths
+from foretwin.sources.store import FOLDER, MANIFEST, TABLE
+from foretwin.twin.store import Connection, Store
+from foretwin.twin.store.telemetry import history as stored
+from foretwin.twin.store.telemetry.history import MOST_RUNS, Exported, Finding, StoredRun
+from foretwin.twin.training_feedback.labels import is_labelled, label
+from foretwin.validation.profile import Profile
+
+SCHEMA = 1  # of the manifest
+MOST_ROWS = 200_000  # in memory at once, unless a single run has more
+Findings = Mapping[tuple[int, int], Sequence[Finding]]  # by asset and run
+
+
+@dataclass(frozen=True)
+class HistoryExport:
+    """What was exported. `digest` is the SHA-256 of the table: the same content of the store gives the same one."""
+
+    folder: Path
+    digest: str
+    assets: int
+    runs: int
+    rows: int
+    labelled_rows: int
+    verdicts: int
+    left_out: dict[str, int]
+    """Why runs are not in it about which something was found out -> how many."""
+
+
+@dataclass
+class _Content:
+    """What has been written so far, and why other runs have not."""
+
+    assets: set[int] = field(default_factory=set)
+    runs: set[tuple[int, int]] = field(default_factory=set)
+    rows: int = 0
+    labelled_rows: int = 0
+    times: list[float] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def export_history(
+    store: Store, root: Path, contract: Twin, now: datetime, without: int | None = None
+) -> HistoryExport:
+    """Write data/<twin>/history/, whole or not at all; BadInput, and nothing changes, where no run has a label.
+
+    It holds the runs of which a verdict or maintenance says something, and that the contract accepts as data;
+    `without` leaves out the asset of that number. The table `exports` keeps which assets are in it.
+    """
+    with fresh(Paths(root, contract.name).data / FOLDER) as out:
+        with store.read() as connection:
+            found = [one for one in stored.findings(connection, contract.name) if one.asset != without]
+            by_run = _by_run(found)
+            content = _write(connection, contract, by_run, out / TABLE)
+            received = stored.received_at(connection, sorted({min(content.batches), max(content.batches)}))
+        verdicts = sum(one.is_verdict for run in content.runs for one in by_run[run])
+        with (out / TABLE).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        counts = (len(content.assets), len(content.runs), content.rows, content.labelled_rows, verdicts)
+        left_out = dict(sorted(content.left_out.items()))
+        export = HistoryExport(Paths(root, contract.name).data / FOLDER, digest, *counts, left_out)
+        moments = [moment.astimezone(UTC).isoformat() for moment in (min(received.values()), max(received.values()))]
+        period = {"time": [min(content.times), max(content.times)], "received": moments}
+        manifest = {"schema": SCHEMA, "twin": contract.name, **asdict(export), "unit": contract.clock.unit, **period}
+        del manifest["folder"]
+        (out / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        with store.write() as connection:
+            of_assets = sorted(content.assets)
+            exported = Exported(contract.name, digest, of_assets, content.rows, content.labelled_rows)
+            stored.add_export(connection, exported, now)
+    return export
+
+
+def _by_run(findings: Sequence[Finding]) -> dict[tuple[int, int], list[Finding]]:
+    by_run: dict[tuple[int, int], list[Finding]] = {}
+    for finding in findings:
+        by_run.setdefault((finding.asset, finding.run), []).append(finding)
+    return by_run
+
+
+def _write(connection: Connection, contract: Twin, by_run: Findings, path: Path) -> _Content:
+    """The table, part by part; BadInput where none has a row."""
+    content = _Content()
+    writer: pq.ParquetWriter | None = None
+    try:
+        for part in _parts(stored.runs(connection, by_run)):
+            table = _part(connection, contract, part, by_run, content)
+            if table is None:
+                continue
+            writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        why = ", ".join(f"{count}: {reason}" for reason, count in sorted(content.left_out.items()))
+        reason = f"{contract.name} has no run with a label yet" + (f" (left out {why})" if why else "")
+        raise BadInput("twin", f"{reason}; a verdict on a case gives one")
+    return content
+
+
+def _parts(runs: Sequence[StoredRun]) -> Iterator[list[StoredRun]]:
+    """The runs in their order, as many at a time as fit into memory."""
+    part: list[StoredRun] = []
+    for run in runs:
+        if part and (len(part) == MOST_RUNS or sum(one.readings for one in part) + run.readings > MOST_ROWS):
+            yield part
+            part = []
+        part.append(run)
+    if part:
+        yield part
+
+
+def _part(
+    connection: Connection, contract: Twin, runs: Sequence[StoredRun], by_run: Findings, content: _Content
+) -> pa.Table | None:
+    """The labelled rows of those of the runs that the contract accepts; None where it accepts none."""
+    keys = [(one.asset, one.run) for one in runs]
+    parts = stored.readings_of(connection, contract.name, contract.channel_names, keys)
+    together = pd.concat(list(parts), ignore_index=True)
+    read = dict(iter(together.groupby(["asset", "run"], sort=False)))
+    accepted = []
+    for key, one in zip(keys, runs, strict=True):
+        labelled = label(read[key], by_run[key], contract)
+        rows = canonical(labelled.assign(asset=one.name, subset=HISTORY), contract)
+        reason = _refusal(rows, contract)
+        if reason:
+            content.left_out[reason] += 1
+            continue
+        accepted.append(rows)
+        content.assets.add(one.asset)
+        content.runs.add(key)
+        content.rows += len(rows)
+        content.labelled_rows += int(is_labelled(rows, contract).sum())
+        content.times += [float(rows["time"].min()), float(rows["time"].max())]
+        content.batches += [int(labelled["batch"].min()), int(labelled["batch"].max())]
+    return pa.Table.from_pandas(pd.concat(accepted), preserve_index=False) if accepted else None
+
+
+def _refusal(rows: pd.DataFrame, contract: Twin) -> str:
+    """Why the contract would refuse the rows of a run, and all others with them; empty where it would not."""
+    if not is_labelled(rows, contract).any():
+        return "no label"
+    if len(rows) < contract.quality.min_run_rows:
+        return "too few rows"
+    for name, channel in contract.channels.items():  # the limits may have changed since the readings came
+        if not rows[name].between(np.float32(channel.min), np.float32(channel.max)).all():
+            return "a channel that is missing or outside its limits"
+    measured = Profile.of(rows, contract).runs.iloc[0]
+    stuck = [measured[f"stuck_{name}"] for name in contract.channels if f"stuck_{name}" in measured]
+    return "a sensor that stands still" if max(stuck, default=0) > (contract.quality.max_stuck_rows or 0) else ""

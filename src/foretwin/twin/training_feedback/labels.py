@@ -1,0 +1,66 @@
+"""From what was found out about a run to labels that a network can learn from.
+
+A verdict speaks of some readings of its run: of a fault from the opening of its case to its own time, of a healthy
+axis up to its own time, of a failure for the whole run. All other readings keep unknown labels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import FAULT_UNKNOWN, fault_column
+from foretwin.twin.store.telemetry.history import NO_FAULT_FOUND, PART_REPLACED, RUN_ENDED, Finding, end_of
+
+OF_ITS_CASE = ("confirmed", PART_REPLACED)  # these mean the case's fault where they name no other
+
+
+def label(run: pd.DataFrame, findings: Sequence[Finding], contract: Twin) -> pd.DataFrame:
+    """The rows of one run, in order of time, with the columns `rul` and `fault_<axis>` of the canonical table.
+
+    `findings` are about this run, in the order in which they became known: of two that contradict each other the
+    later counts, and a fault that was found counts more than none found. A run ends with the first failure or
+    exchange of a part; rows after that are left out. RUL is 0 at the last row before a failure.
+    """
+    end = end_of(findings)
+    if end is not None:
+        run = run[run["time"] <= end.time]
+    time = run["time"].to_numpy(np.float64)
+    rul = np.full(len(run), np.nan)
+    if end is not None and end.kind == RUN_ENDED and contract.rul is not None and len(run):
+        rul = time[-1] - time
+    classes = {axis: np.full(len(run), FAULT_UNKNOWN, np.int8) for axis in contract.axes}
+    for finding in findings:
+        healthy = _place(finding.case_fault, contract) if finding.kind == NO_FAULT_FOUND else None
+        if healthy is not None:
+            classes[healthy[0]][time <= finding.time] = 0
+    for finding in findings:
+        found = _place(_fault(finding), contract)
+        if found is not None and finding.since is not None:
+            axis, number = found
+            classes[axis][(finding.since <= time) & (time <= finding.time)] = number
+    return run.assign(rul=rul, **{fault_column(axis): codes for axis, codes in classes.items()})
+
+
+def is_labelled(rows: pd.DataFrame, contract: Twin) -> "pd.Series[bool]":
+    """Of each row, whether anything is known about it."""
+    known = rows["rul"].notna()
+    for axis in contract.axes:
+        known |= rows[fault_column(axis)] != FAULT_UNKNOWN
+    return known
+
+
+def _fault(finding: Finding) -> str | None:
+    """The fault that was found, `<axis>.<class>`."""
+    if finding.kind == NO_FAULT_FOUND:
+        return None
+    return finding.fault or (finding.case_fault if finding.kind in OF_ITS_CASE else None)
+
+
+def _place(fault: str | None, contract: Twin) -> tuple[str, int] | None:
+    """Axis and number of the class; None for what is no class of the contract, such as `end_of_life`."""
+    axis, _, name = (fault or "").partition(".")
+    if axis not in contract.faults or name not in contract.classes(axis):
+        return None
+    return axis, contract.classes(axis).index(name)

@@ -1,0 +1,1 @@
+"""A contract's rules as data, and Great Expectations, which checks them."""

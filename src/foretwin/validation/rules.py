@@ -1,0 +1,151 @@
+"""What a contract demands of its data, as a list of rules; each is one expectation of Great Expectations.
+
+Rules are plain data, so that they can be listed and tested without importing Great Expectations.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.table import KEY, column_types, fault_column
+
+LARGEST_TIME = sys.float_info.max
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One demand on one column of the canonical table, or on a measure of its profile."""
+
+    words: str
+    column: str  # of the canonical table; for the user
+    expectation: str  # the class in great_expectations.expectations
+    arguments: Mapping[str, Any]
+
+    @property
+    def measure(self) -> str:
+        """The column that the expectation looks at: of the rows, or of the profile."""
+        return str(self.arguments.get("column", ""))
+
+
+def column_types_found(rows: pd.DataFrame) -> pd.DataFrame:
+    """A single row with the dtype of each column as text.
+
+    Asked about the table itself, Great Expectations takes nullable numbers and a column of objects for equal.
+    """
+    return pd.DataFrame([[str(dtype) for dtype in rows.dtypes]], columns=rows.columns)
+
+
+def column_rules(rows: pd.DataFrame, contract: Twin) -> list[Rule]:
+    """The columns, their order and their types, asked of `column_types_found`; all else is asked after that."""
+    types = column_types(contract)
+    rules = [
+        Rule(
+            f"the columns are {', '.join(types)}, in this order",
+            "columns",
+            "ExpectTableColumnsToMatchOrderedList",
+            {"column_list": list(types)},
+        )
+    ]
+    if list(rows.columns) == list(types):
+        rules += [_among(name, [dtype], f"{name} is of type {dtype}") for name, dtype in types.items()]
+    return rules
+
+
+def row_rules(contract: Twin) -> list[Rule]:
+    """What every row must fulfil by itself, or against all others."""
+    rules = [_known(name) for name in (*KEY, *contract.channel_names, "fixed_split", "subset")]
+    rules += [
+        Rule("asset has a name", "asset", "ExpectColumnValuesToNotBeInSet", {"column": "asset", "value_set": [""]}),
+        _between("time is finite", "time", {"min_value": -LARGEST_TIME, "max_value": LARGEST_TIME}),
+        Rule(
+            "asset, run and time together are unique",
+            "time",
+            "ExpectCompoundColumnsToBeUnique",
+            {"column_list": KEY},
+        ),
+        _among("fixed_split", ["", "test"], "fixed_split is empty or test"),
+    ]
+    for name, channel in contract.channels.items():
+        unit = "" if channel.unit == "1" else f" {channel.unit}"
+        words = f"{name} stays within {channel.min:g} to {channel.max:g}{unit}"
+        rules.append(_between(words, name, {"min_value": _float32(channel.min), "max_value": _float32(channel.max)}))
+    if contract.rul:
+        rules.append(_between("rul is 0 or more, or unknown", "rul", {"min_value": 0, "max_value": LARGEST_FLOAT32}))
+    for axis in contract.axes:
+        last = len(contract.classes(axis)) - 1
+        words = f"{fault_column(axis)} is a class from 0 to {last}, or -1 for unknown"
+        rules.append(_among(fault_column(axis), list(range(-1, last + 1)), words))
+    return rules
+
+
+def run_rules(contract: Twin) -> list[Rule]:
+    """What each life of an asset must fulfil, asked of `Profile.runs`."""
+    quality = contract.quality
+    rules = [
+        _between("time rises from row to row within a run", "time", {"column": "out_of_order", "max_value": 0}),
+        _between("the rows of a run stand together", "run", {"column": "further_stretches", "max_value": 0}),
+        _between(
+            "an asset is wholly in the fixed test set or outside it",
+            "fixed_split",
+            {"column": "mixed_split", "max_value": 0},
+        ),
+        _between(
+            f"a run has at least {quality.min_run_rows} rows (quality.min_run_rows)",
+            "run",
+            {"column": "rows", "min_value": quality.min_run_rows},
+        ),
+    ]
+    if contract.rul:
+        words = "rul falls by as much as time rises within a run"
+        rules.append(_between(words, "rul", {"column": "rul_out_of_step", "max_value": 0}))
+    for name, channel in contract.channels.items():
+        if quality.max_stuck_rows is None or channel.role != "sensor" or name in quality.may_be_constant:
+            continue
+        words = f"{name} is unchanged for at most {quality.max_stuck_rows} rows (quality.max_stuck_rows)"
+        rules.append(_between(words, name, {"column": f"stuck_{name}", "max_value": quality.max_stuck_rows}))
+    return rules
+
+
+def fleet_rules(contract: Twin) -> list[Rule]:
+    """What the table as a whole must offer for learning, asked of `Profile.fleet`."""
+    quality = contract.quality
+    least: list[tuple[str, str, str, float]] = [
+        (f"at least {quality.min_assets} assets (quality.min_assets)", "asset", "assets", quality.min_assets)
+    ]
+    if contract.rul:
+        words = f"at least {quality.min_failures} runs outside the fixed test set reach rul 0 (quality.min_failures)"
+        least.append((words, "rul", "failures", quality.min_failures))
+        words = f"rul is known on at least {quality.min_known_rul:.0%} of the rows (quality.min_known_rul)"
+        least.append((words, "rul", "known_rul", quality.min_known_rul))
+    for column in map(fault_column, contract.axes):
+        words = f"{column} is known on at least {quality.min_known_faults:.0%} of the rows (quality.min_known_faults)"
+        least.append((words, column, f"known_{column}", quality.min_known_faults))
+    least += [
+        (f"{name} takes at least 2 values (quality.may_be_constant)", name, f"distinct_{name}", 2)
+        for name in contract.channel_names
+        if name not in quality.may_be_constant
+    ]
+    return [_between(words, column, {"column": measure, "min_value": low}) for words, column, measure, low in least]
+
+
+def _float32(limit: float) -> float:
+    """The limit as the table would hold it: a reading of exactly 0.1 is a little more than 0.1 as float32."""
+    return float(np.float32(np.clip(limit, -LARGEST_FLOAT32, LARGEST_FLOAT32)))
+
+
+def _known(column: str) -> Rule:
+    return Rule(f"{column} is present on every row", column, "ExpectColumnValuesToNotBeNull", {"column": column})
+
+
+def _among(column: str, values: list[Any], words: str) -> Rule:
+    return Rule(words, column, "ExpectColumnValuesToBeInSet", {"column": column, "value_set": values})
+
+
+def _between(words: str, column: str, arguments: dict[str, Any]) -> Rule:
+    return Rule(words, column, "ExpectColumnValuesToBeBetween", {"column": column, **arguments})

@@ -1,0 +1,1 @@
+"""Sizes that a file announces, read before anything is unpacked."""

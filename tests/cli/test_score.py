@@ -1,0 +1,189 @@
+"""Scoring a whole file: by the source's own column names or by the canonical ones, as the service would."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foretwin.cli.models import scored_file
+from foretwin.cli.models.scored_file import score_file, show_scores, write_scores
+from foretwin.contract.twin import Twin
+from foretwin.errors import BadInput, BundleError, RegistryError, SourceError
+from foretwin.predictor.bundle import Bundle
+from support.tiny_bundle import FAULTS, keep_tiny_champion, random_rows, tiny_twin
+
+TWIN = tiny_twin()
+TABLE = {
+    "kind": "table",
+    "path": "there.csv",
+    "asset": "machine",
+    "time": "hour",
+    "failure": "failed",
+    "columns": {"speed": "Speed [rpm]"},
+    "faults": {"mode": {"column": "Mode", "values": {"W": "wear"}}},
+}
+
+
+def with_champion(root: Path, twin: Twin) -> Bundle:
+    return Bundle.load(keep_tiny_champion(root, twin))
+
+
+@pytest.fixture
+def bundle(tmp_path) -> Bundle:
+    return with_champion(tmp_path, TWIN)
+
+
+@pytest.fixture
+def press(tmp_path) -> Bundle:
+    """The champion of a twin whose source is a table with names of its own."""
+    return with_champion(tmp_path, Twin.model_validate({**TWIN.model_dump(), "name": "press", "source": TABLE}))
+
+
+def saved(rows: pd.DataFrame, path: Path) -> Path:
+    rows.to_parquet(path, index=False) if path.suffix == ".parquet" else rows.to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_a_file_scores_as_its_rows_do(bundle, tmp_path, name):
+    rows = random_rows(TWIN, {"007": 12, "b": 5})
+    scores = score_file(tmp_path, "pump", saved(rows, tmp_path / name))
+    pd.testing.assert_frame_equal(scores, bundle.score(rows), check_dtype=False)
+    assert scores["asset"].tolist() == ["007", "b"]
+
+
+def test_many_assets_are_scored_in_parts_and_in_the_order_of_the_file(bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr(scored_file, "AT_ONCE", 7)
+    rows = random_rows(TWIN, {f"a{i * 37 % 50:02}": 2 + i % 9 for i in range(50)})
+    scores = score_file(tmp_path, "pump", saved(rows, tmp_path / "rows.csv"))
+    assert scores["asset"].tolist() == rows["asset"].unique().tolist()
+    np.testing.assert_allclose(
+        scores[list(bundle.score_columns)], bundle.score(rows)[list(bundle.score_columns)], atol=1e-4
+    )
+
+
+def test_interleaved_assets_are_put_together(bundle, tmp_path):
+    rows = random_rows(TWIN, {"a": 5, "b": 5})
+    mixed = rows.sort_values("time", kind="stable")
+    assert mixed["asset"].tolist()[:4] == ["a", "b", "a", "b"]
+    scores = score_file(tmp_path, "pump", saved(mixed, tmp_path / "rows.csv"))
+    pd.testing.assert_frame_equal(scores, bundle.score(rows), check_dtype=False)
+
+
+def test_without_a_run_column_each_asset_lives_once(bundle, tmp_path):
+    rows = random_rows(TWIN, {"a": 5})
+    scores = score_file(tmp_path, "pump", saved(rows.drop(columns="run"), tmp_path / "rows.csv"))
+    assert scores["run"].tolist() == [1]
+    pd.testing.assert_frame_equal(scores, bundle.score(rows), check_dtype=False)
+
+
+def test_a_run_column_tells_lives_apart(bundle, tmp_path):
+    lives = [random_rows(TWIN, {"a": length}, seed=run).assign(run=run) for run, length in [(4, 9), (5, 3)]]
+    scores = score_file(tmp_path, "pump", saved(pd.concat(lives), tmp_path / "rows.csv"))
+    pd.testing.assert_frame_equal(scores, bundle.score(lives[1]), check_dtype=False)
+    assert (scores["run"][0], scores["rows"][0]) == (5, 3)
+
+
+def test_the_sources_own_columns_are_read_without_any_label(press, tmp_path):
+    rows = random_rows(TWIN, {"a": 5, "b": 7})
+    own = rows.rename(columns={"asset": "machine", "time": "hour", "speed": "Speed [rpm]"}).drop(columns="run")
+    scores = score_file(tmp_path, "press", saved(own, tmp_path / "own.csv"))
+    pd.testing.assert_frame_equal(scores, press.score(rows), check_dtype=False)
+
+
+def test_after_a_failure_a_new_life_begins(press, tmp_path):
+    rows = random_rows(TWIN, {"a": 10})
+    own = rows.rename(columns={"asset": "machine", "time": "hour", "speed": "Speed [rpm]"}).drop(columns="run")
+    scores = score_file(tmp_path, "press", saved(own.assign(failed=own["hour"] == 6), tmp_path / "own.csv"))
+    second = rows[rows["time"] > 6].assign(run=2)
+    second["time"] -= second["time"].iloc[0]
+    assert scores["rows"].tolist() == [4]
+    pd.testing.assert_frame_equal(scores, press.score(second), check_dtype=False)
+
+
+def test_canonical_columns_serve_a_twin_with_names_of_its_own_too(press, tmp_path):
+    rows = random_rows(TWIN, {"a": 5})
+    scores = score_file(tmp_path, "press", saved(rows, tmp_path / "rows.csv"))
+    pd.testing.assert_frame_equal(scores, press.score(rows), check_dtype=False)
+
+
+def test_a_twin_without_a_champion_says_how_to_make_one(tmp_path):
+    with pytest.raises(RegistryError, match=r"pump has no champion yet; `foretwin add pump` and `dvc repro` make one"):
+        score_file(tmp_path, "pump", saved(random_rows(TWIN, {"a": 5}), tmp_path / "rows.csv"))
+
+
+def test_an_altered_champion_does_not_score(bundle, tmp_path):
+    (tmp_path / "models" / "pump" / "champion" / "bundle" / "reference.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"reference.json: missing, unknown or altered"):
+        score_file(tmp_path, "pump", saved(random_rows(TWIN, {"a": 5}), tmp_path / "rows.csv"))
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "reason"),
+    [
+        (lambda rows: rows.drop(columns="c1"), SourceError, "column 'c1' is missing"),
+        (lambda rows: rows.rename(columns={"asset": "device"}), SourceError, "column 'asset' is missing"),
+        (lambda rows: rows.assign(c1="hot"), SourceError, "line 2: column 'c1': 'hot' is not a number"),
+        (lambda rows: rows.assign(c1=np.inf), SourceError, "line 2: column 'c1': the number is infinite"),
+        (lambda rows: rows.assign(c1=np.nan), SourceError, "line 2: column 'c1': is empty"),
+        (lambda rows: rows[::-1], BadInput, "time: does not increase for asset a"),
+        (lambda rows: rows[:1], BadInput, "assets.a: has 1 rows, at least 2 are needed"),
+        (lambda rows: rows[:0], SourceError, "has a header but no rows"),
+    ],
+)
+def test_a_file_that_cannot_be_scored_is_refused_with_the_place(bundle, tmp_path, change, kind, reason):
+    path = saved(change(random_rows(TWIN, {"a": 5})), tmp_path / "rows.csv")
+    with pytest.raises(kind, match=reason) as error:
+        score_file(tmp_path, "pump", path)
+    assert "\n" not in str(error.value)
+
+
+def test_scores_are_written_as_csv_and_parquet(bundle, tmp_path):
+    scores = bundle.score(random_rows(TWIN, {"a": 12, "b": 5}))
+    scores["warnings"] = [[], ["one", "two"]]
+    write_scores(scores, tmp_path / "out" / "scores.csv")
+    read = pd.read_csv(tmp_path / "out" / "scores.csv", keep_default_na=False)
+    assert list(read.columns) == list(scores.columns)
+    assert read["warnings"].tolist() == ["", "one; two"]
+    np.testing.assert_allclose(read["rul"], scores["rul"])
+    write_scores(scores, tmp_path / "scores.parquet")
+    read = pd.read_parquet(tmp_path / "scores.parquet")
+    assert [list(found) for found in read["warnings"]] == [[], ["one", "two"]]
+    pd.testing.assert_frame_equal(read.drop(columns="warnings"), scores.drop(columns="warnings"))
+
+
+def test_scores_go_to_no_other_kind_of_file(bundle, tmp_path):
+    scores = bundle.score(random_rows(TWIN, {"a": 12}))
+    with pytest.raises(BadInput, match=r"--out: .*scores.xlsx ends neither in .csv nor in .parquet"):
+        write_scores(scores, tmp_path / "scores.xlsx")
+    assert not (tmp_path / "scores.xlsx").exists()
+
+
+def test_the_most_urgent_machines_are_shown_first(bundle, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "300")
+    rows = random_rows(TWIN, {f"a{i:02}": 4 for i in range(40)})
+    scores = bundle.score(rows)
+    show_scores(scores)
+    shown = capsys.readouterr().out
+    urgent = scores.sort_values("rul")["asset"].tolist()[:30]
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("│ a")] == urgent
+    assert "10 more; `--out scores.csv` writes them all" in shown
+    header, first = (line.split() for line in shown.splitlines() if line.startswith(("┃", "│ " + urgent[0])))
+    assert {"mode", "mode_healthy", "bearing_worn"} < set(header)
+    assert first[header.index("mode")] == scores.set_index("asset").loc[urgent[0], "mode"]
+    assert "unknown" in shown
+    assert "short_history: 4 of 8 rows" in shown
+
+
+def test_a_twin_without_rul_is_shown_in_the_order_of_the_file(tmp_path, monkeypatch, capsys):
+    twin = Twin.model_validate({**TWIN.model_dump(), "rul": None, "faults": FAULTS})
+    monkeypatch.setenv("COLUMNS", "300")
+    show_scores(with_champion(tmp_path, twin).score(random_rows(twin, {"b": 4, "a": 4})))
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("│")] == ["b", "a"]
+
+
+def test_a_name_in_brackets_is_shown_as_it_is(bundle, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "300")
+    show_scores(bundle.score(random_rows(TWIN, {"[red]7": 4})))
+    assert "[red]7" in capsys.readouterr().out

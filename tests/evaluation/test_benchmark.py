@@ -1,0 +1,104 @@
+"""The benchmark: one file with every figure, and held-out labels that reach nothing but held-out figures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foretwin.dataset.table import read_rows
+from foretwin.evaluation.benchmark import Plan, make_plan, measure
+from foretwin.evaluation.held_out import Truth, figures_of
+from foretwin.predictor.bundle import Bundle
+from foretwin.training.ensemble import train_members
+from support.small_fleet import choice_of, fleet_rows, fleet_twin, project, scramble_test
+
+TWIN = fleet_twin()
+SEEDS = (1, 2)
+
+
+def planned(root: Path, scrambled: bool = False) -> Plan:
+    """A project as the tune stage leaves it; with `scrambled`, held-out labels are dealt out anew."""
+    rows = fleet_rows(TWIN)
+    paths = project(root / "honest", TWIN, rows)
+    if scrambled:
+        paths = project(root / "scrambled", TWIN, scramble_test(rows, paths))
+    record = {"best": choice_of(chance=0.1).model_dump()}
+    (paths.models / "tuning.json").write_text(json.dumps(record))
+    return make_plan(paths, SEEDS)
+
+
+def report_of(plan: Plan) -> dict:
+    members = list(train_members(plan.development, plan.contract, plan.choice, plan.params.train, plan.work))
+    return measure(plan, members, plan.paths.models / "pictures")
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    return planned(tmp_path_factory.mktemp("benchmark"))
+
+
+@pytest.fixture(scope="module")
+def report(plan: Plan) -> dict:
+    return report_of(plan)
+
+
+def test_the_figures_are_those_of_the_bundles_that_would_be_served(plan: Plan, report: dict) -> None:
+    rows = read_rows(plan.paths.windows / "test.parquet", TWIN)
+    for seed in report["seeds"]:
+        bundle = Bundle.load(plan.work / f"seed-{seed['seed']}")
+        assert seed["bundle"] == bundle.digest
+        assert seed["rul"] == figures_of(bundle, bundle.score(rows), Truth.of(rows, TWIN))["rul"]
+    bundle = Bundle.load(plan.work / "ensemble")
+    ensemble = figures_of(bundle, bundle.score(rows), Truth.of(rows, TWIN))
+    assert report["rul"]["clipped"]["ensemble"] == ensemble["rul"]["clipped"]
+    mean = np.mean([seed["rul"]["clipped"]["rmse"] for seed in report["seeds"]])
+    assert report["rul"]["clipped"]["mean"]["rmse"] == pytest.approx(mean)
+    assert report["rul"]["interval"]["ensemble"] == ensemble["rul"]["interval"]
+    assert report["fault"]["mode"]["ensemble"] == ensemble["fault"]["mode"]
+    low, high = report["bootstrap"]["rmse"]
+    assert low < ensemble["rul"]["clipped"]["rmse"] < high
+
+
+def test_every_baseline_has_the_same_figures_inside(report: dict) -> None:
+    names = {"constant", "linear", "gradient_boosting", "extra_trees", "random_fourier_ridge"}
+    assert report["baselines"].keys() == names
+    for found in report["baselines"].values():
+        for kind in ("clipped", "unclipped"):
+            assert found["rul"][kind]["mean"].keys() == report["rul"][kind]["mean"].keys()
+            assert found["rul"][kind]["ensemble"]["rmse"] > 0
+        assert 0 <= found["fault"]["mode"]["macro_f1"] <= 1
+    worst = report["baselines"]["constant"]["rul"]["clipped"]["mean"]["rmse"]
+    assert report["rul"]["clipped"]["mean"]["rmse"] < 0.7 * worst
+
+
+def test_it_is_told_what_the_age_and_what_the_averaging_are_worth(report: dict) -> None:
+    assert report["without_age"]["rul"]["clipped"]["rmse"] > 0
+    assert report["single_network"]["rul"]["clipped"]["mean"]["rmse"] > report["rul"]["clipped"]["ensemble"]["rmse"]
+
+
+def test_bands_hold_every_prediction(report: dict) -> None:
+    for bands in (report["bands"], report["baselines"]["linear"]["bands"]):
+        assert sum(band["count"] for band in bands.values()) == report["cuts"]
+
+
+def test_the_pictures_are_drawn(plan: Plan, report: dict) -> None:
+    assert report
+    names = {path.stem for path in (plan.paths.models / "pictures").glob("*.png")}
+    expected = {"predicted_against_true", "error_by_remaining_life", "coverage_by_remaining_life", "one_asset"}
+    assert names >= expected | {"alpha_lambda", "confusion_mode"}
+
+
+def test_scrambled_held_out_labels_change_the_held_out_figures_and_nothing_else(report: dict, tmp_path: Path) -> None:
+    other = report_of(planned(tmp_path, scrambled=True))
+    assert other["rul"]["clipped"]["mean"]["rmse"] != report["rul"]["clipped"]["mean"]["rmse"]
+    assert [seed["bundle"] for seed in other["seeds"]] == [seed["bundle"] for seed in report["seeds"]]
+    assert other["rul"]["interval"]["width"] == report["rul"]["interval"]["width"], "the predictions stay"
+    assert other["cuts"] == report["cuts"]
+
+
+def test_the_same_seeds_give_the_same_figures(report: dict, tmp_path: Path) -> None:
+    again = report_of(planned(tmp_path))
+    assert again["rul"] == report["rul"]
+    assert again["bootstrap"] == report["bootstrap"]
+    assert again["baselines"]["extra_trees"]["rul"] == report["baselines"]["extra_trees"]["rul"]

@@ -1,0 +1,266 @@
+"""New champions take over from old ones only when they are sound, and nothing else stops the old ones."""
+
+import hashlib
+import json
+import logging
+import shutil
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+from foretwin.champion.champion import keep_champion
+from foretwin.champion.identity import ModelIdentity
+from foretwin.errors import Conflict
+from foretwin.predictor.bundle import verify
+from foretwin.project.paths import Paths
+from foretwin.serving.scoring import following
+from foretwin.serving.scoring.champions import Champions
+from foretwin.serving.scoring.following import follow, follow_kept, load_first
+from foretwin.serving.scoring.metrics import Metrics
+from support.tiny_bundle import keep_tiny_champion, save_tiny_bundle, tiny_twin
+
+TWIN = tiny_twin()
+
+
+class Followed:
+    """A project of one pump whose version 3 answers, and what becomes of it."""
+
+    def __init__(self, root):
+        self.root = root
+        keep_tiny_champion(root, TWIN)
+        (root / "data" / "pump").mkdir(parents=True)
+        (root / "data" / "pump" / "twin.yaml").write_text("name: pump\n")
+        self.folder = root / "models" / "pump" / "champion"
+        self.metrics, self.champions = Metrics(), Champions(root)
+        load_first(self.champions, [self.folder], self.metrics)
+
+    @property
+    def version(self):
+        return self.champions.get("pump").identity.version
+
+    def keep(self, version, twin=TWIN):
+        """Keep another champion of the pump."""
+        bundle = self.root / "bundles" / version
+        if not bundle.exists():
+            bundle.mkdir(parents=True)
+            save_tiny_bundle(bundle, twin, seed=int(version), bias=60 + int(version))
+        digest = verify(bundle)
+        keep_champion(Paths(self.root, "pump"), bundle, ModelIdentity("foretwin-pump", version, "run", digest))
+
+    def look(self):
+        follow_kept(self.champions, self.root, self.metrics)
+
+    def count(self, result, twin="pump"):
+        """How often a swap ended like this, as Prometheus reads it."""
+        text = self.metrics.exposition()[0].decode()
+        line = f'foretwin_swaps_total{{result="{result}",twin="{twin}"}} '
+        found = [float(one.removeprefix(line)) for one in text.splitlines() if one.startswith(line)]
+        return sum(found)
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Followed(tmp_path)
+
+
+@pytest.fixture
+def told(caplog):
+    """What the service's log says from now on."""
+    caplog.set_level(logging.INFO, "foretwin.service")
+    caplog.clear()
+    return caplog
+
+
+def test_the_first_champions_answer_and_are_no_swaps(project):
+    assert project.version == "3"
+    assert project.count("swapped") == project.count("refused") == 0
+
+
+def test_a_new_champion_takes_over_and_the_log_says_from_which(project, told):
+    project.look()
+    assert not told.messages
+    project.keep("4")
+    project.look()
+    assert project.version == "4"
+    assert told.messages == ["pump: version 4 answers in place of version 3"]
+    assert project.count("swapped") == 1
+    assert b'version="4"' in project.metrics.exposition()[0]
+    assert b'version="3"' not in project.metrics.exposition()[0]
+
+
+def test_nothing_is_read_again_while_nothing_changes(project, monkeypatch):
+    project.keep("4")
+    project.look()
+    monkeypatch.setattr(following, "read_champion", lambda _: pytest.fail("read again"))
+    project.look()
+
+
+def test_a_call_that_has_begun_is_answered_by_the_champion_that_it_found(project):
+    found = project.champions.get("pump")
+    project.keep("4")
+    project.look()
+    assert found.identity.version == "3"
+    assert found.bundle.digest == found.identity.digest
+
+
+def tamper(project):
+    with (project.folder / "bundle" / "network.onnx").open("ab") as out:
+        out.write(b"0")
+
+
+def answer_otherwise(project):
+    scores = project.folder / "golden" / "scores.parquet"
+    table = pd.read_parquet(scores)
+    table.assign(rul=table["rul"] + 5).to_parquet(scores, index=False)
+
+
+def lose_the_record(project):
+    (project.folder / "record.json").write_text("{}")
+
+
+def name_another_bundle(project):
+    identity = project.folder / "identity.json"
+    identity.write_text(identity.read_text().replace('"digest": "', '"digest": "0'))
+
+
+FAULTS = {
+    "network.onnx: missing, unknown or altered": tamper,
+    "golden: rul of EXAMPLE-1 is": answer_otherwise,
+    "record.json: not a champion's record": lose_the_record,
+    "bundle and identity.json differ": name_another_bundle,
+}
+
+
+@pytest.mark.parametrize("reason", FAULTS)
+def test_an_unsound_champion_is_refused_once_and_the_old_one_goes_on(project, told, reason):
+    project.keep("4")
+    FAULTS[reason](project)
+    for _ in range(3):
+        project.look()
+    assert project.version == "3"
+    (message,) = told.messages
+    assert message.startswith("pump: its new champion is refused, version 3 goes on answering: ")
+    assert reason in message
+    assert "\n" not in message
+    assert (project.count("refused"), project.count("swapped")) == (1, 0)
+
+
+def test_a_refused_champion_is_tried_again_when_its_files_change(project, told):
+    project.keep("4")
+    tamper(project)
+    project.look()
+    project.keep("4")
+    project.look()
+    assert project.version == "4"
+    assert told.messages[-1] == "pump: version 4 answers in place of version 3"
+
+
+def test_a_champion_of_another_twin_is_refused(project, told):
+    project.keep("4", tiny_twin("fan"))
+    project.look()
+    assert project.version == "3"
+    assert "holds a champion of fan" in told.text
+
+
+def test_a_network_that_onnxruntime_cannot_read_leaves_the_old_one(project, told):
+    project.keep("4")
+    bundle, identity = project.folder / "bundle", project.folder / "identity.json"
+    before = verify(bundle)
+    (bundle / "network.onnx").write_bytes(b"no network")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest["files"]["network.onnx"] = hashlib.sha256(b"no network").hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    identity.write_text(identity.read_text().replace(before, verify(bundle)))
+    project.look()
+    assert project.version == "3"
+    assert project.count("failed") == 1
+    (message,) = told.messages
+    assert "version 3 goes on answering" in message
+    assert "Protobuf parsing failed" in message
+
+
+def test_a_folder_that_vanishes_leaves_its_champion_answering(project, told):
+    shutil.rmtree(project.folder)
+    project.look()
+    assert project.version == "3"
+    assert not told.messages
+
+
+def test_a_champion_that_is_replaced_while_it_is_read_is_not_judged(project, told, monkeypatch):
+    project.keep("4")
+    read = following.read_champion
+
+    def read_slowly(folder):
+        champion = read(folder)
+        monkeypatch.undo()
+        project.keep("5")  # its golden windows are not those of version 4
+        return champion
+
+    monkeypatch.setattr(following, "read_champion", read_slowly)
+    project.look()
+    assert project.version == "3"
+    assert not told.messages
+    project.look()
+    assert project.version == "5"
+
+
+def test_roll_back_is_the_same_path(project, told):
+    for version in ("4", "5", "4"):
+        project.keep(version)
+        project.look()
+    assert told.messages[-1] == "pump: version 4 answers in place of version 5"
+    assert project.count("swapped") == 3
+
+
+def test_the_first_champion_of_a_twin_is_served_when_it_comes(project, told):
+    keep_tiny_champion(project.root, tiny_twin("fan"))
+    project.look()
+    assert project.champions.get("fan").identity.version == "3"
+    assert told.messages == ["fan: version 3 answers"]
+
+
+def test_a_damaged_first_champion_stops_nobody_else(tmp_path, told):
+    for twin in ("pump", "fan"):
+        keep_tiny_champion(tmp_path, tiny_twin(twin))
+    (tmp_path / "models" / "pump" / "champion" / "bundle" / "network.onnx").write_bytes(b"")
+    champions, metrics = Champions(tmp_path), Metrics()
+    load_first(champions, sorted(tmp_path.glob("models/*/champion")), metrics)
+    assert list(champions.all()) == ["fan"]
+    with pytest.raises(Conflict, match="the champion of pump was refused"):
+        champions.get("pump")
+    assert "pump: its new champion is refused, nobody answers for it" in told.text
+
+
+def test_the_thread_follows_within_seconds_and_ends_when_told(project):
+    stop = threading.Event()
+    environ = {"FORETWIN_FOLLOW_SECONDS": "0"}
+    work = threading.Thread(target=follow, args=(project.champions, project.root, project.metrics, stop, environ))
+    work.start()
+    try:
+        for version in ("4", "5"):
+            project.keep(version)
+            deadline = time.monotonic() + 20
+            while project.version != version and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert project.version == version
+    finally:
+        stop.set()
+        work.join(10)
+    assert not work.is_alive()
+
+
+def test_a_setting_that_is_no_number_is_told_and_the_folder_is_followed(project, told):
+    stop = threading.Event()
+    project.keep("4")
+    environ = {"FORETWIN_FOLLOW_SECONDS": "often"}
+    work = threading.Thread(target=follow, args=(project.champions, project.root, project.metrics, stop, environ))
+    work.start()
+    deadline = time.monotonic() + 20
+    while project.version != "4" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    stop.set()
+    work.join(10)
+    assert project.version == "4"
+    assert 'FORETWIN_FOLLOW_SECONDS: is "often", a number of seconds is needed' in told.text

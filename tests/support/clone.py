@@ -1,0 +1,54 @@
+"""The project as its users meet it: a clone, its commands run by a shell as the README says."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from support.tiny_bundle import shipped_params
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+def run(command, cwd, code=0):
+    """Run a shell command the way the README says, and return what it printed."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "BENTOML", "FORETWIN"))}
+    environment = kept | {"PATH": f"{BIN}:{kept['PATH']}", "CI": "true", "DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
+
+
+def build_clone(folder: Path) -> None:
+    """A copy of the project's own files, as a clone has them, with the default twin built by `dvc repro`."""
+    listed = run("git ls-files --cached --others --exclude-standard", ROOT).split("\n")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    (folder / "params.yaml").write_text(shipped_params())
+    commit = "git add -A && git commit -qm"
+    run("git init -q && git config user.name test && git config user.email test@example.org", folder)
+    run(f"{commit} start", folder)
+    run("dvc repro", folder)
+    run(f"{commit} built", folder)
+
+
+def own_machine(path):
+    """A CSV as a user might have it: presses that heat up ever faster, with the row of each failure marked."""
+    generator = np.random.default_rng(5)
+    rows = []
+    for number in range(24):
+        life = int(generator.integers(90, 200))
+        hours = np.arange(life)
+        wear = (hours / life) ** 3
+        frame = pd.DataFrame({"machine": f"press-{number:02d}", "hour": hours})
+        frame["Oil temp [°C]"] = 45 + 30 * wear + generator.normal(0, 1, life)
+        frame["Force (kN)"] = 800 - 90 * wear**2 + generator.normal(0, 6, life)
+        frame["Vibration [mm/s]"] = 2 * np.exp(1.2 * wear) + generator.normal(0, 0.1, life)
+        rows.append(frame.assign(failure=(hours == life - 1).astype(int)))
+    pd.concat(rows).to_csv(path, index=False)

@@ -1,0 +1,39 @@
+"""A listener in a process of its own, to be killed: `python listener.py CONTRACT STORE BROKER [hang]`.
+
+It says on standard output when it begins to store a batch and when that is committed; with `hang` it then sleeps, so
+that it can be killed before it acknowledges anything.
+"""
+
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from foretwin.contract.twin import Twin
+from foretwin.twin.connectors.mqtt import listening
+from foretwin.twin.connectors.mqtt.session import Backoff
+from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.store import open_store
+
+
+def say(text):
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def loud(*arguments):
+    say("storing")
+    receipt = ingest(*arguments)
+    say(f"committed {receipt.stored}")
+    if sys.argv[4:] == ["hang"]:
+        time.sleep(1000)
+    return receipt
+
+
+if __name__ == "__main__":
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    contract = Twin.model_validate_json(Path(sys.argv[1]).read_text())
+    listening.ingest = loud
+    listening.listen(open_store(sys.argv[2]), {contract.name: contract}, sys.argv[3], stop, None, Backoff(0.05, 0.5))

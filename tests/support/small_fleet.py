@@ -1,0 +1,157 @@
+"""A small synthetic fleet to learn from: wear shows in a vibration, a leak in a pressure, and there are two duties."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.splits import Development, prepare
+from foretwin.dataset.table import canonical
+from foretwin.project.params import Params, PrepareParams, PromoteParams, TrainParams, TuneParams
+from foretwin.project.paths import Paths
+from foretwin.training.encoders import Shape, segments_of
+from foretwin.training.network import Network
+from foretwin.training.scaling import fit_scaling
+from foretwin.training.trainer import Budget, Choice
+
+torch.set_num_threads(1)  # these networks are so small that threads would wait for each other longer than they work
+
+REMEDY = {"part": "P-1", "instruction": "replace it", "lead_time": 2}
+CAP = 30  # h
+FAULTS = {
+    "mode": {"title": "Failure mode", "classes": {"healthy": None, "wear": REMEDY, "leak": REMEDY}},
+    "bearing": {"title": "Bearing", "classes": {"good": None, "worn": REMEDY}},
+}
+PREPARE = PrepareParams(test_share=0.25, folds=2, cuts=8, seed=1)
+TRAIN = TrainParams(windows=960, batch=32, level=0.9, confidence=0.9, seeds=[1])
+TUNE = TuneParams(trials=3, windows=320, seed=1)
+BUDGET = Budget(windows=2560, batch=32, seed=1)
+QUESTIONS = {"both": (True, True), "rul": (True, False), "faults": (False, True)}  # name -> has RUL, has faults
+
+
+def fleet_twin(
+    questions: str = "both", length: int = 10, regimes: bool = True, aged: bool = True, whole: bool = False
+) -> Twin:
+    """A machine with a duty, a leak's pressure, a vibration and a channel that never changes.
+
+    `whole` windows are never padded.
+    """
+    rul, faults = QUESTIONS[questions]
+    return Twin.model_validate(
+        {
+            "name": "fleet",
+            "title": "Small fleet",
+            "source": {"kind": "pump", "assets": 12, "seed": 1},
+            "clock": {"unit": "h", "step": 1, "counts_from_start": aged},
+            "channels": {
+                "pressure": {"unit": "bar", "role": "sensor", "min": -1e4, "max": 1e4},
+                "duty": {"unit": "rpm", "role": "setting", "min": 0, "max": 3000},
+                "vibration": {"unit": "mm/s", "role": "sensor", "min": -1e4, "max": 1e4},
+                "ballast": {"unit": "kg", "role": "sensor", "min": 0, "max": 1000},
+            },
+            "regimes": {"channels": ["duty"], "count": 2} if regimes else None,
+            "rul": {"cap": CAP, "remedy": REMEDY} if rul else None,
+            "faults": FAULTS if faults else {},
+            "window": {"length": length, "shortest": length if whole else 1},
+        }
+    )
+
+
+def fleet_rows(twin: Twin, assets: int = 16, seed: int = 1) -> pd.DataFrame:
+    """Assets f00, f01, ... that each ran to failure after 30 to 60 h; every other one leaks instead of wearing out.
+
+    Vibration grows with the square of the life that is spent. Level and size of each sensor depend on the duty.
+    """
+    generator = np.random.default_rng(seed)
+    parts = []
+    for number in range(assets):
+        life = int(generator.integers(30, 61))
+        time = np.arange(1, life + 1, dtype=float)
+        fast = generator.random(life) < 0.5
+        leaks = number % 2 == 1
+        worn = (time / life) ** 2
+        vibration = worn + generator.normal(0, 0.03, life)
+        pressure = 5 - 2 * worn * leaks + generator.normal(0, 0.05, life)
+        late = time > 0.6 * life
+        parts.append(
+            pd.DataFrame(
+                {
+                    "asset": f"f{number:02d}",
+                    "run": 1,
+                    "time": time,
+                    "pressure": pressure * np.where(fast, 20, 10),
+                    "duty": np.where(fast, 2000.0, 1000.0) + generator.normal(0, 5, life),
+                    "vibration": 3 + np.where(fast, 40 + 8 * vibration, 4 * vibration),
+                    "ballast": 123.456,
+                    "rul": life - time,
+                    "fault_mode": np.where(late, 2 if leaks else 1, 0),
+                    "fault_bearing": (worn > 0.5).astype(int),
+                }
+            )
+        )
+    return canonical(pd.concat(parts, ignore_index=True), twin)
+
+
+def prepared(folder: Path, twin: Twin, rows: pd.DataFrame, params: PrepareParams = PREPARE) -> Development:
+    """What the prepare stage leaves in `folder`, read back."""
+    folder.mkdir(parents=True, exist_ok=True)
+    prepare(rows, twin, params, folder)
+    return Development.load(folder, twin, params)
+
+
+def project(root: Path, twin: Twin, rows: pd.DataFrame, train: TrainParams = TRAIN, tune: TuneParams = TUNE) -> Paths:
+    """A project's folder as the prepare stage leaves it."""
+    paths = Paths(root, twin.name)
+    prepared(paths.windows, twin, rows)
+    paths.models.mkdir(parents=True)
+    paths.contract.write_text(yaml.safe_dump(twin.model_dump(mode="json"), sort_keys=False))
+    promote = PromoteParams(allowed_loss=0.02)
+    params = Params(twins=[twin.name], prepare=PREPARE, tune=tune, train=train, promote=promote)
+    paths.params.write_text(yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False))
+    return paths
+
+
+def choice_of(trunk: str = "statistics", chance: float = 0.0) -> Choice:
+    """The hyper-parameters of a tiny network; `chance` is its dropout and its jitter."""
+    return Choice(trunk=trunk, width=16, depth=1, dropout=chance, jitter=chance, lr=1e-2, weight_decay=1e-3)
+
+
+def shape_of(twin: Twin, trunk: str = "statistics", depth: int = 1) -> Shape:
+    """The shape of a tiny network that answers the twin's questions."""
+    return Shape(
+        trunk=trunk,
+        width=8,
+        depth=depth,
+        dropout=0.1,
+        jitter=0.1,
+        length=twin.window.length,
+        reach=twin.window.length,
+        segments=segments_of(twin),
+        has_rul=twin.rul is not None,
+        classes=tuple(len(twin.classes(axis)) for axis in twin.axes),
+    )
+
+
+def network_of(twin: Twin, development: Development, trunk: str, seed: int = 1, depth: int = 1) -> Network:
+    """An untrained network, ready to predict, whose RUL starts in the middle of its range."""
+    torch.manual_seed(seed)
+    rows = np.arange(len(development.histories.values))
+    network = Network(fit_scaling(development.histories, rows, twin, seed), shape_of(twin, trunk, depth))
+    if network.rul is not None:
+        torch.nn.init.constant_(network.rul.bias, 0.5)
+    return network.eval()
+
+
+def scramble_test(rows: pd.DataFrame, paths: Paths) -> pd.DataFrame:
+    """The rows with the labels of the project's held-out assets dealt out anew among their rows."""
+    folds = json.loads((paths.windows / "splits.json").read_text())
+    held_out = np.flatnonzero(rows["asset"].map(folds) == -1)
+    dealt = np.random.default_rng(1).permutation(held_out)
+    labels = ["rul", "fault_mode", "fault_bearing"]
+    other = rows.copy()
+    other.loc[held_out, labels] = rows.loc[dealt, labels].to_numpy()
+    return other

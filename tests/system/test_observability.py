@@ -1,0 +1,269 @@
+"""Dashboard, alerts and their page against a real Prometheus that scrapes the real service."""
+
+import json
+import re
+import subprocess
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+
+from benchmarks.servers import wait_for
+from foretwin.champion.champion import Record, keep_champion
+from foretwin.champion.identity import ModelIdentity
+from foretwin.project.paths import Paths
+from foretwin.serving.scoring.metrics import FAMILIES, FIELDS
+from support.prometheus_server import program, prometheus
+from support.served import served
+from support.tiny_bundle import REPOSITORY, call_of, random_rows, tiny_project, tiny_twin
+
+RULES = REPOSITORY / "serving" / "prometheus" / "foretwin.rules.yml"
+CONFIG = REPOSITORY / "serving" / "prometheus" / "prometheus.yml"
+DASHBOARD = json.loads((REPOSITORY / "serving" / "grafana" / "foretwin.json").read_text())
+PAGE = (REPOSITORY / "docs" / "watching.md").read_text()
+
+PUMP, FAN = tiny_twin("pump"), tiny_twin("fan", rul=False)
+VARIABLES = {"$__rate_interval": "15s", "$__range": "1m", "$twin": ".*"}
+
+ALERTS = {
+    rule["alert"]: rule["expr"] for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]
+}
+EXPRESSIONS = [(p["title"], target["expr"]) for p in DASHBOARD["panels"] for target in p["targets"]]
+NAMED = re.compile(r"\b(?:foretwin|process)_[a-z_]+")
+
+
+def calls(client):
+    """A little of everything that an operator would see."""
+    pumps = {"P-1": 8, "P-2": 3}
+    good = random_rows(PUMP, pumps)
+    strange = good.assign(speed=900.0)
+    for rows in (good, strange):
+        assert client.post("/v1/score", json=call_of(PUMP, rows)).status_code == 200
+    assert client.post("/v1/score", json=call_of(FAN, random_rows(FAN, {"F-1": 8}))).status_code == 200
+    short = call_of(PUMP, good)
+    short["assets"][0]["channels"].pop("c1")
+    assert client.post("/v1/score", json=short).status_code == 422
+    assert client.post("/v1/score", json={"twin": "nobody", "assets": []}).status_code in (404, 422)
+    assert client.get("/nowhere").status_code == 404
+
+
+def promote(project, client):
+    """Version 4 is taken in the place of version 3; then its files are damaged, so that they are refused."""
+    paths = Paths(project, "pump")
+    identity = replace(ModelIdentity.read(paths.models / "champion" / "identity.json"), version="4")
+    promoted = Record(promoted_at=datetime.now(UTC) - timedelta(days=2))
+    keep_champion(paths, project / "trained" / "pump", identity, promoted)
+    wait_for(lambda: client.get("/readyz").json()["champions"]["pump"] == "4", "swap")
+    (paths.models / "champion" / "bundle" / "network.onnx").write_bytes(b"damaged")
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """(client of the service, Prometheus that has watched it for a while)."""
+    project = tmp_path_factory.mktemp("project")
+    tiny_project(project, PUMP, FAN)
+    folder = tmp_path_factory.mktemp("prometheus")
+    (folder / RULES.name).write_bytes(RULES.read_bytes())
+    with served(project) as service:
+        address = f"127.0.0.1:{service.client.base_url.port}"
+        config = CONFIG.read_text().replace("127.0.0.1:3000", address).replace("15s", "1s")
+        (folder / "prometheus.yml").write_text(config)
+        with prometheus(folder / "prometheus.yml") as server:
+            wait_for(lambda: server.ask("foretwin_requests_total"), "first scrape")
+            promote(project, service.client)
+            wait_for(
+                lambda: calls(service.client) or server.ask('foretwin_swaps_total{result="refused", twin="pump"} > 0'),
+                "refused champion",
+            )
+            end = time.monotonic() + 4
+            while time.monotonic() < end:
+                calls(service.client)
+                time.sleep(0.2)
+            yield service.client, server
+
+
+def asked(expression):
+    for name, value in VARIABLES.items():
+        expression = expression.replace(name, value)
+    assert "$" not in expression
+    return expression
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS, ids=lambda one: one[0])
+def test_every_panel_shows_something(watched, expression):
+    found = watched[1].ask(asked(expression[1]))
+    assert found, expression
+    assert any(series["value"][1] not in ("NaN", "+Inf") for series in found)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_can_be_computed(watched, alert):
+    expression = ALERTS[alert]
+    if alert == "ForetwinDown":
+        assert watched[1].ask('up{job="foretwin"} == 1')
+        assert watched[1].ask(expression) == []
+        return
+    if alert == "ForetwinErrors":  # the part that is there without any error
+        expression = expression.replace('{status=~"5.."}', '{status=~"2.."}')
+    measured = expression.rpartition(" > ")[0] if alert != "ForetwinSwapRefused" else expression
+    assert watched[1].ask(measured), measured
+    wait_for(lambda: rule_of(watched[1], alert)["health"] == "ok", f"evaluation of {alert}")
+
+
+def rule_of(server, alert):
+    (group,) = server.get("rules")["groups"]
+    return next(rule for rule in group["rules"] if rule["name"] == alert)
+
+
+def test_a_refused_champion_raises_the_alarm(watched):
+    wait_for(lambda: rule_of(watched[1], "ForetwinSwapRefused")["state"] == "firing", "alarm")
+    (alarm,) = rule_of(watched[1], "ForetwinSwapRefused")["alerts"]
+    assert alarm["annotations"]["summary"].startswith("A new champion of pump was not taken")
+
+
+def test_what_the_service_counts_is_what_was_called(watched):
+    client, server = watched
+    body = client.get("/metrics").text
+    for line in (
+        'foretwin_refusals_total{field="assets.channels",route="/v1/score",status="422"}',
+        'foretwin_requests_total{method="GET",route="unknown",status="404"}',
+        'foretwin_out_of_training_range_total{channel="speed",twin="pump"}',
+    ):
+        (found,) = [float(one.rpartition(" ")[2]) for one in body.splitlines() if one.startswith(line)]
+        assert found > 0
+    assert "foretwin_requests_in_flight 1.0" in body, "the call that asks is under way itself"
+    (info,) = server.ask('foretwin_model_info{twin="pump"}')
+    assert info["metric"]["version"] == client.get("/readyz").json()["champions"]["pump"]
+
+
+def test_every_metric_that_is_named_is_exposed(watched):
+    exposed = set(re.findall(r"^([a-z_]+)", watched[0].get("/metrics").text, re.MULTILINE))
+    for source in ([expression for _, expression in EXPRESSIONS], ALERTS.values()):
+        named = {name for expression in source for name in NAMED.findall(expression)}
+        assert named
+        assert named <= exposed
+
+
+def test_the_dashboard_offers_the_twins_that_are_served(watched):
+    (variable,) = [one for one in DASHBOARD["templating"]["list"] if one["name"] == "twin"]
+    metric, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"]).groups()
+    assert watched[1].get(f"label/{label}/values", **{"match[]": metric}) == ["fan", "pump"]
+
+
+def test_the_dashboard_is_one_that_grafana_can_read():
+    from grafana_foundation_sdk.cog.encoder import JSONEncoder
+    from grafana_foundation_sdk.cog.plugins import register_default_plugins
+    from grafana_foundation_sdk.models.dashboard import Dashboard
+
+    register_default_plugins()
+    read = json.loads(json.dumps(Dashboard.from_json(DASHBOARD), cls=JSONEncoder))
+    assert list(lost(DASHBOARD, read)) == []  # Grafana's types know every field
+
+
+def lost(written, read, path=""):
+    """The paths of what is not the same after Grafana's own types have read it."""
+    if isinstance(written, dict) and isinstance(read, dict):
+        for key, value in written.items():
+            yield from lost(value, read.get(key), f"{path}.{key}")
+    elif isinstance(written, list) and isinstance(read, list) and len(written) == len(read):
+        for i, value in enumerate(written):
+            yield from lost(value, read[i], f"{path}[{i}]")
+    elif written != read:
+        yield f"{path}: {written!r} becomes {read!r}"
+
+
+def test_panels_have_ids_of_their_own_and_do_not_overlap():
+    panels = DASHBOARD["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    cells = set()
+    for panel in panels:
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        assert panel["title"]
+        assert panel["description"]
+        at = panel["gridPos"]
+        covered = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not covered & cells, panel["title"]
+        assert max(x for x, _ in covered) < 24
+        cells |= covered
+
+
+def test_promtool_takes_configuration_and_rules():
+    for what, path in (("config", CONFIG), ("rules", RULES)):
+        subprocess.run([program("promtool"), "check", what, str(path)], check=True, capture_output=True)
+
+
+SERIES = {  # alert -> series that raise it, from where on, and series that do not
+    "ForetwinDown": ({'up{job="foretwin"}': "0x20"}, {'up{job="foretwin"}': "1x20"}),
+    "ForetwinErrors": (
+        {'foretwin_requests_total{status="200"}': "0+97x20", 'foretwin_requests_total{status="500"}': "0+3x20"},
+        {'foretwin_requests_total{status="200"}': "0+997x20", 'foretwin_requests_total{status="422"}': "0+300x20"},
+    ),
+    "ForetwinSlow": (
+        {
+            f'foretwin_request_seconds_bucket{{route="/v1/score",le="{le}"}}': f"0+{n}x30"
+            for le, n in (("0.5", 90), ("1.0", 100), ("+Inf", 100))
+        },
+        {
+            f'foretwin_request_seconds_bucket{{route="/v1/score",le="{le}"}}': f"0+{n}x30"
+            for le, n in (("0.1", 100), ("1.0", 100), ("+Inf", 100))
+        },
+    ),
+    "ForetwinSwapRefused": (
+        {'foretwin_swaps_total{twin="pump",result="refused"}': "1x20"},
+        {
+            'foretwin_swaps_total{twin="pump",result="refused"}': "0x20",
+            'foretwin_swaps_total{twin="pump",result="swapped"}': "0+1x20",
+        },
+    ),
+    "ForetwinModelOld": (
+        {'foretwin_model_age_seconds{twin="pump"}': "7800000+60x90"},
+        {'foretwin_model_age_seconds{twin="pump"}': "7700000+60x90"},
+    ),
+    "ForetwinOutOfRange": (
+        {
+            'foretwin_windows_total{twin="pump"}': "0+100x90",
+            'foretwin_out_of_training_range_total{twin="pump",channel="flow"}': "0+30x90",
+        },
+        {
+            'foretwin_windows_total{twin="pump"}': "0+100x90",
+            'foretwin_out_of_training_range_total{twin="pump",channel="flow"}': "0+10x90",
+        },
+    ),
+}
+MINUTES = {"ForetwinDown": 3, "ForetwinErrors": 12, "ForetwinSlow": 20, "ForetwinSwapRefused": 2}
+
+
+def test_alerts_fire_when_they_should_and_only_then(tmp_path):
+    assert SERIES.keys() == ALERTS.keys()
+    tests = []
+    for alert, cases in SERIES.items():
+        for fires, series in zip((True, False), cases, strict=True):
+            given = [{"series": name, "values": values} for name, values in series.items()]
+            minutes = MINUTES.get(alert, 80)
+            count = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}})'
+            wanted = [{"labels": "{}", "value": 1}] if fires else []
+            asked = [{"expr": count, "eval_time": f"{minutes}m", "exp_samples": wanted}]
+            tests.append(
+                {"name": f"{alert} {fires}", "interval": "1m", "input_series": given, "promql_expr_test": asked}
+            )
+    path = tmp_path / "tests.yml"
+    path.write_text(json.dumps({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": tests}))
+    done = subprocess.run(
+        [program("promtool"), "test", "rules", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_page_lists_the_metrics_as_the_code_has_them():
+    rows = re.findall(r"^\| `(foretwin_\w+)` \| (.+?) \| (.*?) \|$", PAGE, re.MULTILINE)
+    assert rows == [
+        (name, about, ", ".join(f"`{label}`" for label in labels)) for name, (about, labels) in FAMILIES.items()
+    ]
+
+
+def test_the_page_lists_the_alerts_and_the_fields_as_they_are():
+    assert re.findall(r"^\| `(Foretwin\w+)` \|", PAGE, re.MULTILINE) == list(ALERTS)
+    (listed,) = re.findall(r"<!-- fields -->\n(.*?)\n<!-- end -->", PAGE, re.DOTALL)
+    assert set(re.findall(r"`([\w.-]+)`", listed)) == FIELDS | {"other"}

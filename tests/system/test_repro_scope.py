@@ -1,0 +1,151 @@
+"""What `dvc repro` does again, and what it leaves alone: real stages of real twins."""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from foretwin import registry
+from foretwin.champion import ledger
+from foretwin.champion.champion import load_champion
+from support.clone import own_machine, run
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def project(built, tmp_path_factory) -> Path:
+    """A copy of the built project."""
+    folder = tmp_path_factory.mktemp("scope") / "project"
+    shutil.copytree(built, folder, symlinks=True)
+    run("dvc repro", folder)  # DVC looks at each file anew where a project was copied
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_press(project) -> Path:
+    """The project after a second twin was put on its list, from a CSV outside of it, and prepared for training."""
+    own_machine(project.parent / "press.csv")
+    run(f"foretwin new press {project.parent}/press.csv && foretwin add press", project)
+    run("dvc repro prepare@press", project)
+    return project
+
+
+def ran(shown: str) -> list[str]:
+    return re.findall(r"Running stage '(.*)'", shown)
+
+
+def always(project: Path) -> set[str]:
+    """The stages that DVC is told to run every time."""
+    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
+    return {name for name, stage in stages.items() if stage.get("always_changed")}
+
+
+def changed(project: Path) -> set[str]:
+    """The stages that DVC would run again, those that it always runs aside."""
+    shown = run("dvc status --json", project)
+    status = json.loads(shown[shown.index("{") : shown.rindex("}") + 1])
+    return {name for name, why in status.items() if why != ["always changed"]}
+
+
+def of_twin(stages: set[str], twin: str) -> set[str]:
+    return {name for name in stages if name.endswith(f"@{twin}")}
+
+
+def test_where_nothing_has_changed_a_repro_runs_only_what_looks_outside(project):
+    """How long that takes is measured by benchmarks/first_run.py; a test would only measure the machine."""
+    shown = run("dvc repro", project)
+    assert {name.partition("@")[0] for name in ran(shown)} == always(project)
+
+
+def test_a_second_twin_leaves_the_stages_of_the_first_alone(with_press):
+    assert of_twin(changed(with_press), "pump") == set()
+
+
+@pytest.mark.parametrize(("touched", "other"), [("pump", "press"), ("press", "pump")])
+def test_a_changed_contract_concerns_its_own_twin_alone(with_press, touched, other):
+    before = changed(with_press)
+    contract = with_press / "data" / touched / "twin.yaml"
+    text = contract.read_text()
+    contract.write_text(text + "# looked through\n")
+    try:
+        after = changed(with_press)
+    finally:
+        contract.write_text(text)
+    assert {name.partition("@")[2] for name in after - before} == {touched}
+    assert {
+        f"{stage}@{touched}" for stage in ("fetch", "adapt", "validate", "prepare", "tune", "train", "evaluate")
+    } <= after
+    assert of_twin(after, other) == of_twin(before, other)
+
+
+def test_a_changed_source_reruns_its_own_twin_alone(with_press):
+    source = with_press.parent / "press.csv"
+    table = pd.read_csv(source)
+    table["Force (kN)"] += 0.5
+    table.to_csv(source, index=False)
+    shown = ran(run("dvc repro prepare@press prepare@pump", with_press))
+    of_press = [f"{stage}@press" for stage in ("fetch", "adapt", "validate", "prepare")]
+    assert [name for name in shown if name.endswith("@press")] == of_press
+    assert [name for name in shown if name.endswith("@pump")] == ["fetch@pump"]
+
+
+@pytest.fixture(scope="module")
+def refused(built, tmp_path_factory) -> Path:
+    """A copy of the built project whose newest candidate has intervals four times as wide."""
+    folder = tmp_path_factory.mktemp("refused") / "project"
+    shutil.copytree(built, folder, symlinks=True)
+    models = folder / "models/pump"
+    calibration = json.loads((models / "bundle/calibration.json").read_text())
+    for ends in ("below", "above"):
+        calibration[ends] = [4 * reach for reach in calibration[ends]]
+    (models / "bundle/calibration.json").write_text(json.dumps(calibration))
+    manifest = json.loads((models / "bundle/manifest.json").read_text())
+    manifest["files"]["calibration.json"] = digest_of(models / "bundle/calibration.json")
+    (models / "bundle/manifest.json").write_text(json.dumps(manifest))
+    training = json.loads((models / "training.json").read_text())
+    (models / "training.json").write_text(json.dumps(training | {"bundle": digest_of(models / "bundle/manifest.json")}))
+    run("dvc commit --force train@pump", folder)  # as if the stage had made it
+    run("dvc repro publish@pump", folder)
+    return folder
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def champions(project: Path) -> set[str]:
+    """The champion's version, as the folder that is served and as the registry have it: one, where they agree."""
+    found = registry.champion(project, "pump")
+    assert found is not None
+    return {found.version, load_champion(project, "pump").identity.version}
+
+
+def test_what_is_forced_and_rolled_back_stays_so_however_often_dvc_runs(refused):
+    assert not json.loads((refused / "models/pump/promotion.json").read_text())["promoted"]
+    assert champions(refused) == {"1"}
+
+    run("foretwin promote pump --force 'the customer wants wide intervals'", refused)
+    assert champions(refused) == {"2"}
+    assert changed(refused) == set()
+
+    said = run("foretwin rollback pump --reason 'far too wide'", refused)
+    assert "DVC's records" not in said
+    assert champions(refused) == {"1"}
+    assert changed(refused) == set()
+
+    shown = run("dvc repro", refused)
+    assert {name.partition("@")[0] for name in ran(shown)} == always(refused)
+    shutil.rmtree(refused / "models/pump/champion")
+    run("dvc checkout", refused)
+    assert champions(refused) == {"1"}
+
+    run("dvc repro --force --single-item promote@pump && dvc repro", refused)  # the gate is asked once more
+    assert champions(refused) == {"1"}
+    actions = [entry.action for entry in ledger.read(refused / "models/pump/ledger.jsonl")]
+    assert actions == ["promoted", "refused", "forced", "rolled_back", "refused"]

@@ -1,0 +1,223 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foretwin.contract.twin import load_twin
+from foretwin.dataset.table import column_types
+from foretwin.errors import ContractError, SourceError
+from foretwin.project.paths import Paths
+from foretwin.sources import adapt, fetch
+from foretwin.validation.scaffold import describe, is_setting, widened
+
+
+def fleet(assets: int = 6, life: int = 80, **columns) -> pd.DataFrame:
+    """`assets` machines with `life` hourly rows each: a level in steps and a drifting temperature."""
+    hours = np.tile(np.arange(life), assets)
+    rng = np.random.default_rng(1)
+    return pd.DataFrame(
+        {
+            "machine": np.repeat([f"m{number}" for number in range(assets)], life),
+            "hour": hours,
+            "load": np.take([0.5, 0.75, 1.0], hours % 3),
+            "Temp [°C]": 60 + 0.1 * hours + rng.normal(0, 1, len(hours)),
+        }
+        | columns
+    )
+
+
+@pytest.fixture
+def made(tmp_path):
+    """Write the table, describe it, load what was written, and bring it through fetch and adapt."""
+
+    def run(frame: pd.DataFrame, parquet: bool = False):
+        file = tmp_path / ("export.parquet" if parquet else "export.csv")
+        frame.to_parquet(file) if parquet else frame.to_csv(file, index=False)
+        paths = Paths(tmp_path / "project", "mine")
+        paths.data.mkdir(parents=True)
+        text = describe("mine", file)
+        paths.contract.write_text(text, encoding="utf-8")
+        contract = load_twin(paths.contract)
+        paths.raw.mkdir()
+        fetch(contract, paths, paths.raw)
+        rows = adapt(contract, paths.raw)
+        assert {name: str(dtype) for name, dtype in rows.dtypes.items()} == column_types(contract)
+        for name, channel in contract.channels.items():
+            assert channel.min <= rows[name].min() <= rows[name].max() <= channel.max
+        return contract, rows, text
+
+    return run
+
+
+def test_a_failure_flag_with_a_numeric_time(made):
+    frame = fleet()
+    contract, rows, text = made(frame.assign(failed=(frame["hour"] == 79).astype(int)))
+
+    assert (contract.source.asset, contract.source.time, contract.source.failure) == ("machine", "hour", "failed")
+    assert (contract.clock.unit, contract.clock.step, contract.clock.counts_from_start) == ("h", 1, True)
+    assert {name: channel.role for name, channel in contract.channels.items()} == {"load": "setting", "temp": "sensor"}
+    assert contract.channels["temp"].unit == "°C"
+    assert contract.channels["load"].unit == "?"
+    assert contract.rul.cap == 47, "60 % of 79 hours"
+    assert contract.window.length == 20, "a quarter of a life"
+    assert contract.quality.min_assets == 6
+    assert (rows["rul"] == 0).sum() == 6
+    assert "guessed" in text
+
+
+def test_timestamps_and_a_rul_column_in_parquet(made):
+    frame = fleet()
+    frame["hour"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(frame["hour"] * 30, unit="min")
+    frame = frame.rename(columns={"hour": "Zeitstempel"}).assign(RUL=np.tile(np.arange(80)[::-1] * 30.0, 6))
+    contract, rows, _ = made(frame, parquet=True)
+
+    assert (contract.source.time, contract.source.rul) == ("Zeitstempel", "RUL")
+    assert (contract.clock.unit, contract.clock.step) == ("min", 30)
+    assert contract.rul.cap == 1400
+    assert rows["time"].max() == 79 * 30
+    assert "RUL" not in contract.source.columns.values(), "a label must not become a channel"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unit", "step"), [(0.5, "s", 0.5), (1, "s", 1), (90, "min", 1.5), (7200, "h", 2), (86400, "d", 1)]
+)
+def test_the_clock_of_timestamps_is_the_largest_unit_that_a_step_fills(made, seconds, unit, step):
+    frame = fleet()
+    frame["hour"] = pd.Timestamp("2024-01-01") + pd.to_timedelta(frame["hour"] * seconds, unit="s")
+    contract, _, _ = made(frame.rename(columns={"hour": "time"}))
+
+    assert (contract.clock.unit, contract.clock.step) == (unit, step)
+
+
+def test_weird_column_names_become_channels_that_map_back(made):
+    columns = {
+        "Druck (bar)": 5.0,
+        "Öl-Temp. [°C]": 50.0,
+        "2nd stage": 1.5,
+        "fault code": 1.0,
+        "温度": 3.0,
+        "run": 1,
+        "run ": 7.0,
+    }
+    frame = fleet().rename(columns={"Temp [°C]": 'Temp: "T1" # [°C]'})
+    contract, _, text = made(
+        frame.assign(**{name: value + frame["hour"] / 100 * (name != "run") for name, value in columns.items()})
+    )
+
+    assert dict(contract.source.columns) == {
+        "temp_t1": 'Temp: "T1" # [°C]',
+        "druck": "Druck (bar)",
+        "ol_temp": "Öl-Temp. [°C]",
+        "channel_2nd_stage": "2nd stage",
+        "channel": "温度",
+        "channel_run": "run ",
+    }
+    assert contract.source.run == "run"
+    assert contract.channels["druck"].unit == "bar"
+    assert '"fault code": looks like a label' in text
+
+
+def test_columns_that_differ_in_nothing_but_the_unit_stay_apart(made):
+    frame = fleet()
+    contract, _, _ = made(frame.assign(**{"Temp [K]": frame["Temp [°C]"] + 273}))
+
+    assert dict(contract.source.columns) == {"temp": "Temp [°C]", "temp_2": "Temp [K]"}
+
+
+def test_constant_and_tiny_columns_load(made):
+    frame = fleet()
+    contract, _, _ = made(frame.assign(zero=0.0, offset=-3.25, leak=1e-9 * frame["hour"], huge=1e12 * frame["hour"]))
+
+    assert contract.quality.may_be_constant == ("zero", "offset")
+    assert contract.channels["leak"].max < 1e-6
+    assert contract.channels["leak"].role == "sensor"
+
+
+def test_a_table_without_labels_says_what_is_missing_and_still_loads(made):
+    contract, rows, text = made(fleet())
+
+    assert rows["rul"].isna().all()
+    assert not contract.source.runs_end_in_failure
+    assert "Missing: no column seems to say when a machine failed" in text
+
+
+def test_text_and_half_empty_columns_are_left_out_with_the_reason(made):
+    frame = fleet()
+    gaps = frame["hour"].where(frame["hour"] % 10 == 0)
+    _, _, text = made(frame.assign(note="checked", sparse=gaps))
+
+    assert "\"note\": holds text, such as 'checked' on line 2" in text
+    assert '"sparse": is empty on more than half of the rows' in text
+
+
+def test_gaps_are_carried_forward(made):
+    frame = fleet()
+    frame.loc[5, "load"] = np.nan
+    contract, rows, _ = made(frame)
+
+    assert contract.source.missing == "carry_forward"
+    assert rows["load"].notna().all()
+
+
+def test_a_clock_that_begins_far_from_zero_is_no_age(made):
+    contract, _, _ = made(fleet().assign(hour=lambda frame: frame["hour"] + 50_000))
+
+    assert not contract.clock.counts_from_start
+
+
+def test_a_few_machines_are_counted_but_three_are_asked_for(made):
+    contract, _, text = made(fleet(assets=2))
+
+    assert contract.quality.min_assets == 3
+    assert "the file has 2" in text
+
+
+def test_every_guess_of_a_column_is_marked(made):
+    _, _, text = made(fleet().assign(failed=0, run=1))
+
+    for field in ("asset", "time", "run", "failure", "unit", "step", "cap", "length"):
+        assert re.search(rf"^ +{field}: .*# guessed", text, re.MULTILINE), field
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "the file is empty"),
+        ("machine,hour,load\n", "no rows"),
+        ("machine,speed,load\na,1,2\n", "no column seems to hold the time"),
+        ("machine,date,load\na,31/05/2024,2\n", r"line 2: column 'date': '31/05/2024' is no time"),
+        ("hour,load\n1,2\n2,3\n", "no column seems to name the machine"),
+        ("machine,hour,note\na,1,x\na,2,y\n", "no column of numbers is left"),
+        ("machine,hour,load\na,1,2\nb,1,3\n", "time never rises within a machine"),
+        ("machine,hour,load\na,1,2\na,2\n", "line 3: has 2 fields"),
+        ("machine,hour,load,load\na,1,2,3\n", "column 'load' is there 2 times"),
+    ],
+)
+def test_a_file_that_cannot_be_a_twin_is_a_source_error(tmp_path, content, reason):
+    file = tmp_path / "export.csv"
+    file.write_text(content)
+    with pytest.raises(SourceError, match=reason) as caught:
+        describe("mine", file)
+    assert "export.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_no_twin_may_have_is_a_contract_error(tmp_path):
+    fleet().to_csv(tmp_path / "export.csv", index=False)
+    with pytest.raises(ContractError, match="My Twin: name: "):
+        describe("My Twin", tmp_path / "export.csv")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "limits"),
+    [(0, 10, (0, 20)), (20, 90, (0, 130)), (-5, -1, (-7, 0)), (3, 3, (1, 5)), (0, 0, (0, 1)), (980, 1020, (960, 1040))],
+)
+def test_limits_are_round_and_do_not_pass_zero(low, high, limits):
+    assert widened(low, high) == limits
+
+
+def test_a_setting_is_what_takes_few_values_often():
+    assert is_setting(pd.Series([1.0, 2.0] * 50))
+    assert not is_setting(pd.Series([1.0] * 100))
+    assert not is_setting(pd.Series(np.arange(100.0)))
