@@ -1,0 +1,73 @@
+"""The drawing in docs/architecture.md against the code: packages, layers, width of folders, names."""
+
+import ast
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "foretwin"
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+LAYERS = {one["containers"][0]: one["layers"] for one in CONTRACTS if one["type"] == "layers"}
+MOST_MODULES = 14
+MOST_LINES = 300
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "versions" not in path.parts)  # without Alembic's steps
+
+
+def spaces_removed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_every_package_has_its_row():
+    section = PAGE[PAGE.index("## The rooms") : PAGE.index("### The scoring service")]
+    rows = set(re.findall(r"^\| `(\w+)/`", section, re.MULTILINE))
+    assert rows == {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+
+
+@pytest.mark.parametrize("container", ["foretwin", "foretwin.twin"])
+def test_the_layers_on_the_page_are_those_that_import_linter_holds(container):
+    assert " > ".join(LAYERS[container]) in spaces_removed(PAGE.replace("`", ""))
+
+
+def test_stages_alone_are_in_pipelines():
+    assert sorted(path.name for path in (ROOT / "pipelines").iterdir() if path.name != "__pycache__") == sorted(
+        f"{stage}.py"
+        for stage in (
+            "fetch adapt validate prepare degradation tune train evaluate drift promote package publish".split()
+        )
+    )
+
+
+def test_no_folder_is_wide_and_no_module_long():
+    count: defaultdict[Path, int] = defaultdict(int)
+    for path in SOURCES:
+        count[path.parent] += path.name != "__init__.py"
+        assert len(path.read_text().splitlines()) <= MOST_LINES, f"{path.relative_to(ROOT)} is too long"
+    assert {str(folder): modules for folder, modules in count.items() if modules > MOST_MODULES} == {}
+
+
+def public(path: Path) -> Iterator[str]:
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield node.name
+
+
+def test_no_two_public_classes_or_functions_share_a_name():
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for path in SOURCES:
+        for name in public(path):
+            places[name].append(str(path.relative_to(PACKAGE)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_a_module_s_name_repeats_only_where_its_package_tells_it_apart():
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for path in SOURCES:
+        if path.stem not in ("__init__", "__main__"):
+            places[path.stem].add(".".join(path.relative_to(PACKAGE).parent.parts))
+    assert {name: found for name, found in places.items() if len(found) > 1} == REPEATED
