@@ -1,8 +1,8 @@
-"""The gate: whether a candidate may replace the champion. Pure decisions from predictions on held-out windows.
+"""The gate: decide whether a candidate may replace the champion. Pure functions of predictions on held-out windows.
 
-A candidate must beat the baselines that params.yaml names; it must be surely better than the champion somewhere and
-nowhere worse, in no slice either; and it must keep to the limits of intervals, late predictions, time, size and
-contract. What is known of chance comes from resampled assets.
+A candidate must beat the baselines named in params.yaml; it must be significantly better than the champion on at least
+one figure and on none worse than allowed, nor in any slice; and it must keep the limits on interval coverage, late
+predictions, latency, bundle size and contract. Significance is estimated by resampling assets.
 """
 
 from foretwin.gate.compatibility import obstacles

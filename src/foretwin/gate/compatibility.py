@@ -1,12 +1,12 @@
-"""Two contracts beside each other: whether callers still understand a candidate, and whether it can be compared."""
+"""Compatibility of two contracts: for callers of the champion, and for a comparison on the same rows."""
 
 from foretwin.contract.twin import Twin
 
 
 def breaks(champion: Twin, candidate: Twin) -> tuple[str, ...]:
-    """What callers of the champion would no longer understand, or could no longer send; empty where nothing breaks.
+    """List the changes that break callers of the champion, in what they send or receive; empty without any.
 
-    A further question that a candidate answers breaks nothing.
+    An additional output of the candidate breaks nothing.
     """
     before, now = ({name: c.unit for name, c in twin.channels.items()} for twin in (champion, candidate))
     found = [
@@ -25,7 +25,7 @@ def breaks(champion: Twin, candidate: Twin) -> tuple[str, ...]:
 
 
 def obstacles(champion: Twin, candidate: Twin) -> tuple[str, ...]:
-    """Why a champion trained under one contract cannot be compared on rows made for another; empty where it can."""
+    """List why the champion cannot be compared on rows made for the candidate's contract; empty where it can."""
     found = list(breaks(champion, candidate))
     caps = [twin.rul.cap if twin.rul else None for twin in (champion, candidate)]
     if caps[0] != caps[1]:

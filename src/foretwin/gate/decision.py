@@ -1,4 +1,4 @@
-"""The decision on a candidate: every check, the reasons, and the figures that they rest on. Pure."""
+"""The gate's decision on a candidate: all checks, the deciding reasons, and the figures behind them. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from foretwin.gate.resamples import Resamples
 from foretwin.gate.slices import SliceFigure, slice_figures
 from foretwin.project.params import PromoteParams
 
-DECIDING = ("baselines", "champion")  # the checks that speak for a candidate; the others can only speak against it
+DECIDING = ("baselines", "champion")  # checks that can promote a candidate; the others can only reject it
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model at the gate, and what it says of the N held-out windows."""
+    """A model at the gate, with its predictions on the N held-out windows."""
 
     contract: Twin
     said: Predictions
@@ -32,7 +32,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Rival:
-    """The champion as the gate sees it; `said` is None where it cannot be compared, for `obstacles`."""
+    """The champion at the gate; `said` (its predictions) is None where `obstacles` rule a comparison out."""
 
     label: str
     contract: Twin | None = None
@@ -43,7 +43,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class Decision:
-    """`reasons` are the sentences that decided: of the failed checks, or what speaks for the candidate."""
+    """The gate's verdict; `reasons` are the sentences of the failed checks, or of the checks that promote it."""
 
     promoted: bool
     reasons: tuple[str, ...]
@@ -62,14 +62,14 @@ def decide(
     params: PromoteParams,
     findings: Sequence[Check] = (),
 ) -> Decision:
-    """Put a candidate to the gate; `findings` are checks of what is not measured here.
+    """Decide whether a candidate replaces the champion; `findings` are checks made elsewhere, such as of leaks.
 
-    RegistryError where a baseline that has to be beaten is missing.
+    RegistryError where a baseline of `must_beat` is missing.
     """
     contract, resamples = candidate.contract, Resamples(held_out.assets)
     own, theirs = _measured(candidate, held_out, baselines, resamples, params)
     checks = against_baselines(own, theirs, contract.clock.unit, params)
-    champion, slices, compared = _beside_champion(candidate, held_out, resamples, rival, params)
+    champion, slices, compared = _champion_comparison(candidate, held_out, resamples, rival, params)
     checks += compared
     if contract.rul:
         checks += coverage_check(candidate.said, held_out.truth.rul, contract.rul, params)
@@ -92,7 +92,7 @@ def decide(
 def unchanged(
     candidate: Candidate, held_out: HeldOut, baselines: Mapping[str, Predictions], label: str, params: PromoteParams
 ) -> Decision:
-    """The decision on a bundle that is the champion already: it stays."""
+    """Return the decision on a bundle that is the champion already: it stays."""
     resamples = Resamples(held_out.assets)
     own, theirs = _measured(candidate, held_out, baselines, resamples, params)
     slices, _ = slice_figures(candidate.contract, held_out, resamples, candidate.said, None, params)
@@ -120,10 +120,10 @@ def _measured(
     return own, {name: measure(contract, held_out, said, resamples) for name, said in baselines.items()}
 
 
-def _beside_champion(
+def _champion_comparison(
     candidate: Candidate, held_out: HeldOut, resamples: Resamples, rival: Rival | None, params: PromoteParams
 ) -> tuple[Figures | None, list[SliceFigure], list[Check]]:
-    """The champion's figures, all slices, and the checks against it: on the windows that it was not trained on."""
+    """Return the champion's figures, all slices and the checks against it, on windows it was not trained on."""
     contract, ours = candidate.contract, candidate.said
     said, why = _comparable(rival, held_out, params)
     if rival is None or said is None:
@@ -145,7 +145,7 @@ def _beside_champion(
 
 
 def _comparable(rival: Rival | None, held_out: HeldOut, params: PromoteParams) -> tuple[Predictions | None, str]:
-    """What the champion says of the windows, or None and the sentence that says why not."""
+    """Return the champion's predictions, or None and the sentence that explains why it cannot be compared."""
     if rival is None:
         return None, "there is no champion yet, so the baselines are all that had to be beaten"
     obstacles = rival.obstacles

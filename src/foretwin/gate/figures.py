@@ -1,7 +1,7 @@
-"""The questions that the gate asks of a predictor, and its figures on them.
+"""Figures by which the gate compares predictors, for all windows and for each resample.
 
-The errors compared are the RMSE of the clipped RUL, in the contract's time unit, and 1 - the macro-F1's mean over the
-fault axes. What is not a number never passes.
+The errors compared are the RMSE of the clipped RUL, in the contract's time unit, and 1 - the mean macro-F1 over the
+fault axes. NaN never passes.
 """
 
 import math
@@ -19,12 +19,12 @@ from foretwin.metrics import macro_f1, rmse
 RUL, FAULT = "rul_rmse", "fault_macro_f1"
 TITLES = {RUL: "RUL RMSE", FAULT: "mean fault macro-F1"}
 
-Figures = dict[str, float]  # rul_rmse in the contract's time unit, fault_macro_f1 from 0 to 1; what the twin has
+Figures = dict[str, float]  # rul_rmse in the contract's time unit, fault_macro_f1 from 0 to 1; those the twin has
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that the gate looked at; several checks may share a name."""
+    """The outcome of one check of the gate; several checks may share a name."""
 
     name: str
     passed: bool
@@ -33,14 +33,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Measured:
-    """A predictor on the held-out windows."""
+    """Figures and resampled errors of a predictor on the held-out windows."""
 
     figures: Figures
     errors: dict[str, NDArray[np.float64]]  # question -> (B,) the error in each resample
 
 
 def measure(contract: Twin, held_out: HeldOut, said: Predictions, resamples: Resamples) -> Measured:
-    """The figures of all windows and the errors of the resamples."""
+    """Compute a predictor's figures on all windows, and its error in each resample."""
     figures, errors, truth = {}, {}, held_out.truth
     if contract.rul and said.rul is not None:
         capped = np.minimum(truth.rul, contract.rul.cap)
@@ -54,17 +54,17 @@ def measure(contract: Twin, held_out: HeldOut, said: Predictions, resamples: Res
 
 
 def error_of(question: str, figure: float) -> float:
-    """What a figure leaves to be desired; lower is better."""
+    """Convert a figure to an error, of which lower is better."""
     return figure if question == RUL else 1 - figure
 
 
 def texts(pair: Sequence[float], question: str, unit: str) -> tuple[str, str]:
-    """Both figures with as many digits as it takes to tell them apart."""
+    """Format two figures with as many digits as it takes to tell them apart."""
     digits = next((n for n in (4, 6, 8) if f"{pair[0]:.{n}g}" != f"{pair[1]:.{n}g}"), 4)
     suffix = f" {unit}" if question == RUL else ""
     return f"{pair[0]:.{digits}g}{suffix}", f"{pair[1]:.{digits}g}{suffix}"
 
 
 def percent(share: float) -> str:
-    """A share as text; never rounded up, so that 100 % is all."""
+    """Format a share as a percentage; never rounded up, so that 100 % means all."""
     return f"{math.floor(1000 * share) / 10:g} %" if math.isfinite(share) else "an unknown share"

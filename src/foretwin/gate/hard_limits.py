@@ -1,4 +1,4 @@
-"""What a candidate must keep to whatever it replaces: its intervals, the cost of late predictions, time and size."""
+"""Limits that every candidate must keep: interval coverage, cost of late predictions, latency and bundle size."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from foretwin.project.params import PromoteParams
 
 
 def coverage_check(candidate: Predictions, truth: NDArray[np.float64], rul: Rul, params: PromoteParams) -> list[Check]:
-    """How many true RULs (N,), capped, the interval holds; nothing where there is no interval or no truth.
+    """Check the share of true RULs (N,), capped, inside the interval; no check without an interval or any truth.
 
-    That it holds all of few machines' is no fault of an interval that is narrow: too wide is one that hardly ever
-    misses and is more than half as wide as what holds its level's share of the truths without any model.
+    A narrow interval that covers all truths of a few machines is not at fault: an interval is too wide if it hardly
+    ever misses and is more than half as wide as the central range of the truths that has the same level without any
+    model.
     """
     low, high, level = candidate.low, candidate.high, candidate.level
     if low is None or high is None or level is None or np.isnan(truth).all():
@@ -42,7 +43,7 @@ def late_cost_check(
     resamples: Resamples,
     params: PromoteParams,
 ) -> list[Check]:
-    """The PHM 2008 score beside the champion's, for true RULs (N,)."""
+    """Check that the PHM 2008 score is not significantly worse than the champion's, on true RULs (N,)."""
     if candidate.rul is None or champion.rul is None or np.isnan(truth).all():
         return []
     capped = np.minimum(truth, rul.cap)
@@ -60,7 +61,7 @@ def late_cost_check(
 
 
 def budget_checks(latency_ms: float, megabytes: float, params: PromoteParams) -> list[Check]:
-    """Time of scoring one window, and size of the bundle."""
+    """Check the time to score one window and the size of the bundle against their limits."""
     quick, small = latency_ms <= params.latency_ms, megabytes <= params.bundle_mb
     time = f"one window takes {latency_ms:.1f} ms at the median"
     size = f"the bundle takes {megabytes:.2f} MB"

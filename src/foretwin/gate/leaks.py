@@ -1,6 +1,6 @@
-"""Signs that the held-out windows were known in training, so that their figures prove nothing.
+"""Checks for data leakage from held-out windows into development data, which would void the held-out figures.
 
-They are looked for in what the stage `prepare` leaves, and say nothing of a model: who finds one repairs the data.
+They read the outputs of the stage `prepare` and do not depend on a model: a leak is repaired in the data.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from foretwin.dataset.table import fault_column
 from foretwin.dataset.windows import TEST, last_rows
 from foretwin.gate.figures import Check, percent
 
-MOST_COPIES = 0.01  # of the held-out windows, beyond what development assets have in common by chance
+MOST_COPIES = 0.01  # of the held-out windows, beyond the share that development assets have in common by chance
 COUNTDOWN = 0.995  # rank correlation: machines differ, so no honest sensor puts all their lives into one order
 FEWEST_WINDOWS = 20  # in fewer windows, a channel may agree with a label by chance
 FEWEST_LIVES = 5
@@ -23,7 +23,7 @@ FEWEST_LIVES = 5
 def leak_checks(
     contract: Twin, development: pd.DataFrame, test_rows: pd.DataFrame, folds: Mapping[str, int]
 ) -> list[Check]:
-    """A failed check for each sign, or one that passed; rows are canonical, `test_rows` as `truncate` made them.
+    """Return one failed check per leak found, or a single passed one; canonical rows, `test_rows` from `truncate`.
 
     `folds` are those of splits.json.
     """
@@ -50,9 +50,9 @@ def _both_sides(development: set[str], held_out: set[str], folds: Mapping[str, i
 
 
 def _copies(contract: Twin, development: pd.DataFrame, last: pd.DataFrame) -> list[str]:
-    """Held-out readings that stand in the development rows too, value by value.
+    """Report held-out readings that occur in the development rows with identical values.
 
-    Coarse readings repeat by chance; how often is seen between the development assets.
+    Coarse readings repeat by chance; how often is estimated between the development assets.
     """
     known, seen = _readings(contract, development), _readings(contract, last)
     owners = pd.DataFrame({"reading": known, "asset": development["asset"].to_numpy()}).groupby("reading")["asset"]
@@ -65,7 +65,7 @@ def _copies(contract: Twin, development: pd.DataFrame, last: pd.DataFrame) -> li
 
 
 def _readings(contract: Twin, rows: pd.DataFrame) -> NDArray[np.uint64]:
-    """(N,) a hash of each row's channels."""
+    """Hash the channels of each row, (N,)."""
     hashes = pd.util.hash_pandas_object(rows[list(contract.channel_names)], index=False)
     return np.asarray(hashes, np.uint64)
 
@@ -80,8 +80,8 @@ def _countdowns(contract: Twin, last: pd.DataFrame, assets: "pd.Series[str]") ->
         ranks = last[name][known].rank()
         correlation = float(ranks.corr(rul)) if ranks.std() > 0 else 0.0
         if abs(correlation) > COUNTDOWN:
-            said = f"channel {name} tells the RUL: their ranks correlate with {correlation:.4f}"
-            found.append(f"{said}, though no two assets wear alike; it is made from the label, or counts it down")
+            finding = f"channel {name} tells the RUL: their ranks correlate with {correlation:.4f}"
+            found.append(f"{finding}, though no two assets wear alike; it is made from the label, or counts it down")
     return found
 
 

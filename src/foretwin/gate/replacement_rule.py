@@ -1,7 +1,7 @@
-"""The one rule by which a model may take another's place, for champion and baselines alike.
+"""The rule by which one model may replace another, used for champion and baselines alike.
 
-X would replace Y if on at least one question its error is lower in the wanted share of the resamples, and on no
-question its error is larger by more than the allowed share.
+X would replace Y if on at least one figure its error is lower in the required share of the resamples, and on no
+figure its error is larger by more than the allowed share.
 """
 
 import math
@@ -15,7 +15,7 @@ from foretwin.project.params import PromoteParams
 
 @dataclass(frozen=True)
 class Compared:
-    """Two predictors, ours and theirs, on one question."""
+    """Comparison of two predictors, ours and theirs, on one figure."""
 
     question: str
     ours: float  # figure
@@ -23,13 +23,13 @@ class Compared:
     lower: float  # share of the resamples in which our error is the lower one
 
     def allowed(self, loss: float) -> bool:
-        """Whether our error is larger by no more than this share of theirs."""
+        """Return whether our error exceeds theirs by no more than this share of theirs."""
         ours, theirs = error_of(self.question, self.ours), error_of(self.question, self.theirs)
         return math.isfinite(ours) and (not math.isfinite(theirs) or ours <= theirs * (1 + loss))
 
 
 def compare(ours: Measured, theirs: Measured) -> list[Compared]:
-    """Question by question; what is not a number loses against what is."""
+    """Compare two predictors figure by figure; NaN loses against a finite figure."""
     found = []
     for question, figure in ours.figures.items():
         other = theirs.figures[question]
@@ -41,7 +41,7 @@ def compare(ours: Measured, theirs: Measured) -> list[Compared]:
 
 
 def would_replace(compared: list[Compared], params: PromoteParams) -> bool:
-    """The rule."""
+    """Apply the replacement rule to the comparisons of all figures."""
     better = any(one.lower >= params.confidence for one in compared)
     return better and all(one.allowed(params.allowed_loss) for one in compared)
 
@@ -49,10 +49,10 @@ def would_replace(compared: list[Compared], params: PromoteParams) -> bool:
 def against_baselines(
     candidate: Measured, baselines: dict[str, Measured], unit: str, params: PromoteParams
 ) -> list[Check]:
-    """Those of `must_beat` have to be beaten in every figure.
+    """Check the candidate against each baseline; those of `must_beat` must be beaten on every figure.
 
-    Of the others it is told whether they would replace the candidate: a baseline cannot be served, so that a twin for
-    which it is the better model is still better off with the candidate than with none.
+    For the others the check only reports whether they would replace the candidate: a baseline cannot be served, so a
+    twin for which a baseline is the better model still gains from the candidate.
     """
     checks = []
     for name, baseline in baselines.items():
@@ -72,7 +72,7 @@ def against_baselines(
 def against_champion(
     candidate: Measured, champion: Measured, label: str, unit: str, params: PromoteParams
 ) -> list[Check]:
-    """Whether the candidate would replace the champion, `label`, and why."""
+    """Check whether the candidate would replace the champion, `label`, with one sentence per figure."""
     compared = compare(candidate, champion)
     checks = [_question_check(one, label, unit, params.allowed_loss) for one in compared]
     if not any(one.lower >= params.confidence for one in compared):
@@ -115,7 +115,7 @@ def _no_number(one: Compared, name: str) -> Check:
 
 
 def _listed(compared: list[Compared], unit: str) -> str:
-    """What a baseline has beside the candidate, question by question."""
+    """Format a baseline's figures against the candidate's."""
     found = []
     for one in compared:
         theirs, ours = texts((one.ours, one.theirs), one.question, unit)

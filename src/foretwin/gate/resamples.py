@@ -1,8 +1,8 @@
-"""What chance may have done: figures over resampled assets, all resamples at once.
+"""Cluster bootstrap of figures over assets, all resamples at once.
 
-Whole assets are drawn, since predictions of one are alike (Efron and Tibshirani, An Introduction to the Bootstrap,
-1993). Every figure here is made of sums over predictions, so a resample is a row of counts: how often it draws each
-asset. All predictors are resampled by the same rows, which pairs them.
+Whole assets are drawn, since predictions of one asset are correlated (Efron and Tibshirani, An Introduction to the
+Bootstrap, 1993). Every figure here is made of sums over predictions, so a resample is a row of counts: how often it
+draws each asset. All predictors are resampled by the same rows, which pairs them.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ SEED = 1
 
 
 class Resamples:
-    """The draws for N predictions; `assets` (N,) names whose prediction each is."""
+    """Bootstrap draws of the assets behind N predictions; `assets` (N,) names the asset of each prediction."""
 
     def __init__(self, assets: NDArray[np.str_]) -> None:
         names, self._asset = np.unique(assets, return_inverse=True)
@@ -21,20 +21,20 @@ class Resamples:
         self._draws = np.random.default_rng(SEED).multinomial(len(names), even, size=COUNT).astype(np.float64)
 
     def sums(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(N, M) of each prediction -> (COUNT, M), summed over the predictions that each resample draws."""
+        """Sum values (N, M) over the predictions that each resample draws -> (COUNT, M)."""
         of_asset = np.zeros((self._draws.shape[1], values.shape[1]))
         np.add.at(of_asset, self._asset, values)
         summed: NDArray[np.float64] = self._draws @ of_asset
         return summed
 
     def means(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(N, M) -> (COUNT, M), the mean of the values that are not NaN; NaN where a resample draws none."""
+        """Average values (N, M) that are not NaN per resample -> (COUNT, M); NaN where a resample draws none."""
         known = ~np.isnan(values)
         with np.errstate(invalid="ignore"):
             return self.sums(np.where(known, values, 0)) / self.sums(known.astype(np.float64))
 
     def macro_f1(self, predicted: NDArray[np.int64], truth: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-        """(COUNT,) of `metrics.macro_f1`; predicted and truth (N,), -1 = unknown."""
+        """Compute `metrics.macro_f1` per resample, (COUNT,); predicted and truth (N,), -1 = unknown."""
         known = truth >= 0
         cells = np.zeros((len(truth), classes * classes))
         cells[np.flatnonzero(known), truth[known] * classes + predicted[known]] = 1

@@ -1,12 +1,12 @@
-"""Parts of the held-out windows that a model must not pay for its progress with.
+"""Slices of the held-out windows in which a candidate must not be worse than the champion.
 
-Subsets of the data, true fault classes, operating regimes, and bands of true remaining life: quarters of the cap, and
-what reaches it. The RUL's error is its RMSE in the contract's time unit, with truths capped as in training; the error
+Slices are subsets of the data, true fault classes, operating regimes, and bands of true RUL: quarters of the cap, and
+the cap or more. The RUL's error is its RMSE in the contract's time unit, with truths capped as in training; the error
 of faults is the share of wrong classes, averaged over the axes.
 
-What the twins' own store brought is one slice, and its source's own data are another; the finer ones are of the latter
-alone. A champion that takes strange machines for healthy ones is perfect on those that are: in a slice that is chosen
-by the truth, a bias would win over a better model.
+Windows from the twins' store are one slice and windows of the source's own data another; the finer slices use the
+latter alone. A champion that calls unfamiliar machines healthy is perfect on those that are healthy: in a slice chosen
+by the truth, its bias would win over a better model.
 """
 
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ from foretwin.project.params import PromoteParams
 
 RUL, FAULT = "rul_rmse", "fault_error"
 BANDS = 4
-OWN = "own source"  # the windows that no store brought
+OWN = "own source"  # windows that do not come from the twins' store
 INTERVAL = (0.025, 0.975)  # of the candidate's error over the resamples
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Some of the N windows, and the fault axes that they are asked about."""
+    """A subset of the N windows, with the outputs that are evaluated on it."""
 
     kind: str  # all, subset, fault, regime, life
     name: str
@@ -42,7 +42,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class SliceFigure:
-    """The error in a slice; NaN where no truth is known."""
+    """Errors of candidate and champion in a slice; NaN where no truth is known."""
 
     kind: str
     name: str
@@ -63,7 +63,7 @@ def slice_figures(
     champion: Predictions | None,
     params: PromoteParams,
 ) -> tuple[list[SliceFigure], list[Check]]:
-    """The figures of every slice, and what the gate says of them: nothing where there is no champion beside it."""
+    """Return the figures of every slice and the gate's checks of them; no checks without a champion to compare."""
     figures, judged = [], []
     base = _base(contract, held_out, champion, resamples)
     for part in _slices(contract, held_out):
@@ -84,7 +84,7 @@ def slice_figures(
 
 @dataclass(frozen=True)
 class Judged:
-    """A slice beside the champion's."""
+    """A slice's figure compared with the champion's."""
 
     figure: SliceFigure
     more: float  # share of the resamples in which the candidate has more error
@@ -92,10 +92,10 @@ class Judged:
 
 
 def _base(contract: Twin, held_out: HeldOut, champion: Predictions | None, resamples: Resamples) -> dict[str, float]:
-    """Question -> the champion's error on all windows that the finer slices are taken from.
+    """Return the champion's error on all windows that the finer slices are taken from, by figure.
 
-    Where it hardly errs, a share of that little would refuse what nobody could notice: limits are shares of the larger
-    of both errors.
+    In a slice where the champion hardly errs, a share of its error would reject negligible differences: limits are
+    shares of the larger of both errors.
     """
     if champion is None:
         return {}
@@ -106,10 +106,10 @@ def _base(contract: Twin, held_out: HeldOut, champion: Predictions | None, resam
 
 
 def _checks(judged: list[Judged], unit: str, params: PromoteParams) -> list[Check]:
-    """What is said of slices beside the champion's.
+    """Check the slices against the champion's, with a Bonferroni correction.
 
-    Of many slices one is soon worse by chance: together they must not refuse an equal candidate more often than one
-    comparison would, so each has its part of the doubt that the confidence leaves (Bonferroni).
+    Among many slices one is soon worse by chance: together they must not reject an equal candidate more often than one
+    comparison would, so each gets an equal part of the error probability that the confidence allows.
     """
     if not judged:
         return []
@@ -145,7 +145,7 @@ def _slices(contract: Twin, held_out: HeldOut) -> Iterator[Slice]:
 
 
 def _subsets(names: NDArray[np.str_], own: NDArray[np.bool_]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """The own source beside what a store brought, and each part (N,) that the data name."""
+    """Yield the windows (N,) of the own source, if the store has others, and those of each named subset."""
     if not own.all():
         yield OWN, own
     for name in np.unique(names):
@@ -154,7 +154,7 @@ def _subsets(names: NDArray[np.str_], own: NDArray[np.bool_]) -> Iterator[tuple[
 
 
 def _own(held_out: HeldOut) -> NDArray[np.bool_]:
-    """(N,) the windows that the finer slices are taken from; all, where a twin learns from its store alone."""
+    """Return the mask (N,) of windows for the finer slices; all, where a twin learns from its store alone."""
     own: NDArray[np.bool_] = held_out.truth.subset != HISTORY
     return own if own.any() else ~own
 
@@ -162,7 +162,7 @@ def _own(held_out: HeldOut) -> NDArray[np.bool_]:
 def _losses(
     contract: Twin, held_out: HeldOut, part: Slice, candidate: Predictions, champion: Predictions | None
 ) -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.float64] | None]]:
-    """Each question of a slice with the losses (N, M) of candidate and champion; NaN: not known, or not asked."""
+    """Yield each figure of a slice with the losses (N, M) of candidate and champion; NaN: unknown or not evaluated."""
     outside = ~part.chosen[:, None]
     truth_rul = np.minimum(held_out.truth.rul, contract.rul.cap if contract.rul else np.inf)
 
@@ -182,7 +182,7 @@ def _losses(
 
 
 def _error(question: str, losses: NDArray[np.float64], resamples: Resamples) -> tuple[float, NDArray[np.float64]]:
-    """The error of losses (N, M), and of each resample (B,)."""
+    """Return the error of losses (N, M), and the error in each resample (B,)."""
     known = ~np.isnan(losses)
     counts = known.sum(axis=0)
     sums = np.where(known, losses, 0).sum(axis=0)
@@ -192,7 +192,7 @@ def _error(question: str, losses: NDArray[np.float64], resamples: Resamples) -> 
 
 
 def _interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
-    """Of errors (B,), of which those of resamples without any such window are NaN."""
+    """Return the 95 % interval of errors (B,); NaN errors, of resamples without any such window, are left out."""
     known = drawn[~np.isnan(drawn)]
     low, high = np.quantile(known, INTERVAL) if len(known) else (np.nan, np.nan)
     return float(low), float(high)
