@@ -1,6 +1,6 @@
-"""Whether machines in healthy life still show what the bundle's development machines showed: drift of readings, scores.
+"""Drift of readings and scores of machines in healthy life, against the development machines of the bundle.
 
-`reference` freezes what is compared with (stage `drift`), `comparison` compares; numpy alone.
+`profile` freezes the reference (stage `drift`), `compare` and `scores` compare with it; numpy alone.
 """
 
 from foretwin.drift.compare import ChannelDrift, DriftVerdict, compare

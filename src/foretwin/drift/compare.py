@@ -1,4 +1,4 @@
-"""Recent readings of machines in healthy life against the frozen reference: which channels have drifted, and how."""
+"""Comparison of recent readings in healthy life with the frozen reference: drift of each channel."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -12,31 +12,31 @@ from foretwin.drift.profile import FEWEST_ASSETS, FEWEST_READINGS, SAME, DriftRe
 
 Array = NDArray[np.float64]
 
-FALSE_ALARMS = 1e-3  # chance that a look at a clean fleet finds any channel drifted
+FALSE_ALARMS = 1e-3  # probability that a comparison of a clean fleet finds any channel drifted
 TESTS = 3  # of each channel: its level, its change, its PSI
-RARE = 1e-4  # share of other readings that a constant channel is taken to have had in the reference
+RARE = 1e-4  # share of differing readings that a constant channel is assumed to have in the reference
 CONSTANT_LIMIT = 0.25  # PSI of a constant channel: about one reading in 25 differs
 
 
 @dataclass(frozen=True)
 class ChannelDrift:
-    """One channel. Shifts are in the reference's standard deviations within a regime, given the other channels."""
+    """Drift of one channel; shifts in standard deviations of the reference within a regime, given other channels."""
 
     name: str
-    psi: float  # of what the other channels do not explain; 0 where no reading is complete
-    limit: float  # of PSI, for so many assets and readings
+    psi: float  # of the residual given the other channels; 0 where no reading is complete
+    limit: float  # of PSI, for this number of assets and readings
     shift: float  # of the fleet's mean; 0 where the channel is constant
     shift_limit: float  # of its size; infinite where the channel is constant
-    change: bool  # whether the shift is one from the assets' own earlier readings, else from the reference
+    change: bool  # True: shift from the assets' own earlier readings; False: from the reference
     drifted: bool
-    raw_psi: float  # of the readings as they are: what operation and weather do is in it, so that it has no limit
+    raw_psi: float  # of the raw readings: includes effects of operation and weather, so it has no limit
     missing: int  # readings without a value
-    regimes: dict[int, float]  # PSI in each regime that there are readings of
+    regimes: dict[int, float]  # PSI in each regime that has readings
 
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """What a look at a fleet found."""
+    """The result of comparing a fleet's readings with the reference."""
 
     readings: int  # that could be compared
     assets: int
@@ -46,7 +46,7 @@ class DriftVerdict:
 
 
 class Readings(NamedTuple):
-    """Readings that can be compared, N of them over C channels."""
+    """N comparable readings of C channels."""
 
     assets: NDArray[Any]  # (N,)
     regime: NDArray[np.int64]  # (N,)
@@ -55,10 +55,10 @@ class Readings(NamedTuple):
 
 @dataclass(frozen=True)
 class Shifts:
-    """Of C' channels that vary, after those that were named have been taken out."""
+    """Shifts of the C' channels that vary, after the drifted channels have been removed."""
 
-    removed: Array  # (C',) the shifts that were named, 0 of the other channels
-    shift: Array  # (C',) named, or what is left
+    removed: Array  # (C',) the shifts of drifted channels, 0 of the others
+    shift: Array  # (C',) of drifted channels, or the remaining shift
     limit: Array  # (C',)
     change: NDArray[np.bool_]  # (C',)
 
@@ -72,11 +72,11 @@ def compare(
     """Compare readings of healthy life, in any order: assets (N,) names or numbers, values (N, C) in physical units.
 
     NaN is a missing value. `earlier` are readings (M,), (M, C) of the same assets' healthy life before, each asset's in
-    order of time, of which the last EARLIER count: a fleet that has changed since then is told far sooner than one that
-    always was different, since every sensor has errors of its own.
+    order of time, of which the last EARLIER count: a change since then is detected far sooner than a difference from
+    the reference, since every sensor has errors of its own.
 
-    Nothing drifts where fewer than FEWEST_ASSETS assets or FEWEST_READINGS readings can be compared. FALSE_ALARMS is
-    for the whole look.
+    Nothing drifts where fewer than FEWEST_ASSETS assets or FEWEST_READINGS readings can be compared. FALSE_ALARMS
+    holds for the whole comparison.
     """
     recent = _readings(reference, assets, values)
     names, number = np.unique(recent.assets, return_inverse=True)
@@ -107,7 +107,7 @@ def _readings(reference: DriftReference, assets: NDArray[Any], values: NDArray[n
 
 
 def _changes(recent: Means, names: NDArray[Any], varies: NDArray[np.bool_], earlier: Readings) -> Means | None:
-    """What the assets `names` (n,) show more than before; None where too few were watched for long enough before."""
+    """Return the mean changes of the assets `names` (n,); None where too few have enough earlier readings."""
     before = [np.flatnonzero(earlier.assets == name)[-EARLIER:] for name in names]
     chosen = [number for number, rows in enumerate(before) if len(rows) == EARLIER]
     if len(chosen) < FEWEST_ASSETS:
@@ -118,9 +118,9 @@ def _changes(recent: Means, names: NDArray[Any], varies: NDArray[np.bool_], earl
 
 
 def _shifts(varying: Freshness, means: Means, changes: Means | None, channels: int) -> Shifts:
-    """Name one channel after the other: the one furthest beyond its limit, until none is beyond it.
+    """Detect drifted channels one by one: the one furthest beyond its limit, until none is beyond it.
 
-    A channel that is named is taken out before the next one is looked for: what it did to others is explained then.
+    A drifted channel is removed before the search for the next one, so its effect on the others is accounted for.
     """
     chance = FALSE_ALARMS / (TESTS * channels)
     laws: list[tuple[ShiftLaw, Means]] = [(varying.level, means)]
@@ -147,16 +147,16 @@ def _shifts(varying: Freshness, means: Means, changes: Means | None, channels: i
 
 
 def _limit(estimate: Estimate, chance: float) -> Array:
-    error = np.where(np.isfinite(estimate.error), estimate.error, 0)  # a channel without values has no shift either
+    error = np.where(np.isfinite(estimate.error), estimate.error, 0)  # a channel without values has shift 0
     return np.maximum(NormalDist().inv_cdf(1 - chance / 2) * error, SMALLEST_SHIFT)
 
 
 def _varying(
     reference: DriftReference, varying: Freshness, recent: Readings, shifts: Shifts, size: tuple[int, int]
 ) -> list[dict[str, Any]]:
-    """The figures of the channels that vary; of several beyond the limit of PSI alone, the furthest has drifted.
+    """Return the figures of the varying channels; of several beyond the limit of PSI alone, the furthest has drifted.
 
-    Readings without a missing value count. A channel's PSI has its own shift in it, but no other channel's.
+    Only readings without a missing value count. A channel's PSI includes its own shift, but no other channel's.
     """
     away = recent.away[:, reference.scale.varies]
     known = ~np.isnan(away).any(axis=1)
@@ -188,7 +188,7 @@ def _varying(
 
 
 def _constant(reference: DriftReference, recent: Readings, channel: int) -> dict[str, Any]:
-    """The figures of a channel that is constant within its regime: PSI of the readings that differ."""
+    """Return the figures of a channel that is constant within its regime: PSI of the readings that differ."""
     away, level = recent.away[:, channel], np.abs(reference.scale.mean[:, channel])
     known = ~np.isnan(away)
 

@@ -1,9 +1,9 @@
-"""How far a fleet's mean stands from where it is expected, channel by channel, given all other channels.
+"""Shift of a fleet's mean from its expected value, per channel, given all other channels.
 
-A channel's shift is estimated as generalised least squares does it: what the mean of the fleet has in this channel
-that the other channels do not explain (D. M. Hawkins, "Multivariate quality control based on regression-adjusted
-variables", Technometrics 33(1), 61-75, 1991). Its standard error follows from how assets differ and from how many
-there are, so that its limit does too.
+A channel's shift is estimated by generalised least squares: the part of the fleet's mean in this channel that the
+other channels do not explain (D. M. Hawkins, "Multivariate quality control based on regression-adjusted
+variables", Technometrics 33(1), 61-75, 1991). Its standard error, and so its limit, follows from the variation between
+assets and from their number.
 """
 
 from dataclasses import dataclass, replace
@@ -18,20 +18,20 @@ Array = NDArray[np.float64]
 
 RIDGE = 1e-3  # added to each variance, in squared standard deviations: channels may be sums of others
 SMALLEST_SHIFT = 0.25  # standard deviations; a smaller one is no drift, however sure it is
-EARLIER = 24  # readings of each asset, its last ones before, that its change is measured from; fewer are too few
-RECENT = 24  # readings of a stretch of the development assets that is learnt from
+EARLIER = 24  # last earlier readings of each asset, from which its change is measured; fewer are too few
+RECENT = 24  # readings of each stretch of a development asset used in fitting
 FOLDS = 5
 
 
 class Means(NamedTuple):
-    """A fleet: the mean of each of n assets over C channels in standard deviations, and of how many readings."""
+    """Means of each of n assets over C channels, in standard deviations, and the readings behind each."""
 
     values: Array  # (n, C)
     counts: Array  # (n,)
 
 
 class Estimate(NamedTuple):
-    """Shifts (C,) in standard deviations, and their standard errors (C,)."""
+    """Estimated shifts (C,) in standard deviations, and their standard errors (C,)."""
 
     shift: Array
     error: Array
@@ -39,20 +39,20 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class ShiftLaw:
-    """How the means of single assets vary where nothing is wrong: covariance `between` + `within` / readings."""
+    """Distribution of single assets' means without drift: covariance `between` + `within` / readings."""
 
     mean: Array  # (C,)
     between: Array  # (C, C)
     within: Array  # (C, C)
-    inflation: Array  # (C,) by how much assets that were not seen vary more than the covariance says
-    count: int  # independent means that it was learnt from
+    inflation: Array  # (C,) ratio of the variation of unseen assets to that of the covariance
+    count: int  # independent means it was fitted on
 
     @classmethod
     def fit(cls, means: Means, within: Array, assets: NDArray[np.int64], count: int) -> Self:
-        """From the means of assets, of which each may have several; assets (n,) from 0 says whose a mean is.
+        """Fit to means of assets, of which each may have several; assets (n,) from 0 is the asset of each mean.
 
-        `count` of them are taken for independent. Each fold of the assets is held against the law of the others: what
-        they vary more is the inflation.
+        `count` of them are assumed independent. The inflation is cross-validated: the excess variation of each fold of
+        the assets under the law fitted to the others.
         """
         law = cls._covariance(means, within, count)
         scores = []
@@ -70,12 +70,12 @@ class ShiftLaw:
         expected = means.values.mean(axis=0)
         spread = means.values - expected
         between = spread.T @ spread / max(len(spread) - 1, 1) - within * np.mean(1 / means.counts)
-        size, axes = np.linalg.eigh(between)  # a difference of two covariances need not be one
+        size, axes = np.linalg.eigh(between)  # a difference of two covariances may have negative eigenvalues
         between = (axes * np.maximum(size, 0)) @ axes.T
         return cls(expected, between, within, np.ones(len(expected)), count)
 
     def estimate(self, means: Means, removed: Array | float = 0.0) -> Estimate:
-        """The shifts of a fleet, one channel at a time; `removed` (C,) is what is known already.
+        """Estimate the shifts of a fleet, one channel at a time; `removed` (C,) are shifts known already.
 
         A channel without any value (NaN) has shift 0 with an infinite error, and explains nothing of the others.
         """
@@ -90,13 +90,13 @@ class ShiftLaw:
         return Estimate(shift, error)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Convert to plain values for JSON."""
         arrays = {name: rounded(getattr(self, name)) for name in ("mean", "between", "within", "inflation")}
         return {**arrays, "count": self.count}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
+        """Restore from the values of `to_dict`."""
         mean, between, within, inflation = (
             np.array(values[name], float) for name in ("mean", "between", "within", "inflation")
         )
@@ -104,9 +104,9 @@ class ShiftLaw:
 
 
 def means_of(values: Array, assets: NDArray[np.int64]) -> Means:
-    """Readings (N, C) in standard deviations, NaN where missing, and the asset (N,) of each from 0 -> means per asset.
+    """Average readings (N, C) in standard deviations, NaN where missing, per asset; assets (N,) from 0.
 
-    An asset without any value of a channel takes the others' mean of it, NaN where none has one.
+    An asset without any value of a channel gets the mean of the others, NaN where none has a value.
     """
     known = ~np.isnan(values)
     count = int(assets.max()) + 1
@@ -120,14 +120,14 @@ def means_of(values: Array, assets: NDArray[np.int64]) -> Means:
 
 
 def noise_of(values: Array, assets: NDArray[np.int64]) -> Array:
-    """Readings (N, C) in order, assets (N,) together -> covariance (C, C) of what comes and goes with each reading."""
+    """Estimate the noise covariance (C, C) of single readings (N, C) in time order, each asset's (N,) adjacent."""
     steps = np.diff(values, axis=0)[assets[1:] == assets[:-1]]
     covariance: Array = steps.T @ steps / (2 * max(len(steps), 1))
     return covariance
 
 
 def development_changes(values: Array, assets: NDArray[np.int64]) -> tuple[Means, NDArray[np.int64]]:
-    """Readings (N, C) in order, assets (N,) together -> changes between stretches, and whose each of them is.
+    """Compute changes between stretches of readings (N, C) in order, assets (N,) together; and the asset of each.
 
     A change is the mean of RECENT readings less the mean of the EARLIER ones right before them.
     """
@@ -142,7 +142,7 @@ def development_changes(values: Array, assets: NDArray[np.int64]) -> tuple[Means
 
 
 def development_levels(values: Array, assets: NDArray[np.int64]) -> tuple[Means, NDArray[np.int64]]:
-    """As `development_changes`, of the means of stretches; an asset with fewer readings has one stretch."""
+    """Compute means of stretches, in the form of `development_changes`; an asset with few readings has one stretch."""
     levels, counts, owners = [], [], []
     for asset in np.unique(assets):
         part = values[assets == asset]

@@ -1,7 +1,7 @@
-"""What readings and scores of healthy machines looked like in development, frozen beside the bundle as drift.json.
+"""Drift reference: distributions of healthy readings and scores in development, kept next to the bundle as drift.json.
 
-Readings are looked at within their operating regime, in standard deviations of the channel there, and given all other
-channels: what a machine shows more than its operation explains is far narrower than what it shows.
+Readings are compared within their operating regime, in standard deviations of the channel there, and given all other
+channels: the residual that operation does not explain varies far less than the reading itself.
 """
 
 import json
@@ -26,21 +26,21 @@ Array = NDArray[np.float64]
 
 FORMAT = 1
 FILE = "drift.json"
-FEWEST_ASSETS, FEWEST_READINGS = 5, 100  # in reference and fleet; with less nothing is said
-SAME = 1e-5  # of its size, by which a reading of a constant channel may differ
+FEWEST_ASSETS, FEWEST_READINGS = 5, 100  # in reference and fleet; with fewer there is no verdict
+SAME = 1e-5  # relative difference allowed for a reading of a constant channel
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From physical units to standard deviations: what C channels show in each of R regimes in healthy life."""
+    """Scaling from physical units to standard deviations, for C channels in each of R regimes in healthy life."""
 
     regimes: Regimes
-    mean: Array  # (R, C) physical units; NaN in regimes that no healthy reading came from
+    mean: Array  # (R, C) physical units; NaN in regimes without a healthy reading
     deviation: Array  # (C,) within the regimes; 0 where the channel is constant there
 
     @classmethod
     def fit(cls, regimes: Regimes, values: NDArray[np.float32]) -> Self:
-        """From the healthy readings (N, C)."""
+        """Fit to the healthy readings (N, C)."""
         regime, exact = regimes.nearest(values), values.astype(np.float64)
         mean = np.full((len(regimes.centres), values.shape[1]), np.nan)
         constant = np.ones(values.shape[1], dtype=bool)
@@ -53,26 +53,26 @@ class Scale:
 
     @property
     def varies(self) -> NDArray[np.bool_]:
-        """(C,) False where a channel is constant within its regime."""
+        """Return a mask (C,), False where a channel is constant within its regime."""
         return self.deviation > 0
 
     def comparable(self, values: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """(N,) readings whose settings are known and belong to a regime of the reference."""
+        """Return a mask (N,) of readings whose settings are known and belong to a regime of the reference."""
         known = np.asarray(~np.isnan(values[:, list(self.regimes.settings)]).any(axis=1))
         known[known] = ~np.isnan(self.mean[self.regimes.nearest(values[known])]).any(axis=1)
         return known
 
     def away(self, values: NDArray[np.float32], regime: NDArray[np.int64]) -> Array:
-        """Readings (N, C) of these regimes (N,) -> distance from the mean, in deviations where the channel varies."""
+        """Convert readings (N, C) of regimes (N,) to distances from the mean, in deviations where a channel varies."""
         distance: Array = (values - self.mean[regime]) / np.where(self.varies, self.deviation, 1)
         return distance
 
 
 @dataclass(frozen=True)
 class Freshness:
-    """What is known of C' channels that vary, all in standard deviations of `Scale`."""
+    """Reference statistics of the C' channels that vary, all in standard deviations of `Scale`."""
 
-    adjust: Array  # (C', C') from readings to what the other channels do not explain of each
+    adjust: Array  # (C', C') maps readings to residuals given the other channels
     raw: Bins
     adjusted: Bins
     clean: CleanPsi  # of the adjusted
@@ -82,20 +82,20 @@ class Freshness:
 
 @dataclass(frozen=True)
 class DriftReference:
-    """All that readings and scores are compared with; a file of its own, made from the bundle of that digest."""
+    """Reference that readings and scores are compared with, made from the bundle of this digest; kept as one file."""
 
     bundle: str
     contract: str  # digest
     channels: tuple[str, ...]  # C names
-    assets: int  # whose healthy readings it is made of
+    assets: int  # with healthy readings
     readings: int
     scale: Scale
-    varying: Freshness | None  # None with too few healthy assets or readings: nothing can be said then
+    varying: Freshness | None  # None with too few healthy assets or readings: no verdict then
     scores: ScoreReference
 
     @classmethod
     def fit(cls, bundle: Bundle, development_rows: pd.DataFrame, held_out: pd.DataFrame, seed: int = 0) -> Self:
-        """From the canonical rows of the development assets, and held-out ones cut as `windows.truncate` does."""
+        """Fit to canonical rows of the development assets, and to held-out ones cut as `windows.truncate` does."""
         contract = bundle.contract
         histories = Histories.from_rows(development_rows, contract)
         healthy = healthy_rows(histories, contract)
@@ -115,10 +115,10 @@ class DriftReference:
             varying=_freeze(scale, values, assets, generator) if enough else None,
             scores=ScoreReference.fit(bundle, held_out, generator),
         )
-        return cls._from_dict(exact._to_dict())  # with the digits that are kept
+        return cls._from_dict(exact._to_dict())  # with the digits that JSON keeps
 
     def write(self, path: Path) -> None:
-        """As JSON, the same bytes for the same reference."""
+        """Write as JSON, the same bytes for the same reference."""
         with fresh_file(path) as out:
             out.write_text(json.dumps(self._to_dict(), separators=(",", ":")) + "\n")
 
@@ -142,16 +142,16 @@ class DriftReference:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """What `write` wrote; BundleError where it is missing, damaged or of another version."""
+        """Read a file of `write`; BundleError where it is missing, damaged or of another version."""
         try:
             content = json.loads(path.read_text())
             if content["format"] != FORMAT:
-                raise BundleError(f"{path}: format {content['format']}, this version reads {FORMAT}: make it again")
+                raise BundleError(f"{path}: format is {content['format']}, not {FORMAT}; run `dvc repro drift`")
             return cls._from_dict(content)
         except FileNotFoundError:
-            raise BundleError(f"{path}: no such file; `dvc repro drift` makes it") from None
+            raise BundleError(f"{path}: no such file; run `dvc repro drift`") from None
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-            raise BundleError(f"{path}: not a reference of drift, `dvc repro drift` makes one: {error}") from None
+            raise BundleError(f"{path}: not a drift reference ({error}); run `dvc repro drift`") from None
 
     @classmethod
     def _from_dict(cls, content: dict[str, Any]) -> Self:
@@ -175,7 +175,7 @@ class DriftReference:
 def _freeze(
     scale: Scale, values: NDArray[np.float32], assets: NDArray[np.int64], generator: np.random.Generator
 ) -> Freshness:
-    """From healthy readings (N, C), each asset's (N,) together and in order of time."""
+    """Fit the statistics of varying channels to healthy readings (N, C), each asset's (N,) together, in time order."""
     regime = scale.regimes.nearest(values)
     away = scale.away(values, regime)[:, scale.varies]
     count = len(scale.mean)
@@ -189,14 +189,14 @@ def _freeze(
         raw=Bins.fit(away, regime, count),
         adjusted=adjusted,
         clean=CleanPsi.fit(adjusted, adjusted.place(away @ adjust.T, regime), regime, assets, generator),
-        # The stretches of one asset are alike, but each of its changes begins where the one before has ended.
+        # Stretches of one asset are correlated; its changes, each starting where the one before ended, are not.
         level=ShiftLaw.fit(levels, noise, level_owners, count=len(np.unique(assets))),
         change=ShiftLaw.fit(changes, noise, owners, len(owners)) if len(np.unique(owners)) >= FEWEST_ASSETS else None,
     )
 
 
 def _adjustment(away: Array) -> Array:
-    """(C, C): a reading times it is what a ridge regression on the other channels leaves of each channel."""
+    """Compute the matrix (C, C) that maps a reading to each channel's ridge-regression residual on the others."""
     precision = np.linalg.inv(away.T @ away / len(away) + RIDGE * np.eye(away.shape[1]))
     adjustment: Array = precision / np.diag(precision)[:, None]
     return adjustment

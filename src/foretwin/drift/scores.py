@@ -1,4 +1,4 @@
-"""Whether the scores of machines in healthy life are spread as they were on held-out assets."""
+"""Drift of the scores of machines in healthy life, against the scores of held-out assets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from foretwin.drift.psi import BINS, Bins, CleanPsi
 from foretwin.predictor.bundle import Bundle
 
 FEWEST_SCORES = 50
-FALSE_ALARMS = 1e-3  # chance that a look at a clean fleet finds any score drifted
+FALSE_ALARMS = 1e-3  # probability that a comparison of a clean fleet finds any score drifted
 
 
 @dataclass(frozen=True)
 class ScoreDrift:
-    """One column of the scores: `rul`, or a fault axis, whose answers are counted."""
+    """Drift of one column of the scores: `rul`, or the answers on a fault axis."""
 
     name: str
     psi: float
@@ -28,7 +28,7 @@ class ScoreDrift:
 
 @dataclass(frozen=True)
 class ScoreReference:
-    """The frozen spread of each score; a fault axis with its classes, of which the last is "unknown"."""
+    """Frozen distribution of each score; a fault axis has its classes, of which the last is "unknown"."""
 
     bins: Mapping[str, Bins]
     clean: Mapping[str, CleanPsi]
@@ -36,7 +36,7 @@ class ScoreReference:
 
     @classmethod
     def fit(cls, bundle: Bundle, held_out: pd.DataFrame, generator: np.random.Generator) -> Self:
-        """From held-out windows that the bundle calls healthy; of nothing where they are too few."""
+        """Fit to held-out windows that the bundle calls healthy; empty where they are too few."""
         table = bundle.score(held_out) if len(held_out) else pd.DataFrame()
         if len(table):
             table = table[says_healthy(table, bundle.contract)]
@@ -53,13 +53,13 @@ class ScoreReference:
                 bins[name] = Bins.between(np.arange(0.5, len(classes[name]) - 1)[None, None], [values])
             else:
                 quantiles: NDArray[np.float64] = np.quantile(values, np.arange(1, BINS) / BINS)
-                edges = np.unique(quantiles)  # many stand at the cap
+                edges = np.unique(quantiles)  # many values equal the cap
                 bins[name] = Bins.between(edges[None, None], [values])
             clean[name] = CleanPsi.fit(bins[name], bins[name].place(values, group), group, assets, generator)
         return cls(bins, clean, classes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Convert to plain values for JSON."""
         return {
             name: {"bins": found.to_dict(), "clean": self.clean[name].to_dict(), "classes": self.classes.get(name)}
             for name, found in self.bins.items()
@@ -67,20 +67,20 @@ class ScoreReference:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
+        """Restore from the values of `to_dict`."""
         bins = {name: Bins.from_dict(found["bins"]) for name, found in values.items()}
         clean = {name: CleanPsi.from_dict(found["clean"]) for name, found in values.items()}
         return cls(bins, clean, {name: tuple(found["classes"]) for name, found in values.items() if found["classes"]})
 
 
 class Table(Protocol):
-    """Columns of scores by their names, as a data frame or a mapping of arrays has them."""
+    """Columns of scores by name, such as a data frame or a mapping of arrays."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
 
 def says_healthy(scores: Table, contract: Twin) -> NDArray[np.bool_]:
-    """(N,) scores that call their asset healthy: the RUL's interval reaches the cap, and no fault is answered."""
+    """Return a mask (N,) of scores that call the asset healthy: the RUL's interval reaches the cap, and no fault."""
     parts = [np.asarray(scores["rul_high"], float) >= contract.rul.cap] if contract.rul else []
     parts += [np.isin(np.asarray(scores[axis], object), [contract.classes(axis)[0], UNKNOWN]) for axis in contract.axes]
     healthy: NDArray[np.bool_] = np.logical_and.reduce(parts)
@@ -90,10 +90,10 @@ def says_healthy(scores: Table, contract: Twin) -> NDArray[np.bool_]:
 def compare_scores(
     frozen: ScoreReference, scores: Mapping[str, NDArray[Any]], assets: NDArray[Any] | None = None
 ) -> tuple[ScoreDrift, ...]:
-    """Scores (N,) by name (`rul`, axes) of machines that `says_healthy`, against held-out ones: a reference's `scores`.
+    """Compare scores (N,) by name (`rul`, axes) of assets that `says_healthy` with the held-out ones in `frozen`.
 
-    `assets` (N,) tells whose a score is; without it every score counts as one asset's. Names that the reference does
-    not know are left out, as is everything with fewer than FEWEST_SCORES scores.
+    `assets` (N,) is the asset of each score; without it every score counts as one asset's. Names that the reference
+    does not have are left out, as is everything with fewer than FEWEST_SCORES scores.
     """
     found = []
     for name in frozen.bins:
@@ -110,7 +110,7 @@ def compare_scores(
 
 
 def _numbers(values: NDArray[Any], classes: tuple[str, ...] | None) -> NDArray[np.float64]:
-    """(N,) -> (N, 1): classes as their places, a class of which nothing is known as missing."""
+    """Convert values (N,) to numbers (N, 1): classes to their positions, an unlisted class to NaN."""
     if classes is None:
         return np.asarray(values, float)[:, None]
     places = {name: float(place) for place, name in enumerate(classes)}
