@@ -324,7 +324,7 @@ def test_history_is_given_to_training(scored):
 
 
 def test_what_if_needs_a_forward_model_and_options_that_can_be_read(scored):
-    assert "forward model" in refusal("what-if", "P-1", "--option", "slow:speed=1")
+    assert "degradation model" in refusal("what-if", "P-1", "--option", "slow:speed=1")
     for text in ("slow", "slow:", "slow:speed", "slow:speed=fast", "slow:speed=1/2", "slow:speed=1,speed=2"):
         assert "--option" in refusal("what-if", "P-1", "--option", text)
     assert "does not end in .png" in refusal("what-if", "P-1", "--option", "slow:speed=1", "--out", "a.pdf")

@@ -69,7 +69,7 @@ def test_the_pipe_and_the_range_of_duties_are_found_in_the_readings(forward: For
 
 def test_a_file_that_is_missing_damaged_or_altered_is_refused(forward: Forward, tmp_path: Path) -> None:
     path = tmp_path / "pump" / "forward.json"
-    with pytest.raises(BadInput, match="pump has no forward model yet: `dvc repro forward@pump`"):
+    with pytest.raises(BadInput, match="twin: pump has no degradation model; run `dvc repro degradation@pump`"):
         load_forward(path)
     save_forward(forward, path)
     content = json.loads(path.read_text())
@@ -80,10 +80,10 @@ def test_a_file_that_is_missing_damaged_or_altered_is_refused(forward: Forward, 
     with pytest.raises(BundleError, match="of format 1"):
         load_forward(path)
     path.write_text(path.read_text()[:-20])
-    with pytest.raises(BundleError, match="is no JSON"):
+    with pytest.raises(BundleError, match="not JSON"):
         load_forward(path)
     save_none("pump", "it is a stone", path)
-    with pytest.raises(BadInput, match=r"^twin: pump has no forward model: it is a stone$"):
+    with pytest.raises(BadInput, match=r"^twin: pump has no degradation model: it is a stone$"):
         load_forward(path)
 
 
@@ -108,7 +108,7 @@ def test_the_stage_learns_the_pump_and_says_why_another_twin_has_no_model(
     assert model.level == 0.9
     assert model.learnt_from["contract"] == load_twin(CONTRACT).digest
     assert len(model.learnt_from["development.parquet"]) == 64
-    with pytest.raises(BadInput, match=r"hydraulic has no forward model: source\.kind is hydraulic"):
+    with pytest.raises(BadInput, match=r"^twin: hydraulic .*source\.kind is hydraulic"):
         load_forward(tmp_path / "models" / "hydraulic" / "forward.json")
     assert model.digest[:12] in capsys.readouterr().out
 

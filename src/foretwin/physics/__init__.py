@@ -1,1 +1,1 @@
-"""Published physics of the machines, in SI units, vectorised over assets."""
+"""Published physical models of machines, in SI units, vectorised over assets."""

@@ -1,7 +1,7 @@
-"""A machine's forward model: what its fleet taught about wear, kept as JSON, and lives run on under other duties.
+"""Degradation model of a fleet: its law of wear, kept as JSON, and forecasts of life under other duties.
 
-Only the simulated pump has one. `forward_learning` makes it, the stage `forward` keeps it, and the living
-twin asks it what would become of a pump that is run otherwise. Times are hours.
+Only the simulated pump has one. `degradation_fit` fits it, the stage `degradation` saves it, and the living twin
+answers what-if questions with it. Times are hours.
 """
 
 import hashlib
@@ -26,66 +26,66 @@ from foretwin.project.files import fresh_file
 FORMAT = 1
 FILE = "forward.json"
 DRAWS = 200  # of a pump's state, its wear and its future
-HORIZON_CAPS = 3  # lives are run on for as many caps of the RUL, so that duties can be told apart beyond it
-BANDS = (0.5, 1.0, 1.5, 2.0)  # caps: where one band of the forecast median ends and the next begins
+HORIZON_CAPS = 3  # lives are simulated for this many caps of the RUL, so that duties differ beyond the cap too
+BANDS = (0.5, 1.0, 1.5, 2.0)  # edges between bands of the forecast median, in caps
 TENTHS = 10
 RATED_RPM = PUBLISHED.rated_speed / RADIANS_PER_RPM
 
 
 @dataclass(frozen=True)
 class Pipe:
-    """What a pump has to overcome, as a pipe's curve: a column at rest, and friction with the square of the flow.
+    """System curve of a pump's pipe: static head, and friction with the square of the flow.
 
-    The flow is taken to follow the speed, so that lift = still + moving (speed / rated speed)^2, bar.
+    The flow is assumed proportional to the speed, so lift = still + moving (speed / rated speed)^2, bar.
     """
 
     still: float
     moving: float
 
     def lift(self, commanded_speed: Array) -> Array:
-        """Discharge less suction pressure, bar, at these rpm."""
+        """Return discharge less suction pressure, bar, at these rpm."""
         lift: Array = self.still + self.moving * (commanded_speed / RATED_RPM) ** 2
         return lift
 
 
 @dataclass(frozen=True)
 class Forward:
-    """All that must be known of a fleet before the readings of one of its pumps are seen."""
+    """Degradation model of a fleet: the prior for each pump before its own readings."""
 
     twin: str
     fleet: Fleet
     sensors: Sensors
     pipe: Pipe
-    ran: Mapping[str, tuple[float, float]]  # setting -> least and greatest that the fleet was asked for
+    ran: Mapping[str, tuple[float, float]]  # setting -> smallest and largest value in the fleet's recordings
     cap: float  # of the RUL
     level: float  # of the intervals
-    trust: Array  # (bands, TENTHS) chance that a life ends in that tenth of its draws, by the band of their median
-    learnt_from: Mapping[str, str]  # what -> SHA-256
+    trust: Array  # (bands, TENTHS) probability that a life ends in that tenth of its draws, by the band of their median
+    learnt_from: Mapping[str, str]  # name of an input -> SHA-256
 
     @property
     def horizon(self) -> int:
-        """How many hours lives are run on."""
+        """Return the number of hours that lives are simulated."""
         return int(np.ceil(HORIZON_CAPS * self.cap))
 
     def objection(self, setting: str, value: float) -> str:
-        """Why no life can be run on with `setting` at `value`; empty where it can."""
+        """Return why no life can be simulated with `setting` at `value`; empty where it can."""
         if setting not in self.ran:
             return f"is no setting of {self.twin} that can be changed; these can: {', '.join(self.ran)}"
         at_rest = setting == "commanded_speed" and value <= 0
         return "a pump at rest is not modelled; ask for more than 0 rpm" if at_rest else ""
 
     def delivers(self, belief: Belief, commanded_speed: float) -> bool:
-        """Whether the one pump believed in, as worn as it is now, is fast enough at these rpm to lift anything."""
+        """Return whether the single pump of `belief`, as worn as it is now, delivers any flow at these rpm."""
         rpm, rated = np.array([commanded_speed]), PUBLISHED.rated_suction / PASCALS_PER_BAR
         settings = {"commanded_speed": rpm, "discharge_pressure": rated + self.pipe.lift(rpm)}
         duty = Duty.from_settings(settings | {"ambient_temperature": np.zeros(1)})
-        return bool(operate(state_of(belief.mean), duty).flow > 0)  # what leaves it holds the leak too
+        return bool(operate(state_of(belief.mean), duty).flow > 0)  # `discharge_flow` would include the leak
 
     def weights(self, left: Array) -> Array:
-        """(P,) how far each draw is to be trusted, 1 together, where the lives drawn last for `left` (P,) hours.
+        """Return the weights (P,), of sum 1, of draws whose lives last for `left` (P,) hours.
 
-        The law of wear knows no sudden onset of wear, so the forecast of a pump that is in order is too hopeful. How
-        the lives of the development pumps ended among their draws says by how much (quantile recalibration after
+        The law of wear has no sudden onset of wear, so the forecast of a healthy pump is too optimistic. The ranks of
+        the development pumps' lives among their draws correct it (quantile recalibration after
         V. Kuleshov, N. Fenner and S. Ermon, ICML 2018). Draws that last equally long weigh the same.
         """
         trust = self.trust[bands_of(left[None], self.cap)[0]]
@@ -98,7 +98,7 @@ class Forward:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the content."""
+        """Return the SHA-256 of the content."""
         return _digest(_content(self))
 
 
@@ -109,12 +109,12 @@ def forecast(
     options: Sequence[Mapping[str, Array]],
     generator: np.random.Generator,
 ) -> Ends:
-    """How the life of one pump ends under each of the options, (O, DRAWS) each.
+    """Forecast the end of life of one pump under each of the options, (O, DRAWS) each.
 
-    `belief` is about what is hidden in the pump, `recent` its latest settings, pieces of which its future is made of
-    where an option does not say otherwise: setting -> its value in each hour up to the horizon. All options share the
-    same draws, so that the differences between them owe nothing to chance. A changed speed changes the discharge
-    pressure along the pipe's curve. BadInput where a pump cannot run so.
+    `belief` is the estimated hidden state, `recent` the pump's latest settings, pieces of which make up its future
+    where an option does not replace them: setting -> its value in each hour up to the horizon. All options share the
+    same draws, so that chance does not add to the differences between them. A changed speed changes the discharge
+    pressure along the pipe's curve. BadInput where a pump cannot run under an option.
     """
     hidden = np.repeat(belief.draw(DRAWS, generator), len(options), axis=0)
     present = future_settings(recent, (DRAWS,), forward.horizon, generator)
@@ -126,8 +126,8 @@ def forecast(
 
 
 def bands_of(left: Array, cap: float) -> NDArray[np.int64]:
-    """(N,) the band of each forecast's median; `left` are its draws (N, P), h."""
-    median = np.quantile(left, 0.5, axis=1, method="lower")  # interpolating would ask for infinity less infinity
+    """Return the band (N,) of each forecast's median; `left` are its draws (N, P), h."""
+    median = np.quantile(left, 0.5, axis=1, method="lower")  # interpolation would compute infinity - infinity
     return np.digitize(median, np.array(BANDS) * cap).astype(np.int64)
 
 
@@ -138,33 +138,33 @@ def save_forward(forward: Forward, path: Path) -> None:
 
 
 def save_none(twin: str, reason: str, path: Path) -> None:
-    """Write that this twin has no forward model, and why."""
+    """Write the reason why this twin has no degradation model."""
     _write({"format": FORMAT, "twin": twin, "model": None, "reason": reason}, path)
 
 
 def load_forward(path: Path) -> Forward:
-    """Read what `save_forward` wrote.
+    """Read a model of `save_forward`.
 
-    BadInput where the twin has no forward model, or its stage has not run; BundleError where the file is damaged.
+    BadInput where the twin has no degradation model, or its stage has not run; BundleError where the file is damaged.
     """
     twin = path.parent.name
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadInput("twin", f"{twin} has no forward model yet: `dvc repro forward@{twin}` makes it") from None
+        raise BadInput("twin", f"{twin} has no degradation model; run `dvc repro degradation@{twin}`") from None
     except ValueError:
-        raise BundleError(f"{path}: is no JSON: run `dvc repro forward@{twin}` again") from None
+        raise BundleError(f"{path}: not JSON; run `dvc repro degradation@{twin}`") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise BundleError(f"{path}: is no forward model of format {FORMAT}: run `dvc repro forward@{twin}` again")
+        raise BundleError(f"{path}: not a degradation model of format {FORMAT}; run `dvc repro degradation@{twin}`")
     if content.get("model", "") is None:
-        raise BadInput("twin", f"{twin} has no forward model: {content.get('reason')}")
+        raise BadInput("twin", f"{twin} has no degradation model: {content.get('reason')}")
     if content.pop("digest", None) != _digest(content):
-        raise BundleError(f"{path}: was altered after it was written: run `dvc repro forward@{twin}` again")
+        raise BundleError(f"{path}: altered after it was written; run `dvc repro degradation@{twin}`")
     return _forward(content)
 
 
 def _duty(settings: Mapping[str, Array], options: Sequence[Mapping[str, Array]], hour: int, pipe: Pipe) -> Duty:
-    """The duty of a coming hour, (O, DRAWS), from the present settings (DRAWS,) and what each option changes."""
+    """Return the duty of a coming hour, (O, DRAWS), from present settings (DRAWS,) and the changes of each option."""
     asked = {
         name: np.stack([np.full_like(values, option[name][hour]) if name in option else values for option in options])
         for name, values in settings.items()
@@ -174,7 +174,7 @@ def _duty(settings: Mapping[str, Array], options: Sequence[Mapping[str, Array]],
 
 
 def _content(forward: Forward) -> dict[str, Any]:
-    """The model as JSON has it."""
+    """Convert the model to plain values for JSON."""
     fleet, sensors = forward.fleet, forward.sensors
     return {
         "format": FORMAT,

@@ -1,4 +1,4 @@
-"""What the development pumps teach the forward model, from their readings; only how hopeful it is needs their ends."""
+"""Fit of the degradation model to readings of the development pumps; only its recalibration uses ends of life."""
 
 from collections.abc import Mapping
 
@@ -15,15 +15,15 @@ from foretwin.physics.pump_prognosis import BATCH, cap_of, data_sheets, future_d
 
 Array = NDArray[np.float64]
 
-EVERY = 5  # one of so many of the development cuts is forecast to see how hopeful the forecasts are
+EVERY = 5  # every fifth development cut is forecast for the recalibration
 SEED = 1
 
 
 def learn_forward(development: Development, contract: Twin, level: float, learnt_from: Mapping[str, str]) -> Forward:
-    """The forward model that the development runs, each from a new pump on, teach.
+    """Fit the degradation model to the development runs, each of which starts with a new pump.
 
-    `level` is that of its intervals; `learnt_from` are the digests that it names as its origin. SourceError where the
-    contract does not describe the simulated pump and its RUL.
+    `level` is that of its intervals; `learnt_from` are the digests of its inputs. SourceError where the contract does
+    not describe the simulated pump and its RUL.
     """
     cap = cap_of(contract)
     lives, sensors = lives_of(development.histories, contract), data_sheets()
@@ -44,14 +44,14 @@ def learn_forward(development: Development, contract: Twin, level: float, learnt
 
 
 def _recorded(lives: Recordings, name: str) -> Array:
-    """Every hour's value of one setting."""
+    """Return the recorded values of one setting, of all hours and lives."""
     recorded = np.arange(len(lives.settings[name]))[:, None] < lives.counts
     values: Array = lives.settings[name][recorded]
     return values
 
 
 def _pipe(lives: Recordings) -> Pipe:
-    """The pipe's curve that fits the fleet's pressures best; a fleet of one speed shows only how much it lifts."""
+    """Fit the pipe's curve to the fleet's pressures by least squares; a fleet of one speed gives a constant lift."""
     squared = (_recorded(lives, "commanded_speed") / RATED_RPM) ** 2
     lift = _recorded(lives, "discharge_pressure") - _recorded(lives, "suction_pressure")
     spread = float(squared.var())
@@ -60,10 +60,10 @@ def _pipe(lives: Recordings) -> Pipe:
 
 
 def _trust(fleet: Fleet, development: Development, contract: Twin, cap: float) -> Array:
-    """(bands, TENTHS) how often lives ended in each tenth of their draws.
+    """Estimate the share (bands, TENTHS) of lives that end in each tenth of their draws.
 
-    A life whose end was not seen counts evenly in the tenths that were still to come. Each tenth starts with half a
-    life, so that a band with few forecasts says little.
+    A censored life counts evenly in the tenths that were still to come. Each tenth starts with a pseudo-count of half a
+    life, so that a band with few forecasts stays near uniform.
     """
     histories, cuts = development.histories, development.cuts[::EVERY]
     left = _forecasts(fleet, development, cuts, contract, int(np.ceil(HORIZON_CAPS * cap)))
@@ -80,7 +80,7 @@ def _trust(fleet: Fleet, development: Development, contract: Twin, cap: float) -
 
 
 def _forecasts(fleet: Fleet, development: Development, cuts: NDArray[np.int64], contract: Twin, horizon: int) -> Array:
-    """(N, DRAWS) hours left at each cut, infinite where it is more than the horizon."""
+    """Forecast the hours left at each cut, (N, DRAWS), infinite where they exceed the horizon."""
     lives, sensors = lives_of(development.histories, contract), data_sheets()
     windows, generator = development.histories.cut(cuts, contract.window.length), np.random.default_rng(SEED)
     left = np.empty((len(cuts), DRAWS))

@@ -1,8 +1,8 @@
-"""The peer that knows the physics: a filter on the pump's own equations, and a Monte Carlo forecast of its life.
+"""Physics-based prognosis of the pump: a filter on the pump's equations, and a Monte Carlo forecast of its life.
 
-It is told the published equations and limits, and the sensors' data sheets. How new pumps differ, how their wear rates
-wander and what duty lies ahead, it learns from the readings of the development pumps. Of a test pump it sees what the
-network sees: one window and the age.
+Given are the published equations and limits, and the sensors' data sheets. The variation of new pumps, the random walk
+of their wear rates and their future duty are learnt from the readings of the development pumps. Of a test pump it gets
+the same inputs as the network: one window and the age.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from foretwin.physics.pump.learning import learn
 
 Array = NDArray[np.float64]
 
-MEASURED = tuple(name for name in SENSORS if name not in SETTINGS)  # the two pressures are inputs, taken as read
+MEASURED = tuple(name for name in SENSORS if name not in SETTINGS)  # the two pressures are inputs, taken without error
 DRAWS = 200  # of each pump's state, wear and future
 BATCH = 60  # pumps forecast at once
 
@@ -30,7 +30,7 @@ BATCH = 60  # pumps forecast at once
 def fit_and_predict(
     development: Development, test: Windows, contract: Twin, seed: int, level: float
 ) -> tuple[Array, Array, Array]:
-    """(N,) each, in h and capped: mean of the forecast RUL, lower and upper end of its central interval at `level`.
+    """Forecast the RUL: mean, lower and upper end of its central interval at `level`; (N,) each, in h and capped.
 
     SourceError where the contract does not describe the simulated pump and its RUL.
     """
@@ -50,12 +50,12 @@ def fit_and_predict(
 
 
 def knows(contract: Twin) -> bool:
-    """Whether the contract describes the simulated pump, with an RUL and all channels that the physics needs."""
+    """Return whether the contract describes the simulated pump, with an RUL and all channels that the physics needs."""
     return not objection(contract)
 
 
 def objection(contract: Twin) -> str:
-    """Why the physics cannot forecast this machine; empty where it can."""
+    """Return why the physics cannot forecast this machine; empty where it can."""
     if contract.source.kind != "pump":
         return f"source.kind is {contract.source.kind}, but only the pump's physics is known"
     absent = [name for name in (*SETTINGS, *MEASURED) if name not in contract.channels]
@@ -65,13 +65,13 @@ def objection(contract: Twin) -> str:
 
 
 def data_sheets() -> Sensors:
-    """The sensors of the fleet that respond to a pump's state."""
+    """Return the sensors of the fleet that respond to a pump's state."""
     share, absolute = np.array([SENSORS[name][:2] for name in MEASURED]).T
     return Sensors(MEASURED, share, absolute)
 
 
 def lives_of(histories: Histories, contract: Twin) -> Recordings:
-    """Every run from its first row to its last."""
+    """Return every run from its first row to its last, the longest first."""
     first, counts = np.unique(histories.first, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     first, counts = first[order], counts[order]
@@ -80,7 +80,7 @@ def lives_of(histories: Histories, contract: Twin) -> Recordings:
 
 
 def windows_of(windows: Windows, some: NDArray[np.int64], contract: Twin) -> Recordings:
-    """These windows, which must be in the order of falling length, without their padding."""
+    """Return the windows `some`, which must be in order of falling length, without their padding."""
     length = windows.x.shape[1]
     counts = windows.mask[some].sum(axis=1).astype(np.int64)
     row = np.minimum(length - counts[:, None] + np.arange(length), length - 1)
@@ -90,12 +90,12 @@ def windows_of(windows: Windows, some: NDArray[np.int64], contract: Twin) -> Rec
 def future_duties(
     lives: Recordings, shape: tuple[int, ...], hours: int, generator: np.random.Generator
 ) -> Iterator[Duty]:
-    """The duty of each coming hour, arrays of `shape`: pieces of a day of any life, one after another."""
+    """Draw the duty of each coming hour, arrays of `shape`: one-day pieces of random lives in sequence."""
     return map(Duty.from_settings, future_settings(lives, shape, hours, generator))
 
 
 def cap_of(contract: Twin) -> float:
-    """The RUL's cap; SourceError where the peer does not know the machine, or is not asked for its RUL."""
+    """Return the RUL's cap; SourceError where the contract has no RUL or another machine."""
     reason = objection(contract)
     if reason or contract.rul is None:
         raise SourceError(f"{contract.name}: {reason}")

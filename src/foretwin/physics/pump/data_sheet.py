@@ -1,10 +1,10 @@
-"""How far the pump's sensors err, as their data sheets would say."""
+"""Accuracy of the pump's sensors, as on a data sheet."""
 
 from typing import NamedTuple
 
 
 class Sensor(NamedTuple):
-    """How far a sensor errs: noise of each reading, with a bias of the same size per pump; its display's steps."""
+    """Accuracy of a sensor: noise of each reading, a bias of the same size per pump, and resolution."""
 
     share: float  # standard deviation, relative to the reading
     absolute: float  # standard deviation, in the channel's unit

@@ -1,4 +1,4 @@
-"""Seconds: the speed and flow at which motor, friction and fluid balance."""
+"""Equilibrium of motor, friction and fluid within seconds: speed and flow."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from foretwin.errors import BadInput
 from foretwin.physics.pump.quantities import PUBLISHED, Array, Duty, Operation, Pump, State
 
 NEAR_STEPS = 4  # from an operation at the same duty and an hour's wear away, which is within 1 % or so
-NEWTON_STEPS = 8  # a fixed number, so that a pump's result does not depend on the pumps beside it; 5 suffice
+NEWTON_STEPS = 8  # a fixed number, so that a pump's result does not depend on the other pumps; 5 suffice
 
 
 def operate(state: State, duty: Duty, pump: Pump = PUBLISHED, near: Operation | None = None) -> Operation:
-    """Speed and flow at which the torques balance; BadInput where the motor would stall, or is asked to stand.
+    """Solve for the speed and flow at which the torques balance; BadInput where the motor would stall or is at rest.
 
-    `near` is how the same pumps ran at the same duty before a little wear: a start from which fewer steps are needed.
-    Where one of them has worn too much for that, all are solved from the beginning.
+    `near` is the operation of the same pumps at the same duty before a little wear: a start that needs fewer steps.
+    Where one of them has worn too much for that, all are solved without it.
 
     Newton's method on the slip s, from s = 0: the motor's torque less the load is increasing and concave in s up to
     the breakdown slip, so the iteration approaches the stable solution from below and does not jump over it.
@@ -22,7 +22,7 @@ def operate(state: State, duty: Duty, pump: Pump = PUBLISHED, near: Operation | 
         slip, steps = np.zeros(np.broadcast(state.impeller_area, duty.supply_speed).shape), NEWTON_STEPS
     else:
         slip, steps = 1 - near.speed / duty.supply_speed, NEAR_STEPS
-    with np.errstate(all="ignore"):  # what has no solution is refused below
+    with np.errstate(all="ignore"):  # pumps without a solution are rejected below
         for _ in range(steps):
             motor, motor_slope = _motor_torque(slip, duty, pump)
             load, load_slope = _load_torque(duty.supply_speed * (1 - slip), state, duty, pump)
@@ -30,14 +30,14 @@ def operate(state: State, duty: Duty, pump: Pump = PUBLISHED, near: Operation | 
         speed = duty.supply_speed * (1 - slip)
         load = _load_torque(speed, state, duty, pump)[0]
         torque = _motor_torque(slip, duty, pump)[0]
-    # Beyond the breakdown slip the torque falls as the motor slows: it would come to rest, or crawl and burn.
+    # Beyond the breakdown slip the torque falls as the motor slows: it would stop, or crawl and overheat.
     breakdown = pump.rotor_resistance / np.hypot(pump.stator_resistance, duty.supply_speed * pump.inductance)
     runs = (np.abs(torque - load) < 1e-6 * np.abs(load)) & (slip < breakdown) & (duty.supply_speed > 0)
     if not runs.all() and near is not None:
         return operate(state, duty, pump)
     if not runs.all():
         which = f"pump {np.argmin(runs)} (from 0, of {runs.size})"
-        raise BadInput("duty", f"{which} finds no steady speed: command one above 0, or lessen its load")
+        raise BadInput("duty", f"{which} has no steady speed; command one above 0, or reduce its load")
     flow = _flow(speed, state, duty, pump)[0]
     current_squared = torque * slip * duty.supply_speed / (pump.phases * pump.pole_pairs * pump.rotor_resistance)
     return Operation(
@@ -50,7 +50,7 @@ def operate(state: State, duty: Duty, pump: Pump = PUBLISHED, near: Operation | 
 
 
 def _motor_torque(slip: Array, duty: Duty, pump: Pump) -> tuple[Array, Array]:
-    """Torque of the induction motor, N m, and its derivative by the slip."""
+    """Return the torque of the induction motor, N m, and its derivative by the slip."""
     scale = pump.phases * pump.pole_pairs * pump.rotor_resistance * duty.voltage**2 / duty.supply_speed
     ohmic = pump.stator_resistance * slip + pump.rotor_resistance
     reactance = duty.supply_speed * pump.inductance
@@ -60,7 +60,7 @@ def _motor_torque(slip: Array, duty: Duty, pump: Pump) -> tuple[Array, Array]:
 
 
 def _load_torque(speed: Array, state: State, duty: Duty, pump: Pump) -> tuple[Array, Array]:
-    """Torque that friction and fluid ask for at `speed`, N m, and its derivative by the speed."""
+    """Return the load torque of friction and fluid at `speed`, N m, and its derivative by the speed."""
     friction = pump.shaft_friction + state.thrust_friction + state.radial_friction
     flow, flow_slope = _flow(speed, state, duty, pump)
     flow = _discharge_flow(flow, duty, pump)
@@ -71,7 +71,7 @@ def _load_torque(speed: Array, state: State, duty: Duty, pump: Pump) -> tuple[Ar
 
 
 def _flow(speed: Array, state: State, duty: Duty, pump: Pump) -> tuple[Array, Array]:
-    """Flow through the impeller, m3/s, and its derivative by the speed.
+    """Return the flow through the impeller, m3/s, and its derivative by the speed.
 
     The positive root of Q^2 = c^2 (A w^2 + b w Q + suction - discharge). A pump too slow to lift its column moves
     nothing, as if behind a check valve; the published form would let it run backwards.
@@ -85,7 +85,7 @@ def _flow(speed: Array, state: State, duty: Duty, pump: Pump) -> tuple[Array, Ar
 
 
 def _discharge_flow(flow: Array, duty: Duty, pump: Pump) -> Array:
-    """What leaves the pump, m3/s, after the internal leak between discharge and suction."""
+    """Return the flow that leaves the pump, m3/s, after the internal leak between discharge and suction."""
     difference = duty.suction - duty.discharge
     leak = pump.leak_coefficient * np.sqrt(np.abs(difference)) * np.sign(difference)
     return np.maximum(0, flow - leak)

@@ -1,4 +1,4 @@
-"""Where pumps stand after their latest readings, and how long they last: their equations, run on many times over."""
+"""State estimate of pumps after their latest readings, and Monte Carlo forecast of their remaining life."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
@@ -23,20 +23,20 @@ from foretwin.physics.pump.learning import Fleet
 from foretwin.physics.pump.life import life_ended, limits_met, settle, wear
 from foretwin.physics.pump.quantities import Array, Duty
 
-DAY = 24  # h, of recorded settings that a future takes in one piece
-STRIDE = 24  # h, between two looks at whose life has ended
+DAY = 24  # h, length of the pieces of recorded settings that make up a future
+STRIDE = 24  # h, between two checks for ended lives
 
 
 @dataclass(frozen=True)
 class Ends:
-    """How lives end; the arrays have the shape of the draws of what is hidden."""
+    """Ends of simulated lives; the arrays have the shape of the draws of the hidden state."""
 
-    left: Array  # h until it ends, 0 where it has, infinite where it does not within the duties
-    limit: NDArray[np.int64]  # which of LIMITS is met then, the first of them in their order; -1 where none is
+    left: Array  # h until the end, 0 where it has passed, infinite where it is not within the duties
+    limit: NDArray[np.int64]  # index of the first of LIMITS that is met then; -1 where none is
 
 
 def estimate(fleet: Fleet, recordings: Recordings, age: Array, sensors: Sensors) -> Belief:
-    """What the recordings tell of N pumps after their last rows, when they are of `age` (N,), h."""
+    """Estimate the hidden state of N pumps after the last rows of their recordings, at `age` (N,), h."""
     start = fleet.at(age - (recordings.counts - 1))
     return last_known(track(start, recordings, fleet.law, sensors), recordings.counts)
 
@@ -44,7 +44,7 @@ def estimate(fleet: Fleet, recordings: Recordings, age: Array, sensors: Sensors)
 def future_settings(
     lives: Recordings, shape: tuple[int, ...], hours: int, generator: np.random.Generator
 ) -> Iterator[dict[str, Array]]:
-    """The settings of each coming hour, arrays of `shape`: pieces of a day of any life, one after another."""
+    """Draw the settings of each coming hour, arrays of `shape`: one-day pieces of random lives in sequence."""
     piece = min(DAY, int(lives.counts[0]))
     starts = np.maximum(lives.counts - piece + 1, 0)  # in each life
     pump = np.repeat(np.arange(len(starts)), starts)
@@ -57,9 +57,9 @@ def future_settings(
 
 
 def hours_left(hidden: Array, law: WearLaw, duties: Iterable[Duty], generator: np.random.Generator) -> Array:
-    """(N, P) hours until a life ends, as in `Ends`.
+    """Simulate the hours (N, P) until a life ends, as in `Ends`.
 
-    `hidden` (N, P, D) are draws of what is hidden in N pumps; each duty, of one coming hour, is (N, P) or
+    `hidden` (N, P, D) are draws of the hidden state of N pumps; each duty, of one coming hour, is (N, P) or
     broadcastable to it.
     """
     noisy = ((duty, generator.standard_normal((*hidden.shape[:-1], 3))) for duty in duties)
@@ -67,10 +67,10 @@ def hours_left(hidden: Array, law: WearLaw, duties: Iterable[Duty], generator: n
 
 
 def run_on(hidden: Array, law: WearLaw, future: Iterable[tuple[Duty, Array]]) -> Ends:
-    """How the lives with `hidden` (..., D) end under the duty of each coming hour.
+    """Simulate lives with hidden states (..., D) to their end under the duty of each coming hour.
 
-    Beside a duty (...) stands the white noise (..., 3) that moves the log wear rates; both may be broadcastable. The
-    future is read to its end, even when no life lasts that long.
+    Each hour of `future` is a duty (...) and the white noise (..., 3) of the log wear rates; both may be broadcastable.
+    The future is read to its end, even when no life lasts that long.
     """
     shape = hidden.shape[:-1]
     worn = hidden[..., :WARM].reshape(-1, WARM).copy()
@@ -81,7 +81,7 @@ def run_on(hidden: Array, law: WearLaw, future: Iterable[tuple[Duty, Array]]) ->
         if len(lasting):
             path = _path(worn[lasting], law, (_of(lasting, shape, *hour) for hour in stride))
             worn[lasting] = path[-1]
-            # Wear only grows: who is in order at the end of the stride was so all along.
+            # Wear only grows: a pump within its limits at the end of the stride was so throughout it.
             ended = np.flatnonzero(life_ended(state_of(path[-1])))
             hour = np.argmax(life_ended(state_of(path[:, ended])), axis=0)
             left[lasting[ended]], worn[lasting[ended]] = passed + hour + 1, path[hour, ended]
@@ -91,11 +91,11 @@ def run_on(hidden: Array, law: WearLaw, future: Iterable[tuple[Duty, Array]]) ->
     return Ends(left.reshape(shape), limit.reshape(shape))
 
 
-WARM = 9  # quantities without the sensors' biases, which decide nothing any more
+WARM = 9  # quantities without the sensors' biases, which do not affect the future
 
 
 def _path(worn: Array, law: WearLaw, future: Iterable[tuple[Duty, Array]]) -> Array:
-    """(T, K, 9): what is hidden in K lives after each hour, at the temperatures of the beginning."""
+    """Simulate the hidden states (T, K, 9) of K lives after each hour, at the initial temperatures."""
     path = []
     for duty, noise in future:
         rates = law.expected(worn[:, RATES]) + law.spread * noise
@@ -106,6 +106,6 @@ def _path(worn: Array, law: WearLaw, future: Iterable[tuple[Duty, Array]]) -> Ar
 
 
 def _of(some: NDArray[np.int64], shape: tuple[int, ...], duty: Duty, noise: Array) -> tuple[Duty, Array]:
-    """Duty and noise of some of the lives, counted through."""
+    """Select duty and noise of some of the lives, by flat index."""
     inputs = (np.broadcast_to(values, shape).reshape(-1)[some] for values in astuple(duty))
     return Duty(*inputs), np.broadcast_to(noise, (*shape, 3)).reshape(-1, 3)[some]

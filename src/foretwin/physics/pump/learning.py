@@ -1,7 +1,7 @@
-"""What recorded lives of a fleet teach about wear: how its rates wander, and where pumps of each age stand.
+"""Fit of a fleet's wear model to recorded lives: the process of the wear rates, and the state by age.
 
 Expectation-maximisation for state-space models (R. H. Shumway and D. S. Stoffer, Journal of Time Series Analysis 3(4),
-253-264, 1982): smooth all recordings under the present law, then fit the law to what was smoothed. Only readings are
+253-264, 1982): smooth all recordings under the present law, then fit the law to the smoothed states. Only readings are
 used, no labels.
 """
 
@@ -17,26 +17,26 @@ from foretwin.physics.pump.life import new_state
 from foretwin.physics.pump.quantities import PUBLISHED, Array, Duty, Pump
 
 SPREADS = (0.05, 0.07, 0.1, 0.14, 0.2)  # per hour; compared by likelihood, for expectation-maximisation barely moves it
-ROUNDS = 3  # for each of them, from where the one before ended
-FEWEST = 20  # pumps of an age; older ones are taken to be as those of the last age that as many reached
+ROUNDS = 3  # of expectation-maximisation per spread, each started from the result of the previous one
+FEWEST = 20  # pumps of an age; older ones are taken to be as those of the last age that this many reached
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What is known of a pump before its readings are seen."""
+    """Prior of a fleet: what is known of a pump before its readings."""
 
     law: WearLaw
-    by_age: Belief  # about WORN; entry a belongs to the age of a hours
+    by_age: Belief  # about WORN; entry a is for the age of a hours
 
     def at(self, age: Array) -> Belief:
-        """The belief about WORN of pumps of `age` (N,), h."""
+        """Return the belief about WORN of pumps of `age` (N,), h."""
         entry = np.clip(np.rint(age).astype(np.int64), 0, len(self.by_age) - 1)
         return Belief(self.by_age.mean[entry], self.by_age.covariance[entry])
 
 
 @dataclass(frozen=True)
 class Smoothed:
-    """What is known of the n recorded pumps in one hour, in the light of their whole recordings."""
+    """Smoothed belief about the n recorded pumps in one hour, given their whole recordings."""
 
     worn: Belief  # about WORN
     lag: Array  # (n', 3, 3) covariance of RATES with those an hour later, for the n' pumps still recorded then
@@ -54,7 +54,7 @@ def learn(recordings: Recordings, sensors: Sensors) -> Fleet:
 
 
 def first_guess(recordings: Recordings, pump: Pump = PUBLISHED) -> Fleet:
-    """New parts as published, and rates that wear each out in a mean recording, give or take a factor of e."""
+    """Initialise a fleet: new parts as published, rates that wear each out in a mean recording within a factor of e."""
     rated = Duty.rated(pump)
     new = new_state(np.ones((3, 1)), rated, pump)
     running = operate(new, rated, pump)
@@ -69,7 +69,7 @@ def first_guess(recordings: Recordings, pump: Pump = PUBLISHED) -> Fleet:
 
 
 def smooth(hours: list[Hour]) -> list[Smoothed]:
-    """The Rauch-Tung-Striebel smoother over what `track` returned, hour by hour."""
+    """Apply the Rauch-Tung-Striebel smoother to the hours from `track`."""
     later = hours[-1].known
     smoothed = [Smoothed(later.about(WORN), np.empty((0, 3, 3)))]
     for after, now in pairwise(reversed(hours)):
@@ -79,21 +79,21 @@ def smooth(hours: list[Hour]) -> list[Smoothed]:
         lag = (gain @ later.covariance)[:, RATES, RATES]
         mean, covariance = now.known.mean.copy(), now.known.covariance.copy()
         mean[: len(later)] += shift[:, :, 0]
-        covariance[: len(later)] += (change + change.swapaxes(1, 2)) / 2  # rounding would leave it lopsided
+        covariance[: len(later)] += (change + change.swapaxes(1, 2)) / 2  # symmetric despite rounding
         later = Belief(mean, covariance)
         smoothed.append(Smoothed(later.about(WORN), lag))
     return smoothed[::-1]
 
 
 def _improved(fleet: Fleet, recordings: Recordings, sensors: Sensors, spread: float) -> tuple[Fleet, float]:
-    """The fleet after a round of expectation-maximisation, and the evidence for it as it was before."""
+    """Run one round of expectation-maximisation; return the new fleet and the evidence of the old one."""
     start = fleet.at(np.zeros(len(recordings.counts)))
     hours = track(start, recordings, fleet.law, sensors)
     return _fitted(smooth(hours), spread), sum(hour.evidence for hour in hours)
 
 
 def _fitted(hours: list[Smoothed], spread: float) -> Fleet:
-    """The fleet that explains the smoothed recordings best, where rates wander by `spread`."""
+    """Fit the fleet of maximum likelihood to the smoothed recordings, for wear rates of this `spread`."""
     sums = np.zeros((5, 3))  # per part, over all pumps and hours: 1, before, after, before^2, before * after
     for now, later in pairwise(hours):
         before, after = now.worn.first(len(later.worn)).about(RATES), later.worn.about(RATES)
@@ -107,7 +107,7 @@ def _fitted(hours: list[Smoothed], spread: float) -> Fleet:
 
 
 def _by_age(hours: list[Smoothed]) -> Belief:
-    """Mean and covariance over the pumps of each age."""
+    """Compute mean and covariance over the pumps of each age."""
     fewest = min(FEWEST, len(hours[0].worn))
     kept = [hour.worn for hour in hours if len(hour.worn) >= fewest]
     means = [pumps.mean.mean(axis=0) for pumps in kept]
@@ -117,5 +117,5 @@ def _by_age(hours: list[Smoothed]) -> Belief:
 
 
 def _diagonals(matrices: Array) -> Array:
-    """(N, D, D) -> (N, D)."""
+    """Return the diagonals (N, D) of matrices (N, D, D)."""
     return np.diagonal(matrices, axis1=1, axis2=2)

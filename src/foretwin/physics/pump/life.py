@@ -1,4 +1,4 @@
-"""Minutes and hours: how a pump warms and wears from one hour to the next, and when its life has ended."""
+"""Temperatures and wear of a pump from one hour to the next, and its end of life."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -13,14 +13,14 @@ LIMITS = ("impeller_area", "thrust_temperature", "radial_temperature", "oil_temp
 
 
 def new_state(parts: Array, duty: Duty, pump: Pump = PUBLISHED) -> State:
-    """Pumps warmed up at `duty`; `parts` (3, N): area, thrust and radial friction relative to a new part's, 1 = new."""
+    """Create pumps warm at `duty`; `parts` (3, N): area, thrust, radial friction relative to a new part's, 1 = new."""
     wear = parts * np.array([[pump.new_area], [pump.new_thrust_friction], [pump.new_radial_friction]])
     cold = np.full_like(wear, pump.rated_ambient)
     return settle(State(*wear, *cold), duty, pump)
 
 
 def step(state: State, duty: Duty, rates: WearRates, seconds: float = 3600, pump: Pump = PUBLISHED) -> State:
-    """The state after `seconds` of constant duty and wear rates, about an hour; `operate` gives its speed and flow."""
+    """Advance the state by `seconds` of constant duty and wear rates, about an hour; `operate` gives speed and flow."""
     begin = operate(state, duty, pump)
     end = operate(_wear(state, begin, begin, rates, seconds), duty, pump)
     worn = _wear(state, begin, end, rates, seconds)
@@ -33,20 +33,20 @@ def step(state: State, duty: Duty, rates: WearRates, seconds: float = 3600, pump
 
 
 def wear(state: State, duty: Duty, rates: WearRates, seconds: float = 3600, pump: Pump = PUBLISHED) -> State:
-    """As `step`, but at the temperatures of before, which no wear depends on: quicker where they do not matter."""
+    """Advance the wear alone, at unchanged temperatures, which wear does not depend on: faster than `step`."""
     begin = operate(state, duty, pump)
     end = operate(_wear(state, begin, begin, rates, seconds), duty, pump, near=begin)
     return _wear(state, begin, end, rates, seconds)
 
 
 def settle(state: State, duty: Duty, pump: Pump = PUBLISHED) -> State:
-    """The same wear, at the temperatures that a long stay at `duty` leads to."""
+    """Return the same wear at the steady temperatures of `duty`."""
     inverse = _thermal_system(pump, 0)[0]
     return _with_temperatures(state, _settled(inverse, operate(state, duty, pump).speed ** 2, state, duty, pump))
 
 
 def limits_met(state: State, pump: Pump = PUBLISHED) -> NDArray[np.bool_]:
-    """bool (4, N): which of `LIMITS` the state has reached."""
+    """Return which of `LIMITS` the state has reached, bool (4, N)."""
     return np.stack(
         [
             state.impeller_area <= pump.area_limit,
@@ -58,15 +58,15 @@ def limits_met(state: State, pump: Pump = PUBLISHED) -> NDArray[np.bool_]:
 
 
 def life_ended(state: State, pump: Pump = PUBLISHED) -> NDArray[np.bool_]:
-    """bool (N,): whether a limit would be met after a long stay at the rated duty.
+    """Return whether a limit is met at the steady temperatures of the rated duty, bool (N,).
 
-    Judged there so that the wear alone decides, and not the last hours' speed and weather.
+    At the rated duty the wear alone decides, not the speed and weather of the last hours.
     """
     return np.asarray(limits_met(settle(state, Duty.rated(pump), pump), pump).any(axis=0))
 
 
 def _wear(state: State, begin: Operation, end: Operation, rates: WearRates, seconds: float) -> State:
-    """The state with its parts worn, by the mean of Q^2 and w^2 at both ends of the step."""
+    """Wear the parts of the state, by the mean of Q^2 and w^2 at both ends of the step."""
     flow_squared = (begin.flow**2 + end.flow**2) / 2
     speed_squared = (begin.speed**2 + end.speed**2) / 2
     return replace(
@@ -79,7 +79,7 @@ def _wear(state: State, begin: Operation, end: Operation, rates: WearRates, seco
 
 @lru_cache(maxsize=16)
 def _thermal_system(pump: Pump, seconds: float) -> tuple[Array, Array]:
-    """For T' = M T + h with T = (thrust, radial, oil): the inverse of M, s, and exp(M seconds); both (3, 3)."""
+    """Return the inverse of M, s, and exp(M seconds), both (3, 3), for T' = M T + h with T = (thrust, radial, oil)."""
     system = np.array(
         [
             [-(pump.thrust_to_ambient + pump.thrust_to_oil), 0, pump.thrust_to_oil],
@@ -94,7 +94,7 @@ def _thermal_system(pump: Pump, seconds: float) -> tuple[Array, Array]:
 
 
 def _settled(inverse: Array, speed_squared: Array, state: State, duty: Duty, pump: Pump) -> Array:
-    """(3, N): the temperatures at which heat by friction and ambient equals heat lost, K."""
+    """Solve for the steady temperatures (3, N), K, at which heat from friction and ambient equals heat lost."""
     heat = [
         (state.thrust_friction * speed_squared + pump.thrust_to_ambient * duty.ambient) / pump.thrust_capacity,
         (state.radial_friction * speed_squared + pump.radial_to_ambient * duty.ambient) / pump.radial_capacity,
@@ -104,12 +104,12 @@ def _settled(inverse: Array, speed_squared: Array, state: State, duty: Duty, pum
 
 
 def _apply(matrix: Array, values: Array) -> Array:
-    """(3, 3) times (3, N), term by term: a matrix product's rounding could depend on N."""
+    """Multiply (3, 3) by (3, N), term by term: a matrix product's rounding could depend on N."""
     return np.stack([row[0] * values[0] + row[1] * values[1] + row[2] * values[2] for row in matrix])
 
 
 def _temperatures(state: State) -> Array:
-    """(3, N): thrust bearing, radial bearing, oil, K."""
+    """Stack the temperatures (3, N) of thrust bearing, radial bearing and oil, K."""
     return np.stack([state.thrust_temperature, state.radial_temperature, state.oil_temperature])
 
 

@@ -58,7 +58,7 @@ PUBLISHED = Pump()
 
 @dataclass(frozen=True)
 class Duty:
-    """The inputs: what is asked of the pumps, and where they stand."""
+    """Inputs of the pumps: supply, ambient temperature and pressures."""
 
     supply_speed: Array  # synchronous speed of the supply, rad/s
     voltage: Array  # V
@@ -68,7 +68,7 @@ class Duty:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Array], pump: Pump = PUBLISHED) -> Self:
-        """From a contract's units: commanded_speed rpm, ambient_temperature deg C, suction_ and discharge_pressure bar.
+        """Build from contract units: commanded_speed rpm, ambient_temperature deg C, suction_/discharge_pressure bar.
 
         The drive keeps voltage / speed at its rated value. A pressure that is absent is the rated one.
         """
@@ -85,14 +85,14 @@ class Duty:
 
     @classmethod
     def rated(cls, pump: Pump = PUBLISHED) -> Self:
-        """The duty at which end of life is judged."""
+        """Return the duty at which end of life is judged."""
         values = (pump.rated_speed, pump.rated_voltage, pump.rated_ambient, pump.rated_suction, pump.rated_discharge)
         return cls(*(np.asarray(value, np.float64) for value in values))
 
 
 @dataclass(frozen=True)
 class State:
-    """What a pump remembers from one hour to the next."""
+    """State of the pumps from one hour to the next: wear and temperatures."""
 
     impeller_area: Array  # Pa s2, falls with wear
     thrust_friction: Array  # N m s, grows with wear
@@ -104,7 +104,7 @@ class State:
 
 @dataclass(frozen=True)
 class WearRates:
-    """How fast the parts wear: A' = -impeller Q^2, r' = rate r w^2 for each bearing."""
+    """Wear rates of the parts: A' = -impeller Q^2, r' = rate r w^2 for each bearing."""
 
     impeller: Array  # Pa s7/m6 per s: published name wA
     thrust: Array  # s per rad2: wThrust
@@ -113,10 +113,10 @@ class WearRates:
 
 @dataclass(frozen=True)
 class Operation:
-    """The outputs that follow a change of duty within seconds."""
+    """Outputs of the pumps, which follow a change of duty within seconds."""
 
     speed: Array  # of the shaft, rad/s
     flow: Array  # through the impeller, m3/s
-    discharge_flow: Array  # m3/s: what leaves the pump
+    discharge_flow: Array  # that leaves the pump, m3/s
     torque: Array  # of the motor, N m
     power: Array  # electrical, drawn by the motor, W

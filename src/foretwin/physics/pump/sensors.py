@@ -1,4 +1,4 @@
-"""What perfect sensors would show of a pump, in the units of its contract."""
+"""Ideal readings of a pump without sensor errors, in the units of its contract."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from foretwin.physics.pump.quantities import (
 
 
 def wear_shares(state: State, pump: Pump = PUBLISHED) -> Array:
-    """(3, N): relative loss of impeller area, relative growth of thrust and of radial friction; 0 = new."""
+    """Return relative loss of impeller area, relative growth of thrust and of radial friction, (3, N); 0 = new."""
     return np.stack(
         [
             1 - state.impeller_area / pump.new_area,
@@ -28,9 +28,9 @@ def wear_shares(state: State, pump: Pump = PUBLISHED) -> Array:
 
 
 def vibration(state: State, operation: Operation, pump: Pump = PUBLISHED) -> Array:
-    """Velocity of the casing's vibration, mm/s RMS: an empirical formula of our own, without a published source.
+    """Return the vibration velocity of the casing, mm/s RMS: an empirical formula of our own, without published source.
 
-    1.8 mm/s of a new pump at rated speed, as the square of the speed, raised by each part's wear.
+    1.8 mm/s for a new pump at rated speed, growing with the square of the speed and with each part's wear.
     """
     impeller, thrust, radial = wear_shares(state, pump)
     worn: Array = 1 + 3 * impeller + 0.5 * thrust + 0.25 * radial
@@ -38,7 +38,7 @@ def vibration(state: State, operation: Operation, pump: Pump = PUBLISHED) -> Arr
 
 
 def readings(state: State, duty: Duty, pump: Pump = PUBLISHED) -> dict[str, Array]:
-    """What perfect sensors would show, in the units of the pump's contract: rpm, m3/h, deg C, kW, mm/s, bar."""
+    """Compute ideal readings in the units of the pump's contract: rpm, m3/h, deg C, kW, mm/s, bar."""
     operation = operate(state, duty, pump)
     return {
         "speed": operation.speed / RADIANS_PER_RPM,
