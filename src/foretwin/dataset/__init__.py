@@ -1,1 +1,1 @@
-"""The canonical table, its splits and its windows."""
+"""Canonical table, splits and windows."""

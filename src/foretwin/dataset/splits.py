@@ -1,8 +1,8 @@
-"""What the prepare stage leaves for training and evaluation, and how a fold is held out.
+"""Splits of the canonical table for training and evaluation, written by the stage `prepare`.
 
 data/<twin>/windows/ holds `splits.json` (asset -> fold, -1 = held out), `development.parquet` (the rows of the
 development assets), `test.parquet` (the held-out assets as known at each cut, `truncate`d) and `example.parquet`
-(one held-out run from beginning to end, for pictures).
+(one held-out run from beginning to end, for plots).
 """
 
 import json
@@ -23,17 +23,17 @@ from foretwin.project.params import PrepareParams
 
 @dataclass(frozen=True)
 class Split:
-    """Who is trained on and who is held out, as positions into the histories' rows."""
+    """Training and held-out windows of one fold, as positions into the histories' rows."""
 
     histories: Histories
-    rows: NDArray[np.int64]  # every row of the training assets: what scaling is fitted on
-    train: NDArray[np.int64]  # the rows of them at which a training window may end
+    rows: NDArray[np.int64]  # every row of the training assets, for the scaling
+    train: NDArray[np.int64]  # those rows at which a training window may end
     held_out: NDArray[np.int64]  # cuts of the held-out assets
 
 
 @dataclass(frozen=True)
 class Development:
-    """The development assets' rows, their folds, and the cuts at which a held-out fold is predicted."""
+    """Rows of the development assets, their folds, and the cuts at which a held-out fold is predicted."""
 
     histories: Histories
     fold: NDArray[np.int64]  # (R,) of each row
@@ -42,7 +42,7 @@ class Development:
 
     @classmethod
     def load(cls, folder: Path, contract: Twin, params: PrepareParams) -> Self:
-        """Read what `prepare` wrote."""
+        """Read the files of `prepare`."""
         rows = read_rows(folder / "development.parquet", contract)
         folds = json.loads((folder / "splits.json").read_text())
         histories = Histories.from_rows(rows, contract)
@@ -53,11 +53,11 @@ class Development:
 
     @property
     def folds(self) -> range:
-        """The fold numbers."""
+        """Return the fold numbers."""
         return range(int(self.fold.max()) + 1)
 
     def hold_out(self, fold: int) -> Split:
-        """Train on the other folds; this one is held out."""
+        """Hold out one fold and train on the others."""
         return Split(
             histories=self.histories,
             rows=np.flatnonzero(self.fold != fold),
@@ -67,7 +67,7 @@ class Development:
 
 
 def prepare(rows: pd.DataFrame, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
-    """Deal the assets, cut the held-out runs, write it all under `out`; returns counts for the user.
+    """Split the assets, cut the held-out runs and write all files to `out`; return counts for the user.
 
     Where the source fixes a test set, its runs are predicted once, at their last row; else at random cuts.
     """
@@ -94,7 +94,7 @@ def _labelled(rows: pd.DataFrame, contract: Twin, cuts: NDArray[np.int64]) -> ND
 
 
 def _example(rows: pd.DataFrame) -> pd.DataFrame:
-    """The longest run whose RUL is known, else the longest."""
+    """Return the longest run with a known RUL, else the longest."""
     starts = np.flatnonzero(run_starts(rows))
     ends = last_rows(rows)
     known = ~np.isnan(rows["rul"].to_numpy()[ends])

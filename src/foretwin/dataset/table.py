@@ -1,15 +1,15 @@
-"""The canonical table: what every source becomes before anything else sees it.
+"""Canonical table, the common form of the data of every source.
 
 One row is one asset at one time step:
 
-    asset        str      what must never straddle a split
+    asset        str      name; all rows of an asset are in the same split
     run          int64    life number; a new one starts after a failure or a repair
     time         float64  time since the run began, in the contract's unit, strictly increasing within a run
     <channel>    float32  one column per channel, in the contract's physical unit
     rul          float32  time to failure, uncapped, 0 on the failure row, NaN where unknown
     fault_<axis> int8     class on that axis, 0 = healthy, -1 = unknown
     fixed_split  str      "test" where the source's authors fixed a benchmark split, else empty
-    subset       str      a part of the data for which figures are also given on their own, else empty; never an input
+    subset       str      named part of the data with separate figures, else empty; never an input
 """
 
 from pathlib import Path
@@ -22,11 +22,11 @@ from foretwin.errors import RowsError
 
 KEY = ["asset", "run", "time"]
 FAULT_UNKNOWN = -1
-HISTORY = "history"  # the subset of rows that the twins' own store brought
+HISTORY = "history"  # the subset of rows from the twins' own store
 
 
 def column_types(twin: Twin) -> dict[str, str]:
-    """Column -> dtype of the canonical table, in its order."""
+    """Return column -> dtype of the canonical table, in its order."""
     channels = dict.fromkeys(twin.channel_names, "float32")
     faults = {fault_column(axis): "int8" for axis in twin.axes}
     keys = {"asset": "str", "run": "int64", "time": "float64"}
@@ -34,15 +34,15 @@ def column_types(twin: Twin) -> dict[str, str]:
 
 
 def fault_column(axis: str) -> str:
-    """The column that holds an axis' class."""
+    """Return the column of an axis' class."""
     return f"fault_{axis}"
 
 
 def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
-    """The frame with exactly the canonical columns and dtypes; absent labels become unknown.
+    """Convert a frame to exactly the canonical columns and dtypes; absent labels become unknown.
 
-    RowsError where a key or channel is absent or a column holds something other than numbers. The order of
-    rows is kept as it is: whether it is right is for validation to say.
+    RowsError where a key or channel is absent or a column holds something other than numbers. The order of rows is
+    kept; validation checks it.
     """
     absent = [name for name in [*KEY, *twin.channel_names] if name not in frame.columns]
     if absent:
@@ -58,7 +58,7 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
             raise RowsError(f"{twin.name}: column {name} is not {dtype}: {error}") from None
         if dtype.startswith("int") and pd.api.types.is_numeric_dtype(column):
             changed = column[columns[name] != column]
-            if len(changed):  # numpy would round, or wrap 256 round to 0, which means healthy
+            if len(changed):  # numpy would round, or wrap 256 to 0, the class healthy
                 raise RowsError(f"{twin.name}: column {name} is not {dtype}: it holds {changed.iloc[0]}")
     return pd.DataFrame(columns).reset_index(drop=True)
 
@@ -69,23 +69,23 @@ def write_rows(frame: pd.DataFrame, twin: Twin, path: Path) -> None:
 
 
 def read_rows(path: Path, twin: Twin) -> pd.DataFrame:
-    """Read a canonical table that `write_rows` wrote; RowsError where it does not fit the contract."""
+    """Read a canonical table of `write_rows`; RowsError where it does not fit the contract."""
     try:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
-        raise RowsError(f"{path}: no such table; run `dvc repro adapt@{twin.name}` first") from None
+        raise RowsError(f"{path}: no such table; run `dvc repro adapt@{twin.name}`") from None
     except Exception as error:  # pyarrow's errors share no public base with a message for users
         raise RowsError(f"{path}: not a Parquet table: {error}") from None
     return canonical(frame, twin)
 
 
 def time_to_end(frame: pd.DataFrame) -> "pd.Series[float]":
-    """Time from each row to the last row of its (asset, run): the RUL of a run that ended in failure."""
+    """Compute the time from each row to the last of its (asset, run): the RUL of a run that ended in failure."""
     return frame.groupby(["asset", "run"], sort=False)["time"].transform("max") - frame["time"]
 
 
 def run_starts(frame: pd.DataFrame) -> np.ndarray:
-    """bool (N,): True on the first row of each stretch of rows that share asset and run."""
+    """Return bool (N,), True on the first row of each stretch of rows of one asset and run."""
     asset, run = frame["asset"].to_numpy(), frame["run"].to_numpy()
     starts = np.ones(len(frame), dtype=bool)
     starts[1:] = (asset[1:] != asset[:-1]) | (run[1:] != run[:-1])
@@ -93,7 +93,7 @@ def run_starts(frame: pd.DataFrame) -> np.ndarray:
 
 
 def out_of_order(frame: pd.DataFrame) -> np.ndarray:
-    """bool (N,): True where time does not increase on the row before of the same run, or is not finite."""
+    """Return bool (N,), True where time does not exceed that of the run's previous row, or is not finite."""
     time = frame["time"].to_numpy()
     wrong: np.ndarray = ~np.isfinite(time)
     wrong[1:] |= ~run_starts(frame)[1:] & ~(time[1:] > time[:-1])

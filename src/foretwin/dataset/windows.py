@@ -1,4 +1,4 @@
-"""From rows to windows: who is in which split, where runs are cut, and the cut itself.
+"""Windows: folds of assets, cuts of runs, and windows cut from histories.
 
 A window is never stored: `Histories` keeps each row once and gathers windows where they are needed.
 """
@@ -16,7 +16,7 @@ from foretwin.dataset.table import HISTORY, fault_column, run_starts
 from foretwin.errors import RowsError
 
 TEST = -1  # the fold number of held-out assets
-SHORTEST_LIFE_SHARE = 0.2  # random cuts fall in this part of a run and after (docs/benchmarks.md)
+SHORTEST_LIFE_SHARE = 0.2  # random cuts fall after this share of a run (docs/benchmarks.md)
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Windows:
     """N windows of T rows, C channels, A fault axes; the last row of a window is the time of prediction."""
 
     x: NDArray[np.float32]  # (N, T, C) physical units, 0 where padded
-    mask: NDArray[np.float32]  # (N, T) 1 = a row, 0 = padding; rows stand at the end
+    mask: NDArray[np.float32]  # (N, T) 1 = a row, 0 = padding; padding is on the left
     age: NDArray[np.float32]  # (N,) time since the run began, in the contract's unit
     rul: NDArray[np.float32]  # (N,) uncapped, NaN = unknown
     faults: NDArray[np.int8]  # (N, A) class, -1 = unknown
@@ -35,7 +35,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Histories:
-    """The rows of many runs laid end to end, ready to be cut anywhere."""
+    """Rows of many runs, concatenated, from which windows are cut."""
 
     values: NDArray[np.float32]  # (R, C) physical units
     time: NDArray[np.float64]  # (R,) since the run began
@@ -45,7 +45,7 @@ class Histories:
 
     @classmethod
     def from_rows(cls, rows: pd.DataFrame, twin: Twin) -> Self:
-        """Rows of the canonical table, each run's rows together and in order of time."""
+        """Build from rows of the canonical table, each run's rows together and in order of time."""
         index = np.arange(len(rows))
         faults = [rows[fault_column(axis)].to_numpy(np.int8) for axis in twin.axes]
         return cls(
@@ -57,7 +57,7 @@ class Histories:
         )
 
     def cut(self, ends: NDArray[np.int64], length: int) -> Windows:
-        """The windows of `length` rows whose last rows are `ends` (N,), padded on the left."""
+        """Cut the windows of `length` rows whose last rows are `ends` (N,), padded on the left."""
         if len(ends) == 1 and ends[0] - self.first[ends[0]] + 1 >= length:  # one whole window: a slice is cheaper
             x = self.values[None, ends[0] + 1 - length : ends[0] + 1]
             mask = np.ones((1, length), np.float32)
@@ -76,25 +76,25 @@ class Histories:
         )
 
     def rows_so_far(self) -> NDArray[np.int64]:
-        """(R,) how many rows of its run a prediction at that row has seen."""
+        """Return the number (R,) of rows of the run up to and including each row."""
         return np.arange(len(self.first)) - self.first + 1
 
     def ends(self, shortest: int) -> NDArray[np.int64]:
-        """Every row at which at least `shortest` rows of its run are known."""
+        """Return the positions of all rows with at least `shortest` rows of their run so far."""
         return np.flatnonzero(self.rows_so_far() >= shortest)
 
 
 def last_rows(rows: pd.DataFrame) -> NDArray[np.int64]:
-    """Positions of the last row of each run."""
+    """Return the positions of the last row of each run."""
     starts = np.flatnonzero(run_starts(rows))
     return np.append(starts[1:], len(rows)) - 1
 
 
 def random_cuts(rows: pd.DataFrame, cuts: int, shortest: int, seed: int) -> NDArray[np.int64]:
-    """Positions of `cuts` random rows of each run, at a share of its life drawn evenly from 0.2 to 1.
+    """Draw the positions of `cuts` random rows of each run, at a share of its life uniform from 0.2 to 1.
 
-    Where `shortest` is the whole run, its last row is the only place, and is taken once. Each run draws from a
-    seed of its own, so that a run's cuts do not depend on which others are there.
+    Where `shortest` is the whole run, its last row is the only cut, and is taken once. Each run has a seed of its own,
+    so its cuts do not depend on the other runs.
     """
     starts = np.flatnonzero(run_starts(rows))
     lengths = np.diff(np.append(starts, len(rows)))
@@ -112,9 +112,9 @@ def random_cuts(rows: pd.DataFrame, cuts: int, shortest: int, seed: int) -> NDAr
 
 
 def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int) -> pd.DataFrame:
-    """What was known at each of `ends`: the last `length` rows up to it, under the asset name `<asset>@<position>`.
+    """Truncate histories at each of `ends`: the last `length` rows up to it, with asset name `<asset>@<position>`.
 
-    This is how a prediction in mid-life is asked of the same `Bundle.score` that serves.
+    So the same `Bundle.score` that serves predicts in mid-life.
     """
     first = np.maximum.accumulate(np.where(run_starts(rows), np.arange(len(rows)), 0))
     begin = np.maximum(first[ends], ends - length + 1)
@@ -126,10 +126,10 @@ def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int) -> pd.Dat
 
 
 def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> dict[str, int]:
-    """asset -> fold number from 0, or TEST for the held-out assets.
+    """Assign each asset a fold number from 0, or TEST if it is held out.
 
     Where the source fixes a test set, that set is held out; else a random share of the assets. Assets of the history
-    are dealt beside the others, who keep their places: a champion is not measured on assets that it has learnt from.
+    are assigned independently, so the others keep their folds: a champion is not measured on assets it was trained on.
     """
     history = rows["subset"] == HISTORY
     fixed = rows.loc[rows["fixed_split"] == "test", "asset"].unique()
@@ -144,13 +144,13 @@ def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> 
     held_out = 0 if len(fixed) else max(1, round(test_share * len(free)))
     if len(free) - held_out < folds:
         few = f"{len(free)} assets are too few to hold {held_out} out and deal the rest into {folds} folds"
-        raise RowsError(f"{few}: bring more assets, or lower prepare.folds in params.yaml")
+        raise RowsError(f"{few}; add assets, or lower prepare.folds in params.yaml")
     development = {asset: position % folds for position, asset in enumerate(order[held_out:])}
     dealt = {str(asset): TEST for asset in [*fixed, *order[:held_out]]} | {str(a): f for a, f in development.items()}
     return dealt | {asset: _place(asset, 0 if len(fixed) else test_share, folds, seed) for asset in added}
 
 
 def _place(asset: str, test_share: float, folds: int, seed: int) -> int:
-    """Where an asset of the history belongs: by its name alone, so that one more changes nobody's place."""
+    """Return the fold of an asset of the history, by its name alone, so that adding assets changes no other fold."""
     drawn = int.from_bytes(hashlib.sha256(f"{seed}/{asset}".encode()).digest()[:8]) / 2**64
     return TEST if drawn < test_share else int((drawn - test_share) / (1 - test_share) * folds)
