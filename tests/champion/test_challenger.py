@@ -114,7 +114,7 @@ def test_terms_that_contradict_themselves_are_refused(paths, content):
 def test_a_bundle_that_is_another_or_cannot_score_is_not_taken(paths):
     bundle, identity = made(paths.root)
     other = ModelIdentity(identity.name, "5", "run-5", "0" * 64)
-    with pytest.raises(BundleError, match="is not the bundle of foretwin-pump version 5"):
+    with pytest.raises(BundleError, match="not the bundle of foretwin-pump version 5"):
         keep_trial(paths, bundle, other, SHADOW)
     broken = paths.root / "broken"
     broken.mkdir()

@@ -145,7 +145,7 @@ def test_rows_that_the_contract_forbids_are_refused(champion, bundle):
 
 def test_other_columns_are_refused(tmp_path, champion):
     other = load(tmp_path / "other", twin=tiny_twin(rul=False))
-    with pytest.raises(BundleError, match=r"scores.parquet: holds other columns"):
+    with pytest.raises(BundleError, match=r"scores.parquet: columns or windows differ"):
         check_golden(champion, other)
 
 

@@ -1,1 +1,1 @@
-"""Which model serves a twin: champion, challenger, provenance and ledger, as files."""
+"""The model that serves a twin: champion, challenger, provenance and ledger, as files."""

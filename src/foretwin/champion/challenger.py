@@ -1,13 +1,13 @@
-"""A trial: a candidate that scores beside a twin's champion on live traffic, or serves a named list of assets.
+"""Trial of a challenger on live data: in shadow of a twin's champion, or serving a named list of assets.
 
-    bundle/        the candidate's model
-    identity.json  the registered version that it is
-    trial.json     mode, assets and since when
+    bundle/        the challenger's model
+    identity.json  its registered version
+    trial.json     mode, assets and start
 
-It lies in models/<twin>/candidate/, is no output of a stage, and ends by itself where the candidate becomes champion.
-In `shadow` the champion answers for every asset, and what the candidate says is kept beside it. In a `pilot` the
-candidate answers for the named assets, and what the champion says of these is kept beside it. The living twin's loop
-does both. The scoring service keeps nothing of what it is asked, so that it answers with the champion alone.
+The files are in models/<twin>/candidate/, are not the output of a stage, and are removed when the challenger becomes
+champion. In `shadow` the champion's scores count for every asset, and the challenger's are stored too. In a `pilot` the
+challenger's scores count for the named assets, and the champion's are stored too. The living twin's loop does both.
+The scoring service is stateless and answers with the champion alone.
 """
 
 import json
@@ -35,7 +35,7 @@ TRIAL = "trial.json"
 
 @dataclass(frozen=True)
 class Terms:
-    """What trial.json says: how the candidate is tried, `assets` of a pilot alone, and since when."""
+    """Terms of a trial, the content of trial.json; `assets` only in a pilot."""
 
     mode: Mode
     assets: frozenset[str] | None
@@ -64,12 +64,12 @@ class Terms:
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate of the twin `bundle.contract.name`, and how it is tried."""
+    """A challenger of the twin `bundle.contract.name`, with the terms of its trial."""
 
     identity: ModelIdentity
     bundle: Bundle
     mode: Mode
-    assets: frozenset[str] | None  # that a pilot's candidate answers for, by name
+    assets: frozenset[str] | None  # names of the assets that a pilot's challenger serves
     since: datetime  # with its time zone
 
 
@@ -81,17 +81,17 @@ def keep_trial(
     assets: Collection[str] | None = None,
     since: datetime | None = None,
 ) -> None:
-    """Copy a candidate's bundle to models/<twin>/candidate/, in place of any other; it is tried from `since` (now) on.
+    """Start a trial from `since` (now) on: copy the bundle to models/<twin>/candidate/, in place of any other.
 
-    RegistryError where the twin has no champion, where the candidate is the champion, or where its contract does
-    not go with the champion's; BundleError unless the bundle is the one that `identity` names and can score.
+    RegistryError where the twin has no champion, where the challenger is the champion, or where their contracts are
+    incompatible; BundleError unless the bundle is the one that `identity` names and can score.
     """
     terms = Terms(mode, None if assets is None else frozenset(assets), since or datetime.now(UTC))
     if (mode == PILOT) != bool(terms.assets):
         raise ValueError(f"a {mode} of {assets}")
     label = f"{identity.name} version {identity.version}"
     if verify(bundle) != identity.digest:
-        raise BundleError(f"{bundle}: is not the bundle of {label}: restore it with `foretwin publish`")
+        raise BundleError(f"{bundle}: not the bundle of {label}; restore it with `foretwin publish`")
     loaded = Bundle.load(bundle)
     loaded.score(example_rows(loaded))
     with kept_by_one(paths):
@@ -108,7 +108,7 @@ def keep_trial(
 
 
 def load_trial(root: Path, twin: str) -> Trial | None:
-    """The trial of a twin; None where there is none, or where its candidate has become the champion.
+    """Load the trial of a twin; None without one, or where its challenger has become the champion.
 
     BundleError where its files are missing, altered, or not those that its identity names.
     """
@@ -119,28 +119,28 @@ def load_trial(root: Path, twin: str) -> Trial | None:
             return None
         try:
             trial = _read(_folder(paths))
-        except Exception:  # whatever a file that vanishes under its reader leads to
+        except Exception:  # any error that a file removed while it is read can cause
             if trial_stamp(root, twin) == before:
                 raise
             continue
         if trial_stamp(root, twin) == before:
             return None if _is_champion(paths, trial.identity) else trial
-    raise BundleError(f"{_folder(paths)}: was replaced again and again while it was read; try again")
+    raise BundleError(f"{_folder(paths)}: replaced {ATTEMPTS} times while it was read; try again")
 
 
 def trial_stamp(root: Path, twin: str) -> tuple[int, int] | None:
-    """What differs from one trial, or from one list of its assets, to the next; None where there is none."""
+    """Return a stamp that changes with the trial and its list of assets; None without a trial."""
     return file_stamp(_folder(Paths(root, twin)) / TRIAL)
 
 
 def end_trial(paths: Paths) -> bool:
-    """End the twin's trial; whether there was one. What its candidate said stays in the store."""
+    """End the twin's trial; return whether there was one. The challenger's scores stay in the store."""
     with kept_by_one(paths):
         return _remove(paths)
 
 
 def end_if_champion(paths: Paths) -> bool:
-    """End the twin's trial where its candidate has become the champion; whether it has been ended."""
+    """End the twin's trial where its challenger has become the champion; return whether it was ended."""
     with kept_by_one(paths):
         try:
             candidate = ModelIdentity.read(_folder(paths) / "identity.json")
@@ -150,7 +150,7 @@ def end_if_champion(paths: Paths) -> bool:
 
 
 def forget_asset(paths: Paths, name: str) -> bool:
-    """Take an asset out of the twin's pilot, which ends with its last one; whether it was named there."""
+    """Remove an asset from the twin's pilot, which ends with its last one; return whether it was listed."""
     path = _folder(paths) / TRIAL
     with kept_by_one(paths):
         if not path.exists():
@@ -167,10 +167,9 @@ def forget_asset(paths: Paths, name: str) -> bool:
 
 
 def mismatch(candidate: Twin, champion: Twin, mode: Mode) -> str:
-    """Why a candidate of the one contract cannot be tried beside a champion of the other; empty where it can.
+    """Return why a challenger of one contract cannot be tried against a champion of the other; empty where it can.
 
-    It has to understand the same readings. In a pilot cases are decided by its answers, so that it also has to answer
-    the same questions.
+    It must accept the same readings. In a pilot its scores decide about cases, so it must also have the same outputs.
     """
     if candidate.name != champion.name:
         return f"it is a model of {candidate.name}, not of {champion.name}"
@@ -203,7 +202,7 @@ def _is_champion(paths: Paths, candidate: ModelIdentity) -> bool:
 
 
 def _remove(paths: Paths) -> bool:
-    """Move the folder aside before it is removed: half of it would be taken for a damaged one."""
+    """Remove the folder, renamed first so that no reader sees it half removed."""
     folder = _folder(paths)
     if not folder.exists():
         return False

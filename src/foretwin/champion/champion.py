@@ -1,15 +1,15 @@
-"""A twin's champion: the bundle that answers, and which registered version of a model it is.
+"""Champion of a twin: the served bundle and the registered version that it is.
 
     bundle/        the model
-    identity.json  the registered version that it is
-    record.json    when it was promoted, from which commit, and with which figures
-    golden/        windows with the scores that it gave when it was kept
-    drift.json     what healthy machines showed when it was trained, which the monitor compares with
-    lineage.json   what it was made of
+    identity.json  its registered version
+    record.json    time of promotion, commit and figures
+    golden/        windows with the scores it gave when it was packaged
+    drift.json     drift reference of its training, for the monitor
+    lineage.json   provenance
 
-The packaging stage keeps it in models/<twin>/champion/, BentoML's store holds the same folder. Whatever scores reads
-it here: the service, batch scoring, the living twin. A champion that an earlier version kept lacks some of the files
-beside bundle and identity.
+The packaging stage writes it to models/<twin>/champion/, BentoML's store holds the same folder. The service, batch
+scoring and the living twin read it here. A champion packaged by an earlier version lacks some of the files other than
+bundle and identity.
 """
 
 import fcntl
@@ -29,13 +29,13 @@ from foretwin.predictor.bundle import Bundle, verify
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
 
-BESIDE = ("drift.json", "lineage.json")  # what stages say of a bundle, each with its digest under "bundle"
-ATTEMPTS = 5  # promotions would have to follow one another faster than a bundle is read to use them up
+BESIDE = ("drift.json", "lineage.json")  # files of other stages, each with the bundle's digest under "bundle"
+ATTEMPTS = 5  # exceeded only if promotions follow each other faster than a bundle is read
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a champion besides its files."""
+    """Record of a champion's promotion and figures."""
 
     promoted_at: datetime | None = None  # with its time zone
     commit: str | None = None  # of the code that trained it
@@ -44,7 +44,7 @@ class Record:
 
     @classmethod
     def of(cls, digest: str, training: Any, metrics: Any, promotion: Any) -> Self:
-        """From the contents of training.json, metrics.json and promotion.json, as far as they are about this bundle."""
+        """Build from the contents of training.json, metrics.json and promotion.json that belong to this bundle."""
         training, metrics, promotion = (found or {} for found in (training, metrics, promotion))
         judged = promotion.get("evidence", {}).get("bundle") == digest
         moment = promotion.get("decided_at") if judged and promotion["promoted"] else None
@@ -74,7 +74,7 @@ class Record:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def completed_by(self, before: Self) -> Self:
-        """The record with what it lacks from one that was kept before, whose moment of promotion stays."""
+        """Return the record, completed from an earlier one, whose time of promotion is kept."""
         return type(self)(
             promoted_at=before.promoted_at or self.promoted_at,
             commit=self.commit or before.commit,
@@ -88,7 +88,7 @@ _REMEMBERED = ("commit", "metrics", "gate")
 
 @dataclass(frozen=True)
 class Champion:
-    """A model that answers for its twin, `bundle.contract.name`."""
+    """The model that serves its twin, `bundle.contract.name`."""
 
     identity: ModelIdentity
     bundle: Bundle
@@ -97,7 +97,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class Packaged:
-    """A champion as models/<twin>/champion/ holds it."""
+    """A champion packaged in models/<twin>/champion/."""
 
     twin: str
     folder: Path
@@ -105,22 +105,22 @@ class Packaged:
 
     @property
     def tag(self) -> str:
-        """The tag of its BentoML model."""
+        """Return the tag of its BentoML model."""
         return self.identity.tag
 
 
 def load_champion(root: Path, twin: str, threads: int = 1) -> Champion:
-    """The champion of a project's folder, whole even while another takes its place.
+    """Load a twin's champion from a project, consistently even while it is replaced.
 
-    `threads` is how many of them one score may use. RegistryError where the twin has no champion; BundleError where
-    its files are missing, altered, or not those that its identity names.
+    `threads` is the number of threads per score. RegistryError where the twin has no champion; BundleError where its
+    files are missing, altered, or not those that its identity names.
     """
     folder = Paths(root, twin).models / "champion"
     for left in reversed(range(ATTEMPTS)):
         before = champion_stamp(root, twin)
         try:
             champion = read_champion(folder, threads)
-        except Exception:  # whatever a file that vanishes under its reader leads to
+        except Exception:  # any error that a file removed while it is read can cause
             if champion_stamp(root, twin) != before:
                 continue
             if before is not None:
@@ -137,12 +137,12 @@ def load_champion(root: Path, twin: str, threads: int = 1) -> Champion:
 
 
 def champion_stamp(root: Path, twin: str) -> tuple[int, int] | None:
-    """What differs from one kept champion to the next; None where there is none."""
+    """Return a stamp that changes with the packaged champion; None without one."""
     return file_stamp(Paths(root, twin).models / "champion" / "identity.json")
 
 
 def kept_identity(paths: Paths) -> ModelIdentity | None:
-    """Which version is kept in models/<twin>/champion/; None where there is none, or where its file is damaged."""
+    """Return the identity in models/<twin>/champion/; None without one, or where its file is damaged."""
     try:
         return ModelIdentity.read(paths.models / "champion" / "identity.json")
     except BundleError:
@@ -150,7 +150,7 @@ def kept_identity(paths: Paths) -> ModelIdentity | None:
 
 
 def file_stamp(path: Path) -> tuple[int, int] | None:
-    """What differs from one state of a file to the next; None where it is not there."""
+    """Return a stamp that changes with the file; None where it does not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -159,7 +159,7 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
 
 
 def read_champion(folder: Path, threads: int = 1) -> Champion:
-    """The champion in a folder that nobody replaces meanwhile; BundleError as `load_champion`."""
+    """Read the champion in a folder that is not replaced meanwhile; BundleError as `load_champion`."""
     identity = ModelIdentity.read(folder / "identity.json")
     record = Record.read(folder / "record.json")
     bundle = Bundle.load(folder / "bundle", threads)
@@ -169,7 +169,7 @@ def read_champion(folder: Path, threads: int = 1) -> Champion:
 
 
 def kept_champions(root: Path) -> list[Packaged]:
-    """The champions under models/*/champion, by name of their twin."""
+    """List the champions under models/*/champion, by name of their twin."""
     folders = sorted(path.parent for path in (root / "models").glob("*/champion/identity.json"))
     return [Packaged(folder.parent.name, folder, ModelIdentity.read(folder / "identity.json")) for folder in folders]
 
@@ -177,10 +177,10 @@ def kept_champions(root: Path) -> list[Packaged]:
 def keep_champion(
     paths: Paths, bundle: Path, identity: ModelIdentity, record: Record | None = None, beside: Path | None = None
 ) -> None:
-    """Copy a champion's bundle to models/<twin>/champion/, with its record, golden windows, drift.json, lineage.json.
+    """Package a champion in models/<twin>/champion/: bundle, record, golden windows, drift.json and lineage.json.
 
-    Without `record` it is made from what the stages left in models/<twin>/; the last two files are those of the folder
-    `beside`, by default models/<twin>/, as far as they are about this bundle. Where the same champion is kept already,
+    Without `record` it is made from the stages' outputs in models/<twin>/; the last two files are those of the folder
+    `beside`, by default models/<twin>/, if they belong to this bundle. Where the same champion is packaged already,
     nothing is written. BundleError unless the bundle is the one that `identity` names.
     """
     if verify(bundle) != identity.digest:
@@ -213,7 +213,7 @@ def keep_champion(
 
 
 def _told_of(digest: str, folder: Path) -> dict[str, bytes]:
-    """The files of BESIDE in a folder that are about this bundle."""
+    """Return the files of BESIDE in a folder that belong to this bundle."""
     contents = {name: _content(folder / name) for name in BESIDE}
     return {
         name: (folder / name).read_bytes()
@@ -223,7 +223,7 @@ def _told_of(digest: str, folder: Path) -> dict[str, bytes]:
 
 
 def _sound(folder: Path, bundle: Bundle) -> Champion | None:
-    """The champion that is kept already, if it is this bundle, whole, and answers as it did; else None."""
+    """Return the packaged champion if it is this bundle, complete, and passes its golden windows; else None."""
     try:
         champion = read_champion(folder)
         check_golden(folder, champion.bundle)
@@ -234,7 +234,7 @@ def _sound(folder: Path, bundle: Bundle) -> Champion | None:
 
 @contextmanager
 def kept_by_one(paths: Paths) -> Iterator[None]:
-    """Held by one process at a time: a stage and a service that follows the registry may keep the same champion."""
+    """Lock the champion: a stage and a service that follows the registry may package it at the same time."""
     paths.work.mkdir(parents=True, exist_ok=True)
     with (paths.work / "champion.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -242,7 +242,7 @@ def kept_by_one(paths: Paths) -> Iterator[None]:
 
 
 def _content(path: Path) -> Any:
-    """A record of a stage; None where there is none. BundleError where it cannot be read."""
+    """Read a stage's record; None without one. BundleError where it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

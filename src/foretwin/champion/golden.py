@@ -1,10 +1,10 @@
-"""Golden windows: a few held-out windows that a champion carries, with what it answered when it was kept.
+"""Golden windows: a few held-out windows packaged with a champion, with its scores at that time.
 
     rows.parquet    asset, run, time and the contract's channels of at most 16 windows
-    scores.parquet  asset, run, time, rows and the numbers that `Bundle.score` answered for them
+    scores.parquet  asset, run, time, rows and the numbers of `Bundle.score` for them
 
-The digests of a bundle say that its files are the right ones. The golden windows say that they also mean the same
-where they are loaded: another build of onnxruntime, another version of Foretwin, another processor.
+The digests of a bundle prove that its files are unchanged. The golden windows prove that it still gives the same scores
+where it is loaded: with another build of onnxruntime, version of Foretwin, or processor.
 """
 
 from pathlib import Path
@@ -20,8 +20,8 @@ from foretwin.predictor.bundle import Bundle
 
 MOST_WINDOWS = 16
 EXAMPLE_ROWS = 3
-# Another processor sums in another order. Trained networks of this project, run without onnxruntime's optimisations and
-# one window at a time, moved by at most 2e-6 in these units; other weights, or a channel scaled wrongly, by far more.
+# Processors differ in the order of summation. Trained networks of this project, run without onnxruntime's optimisations
+# and one window at a time, differed by at most 2e-6 in these units; other weights or wrong scaling by far more.
 TOLERANCE = 1e-4  # of the cap for an RUL and the ends of its interval, absolute for a probability
 
 
@@ -29,8 +29,8 @@ def keep_golden(folder: Path, bundle: Bundle, held_out: Path) -> None:
     """Write the golden windows of a bundle into an empty folder.
 
     They are taken from the rows of `held_out`, a canonical table; where it is absent or does not fit the bundle's
-    contract, from the ranges that the bundle was trained on. The same rows and bundle give the same windows. What the
-    twins' own store brought is left out: a champion travels farther than a fleet's history may.
+    contract, from the ranges that the bundle was trained on. The same rows and bundle give the same windows. Rows from
+    the twins' own store are left out: a champion may be shared more widely than a fleet's history.
     """
     rows = _held_out(bundle, held_out)
     rows = _examples(bundle, (0.25, 0.5, 0.75)) if rows is None else rows
@@ -39,9 +39,9 @@ def keep_golden(folder: Path, bundle: Bundle, held_out: Path) -> None:
 
 
 def check_golden(champion: Path, bundle: Bundle) -> None:
-    """Score a champion folder's golden windows again; BundleError names what differs from the kept scores.
+    """Score a champion folder's golden windows again; BundleError names the first difference to the kept scores.
 
-    A folder without golden windows passes: it was kept by an earlier version.
+    A folder without golden windows passes: it was written by an earlier version.
     """
     folder = champion / "golden"
     if not folder.exists():
@@ -52,18 +52,18 @@ def check_golden(champion: Path, bundle: Bundle) -> None:
     except BadInput as error:
         raise BundleError(f"{folder}/rows.parquet: cannot be scored: {error}") from None
     if list(now.columns) != list(kept.columns) or len(now) != len(kept):
-        raise BundleError(f"{folder}/scores.parquet: holds other columns or windows than the bundle answers")
+        raise BundleError(f"{folder}/scores.parquet: columns or windows differ from the bundle's; package it again")
     for name in now.columns:
         _compare(folder, name, kept, now, _tolerance(bundle, name))
 
 
 def example_rows(bundle: Bundle) -> pd.DataFrame:
-    """One window that can be scored: the middle of each channel's range in training, as often as needed."""
+    """Return one window that can be scored: the middle of each channel's training range, repeated."""
     return _examples(bundle, (0.5,))
 
 
 def _held_out(bundle: Bundle, path: Path) -> pd.DataFrame | None:
-    """At most 16 windows, evenly taken from those of the table; None where there is none for this contract."""
+    """Select at most 16 windows, evenly from those of the table; None where none fits this contract."""
     contract = bundle.contract
     try:
         rows = read_rows(path, contract)
@@ -78,13 +78,13 @@ def _held_out(bundle: Bundle, path: Path) -> pd.DataFrame | None:
     found = rows.loc[rows["asset"].isin(chosen), [*KEY, *contract.channel_names]].reset_index(drop=True)
     try:
         bundle.score(found)
-    except BadInput:  # rows in an order, or with gaps, that no call may have
+    except BadInput:  # rows in an order, or with gaps, that scoring rejects
         return None
     return found
 
 
 def _examples(bundle: Bundle, shares: tuple[float, ...]) -> pd.DataFrame:
-    """A window per share, with each channel at that share of its range in training."""
+    """Build a window per share, with each channel at that share of its training range."""
     contract = bundle.contract
     count = max(contract.window.shortest, EXAMPLE_ROWS)
     low, high = bundle.reference.ranges.astype(np.float64)
@@ -96,7 +96,7 @@ def _examples(bundle: Bundle, shares: tuple[float, ...]) -> pd.DataFrame:
 
 
 def _numbers(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
-    """What is compared of the scores; an answer's class follows from the probabilities and the verified thresholds."""
+    """Compute the numbers to compare; a score's class follows from its probabilities and the verified thresholds."""
     columns = [*KEY, "rows", *bundle.score_columns]
     return bundle.score(rows)[columns].reset_index(drop=True).astype({"asset": "str"})
 
@@ -119,7 +119,7 @@ def _compare(folder: Path, name: str, kept: pd.DataFrame, now: pd.DataFrame, tol
 
 
 def _far(before: NDArray[Any], after: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
-    """(N,) where two columns differ by more than the tolerance; a value that is no number always does."""
+    """Return a mask (N,) where two columns differ by more than the tolerance; NaN always does."""
     if tolerance == 0:
         return np.asarray(before != after, dtype=bool)
     return ~(np.abs(before.astype(np.float64) - after.astype(np.float64)) <= tolerance)

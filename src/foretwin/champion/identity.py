@@ -1,4 +1,4 @@
-"""Which model it is that answers."""
+"""Identity of a registered model version."""
 
 import json
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from foretwin.errors import BundleError
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """A champion's registry name and version, the run that trained it, its bundle's digest."""
+    """Identity of a model: registry name and version, the run that trained it, its bundle's digest."""
 
     name: str
     version: str
@@ -19,7 +19,7 @@ class ModelIdentity:
 
     @property
     def tag(self) -> str:
-        """The tag of its BentoML model."""
+        """Return the tag of its BentoML model."""
         return model_tag(self.name, self.version, self.digest)
 
     @classmethod
@@ -33,5 +33,5 @@ class ModelIdentity:
 
 
 def model_tag(name: str, version: str, digest: str) -> str:
-    """The tag of a registered version's BentoML model."""
+    """Return the tag of a registered version's BentoML model."""
     return f"{name}:{version}-{digest[:16]}"

@@ -1,7 +1,7 @@
-"""The ledger: what was decided about a twin's champions, when, by whom and why, a line of JSON for each decision.
+"""Ledger of the decisions about a twin's champions: one JSON line each, with time, actor and reasons.
 
-Lines of models/<twin>/ledger.jsonl are only ever appended. Each holds the SHA-256 of the line before it, so that a line
-that was changed or taken out is noticed; the file is no output of a stage, and belongs into version control.
+Lines of models/<twin>/ledger.jsonl are only ever appended. Each holds the SHA-256 of the line before it, so that a
+changed or removed line is detected; the file is not the output of a stage, and belongs in version control.
 """
 
 import fcntl
@@ -17,12 +17,12 @@ from typing import Literal, Self
 from foretwin.errors import RegistryError
 
 Action = Literal["promoted", "refused", "forced", "rolled_back"]
-FIRST = "0" * 64  # what the first line names as the one before it
+FIRST = "0" * 64  # previous digest in the first line
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One decision. Versions are those of the registry; `bundle` is the digest of the version that it is about."""
+    """A decision of the ledger. Versions are those of the registry; `bundle` is the digest of the decided version."""
 
     at: datetime  # with its time zone
     action: Action
@@ -31,18 +31,18 @@ class Entry:
     run: str
     champion_before: str | None  # version
     champion: str | None  # version, after the decision
-    reasons: tuple[str, ...]  # what the gate said, as sentences
+    reasons: tuple[str, ...]  # sentences of the gate
     actor: str
-    reason: str | None = None  # what a person gave, of a forced promotion and of a roll-back
+    reason: str | None = None  # given by a person, for a forced promotion or a roll-back
 
     def line(self, previous: str) -> str:
-        """The entry as a line that follows the one of this digest."""
+        """Format the entry as the line after the one with this digest."""
         content = {**asdict(self), "at": self.at.astimezone(UTC).isoformat(timespec="seconds")}
         return json.dumps({**content, "previous": previous}, ensure_ascii=False)
 
     @classmethod
     def of(cls, content: dict[str, object]) -> Self:
-        """The entry in a line's JSON."""
+        """Build the entry from a line's JSON."""
         values = {name: content[name] for name in cls.__dataclass_fields__}
         at, reasons = datetime.fromisoformat(str(values["at"])), values["reasons"]
         if not isinstance(reasons, list):
@@ -51,12 +51,12 @@ class Entry:
 
 
 def read(path: Path) -> list[Entry]:
-    """The decisions, the oldest first; RegistryError names the first line that is not as it was written."""
+    """Read the decisions, the oldest first; RegistryError names the first altered line."""
     return _read(path, _lines(path))
 
 
 def taken_back(entries: Sequence[Entry]) -> dict[str, Entry]:
-    """Version -> the roll-back that took it from its place, of those that have not been champion again since."""
+    """Return version -> its roll-back, for versions that have not been champion again since."""
     left: dict[str, Entry] = {}
     for entry in entries:
         if entry.action == "rolled_back":
@@ -67,7 +67,7 @@ def taken_back(entries: Sequence[Entry]) -> dict[str, Entry]:
 
 
 def append(path: Path, entry: Entry) -> None:
-    """Add a decision at the end; RegistryError, and nothing is written, where an earlier line was altered."""
+    """Append a decision; RegistryError, and nothing is written, where an earlier line was altered."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

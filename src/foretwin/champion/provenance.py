@@ -1,16 +1,16 @@
-"""What a model was made of: models/<twin>/lineage.json, which `foretwin lineage` reads in both directions.
+"""Provenance of a model: models/<twin>/lineage.json, which `foretwin lineage` reads in both directions.
 
-    bundle, twin, name, version, run   which model it is about
-    decided, decided_at                what the gate said: promoted, forced or refused
+    bundle, twin, name, version, run   the model
+    decided, decided_at                the gate's verdict: promoted, forced or refused
     git, environment, contract         code, libraries and contract that trained it
-    dvc                                digest of dvc.lock's entries of its stages, and MD5 of what each read and wrote
+    dvc                                digest of dvc.lock's entries of its stages, and MD5 of their inputs and outputs
     raw, rows, data                    SHA-256 of every file of raw data, rows and windows
     history, validation, study         digest of the store's history, report of the rows, choice of hyper-parameters
     assets                             SHA-256 of the names of the assets: trained on, held out
     bento                              the tag of its BentoML model
 
-Assets are never named in clear: one of the twins' store may have to be erased, and which models saw it has to stay
-known. What is missing in a project, such as git or DVC, is null.
+Asset names are stored only as digests: an asset of the twins' store may have to be erased, while the models trained on
+it must stay known. Values that a project lacks, such as of git or DVC, are null.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from foretwin.dataset.windows import TEST
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 
-STAGES = ("fetch", "adapt", "validate", "prepare", "tune", "train")  # what the bundle comes out of
+STAGES = ("fetch", "adapt", "validate", "prepare", "tune", "train")  # that produce the bundle
 TOLD_BY_TRAINING = ("git", "contract", "environment", "data", "history")
 SPLITS = "splits.json"
 
 
 def write_lineage(paths: Paths, verdict: Mapping[str, Any], path: Path) -> None:
-    """Write lineage.json for the bundle that the verdict is about; the same project gives the same bytes."""
+    """Write lineage.json for the bundle of the verdict; the same project gives the same bytes."""
     bundle = verdict["evidence"]["bundle"]
     training = json_object(paths.models / "training.json")
     if training.get("bundle") != bundle:
@@ -57,20 +57,20 @@ def write_lineage(paths: Paths, verdict: Mapping[str, Any], path: Path) -> None:
 
 
 def decision(verdict: Mapping[str, Any]) -> str:
-    """What the gate's verdict comes to: promoted, forced or refused."""
+    """Return the gate's verdict as one word: promoted, forced or refused."""
     if verdict.get("forced"):
         return "forced"
     return "promoted" if verdict["promoted"] else "refused"
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, which may be larger than the memory."""
+    """Compute the SHA-256 of a file, which may be larger than the memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def json_object(path: Path) -> dict[str, Any]:
-    """What is in a file that holds a JSON object; empty where it holds something else, or is not there."""
+    """Read a JSON object from a file; empty where it holds something else, or does not exist."""
     try:
         with path.open("rb") as file:
             if file.read(1) != b"{":
@@ -81,12 +81,12 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def asset_digest(name: str) -> str:
-    """What stands for an asset where its name must not; assets of the store are named `store/<name>`."""
+    """Return the digest that replaces an asset's name; assets of the store are named `store/<name>`."""
     return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _digests(folder: Path) -> dict[str, str] | None:
-    """SHA-256 of each file under a folder, by its path in there; None where there is no such folder."""
+    """Compute the SHA-256 of each file under a folder, by relative path; None where there is no such folder."""
     if not folder.is_dir():
         return None
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -99,7 +99,7 @@ def _validation(path: Path) -> dict[str, Any] | None:
 
 
 def _study(path: Path) -> dict[str, Any] | None:
-    """Which trial of which study the hyper-parameters are from."""
+    """Return the study and trial of the hyper-parameters."""
     record = json_object(path)
     if not record:
         return None
@@ -109,7 +109,7 @@ def _study(path: Path) -> dict[str, Any] | None:
 
 
 def _assets(path: Path, wanted: str | None) -> dict[str, list[str]] | None:
-    """Digests of the assets' names in their own order; None unless the split is the one that was trained on."""
+    """Return the sorted digests of the assets' names; None unless the split is the one trained on."""
     if wanted is None or not path.is_file() or file_digest(path) != wanted:
         return None
     folds = json_object(path)
@@ -120,7 +120,7 @@ def _assets(path: Path, wanted: str | None) -> dict[str, list[str]] | None:
 
 
 def _dvc(paths: Paths) -> dict[str, Any]:
-    """What dvc.lock says of the stages up to the training, where it is about the files that are there."""
+    """Return dvc.lock's entries of the stages up to training, if they match the present files."""
     nothing: dict[str, Any] = {"lock": None, "stages": {}}
     try:
         lock = yaml.load((paths.root / "dvc.lock").read_bytes(), yaml.CSafeLoader)
@@ -131,13 +131,13 @@ def _dvc(paths: Paths) -> dict[str, Any]:
     record = paths.models / "training.json"
     locked = made["train"].get(record.relative_to(paths.root).as_posix())
     if not record.exists() or locked != hashlib.md5(record.read_bytes(), usedforsecurity=False).hexdigest():
-        return nothing  # trained by hand since
+        return nothing  # trained outside DVC since
     text = json.dumps(stages, sort_keys=True)
     return {"lock": hashlib.sha256(text.encode()).hexdigest(), "stages": made}
 
 
 def _data_of(stage: Mapping[str, Any], paths: Paths) -> dict[str, str]:
-    """Path -> MD5 of what a stage read and wrote of the twin's own, which is all but code."""
+    """Return path -> MD5 of a stage's inputs and outputs of the twin, without code."""
     own = tuple(f"{folder.relative_to(paths.root).as_posix()}/" for folder in (paths.data, paths.models))
     entries = [*stage.get("deps", []), *stage.get("outs", [])]
     return {entry["path"]: entry["md5"] for entry in entries if entry["path"].startswith(own)}
