@@ -1,1 +1,1 @@
-"""A contract's rules as data, and Great Expectations, which checks them."""
+"""Validation of canonical tables: a contract's rules as data, checked by Great Expectations."""

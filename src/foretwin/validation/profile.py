@@ -1,8 +1,8 @@
-"""What a canonical table is like per run and as a whole, measured once and vectorised.
+"""Profile of a canonical table: measures per run and of the whole table.
 
-Great Expectations looks at one column at a time and knows no series of an asset. So what concerns a series is
-measured here, and it is these small tables that are judged. Beside each measure stand the rows of the
-canonical table behind it, so that a broken rule can name real rows.
+Great Expectations checks one column at a time and has no notion of an asset's time series. So properties of a series
+are measured here, and the rules apply to these small tables. Each measure has the mask of the rows of the canonical
+table behind it, so that a broken rule can name real rows.
 """
 
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ from foretwin.dataset.table import FAULT_UNKNOWN, HISTORY, fault_column, out_of_
 
 Mask = NDArray[np.bool_]
 
-STEP_TOLERANCE = 1e-3  # of the clock's step: far below any real slip, far above what decimal text files round away
+STEP_TOLERANCE = 1e-3  # of the clock's step: far below any real error, far above the rounding of decimal text files
 
 
 @dataclass(frozen=True)
 class Profile:
-    """The measures of one canonical table of N rows."""
+    """Measures of one canonical table of N rows."""
 
     runs: pd.DataFrame
     """One row per (asset, run), in order of appearance: `asset`, `run`, `rows`, and counts of rows of the run:
 
     `out_of_order`       time is not later than on the row before
-    `further_stretches`  the run goes on after rows of another run
+    `further_stretches`  the run continues after rows of another run
     `mixed_split`        the asset is both in the fixed test set and outside it
     `rul_out_of_step`    RUL does not fall by as much as time rises (with `contract.rul`)
     `stuck_<sensor>`     the longest stretch of one unchanged value (with `quality.max_stuck_rows`)
@@ -37,9 +37,9 @@ class Profile:
     """A single row: `assets`, `distinct_<channel>` values, `known_fault_<axis>` share of rows from 0 to 1, and with
     `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that reach RUL 0.
 
-    The shares are of the twin's own source where it has one: a history is known only where a verdict speaks of it."""
+    The shares are of the twin's own source where it has one: a history has labels only where there are verdicts."""
     rows_behind: dict[str, Mask]
-    """Measure -> bool (N,): the rows that break the contract by it. `assets` has none: no row is to blame."""
+    """Measure -> bool (N,): the rows that break its rule. `assets` has none: it does not depend on single rows."""
 
     @classmethod
     def of(cls, rows: pd.DataFrame, contract: Twin) -> Self:
@@ -60,7 +60,7 @@ class Profile:
 
 
 def stretch_lengths(values: NDArray[np.float32], starts: Mask) -> NDArray[np.int64]:
-    """(N,) -> (N,): how many rows the stretch of one unchanged value has that each row lies in.
+    """Return the length (N,) in rows of the stretch of one unchanged value around each of the values (N,).
 
     A stretch ends where `starts` (N,) is True, and at NaN.
     """
@@ -71,7 +71,7 @@ def stretch_lengths(values: NDArray[np.float32], starts: Mask) -> NDArray[np.int
 
 
 def rul_out_of_step(rows: pd.DataFrame, run: NDArray[np.int64], step: float) -> Mask:
-    """bool (N,): True where time + RUL, the run's end, differs from the run's median by more than rounding.
+    """Return bool (N,), True where time + RUL, the run's end, differs from the run's median by more than rounding.
 
     `run` (N,) numbers the runs; `step` and both columns are in the clock's unit. RUL is float32, so that it may be
     off by a share of its size; unknown RUL is never out of step.

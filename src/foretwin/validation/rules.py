@@ -1,4 +1,4 @@
-"""What a contract demands of its data, as a list of rules; each is one expectation of Great Expectations.
+"""Rules of a contract for its data; each is one expectation of Great Expectations.
 
 Rules are plain data, so that they can be listed and tested without importing Great Expectations.
 """
@@ -20,7 +20,7 @@ LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Rule:
-    """One demand on one column of the canonical table, or on a measure of its profile."""
+    """A rule for one column of the canonical table, or for a measure of its profile."""
 
     words: str
     column: str  # of the canonical table; for the user
@@ -29,20 +29,20 @@ class Rule:
 
     @property
     def measure(self) -> str:
-        """The column that the expectation looks at: of the rows, or of the profile."""
+        """Return the column that the expectation checks: of the rows, or of the profile."""
         return str(self.arguments.get("column", ""))
 
 
 def column_types_found(rows: pd.DataFrame) -> pd.DataFrame:
-    """A single row with the dtype of each column as text.
+    """Return a single row with the dtype of each column as text.
 
-    Asked about the table itself, Great Expectations takes nullable numbers and a column of objects for equal.
+    On the table itself, Great Expectations does not distinguish nullable numbers from a column of objects.
     """
     return pd.DataFrame([[str(dtype) for dtype in rows.dtypes]], columns=rows.columns)
 
 
 def column_rules(rows: pd.DataFrame, contract: Twin) -> list[Rule]:
-    """The columns, their order and their types, asked of `column_types_found`; all else is asked after that."""
+    """Return the rules for columns, order and types, for `column_types_found`; they are checked first."""
     types = column_types(contract)
     rules = [
         Rule(
@@ -58,7 +58,7 @@ def column_rules(rows: pd.DataFrame, contract: Twin) -> list[Rule]:
 
 
 def row_rules(contract: Twin) -> list[Rule]:
-    """What every row must fulfil by itself, or against all others."""
+    """Return the rules for every row by itself, or against all others."""
     rules = [_known(name) for name in (*KEY, *contract.channel_names, "fixed_split", "subset")]
     rules += [
         Rule("asset has a name", "asset", "ExpectColumnValuesToNotBeInSet", {"column": "asset", "value_set": [""]}),
@@ -85,7 +85,7 @@ def row_rules(contract: Twin) -> list[Rule]:
 
 
 def run_rules(contract: Twin) -> list[Rule]:
-    """What each life of an asset must fulfil, asked of `Profile.runs`."""
+    """Return the rules for each run, for `Profile.runs`."""
     quality = contract.quality
     rules = [
         _between("time rises from row to row within a run", "time", {"column": "out_of_order", "max_value": 0}),
@@ -113,7 +113,7 @@ def run_rules(contract: Twin) -> list[Rule]:
 
 
 def fleet_rules(contract: Twin) -> list[Rule]:
-    """What the table as a whole must offer for learning, asked of `Profile.fleet`."""
+    """Return the rules for the whole table, for `Profile.fleet`."""
     quality = contract.quality
     least: list[tuple[str, str, str, float]] = [
         (f"at least {quality.min_assets} assets (quality.min_assets)", "asset", "assets", quality.min_assets)
@@ -135,7 +135,7 @@ def fleet_rules(contract: Twin) -> list[Rule]:
 
 
 def _float32(limit: float) -> float:
-    """The limit as the table would hold it: a reading of exactly 0.1 is a little more than 0.1 as float32."""
+    """Round the limit as the table would: a reading of exactly 0.1 is a little more than 0.1 as float32."""
     return float(np.float32(np.clip(limit, -LARGEST_FLOAT32, LARGEST_FLOAT32)))
 
 

@@ -1,4 +1,4 @@
-"""A first twin.yaml for somebody's own table: guesses that a person corrects, each marked as one."""
+"""Scaffold of a twin.yaml for a user's own table: guesses for a person to correct, each marked as one."""
 
 import json
 import math
@@ -24,13 +24,13 @@ from foretwin.validation.scaffold_guess import (
 )
 
 SHORTEST_WINDOW, LONGEST_WINDOW = 10, 60
-CAP_SHARE = 0.6  # of a median life: before that most machines show no wear
+CAP_SHARE = 0.6  # of a median life: at more remaining life most machines show no wear
 OPEN_SHARE, CLOSE_SHARE = 0.25, 0.4  # of the cap
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What the canonical rows say; times are in the clock's unit."""
+    """Measures of the canonical rows; times are in the clock's unit."""
 
     assets: int
     lives: int  # runs that end in a known failure
@@ -42,10 +42,10 @@ class Measured:
 
 
 def describe(name: str, file: Path) -> str:
-    """The text of a first twin.yaml for twin `name` from a CSV or Parquet file; it loads as it is.
+    """Write the text of a first twin.yaml for twin `name` from a CSV or Parquet file; it is a valid contract.
 
-    SourceError where the file cannot be read, or has no time, no machine or no channel; ContractError for a
-    name that no twin may have.
+    SourceError where the file cannot be read, or has no time, no machine or no channel; ContractError for an
+    invalid name.
     """
     table = open_table(file, str(file))
     named = [column for column in table.columns if column]
@@ -77,7 +77,7 @@ def describe(name: str, file: Path) -> str:
 
 
 def _clock(shown: str, frame: pd.DataFrame, guess: Guess) -> tuple[str, float]:
-    """Unit and median step; the unit of timestamps is the largest of d, h, min and s that the step fills."""
+    """Guess unit and median step; the unit of timestamps is the largest of d, h, min and s that the step reaches."""
     values = frame[guess.time]
     stamped = not pd.api.types.is_numeric_dtype(values)
     if stamped:
@@ -94,7 +94,7 @@ def _clock(shown: str, frame: pd.DataFrame, guess: Guess) -> tuple[str, float]:
 
 
 def _draft(name: str, source: TableSource, unit: str, step: float) -> Twin:
-    """A contract just good enough to read the rows with."""
+    """Build a minimal contract to read the rows with."""
     channel = {"unit": "?", "role": "sensor", "min": 0, "max": 1}
     content = {
         "name": name,
@@ -239,13 +239,13 @@ def _rest_lines(rows: pd.DataFrame, guess: Guess, measured: Measured) -> list[st
 
 
 def is_setting(values: "pd.Series[float]") -> bool:
-    """Whether a quantity takes so few distinct values that somebody probably sets it."""
+    """Return whether a quantity has so few distinct values that it is probably a setting."""
     distinct = values.nunique()
     return 1 < distinct <= min(SETTING_VALUES, len(values) / 10)
 
 
 def widened(low: float, high: float) -> tuple[float, float]:
-    """Round limits well outside of [low, high]: by half of the range on each side, but not past 0."""
+    """Return round limits well outside of [low, high]: by half of the range on each side, but not past 0."""
     span = high - low or abs(high) or 1.0
     step = 10.0 ** math.floor(math.log10(span))
     below, above = math.floor((low - span / 2) / step) * step, math.ceil((high + span / 2) / step) * step
@@ -259,12 +259,12 @@ def _rounded(value: float, digits: int = 2) -> float:
 
 
 def _number(value: float) -> str:
-    """As YAML 1.1 reads it as a number: 1.0e-05, not 1e-05."""
+    """Format a number so that YAML 1.1 reads it as one: 1.0e-05, not 1e-05."""
     text = f"{value:.12g}"
     mantissa, e, exponent = text.partition("e")
     return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent}" if e else text
 
 
 def _quoted(text: str) -> str:
-    """A double-quoted scalar on one line; JSON's strings are YAML's."""
+    """Quote text as a double-quoted YAML scalar on one line; JSON's strings are valid YAML."""
     return json.dumps(text, ensure_ascii=not text.isprintable())

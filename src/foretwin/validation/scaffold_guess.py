@@ -1,4 +1,4 @@
-"""What the columns of an unknown table may mean: a first guess by their names and contents, for a person to check."""
+"""Guess of the meaning of an unknown table's columns, by names and contents, for a person to check."""
 
 import re
 import unicodedata
@@ -40,12 +40,12 @@ UNITS_BY_NAME = {
     **dict.fromkeys(("day", "days"), "d"),
 }
 LARGEST_GAP = 0.5  # share of missing values that a channel may have
-SETTING_VALUES = 12  # a quantity with so few distinct values is probably set, not measured
+SETTING_VALUES = 12  # a quantity with at most this many distinct values is probably a setting
 
 
 @dataclass(frozen=True)
 class Guess:
-    """Columns of the file by what they seem to be; `channels` maps names for the contract to columns."""
+    """Guessed meaning of a file's columns; `channels` maps names for the contract to columns."""
 
     asset: str
     time: str
@@ -53,11 +53,11 @@ class Guess:
     failure: str | None
     rul: str | None
     channels: dict[str, str]
-    left_out: dict[str, str]  # column -> why
+    left_out: dict[str, str]  # column -> reason
 
 
 def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
-    """Guess from the names and the contents of all columns.
+    """Guess the meaning of all columns from their names and contents.
 
     SourceError where no column can be the time or the machine, or none is left to be a channel.
     """
@@ -77,23 +77,23 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
     left_out |= {column: reason for column, reason in reasons.items() if reason}
     channels = channel_names(column for column, reason in reasons.items() if not reason)
     if not channels:
-        raise SourceError(f"{table.shown}: no column of numbers is left to be a channel")
+        raise SourceError(f"{table.shown}: no numeric column is left for a channel; add columns of readings")
     return Guess(asset, time, run, failure, rul, channels, left_out)
 
 
 def squashed(column: str) -> str:
-    """The column's name without unit, case, accents, spaces and signs: `Machine-ID [1]` is machineid."""
+    """Return the column's name without unit, case, accents, spaces and signs: `Machine-ID [1]` is machineid."""
     return plain_name(column).replace("_", "")
 
 
 def unit_of(column: str) -> str | None:
-    """The unit in brackets at the end of a column's name, if there is one."""
+    """Return the unit in brackets at the end of a column's name, if there is one."""
     found = re.search(r"[\[(]([^\[\]()]{1,20})[\])]\s*$", column)
     return found[1].strip() or None if found else None
 
 
 def channel_names(columns: Iterable[str]) -> dict[str, str]:
-    """A name that the contract accepts for each column: name -> column, in the columns' order."""
+    """Return a name that the contract accepts for each column: name -> column, in the columns' order."""
     names: dict[str, str] = {}
     for column in columns:
         plain = plain_name(column)[:50].strip("_")
@@ -107,27 +107,27 @@ def channel_names(columns: Iterable[str]) -> dict[str, str]:
 
 
 def instants(values: "pd.Series[Any]") -> "pd.Series[pd.Timestamp]":
-    """(N,) UTC timestamps, NaT where the value is none in ISO 8601."""
+    """Parse values to UTC timestamps (N,), NaT where a value is not in ISO 8601."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return pd.to_datetime(values, utc=True)
     return pd.to_datetime(texts(values), format="ISO8601", utc=True, errors="coerce")
 
 
 def plain_name(column: str) -> str:
-    """The column's name in lower snake case ASCII, without the unit in brackets."""
+    """Return the column's name in lower snake case ASCII, without the unit in brackets."""
     without_unit = re.sub(r"[\[(][^\[\]()]*[\])]\s*$", "", column) or column
     ascii_only = unicodedata.normalize("NFKD", without_unit).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "_", ascii_only).strip("_")
 
 
 def _named(free: dict[str, str], names: Sequence[str], fits: Callable[[str], bool] = lambda _: True) -> str | None:
-    """The free column whose squashed name stands first among `names`, and whose content fits."""
+    """Return the free column whose squashed name is first in `names` and whose content fits."""
     known = sorted((names.index(plain), column) for column, plain in free.items() if plain in names)
     return next((column for _, column in known if fits(column)), None)
 
 
 def _taken(free: dict[str, str], names: Sequence[str], fits: Callable[[str], bool]) -> str | None:
-    """As `_named`, and no longer free."""
+    """Return a column as `_named` does, and remove it from the free ones."""
     column = _named(free, names, fits)
     if column is not None:
         del free[column]
@@ -143,7 +143,7 @@ def _time_column(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) ->
     if named is None:
         raise SourceError(f"{table.shown}: no column seems to hold the time; name one `time` or `timestamp`")
     example = texts(frame[named]).iat[0]
-    raise table.wrong(0, named, f"{example!r} is no time; write numbers, or times such as 2024-05-31T08:00:00")
+    raise table.wrong(0, named, f"{example!r} is not a time; write numbers, or times such as 2024-05-31T08:00:00")
 
 
 def _is_number(values: "pd.Series[Any]") -> bool:
@@ -160,7 +160,7 @@ def _is_flag(values: "pd.Series[Any]") -> bool:
 
 
 def _groups(values: "pd.Series[Any]") -> bool:
-    """Whether a text column has few names that come again and again, as machines do."""
+    """Return whether a text column has few, often repeated names, as of machines."""
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
         return False
     text = texts(values)
@@ -168,7 +168,7 @@ def _groups(values: "pd.Series[Any]") -> bool:
 
 
 def _unfit(table: TableFile, values: "pd.Series[Any]", column: str) -> str | None:
-    """Why a column should not be a channel, or None."""
+    """Return why a column should not be a channel, or None."""
     if LABEL_WORDS & set(plain_name(column).split("_")) or squashed(column) in LABEL_NAMES:
         return "looks like a label, which a network must not see"
     if values.isna().mean() > LARGEST_GAP:

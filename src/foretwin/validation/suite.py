@@ -1,6 +1,6 @@
-"""Is this table what its contract promises? Asked of Great Expectations, answered with real rows.
+"""Validation of a canonical table by a Great Expectations suite; the report names the rows that break a rule.
 
-The suite is built from the contract, run in an ephemeral context, and left as `result.json` and as Data Docs.
+The suite is built from the contract, run in an ephemeral context, and written as `result.json` and as Data Docs.
 Only this module imports Great Expectations, and only when a table is validated: the import takes seconds.
 """
 
@@ -24,13 +24,13 @@ from foretwin.validation.profile import Profile
 from foretwin.validation.rules import Rule, column_rules, column_types_found, fleet_rules, row_rules, run_rules
 
 SHOWN = 3
-NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # equal data must give equal files, so no run has a time of its own
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # fixed run time, since equal data must give equal files
 STAMP = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REMOTE_IMAGE = re.compile(r"https://great-expectations-web-assets[^\"')]*")
 NEWSLETTER = re.compile(r"<footer>.*?</footer>", re.DOTALL)
-FAVICON = re.compile(r"[./]*static/images/favicon\.ico")  # the pages name it one folder too low
-# The pages tell success from failure by an icon font from the web alone; without a network that would be nothing.
+FAVICON = re.compile(r"[./]*static/images/favicon\.ico")  # the pages refer to it one folder too low
+# The pages show success and failure only by an icon font from the web; this text shows them without a network.
 STATUS_AS_TEXT = """<style>
 i.text-success::after { content: " met"; font: small sans-serif }
 i.text-danger::after { content: " broken"; font: small sans-serif }
@@ -40,16 +40,16 @@ STATIC = ("static/images/favicon.ico", "static/images/logo-long.png")
 
 @dataclass(frozen=True)
 class BrokenRule:
-    """A rule that the table breaks."""
+    """A rule that the table breaks, with the first rows that do."""
 
     rule: str
     column: str
     rows: int
-    """How many rows of the table break it; 0 where no row is to blame, such as for too few assets."""
+    """Number of rows of the table that break it; 0 where the rule is not about rows, such as for too few assets."""
     first: tuple[dict[str, Any], ...]
     """The first three of them: asset, run, time (in the contract's unit) and the column's value."""
     found: str
-    """What was measured instead, where a single figure says it; else empty."""
+    """Measured value, where it is a single figure; else empty."""
 
     def __str__(self) -> str:
         counted = [f"{self.rows:,} row{'s' if self.rows != 1 else ''}"] if self.rows else []
@@ -58,7 +58,7 @@ class BrokenRule:
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """The outcome of one validation."""
+    """Result of one validation."""
 
     twin: str
     rows: int
@@ -67,7 +67,7 @@ class ValidationReport:
 
     @property
     def success(self) -> bool:
-        """Whether the table is what the contract promises."""
+        """Return whether the table meets every rule."""
         return not self.broken
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ class ValidationReport:
         return f"{self.twin}: {self.rows:,} rows, {self.expectations} expectations, {outcome}"
 
     def details(self) -> list[str]:
-        """Each broken rule, followed by the first rows that break it."""
+        """Format each broken rule, followed by the first rows that break it."""
         lines = []
         for broken in self.broken:
             lines.append(str(broken))
@@ -87,7 +87,7 @@ class ValidationReport:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What Great Expectations found about one rule in one of the tables."""
+    """Result of Great Expectations for one rule on one of the tables."""
 
     table: str
     rule: Rule
@@ -96,9 +96,9 @@ class Outcome:
 
 
 def validate(rows: pd.DataFrame, contract: Twin, out: Path) -> ValidationReport:
-    """Check a canonical table against everything its contract says; write result.json and docs/ into `out`.
+    """Validate a canonical table against its contract; write result.json and docs/ into `out`.
 
-    A table whose columns are wrong is not asked anything else. Equal tables and contracts give equal files.
+    A table with wrong columns is not checked further. Equal tables and contracts give equal files.
     """
     switch_telemetry_off()
     rows = rows.reset_index(drop=True)
@@ -141,7 +141,7 @@ def _context(contract: Twin, site: Path) -> Any:
 
 
 def _judge(context: Any, table: str, frame: pd.DataFrame, rules: Sequence[Rule]) -> list[Outcome]:
-    """Run one suite over one frame as a checkpoint; the outcomes are in the order of the rules."""
+    """Run one suite over one frame as a checkpoint; outcomes are in the order of the rules."""
     import great_expectations as gx
     from great_expectations.core.run_identifier import RunIdentifier
 
@@ -199,7 +199,7 @@ def _row(rows: pd.DataFrame, position: int, column: str) -> dict[str, Any]:
 
 
 def _scalar(value: Any) -> Any:
-    """The value as plain Python; a float32 with the digits that it has, 643.07 and not 643.0700073."""
+    """Convert a value to plain Python; a float32 with its own digits, 643.07 and not 643.0700073."""
     if isinstance(value, np.float32):
         return float(str(value))
     return value.item() if isinstance(value, np.generic) else value
@@ -223,7 +223,7 @@ def _as_result(report: ValidationReport, outcomes: list[Outcome], contract: Twin
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON knows it; a number that is not finite becomes its name."""
+    """Convert a value to JSON types; a number that is not finite becomes its name."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
@@ -236,7 +236,7 @@ def _plain(value: Any) -> Any:
 
 
 def _write_docs(site: Path, out: Path, report: ValidationReport) -> None:
-    """Copy the pages that Great Expectations built, without its counting images, stamps and random ids."""
+    """Copy the pages that Great Expectations built, without tracking images, time stamps and random ids."""
     with fresh(out) as folder:
         pages = sorted(site.rglob("*.html"))
         links = {page: STAMP.sub("latest", page.relative_to(site).as_posix()) for page in pages}
@@ -260,7 +260,7 @@ def _cleaned(page: str, root: str) -> str:
 
 
 def _overview(report: ValidationReport, links: list[str]) -> str:
-    """What the index says without scripts: the outcome with its rows, and a link to every page."""
+    """Render the index without scripts: the outcome with its rows, and a link to every page."""
     lines = "".join(f"<li>{html.escape(line)}</li>" for line in report.details())
     others = "".join(f'<li><a href="{link}">{link}</a></li>' for link in links if link != "index.html")
     return f'<div class="container-fluid"><h5>{html.escape(str(report))}</h5><ul>{lines}</ul><ul>{others}</ul></div>'
