@@ -115,7 +115,7 @@ def test_a_contract_cannot_be_changed(contract_file):
         ("  step: 1", "  step: 0", "step: 0", "clock.step: Input should be greater than 0"),
         ("  length: 10", "  length: 10\n  shortest: 11", "window:", "window: shortest 11 must not exceed length 10"),
         ("open_below: 30", "open_below: 60", "cases:", "cases: close_above must exceed open_below"),
-        ("  close_above: 45\n", "", "cases:", "cases: open_below and close_above go together"),
+        ("  close_above: 45\n", "", "cases:", "cases: open_below and close_above belong together"),
         (
             "open_below: 30",
             "open_probability: 0.4",
@@ -141,13 +141,13 @@ def test_a_contract_cannot_be_changed(contract_file):
             "wear: {part: seal, instruction: replace it, lead_time: 8}",
             "wear: null",
             "mode:\n    title",
-            "class wear needs part",
+            "class wear has no remedy",
         ),
         (
             "      wear: {part",
             "      unknown: {part",
             "mode:\n    title",
-            "class unknown is the answer where none is probable",
+            "class unknown is reserved",
         ),
         ("      healthy: null", "      no: null", "classes:", "put the name in quotes"),
     ],
@@ -196,7 +196,7 @@ def test_a_twin_with_nothing_to_predict_is_refused(contract_file):
     start, end = TEXT.index("rul:\n"), TEXT.index("window:\n")
     text = TEXT[:start] + TEXT[end:]
     text = text.replace("  faults:\n    mode: {column: Mode, values: {W: wear}}\n", "")
-    with pytest.raises(ContractError, match="there is nothing to predict"):
+    with pytest.raises(ContractError, match="add `rul`, `faults` or both"):
         load_twin(contract_file(text))
 
 
@@ -206,14 +206,14 @@ def test_two_axes_that_would_answer_in_one_column_are_refused():
         "oil": {"title": "Oil", "classes": {"fine": None, "pump_low": remedy}},
         "oil_pump": {"title": "Oil pump", "classes": {"fine": None, "low": remedy}},
     }
-    with pytest.raises(ValueError, match="both answer in the column p_oil_pump_low"):
+    with pytest.raises(ValueError, match="column p_oil_pump_low"):
         Twin.model_validate({**tiny_twin().model_dump(), "faults": axes})
 
 
 @pytest.mark.parametrize("name", ["asset", "time", "rows", "rul", "rul_high", "warnings", "p_mode_wear"])
 def test_an_axis_that_would_answer_in_another_column_of_the_scores_is_refused(name):
     axes = {"mode": FAULTS["mode"], name: FAULTS["bearing"]}
-    with pytest.raises(ValueError, match=f"fault axis {name} has the name of another column of the scores"):
+    with pytest.raises(ValueError, match=f"fault axis {name} "):
         Twin.model_validate({**tiny_twin().model_dump(), "faults": axes})
 
 
@@ -259,7 +259,7 @@ def test_a_yaml_alias_that_holds_itself_is_refused_and_does_not_hang(contract_fi
 
 
 def test_a_missing_contract_says_how_to_make_one(tmp_path):
-    with pytest.raises(ContractError, match=rf"^{tmp_path}/data/mill/twin.yaml: no such contract; `foretwin new NAME"):
+    with pytest.raises(ContractError, match=rf"^{tmp_path}/data/mill/twin.yaml: no such contract; run `foretwin new"):
         load_twin(tmp_path / "data" / "mill" / "twin.yaml")
 
 

@@ -1,1 +1,1 @@
-"""The contract of a machine type, `twin.yaml`, as a checked object."""
+"""Contract of a machine type: `twin.yaml` as a validated object."""

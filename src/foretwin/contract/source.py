@@ -1,4 +1,4 @@
-"""Where a twin's data comes from: the part of the contract that each source reads."""
+"""Data sources of a twin: the `source` section of the contract, one class per kind."""
 
 from typing import Annotated, Literal
 
@@ -8,13 +8,13 @@ Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length
 
 
 class Part(BaseModel):
-    """A piece of the contract: frozen, and without unknown fields, so that a typo is an error."""
+    """Base of the contract's sections: frozen, and without unknown fields, so that a typo is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PumpSource(Part):
-    """The simulated pump fleet."""
+    """Source: the simulated pump fleet."""
 
     kind: Literal["pump"]
     assets: Annotated[int, Field(ge=1, le=100_000)]
@@ -22,27 +22,27 @@ class PumpSource(Part):
 
 
 class CmapssSource(Part):
-    """NASA's turbofan archive."""
+    """Source: NASA's turbofan archive C-MAPSS."""
 
     kind: Literal["cmapss"]
     subset: Literal["FD001", "FD002", "FD003", "FD004"]
 
 
 class HydraulicSource(Part):
-    """The hydraulic test rig's archive."""
+    """Source: UCI's archive of the hydraulic test rig."""
 
     kind: Literal["hydraulic"]
 
 
 class TableFault(Part):
-    """Where a table keeps one fault axis: a column, and what its values mean; other values are unknown."""
+    """Column of a fault axis in a table, and the class of each value; other values are unknown."""
 
     column: str
     values: dict[str, Word]
 
 
 class TableSource(Part):
-    """Any CSV or Parquet file. `path` is absolute, or relative to the folder of twin.yaml."""
+    """Source: any CSV or Parquet file. `path` is absolute, or relative to the folder of twin.yaml."""
 
     kind: Literal["table"]
     path: str
@@ -58,7 +58,7 @@ class TableSource(Part):
 
 
 class StoreSource(Part):
-    """The twin's own history alone, as `foretwin history` exports it; it joins every other source too."""
+    """Source: the twin's own history alone, exported by `foretwin history`; it also extends every other source."""
 
     kind: Literal["store"]
 

@@ -1,7 +1,7 @@
-"""The contract of one machine type: `data/<twin>/twin.yaml` as a frozen, checked object.
+"""Contract of one machine type: `data/<twin>/twin.yaml` as a frozen, validated object.
 
-Everything else is derived from it: the expectations of its data, the network's inputs and heads, the model
-signature, the HTTP schema. Times (`lead_time`, `rul.cap`, `cases.open_below`, ...) are in `clock.unit`.
+The validation rules of its data, the network's inputs and heads, the model signature and the HTTP schema are derived
+from it. Times (`lead_time`, `rul.cap`, `cases.open_below`, ...) are in `clock.unit`.
 """
 
 import hashlib
@@ -22,18 +22,18 @@ Share = Annotated[float, Field(ge=0, le=1)]
 RESERVED = {"asset", "run", "time", "rul", "fixed_split", "subset"}
 SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings"}  # columns of every table of scores
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # of the clock units that are units of time
-UNKNOWN = "unknown"  # the answer on a fault axis where no class is probable enough
+UNKNOWN = "unknown"  # the value on a fault axis where no class is probable enough
 
 
 class Clock(Part):
-    """The machine's clock: `unit` of every time in the contract, `step` between two readings."""
+    """Clock of the machine: `unit` of every time in the contract, `step` between two readings."""
 
     unit: Annotated[str, Field(min_length=1)]
     step: Annotated[float, Field(gt=0)]
     counts_from_start: bool = Field(
         default=True, description="time is the age of the run, known when scoring too, and may be learnt from"
     )
-    # Left out of the digest where it is not set, so that bundles of before stay those of this contract.
+    # Left out of the digest where it is not set, so that older bundles keep this contract's digest.
     longest_gap: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
         exclude_if=lambda gap: gap is None,
@@ -42,12 +42,12 @@ class Clock(Part):
 
     @property
     def seconds(self) -> float | None:
-        """How long the unit is; None where it is none of time, such as a cycle."""
+        """Return the length of the unit in seconds; None for a unit that is not of time, such as a cycle."""
         return SECONDS.get(self.unit)
 
 
 class Channel(Part):
-    """One measured quantity; `min` and `max` are the physical limits that no honest reading passes."""
+    """A measured or set quantity; `min` and `max` are the physical limits of valid readings."""
 
     unit: str
     role: Literal["setting", "sensor"]
@@ -63,7 +63,7 @@ class Channel(Part):
 
 
 class Remedy(Part):
-    """What a technician needs for a repair; `lead_time` is how long the part takes to arrive."""
+    """Repair of a fault: part, instruction, skills; `lead_time` is the delivery time of the part."""
 
     part: str
     instruction: str
@@ -72,14 +72,14 @@ class Remedy(Part):
 
 
 class Rul(Part):
-    """Remaining useful life: `cap` is the longest life the network is asked to tell apart."""
+    """Remaining useful life as an output; longer lives than `cap` are not distinguished."""
 
     cap: Annotated[float, Field(gt=0)]
     remedy: Remedy
 
 
 class FaultAxis(Part):
-    """One independent question about the machine; exactly one class of it holds, the first is healthy."""
+    """A fault axis: exclusive classes of one component or condition, of which the first is healthy."""
 
     title: str
     classes: Annotated[dict[Word, Remedy | None], Field(min_length=2)]
@@ -89,25 +89,25 @@ class FaultAxis(Part):
         healthy, *others = self.classes
         if self.classes[healthy] is not None:
             raise ValueError(
-                f"the first class, {healthy}, is the healthy one and has no remedy: write `{healthy}: null`"
+                f"the first class, {healthy}, is the healthy one and has no remedy; write `{healthy}: null`"
             )
         bare = [name for name in others if self.classes[name] is None]
         if bare:
-            raise ValueError(f"class {bare[0]} needs part, instruction and lead_time")
+            raise ValueError(f"class {bare[0]} has no remedy; add part, instruction and lead_time")
         if UNKNOWN in self.classes:
-            raise ValueError(f"class {UNKNOWN} is the answer where none is probable enough: rename it or leave it out")
+            raise ValueError(f"class {UNKNOWN} is reserved for uncertain scores; rename it or leave it out")
         return self
 
 
 class Regimes(Part):
-    """Operating regimes: `count` clusters of these setting channels; sensors are scaled within each."""
+    """Operating regimes: `count` clusters of setting channels; sensors are scaled within each."""
 
     channels: tuple[Word, ...]
     count: Annotated[int, Field(ge=2, le=20)]
 
 
 class Window(Part):
-    """How many rows one prediction sees; a shorter history is padded, below `shortest` it is not scored."""
+    """Window of one prediction, in rows; a shorter history is padded, below `shortest` it is not scored."""
 
     length: Annotated[int, Field(ge=2, le=1000)]
     shortest: Annotated[int, Field(ge=1)] = 1
@@ -120,7 +120,7 @@ class Window(Part):
 
 
 class Quality(Part):
-    """What the data must fulfil before anything is trained on it."""
+    """Limits that validation applies to the data before training."""
 
     min_assets: Annotated[int, Field(ge=3)] = 5
     min_failures: Annotated[int, Field(ge=0)] = Field(default=3, description="runs that were seen to end in failure")
@@ -134,7 +134,7 @@ class Quality(Part):
 
 
 class CasePolicy(Part):
-    """When a case opens and closes: separate limits, so that an estimate at a limit does not flap."""
+    """Limits at which a case opens and closes: separate, so that an estimate near a limit does not flap."""
 
     open_below: float | None = Field(default=None, description="open when the RUL's lower bound falls below this")
     close_above: float | None = None
@@ -152,14 +152,14 @@ class CasePolicy(Part):
         if self.close_probability >= self.open_probability:
             raise ValueError("close_probability must be below open_probability")
         if (self.open_below is None) != (self.close_above is None):
-            raise ValueError("open_below and close_above go together")
+            raise ValueError("open_below and close_above belong together; set both or neither")
         if self.open_below is not None and self.close_above is not None and self.close_above <= self.open_below:
             raise ValueError("close_above must exceed open_below")
         return self
 
 
 class Costs(Part):
-    """What stands behind the key figures of a fleet: assumptions, which no model sees."""
+    """Cost assumptions behind the key figures of a fleet; not used by models."""
 
     currency: Annotated[str, Field(min_length=1, max_length=10)] = "EUR"
     failure: Annotated[float, Field(ge=0)] = Field(description="of a failure that nobody expected")
@@ -171,7 +171,7 @@ class Costs(Part):
 
 
 class Twin(Part):
-    """One machine type. The order of `channels` is the order of the network's inputs."""
+    """Contract of one machine type. The order of `channels` is the order of the network's inputs."""
 
     name: TwinName
     title: str
@@ -185,16 +185,16 @@ class Twin(Part):
     window: Window
     quality: Quality = Quality()
     cases: CasePolicy = CasePolicy()
-    # No part of the contract that a model was trained under: whoever asks takes it from the project's file.
+    # Not part of the contract that a model was trained under: readers take it from the project's file.
     costs: Costs | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.rul is None and not self.faults:
-            raise ValueError("a twin needs `rul`, `faults` or both: there is nothing to predict")
+            raise ValueError("no output to predict; add `rul`, `faults` or both")
         taken = [name for name in self.channels if name in RESERVED or name.startswith("fault_")]
         if taken:
-            raise ValueError(f"channel name {taken[0]} is reserved for the canonical table")
+            raise ValueError(f"channel name {taken[0]} is reserved for the canonical table; rename it")
         settings = {name for name, channel in self.channels.items() if channel.role == "setting"}
         wrong = [name for name in self.regimes.channels if name not in settings] if self.regimes else []
         if wrong:
@@ -205,10 +205,10 @@ class Twin(Part):
         answers = [f"{axis}_{name}" for axis, fault in self.faults.items() for name in fault.classes]
         twice = [name for name in answers if answers.count(name) > 1]
         if twice:
-            raise ValueError(f"two axes would both answer in the column p_{twice[0]}: rename an axis or a class")
+            raise ValueError(f"two axes have the same column p_{twice[0]}; rename an axis or a class")
         taken = [axis for axis in self.faults if axis in SCORED or axis in {f"p_{name}" for name in answers}]
         if taken:
-            raise ValueError(f"fault axis {taken[0]} has the name of another column of the scores: rename it")
+            raise ValueError(f"fault axis {taken[0]} has the name of another column of the scores; rename it")
         if isinstance(self.source, TableSource):
             self._check_table(self.source)
         return self
@@ -226,27 +226,27 @@ class Twin(Part):
 
     @property
     def channel_names(self) -> tuple[str, ...]:
-        """The channels in the order of the network's inputs."""
+        """Return the channels in the order of the network's inputs."""
         return tuple(self.channels)
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The fault axes in the order of the network's heads."""
+        """Return the fault axes in the order of the network's heads."""
         return tuple(self.faults)
 
     def classes(self, axis: str) -> tuple[str, ...]:
-        """The classes of one axis; the first is healthy."""
+        """Return the classes of one axis; the first is healthy."""
         return tuple(self.faults[axis].classes)
 
     @property
     def longest_silence(self) -> timedelta | None:
-        """How long an asset may go without a reading; None: for ever, as where the clock counts cycles and not time."""
+        """Return the time without readings after which an asset is stale; None: never, as with a clock of cycles."""
         stale_after, seconds = self.cases.stale_after, self.clock.seconds
         return None if stale_after is None or seconds is None else timedelta(seconds=stale_after * seconds)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the contract's content, independent of the YAML's layout."""
+        """Return the SHA-256 of the contract's content, independent of the YAML's layout."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
@@ -255,7 +255,7 @@ def load_twin(path: Path) -> Twin:
     try:
         content, root = read_yaml(path, ContractError)
     except FileNotFoundError:
-        raise ContractError(f"{path}: no such contract; `foretwin new NAME FILE` writes a first one") from None
+        raise ContractError(f"{path}: no such contract; run `foretwin new NAME FILE` to create one") from None
     try:
         twin = Twin.model_validate(content)
     except ValidationError as error:
@@ -266,9 +266,9 @@ def load_twin(path: Path) -> Twin:
 
 
 def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str:
-    """The first problem as `file:line: field: reason`, and how many more there are.
+    """Format the first problem as `file:line: field: reason`, with the number of others.
 
-    A typo in a field's name comes first: the field that is then missing is only its consequence.
+    A typo in a field's name comes first: the missing field is only its consequence.
     """
     first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     node, names = root, []
@@ -285,12 +285,12 @@ def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str
     if first["type"] == "extra_forbidden":
         reason = "unknown field, perhaps a typo"
     elif first["loc"][-1:] == ("[key]",) and isinstance(first["input"], bool):
-        reason = "YAML reads yes, no, on and off as true or false: put the name in quotes"
+        reason = "YAML reads yes, no, on and off as true or false; put the name in quotes"
     return f"{path}:{line}: {'.'.join(names) or 'contract'}: {reason}{more}"
 
 
 def _entry(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
-    """Line and node of one step of a pydantic location; None for steps that are not in the file (union tags)."""
+    """Return line and node of one step of a pydantic location; None for steps not in the file (union tags)."""
     if isinstance(node, yaml.MappingNode):
         pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
         return next(((key.start_mark.line + 1, value) for key, value in pairs if key.value == str(part)), None)
