@@ -298,7 +298,7 @@ def test_a_failure_column_that_marks_no_single_row_is_refused(adapted, cells, re
 
 def test_a_failure_in_the_midst_of_a_named_run_is_refused(adapted):
     content = lines("a,0,1,1,1,1", "a,1,1,1,1,0", header="machine,hour,force,heat,life,failed")
-    with pytest.raises(SourceError, match=r"line 2: column 'failed': is true, but the run goes on"):
+    with pytest.raises(SourceError, match=r"line 2: column 'failed': is true, but the run continues"):
         adapted(twin(run="life", failure="failed"), content)
 
 

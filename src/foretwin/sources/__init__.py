@@ -1,4 +1,4 @@
-"""Where data comes from: each source turns its raw files into the same canonical rows."""
+"""Data sources: each converts its raw files to canonical rows."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from foretwin.sources import cmapss, hydraulic, pump, store, table
 
 
 def fetch(contract: Twin, paths: Paths, out: Path) -> None:
-    """Fill the empty folder `out` with the raw files that the contract's source names.
+    """Fill the empty folder `out` with the raw files of the contract's source.
 
-    Where data/<twin>/history/ is there, it is copied to `out`/history beside them. SourceError, or its DigestError,
-    where they cannot be had as described.
+    Where data/<twin>/history/ exists, it is copied to `out`/history too. SourceError, or its DigestError, where they
+    are not available as described.
     """
     downloads = paths.work.parent / "_downloads"  # shared: four twins come out of one C-MAPSS archive
     history = paths.data / store.FOLDER
@@ -34,9 +34,9 @@ def fetch(contract: Twin, paths: Paths, out: Path) -> None:
 
 
 def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
-    """The canonical rows of what `fetch` left in `raw`: the columns and dtypes of `rows.column_types`.
+    """Convert the raw files of `fetch` to canonical rows, with the columns and dtypes of `table.column_types`.
 
-    The rows of a history follow those of the twin's own source. SourceError where the files are not what the contract
+    The rows of a history follow those of the twin's own source. SourceError where the files are not as the contract
     describes.
     """
     own = _adapt_own(contract, raw)

@@ -1,4 +1,4 @@
-"""NASA's C-MAPSS turbofans: run-to-failure histories of simulated engines, one row per flight.
+"""Source cmapss: NASA's C-MAPSS turbofans, run-to-failure histories of simulated engines, one row per flight.
 
 Channel names, meanings and units follow A. Saxena, K. Goebel, D. Simon, N. Eklund, "Damage Propagation
 Modeling for Aircraft Engine Run-to-Failure Simulation", PHM08, 2008, table 2.
@@ -54,13 +54,13 @@ DIGESTS = {
 
 
 def fetch(subset: str, work: Path, out: Path) -> None:
-    """Put the three files of one subset (FD001 to FD004) into `out`; downloads are kept in `work`."""
+    """Unpack the three files of one subset (FD001 to FD004) into `out`; downloads are kept in `work`."""
     wanted = (f"train_{subset}.txt", f"test_{subset}.txt", f"RUL_{subset}.txt")
     unpack(_archive(work), {name: DIGESTS[name] for name in wanted}, out)
 
 
 def _archive(work: Path) -> Path:
-    """NASA serves the archive by itself and inside another one, at two hosts that are not always up together."""
+    """Obtain the archive by itself, or inside another one from a second host, since each host is down at times."""
     try:
         return obtain(ARCHIVE, work)
     except DigestError:
@@ -75,10 +75,10 @@ def _archive(work: Path) -> Path:
 
 
 def adapt(contract: Twin, subset: str, raw: Path) -> pd.DataFrame:
-    """Canonical rows of the engines `train-001`... and `test-001`...; `time` is the flight number, from 1.
+    """Convert to canonical rows of engines `train-001`... and `test-001`...; `time` is the flight number, from 1.
 
     `rul` (cycles) counts down to the last flight of a training engine, and to the failure that the RUL file
-    places after the last flight of a test engine. SourceError where a file is not what NASA describes.
+    places after the last flight of a test engine. SourceError where a file is not as NASA describes.
     """
     train = _read_engines(raw / f"train_{subset}.txt", "train")
     test = _read_engines(raw / f"test_{subset}.txt", "test")
@@ -89,7 +89,7 @@ def adapt(contract: Twin, subset: str, raw: Path) -> pd.DataFrame:
 
 
 def _read_engines(path: Path, part: str) -> pd.DataFrame:
-    """Columns unit, asset, run, time (cycle) and one per channel, in physical units, in the file's order."""
+    """Read columns unit, asset, run, time (cycle) and one per channel, in physical units, in the file's order."""
     frame = _read(path, ["unit", "time", *CHANNELS])
     units = frame["unit"].to_numpy()
     if (np.diff(np.unique(units)) != 1).any() or units.min() != 1 or (units % 1).any():
@@ -100,7 +100,7 @@ def _read_engines(path: Path, part: str) -> pd.DataFrame:
 
 
 def _read_left(path: Path, engines: int) -> NDArray[np.float64]:
-    """(engines,) cycles between the last row of each test engine and its failure."""
+    """Read the cycles (engines,) between the last row of each test engine and its failure."""
     left = _read(path, ["left"])["left"].to_numpy(np.float64)
     if len(left) != engines:
         raise SourceError(f"{path}: has {len(left)} lines for {engines} test engines; fetch the file again")
@@ -108,7 +108,7 @@ def _read_left(path: Path, engines: int) -> NDArray[np.float64]:
 
 
 def _read(path: Path, names: list[str]) -> pd.DataFrame:
-    """Numbers between white space, no header; each row ends in spaces, which no column may come of."""
+    """Read numbers separated by white space, without header; trailing spaces of a row are not a column."""
     try:
         frame = pd.read_csv(path, sep=r"\s+", header=None)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Official archives: found in the datasets folder or downloaded, unpacked, and checked against known digests.
+"""Official archives: find in the datasets folder or download, verify against known digests, and unpack.
 
 A digest of 64 hexadecimal digits is a SHA-256, one of 40 a Git blob id (SHA-1 over a short header and the bytes),
-because some publishers' files are vouched for only by such an id.
+because for some publishers' files only such an id is known.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ from foretwin.project.entrypoint import show_progress
 from foretwin.project.paths import datasets_folder
 
 TIMEOUT = 30.0  # seconds without a byte
-BLOCK = 1 << 16  # bytes per read: what an interruption can lose
-LARGEST_MEMBER = 1 << 30  # bytes; no file of these data sets comes near it
+BLOCK = 1 << 16  # bytes per read, the most that an interruption loses
+LARGEST_MEMBER = 1 << 30  # bytes; far above any file of these data sets
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One published archive: `size` in bytes, `folder` is where it lies inside the datasets folder.
+    """A published archive: `size` in bytes, `folder` is its place in the datasets folder.
 
-    `repacked` says that copies under this name with another outer digest are in use: a local copy is then
-    judged by its members alone.
+    `repacked`: copies under this name with another outer digest are in use, so only the members of a local copy are
+    verified.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Archive:
 
 
 def local_copy(archive: Archive) -> Path | None:
-    """The archive in the folder that FORETWIN_DATASETS names, if it is there.
+    """Return the archive in the folder FORETWIN_DATASETS, if it exists.
 
     SourceError where that folder does not exist, DigestError where the copy is another file.
     """
@@ -61,9 +61,9 @@ def local_copy(archive: Archive) -> Path | None:
 
 
 def obtain(archive: Archive, work: Path) -> Path:
-    """The archive's path: the local copy, or a download kept in `work` and resumed after an interruption.
+    """Return the archive's path: the local copy, or a download kept in `work` and resumed after an interruption.
 
-    SourceError where it cannot be had, DigestError (and the file deleted) where other bytes arrive.
+    SourceError where it is not available, DigestError (and the file deleted) where its digest is wrong.
     """
     local = local_copy(archive)
     if local is not None:
@@ -91,7 +91,7 @@ def _check_or_delete(path: Path, archive: Archive) -> None:
 
 
 def _download(archive: Archive, url: str, partial: Path) -> None:
-    """Fill `partial` up to the archive's size, asking only for the bytes that are not there yet."""
+    """Fill `partial` up to the archive's size, requesting only the missing bytes."""
     have = partial.stat().st_size if partial.exists() else 0
     if have > archive.size:
         have = 0
@@ -125,7 +125,7 @@ def _request(url: str, start: int) -> http.client.HTTPResponse:
 
 
 def _receive(response: http.client.HTTPResponse, partial: Path, have: int, archive: Archive) -> tuple[int, str]:
-    """Append to `partial`; the bytes it holds then, and why the stream ended."""
+    """Append to `partial`; return its size in bytes and why the stream ended."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with (
         partial.open("ab" if have else "wb") as file,
@@ -146,7 +146,7 @@ def _receive(response: http.client.HTTPResponse, partial: Path, have: int, archi
 
 
 def check_digest(path: Path, expected: str, advice: str) -> None:
-    """DigestError, with both digests and the advice, where the file's bytes are not the expected ones."""
+    """Raise DigestError, with both digests and the advice, where the file's digest is not the expected one."""
     with path.open("rb") as file:
         if len(expected) == 40:
             blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
@@ -158,7 +158,7 @@ def check_digest(path: Path, expected: str, advice: str) -> None:
 
 
 def unpack(archive: Path, members: Mapping[str, str], out: Path) -> None:
-    """Write the named members (base name -> digest) into the folder `out`, each checked.
+    """Extract the named members (base name -> digest) into the folder `out`, each verified.
 
     SourceError where the archive is empty, truncated, lacks a member, or has any member with a path outside
     its folder; DigestError where a member's bytes are not the expected ones, with nothing of it kept.

@@ -1,4 +1,4 @@
-"""UCI's hydraulic test rig: 60 s load cycles of a real rig, with the condition of four components set on purpose.
+"""Source hydraulic: UCI's test rig, 60 s load cycles of a real rig with the condition of four components imposed.
 
 N. Helwig, E. Pignanelli, A. Schuetze, "Condition Monitoring of a Complex Hydraulic System Using Multivariate
 Statistics", I2MTC 2015, doi 10.1109/I2MTC.2015.7151267.
@@ -80,10 +80,10 @@ MEANS_DIGESTS = {
 
 
 def fetch(work: Path, out: Path) -> None:
-    """Put the sensor files and the profile into `out`.
+    """Unpack the sensor files and the profile into `out`.
 
-    From the official archive, or, where the datasets folder holds them and not the official one, from a part
-    of it and an archive of the 100 Hz sensors' 1 Hz means. Downloads are kept in `work`.
+    From the official archive, or, where only these are in the datasets folder, from a part of it and an archive of the
+    100 Hz sensors' 1 Hz means. Downloads are kept in `work`.
     """
     part, means = local_copy(OFFICIAL_PART), local_copy(MEANS)
     if local_copy(OFFICIAL) is None and part is not None and means is not None:
@@ -94,12 +94,12 @@ def fetch(work: Path, out: Path) -> None:
 
 
 def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
-    """Canonical rows, one per second; a run is one cycle, `time` its second 0...59, `run` its number from 1.
+    """Convert to canonical rows, one per second; a run is one cycle, `time` its second 0...59, `run` its number from 1.
 
     The asset is one of the 144 combinations of the four components' states, `block-001`... in order of first
-    appearance: the rig was swept, so neighbouring cycles of one combination are near copies, and a split
-    that parted them would leak. `subset` is "stable" or, for a cycle whose static conditions might not have been
-    reached yet, "unstable". SourceError where a file is not what UCI describes.
+    appearance: the rig was swept, so neighbouring cycles of one combination are near copies, and splitting them would
+    leak. `subset` is "stable" or, for a cycle whose static conditions might not have been reached yet, "unstable".
+    SourceError where a file is not as UCI describes.
     """
     profile = _read(raw / "profile.txt", len(STATES) + 1)
     states, flags = profile[:, :-1], profile[:, -1]  # (cycles, 4), (cycles,)
@@ -117,7 +117,7 @@ def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
 
 
 def _classes(contract: Twin, axis: str, values: NDArray[np.float64], path: Path) -> NDArray[np.int8]:
-    """(cycles,) int8: the class of each value of the profile on one axis, -1 where the contract leaves it out."""
+    """Map the profile's values to classes of one axis, (cycles,) int8; -1 where the contract has no such axis."""
     if axis not in contract.axes:
         return np.full(len(values), FAULT_UNKNOWN, dtype=np.int8)
     states, classes = STATES[axis], contract.classes(axis)
@@ -129,7 +129,7 @@ def _classes(contract: Twin, axis: str, values: NDArray[np.float64], path: Path)
 
 
 def _subsets(flags: NDArray[np.float64], path: Path) -> list[str]:
-    """The subset of each cycle, from its flag."""
+    """Map each cycle's flag to its subset."""
     _refuse_others(flags, SUBSETS, "stable flag", path)
     return [SUBSETS[int(flag)] for flag in flags]
 
@@ -142,7 +142,7 @@ def _refuse_others(values: NDArray[np.float64], known: Iterable[int], what: str,
 
 
 def _per_second(raw: Path, sensor: str, cycles: int) -> NDArray[np.float64]:
-    """(cycles, 60) in the sensor's unit: the plain mean of the samples of each second."""
+    """Average the samples of each second, (cycles, 60), in the sensor's unit."""
     path = raw / f"{sensor}.1hz_mean.tsv"
     if sensor not in SENSORS_100_HZ or not path.exists():
         path = raw / f"{sensor}.txt"
@@ -155,7 +155,7 @@ def _per_second(raw: Path, sensor: str, cycles: int) -> NDArray[np.float64]:
 
 
 def _read(path: Path, columns: int) -> NDArray[np.float64]:
-    """(cycles, columns) of tab-separated numbers without a header."""
+    """Read tab-separated numbers without a header, (cycles, columns)."""
     try:
         values = pd.read_csv(path, sep="\t", header=None, dtype=np.float64).to_numpy()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""The simulated pump fleet: duty, weather, wear, sensors and labels around the equations of `physics.pump`.
+"""Source pump: simulated fleet with duty, weather, wear, sensors and labels around the equations of `physics.pump`.
 
-What is published and what is invented here is told in data/pump/README.md. Chance enters through one generator per
-pump, seeded by the fleet's seed and the pump's number alone: pump 7 is the same in a fleet of 10 and of 10 000.
+data/pump/README.md separates published from invented parts. Each pump has a random generator of its own, seeded by the
+fleet's seed and the pump's number alone: pump 7 is the same in a fleet of 10 and of 10 000.
 """
 
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ COMPONENTS = ("impeller_wear", "thrust_bearing", "radial_bearing")
 HEALTHY = "none"
 BATCH = 250  # pumps simulated at once, in about 200 MB
 
-HOURS = 600  # no pump is watched longer
+HOURS = 600  # longest recording of a pump
 WATCHED = (210.0, 600.0)  # h from a pump's start to the end of the study
-PLANNED_LIFE = (150.0, 330.0)  # h at rated duty; the real one follows from duty and chance
+PLANNED_LIFE = (150.0, 330.0)  # h at rated duty; the simulated one also depends on duty and chance
 ONSET = (0.15, 0.60)  # share of the planned life
 SLOW_SHARE = (0.05, 0.15)  # of the dominant part's allowance, worn evenly over the planned life
 ACCELERATION = (1.2, 1.8)  # the rest of the allowance grows as this power of the time since onset
@@ -43,13 +43,13 @@ RATE_SPREAD, RATE_MEMORY = 0.2, 0.97  # of the logarithm of the wear rates: stan
 NEW_SPREAD = np.array([[0.01], [0.05], [0.05]])  # of new pumps' area, thrust and radial friction
 
 SPEED_LEVELS = np.array([0.90, 0.96, 1.02])  # of rated speed
-STAY = 0.9  # chance of the same level in the next hour
+STAY = 0.9  # probability of the same level in the next hour
 AMBIENT_MEMORY, PRESSURE_MEMORY = 0.95, 0.98  # correlation per hour
 
 
 @dataclass(frozen=True)
 class Chance:
-    """Everything random about N pumps over T = `HOURS` hours, drawn before the simulation starts."""
+    """Random draws for N pumps over T = `HOURS` hours, made before the simulation starts."""
 
     traits: Array  # (8, N) uniform in 0..1
     new: Array  # (3, N) standard normal: spread of the new parts
@@ -61,7 +61,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class Plan:
-    """What N pumps meet over T hours; what becomes of them is for the physics to say."""
+    """Plan of N pumps over T hours: wear rates and duty, the inputs of the simulation."""
 
     component: NDArray[np.int64]  # (N,) the part whose wear dominates, an index of COMPONENTS
     onset: Array  # (N,) h, when that wear starts to accelerate
@@ -74,18 +74,18 @@ class Plan:
     discharge_pressure: Array  # (T, N) bar
 
     def duty(self, hour: int) -> physics.Duty:
-        """The inputs of one hour."""
+        """Return the inputs of one hour."""
         names = ("commanded_speed", "ambient_temperature", "suction_pressure", "discharge_pressure")
         return physics.Duty.from_settings({name: getattr(self, name)[hour] for name in names})
 
 
 @dataclass(frozen=True)
 class Lives:
-    """What became of N pumps."""
+    """Simulated lives of N pumps."""
 
-    readings: dict[str, Array]  # (T, N) each: what perfect sensors show, 0 where no pump was watched any more
+    readings: dict[str, Array]  # (T, N) each: ideal readings, 0 after the end of every recording
     last: NDArray[np.int64]  # (N,) the last hour that is recorded
-    failed: NDArray[np.bool_]  # (N,) whether that is a failure, or the end of the study
+    failed: NDArray[np.bool_]  # (N,) True for a failure, False for the end of the study
 
 
 def fetch(contract: Twin, out: Path) -> None:
@@ -108,7 +108,7 @@ def fetch(contract: Twin, out: Path) -> None:
 
 
 def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
-    """`raw`/fleet.parquet as the canonical table; pumps that were not seen to fail have an unknown (NaN) RUL."""
+    """Convert `raw`/fleet.parquet to canonical rows; pumps without a recorded failure have an unknown (NaN) RUL."""
     path = raw / FILE
     fleet = _read(path, contract.name)
     frame = fleet.rename(columns={"pump": "asset", "hour": "time"}).assign(run=1)
@@ -124,7 +124,7 @@ def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
 
 
 def _read(path: Path, twin: str) -> pd.DataFrame:
-    """The raw fleet; SourceError where it is missing, damaged or something else."""
+    """Read the raw fleet; SourceError where it is missing, damaged or not a fleet."""
     try:
         fleet = pd.read_parquet(path)
     except FileNotFoundError:
@@ -138,7 +138,7 @@ def _read(path: Path, twin: str) -> pd.DataFrame:
 
 
 def simulate(pumps: range, seed: int) -> pd.DataFrame:
-    """Hourly rows of the pumps with these numbers from 0, each from its start to its failure or its study's end.
+    """Simulate hourly rows of the pumps with these numbers from 0, each from its start to its failure or study end.
 
     Columns: pump ("P-001" is number 0), hour (float64), two settings and nine sensors (float32, in the contract's
     units), failed (True on the row of a failure), mode (the dominant wear from its onset on, before that "none").
@@ -150,7 +150,7 @@ def simulate(pumps: range, seed: int) -> pd.DataFrame:
     recorded = (hour <= lives.last).T
 
     def column(values: NDArray[Any]) -> NDArray[Any]:
-        """(T, N) -> (rows,): pump by pump."""
+        """Flatten values (T, N) to (rows,), pump by pump."""
         return values.T[recorded]
 
     names = np.array([f"P-{pump + 1:03d}" for pump in pumps])
@@ -169,7 +169,7 @@ def simulate(pumps: range, seed: int) -> pd.DataFrame:
 
 
 def draw_chance(pumps: range, seed: int) -> Chance:
-    """Draw what is random about each pump from a generator of its own."""
+    """Make the random draws of each pump, from a generator of its own."""
     uniform: dict[str, tuple[int, ...]] = {"traits": (8,), "levels": (HOURS,)}
     normal = {"new": (3,), "bias": (len(SENSORS),), "drift": (HOURS, 6), "noise": (HOURS, len(SENSORS))}
     drawn: dict[str, list[Array]] = {name: [] for name in uniform | normal}
@@ -181,7 +181,7 @@ def draw_chance(pumps: range, seed: int) -> Chance:
 
 
 def draw_plan(chance: Chance) -> Plan:
-    """Turn what was drawn into wear, duty and weather."""
+    """Convert random draws to wear, duty and weather."""
     component, life, onset, watched, slow, power, side, season = chance.traits
     hour = np.arange(HOURS)[:, None]
     number = (component * len(COMPONENTS)).astype(np.int64)
@@ -212,7 +212,7 @@ def draw_plan(chance: Chance) -> Plan:
 
 
 def live(plan: Plan) -> Lives:
-    """Run the physics hour by hour until every pump has failed or is not watched any more."""
+    """Simulate hour by hour until every pump has failed or its study has ended."""
     allowances = hourly_allowances()
     last = plan.watched.copy()
     failed = np.zeros(len(last), dtype=bool)
@@ -221,7 +221,7 @@ def live(plan: Plan) -> Lives:
     for hour in range(HOURS):
         duty = plan.duty(hour)
         if hour > 0:
-            # A pump that is not watched any more wears no further, so that its equations can still be solved.
+            # A pump stops wearing after its recording, so that its equations can still be solved.
             rates = np.where(hour > last, 0, plan.rates[hour] * allowances)
             state = physics.step(state, duty, physics.WearRates(*rates))
         for name, values in physics.readings(state, duty).items():
@@ -235,7 +235,7 @@ def live(plan: Plan) -> Lives:
 
 
 def measure(readings: dict[str, Array], chance: Chance) -> dict[str, Array]:
-    """What real sensors show, (T, N) each: a bias per pump, noise per reading, rounded to the display's steps."""
+    """Add sensor errors to readings, (T, N) each: a bias per pump, noise per reading, rounding to the resolution."""
     measured = {}
     for number, (name, sensor) in enumerate(SENSORS.items()):
         error = chance.bias[number] + chance.noise[:, number]
@@ -245,7 +245,7 @@ def measure(readings: dict[str, Array], chance: Chance) -> dict[str, Array]:
 
 
 def hourly_allowances() -> Array:
-    """(3, 1): the wear rates of impeller, thrust and radial bearing that would end a life in an hour at rated duty."""
+    """Return the wear rates (3, 1) of impeller, thrust and radial bearing that end a life in an hour at rated duty."""
     rated, pump = physics.Duty.rated(), physics.PUBLISHED
     factors = np.geomspace(1, 20, 4000)
     same = np.ones_like(factors)
@@ -258,7 +258,7 @@ def hourly_allowances() -> Array:
 
 
 def autocorrelated(white: Array, memory: float) -> Array:
-    """(T, ...): first-order autoregression of unit variance driven by `white`; `memory` is its correlation per step."""
+    """Generate a first-order autoregression (T, ...) of unit variance from `white`; `memory`: correlation per step."""
     values = white.copy()
     for step in range(1, len(white)):
         values[step] = memory * values[step - 1] + np.sqrt(1 - memory**2) * white[step]
@@ -266,7 +266,7 @@ def autocorrelated(white: Array, memory: float) -> Array:
 
 
 def _speed_levels(uniform: Array) -> Array:
-    """(T, N) shares of rated speed: a Markov chain that stays with probability STAY, else moves to another level."""
+    """Generate shares of rated speed (T, N): a Markov chain that stays with probability STAY, else changes level."""
     number = (uniform[0] * len(SPEED_LEVELS)).astype(np.int64)
     numbers = [number]
     for move in uniform[1:]:

@@ -1,7 +1,7 @@
-"""The twin's own history: what `foretwin history` exported from the store, as rows to learn from.
+"""Source store: the twin's own history, exported from the store by `foretwin history` as training data.
 
-The export is two files in data/<twin>/history/: `history.parquet`, the canonical table, and `history.json`, which
-counts what is in it and holds the SHA-256 of the table as `digest`.
+The export is two files in data/<twin>/history/: `history.parquet`, the canonical table, and `history.json`, with
+counts of its content and the SHA-256 of the table as `digest`.
 """
 
 import json
@@ -18,7 +18,7 @@ from foretwin.sources.download import check_digest
 
 FOLDER = "history"
 TABLE, MANIFEST = "history.parquet", "history.json"
-PREFIX = "store/"  # of its assets' names, so that they are never taken for assets of the twin's other source
+PREFIX = "store/"  # of its assets' names, so that they differ from those of the twin's other source
 
 
 def fetch(twin: str, history: Path, out: Path) -> None:
@@ -30,13 +30,13 @@ def fetch(twin: str, history: Path, out: Path) -> None:
 
 
 def require(twin: str, history: Path) -> None:
-    """SourceError where there is no export, for a twin that learns from nothing else."""
+    """Raise SourceError where there is no export, for a twin without another source."""
     if not history.is_dir():
         raise SourceError(f"{history}: not there; `foretwin history {twin}` makes it from the twins' store")
 
 
 def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
-    """The canonical rows of `raw`/history, with assets named `store/<name>`; SourceError as for `fetch`."""
+    """Read the canonical rows of `raw`/history, with assets named `store/<name>`; SourceError as for `fetch`."""
     _checked(contract.name, raw / FOLDER)
     try:
         rows = read_rows(raw / FOLDER / TABLE, contract)
@@ -46,7 +46,7 @@ def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
 
 
 def with_history(own: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-    """The rows of another source, then those of the history, both canonical."""
+    """Concatenate the rows of another source and those of the history, both canonical."""
     taken = own.loc[own["asset"].str.startswith(PREFIX), "asset"]
     if len(taken):
         raise SourceError(f"asset {taken.iloc[0]}: names that begin with {PREFIX} are the history's; rename it")
@@ -54,7 +54,7 @@ def with_history(own: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
 
 
 def _checked(twin: str, folder: Path) -> dict[str, Any]:
-    """The manifest, once the table beside it is found to be the one that it describes."""
+    """Read the manifest and verify that the table in the folder matches it."""
     path = folder / MANIFEST
     advice = f"`foretwin history {twin}` exports it anew"
     try:

@@ -1,7 +1,7 @@
-"""Anybody's CSV or Parquet file, as the contract's `source` describes it.
+"""Source table: a user's CSV or Parquet file, as the contract's `source` describes it.
 
-Rows are put together by asset and run, each kept in the file's order: rows of one run that are not in order
-of time stay so, for validation to find.
+Rows are grouped by asset and run and keep the file's order within a run; validation reports a run that is not in order
+of time.
 """
 
 import shutil
@@ -19,10 +19,10 @@ from foretwin.errors import ContractError, SourceError
 from foretwin.sources.tabular import TableFile, is_missing, open_table, texts
 
 RUN = ["asset", "run"]
-FAILED = "source failed"  # with a space: no channel can be named so
+FAILED = "source failed"  # with a space, which no channel name can have
 TRUE_WORDS = {"true", "t", "yes", "y", "1"}
 FALSE_WORDS = {"false", "f", "no", "n", "0"}
-RESTART_STEPS = 10  # runs that all begin within so many steps of one time count it from their own start
+RESTART_STEPS = 10  # if all runs of an asset begin within this many steps of each other, time restarts with each run
 
 
 def fetch(source: TableSource, folder: Path, out: Path) -> None:
@@ -33,7 +33,7 @@ def fetch(source: TableSource, folder: Path, out: Path) -> None:
 
 
 def adapt(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
-    """Canonical rows of the copy in `raw`; as `read_rows_of`."""
+    """Convert the copy in `raw` to canonical rows, as `read_rows_of`."""
     copies = [raw / name for name in ("table.csv", "table.parquet") if (raw / name).exists()]
     if len(copies) != 1:
         raise SourceError(f"{raw}: should hold one of table.csv and table.parquet; run the fetch stage first")
@@ -41,12 +41,12 @@ def adapt(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
 
 
 def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFrame:
-    """Canonical rows of one file.
+    """Convert one file to canonical rows.
 
-    A numeric time is in the clock's unit and kept where each run counts it from its own start; a timestamp
-    (ISO 8601), and the number of a clock that goes on over several runs, is counted from the run's first row.
-    A row where `failure` is true ends its run with RUL 0; a run that no failure ends has an unknown RUL.
-    SourceError names the file, the line and the column of the first cell that does not fit.
+    A numeric time is in the clock's unit and kept where it restarts with each run; a timestamp (ISO 8601), and the
+    number of a clock that continues over several runs, is counted from the run's first row. A row where `failure` is
+    true ends its run with RUL 0; a run without a failure has an unknown RUL. SourceError names the file, the line and
+    the column of the first invalid cell.
     """
     if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
         raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
@@ -71,7 +71,7 @@ def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFram
 
 
 def own_columns(contract: Twin, file: TableFile) -> TableSource | None:
-    """The twin's own table source, told to read this file without labels, where the file has its columns."""
+    """Return the twin's own table source without labels for this file; None where the file lacks its columns."""
     own = contract.source
     if not isinstance(own, TableSource) or not {own.asset, own.time} <= set(file.columns):
         return None
@@ -82,7 +82,7 @@ def own_columns(contract: Twin, file: TableFile) -> TableSource | None:
 
 @dataclass(frozen=True)
 class _Table:
-    """A file, its columns as read, and what the contract says of them.
+    """A file, its columns as read, and their description in the contract.
 
     Frames made of it keep the file's row numbers (from 0) as their index, so that errors can name the line.
     """
@@ -93,13 +93,13 @@ class _Table:
     source: TableSource
 
     def names(self, column: str) -> "pd.Series[str]":
-        """(N,) text, nowhere empty."""
+        """Return a column as text (N,), nowhere empty."""
         names = texts(self.frame[column])
         self._refuse(names == "", column, "is empty; every row needs one")
         return names
 
     def times(self) -> tuple[NDArray[np.float64], bool]:
-        """(N,) in the clock's unit, and whether they are timestamps, then counted from the file's earliest."""
+        """Return times (N,) in the clock's unit, and whether they are timestamps, then counted from the earliest."""
         column = self.source.time
         values = self.frame[column]
         stamped = pd.api.types.is_datetime64_any_dtype(values)
@@ -121,7 +121,7 @@ class _Table:
         return np.asarray((values - values.min()).dt.total_seconds(), dtype=np.float64) / SECONDS[unit], True
 
     def failures(self) -> NDArray[np.bool_]:
-        """bool (N,): the rows of a failure; an empty cell is none."""
+        """Return bool (N,), True on the rows of a failure; an empty cell is False."""
         column = self.source.failure
         if column is None:
             return np.zeros(len(self.frame), dtype=bool)
@@ -131,12 +131,12 @@ class _Table:
         return failed.to_numpy()
 
     def labels(self, fault: TableFault, classes: tuple[str, ...]) -> "pd.Series[int]":
-        """(N,) class on one axis; a value that the contract does not name is unknown."""
+        """Return the class (N,) on one axis; a value that the contract does not list is unknown."""
         numbers = {value: classes.index(name) for value, name in fault.values.items()}  # noqa: PD011 - a dict
         return texts(self.frame[fault.column]).map(numbers).fillna(FAULT_UNKNOWN).astype("int8")
 
     def with_runs(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Add `run`, and put the rows of each asset and run together."""
+        """Add `run`, and group the rows by asset and run."""
         if self.source.run is None:
             order = np.argsort(pd.factorize(frame["asset"])[0], kind="stable")
             frame = frame.iloc[order]
@@ -150,11 +150,11 @@ class _Table:
         run = frame.groupby(RUN, sort=False).ngroup()
         frame = frame.iloc[np.lexsort((run, asset))]
         early = frame[FAILED] & frame.duplicated(RUN, keep="last")
-        self._refuse(early, self.source.failure or "", "is true, but the run goes on; begin a new run after it")
+        self._refuse(early, self.source.failure or "", "is true, but the run continues; start a new run after it")
         return frame
 
     def _run_numbers(self, assets: "pd.Series[str]", column: str) -> "pd.Series[int]":
-        """(N,) the column's whole numbers, or, where it holds names, 1, 2, ... in order of appearance."""
+        """Return the column's whole numbers (N,), or, where it holds names, 1, 2, ... in order of appearance."""
         names = self.names(column)
         numbers = pd.to_numeric(names, errors="coerce")
         if numbers.notna().all() and (numbers % 1 == 0).all():
@@ -162,7 +162,7 @@ class _Table:
         return names.groupby(assets).transform(lambda runs: pd.factorize(runs)[0] + 1).astype("int64")
 
     def since_run_start(self, frame: pd.DataFrame, stamped: bool) -> "pd.Series[float]":
-        """(N,) time since each run began; SourceError where two runs of one asset overlap."""
+        """Compute the time (N,) since each run began; SourceError where two runs of one asset overlap."""
         lives = frame.assign(row=frame.index).groupby(RUN, sort=False)
         runs = lives.agg(begin=("time", "min"), end=("time", "max"), first=("time", "first"), row=("row", "first"))
         runs = runs.reset_index().sort_values(["asset", "begin"], kind="stable")
@@ -183,7 +183,7 @@ class _Table:
         return since
 
     def with_rul(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Add `rul`, in the clock's unit, unless a column of the file has brought it."""
+        """Add `rul`, in the clock's unit, unless the file has a column of it."""
         if self.source.rul:
             return frame
         runs = frame.groupby(RUN, sort=False)
@@ -191,7 +191,7 @@ class _Table:
         return frame.assign(rul=(runs["time"].transform("last") - frame["time"]).where(ended))
 
     def without_gaps(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Refuse missing channel values, or repeat the run's value before, as the contract says."""
+        """Reject missing channel values, or repeat the run's previous value, as the contract says."""
         names = list(self.contract.channel_names)
         advice = "is empty; fill it, or set source.missing: carry_forward"
         if self.source.missing == "carry_forward":
@@ -208,7 +208,7 @@ class _Table:
         reason: str,
         text: "pd.Series[str] | None" = None,
     ) -> None:
-        """SourceError at the first bad row of the file; a Series' index, or a plain array's position, is its row."""
+        """Raise SourceError at the first bad row of the file; its number is a Series' index or an array's position."""
         rows = np.flatnonzero(bad) if isinstance(bad, np.ndarray) else bad.index[bad.to_numpy()].to_numpy()
         if len(rows):
             row = int(rows.min())

@@ -1,4 +1,4 @@
-"""CSV and Parquet files of users: read by column, with every complaint placed at the file's own line."""
+"""CSV and Parquet files of users, read by column; errors name the line of the file."""
 
 import csv
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from foretwin.errors import SourceError
 PARQUET_MAGIC = b"PAR1"
 DELIMITERS = ",;\t|"
 MISSING_WORDS = {"", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nat"}
-HEAD = 1 << 20  # bytes looked at to tell CSV from anything else
+HEAD = 1 << 20  # bytes read to recognise CSV
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """One CSV or Parquet file; `shown` is the name that messages use, `delimiter` is None for Parquet."""
+    """A CSV or Parquet file; `shown` is its name in messages, `delimiter` is None for Parquet."""
 
     path: Path
     shown: str
@@ -32,9 +32,9 @@ class TableFile:
     delimiter: str | None
 
     def read(self, columns: Sequence[str], text: Sequence[str] = ()) -> pd.DataFrame:
-        """The named columns with the types that the file suggests; those in `text` are read as strings.
+        """Read the named columns with inferred types; those in `text` as strings.
 
-        SourceError where a column is absent or written twice, or the file is damaged, ragged or without rows.
+        SourceError where a column is absent or repeated, or the file is damaged, ragged or without rows.
         """
         wanted = list(dict.fromkeys(columns))
         for name in wanted:
@@ -48,11 +48,11 @@ class TableFile:
         return frame
 
     def wrong(self, row: int, column: str, reason: str) -> SourceError:
-        """The error for one cell: `row` counts data rows from 0; the text has the file's line (or row) from 1."""
+        """Return the error for one cell: `row` counts data rows from 0; its text has the file's line or row from 1."""
         return SourceError(f"{self.shown}: {self.place(row)}: column {column!r}: {reason}")
 
     def place(self, row: int) -> str:
-        """`line N` of a CSV, counting the header, blank lines and line breaks in quotes; `row N` of a Parquet file."""
+        """Return `line N` of a CSV, counting header, blank lines and line breaks in quotes; `row N` of Parquet."""
         if self.delimiter is None:
             return f"row {row + 1}"
         with self.path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -66,7 +66,7 @@ class TableFile:
         return f"line {row + 2}"
 
     def numbers(self, values: "pd.Series[Any]", column: str) -> NDArray[np.float64]:
-        """(N,) float64, NaN where missing; SourceError at the first cell that holds text or an infinite number.
+        """Parse numbers (N,) float64, NaN where missing; SourceError at the first cell with text or an infinite number.
 
         `values` is a column of `read`, in the file's order.
         """
@@ -111,7 +111,7 @@ class TableFile:
             raise SourceError(f"{self.shown}: column {name!r} is missing; {hint}; correct twin.yaml or the file")
 
     def _damage(self, error: Exception) -> SourceError:
-        """What is wrong with a file that cannot be read: the first ragged or undecodable line, if that is it."""
+        """Return the error of an unreadable file, with its first ragged or undecodable line if there is one."""
         reason = str(error).splitlines()[0]
         if self.delimiter is None:
             return SourceError(f"{self.shown}: damaged Parquet file ({reason}); export it again")
@@ -132,7 +132,7 @@ class TableFile:
 
 
 def open_table(path: Path, shown: str) -> TableFile:
-    """Look at the file's beginning; SourceError where it is absent, empty or neither CSV nor Parquet."""
+    """Open a file by its first bytes; SourceError where it is absent, empty or neither CSV nor Parquet."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -168,12 +168,12 @@ def _first_line(head: bytes, shown: str) -> str:
 
 
 def texts(values: "pd.Series[Any]") -> "pd.Series[str]":
-    """The values as stripped text: whole numbers without a decimal point, missing ones as an empty text."""
+    """Convert values to stripped text: whole numbers without a decimal point, missing ones as an empty text."""
     if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
         values = values.astype("Int64")
     return values.astype("object").where(values.notna(), "").astype("str").str.strip()
 
 
 def is_missing(text: "pd.Series[str]") -> "pd.Series[bool]":
-    """Where a text stands for a missing number."""
+    """Return a mask of the texts that mean a missing number."""
     return text.str.lower().isin(MISSING_WORDS)
