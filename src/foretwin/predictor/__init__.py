@@ -1,1 +1,1 @@
-"""The served model: inputs, ONNX graph, calibration, explanation; onnxruntime, no torch."""
+"""Predictor, the served model: inputs, ONNX graph, calibration, explanation; onnxruntime, no torch."""

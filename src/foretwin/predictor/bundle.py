@@ -1,10 +1,10 @@
-"""A trained model as a directory, and the only way from rows to a prediction.
+"""Bundle: a trained model as a folder, which scores rows.
 
-    contract.json      the contract that it was trained under
+    contract.json      the contract it was trained under
     network.onnx       ensemble with its feature scaling inside: physical units in, RUL and probabilities out
     calibration.json   offsets of the RUL interval; absent where the twin has no RUL
     fault_calibration.json  temperature and threshold of each fault axis; absent where the twin has none
-    reference.json     each channel's range on the training assets, and what healthy ones show
+    reference.json     each channel's range on the training assets, and the healthy baseline
     manifest.json      the digest of each file above; a bundle that does not match it is not loaded
 
 Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.score`. It needs onnxruntime and
@@ -33,21 +33,21 @@ from foretwin.predictor.inputs import Tracks, read_frame
 from foretwin.predictor.rul_intervals import Calibration
 
 FORMAT = 2
-CHUNK = 2048  # windows that are in memory at once
+CHUNK = 2048  # windows in memory at once
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The scores of A assets, column by column, each (A,)."""
+    """Scores of A assets, by column, each (A,)."""
 
     assets: NDArray[np.object_]
     runs: NDArray[np.int64]
     time: NDArray[np.float64]  # of the last row
-    rows: NDArray[np.int64]  # how many the prediction saw
+    rows: NDArray[np.int64]  # number of rows in the window
     columns: dict[str, NDArray[Any]]  # as `Bundle.score` names them
 
     def frame(self) -> pd.DataFrame:
-        """The table that `Bundle.score` returns."""
+        """Return the table of `Bundle.score`."""
         key = {"asset": self.assets, "run": self.runs, "time": self.time, "rows": self.rows}
         return pd.DataFrame({**key, **self.columns})
 
@@ -65,12 +65,12 @@ class Bundle:
 
     @classmethod
     def load(cls, folder: Path, threads: int = 1) -> Self:
-        """Read and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
+        """Load and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
         digest = verify(folder)
         try:
             contract = Twin.model_validate_json((folder / "contract.json").read_bytes())
         except ValidationError:
-            raise BundleError(f"{folder}/contract.json: is of another version of Foretwin: train again") from None
+            raise BundleError(f"{folder}/contract.json: of another version of Foretwin; train again") from None
         calibration, faults = folder / "calibration.json", folder / "fault_calibration.json"
         found = json.loads(faults.read_text()) if faults.exists() else {}
         options = ort.SessionOptions()
@@ -86,19 +86,19 @@ class Bundle:
         )
 
     def score(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """One score per asset, for its last row.
+        """Score each asset at its last row.
 
-        `rows` has the columns asset, run, time and one per channel; each asset's rows stand together, in order of
-        time; labels and other columns are not looked at. Of several runs of an asset the last one counts. Returns
-        asset, run, time, rows (how many the prediction saw, at most the window), then `rul`, `rul_low`, `rul_high`
-        in the contract's unit where the twin has an RUL; where it has faults, `<axis>` with the answer, a class or
-        "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; and `warnings`,
-        a list of strings. BadInput names the field that breaks the contract.
+        `rows` has the columns asset, run, time and one per channel; each asset's rows are contiguous and in order of
+        time; labels and other columns are ignored. Of several runs of an asset the last one counts. Returns asset, run,
+        time, rows (their number in the window), then `rul`, `rul_low`, `rul_high` in the contract's unit where the
+        twin has an RUL; where it has faults, `<axis>` with a class or "unknown" where none is probable enough, and
+        `p_<axis>_<class>`, the calibrated probabilities; and `warnings`, a list of strings. BadInput names the field
+        that breaks the contract.
         """
         return self.answer(read_frame(rows, self.contract)).frame()
 
     def answer(self, tracks: Tracks) -> Answers:
-        """What `score` returns, for tracks of this contract; BadInput where one is too short."""
+        """Score tracks of this contract, as `score` does; BadInput where one is too short."""
         seen, length = tracks.seen(), self.contract.window.length
         self._check_lengths(tracks.assets, seen)
         rows = np.minimum(seen, length)
@@ -113,12 +113,12 @@ class Bundle:
 
     @cached_property
     def contract_digest(self) -> str:
-        """The digest of the contract that it was trained under."""
+        """Return the digest of the contract that the bundle was trained under."""
         return self.contract.digest
 
     @cached_property
     def score_columns(self) -> tuple[str, ...]:
-        """The numeric columns that `score` adds to the key."""
+        """Return the numeric columns that `score` adds to the key."""
         rul = ("rul", "rul_low", "rul_high") if self.contract.rul else ()
         return (*rul, *(probability_column(a, c) for a in self.contract.axes for c in self.contract.classes(a)))
 
@@ -134,10 +134,10 @@ class Bundle:
             if not finite.all():
                 wrong = np.flatnonzero(~finite)
                 which = f"bundle of {self.contract.name}: {name} is not finite for {assets[wrong[0]]}"
-                raise BundleError(f"{which}: look at its readings, or train again")
+                raise BundleError(f"{which}; check its readings, or train again")
 
     def predict_windows(self, windows: Windows) -> dict[str, NDArray[Any]]:
-        """The predicted columns of `score`, each (N,), for N windows that are already cut."""
+        """Predict the columns of `score`, each (N,), for N windows that are already cut."""
         inputs, outputs = self._nodes
         out = dict(zip(outputs, self.session.run(outputs, {n: getattr(windows, n) for n in inputs}), strict=True))
         columns: dict[str, NDArray[Any]] = {}
@@ -145,7 +145,7 @@ class Bundle:
             cap = self.contract.rul.cap
             columns["rul"] = np.minimum(np.maximum(out["rul"].astype(np.float64), 0), cap)
             if self.calibration is None:
-                raise BundleError(f"bundle of {self.contract.name}: calibration.json is missing")
+                raise BundleError(f"bundle of {self.contract.name}: calibration.json is missing; train again")
             columns["rul_low"], columns["rul_high"] = self.calibration.interval(columns["rul"], cap)
         for axis in self.contract.axes:
             columns |= self._fault_columns(axis, out[f"p_{axis}"])
@@ -153,25 +153,25 @@ class Bundle:
 
     @cached_property
     def _nodes(self) -> tuple[list[str], list[str]]:
-        """The names of the network's inputs, fields of `Windows`, and of its outputs."""
+        """Return the names of the network's inputs, fields of `Windows`, and of its outputs."""
         return [node.name for node in self.session.get_inputs()], [node.name for node in self.session.get_outputs()]
 
     def _score_windows(self, windows: Windows, seen: list[int]) -> dict[str, NDArray[Any]]:
         columns = self.predict_windows(windows)
         return {**columns, "warnings": self._warnings(windows, seen, columns.get("rul"))}
 
-    def _fault_columns(self, axis: str, said: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
-        """The answer and the calibrated probabilities for the ensemble's (N, K)."""
+    def _fault_columns(self, axis: str, probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """Return the class and the calibrated probabilities of an axis, from the ensemble's (N, K)."""
         if axis not in self.fault_calibration:
-            raise BundleError(f"bundle of {self.contract.name}: fault_calibration.json knows no {axis}")
+            raise BundleError(f"bundle of {self.contract.name}: fault_calibration.json lacks axis {axis}; train again")
         classes = self.contract.classes(axis)
-        calibrated = self.fault_calibration[axis].apply(said)
-        names = np.array([*classes, UNKNOWN], dtype=object)  # -1, the answer where none is given, takes the last
+        calibrated = self.fault_calibration[axis].apply(probabilities)
+        names = np.array([*classes, UNKNOWN], dtype=object)  # -1, for no probable class, selects the last
         columns = {probability_column(axis, name): calibrated[:, i] for i, name in enumerate(classes)}
         return {axis: names[self.fault_calibration[axis].answer(calibrated)], **columns}
 
     def _warnings(self, windows: Windows, seen: list[int], rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
-        """(N,) lists of strings: what a reader of the score should know about it."""
+        """Return the warnings of each score, (N,) lists of strings."""
         low, high = self.reference.ranges
         far = (windows.x < low) | (windows.x > high)
         if min(seen) < windows.mask.shape[1]:
@@ -187,13 +187,13 @@ class Bundle:
             if rul is not None and rul[i] >= cap:
                 found[i].append(f"rul_at_cap: {cap:g} {self.contract.clock.unit} or more")
         result = np.empty(len(found), dtype=object)
-        for i, warnings in enumerate(found):  # assigned at once, they would be taken for a matrix
+        for i, warnings in enumerate(found):  # one by one: numpy would make a matrix of them
             result[i] = warnings
         return result
 
 
 def probability_column(axis: str, name: str) -> str:
-    """The column of a class' probability in the table of scores."""
+    """Return the column of a class' probability in the table of scores."""
     return f"p_{axis}_{name}"
 
 
@@ -221,16 +221,16 @@ def save_bundle(
 
 
 def verify(folder: Path) -> str:
-    """The digest of a bundle whose files are exactly those of its manifest; else BundleError."""
+    """Verify that a bundle's files are exactly those of its manifest, and return its digest; else BundleError."""
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
         expected = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{folder}: not a bundle, its manifest.json cannot be read: {error}") from None
     if manifest.get("format") != FORMAT:
-        raise BundleError(f"{folder}: bundle format {manifest.get('format')}, this version reads {FORMAT}: train again")
-    there = (path for path in folder.iterdir() if path.name != "manifest.json")
-    found = {path.name: _sha256(path) if path.is_file() else "a folder" for path in there}
+        raise BundleError(f"{folder}: bundle format is {manifest.get('format')}, not {FORMAT}; train again")
+    present = (path for path in folder.iterdir() if path.name != "manifest.json")
+    found = {path.name: _sha256(path) if path.is_file() else "a folder" for path in present}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:
         raise BundleError(f"{folder}/{wrong[0]}: missing, unknown or altered since it was saved; it is not loaded")

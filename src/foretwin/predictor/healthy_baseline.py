@@ -1,7 +1,6 @@
-"""What a bundle remembers of the machines that it was trained on: each channel's range, and what healthy ones show.
+"""Healthy baseline of a bundle's training assets: each channel's range, and its mean level in healthy life.
 
-The ranges tell a reading that the network has never seen the like of. The healthy levels are what an explanation puts
-in the place of a channel that it hides.
+A reading outside the ranges gets a warning. In an explanation the healthy levels replace a hidden channel.
 """
 
 from dataclasses import dataclass
@@ -16,14 +15,14 @@ from foretwin.dataset.windows import Histories
 
 @dataclass(frozen=True)
 class Regimes:
-    """The operating regimes as `scaling.fit_scaling` found them: R centres over S setting channels."""
+    """Operating regimes of `scaling.fit_scaling`: R centres over S setting channels."""
 
-    settings: tuple[int, ...]  # (S,) channel indices that tell the regimes apart; empty where there is one regime
+    settings: tuple[int, ...]  # (S,) indices of the channels that define the regimes; empty where there is one regime
     centres: NDArray[np.float32]  # (R, S) physical units
-    spread: NDArray[np.float32]  # (S,) a setting's scale when the nearest centre is looked for
+    spread: NDArray[np.float32]  # (S,) scale of each setting in the distance to a centre
 
     def nearest(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Readings (N, C) in physical units -> the regime (N,) of each row, as the network itself finds it."""
+        """Assign readings (N, C) in physical units to regimes (N,), as the network does."""
         distance = (values[:, None, list(self.settings)] - self.centres) / self.spread  # (N, R, S)
         nearest: NDArray[np.int64] = np.square(distance).sum(axis=2).argmin(axis=1)
         return nearest
@@ -31,7 +30,7 @@ class Regimes:
 
 @dataclass(frozen=True)
 class Reference:
-    """Ranges and healthy levels over C channels in the contract's order, in physical units."""
+    """Healthy baseline: ranges and healthy levels of C channels in the contract's order, in physical units."""
 
     ranges: NDArray[np.float32]  # (2, C) lowest and highest value on the training assets
     regimes: Regimes
@@ -40,7 +39,7 @@ class Reference:
 
     @classmethod
     def fit(cls, histories: Histories, contract: Twin, regimes: Regimes) -> Self:
-        """From all rows of the training assets, of which there is at least one.
+        """Fit to all rows of the training assets, at least one.
 
         A level is the mean over the healthy rows of its regime, else over all rows of the regime, else over all rows.
         Where every run is one whole window, each row of the cycle has levels of its own.
@@ -65,13 +64,13 @@ class Reference:
         )
 
     def healthy_readings(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Readings (T, C) of one window -> what a healthy machine shows (T, C) in the same regime, row by row."""
+        """Return the healthy levels (T, C) in the regime of each row of one window's readings (T, C)."""
         position = np.arange(len(window)) % self.healthy.shape[1]
         readings: NDArray[np.float32] = self.healthy[self.regimes.nearest(window), position]
         return readings
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Convert to plain values for JSON."""
         return {
             "ranges": self.ranges.tolist(),
             "settings": list(self.regimes.settings),
@@ -83,7 +82,7 @@ class Reference:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
+        """Restore from the values of `to_dict`."""
         ranges, centres, spread, healthy = (
             np.array(values[name], np.float32) for name in ("ranges", "centres", "spread", "healthy")
         )
@@ -91,20 +90,20 @@ class Reference:
 
 
 def healthy_rows(histories: Histories, contract: Twin) -> NDArray[np.bool_]:
-    """(R,) True where nothing is known to be wrong.
+    """Return a mask (R,) of the healthy rows.
 
-    No fault class but the healthy one is known, and the RUL is unknown or at least the cap. Where the twin has no RUL,
-    all fault classes are known.
+    A healthy row has no known fault class but the healthy one, and an unknown RUL or one of at least the cap. Where the
+    twin has no RUL, all its fault classes are known.
     """
     healthy = np.full(len(histories.rul), fill_value=True)
     if contract.rul:
         healthy &= np.isnan(histories.rul) | (histories.rul >= contract.rul.cap)
-    ill = histories.faults > 0 if contract.rul else histories.faults != 0
-    return healthy & ~ill.any(axis=1)
+    faulty = histories.faults > 0 if contract.rul else histories.faults != 0
+    return healthy & ~faulty.any(axis=1)
 
 
 def _is_cyclic(position: NDArray[np.int64], contract: Twin) -> bool:
-    """Whether a row has the same place in every window: each run is one window, which is never padded."""
+    """Return whether each run is exactly one window, so that a row has the same position in every window."""
     length = contract.window.length
     lengths = np.diff(np.append(np.flatnonzero(position == 0), len(position)))
     return contract.window.shortest == length and bool((lengths == length).all())

@@ -1,6 +1,6 @@
-"""The rows of assets that are to be scored, as arrays that were checked against the contract.
+"""Model input: rows of assets to score, as arrays validated against the contract.
 
-Whatever form a call has, a table, JSON or Arrow, it becomes `Tracks`, and `Bundle.answer` scores these alone.
+A request as table, JSON or Arrow is converted to `Tracks`, which `Bundle.answer` scores.
 """
 
 from collections.abc import Sequence
@@ -18,20 +18,20 @@ from foretwin.errors import BadInput
 
 
 class Names(NamedTuple):
-    """The name of each of R rows: where it stands in `names`, or, without `names`, itself."""
+    """Asset names of R rows: positions in `names`, or, without `names`, the names themselves."""
 
     codes: NDArray[Any]  # (R,)
     names: NDArray[np.object_] | None = None
 
     def at(self, rows: Any) -> Any:
-        """The names of these rows."""
+        """Return the names of these rows."""
         found = self.codes[rows]
         return found if self.names is None else self.names[found]
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """The rows of A assets laid end to end, each asset's up to the moment at which it is scored."""
+    """Scoring batch: concatenated rows of A assets, each asset's up to the row at which it is scored."""
 
     assets: NDArray[np.object_]  # (A,) names
     runs: NDArray[np.int64]  # (A,) the run that is scored: an asset's last one
@@ -47,7 +47,7 @@ class Tracks:
         values: Sequence[NDArray[np.float32]],
         axes: int,
     ) -> Self:
-        """From one run per asset: its times (T,), increasing, and its values (T, C), both finite."""
+        """Build from one run per asset: its times (T,), increasing, and its values (T, C), both finite."""
         counts = [len(time) for time in times]
         if len(counts) == 1:
             stops = np.array(counts)
@@ -62,7 +62,7 @@ class Tracks:
     def of_columns(
         cls, assets: Names, runs: NDArray[Any], time: NDArray[np.float64], values: NDArray[np.float32], axes: int
     ) -> Self:
-        """From a name, a run, a time and values (R, C) per row, numbers finite; BadInput where the order is wrong."""
+        """Build from a name, a run, a time and values (R, C) per row, all finite; BadInput where the order is wrong."""
         if len(time) == 0:
             raise BadInput("rows", "there is none to score")
         if runs.dtype.kind not in "iu":
@@ -85,16 +85,15 @@ class Tracks:
         return len(self.ends)
 
     def seen(self) -> NDArray[np.int64]:
-        """(A,) how many rows of the run each asset's score may see."""
+        """Return the number (A,) of rows of each asset's scored run."""
         return self.ends - self.histories.first[self.ends] + 1
 
 
 def read_frame(rows: pd.DataFrame, contract: Twin) -> Tracks:
-    """The tracks of a table with the columns asset, run, time and one per channel; other columns are not looked at.
+    """Convert a table with columns asset, run, time and one per channel to tracks; other columns are ignored.
 
-    Each asset's rows stand together, in order of time. BadInput unless they can be scored: columns there, numbers
-    finite, rows together and in order of time. Works on arrays, since a call holds few rows and pandas' share of its
-    time would be most of it.
+    Each asset's rows are contiguous and in order of time. BadInput where a column is missing, a number is not finite,
+    or rows are out of order. Works on arrays, since for the few rows of a request pandas would take most of the time.
     """
     if len(rows) == 0:
         raise BadInput("rows", "there is none to score")
@@ -108,7 +107,7 @@ def read_frame(rows: pd.DataFrame, contract: Twin) -> Tracks:
 
 
 def finite(column: NDArray[Any], name: str, assets: Names, dtype: type) -> NDArray[Any]:
-    """A column as finite numbers; BadInput names it, the asset and the row otherwise."""
+    """Convert a column to finite numbers; BadInput names the column, the asset and the row otherwise."""
     if column.dtype.kind not in "iuf":
         raise BadInput(name, "holds something other than numbers")
     with np.errstate(over="ignore"):
@@ -132,16 +131,16 @@ def _unlabelled(
 
 
 def _changes(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """(N,) True where a value differs from the one before it, and at the first."""
+    """Return a mask (N,), True where a value differs from the one before it, and at the first."""
     changed = np.ones(len(values), dtype=bool)
     changed[1:] = values[1:] != values[:-1]
     return changed
 
 
 def _check_together(assets: NDArray[Any], run_assets: NDArray[Any], runs: NDArray[Any]) -> None:
-    """BadInput where an asset, or a run of one, begins twice; each argument holds one entry per beginning."""
+    """Raise BadInput where an asset, or a run of one, begins twice; each argument holds one entry per beginning."""
     if len(set(assets)) < len(assets):
         names, counts = np.unique(assets.astype(str), return_counts=True)
-        raise BadInput("asset", f"the rows of {names[counts > 1][0]} do not stand together")
+        raise BadInput("asset", f"the rows of {names[counts > 1][0]} are not contiguous; sort by asset, run and time")
     if len(set(zip(run_assets, runs, strict=True))) < len(runs):
-        raise BadInput("run", "the rows of a run do not stand together")
+        raise BadInput("run", "the rows of a run are not contiguous; sort by asset, run and time")

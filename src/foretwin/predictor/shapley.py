@@ -1,15 +1,15 @@
-"""Why a score is what it is: how much each sensor channel and the age contribute to the RUL and to the leading fault.
+"""Shapley values of a score: contributions of each sensor channel and of the age to the RUL and the leading faults.
 
 Contributions are Shapley values (Lundberg and Lee, A Unified Approach to Interpreting Model Predictions, NeurIPS 2017)
-through the served bundle. The players are the sensor channels and, where it is an input, the age of the run. A hidden
-channel shows, row by row, what a healthy machine shows in the same operating regime, a hidden age is the typical one;
-settings stay as they are, since they say what was asked of the machine. So the base value is the prediction for a
-healthy machine in the same operation, and base value and contributions add up to the prediction.
+of the served bundle. The players are the sensor channels and, where it is an input, the age of the run. A hidden
+channel has, row by row, the healthy level of the same operating regime, a hidden age is the mean healthy one; settings
+are never hidden, since they are the demand on the machine. So the base value is the prediction for a healthy machine in
+the same operation, and base value and contributions add up to the prediction.
 
-Few players are tried in every coalition, which is exact. Of many, the sum is exact and its parts are means over orders
-in which the players are shown, each taken forwards and backwards (Mitchell et al., Sampling Permutations for Shapley
-Value Estimation, JMLR 23, 2022): against 1000 orders, those of C-MAPSS FD001 and the hydraulic rig were off by a tenth
-of the largest contribution, seldom by a quarter.
+For few players every coalition is evaluated, which is exact. For many, the sum is exact and its parts are means over
+random orders of the players, each taken forwards and backwards (Mitchell et al., Sampling Permutations for Shapley
+Value Estimation, JMLR 23, 2022): compared with 1000 orders, those of C-MAPSS FD001 and the hydraulic rig differed by a
+tenth of the largest contribution, rarely by a quarter.
 """
 
 from dataclasses import asdict, dataclass
@@ -26,15 +26,15 @@ from foretwin.errors import BadInput
 from foretwin.predictor.bundle import Answers, Bundle, probability_column
 from foretwin.predictor.inputs import Tracks, read_frame
 
-PERMUTATIONS = 10  # orders in which the players are shown, each forwards and backwards
-MOST_EXACT = 8  # players, whose coalitions are hardly more than the steps of the orders
-CHUNK = 128  # windows that are in memory at once
+PERMUTATIONS = 10  # random orders of the players, each taken forwards and backwards
+MOST_EXACT = 8  # players; up to here all coalitions are hardly more than the steps of the orders
+CHUNK = 128  # windows in memory at once
 SEED = 1
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """One answer, taken apart: base value + contributions = prediction."""
+    """Attribution of one output: base value + contributions = prediction."""
 
     answer: str  # "rul", or the leading class of a fault axis
     unit: str  # of all values: the contract's time unit, or "probability"
@@ -43,13 +43,13 @@ class Attribution:
     contributions: dict[str, float]  # by channel, and the age where it is an input; in the contract's order
 
     def largest_first(self) -> list[tuple[str, float]]:
-        """Name and contribution, by size."""
+        """Return names and contributions, the largest first."""
         return sorted(self.contributions.items(), key=lambda item: -abs(item[1]))
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `Bundle.score` answers for one asset, taken apart."""
+    """Explanation of the score of one asset: an attribution per output."""
 
     asset: str
     run: int
@@ -57,21 +57,21 @@ class Explanation:
     questions: dict[str, Attribution]  # "rul" where the twin has an RUL, and each fault axis
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Convert to plain values for JSON."""
         return asdict(self)
 
 
 def explain(bundle: Bundle, rows: pd.DataFrame) -> Explanation:
-    """As `explain_tracks`, of the one asset in `rows`, which are as `Bundle.score` wants them."""
+    """Explain the score of the one asset in `rows`, which are as for `Bundle.score`."""
     return explain_tracks(bundle, read_frame(rows, bundle.contract))
 
 
 def explain_tracks(bundle: Bundle, tracks: Tracks) -> Explanation:
-    """Take apart the score of the one asset in `tracks`.
+    """Explain the score of the one asset in `tracks`.
 
-    The RUL is the one that is served, within 0 and the cap: a machine whose RUL stands at the cap like a healthy one's
-    has contributions near 0. The fault classes are the most probable ones, be they probable enough for an answer or
-    not. The same rows give the same contributions. BadInput names the field that breaks the contract.
+    The RUL is the one that is served, within 0 and the cap: a machine whose RUL is at the cap like a healthy one's has
+    contributions near 0. The fault classes are the most probable ones, even below the confidence threshold. The same
+    rows give the same contributions. BadInput names the field that breaks the contract.
     """
     if len(tracks) > 1:
         raise BadInput("asset", f"an explanation is of one asset, there are {len(tracks)}: ask for each by itself")
@@ -92,7 +92,7 @@ def explain_tracks(bundle: Bundle, tracks: Tracks) -> Explanation:
 
 
 def leading_columns(contract: Twin, answers: Answers) -> dict[str, str]:
-    """question -> the column of the answer to it: `rul`, and the probability of each axis' leading class."""
+    """Return the explained column of each output: `rul`, and the probability of each axis' leading class."""
     columns = {"rul": "rul"} if contract.rul else {}
     for axis in contract.axes:
         of_axis = [probability_column(axis, name) for name in contract.classes(axis)]
@@ -101,18 +101,18 @@ def leading_columns(contract: Twin, answers: Answers) -> dict[str, str]:
 
 
 def players(bundle: Bundle) -> tuple[str, ...]:
-    """Who contributes: the sensor channels in the contract's order, and the age of the run where it is an input."""
+    """Return the players: the sensor channels in the contract's order, and the age of the run where it is an input."""
     sensors = [name for name, channel in bundle.contract.channels.items() if channel.role == "sensor"]
-    name_of_age = "age" if "age" not in bundle.contract.channels else "time"  # which no channel may be called
+    name_of_age = "age" if "age" not in bundle.contract.channels else "time"  # `time` is a reserved channel name
     aged = "age" in {node.name for node in bundle.session.get_inputs()}
     return (*sensors, name_of_age) if aged else tuple(sensors)
 
 
 class Game:
-    """Predictions for one window of which some players are hidden."""
+    """Cooperative game: predictions for one window with some players hidden."""
 
     def __init__(self, bundle: Bundle, window: Windows, columns: list[str]) -> None:
-        """`columns` are the Q answers of `Bundle.predict_windows` that are asked for."""
+        """`columns` are the Q explained columns of `Bundle.predict_windows`."""
         contract = bundle.contract
         self.bundle, self.window, self.columns = bundle, window, columns
         self.sensors = [i for i, channel in enumerate(contract.channels.values()) if channel.role == "sensor"]
@@ -120,7 +120,7 @@ class Game:
         self.players = players(bundle)
 
     def __call__(self, shown: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Who is shown (N, P) -> answers (N, Q)."""
+        """Predict (N, Q) for masks (N, P) of the shown players."""
         return np.concatenate([self._of_chunk(part) for part in np.array_split(shown, -(-len(shown) // CHUNK))])
 
     def _of_chunk(self, shown: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -132,38 +132,38 @@ class Game:
         if len(self.players) > len(self.sensors):
             age = np.where(shown[:, -1], age, np.float32(self.bundle.reference.age))
         labels = np.repeat(self.window.rul, count), np.repeat(self.window.faults, count, axis=0)
-        said = self.bundle.predict_windows(Windows(x, np.repeat(self.window.mask, count, axis=0), age, *labels))
-        return np.stack([said[name] for name in self.columns], axis=1)
+        predicted = self.bundle.predict_windows(Windows(x, np.repeat(self.window.mask, count, axis=0), age, *labels))
+        return np.stack([predicted[name] for name in self.columns], axis=1)
 
 
 def shapley_values(game: Game) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The base value (Q,) and the contributions (P, Q) of a game's players."""
+    """Compute the base value (Q,) and the contributions (P, Q) of a game's players."""
     return _exactly(game) if len(game.players) <= MOST_EXACT else values_by_orders(game, PERMUTATIONS)
 
 
 def _exactly(game: Game) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """From every coalition; the bits of a coalition's number say who is shown."""
+    """Compute Shapley values from every coalition; the bits of a coalition's number are its shown players."""
     count = len(game.players)
     coalitions = np.arange(2**count)
     shown = coalitions[:, None] >> np.arange(count) & 1 > 0  # (M, P)
-    said = game(shown)
+    predicted = game(shown)
     weights = np.array([1 / (count * comb(count - 1, size)) for size in range(count)])
-    contributions = np.empty((count, said.shape[1]))
+    contributions = np.empty((count, predicted.shape[1]))
     for player in range(count):
         without = coalitions[~shown[:, player]]
         weight = weights[shown[without].sum(axis=1)]
-        contributions[player] = weight @ (said[without | 1 << player] - said[without])
-    return said[0], contributions
+        contributions[player] = weight @ (predicted[without | 1 << player] - predicted[without])
+    return predicted[0], contributions
 
 
 def values_by_orders(game: Game, orders: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """As `shapley_values`, from the steps of `orders` random orders in which the players are shown one by one."""
+    """Estimate Shapley values from `orders` random orders in which the players are shown one by one."""
     count = len(game.players)
     generator = np.random.default_rng(SEED)
     forwards = np.argsort(generator.random((orders, count)), axis=1)
-    place = np.argsort(np.concatenate([forwards, forwards[:, ::-1]]), axis=1)  # (2 orders, P) when each is shown
+    place = np.argsort(np.concatenate([forwards, forwards[:, ::-1]]), axis=1)  # (2 orders, P) position of each player
     shown = place[:, None] < np.arange(count + 1)[:, None]  # (2 orders, P + 1, P)
-    coalitions, number = np.unique(shown.reshape(-1, count), axis=0, return_inverse=True)  # the first shows nobody
-    said = game(coalitions)
-    steps = np.diff(said[number.reshape(len(place), -1)], axis=1)  # (2 orders, P, Q)
-    return said[0], np.take_along_axis(steps, place[:, :, None], axis=1).mean(axis=0)
+    coalitions, number = np.unique(shown.reshape(-1, count), axis=0, return_inverse=True)  # the first is empty
+    predicted = game(coalitions)
+    steps = np.diff(predicted[number.reshape(len(place), -1)], axis=1)  # (2 orders, P, Q)
+    return predicted[0], np.take_along_axis(steps, place[:, :, None], axis=1).mean(axis=0)

@@ -79,7 +79,7 @@ def change(name, place, value):
         (change("asset", 0, None), "asset", "a name that is not of 1 to 200"),
         (change("asset", 0, ""), "asset", "a name that is not of 1 to 200"),
         (ROWS.assign(asset="x" * 201), "asset", "a name that is not of 1 to 200"),
-        (ROWS.assign(asset=["A", "B"] * 4, time=range(8)), "asset", "do not stand together"),
+        (ROWS.assign(asset=["A", "B"] * 4, time=range(8)), "asset", "are not contiguous"),
         (ROWS.iloc[::-1], "time", "does not increase for asset A"),
         (change("time", 1, 1.0), "time", "does not increase for asset B in row 2"),
         (ROWS.assign(run=1.5), "run", "whole numbers"),
