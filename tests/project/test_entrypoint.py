@@ -82,7 +82,7 @@ def test_a_folder_that_may_not_be_written_is_one_line(tmp_path, message):
 def test_a_missing_input_is_one_line_that_names_it(read, tmp_path, message):
     with pytest.raises(SystemExit) as error, exit_on_error():
         read(tmp_path / "rows.parquet")
-    expected = f"{tmp_path}/rows.parquet: not there; `dvc repro` makes what the earlier stages should have left"
+    expected = f"{tmp_path}/rows.parquet: not found; run `dvc repro` for the earlier stages"
     assert message(error) == expected
 
 
@@ -171,5 +171,5 @@ def test_a_real_stage_without_its_input_is_one_line_and_leaves_nothing(tmp_path)
     command = [sys.executable, str(ROOT / "pipelines" / "prepare.py"), "pump"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 1
-    assert told.stderr == "error: data/pump/rows/rows.parquet: no such table; run `dvc repro adapt@pump` first\n"
+    assert told.stderr == "error: data/pump/rows/rows.parquet: no such table; run `dvc repro adapt@pump`\n"
     assert [path.name for path in (tmp_path / "data" / "pump").iterdir()] == ["twin.yaml"]

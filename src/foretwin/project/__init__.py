@@ -1,1 +1,1 @@
-"""The project on disk: parameters, paths, atomic writes, entry points."""
+"""Project folder: parameters, paths, atomic writes, entry points."""

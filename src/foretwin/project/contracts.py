@@ -1,4 +1,4 @@
-"""The contracts of a project: which machine types its twins may be of."""
+"""Contracts of a project, one per twin."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from foretwin.project.paths import Paths
 
 
 def load_contracts(root: Path) -> dict[str, Twin]:
-    """Twin's name -> contract, of every data/*/twin.yaml in name order; ContractError at the first that is wrong."""
+    """Load every data/*/twin.yaml, by the twin's name in order; ContractError at the first invalid one."""
     contracts = [load_twin(path) for path in sorted(root.glob("data/*/twin.yaml"))]
     return {contract.name: contract for contract in contracts}
 
 
 def policy_of(root: Path, trained: Twin) -> Twin:
-    """The twin's contract as the project has it now, where a model trained under `trained` still answers it; else that.
+    """Return the project's current contract where it is compatible with a model trained under `trained`; else that.
 
-    So another case policy, lead time or instruction counts at once, without training anew. ContractError where the
-    file is wrong.
+    So a changed case policy, lead time or instruction takes effect at once, without training. ContractError where the
+    file is invalid.
     """
     path = Paths(root, trained.name).contract
     now = load_twin(path) if path.exists() else trained
@@ -24,6 +24,6 @@ def policy_of(root: Path, trained: Twin) -> Twin:
 
 
 def _asked(contract: Twin) -> tuple[object, ...]:
-    """What a model's answers are about."""
+    """Return the parts of a contract that a model's inputs and outputs depend on."""
     classes = {axis: contract.classes(axis) for axis in contract.axes}
     return contract.channel_names, classes, contract.clock.unit, contract.rul and contract.rul.cap

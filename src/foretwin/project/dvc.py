@@ -1,4 +1,4 @@
-"""DVC as a command, for what only it can do: run stages, say where its cache lies."""
+"""DVC as a command: run stages, locate the cache."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ from foretwin.project.entrypoint import TELEMETRY_OFF
 
 
 def dvc(root: Path, *arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run `dvc` in the project's folder; what it prints is in the result, and on the terminal too where it is `shown`.
+    """Run `dvc` in the project's folder; its output is in the result, and with `shown` also on the terminal.
 
-    Where it is shown, both of its streams are one, in `stdout`.
+    With `shown`, both output streams are merged in `stdout`.
     """
     command = [sys.executable, "-m", "dvc", *arguments]
     environment = TELEMETRY_OFF | os.environ  # a user's own setting wins

@@ -1,7 +1,6 @@
-"""What every command shares at its edge: one line for a deliberate error, a traceback only when asked for.
+"""Entry points of commands and stages: errors as one line, a traceback only with `--debug`.
 
-The command line and each pipeline stage run inside `exit_on_error`, so that a user sees the same kind of
-message everywhere.
+The command line and each pipeline stage run inside `exit_on_error`, so that messages have the same form everywhere.
 """
 
 import errno
@@ -23,7 +22,7 @@ TELEMETRY_OFF = {
 
 
 def switch_telemetry_off() -> None:
-    """Set the switches of every library that would otherwise report its use; a user's own setting wins."""
+    """Disable the telemetry of all libraries by environment variables; a user's own setting takes precedence."""
     for name, value in TELEMETRY_OFF.items():
         os.environ.setdefault(name, value)
 
@@ -32,7 +31,7 @@ def switch_telemetry_off() -> None:
 def exit_on_error(debug: bool = False) -> Iterator[None]:
     """Turn a deliberate error, a full disk or Ctrl-C into one line on stderr and exit code 1.
 
-    With `debug` everything passes through with its traceback.
+    With `debug` every exception passes through with its traceback.
     """
     if debug:
         yield
@@ -44,12 +43,12 @@ def exit_on_error(debug: bool = False) -> Iterator[None]:
     except KeyboardInterrupt:
         _fail("interrupted: nothing half-written was kept")
     except FileNotFoundError as error:
-        _fail(f"{error.filename or error}: not there; `dvc repro` makes what the earlier stages should have left")
+        _fail(f"{error.filename or error}: not found; run `dvc repro` for the earlier stages")
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
         _fail(
-            f"{error.filename or 'writing'}: {error.strerror}: free some space or fix the permissions, then run again"
+            f"{error.filename or 'writing'}: {error.strerror}; free some space or fix the permissions, then run again"
         )
 
 
@@ -71,5 +70,5 @@ def _fail(message: str) -> None:
 
 
 def show_progress() -> bool:
-    """Whether a person watches: a terminal, and not CI."""
+    """Return whether to show progress: on a terminal, and not in CI."""
     return os.isatty(2) and not os.environ.get("CI")

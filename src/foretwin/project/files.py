@@ -1,4 +1,4 @@
-"""Folders and files that appear whole or not at all."""
+"""Atomic writes of folders and files."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @contextmanager
 def fresh(folder: Path) -> Iterator[Path]:
-    """An empty temporary folder beside `folder` that takes its place when all went well.
+    """Open an empty temporary folder that replaces `folder` when the body succeeds.
 
-    When the body raises, what was at `folder` before stays as it was. It is moved aside before it is removed, since
-    removing many files takes long enough to be interrupted halfway.
+    When the body raises, the previous `folder` is kept. It is renamed before it is removed, since removing many files
+    can be interrupted halfway.
     """
     temporary, previous = (folder.with_name(f".{folder.name}.{name}") for name in ("partial", "previous"))
     shutil.rmtree(temporary, ignore_errors=True)
@@ -31,7 +31,7 @@ def fresh(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def fresh_file(path: Path) -> Iterator[Path]:
-    """As `fresh`, for a single file."""
+    """Open a temporary file path that replaces `path` when the body succeeds."""
     temporary = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""Values as every reader of JSON knows them."""
+"""Conversion of values to strict JSON."""
 
 import math
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def finite(value: Any) -> Any:
-    """The value with text for keys, lists for tuples, plain numbers for numpy's, and null for what is no number."""
+    """Convert a value to strict JSON: keys to text, tuples to lists, numpy numbers to plain ones, NaN to null."""
     if isinstance(value, dict):
         return {str(name): finite(part) for name, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Typed `params.yaml`."""
+"""Parameters of the stages: `params.yaml` as typed objects."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
-    """A section of params.yaml: frozen, and without unknown fields."""
+    """Base of the sections of params.yaml: frozen, and without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class PrepareParams(Section):
-    """Who is in which split, and where the held-out runs are cut."""
+    """Parameters of the splits and of the cuts of held-out runs."""
 
     test_share: Annotated[float, Field(gt=0, lt=1)] = Field(
         description="assets held out, where the source fixes no test set"
@@ -32,7 +32,7 @@ class PrepareParams(Section):
 
 
 class TuneParams(Section):
-    """The budget of the Optuna study."""
+    """Budget of the Optuna study."""
 
     trials: Count
     windows: Count = Field(description="windows drawn in one trial")
@@ -40,7 +40,7 @@ class TuneParams(Section):
 
 
 class TrainParams(Section):
-    """The budget of training one member; one member is trained per seed and fold."""
+    """Budget of training one member; one member is trained per seed and fold."""
 
     windows: Count = Field(description="windows drawn for one member")
     batch: Annotated[int, Field(ge=2)]
@@ -56,7 +56,7 @@ class TrainParams(Section):
 
 
 class SliceLoss(Section):
-    """By which share of its error a candidate may be worse than the champion in a part of the held-out windows."""
+    """Share of its error by which a candidate may be worse than the champion, per kind of slice."""
 
     subset: Share = 0.05
     fault: Share = 0.1
@@ -65,7 +65,7 @@ class SliceLoss(Section):
 
 
 class PromoteParams(Section):
-    """The gate."""
+    """Parameters of the gate."""
 
     must_beat: tuple[str, ...] = Field(
         default=("constant", "linear"), description="baselines that a candidate has to beat in every figure"
@@ -84,7 +84,7 @@ class PromoteParams(Section):
 
 
 class Params(Section):
-    """All of params.yaml."""
+    """Content of params.yaml."""
 
     twins: list[TwinName]
     prepare: PrepareParams
@@ -111,23 +111,23 @@ def _checked(path: Path, content: Any) -> Params:
 
 
 def add_twins(path: Path, names: Sequence[str]) -> list[str]:
-    """Append the names that params.yaml does not list yet; comments stay. Returns the list.
+    """Append the names that params.yaml does not list yet, keeping its comments; return the list.
 
-    ParamsError, and the file as it was, for a name that no twin may have.
+    ParamsError, with the file unchanged, for an invalid name.
     """
     params = load_params(path)
     missing = [name for name in dict.fromkeys(names) if name not in params.twins]
     listed = _checked(path, {**params.model_dump(), "twins": [*params.twins, *missing]}).twins
     if not missing:
         return listed
-    from ruamel.yaml import YAML  # whoever serves needs none of it
+    from ruamel.yaml import YAML  # not needed for serving
 
     yaml_file = YAML()
     yaml_file.preserve_quotes = True
     yaml_file.indent(mapping=2, sequence=4, offset=2)
     content = yaml_file.load(path)
     content["twins"].extend(missing)
-    after = content["twins"].ca.items  # what stands behind each name; the empty line belongs behind the last
+    after = content["twins"].ca.items  # comments after each name; the empty line stays after the last one
     if len(params.twins) - 1 in after and after[len(params.twins) - 1][0].value.startswith("\n"):
         after[len(listed) - 1] = after.pop(len(params.twins) - 1)
     with fresh_file(path) as out:

@@ -1,4 +1,4 @@
-"""Where everything of a twin lies under the project's folder."""
+"""Paths of a twin's files in the project folder."""
 
 import os
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from foretwin.contract.twin import Twin, load_twin
 
 
 def datasets_folder() -> Path | None:
-    """The folder of official archives that `FORETWIN_DATASETS` names, if it does."""
+    """Return the folder of official archives, `FORETWIN_DATASETS`, if it is set."""
     value = os.environ.get("FORETWIN_DATASETS")
     return Path(value).resolve() if value else None
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where everything of one twin lies, under the project's folder `root`."""
+    """Paths of one twin's files, under the project folder `root`."""
 
     root: Path
     twin: str
@@ -54,14 +54,14 @@ class Paths:
 
     @property
     def ledger(self) -> Path:
-        """What was decided about champions, one line each; no output of a stage, and only ever appended to."""
+        """Return the ledger of decisions about champions; not the output of a stage, and only appended to."""
         return self.models / "ledger.jsonl"
 
     @property
     def work(self) -> Path:
-        """Scratch that is kept between runs: checkpoints, the Optuna journal, unfinished downloads."""
+        """Return the work folder kept between runs: checkpoints, the Optuna journal, unfinished downloads."""
         return self.root / ".foretwin" / self.twin
 
     def load_contract(self) -> Twin:
-        """The twin's contract."""
+        """Load the twin's contract."""
         return load_twin(self.contract)
