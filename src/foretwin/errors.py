@@ -1,48 +1,48 @@
-"""Every deliberate exception, as one tree; the edges turn it into an exit code or an HTTP status.
+"""Exceptions of Foretwin, as one tree; entry points convert them to an exit code or an HTTP status.
 
 ForetwinError
-├── ContractError       a twin.yaml is wrong: file, line, field
-├── ParamsError         params.yaml, a setting or the file of API keys is wrong: file, field
-├── SourceError         raw data is missing, damaged or not what the contract describes
-│   └── DigestError     a file is there, but its bytes are not the expected ones
+├── ContractError       a twin.yaml is invalid: file, line, field
+├── ParamsError         params.yaml, a setting or the file of API keys is invalid: file, field
+├── SourceError         raw data are missing, damaged or not as the contract describes
+│   └── DigestError     a file does not have the expected digest
 ├── RowsError           a table breaks the rules of the canonical table
-├── ExpectationsFailed  data that can be read, but that the contract forbids
-├── TrainingError       there is nothing to learn from, or training was stopped
+├── ExpectationsFailed  data break the contract's validation rules
+├── TrainingError       no data to train on, or training was stopped
 ├── BundleError         a bundle is missing, incomplete or altered
-├── RegistryError       the registry has no such model, or refuses one
-├── StoreError          the twins' store refuses: full, read-only, of another version
-│   └── StoreAway       it cannot be reached just now; trying again may help
-├── BrokerError         the MQTT broker refuses, or cannot be reached at the start
-└── BadInput            a call breaks the contract: which field, and why
+├── RegistryError       the registry has no such model, or rejects one
+├── StoreError          the twins' store fails: full, read-only, of another version
+│   └── StoreAway       the store is temporarily unavailable; retry
+├── BrokerError         the MQTT broker rejects the connection, or is unreachable at the start
+└── BadInput            a request is invalid: field and reason
     ├── UnknownTwin     no champion serves that twin
     ├── NotFound        no asset, case or message of that name or number
-    ├── Conflict        what is asked for contradicts what has happened already
-    ├── TooLarge        the call asks for more than one call may
-    ├── NotAcceptable   the answer is wanted in a form that there is not
-    ├── Unauthorized    nobody knows who calls
-    ├── Forbidden       who calls may not do this
-    └── TooMany         the caller has used up what its key allows for now
+    ├── Conflict        the request conflicts with the present state
+    ├── TooLarge        the request exceeds a size limit
+    ├── NotAcceptable   the requested response format is not supported
+    ├── Unauthorized    missing or unknown API key
+    ├── Forbidden       the API key lacks the required scope
+    └── TooMany         the API key's rate limit is exceeded
 """
 
 
 class ForetwinError(Exception):
-    """Base of every error that Foretwin raises on purpose; its text is one line for the user."""
+    """Base of every error that Foretwin raises deliberately; its text is one line for the user."""
 
 
 class ContractError(ForetwinError):
-    """A twin.yaml that cannot be read: names the file, the line and the field."""
+    """An invalid twin.yaml: names the file, the line and the field."""
 
 
 class ParamsError(ForetwinError):
-    """A params.yaml, a setting of the environment or a file of API keys that cannot be read: names it and the field."""
+    """An invalid params.yaml, environment variable or file of API keys: names it and the field."""
 
 
 class SourceError(ForetwinError):
-    """Raw data that is missing, damaged or not what the contract describes."""
+    """Raw data that are missing, damaged or not as the contract describes."""
 
 
 class DigestError(SourceError):
-    """A file whose bytes are not the expected ones."""
+    """A file without the expected digest."""
 
 
 class RowsError(ForetwinError):
@@ -50,11 +50,11 @@ class RowsError(ForetwinError):
 
 
 class ExpectationsFailed(ForetwinError):
-    """Readable data that the contract forbids; the text lists each broken rule."""
+    """Data that break validation rules of the contract; the text lists each broken rule."""
 
 
 class TrainingError(ForetwinError):
-    """Nothing to learn from, or training was stopped before its end."""
+    """No data to train on, or training was stopped before its end."""
 
 
 class BundleError(ForetwinError):
@@ -62,23 +62,23 @@ class BundleError(ForetwinError):
 
 
 class RegistryError(ForetwinError):
-    """A model that the registry does not have, or does not accept."""
+    """A model that the registry does not have or rejects."""
 
 
 class StoreError(ForetwinError):
-    """The twins' store refuses: its disk is full, it is read-only, or another version of Foretwin made it."""
+    """A failure of the twins' store: disk full, read-only, or made by another version of Foretwin."""
 
 
 class StoreAway(StoreError):
-    """The twins' store cannot be reached just now, or is busy; trying again may help."""
+    """The twins' store is temporarily unreachable or busy; retry."""
 
 
 class BrokerError(ForetwinError):
-    """An MQTT broker that refuses us, or that cannot be reached at the start."""
+    """An MQTT broker that rejects the connection, or is unreachable at the start."""
 
 
 class BadInput(ForetwinError):
-    """A call that breaks the contract."""
+    """An invalid request: a field and the reason."""
 
     def __init__(self, field: str, reason: str) -> None:
         """`field` is the path of the offending value, such as `assets[0].channels.flow`."""
@@ -88,37 +88,37 @@ class BadInput(ForetwinError):
 
 
 class UnknownTwin(BadInput):
-    """A call for a twin that no champion serves."""
+    """A request for a twin without a champion."""
 
 
 class NotFound(BadInput):
-    """A call about an asset, a case or a message that is not there."""
+    """A request for an asset, a case or a message that does not exist."""
 
 
 class Conflict(BadInput):
-    """A call that contradicts what has happened already."""
+    """A request that conflicts with the present state."""
 
 
 class TooLarge(BadInput):
-    """A call with more bytes or rows than the service takes at once."""
+    """A request with more bytes or rows than the service accepts at once."""
 
 
 class NotAcceptable(BadInput):
-    """A call that wants its answer in a form that the service does not write."""
+    """A request for a response format that the service does not support."""
 
 
 class Unauthorized(BadInput):
-    """A call that shows no key, or one that does not count."""
+    """A request without an API key, or with an unknown or expired one."""
 
 
 class Forbidden(BadInput):
-    """A call whose key does not have the scope that it needs."""
+    """A request whose API key lacks the required scope."""
 
 
 class TooMany(BadInput):
-    """A call beyond the rate that its key allows."""
+    """A request beyond the rate limit of its API key."""
 
     def __init__(self, field: str, reason: str, retry_after: float) -> None:
-        """`retry_after` is in seconds: when a call will be let through again."""
+        """`retry_after` is the time in seconds until a request is accepted again."""
         super().__init__(field, reason)
         self.retry_after = retry_after

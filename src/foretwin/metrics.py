@@ -1,4 +1,4 @@
-"""What a result is measured by: pure functions of numpy arrays, every RUL in the contract's time unit.
+"""Metrics of predictions: pure functions of numpy arrays, every RUL in the contract's time unit.
 
 Arrays hold one entry per prediction; `truth` may be NaN (RUL) or -1 (class) where it is unknown, and such entries
 do not count.
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 LATE_LIFE = 30.0  # time units; "late" in rmse_late
-SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)  # what a network may round to 0, and a logarithm cannot take
+SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)  # bound for logarithms: a network may round to 0
 CONFIDENCE_BINS = 10
 
 
 def rmse(predicted: Floats, truth: Floats) -> float:
-    """Root of the pooled mean squared error, both (N,); NaN where no truth is known."""
+    """Compute the root of the pooled mean squared error, both (N,); NaN where no truth is known."""
     error = (np.asarray(predicted, np.float64) - truth)[~np.isnan(truth)]
     return float(np.sqrt(np.mean(error**2))) if len(error) else float("nan")
 
 
 def phm08(predicted: Floats, truth: Floats) -> float:
-    """The score of the PHM 2008 challenge: a late prediction costs more than an early one; a sum, lower is better.
+    """Compute the score of the PHM 2008 challenge: late predictions cost more than early ones; a sum, lower is better.
 
     NaN where no truth is known.
     """
@@ -29,7 +29,7 @@ def phm08(predicted: Floats, truth: Floats) -> float:
 
 
 def late_costs(predicted: Floats, truth: Floats) -> NDArray[np.float64]:
-    """(N,) what each prediction adds to the PHM 2008 score; NaN where its truth is.
+    """Compute each prediction's contribution (N,) to the PHM 2008 score; NaN where its truth is NaN.
 
     exp(-d / 13) - 1 for d < 0 and exp(d / 10) - 1 for d >= 0, with d = predicted - truth (Saxena et al., 2008).
     """
@@ -39,14 +39,14 @@ def late_costs(predicted: Floats, truth: Floats) -> NDArray[np.float64]:
 
 
 def coverage(low: Floats, high: Floats, truth: Floats) -> float:
-    """Share of the known truths that lie within [low, high]."""
+    """Compute the share of the known truths that lie within [low, high]."""
     known = ~np.isnan(truth)
     inside = (low <= truth) & (truth <= high)
     return float(np.mean(inside[known])) if known.any() else float("nan")
 
 
 def macro_f1(predicted: NDArray[np.integer], truth: NDArray[np.integer], classes: int) -> float:
-    """Mean of the F1 of each class that occurs among the known truths or their predictions."""
+    """Compute the mean F1 of the classes that occur among the known truths or their predictions."""
     known = truth >= 0
     predicted, truth = predicted[known], truth[known]
     scores = []
@@ -59,22 +59,22 @@ def macro_f1(predicted: NDArray[np.integer], truth: NDArray[np.integer], classes
 
 
 def accuracy(predicted: NDArray[np.integer], truth: NDArray[np.integer]) -> float:
-    """Share of the known truths that were predicted."""
+    """Compute the share of correct predictions among those with a known truth."""
     known = truth >= 0
     return float(np.mean(predicted[known] == truth[known])) if known.any() else float("nan")
 
 
 def negative_log_likelihood(probabilities: Floats, truth: NDArray[np.integer]) -> float:
-    """Mean of -log of the probability, of (N, K), that each known class was given; in nats, lower is better."""
+    """Compute the mean -log probability, of (N, K), of the known classes; in nats, lower is better."""
     known = truth >= 0
     given = np.asarray(probabilities, np.float64)[known, truth[known]]
     return float(-np.mean(np.log(np.maximum(given, SMALLEST_PROBABILITY)))) if known.any() else float("nan")
 
 
 def calibration_error(probabilities: Floats, truth: NDArray[np.integer]) -> float:
-    """Expected calibration error: how far the confidence is from the share of right answers; 0 is best.
+    """Compute the expected calibration error, the distance between confidence and accuracy; 0 is best.
 
-    The mean, over ten equally wide bins of the confidence and weighed by their answers, of the distance between a
+    The mean, over ten equally wide bins of the confidence and weighted by their counts, of the distance between a
     bin's mean confidence and its accuracy (Guo et al., 2017). The confidence is the highest of a row's probabilities,
     of (N, K).
     """
@@ -89,9 +89,9 @@ def calibration_error(probabilities: Floats, truth: NDArray[np.integer]) -> floa
 
 
 def rul_metrics(predicted: Floats, truth: Floats, cap: float) -> dict[str, dict[str, float]]:
-    """RMSE, PHM08 and RMSE in late life, with truths capped as in training (`clipped`) and as they are.
+    """Compute RMSE, PHM08 and RMSE in late life, with truths capped as in training (`clipped`) and uncapped.
 
-    The two kinds must not be compared: a perfect model that is capped errs on the uncapped truths.
+    The two kinds are not comparable: a perfect capped model has errors on the uncapped truths.
     """
     late = truth <= LATE_LIFE
     result = {}
