@@ -1,4 +1,4 @@
-"""Stage adapt: raw files of any source -> the canonical table."""
+"""Stage adapt: convert the raw files of any source to the canonical table."""
 
 import shutil
 from pathlib import Path

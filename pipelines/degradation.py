@@ -1,4 +1,4 @@
-"""Stage forward: what the development fleet teaches about wear, for the living twin to ask what would happen if."""
+"""Stage degradation: fit the degradation model to the development fleet, for what-if questions of the living twin."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage drift: what readings and scores of healthy machines look like, for the monitor to compare with."""
+"""Stage drift: fit the drift reference of healthy readings and scores, for the monitor."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage evaluate: the bundle and the baselines on held-out assets, as figures, pictures and a page."""
+"""Stage evaluate: measure the bundle and the baselines on held-out assets; write figures, plots and a page."""
 
 import json
 from pathlib import Path

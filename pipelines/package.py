@@ -1,4 +1,4 @@
-"""Stage package: the champion of the registry -> files that a clone can serve, a BentoML model and a Bento."""
+"""Stage package: package the registry's champion as files for serving, a BentoML model and a Bento."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def main(twin: str, root: Path = Path()) -> None:
 
 
 def _say_none(paths: Paths) -> None:
-    """Leave the reasons where the champion would be: a first model that is refused is a normal outcome."""
+    """Write the reasons in place of the champion: the refusal of a first model is a normal outcome."""
     folder = paths.models / "champion"
     verdict = read_json(paths.models / "promotion.json")
     if (folder / "identity.json").exists() or verdict.get("champion"):

@@ -1,4 +1,4 @@
-"""Stage prepare: canonical rows -> who is in which split, and what is known at each held-out cut."""
+"""Stage prepare: split the canonical rows by asset, and cut the held-out runs."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage promote: the gate decides whether the candidate becomes the champion of the registry."""
+"""Stage promote: decide by the gate whether the candidate becomes the champion of the registry."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage train: the tuned network, one member per fold, exported as a bundle."""
+"""Stage train: train the tuned network, one member per seed and fold, and export it as a bundle."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Stage tune: the hyper-parameters that do best on a held-out fold, within a budget."""
+"""Stage tune: search the best hyper-parameters on a held-out fold, within a budget."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage validate: is the canonical table what the contract promises? A broken rule stops the pipeline."""
+"""Stage validate: check the canonical table against the contract's rules; a broken rule stops the pipeline."""
 
 import shutil
 import sys
