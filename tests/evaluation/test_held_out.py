@@ -169,7 +169,7 @@ def test_what_baselines_said_is_read_back_and_belongs_to_its_rows(questions, bun
         told = replace(told, faults={})
     if questions == "faults":
         told = replace(told, rul=None)
-    with pytest.raises(RegistryError, match=r"not found; run `dvc repro evaluate@fleet` again"):
+    with pytest.raises(RegistryError, match=r"not found; run `dvc repro evaluate@fleet`"):
         read_baselines(path, twin, test_rows)
     write_baselines({"constant": told, "linear": told}, scores, path)
     found = read_baselines(path, twin, test_rows)
@@ -178,7 +178,7 @@ def test_what_baselines_said_is_read_back_and_belongs_to_its_rows(questions, bun
     for axis in twin.axes:
         np.testing.assert_array_equal(found["linear"].faults[axis], told.faults[axis])
     others = truncate(rows, np.array([3, 20, 51, 90]), TWIN.window.length)
-    with pytest.raises(RegistryError, match="is not about the held-out windows"):
+    with pytest.raises(RegistryError, match="held-out windows"):
         read_baselines(path, twin, others)
     if questions != "both":
         with pytest.raises(RegistryError, match=r"has no column constant/"):

@@ -1,1 +1,1 @@
-"""Figures, plots and pages of the served artefact on held-out assets, and the baselines."""
+"""Evaluation of the served bundle on held-out assets: figures, plots, report pages and baselines."""

@@ -1,4 +1,4 @@
-"""What a network has to beat: the same windows, the same splits, the same metrics.
+"""Baselines for the network: on the same windows and splits, by the same metrics.
 
 constant                the mean capped RUL and the most frequent class of the training windows
 linear                  ridge and logistic regression on the window's statistics and the age
@@ -6,7 +6,7 @@ gradient_boosting       histogram gradient boosting on the same
 extra_trees             extremely randomised trees on the same (Geurts, Ernst and Wehenkel, 2006)
 random_fourier_ridge    ridge, and logistic regression, on random Fourier features of the levels, slopes and age
 
-The statistics are those of the network's own statistics trunk, scaled within regimes by the same code.
+The statistics are those of the network's own statistics encoder, scaled within regimes by the same code.
 """
 
 import time
@@ -41,22 +41,22 @@ AT_ONCE = 5_000  # windows; more would only take memory
 COMPONENTS = 2_000  # random Fourier features
 WIDTHS = (0.1, 0.3, 1.0)  # of the kernel: its gamma times the number of features
 PENALTIES = (1e-5, 1e-4, 1e-3)  # of the ridge, per window
-MOST_TO_CHOOSE = 5_000  # windows that each width is tried on
+MOST_TO_CHOOSE = 5_000  # windows used to choose width and penalty
 
 
 class Model(Protocol):
-    """What scikit-learn's estimators share."""
+    """Interface of scikit-learn's estimators."""
 
     def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> object:
-        """x (N, F), y (N,)."""
+        """Fit to x (N, F), y (N,)."""
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, F) -> (N,)."""
+        """Predict (N,) from x (N, F)."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How a baseline tries its settings: learnt from some of its N training windows, judged by others."""
+    """Split of a baseline's N training windows, to choose its settings."""
 
     learn: NDArray[np.bool_]  # (N,) windows of all folds but the first
     judge: NDArray[np.bool_]  # (N,) windows at the cuts of the first fold
@@ -64,7 +64,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Baseline:
-    """How to make a baseline's models, and how many windows at most are drawn for them: more changed only the time."""
+    """Constructors of a baseline's models, and the most windows drawn for them: more only cost time."""
 
     regressor: Callable[[Trial], Model]
     classifier: Callable[[Trial], Model]
@@ -73,7 +73,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a baseline says of N windows."""
+    """Predictions of a baseline for N windows."""
 
     rul: NDArray[np.float64] | None  # (N,) within 0 and the cap, in the contract's time unit; None without an RUL
     faults: list[NDArray[np.int64]]  # (N,) class, per axis
@@ -82,7 +82,7 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Table:
-    """N training windows and M test windows as features."""
+    """Features of N training windows and M test windows."""
 
     x: NDArray[np.float32]  # (N, F)
     x_test: NDArray[np.float32]  # (M, F)
@@ -91,44 +91,44 @@ class Table:
     def predict(
         self, make: Callable[[Trial], Model], y: NDArray[np.float64], known: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        """(M,) of a model fitted on the `known` (N,) of the answers y (N,); 0 where none is."""
+        """Predict the test windows (M,) by a model fitted on the `known` (N,) of targets y (N,); 0 if none is known."""
         if not known.any():
             return np.zeros(len(self.x_test))
         model = make(Trial(self.trial.learn[known], self.trial.judge[known]))
-        if len(np.unique(y[known])) < 2:  # nothing to tell apart
+        if len(np.unique(y[known])) < 2:  # a single class or value
             model = Constant(most_frequent=False)
         model.fit(self.x[known], y[known])
         return model.predict(self.x_test)
 
 
 class Constant:
-    """The mean of the numbers, or the most frequent class, that it was fitted on."""
+    """Constant model: the mean of its training targets, or their most frequent class."""
 
     def __init__(self, most_frequent: bool) -> None:
         self.most_frequent, self.value = most_frequent, 0.0
 
     def fit(self, _: NDArray[np.float32], y: NDArray[np.float64]) -> object:
-        """y (N,)."""
+        """Fit to y (N,)."""
         self.value = float(np.bincount(y.astype(np.int64)).argmax()) if self.most_frequent else float(y.mean())
         return self
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, F) -> (N,)."""
+        """Predict (N,) from x (N, F)."""
         return np.full(len(x), self.value)
 
 
 class RandomFourierRidge:
-    """Ridge on random Fourier features and the plain ones beside them: nearly kernel ridge with a Gaussian kernel.
+    """Ridge on plain and random Fourier features: approximates kernel ridge with a Gaussian kernel.
 
     The kernel's width and the penalty are those with the least squared error in the trial.
     """
 
     def __init__(self, trial: Trial, columns: NDArray[np.int64], seed: int) -> None:
-        """`columns` are the positions of the features that it sees."""
+        """`columns` are the positions of the features that it uses."""
         self.trial, self.columns, self.seed = trial, columns, seed
 
     def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> Self:
-        """x (N, F), y (N,)."""
+        """Fit to x (N, F), y (N,)."""
         self.width, self.penalty = self._choose(x, y)
         self.model = make_pipeline(
             Fourier(self.columns, self.width, self.seed), Ridge(alpha=self.penalty * len(x), copy_X=False)
@@ -137,7 +137,7 @@ class RandomFourierRidge:
         return self
 
     def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, F) -> (N,)."""
+        """Predict (N,) from x (N, F)."""
         predicted: NDArray[np.float64] = self.model.predict(x)
         return predicted
 
@@ -146,7 +146,7 @@ class RandomFourierRidge:
         learn = learn[:: -(-len(learn) // MOST_TO_CHOOSE) or 1]
         if len(learn) == 0 or not judge.any():
             return WIDTHS[1], PENALTIES[1]
-        ridge = Ridge(alpha=np.multiply(PENALTIES, len(learn)))  # one fit: each penalty has a target of its own
+        ridge = Ridge(alpha=np.multiply(PENALTIES, len(learn)))  # one fit for all penalties, with one target each
         targets = np.repeat(y[learn, None], len(PENALTIES), axis=1)
         errors: dict[tuple[float, float], float] = {}
         for width in WIDTHS:
@@ -157,14 +157,14 @@ class RandomFourierRidge:
 
 
 class Fourier(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Standardised features, and beside them random Fourier features of a Gaussian kernel (Rahimi and Recht, 2007)."""
+    """Standardised features, followed by random Fourier features of a Gaussian kernel (Rahimi and Recht, 2007)."""
 
     def __init__(self, columns: NDArray[np.int64], width: float, seed: int) -> None:
         """`width` is the kernel's gamma times the number of features that are not constant."""
         self.columns, self.width, self.seed = columns, width, seed
 
     def fit(self, x: NDArray[np.float32], _: object = None) -> Self:
-        """x (N, F)."""
+        """Fit to x (N, F)."""
         self.scaler_ = StandardScaler().fit(self._seen(x))
         moving = max(1, int(np.count_nonzero(self.scaler_.var_)))
         self.sampler_ = RBFSampler(gamma=self.width / moving, n_components=COMPONENTS, random_state=self.seed)
@@ -172,7 +172,7 @@ class Fourier(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(N, F) -> (N, columns + COMPONENTS), in double precision: a ridge would be ill-conditioned in single."""
+        """Transform x (N, F) -> (N, columns + COMPONENTS), in double precision: single would be ill-conditioned."""
         scaled = self.scaler_.transform(self._seen(x))
         return np.hstack([scaled, self.sampler_.transform(scaled)])
 
@@ -181,10 +181,10 @@ class Fourier(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Features:
-    """Windows -> the table that the baselines see: the columns of `WindowStatistics`, extremes, the age."""
+    """Feature extraction for the baselines: the columns of `WindowStatistics`, extremes, the age."""
 
     def __init__(self, development: Development, contract: Twin, seed: int) -> None:
-        """Scaling is fitted on the development assets; channels that say nothing are left out."""
+        """Fit the scaling on the development assets; uninformative channels are left out."""
         rows = np.arange(len(development.histories.values))
         scaling = fit_scaling(development.histories, rows, contract, seed)
         self.scaling, self.length = RegimeScaling(scaling), contract.window.length
@@ -193,7 +193,7 @@ class Features:
         self.statistics = WindowStatistics(self.length, self.segments)
 
     def __call__(self, windows: Windows) -> NDArray[np.float32]:
-        """N windows -> (N, F) dimensionless.
+        """Compute the features (N, F), dimensionless, of N windows.
 
         Lowest and highest reading per channel where a window is a whole cycle; the last column is the age where the
         contract allows it.
@@ -208,12 +208,12 @@ class Features:
         return np.column_stack([table, windows.age]) if self.aged else table
 
     def at(self, histories: Histories, ends: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(N, F) of the windows that end at the rows `ends` (N,)."""
+        """Compute the features (N, F) of the windows that end at the rows `ends` (N,)."""
         parts = np.array_split(ends, -(-len(ends) // AT_ONCE))
         return np.concatenate([self(histories.cut(part, self.length)) for part in parts])
 
     def smooth(self) -> NDArray[np.int64]:
-        """Positions of the columns that hold a level, a slope, the share of rows or the age: no spread, no extremes."""
+        """Return the positions of columns with level, slope, share of rows or age: no spread, no extremes."""
         count = len(self.channels)
         levels = (1 + len(HALF_LIVES) + self.segments) * count
         slopes = levels + count  # after the spread, and before the share of rows
@@ -222,7 +222,7 @@ class Features:
 
 
 def baselines(smooth: NDArray[np.int64], seed: int) -> dict[str, Baseline]:
-    """All baselines by name; `smooth` are the columns that the random Fourier features are made of."""
+    """Return all baselines by name; `smooth` are the columns used for the random Fourier features."""
     return {
         "constant": Baseline(lambda _: Constant(False), lambda _: Constant(True), MOST_WINDOWS),
         "linear": Baseline(
@@ -251,7 +251,7 @@ def baselines(smooth: NDArray[np.int64], seed: int) -> dict[str, Baseline]:
 
 
 def fit_and_predict(development: Development, test: Windows, contract: Twin, seed: int) -> dict[str, Predicted]:
-    """name -> what that baseline, fitted on windows of all development assets, says of the N test windows."""
+    """Fit each baseline on windows of all development assets and predict the N test windows, by baseline name."""
     generator = np.random.default_rng(seed)
     first = development.hold_out(0)
     drawn = generator.choice(development.ends, min(MOST_WINDOWS, len(development.ends)), replace=False)

@@ -1,6 +1,6 @@
 """`foretwin benchmark`: the protocol of docs/benchmarks.md for one twin, from its raw archive to one JSON file.
 
-The DVC stages up to `tune` make the folds and the choice of hyper-parameters, so that what is measured is what
+The DVC stages up to `tune` make the folds and the choice of hyper-parameters, so the benchmark measures the models that
 `dvc repro` trains. The choice goes to reports/benchmarks/<twin>.choice.json, every seed's model is trained and
 calibrated, and only then is the file with the held-out assets opened, once.
 """
@@ -48,12 +48,12 @@ from foretwin.training.ensemble import (
 from foretwin.training.trainer import Choice
 
 FOLDER = Path("reports") / "benchmarks"
-SEEN = ("development.parquet", "splits.json")  # what choosing, training and calibrating may depend on
+SEEN = ("development.parquet", "splits.json")  # inputs of tuning, training and calibration
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is decided before a held-out label is read."""
+    """Plan of a benchmark: everything fixed before a held-out label is read."""
 
     paths: Paths
     contract: Twin
@@ -63,7 +63,7 @@ class Plan:
 
     @cached_property
     def work(self) -> Path:
-        """Checkpoints of this very plan, whichever seeds are asked for."""
+        """Return the checkpoint folder of this plan, the same for any seeds."""
         digests = file_digests(self.paths.windows)
         train = self.params.train.model_copy(update={"seeds": [0]})
         settings = (self.contract.model_dump_json(), self.choice.model_dump_json(), train.model_dump_json())
@@ -72,9 +72,9 @@ class Plan:
 
 
 def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
-    """Write reports/benchmarks/<twin>.json and its pictures beside it; returns the file.
+    """Write reports/benchmarks/<twin>.json, and its plots in a folder next to it; return the file.
 
-    A twin that params.yaml does not list yet is put on the list. What was trained before an interruption is kept.
+    A twin that params.yaml does not list yet is added. Members trained before an interruption are kept.
     """
     paths = Paths(root, twin)
     paths.load_contract()
@@ -92,7 +92,7 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
     with fresh_file(folder / f"{twin}.choice.json") as out:
         out.write_text(json.dumps(decided, indent=1) + "\n")
     members = list(
-        _told(plan, train_members(plan.development, plan.contract, plan.choice, plan.params.train, plan.work))
+        _printed(plan, train_members(plan.development, plan.contract, plan.choice, plan.params.train, plan.work))
     )
     report = decided | {
         "raw": file_digests(paths.raw),
@@ -106,7 +106,7 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
 
 
 def make_plan(paths: Paths, seeds: Sequence[int]) -> Plan:
-    """Read what the stages up to `tune` left."""
+    """Read the outputs of the stages up to `tune`."""
     contract, params = paths.load_contract(), load_params(paths.params)
     train = params.train.model_copy(update={"seeds": list(seeds)})
     choice = Choice.model_validate(json.loads((paths.models / "tuning.json").read_text())["best"])
@@ -152,26 +152,26 @@ def measure(plan: Plan, members: list[Member], pictures: Path) -> dict[str, Any]
 
 
 def _tune(root: Path, twin: str) -> None:
-    """The stages up to the choice of hyper-parameters, skipped where DVC finds them done."""
+    """Run the stages up to `tune`; DVC skips those that are up to date."""
     if dvc(root, "repro", "--quiet", f"tune@{twin}", shown=True).returncode:
-        raise TrainingError(f"{twin}: the stages before training failed; `dvc repro tune@{twin}` shows where")
+        raise TrainingError(f"{twin}: a stage before training failed; run `dvc repro tune@{twin}` to see which")
 
 
-def _told(plan: Plan, members: Iterator[Member]) -> Iterator[Member]:
+def _printed(plan: Plan, members: Iterator[Member]) -> Iterator[Member]:
     for member in members:
         Console().print(f"{plan.paths.twin}: {describe(member, plan.contract)}", highlight=False, soft_wrap=True)
         yield member
 
 
 def _bundle(plan: Plan, members: list[Member], name: str) -> Bundle:
-    """The members as one served bundle."""
+    """Save the members as a bundle and load it."""
     with fresh(plan.work / name) as out:
         save_ensemble(members, plan.development, plan.contract, plan.params.train, out)
     return Bundle.load(plan.work / name)
 
 
 def _without_age(plan: Plan) -> Bundle | None:
-    """The first seed's model, trained without the age as an input; None where it is none anyway."""
+    """Train the first seed's model without the age as an input; None where age is not an input."""
     clock = plan.contract.clock
     if not clock.counts_from_start:
         return None
@@ -183,7 +183,7 @@ def _without_age(plan: Plan) -> Bundle | None:
 
 
 def _baselines(plan: Plan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
-    """The figures of each baseline under the same seeds, and of the mean (RUL) or the vote (faults) of all seeds."""
+    """Measure each baseline under the same seeds, and the mean (RUL) or the vote (faults) of all seeds."""
     contract, seeds = plan.contract, plan.params.train.seeds
     windows = Histories.from_rows(rows, contract).cut(last_rows(rows), contract.window.length)
     fitted = [baselines.fit_and_predict(plan.development, windows, contract, seed) for seed in seeds]
@@ -205,11 +205,11 @@ def _baselines(plan: Plan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
 
 
 def _physics(plan: Plan, windows: Windows, truth: Truth) -> dict[str, Any]:
-    """The pump's own equations, from the first seed."""
+    """Measure the physics-based prognosis of the pump, with the first seed."""
     contract, train = plan.contract, plan.params.train
     predicted = pump_prognosis.fit_and_predict(plan.development, windows, contract, train.seeds[0], train.level)
     rul, low, high = predicted
-    found = figures(contract.model_copy(update={"faults": {}}), truth, rul, [])  # it says nothing of faults
+    found = figures(contract.model_copy(update={"faults": {}}), truth, rul, [])  # it predicts no faults
     result = over_seeds([found], found)
     capped = np.minimum(truth.rul, contract.rul.cap if contract.rul else np.inf)
     covered = {"coverage": coverage(low, high, capped), "width": float(np.mean(high - low))}
@@ -218,7 +218,7 @@ def _physics(plan: Plan, windows: Windows, truth: Truth) -> dict[str, Any]:
 
 
 def _vote(classes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """(N,) the class that most of the seeds name; of equals the first."""
+    """Return the class (N,) that most seeds predict; the first among equals."""
     votes = np.stack(classes)  # (seeds, N)
     counts = np.stack([(votes == k).sum(axis=0) for k in range(int(votes.max()) + 1)])
     most: NDArray[np.int64] = counts.argmax(axis=0)
@@ -226,7 +226,7 @@ def _vote(classes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
 
 
 def _bootstrap(contract: Twin, scores: pd.DataFrame, truth: Truth) -> dict[str, Any]:
-    """95 % intervals of the ensemble's figures over the held-out assets."""
+    """Compute 95 % bootstrap intervals of the ensemble's figures over the held-out assets."""
     assets = _assets(scores).to_numpy()
     result: dict[str, Any] = {}
     if contract.rul:
@@ -250,7 +250,7 @@ def _bootstrap(contract: Twin, scores: pd.DataFrame, truth: Truth) -> dict[str, 
 def _bands(
     contract: Twin, truth: Truth, rul: NDArray[np.float64] | None, classes: dict[str, NDArray[np.int64]]
 ) -> dict[str, Any]:
-    """Figures by true remaining life, where there is an RUL."""
+    """Compute figures by band of true RUL; empty without an RUL."""
     if contract.rul is None:
         return {}
     faults = {axis: (found, truth.faults[axis], len(contract.classes(axis))) for axis, found in classes.items()}
@@ -262,5 +262,5 @@ def _classes(scores: pd.DataFrame, contract: Twin) -> dict[str, NDArray[np.int64
 
 
 def _assets(scores: pd.DataFrame) -> "pd.Series[str]":
-    """The asset of each truncated history."""
+    """Return the asset of each truncated history."""
     return scores["asset"].str.rpartition("@")[0]

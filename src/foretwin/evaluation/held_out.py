@@ -1,4 +1,4 @@
-"""Measure a bundle on held-out assets through `Bundle.score`, and the baselines beside it by the same metrics."""
+"""Figures of a bundle on held-out assets, through `Bundle.score`, and of the baselines by the same metrics."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,49 +19,49 @@ from foretwin.predictor.bundle import Bundle, probability_column
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of N predictions; arrays (N,)."""
+    """Labels of N predictions; arrays (N,)."""
 
     rul: NDArray[np.float64]  # in the contract's time unit, uncapped, NaN = unknown
     faults: dict[str, NDArray[np.int64]]  # axis -> class, -1 = unknown
-    subset: NDArray[np.str_]  # the part of the data that gets figures of its own too, else ""
+    subset: NDArray[np.str_]  # the subset of the data that has separate figures, else ""
 
     @classmethod
     def of(cls, test_rows: pd.DataFrame, contract: Twin) -> "Truth":
-        """The labels of the last row of each truncated asset, in the order in which `Bundle.score` answers."""
+        """Take the labels of the last row of each truncated asset, in the order of `Bundle.score`."""
         last = test_rows.iloc[last_rows(test_rows)]
         faults = {axis: last[fault_column(axis)].to_numpy(np.int64) for axis in contract.axes}
         return cls(last["rul"].to_numpy(np.float64), faults, last["subset"].to_numpy(np.str_))
 
     def part(self, chosen: NDArray[np.bool_]) -> "Truth":
-        """Of some of the predictions; chosen (N,)."""
+        """Select some of the predictions; chosen (N,)."""
         faults = {axis: classes[chosen] for axis, classes in self.faults.items()}
         return Truth(self.rul[chosen], faults, self.subset[chosen])
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What is known of N held-out windows; arrays (N,), in the order in which `Bundle.score` answers."""
+    """Labels, assets and regimes of N held-out windows; arrays (N,), in the order of `Bundle.score`."""
 
     truth: Truth
-    assets: NDArray[np.str_]  # whose window it is; `truncate` gave each a name of its own
+    assets: NDArray[np.str_]  # asset of each window, without the suffix that `truncate` adds
     regimes: NDArray[np.int64]  # operating regime of the last row
 
     @classmethod
     def of(cls, test_rows: pd.DataFrame, bundle: Bundle) -> Self:
-        """Of rows that `truncate` made; the regimes are those of the bundle's training."""
+        """Build from rows of `truncate`; the regimes are those of the bundle's training."""
         last = test_rows.iloc[last_rows(test_rows)]
         values = last[list(bundle.contract.channel_names)].to_numpy(np.float32)
         assets = last["asset"].str.rpartition("@")[0].to_numpy(np.str_)
         return cls(Truth.of(test_rows, bundle.contract), assets, bundle.reference.regimes.nearest(values))
 
     def part(self, chosen: NDArray[np.bool_]) -> Self:
-        """Some of the windows; chosen (N,)."""
+        """Select some of the windows; chosen (N,)."""
         return type(self)(self.truth.part(chosen), self.assets[chosen], self.regimes[chosen])
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a predictor says of N held-out windows; arrays (N,), in the order of `Truth`."""
+    """Predictions for N held-out windows; arrays (N,), in the order of `Truth`."""
 
     rul: NDArray[np.float64] | None  # from 0 to the cap, in the contract's time unit; None without an RUL
     faults: dict[str, NDArray[np.int64]]  # axis -> the most probable class
@@ -70,14 +70,14 @@ class Predictions:
     level: float | None = None  # share of truths that the interval should cover
 
     def part(self, chosen: NDArray[np.bool_]) -> Self:
-        """Of some of the windows; chosen (N,)."""
+        """Select the predictions of some windows; chosen (N,)."""
         rul, low, high = (None if value is None else value[chosen] for value in (self.rul, self.low, self.high))
         faults = {axis: classes[chosen] for axis, classes in self.faults.items()}
         return type(self)(rul, faults, low, high, self.level)
 
 
 def predict(bundle: Bundle, test_rows: pd.DataFrame) -> Predictions:
-    """What the bundle says of rows that `truncate` made: one prediction per asset name."""
+    """Predict rows of `truncate` by the bundle: one prediction per asset name."""
     scores = bundle.score(test_rows)
     faults = {axis: predicted_class(scores, bundle.contract, axis) for axis in bundle.contract.axes}
     if bundle.contract.rul is None:
@@ -87,7 +87,7 @@ def predict(bundle: Bundle, test_rows: pd.DataFrame) -> Predictions:
 
 
 def write_baselines(said: Mapping[str, Predictions], scores: pd.DataFrame, path: Path) -> None:
-    """Keep what each baseline says of the windows that a table of scores is about.
+    """Write each baseline's predictions for the windows of a table of scores.
 
     The columns are asset, run and time of the scores, `<baseline>/rul` and `<baseline>/<axis>`.
     """
@@ -99,21 +99,21 @@ def write_baselines(said: Mapping[str, Predictions], scores: pd.DataFrame, path:
 
 
 def read_baselines(path: Path, contract: Twin, test_rows: pd.DataFrame) -> dict[str, Predictions]:
-    """What `write_baselines` kept of these rows; RegistryError where it is missing or about others."""
-    again = f"run `dvc repro evaluate@{contract.name}` again"
+    """Read the predictions of `write_baselines` for these rows; RegistryError where missing or of other rows."""
+    fix = f"run `dvc repro evaluate@{contract.name}`"
     try:
         table = pd.read_parquet(path)
     except FileNotFoundError:
-        raise RegistryError(f"{path}: not found; {again}") from None
+        raise RegistryError(f"{path}: not found; {fix}") from None
     last = test_rows.iloc[last_rows(test_rows)]
     if any(name not in table or table[name].tolist() != last[name].tolist() for name in KEY):
-        raise RegistryError(f"{path}: is not about the held-out windows that are there; {again}")
+        raise RegistryError(f"{path}: made for other held-out windows; {fix}")
     names = list(dict.fromkeys(column.split("/")[0] for column in table.columns if "/" in column))
     questions = [*(("rul",) if contract.rul else ()), *contract.axes]
     wanted = [f"{name}/{question}" for name in names for question in questions]
     absent = [column for column in wanted if column not in table]
     if absent:
-        raise RegistryError(f"{path}: has no column {absent[0]}; {again}")
+        raise RegistryError(f"{path}: has no column {absent[0]}; {fix}")
     return {
         name: Predictions(
             rul=table[f"{name}/rul"].to_numpy(np.float64) if contract.rul else None,
@@ -124,9 +124,9 @@ def read_baselines(path: Path, contract: Twin, test_rows: pd.DataFrame) -> dict[
 
 
 def figures_of(bundle: Bundle, scores: pd.DataFrame, truth: Truth) -> dict[str, Any]:
-    """The figures of a table that `Bundle.score` returned; its rows are in the order of `truth`.
+    """Compute the figures of a table of `Bundle.score`; its rows are in the order of `truth`.
 
-    Where parts of the data have a name, `subsets` holds the same figures for each of them.
+    Where the data have named subsets, `subsets` holds the same figures for each of them.
     """
     return _with_subsets(lambda chosen: _scored(bundle, scores[chosen], truth.part(chosen)), truth)
 
@@ -134,7 +134,7 @@ def figures_of(bundle: Bundle, scores: pd.DataFrame, truth: Truth) -> dict[str, 
 def figures(
     contract: Twin, truth: Truth, rul: NDArray[np.float64] | None, faults: list[NDArray[np.int64]]
 ) -> dict[str, Any]:
-    """The figures of any predictor: RUL (N,) in time units, class (N,) per axis; `subsets` as in `figures_of`."""
+    """Compute the figures of any predictor: RUL (N,) in time units, class (N,) per axis; `subsets` as `figures_of`."""
 
     def of_part(chosen: NDArray[np.bool_]) -> dict[str, Any]:
         part = None if rul is None else rul[chosen]
@@ -144,7 +144,7 @@ def figures(
 
 
 def _with_subsets(measured: Callable[[NDArray[np.bool_]], dict[str, Any]], truth: Truth) -> dict[str, Any]:
-    """What is measured of all N predictions, and of those of each subset; the argument of `measured` is (N,)."""
+    """Apply `measured` to all N predictions and to those of each subset; its argument is a mask (N,)."""
     result = measured(np.ones(len(truth.subset), dtype=bool))
     names = [str(name) for name in np.unique(truth.subset) if name]
     if names:
@@ -186,20 +186,20 @@ def _predicted(
 
 
 def predicted_class(scores: pd.DataFrame, contract: Twin, axis: str) -> NDArray[np.int64]:
-    """(N,) the most probable class of an axis."""
+    """Return the most probable class (N,) of an axis."""
     most_probable: NDArray[np.int64] = _probabilities(scores, contract, axis).argmax(axis=1)
     return most_probable
 
 
 def _probabilities(scores: pd.DataFrame, contract: Twin, axis: str) -> NDArray[np.float64]:
-    """(N, K) of the axis' classes."""
+    """Return the probabilities (N, K) of the axis' classes."""
     return scores[[probability_column(axis, name) for name in contract.classes(axis)]].to_numpy(np.float64)
 
 
 def _confidence_figures(contract: Twin, axis: str, scores: pd.DataFrame, truth: NDArray[np.int64]) -> dict[str, float]:
-    """How good the probabilities are, the share of "unknown" answers, and how often the others are right; truth (N,).
+    """Compute calibration, share of "unknown" answers, and accuracy of the others; truth (N,).
 
-    As everywhere, predictions whose truth is not known do not count.
+    Predictions whose truth is unknown do not count.
     """
     probabilities = _probabilities(scores, contract, axis)
     given = pd.Index(contract.classes(axis)).get_indexer(pd.Index(scores[axis]))  # -1 = "unknown"
@@ -212,7 +212,7 @@ def _confidence_figures(contract: Twin, axis: str, scores: pd.DataFrame, truth: 
 
 
 def along_run(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
-    """The score at each row of one run, with the truth as `true_rul`; None where the run's RUL is unknown."""
+    """Score each row of one run, with the truth as `true_rul`; None where the run's RUL is unknown."""
     contract = bundle.contract
     if contract.rul is None or rows["rul"].isna().all():
         return None

@@ -1,4 +1,4 @@
-"""The pictures of a result, as PNG files; matplotlib's only importer.
+"""Plots of held-out results and explanations, as PNG files; with `plots_twin` the only importer of matplotlib.
 
 All RUL and time axes are in the contract's unit.
 """
@@ -20,8 +20,8 @@ from foretwin.evaluation.held_out import Truth, predicted_class
 from foretwin.predictor.shapley import Attribution, Explanation
 
 INK, GREY, BAND, BLUE, RED, GREEN = "#22313f", "#8795a1", "#b8d4ea", "#1f6fb2", "#c8453a", "#2f8f5b"
-ALPHA = 0.2  # of the true RUL, which a useful prediction stays within
-MOST_BARS = 12  # contributions in one panel; what remains is one bar more
+ALPHA = 0.2  # accuracy cone of the alpha-lambda plot, as a share of the true RUL
+MOST_BARS = 12  # contributions in one panel; the rest is summed in one more bar
 STYLE: Any = {
     "axes.edgecolor": GREY,
     "axes.grid": True,
@@ -38,10 +38,10 @@ STYLE: Any = {
 
 
 def draw_all(contract: Twin, scores: pd.DataFrame, truth: Truth, example: pd.DataFrame | None, out: Path) -> None:
-    """Every picture that the twin's questions and what is known allow, into the folder `out`.
+    """Draw all plots that the contract's outputs and the known labels allow, into the folder `out`.
 
-    `scores` is what `Bundle.score` said at the held-out cuts; `example` what it said along one run, with the truth
-    in `true_rul`.
+    `scores` are those of `Bundle.score` at the held-out cuts; `example` those along one run, with the truth in
+    `true_rul`.
     """
     if contract.rul and not np.isnan(truth.rul).all():
         predicted_against_true(contract, scores, truth, out / "predicted_against_true.png")
@@ -55,7 +55,7 @@ def draw_all(contract: Twin, scores: pd.DataFrame, truth: Truth, example: pd.Dat
 
 
 def predicted_against_true(contract: Twin, scores: pd.DataFrame, truth: Truth, path: Path) -> None:
-    """Each held-out prediction with its interval; those whose interval misses the truth stand out."""
+    """Draw each held-out prediction with its interval; those whose interval misses the truth are highlighted."""
     known = ~np.isnan(truth.rul)
     cap, unit = _rul(contract), contract.clock.unit
     true = np.minimum(truth.rul[known], cap)
@@ -73,7 +73,7 @@ def predicted_against_true(contract: Twin, scores: pd.DataFrame, truth: Truth, p
 
 
 def error_by_remaining_life(contract: Twin, scores: pd.DataFrame, truth: Truth, path: Path) -> None:
-    """Median and spread of the error in bands of true RUL."""
+    """Draw the median and spread of the error in bands of true RUL."""
     known = ~np.isnan(truth.rul)
     cap, unit = _rul(contract), contract.clock.unit
     true = np.minimum(truth.rul[known], cap)
@@ -103,7 +103,7 @@ def error_by_remaining_life(contract: Twin, scores: pd.DataFrame, truth: Truth, 
 
 
 def coverage_by_remaining_life(contract: Twin, scores: pd.DataFrame, truth: Truth, path: Path) -> None:
-    """How often the interval holds the truth in bands of true RUL, and how wide it is there."""
+    """Draw coverage and mean width of the interval in bands of true RUL."""
     known = ~np.isnan(truth.rul)
     cap, unit = _rul(contract), contract.clock.unit
     true, part = np.minimum(truth.rul[known], cap), scores[known]
@@ -124,7 +124,7 @@ def coverage_by_remaining_life(contract: Twin, scores: pd.DataFrame, truth: Trut
 
 
 def alpha_lambda(contract: Twin, example: pd.DataFrame, path: Path) -> None:
-    """Is a prediction within ALPHA of the truth as the end comes nearer? (Saxena et al., IJPHM 1(1), 2010)."""
+    """Draw the alpha-lambda plot: predictions within ALPHA of the truth towards the end (Saxena et al., IJPHM 2010)."""
     cap, unit = _rul(contract), contract.clock.unit
     part = example[example["true_rul"] <= cap]
     if part.empty:
@@ -145,7 +145,7 @@ def alpha_lambda(contract: Twin, example: pd.DataFrame, path: Path) -> None:
 
 
 def one_asset(contract: Twin, example: pd.DataFrame, path: Path) -> None:
-    """The RUL of one held-out asset along its run, with its band, against the truth."""
+    """Draw the RUL of one held-out asset along its run, with its interval, against the truth."""
     cap, unit = _rul(contract), contract.clock.unit
     asset = str(example["asset"].iloc[0]).rpartition("@")[0]
     with _picture(path, f"{contract.title}: remaining life of {asset}, as it was told") as ax:
@@ -167,7 +167,7 @@ def one_asset(contract: Twin, example: pd.DataFrame, path: Path) -> None:
 
 
 def confusion(contract: Twin, axis: str, scores: pd.DataFrame, truth: Truth, path: Path) -> None:
-    """Counts of true against predicted class, shaded by the share of the true class."""
+    """Draw the confusion matrix: counts of true against predicted class, shaded by the share of the true class."""
     names = contract.classes(axis)
     known = truth.faults[axis] >= 0
     counts = np.zeros((len(names), len(names)), dtype=int)
@@ -185,7 +185,7 @@ def confusion(contract: Twin, axis: str, scores: pd.DataFrame, truth: Truth, pat
 
 
 def contributions(contract: Twin, explanation: Explanation, path: Path) -> None:
-    """How each channel moves the answer away from a healthy machine's, one panel per question.
+    """Draw each channel's contribution to the difference from a healthy machine's score, one panel per output.
 
     Red is for the worse: less remaining life, a class other than the healthy one more probable.
     """
@@ -213,14 +213,14 @@ def _panel(ax: Axes, asked: str, found: Attribution, more_is_better: bool) -> No
 
 
 def bars(found: Attribution) -> list[tuple[str, float]]:
-    """Name and length of each bar: the MOST_BARS largest contributions, and what the others add up to."""
+    """Return name and length of each bar: the MOST_BARS largest contributions, and the sum of the others."""
     ordered = found.largest_first()
     rest = ordered[MOST_BARS:]
     return ordered[:MOST_BARS] + ([(f"{len(rest)} others", sum(value for _, value in rest))] if rest else [])
 
 
 def predictions_table(contract: Twin, scores: pd.DataFrame, truth: Truth) -> pd.DataFrame:
-    """asset, time and true against predicted RUL of the held-out cuts, for `dvc plots`; empty without an RUL."""
+    """Tabulate asset, time, true and predicted RUL of the held-out cuts, for `dvc plots`; empty without an RUL."""
     table: dict[str, Any] = {"asset": scores["asset"].str.rpartition("@")[0], "time": scores["time"]}
     cap = contract.rul.cap if contract.rul else np.inf
     table["true"] = np.minimum(truth.rul, cap)
@@ -234,7 +234,7 @@ def _rul(contract: Twin) -> float:
 
 @contextmanager
 def _picture(path: Path, title: str) -> Iterator[Axes]:
-    """One axes in the common style, written to `path` at the end."""
+    """Open one axes in the common style, written to `path` at the end."""
     with _figure(path, (7.2, 4.6)) as figure:
         ax = figure.add_subplot()
         ax.set_title(title)
@@ -243,7 +243,7 @@ def _picture(path: Path, title: str) -> Iterator[Axes]:
 
 @contextmanager
 def _figure(path: Path, inches: tuple[float, float]) -> Iterator[Figure]:
-    """A figure in the common style, written to `path` as PNG at the end."""
+    """Open a figure in the common style, written to `path` as PNG at the end."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=inches, dpi=130, layout="constrained")
         FigureCanvasAgg(figure)

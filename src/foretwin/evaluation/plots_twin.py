@@ -1,4 +1,4 @@
-"""Pictures of the living twin's answers, in the style of `plots`."""
+"""Plots of the living twin's what-if results, in the style of `plots`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,9 +18,9 @@ NAME = 22  # characters in a line
 
 
 def what_if_plot(answer: Mapping[str, Any], out: Path) -> None:
-    """What `what_if` answered: each option's chance to survive over time, and below its RUL with the interval.
+    """Draw a result of `what_if`: each option's survival probability over time, and below its RUL with the interval.
 
-    The present duty is drawn dashed and dark. A PNG file; an arrow means that the horizon of the forecast cuts off.
+    The present duty is drawn dashed and dark. A PNG file; an arrow marks a value cut off by the forecast's horizon.
     """
     options = answer["options"]
     height = BAR * len(options) + MARGIN
@@ -37,7 +37,7 @@ def what_if_plot(answer: Mapping[str, Any], out: Path) -> None:
 
 
 def _colours(options: list[Mapping[str, Any]]) -> dict[str, str]:
-    """Name -> colour; the present duty, which has no difference to itself, is in ink."""
+    """Return name -> colour; the present duty, which has no difference to itself, is in ink."""
     others = [option["name"] for option in options if option["difference"]]
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(others)}
     return {option["name"]: colours.get(option["name"], INK) for option in options}
@@ -69,7 +69,7 @@ def _intervals(ax: Axes, options: list[Mapping[str, Any]], colours: Mapping[str,
 
 
 def _words(option: Mapping[str, Any]) -> str:
-    """The median, and what it gains on the present duty with its interval."""
+    """Format the median RUL, and its difference to the present duty with the interval."""
     rul, gained = option["rul"], option["difference"]
     value = f"{'at least ' if 'value' in rul['at_least'] else ''}{rul['value']:.0f} {rul['unit']}"
     if not gained:

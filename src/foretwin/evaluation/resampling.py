@@ -1,6 +1,6 @@
-"""Figures of several seeds as one: their mean, their spread, the ensemble beside them, and what chance may have done.
+"""Figures over seeds, over resampled assets and by band of RUL: mean, spread, ensemble, bootstrap intervals.
 
-Pure functions of the figures that `evaluation` makes and of numpy arrays.
+Pure functions of figures of `held_out` and of numpy arrays.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ BANDS = 5  # of remaining life, as equal shares of the cap
 
 
 def over_seeds(seeds: Sequence[dict[str, Any]], ensemble: dict[str, Any]) -> dict[str, Any]:
-    """What `figures` or `figures_of` said of each seed's model, and of the ensemble of all.
+    """Summarise the results of `figures` or `figures_of` of each seed's model, and of the ensemble of all.
 
     rul.<clipped|unclipped>.<mean|sd|ensemble>.<figure>; rul.interval and fault.<axis> hold the means, with `sd` and
     `ensemble` inside. sd is that of the seeds (0 for a single one). NaN, an unknown figure, stays NaN. subsets.<name>
-    holds all of this for each part of the data that has a name.
+    holds all of this for each named subset of the data.
     """
     result: dict[str, Any] = {}
     for question, parts in ensemble.items():
@@ -43,10 +43,10 @@ def over_seeds(seeds: Sequence[dict[str, Any]], ensemble: dict[str, Any]) -> dic
 def bootstrap(
     measure: Callable[[NDArray[np.int64]], float], assets: NDArray[Any], seed: int, level: float = 0.95
 ) -> tuple[float, float]:
-    """The central interval of a figure over resampled assets: `measure` takes positions into the N predictions.
+    """Bootstrap the central interval of a figure over assets: `measure` takes positions into the N predictions.
 
-    assets (N,) names whose prediction each is; whole assets are drawn, since predictions of one are alike (Efron and
-    Tibshirani, An Introduction to the Bootstrap, 1993).
+    assets (N,) is the asset of each prediction; whole assets are drawn, since predictions of one asset are correlated
+    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993).
     """
     generator = np.random.default_rng(seed)
     _, number = np.unique(assets.astype(str), return_inverse=True)
@@ -61,7 +61,7 @@ def bootstrap(
 
 
 def remaining_life_bands(truth: NDArray[np.float64], cap: float, count: int = BANDS) -> dict[str, NDArray[np.bool_]]:
-    """name -> which of N predictions: `count` equal parts of the cap by true RUL, and those that reach it."""
+    """Return masks (N,) by band name: `count` equal parts of the cap by true RUL, and those that reach the cap."""
     edges = [cap * part / count for part in range(count + 1)]
     bands = {f"{low:g} to {high:g}": (truth >= low) & (truth < high) for low, high in pairwise(edges)}
     return {**bands, f"{cap:g} or more": truth >= cap}
@@ -73,7 +73,7 @@ def by_band(
     rul: NDArray[np.float64] | None,
     faults: dict[str, tuple[NDArray[np.int64], NDArray[np.int64], int]],
 ) -> dict[str, Any]:
-    """Count, RMSE against truths capped at `cap`, and macro-F1 per axis (predicted, true, classes), in each band.
+    """Compute count, RMSE against truths capped at `cap`, and macro-F1 per axis (predicted, true, classes), by band.
 
     The last band also holds the predictions whose RUL is unknown.
     """
