@@ -1,1 +1,1 @@
-"""Networks and their training: the only importer of torch, Lightning and Optuna beside the baselines."""
+"""Networks and their training: the only importer of torch, Lightning and Optuna apart from the baselines."""

@@ -1,6 +1,6 @@
-"""The trunks: what reads a window of scaled rows and says what there is to know about it, as one vector.
+"""Encoders of the network: map a window of scaled rows to one feature vector.
 
-Shapes: B windows, T rows, C channels, P patches. Padding stands on the left, with mask 0; padded rows hold 0.
+Shapes: B windows, T rows, C channels, P patches. Padding is on the left, with mask 0; padded rows hold 0.
 """
 
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from torch.nn import functional
 
 from foretwin.contract.twin import Twin
 
-HALF_LIVES = (2.0, 6.0, 18.0)  # rows; how far back the weighted means of the statistics trunk look
+HALF_LIVES = (2.0, 6.0, 18.0)  # rows; look-back of the weighted means of the statistics encoder
 STATISTICS = 3 + len(HALF_LIVES)  # mean, recent means, spread, slope; and a mean for each segment
 SEGMENTS = 10
-PATCH = 4  # rows that the convolution and attention trunks read as one step, for a quarter of the work or less
+PATCH = 4  # rows that the convolution and attention encoders read as one step, for a quarter of the work or less
 HEADS = 4  # of attention
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Everything that fixes a network's parameters, as plain values."""
+    """Architecture of a network, as plain values."""
 
     trunk: str
     width: int
@@ -30,14 +30,14 @@ class Shape:
     dropout: float
     jitter: float  # standard deviations by which a whole window's channels are shifted in training
     length: int  # T
-    reach: int  # of the T rows, how many it looks back; what is older counts as padding
+    reach: int  # look-back in rows, at most T; older rows count as padding
     segments: int  # equal parts of the window whose means the statistics hold
     has_rul: bool
     classes: tuple[int, ...]  # per fault axis
 
 
 class WindowStatistics(nn.Module):
-    """Level, recent levels, levels of the window's segments, spread and slope per channel; the share of rows there."""
+    """Statistics per channel: level, recent levels, levels of segments, spread, slope; and share of unpadded rows."""
 
     def __init__(self, length: int, segments: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class WindowStatistics(nn.Module):
         self.register_buffer("position", -back / length)  # (T,)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (B, T, C) scaled and 0 where padded, mask (B, T) -> (B, (STATISTICS + segments) * C + 1)."""
+        """Encode x (B, T, C), scaled and 0 where padded, mask (B, T) -> (B, (STATISTICS + segments) * C + 1)."""
         weights = cast(Tensor, self.weights)[None] * mask[:, None]  # (B, K, T)
         weights = weights / weights.sum(-1, keepdim=True).clamp_min(1e-6)  # a segment may have no row
         means = weights @ x  # (B, K, C)
@@ -64,24 +64,24 @@ class WindowStatistics(nn.Module):
 
 
 class Statistics(nn.Module):
-    """A perceptron over the window's statistics."""
+    """Encoder: a perceptron over the window's statistics."""
 
     def __init__(self, channels: int, shape: Shape) -> None:
         super().__init__()
         self.statistics = WindowStatistics(shape.length, shape.segments)
         features = channels * (STATISTICS + shape.segments) + 1
-        # Within a cycle a channel swings far more than its level differs between conditions: its statistics, scaled by
-        # that swing, would be too small to learn from. Elsewhere they are of one size, and noise should stay small.
+        # Within a cycle a channel varies far more than its level differs between conditions: its statistics, scaled by
+        # that variation, would be too small to learn from. Elsewhere they have one scale, and noise should stay small.
         first = nn.BatchNorm1d(features) if shape.segments else nn.Identity()
         self.layers = nn.Sequential(first, perceptron(features, shape))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (B, T, C) scaled and 0 where padded, mask (B, T) -> (B, width)."""
+        """Encode x (B, T, C), scaled and 0 where padded, mask (B, T) -> (B, width)."""
         return cast(Tensor, self.layers(self.statistics(x, mask)))
 
 
 class Patches(nn.Module):
-    """Each PATCH rows as one vector; the window is padded on the left to a whole number of them."""
+    """Embedding of each PATCH rows as one vector; the window is padded on the left to a whole number of patches."""
 
     def __init__(self, channels: int, shape: Shape) -> None:
         super().__init__()
@@ -89,13 +89,13 @@ class Patches(nn.Module):
         self.padding = -shape.length % PATCH
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """x (B, T, C) scaled and 0 where padded, mask (B, T) -> (B, width, P), and (B, 1, P) whether it has any row."""
+        """Embed x (B, T, C), scaled and 0 where padded, mask (B, T) -> (B, width, P), (B, 1, P) 1 where it has rows."""
         rows = functional.pad(torch.cat([x, mask[:, :, None]], dim=2).transpose(1, 2), (self.padding, 0))
         return self.enter(rows), functional.max_pool1d(rows[:, -1:], PATCH)
 
 
 class Convolution(nn.Module):
-    """Patches of rows, then dilated convolutions, each looking twice as far back; last patch and mean are read out."""
+    """Encoder: patches of rows, then dilated convolutions of doubling look-back; reads out last patch and mean."""
 
     def __init__(self, channels: int, shape: Shape) -> None:
         super().__init__()
@@ -113,16 +113,16 @@ class Convolution(nn.Module):
         self.leave = nn.Linear(2 * width, width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (B, T, C) scaled and 0 where padded, mask (B, T) -> (B, width)."""
-        z, there = self.patches(x, mask)
+        """Encode x (B, T, C), scaled and 0 where padded, mask (B, T) -> (B, width)."""
+        z, present = self.patches(x, mask)
         for block in self.blocks:
             z = z + block(z)
-        mean = (z * there).sum(-1) / there.sum(-1)
+        mean = (z * present).sum(-1) / present.sum(-1)
         return functional.gelu(self.leave(torch.cat([z[:, :, -1], mean], dim=1)))
 
 
 class AttentionBlock(nn.Module):
-    """Every patch looks at every other (Vaswani et al., 2017), then a perceptron; normalised before each."""
+    """Self-attention over patches (Vaswani et al., 2017), then a perceptron; layer norm before each."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -132,16 +132,16 @@ class AttentionBlock(nn.Module):
         self.think = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, z: Tensor, there: Tensor) -> Tensor:
-        """z (B, P, width), there (B, 1, 1, P) True where a patch has rows -> (B, P, width)."""
+    def forward(self, z: Tensor, present: Tensor) -> Tensor:
+        """Transform z (B, P, width), present (B, 1, 1, P) True where a patch has rows -> (B, P, width)."""
         parts = self.ask(self.before_looking(z)).unflatten(2, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)  # (3, B, H, P, w)
-        seen = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=there)
+        seen = functional.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=present)
         z = z + self.dropout(self.answer(seen.transpose(1, 2).flatten(2)))
         return z + cast(Tensor, self.dropout(self.think(self.before_thinking(z))))
 
 
 class Attention(nn.Module):
-    """Patches of rows that attend to each other; the last patch and the mean of all are read out."""
+    """Encoder: patches of rows with self-attention; reads out last patch and mean."""
 
     def __init__(self, channels: int, shape: Shape) -> None:
         super().__init__()
@@ -152,17 +152,17 @@ class Attention(nn.Module):
         self.leave = nn.Linear(2 * shape.width, shape.width)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (B, T, C) scaled and 0 where padded, mask (B, T) -> (B, width)."""
-        patches, there = self.patches(x, mask)
+        """Encode x (B, T, C), scaled and 0 where padded, mask (B, T) -> (B, width)."""
+        patches, present = self.patches(x, mask)
         z = patches.transpose(1, 2) + self.place  # (B, P, width)
         for block in self.blocks:
-            z = block(z, there[:, :, None] > 0)
-        mean = (z * there.transpose(1, 2)).sum(1) / there.sum(-1)
+            z = block(z, present[:, :, None] > 0)
+        mean = (z * present.transpose(1, 2)).sum(1) / present.sum(-1)
         return functional.gelu(self.leave(torch.cat([z[:, -1], mean], dim=1)))
 
 
 class Recurrent(nn.Module):
-    """A gated recurrent unit over the window; its last state is read out."""
+    """Encoder: a gated recurrent unit over the window; reads out its last state."""
 
     def __init__(self, channels: int, shape: Shape) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class Recurrent(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x (B, T, C) scaled and 0 where padded, mask (B, T) -> (B, width)."""
+        """Encode x (B, T, C), scaled and 0 where padded, mask (B, T) -> (B, width)."""
         states, _ = self.gru(torch.cat([x, mask[:, :, None]], dim=2))  # (B, T, width)
         return cast(Tensor, self.dropout(states[:, -1]))
 
@@ -179,12 +179,12 @@ TRUNKS = {"statistics": Statistics, "convolution": Convolution, "gru": Recurrent
 
 
 def segments_of(contract: Twin) -> int:
-    """Segments tell something where a window is one whole cycle of the machine, so that its rows have fixed places."""
+    """Return the number of segments; 0 unless a window is one whole cycle, where rows have fixed positions."""
     return SEGMENTS if contract.window.shortest == contract.window.length else 0
 
 
 def perceptron(features: int, shape: Shape) -> nn.Sequential:
-    """`depth` layers of `width`."""
+    """Build a perceptron with `depth` layers of `width`."""
     sizes = [features, *[shape.width] * shape.depth]
     layers: list[nn.Module] = []
     for inner, outer in pairwise(sizes):

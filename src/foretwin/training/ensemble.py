@@ -1,4 +1,4 @@
-"""Train the ensemble: one member per seed and fold, calibrated on the folds that they have not seen; one bundle."""
+"""Train the ensemble: one member per seed and fold, calibrated on their held-out folds, saved as one bundle."""
 
 import hashlib
 import json
@@ -33,13 +33,13 @@ from foretwin.training.network import Network
 from foretwin.training.onnx import to_onnx
 from foretwin.training.trainer import Budget, Choice, fit
 
-REACHES = (1.0, 0.75, 0.5)  # members look back differently far, so that they err differently and their mean errs less
+REACHES = (1.0, 0.75, 0.5)  # look-back per member, varied to decorrelate the members' errors
 WORTH_A_PROCESS = 200_000  # windows in all; below it, starting processes takes longer than they save
 
 
 @dataclass(frozen=True)
 class Member:
-    """One trained member and what it says of its held-out fold."""
+    """A trained member of the ensemble, with its predictions on its held-out fold."""
 
     network: Network
     seed: int
@@ -55,10 +55,10 @@ class Member:
 def train_members(
     development: Development, contract: Twin, choice: Choice, params: TrainParams, work: Path
 ) -> Iterator[Member]:
-    """One trained member per seed and fold, in that order; as many at once as the machine has cores, or one on a GPU.
+    """Train one member per seed and fold, in that order; as many at once as the machine has cores, or one on a GPU.
 
-    Each one's checkpoints stay under `work`, so that an interrupted training goes on where it stopped. `work` must be
-    named after everything that the result depends on but the seeds.
+    Checkpoints of each member stay under `work`, from which an interrupted training resumes. The name of `work` must
+    identify everything that the result depends on except the seeds.
     """
     tasks = [(seed, fold) for seed in params.seeds for fold in development.folds]
     alone = torch.cuda.is_available() or len(tasks) * params.windows < WORTH_A_PROCESS
@@ -87,7 +87,7 @@ def _train_member(
 def save_ensemble(
     members: list[Member], development: Development, contract: Twin, params: TrainParams, out: Path
 ) -> dict[str, Any]:
-    """Calibrate on what the members said of their held-out folds, write the bundle into the empty folder `out`.
+    """Calibrate on the members' predictions on their held-out folds, write the bundle into the empty folder `out`.
 
     Returns the record of training.
     """
@@ -116,7 +116,7 @@ def save_ensemble(
 
 
 def out_of_fold(members: list[Member]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Predicted and true RUL (N,) at the cuts of all folds: the mean over those members that have not seen the fold."""
+    """Return predicted and true RUL (N,) at the cuts of all folds, averaged over the members that hold the fold out."""
     folds = sorted({member.fold for member in members})
     predicted = [np.mean([m.predicted for m in members if m.fold == fold], axis=0) for fold in folds]
     truth = [next(m.truth for m in members if m.fold == fold) for fold in folds]
@@ -124,7 +124,7 @@ def out_of_fold(members: list[Member]) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def out_of_fold_faults(members: list[Member], axis: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """An axis' probabilities (N, K) and true classes (N,), -1 = unknown; the cuts and the mean as in `out_of_fold`."""
+    """Return an axis' probabilities (N, K) and true classes (N,), -1 = unknown; cuts and mean as in `out_of_fold`."""
     folds = sorted({member.fold for member in members})
     probabilities = [np.mean([m.probabilities[axis] for m in members if m.fold == fold], axis=0) for fold in folds]
     classes = [next(m.classes[axis] for m in members if m.fold == fold) for fold in folds]
@@ -132,29 +132,29 @@ def out_of_fold_faults(members: list[Member], axis: str) -> tuple[NDArray[np.flo
 
 
 def regimes_of(network: Network) -> Regimes:
-    """The operating regimes that a member's scaling found; those of the other members differ by their training rows."""
+    """Return the operating regimes of a member's scaling; other members' differ with their training rows."""
     centres, spread = (cast(Tensor, getattr(network.scaling, name)).numpy() for name in ("centres", "spread"))
     return Regimes(tuple(network.scaling.settings), centres, spread)
 
 
 def inputs_digest(files: dict[str, str], *parts: str) -> str:
-    """A short name for everything that training depends on."""
+    """Return a short digest of everything that training depends on."""
     return hashlib.sha256(json.dumps([files, parts], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def file_digests(folder: Path) -> dict[str, str]:
-    """name -> SHA-256 of each file of a folder."""
+    """Return name -> SHA-256 of each file of a folder."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
 def environment() -> dict[str, str]:
-    """What the figures may depend on beside code and data."""
+    """Return the versions and machine that figures may depend on, apart from code and data."""
     packages = {name: version(name) for name in ("torch", "lightning", "numpy", "onnxruntime", "scikit-learn")}
     return {"python": platform.python_version(), "machine": platform.machine(), **packages}
 
 
 def git_state(root: Path) -> dict[str, Any]:
-    """The commit that is checked out, and whether the work tree differs from it; empty outside git."""
+    """Return the checked-out commit, and whether the work tree differs from it; empty outside git."""
     try:
         commit = _git(root, "rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
@@ -167,7 +167,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def _held_out_rul(network: Network, split: Split, contract: Twin) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Predicted and true RUL at the held-out cuts whose truth is known, both capped."""
+    """Return predicted and true RUL at the held-out cuts with known truth, both capped."""
     if contract.rul is None:
         return np.empty(0), np.empty(0)
     ends = split.held_out[~np.isnan(split.histories.rul[split.held_out])]
@@ -181,7 +181,7 @@ def _held_out_rul(network: Network, split: Split, contract: Twin) -> tuple[NDArr
 def _held_out_faults(
     network: Network, split: Split, contract: Twin
 ) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.int64]]]:
-    """Of each axis the probabilities (N, K) and the true classes (N,) at all held-out cuts."""
+    """Return the probabilities (N, K) and true classes (N,) of each axis at all held-out cuts."""
     windows = split.histories.cut(split.held_out, contract.window.length)
     with torch.inference_mode():
         logits = network(*(torch.from_numpy(part) for part in (windows.x, windows.mask, windows.age))).logits
@@ -191,7 +191,7 @@ def _held_out_faults(
 
 
 def describe(member: Member, contract: Twin) -> str:
-    """What the member achieved on its held-out fold, in one line."""
+    """Format the member's figures on its held-out fold, as one line."""
     last = member.curves[-1]
     figures = [f"loss {last['val/loss']:.3f}"]
     if contract.rul:

@@ -1,4 +1,4 @@
-"""The LightningModule and nothing else: one training step, one validation step, the optimiser."""
+"""LightningModule: training step, validation step and optimiser."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ Batch = dict[str, Tensor]
 
 
 class MaintenanceModule(L.LightningModule):
-    """Train a Network on windows of which some labels are missing.
+    """Training of a Network on windows of which some labels are missing.
 
-    Built from plain values, so that a checkpoint loads without help from outside.
+    Built from plain values, so that a checkpoint loads without further arguments.
     """
 
     def __init__(self, network: dict[str, Any], rul_cap: float, lr: float, weight_decay: float, steps: int) -> None:
@@ -30,13 +30,16 @@ class MaintenanceModule(L.LightningModule):
         self.held_out: list[tuple[Output, Batch]] = []
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """x (B, T, C) scaled, mask (B, T), age (B,), rul (B,) in time units or NaN, faults (B, A) or -1."""
+        """Compute the loss of a batch.
+
+        x (B, T, C) scaled, mask (B, T), age (B,), rul (B,) in time units or NaN, faults (B, A) or -1.
+        """
         loss = self._loss(self.network.read(batch["x"], batch["mask"], batch["age"]), batch)
         self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["x"]))
         return loss
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """As training, without the gradient; the outputs are kept until the epoch's end."""
+        """Predict a held-out batch; the outputs are kept until the epoch's end."""
         self.held_out.append((self.network.read(batch["x"], batch["mask"], batch["age"]), batch))
 
     def on_validation_epoch_end(self) -> None:
@@ -53,7 +56,7 @@ class MaintenanceModule(L.LightningModule):
             share = (truth["rul"] / self.rul_cap).clamp_max(1).cpu().numpy()
             error = rmse(out.rul.clamp(0, 1).cpu().numpy(), share)
             logged["val/rmse"] = error * self.rul_cap
-            objective += 0.0 if np.isnan(share).all() else error  # a fold without labels says nothing of the question
+            objective += 0.0 if np.isnan(share).all() else error  # NaN for a fold without labels
         for i, logits in enumerate(out.logits):
             classes = truth["faults"][:, i].cpu().numpy()
             f1 = macro_f1(logits.argmax(1).cpu().numpy(), classes, self.classes[i])
@@ -70,7 +73,7 @@ class MaintenanceModule(L.LightningModule):
         return loss
 
     def configure_optimizers(self) -> Any:
-        """AdamW; the rate rises over a tenth of the steps and falls to zero along a cosine."""
+        """Configure AdamW; the rate rises over a tenth of the steps and falls to zero along a cosine."""
         optimizer = torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
         rise = max(0.1, 2 / self.steps)  # the scheduler divides by zero where the rate has less than two steps to rise
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, total_steps=self.steps, pct_start=rise)

@@ -1,6 +1,6 @@
-"""The network around its trunk: regime scaling before it, one head per question behind it, and their losses.
+"""Network: regime scaling, encoder, one head for the RUL and one per fault axis, and their losses.
 
-Shapes: B windows, T rows, C channels, F features. Inputs are physical units; padding stands on the left, with mask 0.
+Shapes: B windows, T rows, C channels, F features. Inputs are physical units; padding is on the left, with mask 0.
 """
 
 from dataclasses import asdict, dataclass
@@ -13,38 +13,38 @@ from torch.nn import functional
 from foretwin.training.encoders import TRUNKS, Shape
 
 BINS = 40  # of the predicted distribution of the RUL
-BEYOND = 0.1  # how far the bins reach below 0 and above the cap, as a share of it, so that a target's tails fit in
+BEYOND = 0.1  # extent of the bins below 0 and above the cap, as a share of it, so that a target's tails fit in
 BLUR = 0.08  # standard deviation of a target's distribution, as a share of the cap
-CLIP = 10.0  # standard deviations; a wild reading must not drown the rest
+CLIP = 10.0  # standard deviations; limits the effect of outlying readings
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Statistics of the training assets, all in physical units: R regimes over S settings, C channels."""
+    """Scaling statistics of the training assets, in physical units: R regimes over S settings, C channels."""
 
-    settings: tuple[int, ...]  # (S,) channel indices that tell the regimes apart; empty where there is one regime
+    settings: tuple[int, ...]  # (S,) indices of the channels that define the regimes; empty where there is one regime
     centres: tuple[tuple[float, ...], ...]  # (R, S)
-    spread: tuple[float, ...]  # (S,) a setting's scale when the nearest centre is looked for
+    spread: tuple[float, ...]  # (S,) scale of each setting in the distance to a centre
     mean: tuple[tuple[float, ...], ...]  # (R, C)
     scale: tuple[tuple[float, ...], ...]  # (R, C)
     age: float  # typical length of a run, in the contract's time unit; 0 where age is not an input
 
 
 class Output(NamedTuple):
-    """bins (B, BINS) logits of the RUL's distribution, (B, 0) without an RUL; logits one (B, K) per axis."""
+    """Output of the network: bins (B, BINS) logits of the RUL, (B, 0) without an RUL; logits one (B, K) per axis."""
 
     bins: Tensor
     logits: list[Tensor]
 
     @property
     def rul(self) -> Tensor:
-        """(B,) the distribution's mean, as a share of the cap."""
+        """Return the mean (B,) of the RUL's distribution, as a share of the cap."""
         edges = bin_edges(self.bins)
         return self.bins.softmax(1) @ ((edges[1:] + edges[:-1]) / 2)
 
 
 class RegimeScaling(nn.Module):
-    """Scale each channel by the statistics of its operating regime, fitted on training assets only.
+    """Scaling of each channel by the statistics of its operating regime, fitted on training assets only.
 
     Row-wise, so scaling a long history and cutting a window gives the same numbers as scaling the window. Being part
     of the network, it is exported with it: a caller sends physical units and cannot scale differently from training.
@@ -57,7 +57,7 @@ class RegimeScaling(nn.Module):
             self.register_buffer(name, torch.tensor(getattr(scaling, name), dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (B, T, C) physical units -> (B, T, C) dimensionless."""
+        """Scale x (B, T, C) in physical units -> (B, T, C) dimensionless."""
         mean, scale = cast(Tensor, self.mean), cast(Tensor, self.scale)
         if not self.settings:
             return ((x - mean[0]) / scale[0]).clamp(-CLIP, CLIP)
@@ -68,7 +68,7 @@ class RegimeScaling(nn.Module):
 
 
 class Network(nn.Module):
-    """Scaling, trunk and heads."""
+    """Network of scaling, encoder and heads."""
 
     def __init__(self, scaling: Scaling, shape: Shape) -> None:
         super().__init__()
@@ -84,12 +84,12 @@ class Network(nn.Module):
         self.faults = nn.ModuleList(nn.Linear(shape.width, count) for count in shape.classes)
 
     def forward(self, x: Tensor, mask: Tensor, age: Tensor) -> Output:
-        """x (B, T, C) physical units, mask (B, T), age (B,) in the contract's time unit."""
+        """Predict from x (B, T, C) in physical units, mask (B, T), age (B,) in the contract's time unit."""
         return self.read(self.scaling(x), mask, age)
 
     def read(self, scaled: Tensor, mask: Tensor, age: Tensor) -> Output:
-        """`forward` for windows that are scaled already: training scales each row once and reads it many times."""
-        if self.training and self.jitter:  # sensors differ in bias from asset to asset; do not learn assets by heart
+        """Predict from windows that are scaled already: training scales each row once and reads it many times."""
+        if self.training and self.jitter:  # sensor bias differs between assets; avoid memorising assets
             scaled = scaled + self.jitter * torch.randn_like(scaled[:, :1])
         mask = mask * cast(Tensor, self.within)
         features = self.trunk(scaled * mask[:, :, None], mask)  # (B, width)
@@ -101,16 +101,16 @@ class Network(nn.Module):
 
 
 def bin_edges(like: Tensor) -> Tensor:
-    """(BINS + 1,) edges of the RUL's bins, as shares of the cap."""
+    """Return the edges (BINS + 1,) of the RUL's bins, as shares of the cap."""
     return torch.linspace(-BEYOND, 1 + BEYOND, BINS + 1, dtype=like.dtype, device=like.device)
 
 
 def masked_distribution_loss(bins: Tensor, truth: Tensor) -> Tensor:
-    """Mean cross-entropy between predicted bins and the truth blurred to a normal distribution, in nats.
+    """Compute the mean cross-entropy between predicted bins and the truth blurred to a normal distribution, in nats.
 
     bins (B, BINS) logits, truth (B,) shares of the cap, NaN = unknown; 0 where none is known. A network learns faster
-    from it than from the squared error of the mean, and errs less late in life, where little error is usual (Imani
-    and White, Improving Regression Performance with Distributional Losses, ICML 2018).
+    from it than from the squared error of the mean, and is more accurate late in life (Imani and White, Improving
+    Regression Performance with Distributional Losses, ICML 2018).
     """
     known = ~truth.isnan()
     below = torch.special.ndtr((bin_edges(bins) - truth.nan_to_num()[:, None]) / BLUR)  # (B, BINS + 1)
@@ -120,11 +120,11 @@ def masked_distribution_loss(bins: Tensor, truth: Tensor) -> Tensor:
 
 
 def masked_cross_entropy(logits: Tensor, truth: Tensor) -> Tensor:
-    """Mean cross-entropy over the known classes; logits (B, K), truth (B,), -1 = unknown; 0 where none is known."""
+    """Compute mean cross-entropy over known classes; logits (B, K), truth (B,), -1 = unknown; 0 if none is known."""
     total = functional.cross_entropy(logits, truth, ignore_index=-1, reduction="sum")
     return total / (truth >= 0).sum().clamp_min(1)
 
 
 def plain(scaling: Scaling, shape: Shape) -> dict[str, Any]:
-    """Both as plain values, which a checkpoint may hold."""
+    """Convert both to plain values for a checkpoint."""
     return {"scaling": asdict(scaling), "shape": asdict(shape)}

@@ -1,4 +1,4 @@
-"""From trained members to one ONNX graph: physical units in, RUL and probabilities out."""
+"""Export of trained members to one ONNX graph: physical units in, RUL and probabilities out."""
 
 import tempfile
 import warnings
@@ -15,7 +15,7 @@ OPSET = 18
 
 
 class Ensemble(nn.Module):
-    """The mean of the members' RUL and of their probabilities."""
+    """Ensemble of members, whose RUL and probabilities are averaged."""
 
     def __init__(self, members: Sequence[Network], contract: Twin) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Ensemble(nn.Module):
         self.cap = contract.rul.cap if contract.rul else None
 
     def forward(self, x: Tensor, mask: Tensor, age: Tensor) -> tuple[Tensor, ...]:
-        """x (B, T, C), mask (B, T), age (B,) -> rul (B,) in time units if there is one, then p (B, K) per axis."""
+        """Predict from x (B, T, C), mask (B, T), age (B,): rul (B,) in time units if there is one, p (B, K) by axis."""
         outputs = [member(x, mask, age) for member in self.members]
         rul = [torch.stack([out.rul for out in outputs]).mean(0) * self.cap] if self.cap else []
         axes = zip(*(out.logits for out in outputs), strict=True)
@@ -31,14 +31,14 @@ class Ensemble(nn.Module):
 
 
 def to_onnx(members: Sequence[Network], contract: Twin) -> bytes:
-    """The members as one graph with a free batch size: inputs x, mask, age; outputs rul and p_<axis>."""
+    """Export the members as one graph with a free batch size: inputs x, mask, age; outputs rul and p_<axis>."""
     length, channels = contract.window.length, len(contract.channel_names)
     example = (torch.zeros(2, length, channels), torch.ones(2, length), torch.zeros(2))
     outputs = [*(["rul"] if contract.rul else []), *(f"p_{axis}" for axis in contract.axes)]
     inputs = ["x", "mask", "age"]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         path = Path(folder) / "network.onnx"
-        warnings.simplefilter("ignore")  # the exporter's notes on constants that it traces
+        warnings.simplefilter("ignore")  # the exporter's warnings on constants that it traces
         torch.onnx.export(
             Ensemble(members, contract).eval(),
             example,

@@ -1,4 +1,4 @@
-"""The statistics that scale the network's inputs, found on the training assets alone."""
+"""Fit of the network's input scaling on the training assets alone."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +8,15 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Histories
 from foretwin.training.network import Scaling
 
-SMALLEST = 1e-6  # relative to the channel's level; a smaller spread is rounding, and the channel says nothing
-SILENT = 1e30  # the scale of such a channel: 0 whatever it reads, since nothing was learnt of it
+SMALLEST = 1e-6  # relative to the channel's level; a smaller spread is rounding, and the channel is uninformative
+SILENT = 1e30  # the scale of such a channel: its scaled value is always 0
 
 
 def fit_scaling(histories: Histories, rows: NDArray[np.int64], contract: Twin, seed: int) -> Scaling:
-    """Mean and standard deviation of each channel in each regime over `rows`, positions into the histories.
+    """Fit mean and standard deviation of each channel in each regime over `rows`, positions into the histories.
 
     Regimes are clusters of the setting channels that the contract names. Settings themselves are scaled over all
-    regimes, since within one they hardly vary and would say nothing of it.
+    regimes, since within one they hardly vary and would not identify it.
     """
     values = histories.values[rows].astype(np.float64)  # (R, C)
     settings = _positions(contract, contract.regimes.channels if contract.regimes else ())
@@ -47,13 +47,13 @@ def _positions(contract: Twin, names: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def _usable(deviation: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Deviations (C,) with SILENT in place of those too small to divide by."""
+    """Replace deviations (C,) that are too small to divide by with SILENT."""
     level = np.abs(values).max(axis=0, initial=0.0)
     return np.where(deviation > SMALLEST * level, deviation, SILENT)
 
 
 def _cluster(points: NDArray[np.float64], count: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """points (R, S) -> centres (count, S) and each point's cluster (R,)."""
+    """Cluster points (R, S) -> centres (count, S) and each point's cluster (R,)."""
     if count == 1:
         return np.zeros((1, points.shape[1])), np.zeros(len(points), np.int64)
     found = KMeans(min(count, len(np.unique(points, axis=0))), n_init=4, random_state=seed).fit(points)

@@ -1,7 +1,7 @@
-"""Fit one member: the only place that builds a Trainer.
+"""Training of one member with a Lightning Trainer.
 
 There is no early stopping and no choice of a best epoch: a member is trained for its budget while the rate falls to
-zero. So its held-out fold stays unseen, and may calibrate the intervals.
+zero. So its held-out fold stays unseen, and can calibrate the intervals.
 """
 
 import logging
@@ -33,7 +33,7 @@ EPOCHS = 10  # an epoch is a tenth of the budget, not a pass over the data
 
 
 class Choice(BaseModel):
-    """The hyper-parameters that tuning chooses."""
+    """Hyper-parameters that tuning chooses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -48,16 +48,16 @@ class Choice(BaseModel):
 
 @dataclass(frozen=True)
 class Budget:
-    """How much one member may see, and from which seed."""
+    """Training budget and seed of one member."""
 
     windows: int
     batch: int
     seed: int
-    reach: float = 1.0  # share of the window's rows that it looks back
+    reach: float = 1.0  # look-back, as a share of the window's rows
 
 
 class Cuts(Dataset[Batch]):
-    """Windows gathered when they are asked for, a whole batch at a time."""
+    """Dataset of windows that are cut on access, a whole batch at a time."""
 
     def __init__(self, histories: Histories, ends: NDArray[np.int64], length: int) -> None:
         self.histories, self.ends, self.length = histories, ends, length
@@ -66,7 +66,7 @@ class Cuts(Dataset[Batch]):
         return len(self.ends)
 
     def __getitem__(self, positions: list[int]) -> Batch:
-        """positions (B,) into the ends -> the batch of MaintenanceModule.training_step."""
+        """Cut the windows at positions (B,) into the ends, as a batch of MaintenanceModule.training_step."""
         windows = self.histories.cut(self.ends[positions], self.length)
         return {
             "x": torch.from_numpy(windows.x),
@@ -78,13 +78,13 @@ class Cuts(Dataset[Batch]):
 
 
 class RandomPositions(Sampler[list[int]]):
-    """Batches of positions drawn with replacement; an epoch's draw depends on seed and epoch alone."""
+    """Sampler of positions with replacement; an epoch's draw depends on seed and epoch alone."""
 
     def __init__(self, count: int, batches: int, budget: Budget) -> None:
         self.count, self.batches, self.budget, self.epoch = count, batches, budget, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this before each epoch."""
+        """Set the epoch; Lightning calls this before each one."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -97,36 +97,36 @@ class RandomPositions(Sampler[list[int]]):
 
 
 class Curves(Callback):
-    """Keep each epoch's metrics; saved in the checkpoint, so that a resumed run has the whole curve."""
+    """Callback that keeps each epoch's metrics, in the checkpoint too, so that a resumed run has the whole curve."""
 
     def __init__(self, report: Callable[[int, float], None] | None) -> None:
         self.epochs: list[dict[str, float]] = []
         self.report = report
 
     def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
-        """Keep what the epoch logged, the validation that ended it included, and report it."""
+        """Keep and report the metrics of the epoch, including its validation."""
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.epochs.append({"epoch": trainer.current_epoch, **metrics})
         if self.report is not None:
             self.report(trainer.current_epoch, metrics["val/objective"])
 
     def state_dict(self) -> dict[str, Any]:
-        """What the checkpoint keeps."""
+        """Return the state for the checkpoint."""
         return {"epochs": self.epochs}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
+        """Restore the state of `state_dict`."""
         self.epochs = state_dict["epochs"]
 
 
 class Chance(Callback):
-    """Draw dropout and jitter from seed and epoch alone, so that a resumed training ends as one that never stopped."""
+    """Callback that seeds dropout and jitter per epoch, so that a resumed training equals an uninterrupted one."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def on_train_batch_start(self, trainer: L.Trainer, _: L.LightningModule, __: Batch, batch_idx: int) -> None:
-        """Start the epoch's draws, after all that Lightning itself draws at an epoch's start."""
+        """Seed the epoch's draws, after those that Lightning itself makes at an epoch's start."""
         if batch_idx == 0:
             torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0]))
 
@@ -141,13 +141,13 @@ def fit(
 ) -> tuple[Network, list[dict[str, float]]]:
     """Train one member and return it, with its metrics by epoch.
 
-    With a `folder`, a checkpoint is kept there after each epoch and training goes on from it. `report` is called
+    With a `folder`, a checkpoint is kept there after each epoch and training resumes from it. `report` is called
     after each validation with the epoch and the objective, and may raise to stop. TrainingError where there is
     nothing to learn from, KeyboardInterrupt on Ctrl-C.
     """
     _check_labels(split, contract)
     L.seed_everything(budget.seed, verbose=False)
-    torch.set_num_threads(1)  # in networks this small, threads wait for each other longer than they work
+    torch.set_num_threads(1)  # networks this small run slower on several threads
     module = _module(split, contract, choice, budget)
     curves = Curves(report)
     last = folder / "last.ckpt" if folder else None
@@ -156,7 +156,7 @@ def fit(
         trainer = _trainer(curves, Chance(budget.seed), folder)
         try:
             trainer.fit(module, *loaders, ckpt_path=last if last and last.exists() else None)
-        except SystemExit as error:  # Lightning's answer to Ctrl-C
+        except SystemExit as error:  # Lightning's reaction to Ctrl-C
             raise KeyboardInterrupt from error
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -216,7 +216,7 @@ def _trainer(curves: Curves, chance: Chance, folder: Path | None) -> L.Trainer:
         callbacks.append(ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False))
     return L.Trainer(
         accelerator="auto",
-        devices=1,  # networks this small gain nothing from being spread
+        devices=1,  # networks this small gain nothing from several devices
         precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
         max_epochs=EPOCHS,
         callbacks=callbacks,
@@ -230,7 +230,7 @@ def _trainer(curves: Curves, chance: Chance, folder: Path | None) -> L.Trainer:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what Lightning says to its developers: worker counts, tips, its own banner."""
+    """Silence Lightning's messages to developers: worker counts, tips, its banner."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

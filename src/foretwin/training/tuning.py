@@ -1,6 +1,6 @@
-"""The Optuna study around `fit`: which trunk, how wide, how fast; the only importer of optuna.
+"""Hyper-parameter search: the Optuna study around `fit`; the only importer of optuna.
 
-A trial trains on all development folds but the first and is judged on the first, at its random cuts: RMSE as a share
+A trial trains on all development folds but the first and is evaluated on the first, at its random cuts: RMSE as a share
 of the RUL cap, plus one minus the mean macro-F1. The held-out assets take no part.
 """
 
@@ -23,7 +23,7 @@ from foretwin.training.encoders import TRUNKS
 from foretwin.training.trainer import Budget, Choice, fit
 
 WIDTHS = {"statistics": (64, 128, 256), "convolution": (32, 64), "gru": (32, 64), "attention": (32, 64)}
-FIRST = (  # tried before the sampler's own: what did well on folds of turbofans, of pumps, and of a test rig's cycles
+FIRST = (  # tried before the sampler's own: good settings on folds of turbofans, of pumps, and of a test rig's cycles
     {
         "trunk": "statistics",
         "width_statistics": 128,
@@ -55,7 +55,7 @@ FIRST = (  # tried before the sampler's own: what did well on folds of turbofans
 
 
 def suggest(trial: optuna.Trial) -> Choice:
-    """The search space."""
+    """Sample hyper-parameters from the search space."""
     trunk = trial.suggest_categorical("trunk", tuple(TRUNKS))
     return Choice(
         trunk=trunk,
@@ -73,8 +73,8 @@ def tune(
 ) -> dict[str, Any]:
     """Run the study up to `tuning.trials` trials and return its record, with the best Choice under `best`.
 
-    The study is kept in `journal`. After an interruption it goes on from there and tries what an uninterrupted one
-    would have tried.
+    The study is kept in `journal`. After an interruption it resumes from there with the same trials as an
+    uninterrupted one.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # a warning would show the traceback of Ctrl-C
     journal.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def tune(
 
 
 def _sampler(seed: int, position: int) -> optuna.samplers.TPESampler:
-    """A sampler for one trial: one for the whole study would begin at its seed again when the study goes on."""
+    """Return a sampler for one trial: one for the whole study would restart from its seed when the study resumes."""
     state = int(np.random.SeedSequence([seed, position]).generate_state(1)[0])
     return optuna.samplers.TPESampler(seed=state, n_startup_trials=6)
 
@@ -121,7 +121,7 @@ def _objective(trial: optuna.Trial, split: Split, contract: Twin, budget: Budget
 def _record(study: optuna.Study, contract: Twin, tuning: TuneParams) -> dict[str, Any]:
     complete = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
     if not complete:
-        raise TrainingError(f"tune {contract.name}: no trial was completed; raise tune.trials in params.yaml")
+        raise TrainingError(f"tune {contract.name}: no trial was completed; increase tune.trials in params.yaml")
     trials = [
         {
             "number": trial.number,
