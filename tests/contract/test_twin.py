@@ -149,7 +149,10 @@ def test_a_contract_cannot_be_changed(contract_file):
             "mode:\n    title",
             "class unknown is reserved",
         ),
-        ("      healthy: null", "      no: null", "classes:", "put the name in quotes"),
+        ("      healthy: null", "      7: null", "7: null", "faults.mode.classes.7: Input should be a valid string"),
+        ("    min: -20", "    min: yes", "min: yes", "channels.oil.min: Input should be a valid number"),
+        ("    min: -20", "    min: 1:30", "min: 1:30", "channels.oil.min: Input should be a valid number"),
+        ("title: Press", "title: 2026-11-28", "title:", "title: Input should be a valid string"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_file_line_and_reason(contract_file, old, new, line, complaint):
@@ -251,6 +254,38 @@ def test_what_is_not_yaml_or_no_mapping_is_one_line(contract_file, text, complai
         load_twin(path)
     assert str(error.value).startswith(f"{path}{complaint}")
     assert "\n" not in str(error.value)
+
+
+def test_yes_and_no_are_words_and_switches_where_one_is_wanted(contract_file):
+    text = TEXT.replace("title: Press", "title: no").replace("      healthy: null", "      off: null")
+    text = text.replace("{W: wear}", "{yes: wear}").replace("  path:", "  runs_end_in_failure: no\n  path:")
+    twin = load_twin(contract_file(text))
+    assert (twin.title, twin.classes("mode")) == ("no", ("off", "wear"))
+    assert twin.source.faults["mode"].values == {"yes": "wear"}
+    assert twin.source.runs_end_in_failure is False
+
+
+@pytest.mark.parametrize("number", ["017", "-012", "0_10"])
+def test_a_number_that_versions_of_yaml_read_differently_is_refused(contract_file, number):
+    text = TEXT.replace("    min: -20", f"    min: {number}")
+    with pytest.raises(ContractError, match=rf":{line_of(text, number)}: not YAML: {number}: is octal in YAML 1.1"):
+        load_twin(contract_file(text))
+
+
+@pytest.mark.parametrize(("number", "value"), [("0", 0), ("-0.5", -0.5), ("00", 0), ("1e1", 10), ("0x0A", 10)])
+def test_other_numbers_mean_what_they_meant(contract_file, number, value):
+    assert load_twin(contract_file(TEXT.replace("    min: -20", f"    min: {number}"))).channels["oil"].min == value
+
+
+def test_an_anchor_stands_for_what_it_names(contract_file):
+    text = TEXT.replace("    unit: degC\n", "    unit: &unit bar\n") + "description: *unit\n"
+    assert load_twin(contract_file(text)).description == "bar"
+
+
+def test_a_bomb_of_aliases_is_refused_at_once(contract_file):
+    lines = ["a0: &a0 [x, x]", *(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 30))]
+    with pytest.raises(ContractError, match="unknown field"):
+        load_twin(contract_file(TEXT + "\n".join(lines) + "\n"))
 
 
 def test_a_yaml_alias_that_holds_itself_is_refused_and_does_not_hang(contract_file):

@@ -7,13 +7,12 @@ from it. Times (`lead_time`, `rul.cap`, `cases.open_below`, ...) are in `clock.u
 import hashlib
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from foretwin.contract.source import Part, Source, TableSource, Word
-from foretwin.contract.yaml import read_yaml
+from foretwin.contract.yaml import find_entry, read_yaml
 from foretwin.errors import ContractError
 
 TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
@@ -265,8 +264,8 @@ def load_twin(path: Path) -> Twin:
     return twin
 
 
-def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str:
-    """Format the first problem as `file:line: field: reason`, with the number of others.
+def _describe(path: Path, root: Any, error: ValidationError) -> str:
+    """The first problem as `file:line: field: reason`, and how many more there are.
 
     A typo in a field's name comes first: the missing field is only its consequence.
     """
@@ -274,7 +273,7 @@ def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str
     node, names = root, []
     line = root.start_mark.line + 1 if root else 1
     for part in first["loc"]:
-        entry = _entry(node, part)
+        entry = find_entry(node, part)  # None for steps that are not in the file, such as a union's tag
         if entry is not None:
             line, node = entry
             names.append(str(part))
@@ -284,17 +283,4 @@ def _describe(path: Path, root: yaml.Node | None, error: ValidationError) -> str
     reason = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         reason = "unknown field, perhaps a typo"
-    elif first["loc"][-1:] == ("[key]",) and isinstance(first["input"], bool):
-        reason = "YAML reads yes, no, on and off as true or false; put the name in quotes"
     return f"{path}:{line}: {'.'.join(names) or 'contract'}: {reason}{more}"
-
-
-def _entry(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
-    """Return line and node of one step of a pydantic location; None for steps not in the file (union tags)."""
-    if isinstance(node, yaml.MappingNode):
-        pairs: list[tuple[yaml.ScalarNode, yaml.Node]] = node.value
-        return next(((key.start_mark.line + 1, value) for key, value in pairs if key.value == str(part)), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-        items: list[yaml.Node] = node.value
-        return items[part].start_mark.line + 1, items[part]
-    return None

@@ -1,42 +1,66 @@
-"""YAML files as content and nodes, refused where YAML would guess or drop something without a word."""
+"""YAML 1.2 files as content and nodes, refused where YAML would guess or drop something without a word."""
 
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from foretwin.errors import ForetwinError
 
+OCTAL = re.compile(r"[-+]?0[0-7_]*[1-7][0-7_]*")  # 017 is 15 in YAML 1.1, and 17 in YAML 1.2
 
-def read_yaml(path: Path, wrong: type[ForetwinError]) -> tuple[Any, yaml.Node | None]:
-    """The content of a YAML file, and its nodes, which know their lines; `wrong` where it is not YAML."""
+
+def read_yaml(path: Path, wrong: type[ForetwinError]) -> tuple[Any, Any]:
+    """The content of a YAML file, and its root node, which knows its lines; `wrong` where it is not YAML."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
+    from ruamel.yaml.error import YAMLError
+
+    reader = YAML(typ="safe", pure=True)  # plain Python values
+    reader.Constructor = _constructor()
     try:
-        text = path.read_text(encoding="utf-8")
-        content, root = yaml.safe_load(text), yaml.compose(text, yaml.SafeLoader)
-    except (ValueError, yaml.YAMLError) as error:  # ValueError: not UTF-8, or a date that does not exist
+        root = reader.compose(path.read_text(encoding="utf-8"))
+        return reader.constructor.construct_document(root) if root else None, root
+    except DuplicateKeyError as error:
+        raise wrong(f"{path}:{error.problem_mark.line + 1}: {error.problem}") from None
+    except (ValueError, YAMLError) as error:  # ValueError: not UTF-8, or a date that does not exist
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         reason = " ".join(str(getattr(error, "problem", error)).split())
         raise wrong(f"{path}{line}: not YAML: {reason}") from None
-    twice = _repeated_key(root)
-    if twice:
-        raise wrong(f"{path}:{twice.start_mark.line + 1}: {twice.value}: stands twice in one place; keep one of them")
-    return content, root
 
 
-def _repeated_key(root: yaml.Node | None) -> yaml.ScalarNode | None:
-    """A key that its mapping has already: YAML would keep the last value and drop the others unseen."""
-    waiting, seen = [root], set[int]()
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, yaml.SequenceNode):
-            waiting += [item for item in node.value if id(item) not in seen]
-        elif isinstance(node, yaml.MappingNode):
-            keys: set[str] = set()
-            for key, value in node.value:
-                if key.value in keys:
-                    return key  # type: ignore[no-any-return]  # the nodes' content is not typed
-                keys.add(key.value)
-                waiting += [value] if id(value) not in seen else []
-        seen.add(id(node))
+def find_entry(node: Any, part: str | int) -> tuple[int, Any] | None:
+    """Line and node of the entry `part` of a mapping or a sequence; None where the node has no such entry."""
+    from ruamel.yaml.nodes import MappingNode, SequenceNode
+
+    if isinstance(node, MappingNode):
+        pairs = ((key.start_mark.line + 1, value) for key, value in node.value if key.value == str(part))
+        return next(pairs, None)
+    if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part].start_mark.line + 1, node.value[part]
     return None
+
+
+@cache
+def _constructor() -> Any:
+    """The class that makes Python values of nodes; made when it is needed, since light commands read no YAML."""
+    from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError, SafeConstructor
+
+    class Constructor(SafeConstructor):  # type: ignore[misc]  # the library is not typed
+        def check_mapping_key(self, _node: Any, key_node: Any, mapping: Any, key: Any, _value: Any) -> bool:
+            """Refuse a key that its mapping has already, in words of ours."""
+            if key in mapping:
+                reason = f"{key}: stands twice in one place; keep one of them"
+                raise DuplicateKeyError(None, None, reason, key_node.start_mark)
+            return True
+
+        def construct_yaml_int(self, node: Any) -> int:
+            """Refuse the numbers that YAML 1.1 and 1.2 read differently."""
+            if OCTAL.fullmatch(node.value):
+                reason = f"{node.value}: is octal in YAML 1.1 and decimal in YAML 1.2; write it without the leading 0"
+                raise ConstructorError(None, None, reason, node.start_mark)
+            return int(super().construct_yaml_int(node))
+
+    Constructor.add_constructor("tag:yaml.org,2002:int", Constructor.construct_yaml_int)
+    return Constructor
