@@ -1,12 +1,12 @@
 """Stage degradation: fit the degradation model to the development fleet, for what-if questions of the living twin."""
 
-import hashlib
 from pathlib import Path
 
 from foretwin.dataset.splits import Development
 from foretwin.physics.degradation import FILE, save_forward, save_none
 from foretwin.physics.degradation_fit import learn_forward
 from foretwin.physics.pump_prognosis import objection
+from foretwin.project.digests import file_digest
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
@@ -21,9 +21,10 @@ def main(twin: str, root: Path = Path()) -> None:
         save_none(twin, reason, paths.models / FILE)
         print(f"forward {twin}: no forward model: {reason}")
         return
-    with (paths.windows / "development.parquet").open("rb") as rows:
-        digest = hashlib.file_digest(rows, "sha256").hexdigest()
-    learnt_from = {"development.parquet": digest, "contract": contract.digest}
+    learnt_from = {
+        "development.parquet": file_digest(paths.windows / "development.parquet"),
+        "contract": contract.digest,
+    }
     development = Development.load(paths.windows, contract, params.prepare)
     forward = learn_forward(development, contract, params.train.level, learnt_from)
     save_forward(forward, paths.models / FILE)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from foretwin.dataset.splits import Development
+from foretwin.project.digests import file_digests
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh, fresh_file
 from foretwin.project.params import load_params
@@ -14,7 +15,6 @@ from foretwin.project.paths import Paths
 from foretwin.training.ensemble import (
     describe,
     environment,
-    file_digests,
     git_state,
     inputs_digest,
     save_ensemble,

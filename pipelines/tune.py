@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 from foretwin.dataset.splits import Development
+from foretwin.project.digests import file_digests
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh_file
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
-from foretwin.training.ensemble import file_digests, inputs_digest
+from foretwin.training.ensemble import inputs_digest
 from foretwin.training.tuning import tune
 
 

@@ -5,7 +5,6 @@ changed or removed line is detected; the file is not the output of a stage, and 
 """
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from foretwin.errors import RegistryError
+from foretwin.project.digests import text_digest
 
 Action = Literal["promoted", "refused", "forced", "rolled_back"]
 FIRST = "0" * 64  # previous digest in the first line
@@ -73,7 +73,7 @@ def append(path: Path, entry: Entry) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         lines = _lines(path)
         _read(path, lines)
-        file.write(entry.line(_digest(lines[-1]) if lines else FIRST) + "\n")
+        file.write(entry.line(text_digest(lines[-1]) if lines else FIRST) + "\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -95,9 +95,5 @@ def _read(path: Path, lines: Sequence[str]) -> list[Entry]:
             raise RegistryError(f"{path}:{number}: not a decision: {error}; bring the file back as it was") from None
         if content.get("previous") != previous:
             raise RegistryError(f"{path}:{number}: does not follow the line before it: one was changed or taken out")
-        previous = _digest(line)
+        previous = text_digest(line)
     return entries
-
-
-def _digest(line: str) -> str:
-    return hashlib.sha256(line.encode()).hexdigest()

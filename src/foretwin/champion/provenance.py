@@ -23,6 +23,7 @@ import yaml
 
 from foretwin.champion.identity import model_tag
 from foretwin.dataset.windows import TEST
+from foretwin.project.digests import file_digest, file_digests, json_digest, text_digest
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 
@@ -63,12 +64,6 @@ def decision(verdict: Mapping[str, Any]) -> str:
     return "promoted" if verdict["promoted"] else "refused"
 
 
-def file_digest(path: Path) -> str:
-    """Compute the SHA-256 of a file, which may be larger than the memory."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def json_object(path: Path) -> dict[str, Any]:
     """Read a JSON object from a file; empty where it holds something else, or does not exist."""
     try:
@@ -81,16 +76,13 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def asset_digest(name: str) -> str:
-    """Return the digest that replaces an asset's name; assets of the store are named `store/<name>`."""
-    return hashlib.sha256(name.encode()).hexdigest()
+    """What stands for an asset where its name must not; assets of the store are named `store/<name>`."""
+    return text_digest(name)
 
 
 def _digests(folder: Path) -> dict[str, str] | None:
-    """Compute the SHA-256 of each file under a folder, by relative path; None where there is no such folder."""
-    if not folder.is_dir():
-        return None
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): file_digest(path) for path in files}
+    """SHA-256 of each file under a folder, by its path in there; None where there is no such folder."""
+    return file_digests(folder) if folder.is_dir() else None
 
 
 def _validation(path: Path) -> dict[str, Any] | None:
@@ -131,9 +123,8 @@ def _dvc(paths: Paths) -> dict[str, Any]:
     record = paths.models / "training.json"
     locked = made["train"].get(record.relative_to(paths.root).as_posix())
     if not record.exists() or locked != hashlib.md5(record.read_bytes(), usedforsecurity=False).hexdigest():
-        return nothing  # trained outside DVC since
-    text = json.dumps(stages, sort_keys=True)
-    return {"lock": hashlib.sha256(text.encode()).hexdigest(), "stages": made}
+        return nothing  # trained by hand since
+    return {"lock": json_digest(stages), "stages": made}
 
 
 def _data_of(stage: Mapping[str, Any], paths: Paths) -> dict[str, str]:

@@ -30,6 +30,7 @@ from foretwin.evaluation.resampling import bootstrap, by_band, over_seeds
 from foretwin.metrics import coverage, macro_f1, rmse
 from foretwin.physics import pump_prognosis
 from foretwin.predictor.bundle import Bundle
+from foretwin.project.digests import file_digests
 from foretwin.project.dvc import dvc
 from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import finite
@@ -39,7 +40,6 @@ from foretwin.training.ensemble import (
     Member,
     describe,
     environment,
-    file_digests,
     git_state,
     inputs_digest,
     save_ensemble,

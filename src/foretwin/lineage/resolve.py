@@ -6,12 +6,13 @@ Each function takes the text for one kind of thing, and answers with None where 
 import re
 from pathlib import Path
 
-from foretwin.champion.provenance import file_digest, json_object
+from foretwin.champion.provenance import json_object
 from foretwin.errors import BadInput
 from foretwin.lineage.assets import a_case, an_asset
 from foretwin.lineage.describe import inputs, label
 from foretwin.lineage.index import Project, tags
 from foretwin.lineage.result import Answer, one_model
+from foretwin.project.digests import file_digest
 from foretwin.twin.erasure.file_copies import files_under
 from foretwin.twin.erasure.models_that_saw import NAME, Known
 

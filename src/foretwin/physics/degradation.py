@@ -4,7 +4,6 @@ Only the simulated pump has one. `degradation_fit` fits it, the stage `degradati
 answers what-if questions with it. Times are hours.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from foretwin.physics.pump.filtering import Recordings, Sensors, WearLaw, state_
 from foretwin.physics.pump.forecasting import Ends, future_settings, run_on
 from foretwin.physics.pump.learning import Fleet
 from foretwin.physics.pump.quantities import PASCALS_PER_BAR, RADIANS_PER_RPM, Array, Duty
+from foretwin.project.digests import json_digest
 from foretwin.project.files import fresh_file
 
 FORMAT = 1
@@ -98,8 +98,8 @@ class Forward:
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of the content."""
-        return _digest(_content(self))
+        """SHA-256 of the content."""
+        return json_digest(_content(self))
 
 
 def forecast(
@@ -134,7 +134,7 @@ def bands_of(left: Array, cap: float) -> NDArray[np.int64]:
 def save_forward(forward: Forward, path: Path) -> None:
     """Write the model with its digest."""
     content = _content(forward)
-    _write({**content, "digest": _digest(content)}, path)
+    _write({**content, "digest": json_digest(content)}, path)
 
 
 def save_none(twin: str, reason: str, path: Path) -> None:
@@ -157,9 +157,9 @@ def load_forward(path: Path) -> Forward:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise BundleError(f"{path}: not a degradation model of format {FORMAT}; run `dvc repro degradation@{twin}`")
     if content.get("model", "") is None:
-        raise BadInput("twin", f"{twin} has no degradation model: {content.get('reason')}")
-    if content.pop("digest", None) != _digest(content):
-        raise BundleError(f"{path}: altered after it was written; run `dvc repro degradation@{twin}`")
+        raise BadInput("twin", f"{twin} has no forward model: {content.get('reason')}")
+    if content.pop("digest", None) != json_digest(content):
+        raise BundleError(f"{path}: was altered after it was written: run `dvc repro forward@{twin}` again")
     return _forward(content)
 
 
@@ -212,10 +212,6 @@ def _forward(content: Mapping[str, Any]) -> Forward:
         trust=np.array(content["trust"], np.float64),
         learnt_from=content["learnt_from"],
     )
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _write(content: Mapping[str, Any], path: Path) -> None:

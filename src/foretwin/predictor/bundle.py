@@ -11,7 +11,6 @@ Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.
 no torch.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +30,7 @@ from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.healthy_baseline import Reference
 from foretwin.predictor.inputs import Tracks, read_frame
 from foretwin.predictor.rul_intervals import Calibration
+from foretwin.project.digests import file_digest
 
 FORMAT = 2
 CHUNK = 2048  # windows in memory at once
@@ -214,10 +214,10 @@ def save_bundle(
         faults = {axis: found.to_dict() for axis, found in fault_calibration.items()}
         (folder / "fault_calibration.json").write_text(json.dumps(faults, indent=2))
     (folder / "reference.json").write_text(json.dumps(reference.to_dict(), indent=1))
-    files = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
     manifest = {"format": FORMAT, "twin": contract.name, "contract": contract.digest, "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2))
-    return _sha256(folder / "manifest.json")
+    return file_digest(folder / "manifest.json")
 
 
 def verify(folder: Path) -> str:
@@ -228,18 +228,14 @@ def verify(folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{folder}: not a bundle, its manifest.json cannot be read: {error}") from None
     if manifest.get("format") != FORMAT:
-        raise BundleError(f"{folder}: bundle format is {manifest.get('format')}, not {FORMAT}; train again")
-    present = (path for path in folder.iterdir() if path.name != "manifest.json")
-    found = {path.name: _sha256(path) if path.is_file() else "a folder" for path in present}
+        raise BundleError(f"{folder}: bundle format {manifest.get('format')}, this version reads {FORMAT}: train again")
+    there = (path for path in folder.iterdir() if path.name != "manifest.json")
+    found = {path.name: file_digest(path) if path.is_file() else "a folder" for path in there}
     wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if wrong:
         raise BundleError(f"{folder}/{wrong[0]}: missing, unknown or altered since it was saved; it is not loaded")
-    return _sha256(folder / "manifest.json")
+    return file_digest(folder / "manifest.json")
 
 
 def _chunks(ends: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return [ends] if len(ends) <= CHUNK else np.array_split(ends, -(-len(ends) // CHUNK))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,7 +3,6 @@
 MLflow takes two seconds to import and pydantic half of one: a look after every `dvc repro` should not wait for them.
 """
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from foretwin.errors import RegistryError
+from foretwin.project.digests import json_digest, path_digest
 
 ARTIFACTS = "mlartifacts"
 SQLITE = "sqlite:///"
@@ -94,18 +94,9 @@ def read_json(path: Path) -> dict[str, Any]:
         raise RegistryError(f"{path}: not a record: {error}; `dvc checkout` brings the recorded one back") from None
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file, or of all files in a folder with their places in it."""
-    if path.is_file():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    lines = (f"{file.relative_to(path)} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
 def verdict_digest(verdict: Mapping[str, Any]) -> str:
     """SHA-256 of what a verdict says, however its file is laid out."""
-    return hashlib.sha256(json.dumps(verdict, sort_keys=True).encode()).hexdigest()
+    return json_digest(verdict)
 
 
 def lacking(root: Path, twin: str) -> list[str] | None:
@@ -147,13 +138,13 @@ def _of_the_run(connection: sqlite3.Connection, root: Path, twin: str) -> list[s
         " WHERE r.status = 'FINISHED' AND r.lifecycle_stage = 'active' AND e.lifecycle_stage = 'active'"
         " AND e.name = ? AND k.key = ? AND k.value = ? AND d.key = ? AND d.value = ?"
     )
-    found = connection.execute(query, (model_name(twin), KIND, PIPELINE, RECORD, digest_of(record))).fetchone()
+    found = connection.execute(query, (model_name(twin), KIND, PIPELINE, RECORD, path_digest(record))).fetchone()
     if found is None:
         return ["the run of this training"]
     run, place = map(str, found)
     tag = connection.execute("SELECT value FROM tags WHERE run_uuid = ? AND key = ?", (run, FILES)).fetchone()
     kept = json.loads(tag[0]) if tag else {}
-    gone = [path.name for path in run_files(root, twin) if kept.get(path.name) != digest_of(path)]
+    gone = [path.name for path in run_files(root, twin) if kept.get(path.name) != path_digest(path)]
     gone += [name for name in kept if place.startswith("/") and not (Path(place) / name).exists()]
     return [f"artifacts of its run ({', '.join(sorted(set(gone)))})"] if gone else []
 

@@ -19,6 +19,7 @@ from foretwin.champion.provenance import write_lineage
 from foretwin.errors import RegistryError
 from foretwin.evaluation.model_card import write_card
 from foretwin.predictor.bundle import verify
+from foretwin.project.digests import file_digest, text_digest
 from foretwin.project.files import fresh_file
 from foretwin.project.json import finite
 from foretwin.project.params import Params
@@ -100,10 +101,10 @@ def _evidence(paths: Paths, params: Params) -> dict[str, Any]:
     files = [paths.models / "baselines.parquet"]
     files += [paths.windows / name for name in ("development.parquet", "test.parquet", "splits.json")]
     try:
-        contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+        contents = [file_digest(path) for path in files]
     except FileNotFoundError as error:
         raise RegistryError(f"{error.filename}: not found; run `dvc repro evaluate@{paths.twin}`") from None
-    rows = hashlib.sha256(" ".join(contents).encode()).hexdigest()
+    rows = text_digest(" ".join(contents))
     rules = hashlib.sha256()
     for path in sorted(Path(gate.__file__).parent.glob("*.py")):
         rules.update(path.read_bytes())

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foretwin.errors import ForetwinError, RegistryError
+from foretwin.project.digests import path_digest
 from foretwin.project.entrypoint import show_progress, switch_telemetry_off
 from foretwin.registry.locations import (
     FILES,
@@ -25,7 +26,6 @@ from foretwin.registry.locations import (
     SQLITE,
     artifact_root,
     damaged,
-    digest_of,
     follow_move,
     model_name,
     tracking_uri,
@@ -172,7 +172,7 @@ def attach(client: "MlflowClient", run_id: str, paths: Iterable[Path]) -> list[s
     """Upload the files and folders that the run does not hold as they are; returns their names."""
     kept = json.loads(client.get_run(run_id).data.tags.get(FILES, "{}"))
     there = {found.path for found in client.list_artifacts(run_id)}
-    digests = {path: digest_of(path) for path in paths}
+    digests = {path: path_digest(path) for path in paths}
     missing = [path for path, digest in digests.items() if kept.get(path.name) != digest or path.name not in there]
     for path in missing:
         if path.is_dir():

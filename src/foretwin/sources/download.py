@@ -18,6 +18,7 @@ from shutil import copyfileobj
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from foretwin.errors import DigestError, SourceError
+from foretwin.project.digests import file_digest
 from foretwin.project.entrypoint import show_progress
 from foretwin.project.paths import datasets_folder
 
@@ -146,15 +147,17 @@ def _receive(response: http.client.HTTPResponse, partial: Path, have: int, archi
 
 
 def check_digest(path: Path, expected: str, advice: str) -> None:
-    """Raise DigestError, with both digests and the advice, where the file's digest is not the expected one."""
-    with path.open("rb") as file:
-        if len(expected) == 40:
-            blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-            found = hashlib.file_digest(file, lambda: blob).hexdigest()
-        else:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+    """DigestError, with both digests and the advice, where the file's bytes are not the expected ones."""
+    found = _git_digest(path) if len(expected) == 40 else file_digest(path)
     if found != expected:
         raise DigestError(f"{path}: expected digest {expected}, found {found}; {advice}")
+
+
+def _git_digest(path: Path) -> str:
+    """SHA-1 of a file as Git names its blob."""
+    blob = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: blob).hexdigest()
 
 
 def unpack(archive: Path, members: Mapping[str, str], out: Path) -> None:

@@ -1,7 +1,5 @@
 """Train the ensemble: one member per seed and fold, calibrated on their held-out folds, saved as one bundle."""
 
-import hashlib
-import json
 import platform
 import subprocess
 import time
@@ -26,6 +24,7 @@ from foretwin.predictor.bundle import save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.healthy_baseline import Reference, Regimes
 from foretwin.predictor.rul_intervals import Calibration
+from foretwin.project.digests import json_digest
 from foretwin.project.entrypoint import show_progress
 from foretwin.project.params import TrainParams
 from foretwin.training.encoders import segments_of
@@ -138,13 +137,8 @@ def regimes_of(network: Network) -> Regimes:
 
 
 def inputs_digest(files: dict[str, str], *parts: str) -> str:
-    """Return a short digest of everything that training depends on."""
-    return hashlib.sha256(json.dumps([files, parts], sort_keys=True).encode()).hexdigest()[:16]
-
-
-def file_digests(folder: Path) -> dict[str, str]:
-    """Return name -> SHA-256 of each file of a folder."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    """A short name for everything that training depends on."""
+    return json_digest([files, parts])[:16]
 
 
 def environment() -> dict[str, str]:

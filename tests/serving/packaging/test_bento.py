@@ -226,21 +226,21 @@ def test_a_clone_builds_the_same_bento_and_mends_what_an_interruption_left_in_it
 def test_another_champion_or_other_code_is_another_bento(project, tmp_path):
     champions = kept_champions(project)
     bentos.stage(project, tmp_path, champions)
-    digest = bentos.digest_of(tmp_path, champions)
-    assert bentos.digest_of(tmp_path, champions[:1]) != digest
+    digest = bentos.bento_digest(tmp_path, champions)
+    assert bentos.bento_digest(tmp_path, champions[:1]) != digest
     with (tmp_path / "foretwin" / "rows.py").open("a") as out:
         out.write("# changed\n")
-    assert bentos.digest_of(tmp_path, champions) != digest
+    assert bentos.bento_digest(tmp_path, champions) != digest
 
 
 @pytest.mark.parametrize("name", ["requirements.txt", "sbom.cdx.json", "serving/Dockerfile.template"])
 def test_other_libraries_or_another_container_are_another_bento(project, tmp_path, name):
     champions = kept_champions(project)
     bentos.stage(project, tmp_path, champions)
-    digest = bentos.digest_of(tmp_path, champions)
+    digest = bentos.bento_digest(tmp_path, champions)
     with (tmp_path / name).open("a") as out:
         out.write("\n")
-    assert bentos.digest_of(tmp_path, champions) != digest
+    assert bentos.bento_digest(tmp_path, champions) != digest
 
 
 def test_the_served_code_is_found_by_its_imports():

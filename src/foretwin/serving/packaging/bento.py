@@ -112,7 +112,7 @@ def stage(root: Path, context: Path, champions: Sequence[Packaged]) -> None:
     (context / bill.NAME).write_text(bill.bill_of_materials(champions, libraries), encoding="utf-8")
 
 
-def digest_of(context: Path, champions: Sequence[Packaged]) -> str:
+def bento_digest(context: Path, champions: Sequence[Packaged]) -> str:
     """SHA-256 of everything that a Bento is made of."""
     tags = [champion.tag for champion in champions]
     found = hashlib.sha256("\n".join([f"bentoml=={version('bentoml')}", *tags]).encode())
@@ -151,7 +151,7 @@ def _create_model(champion: Packaged, commit: str) -> None:
 
 
 def _ensure_bento(store: Path, context: Path, champions: Sequence[Packaged]) -> str:
-    number = digest_of(context, champions)[:16]
+    number = bento_digest(context, champions)[:16]
     place = store / "bentos" / NAME / number
     if not ((place / "bento.yaml").exists() and _holds(place / "src", context)):
         shutil.rmtree(place, ignore_errors=True)

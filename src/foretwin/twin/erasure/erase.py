@@ -3,7 +3,6 @@
 A certificate says what was removed where, and which models saw the asset; it names the asset by a digest alone.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from foretwin.champion.challenger import forget_asset
+from foretwin.champion.provenance import asset_digest
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, StoreError
 from foretwin.project.files import fresh_file
@@ -62,7 +62,7 @@ def erase_asset(
         certificate = {
             "schema": SCHEMA,
             "number": asset.id,
-            "asset_sha256": hashlib.sha256(name.encode()).hexdigest(),
+            "asset_sha256": asset_digest(name),
             "twin": asset.twin,
             "at": now.astimezone(UTC).isoformat(),
             "actor": actor,

@@ -5,7 +5,6 @@ of training (`training.json`) names the split of the assets and the store's hist
 (`provenance.py`) holds what the assets' names come to as digests, which outlives an asset's erasure.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Self
 from foretwin.champion.champion import kept_identity
 from foretwin.champion.provenance import SPLITS, asset_digest, json_object
 from foretwin.dataset.windows import TEST
+from foretwin.project.digests import file_digest
 from foretwin.project.paths import Paths
 from foretwin.sources.store import PREFIX
 from foretwin.twin.erasure.file_copies import files_under
@@ -122,7 +122,7 @@ class Knowledge:
             twin = content["model"].partition(":")[0].removeprefix(NAME)
             self.model(twin, content["digest"]).bentos.add(content["bento"])
         elif content and all(type(value) is int for value in content.values()):
-            self.splits[hashlib.sha256(path.read_bytes()).hexdigest()] = content
+            self.splits[file_digest(path)] = content
 
     def _add_verdict(self, verdict: dict[str, Any]) -> None:
         model = self.model(verdict["name"].removeprefix(NAME), verdict["evidence"]["bundle"])

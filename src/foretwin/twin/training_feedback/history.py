@@ -3,7 +3,6 @@
 `sources.store` says what the two files are called, and takes them in at the next `dvc repro`.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import HISTORY, canonical
 from foretwin.errors import BadInput
+from foretwin.project.digests import file_digest
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
 from foretwin.sources.store import FOLDER, MANIFEST, TABLE
@@ -76,8 +76,7 @@ def export_history(
             content = _write(connection, contract, by_run, out / TABLE)
             received = stored.received_at(connection, sorted({min(content.batches), max(content.batches)}))
         verdicts = sum(one.is_verdict for run in content.runs for one in by_run[run])
-        with (out / TABLE).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_digest(out / TABLE)
         counts = (len(content.assets), len(content.runs), content.rows, content.labelled_rows, verdicts)
         left_out = dict(sorted(content.left_out.items()))
         export = HistoryExport(Paths(root, contract.name).data / FOLDER, digest, *counts, left_out)

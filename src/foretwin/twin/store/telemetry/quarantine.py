@@ -1,6 +1,5 @@
 """What was not stored, and why: kept until somebody looks at it, and sent again where it was right after all."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -10,6 +9,7 @@ from sqlalchemy import Connection, Select, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import NotFound
+from foretwin.project.digests import text_digest
 from foretwin.twin.store import tables
 from foretwin.wire.readings import Rejected
 
@@ -83,7 +83,7 @@ def _known(connection: Connection, digests: list[str]) -> set[str]:
 
 def _digest(rejected: Rejected) -> str:
     parts = (rejected.twin, rejected.asset, rejected.field, rejected.reason, rejected.content)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    return text_digest(repr(parts))
 
 
 def _storable(value: str | None, name: str) -> str | None:
