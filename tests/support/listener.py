@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from foretwin.contract.twin import Twin
+from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt import listening
-from foretwin.twin.connectors.mqtt.session import Backoff
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.store import open_store
 

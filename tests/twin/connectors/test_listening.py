@@ -16,9 +16,11 @@ from sqlalchemy import select
 
 from benchmarks.servers import Broker, Postgres, wait_for
 from foretwin.errors import BrokerError
+from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt import listening
 from foretwin.twin.connectors.mqtt.listening import Waiting, listen, session_name
-from foretwin.twin.connectors.mqtt.session import Backoff, Message, Subscription, connect
+from foretwin.twin.connectors.mqtt.session import connect
+from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt
 from foretwin.twin.store import open_store
 from foretwin.twin.store.tables import assets, quarantine, readings

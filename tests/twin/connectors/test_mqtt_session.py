@@ -12,8 +12,10 @@ import pytest
 
 from benchmarks.servers import Broker, wait_for
 from foretwin.errors import BadInput, BrokerError
+from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt.address import parse_address
-from foretwin.twin.connectors.mqtt.session import Backoff, Subscription, connect
+from foretwin.twin.connectors.mqtt.session import connect
+from foretwin.twin.connectors.mqtt.subscription import Subscription
 
 QUICK = Backoff(0.05, 0.2)
 

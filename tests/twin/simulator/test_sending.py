@@ -18,7 +18,9 @@ from benchmarks.servers import free_port, wait_for
 from foretwin.contract.twin import load_twin
 from foretwin.dataset.table import write_rows
 from foretwin.errors import BadInput, BrokerError, RowsError
-from foretwin.twin.connectors.mqtt.session import Backoff, Subscription, connect
+from foretwin.project.backoff import Backoff
+from foretwin.twin.connectors.mqtt.session import connect
+from foretwin.twin.connectors.mqtt.subscription import Subscription
 from foretwin.twin.simulator.disturbances import KINDS, Disturbances
 from foretwin.twin.simulator.sending import Failure, Plan, fleet, replay
 from support.tiny_bundle import REPOSITORY, random_rows, tiny_twin

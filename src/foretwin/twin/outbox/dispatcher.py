@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import logging
 import math
-import random
 import threading
 import time
 import uuid
@@ -24,6 +23,7 @@ import httpx
 import orjson
 
 from foretwin.errors import BadInput, BrokerError
+from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt.address import parse_address
 from foretwin.twin.connectors.mqtt.session import Session, connect
 from foretwin.twin.outbox.cloud_events import as_cloud_event
@@ -34,6 +34,8 @@ from foretwin.twin.store.casework.events import Delivery, Event
 WEBHOOKS, SECRET, MQTT = "FORETWIN_WEBHOOKS", "FORETWIN_WEBHOOK_SECRET", "FORETWIN_EVENTS_MQTT"
 TIMEOUT = 15  # seconds that a receiver has for its answer
 PAUSE = 1.0  # seconds between two looks into the outbox
+BACKOFF = Backoff(shortest=15.0, longest=3600.0, factor=3.0, jitter=0.5)  # s between two attempts
+ATTEMPTS = 10  # to deliver an event: with BACKOFF a target may be away for about three hours before it is given up
 PASS = 100  # deliveries between two looks into it
 LOOK_BACK = timedelta(days=1)  # before the newest event known: where a quick look for new events begins
 LOOK_AT_ALL = 600.0  # seconds after which all events are looked at: one that a clock set back has dated further back
@@ -58,27 +60,6 @@ class Target:
         """The URL without user, password and query: any of them may be a secret."""
         parts = urlsplit(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-
-@dataclass(frozen=True)
-class BackOff:
-    """How long to wait for the next attempt, and after how many to give up: exponential, with jitter.
-
-    With the defaults a target may be away for about three hours before anything is given up.
-    """
-
-    shortest: timedelta = timedelta(seconds=5)
-    longest: timedelta = timedelta(hours=1)
-    attempts: int = 10
-
-    def wait(self, attempts: int, chance: random.Random) -> timedelta:
-        """After so many attempts; between half and all of a span that triples each time."""
-        span = min(self.longest, self.shortest * 3 ** min(attempts, 20))
-        wait: timedelta = span * chance.uniform(0.5, 1)
-        return max(self.shortest, wait)
-
-
-BACK_OFF = BackOff()
 
 
 @dataclass(frozen=True)
@@ -114,13 +95,19 @@ def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
     return tuple(targets)
 
 
-def deliver(store: Store, targets: Sequence[Target], stop: threading.Event, back_off: BackOff = BACK_OFF) -> None:
+def deliver(
+    store: Store,
+    targets: Sequence[Target],
+    stop: threading.Event,
+    backoff: Backoff = BACKOFF,
+    attempts: int = ATTEMPTS,
+) -> None:
     """Send what the outbox holds, and what comes into it, until `stop` is set.
 
-    Events are sent in the order of each asset. One that a target never takes is dead after the last attempt, and at
+    Events are sent in the order of each asset. One that a target never takes is dead after `attempts` attempts, and at
     once where the target answers 410; `store.events` lists those and revives them.
     """
-    couriers = [_Courier(store, target, stop, back_off) for target in targets]
+    couriers = [_Courier(store, target, stop, backoff, attempts) for target in targets]
     threads = [threading.Thread(target=courier.run, name=f"events-{courier.target.name}") for courier in couriers]
     for thread in threads:
         thread.start()
@@ -135,8 +122,8 @@ class _Courier:
     store: Store
     target: Target
     stop: threading.Event
-    back_off: BackOff
-    chance: random.Random = field(default_factory=random.Random)
+    backoff: Backoff
+    most_attempts: int
     newest: datetime | None = None  # the moment of the newest event at the last look
     all_seen: float = -math.inf  # when all events were last looked at, on the monotonic clock
 
@@ -180,13 +167,13 @@ class _Courier:
         told the same thing again at once, over and over.
         """
         attempts = delivery.attempts + 1
-        due_at = datetime.now(UTC) + self.back_off.wait(attempts, self.chance)
+        due_at = datetime.now(UTC) + timedelta(seconds=self.backoff.wait(attempts))
         counted = replace(delivery, attempts=attempts, due_at=due_at)
         with self.store.write() as connection:
             if not outbox.claim(connection, delivery, counted):
                 return Answer()
         answer = send(delivery.event)
-        given_up = answer.gone or attempts >= self.back_off.attempts
+        given_up = answer.gone or attempts >= self.most_attempts
         state = "delivered" if answer.error is None else "dead" if given_up else "waiting"
         if state == "dead":
             logger.warning("event %s to %s: given up: %s", delivery.event.id, delivery.target, answer.error)

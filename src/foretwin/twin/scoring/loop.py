@@ -26,6 +26,7 @@ from foretwin.champion.challenger import Trial, trial_stamp
 from foretwin.champion.champion import Champion, champion_stamp, file_stamp, load_champion
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError, StoreError
+from foretwin.project.backoff import Backoff
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.cases.apply import review
@@ -99,17 +100,18 @@ def watch(store: Store, root: Path, settings: WatchSettings, stop: threading.Eve
 
     Champions are those under models/ of `root`, and are loaded anew when others take their place.
     """
-    watching, patience = Watching(store, root, settings), settings.pause
+    watching, failures = Watching(store, root, settings), 0
+    backoff = Backoff(settings.pause, LONGEST_PAUSE)
     while not stop.is_set():
         try:
             scored = step(watching, lambda: datetime.now(UTC))
         except StoreError as error:
             watching.tell("store", f"{error}; scoring goes on once it can be used again")
-            stop.wait(patience)
-            patience = min(2 * patience, LONGEST_PAUSE)
+            failures += 1
+            stop.wait(backoff.wait(failures))
             continue
         watching.told.pop("store", None)
-        patience = settings.pause
+        failures = 0
         if not scored:
             stop.wait(settings.pause)
 

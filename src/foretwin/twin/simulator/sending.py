@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
+from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt.session import connect
 from foretwin.twin.simulator.disturbances import KINDS, UNDISTURBED, Disturbances, Stream, disturb, mark
 from foretwin.twin.simulator.fleet import fleet
@@ -32,7 +33,8 @@ logger = logging.getLogger("foretwin.replay")
 JSON = "application/json"
 KEYLESS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-PATIENCE = 30.0  # s until an answer; between two attempts at most
+PATIENCE = 30.0  # s until an answer, and until all is sent at the end
+RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a service that is away or busy
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class HttpSender:
     def send(self, asset: str, body: bytes) -> None:
         """Post one message; logs the first refusal. BadInput where the service does not take the key."""
         url = f"{self.url}/v1/twins/{quote(asset, safe='')}/readings"
-        delay = 0.5
+        failures = 0
         while True:
             try:
                 answer = self.client.post(url, params={"twin": self.twin}, content=body)
@@ -197,12 +199,12 @@ class HttpSender:
                 trouble = f"answers {answer.status_code}"
             except httpx.TransportError as error:
                 trouble = f"cannot be reached: {error}"
-            if delay == 0.5:
+            failures += 1
+            if failures == 1:
                 logger.warning("%s: %s; trying again", self.url, trouble)
-            if self.stop.wait(delay):
+            if self.stop.wait(RETRY.wait(failures)):
                 self.refused += 1
                 return
-            delay = min(2 * delay, PATIENCE)
         if answer.status_code in KEYLESS:
             raise BadInput("FORETWIN_KEY", f"{self.url} refuses it: {answer.status_code} {answer.text[:300]}")
         if not answer.is_success:

@@ -1,6 +1,6 @@
-"""Where an MQTT broker is, and how often it is tried.
+"""Where an MQTT broker is, as a URL.
 
-Its address is a URL: `mqtt://user:password@host:port` or `mqtts://...?ca=FILE&cert=FILE&key=FILE`.
+`mqtt://user:password@host:port` or `mqtts://...?ca=FILE&cert=FILE&key=FILE`.
 """
 
 import ssl
@@ -39,17 +39,6 @@ class Address:
             reason = error.strerror or str(error)
             raise BadInput("url", f"{', '.join(self.files.values())}: no usable certificate: {reason}") from None
         return context
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """Seconds between two attempts to connect: from `shortest`, doubled each time up to `longest`."""
-
-    shortest: float
-    longest: float
-
-
-BACKOFF = Backoff(1.0, 60.0)
 
 
 def parse_address(url: str, environ: Mapping[str, str]) -> Address:

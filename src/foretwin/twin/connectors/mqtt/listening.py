@@ -4,7 +4,6 @@ Delivery is at least once and storing is idempotent, so this process, the broker
 moment: what was not acknowledged comes again, and what comes again changes nothing.
 """
 
-import hashlib
 import logging
 import threading
 import time
@@ -14,7 +13,10 @@ from datetime import UTC, datetime
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, StoreAway
-from foretwin.twin.connectors.mqtt.session import BACKOFF, Backoff, Message, Subscription, connect
+from foretwin.project.backoff import Backoff
+from foretwin.project.digests import text_digest
+from foretwin.twin.connectors.mqtt.session import BACKOFF, connect
+from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.store import Store
 from foretwin.wire.decoder import Decoded, decode, undecodable
@@ -25,7 +27,7 @@ TOPIC = "foretwin/+/+/readings"  # twin, asset
 BATCH = 500  # messages in one transaction
 PATIENCE = 0.05  # s that the first message of a batch waits for more
 AHEAD = 1000  # messages that the broker may send before earlier ones are stored
-RETRY = Backoff(0.5, 30.0)  # of a store that is away
+RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a store that is away
 
 
 class Waiting:
@@ -93,7 +95,7 @@ def listen(
 
 def session_name(store: Store) -> str:
     """The client's name at the broker, of this store alone: the same after a restart."""
-    return f"foretwin-ingest-{hashlib.sha256(store.name.encode()).hexdigest()[:12]}"
+    return f"foretwin-ingest-{text_digest(store.name)[:12]}"
 
 
 def _stored(
@@ -101,18 +103,18 @@ def _stored(
 ) -> Receipt | None:
     """Store the messages in one transaction, however long the store is away; None where `stop` is set before."""
     decoded = [_decoded(message, contracts) for message in messages]
-    delay = RETRY.shortest
+    failures = 0
     while True:
         try:
             receipt = ingest(store, contracts, decoded, "mqtt", datetime.now(UTC))
         except StoreAway as error:
-            if delay == RETRY.shortest:
+            failures += 1
+            if failures == 1:
                 logger.warning("%s; nothing is acknowledged meanwhile, trying again", error)
-            if stop.wait(delay):
+            if stop.wait(RETRY.wait(failures)):
                 return None
-            delay = min(2 * delay, RETRY.longest)
             continue
-        if delay != RETRY.shortest:
+        if failures:
             logger.warning("%s: storing again", store.name)
         return receipt
 

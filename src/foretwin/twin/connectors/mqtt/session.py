@@ -23,13 +23,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from foretwin.errors import BadInput, BrokerError
-from foretwin.twin.connectors.mqtt.address import BACKOFF, Address, Backoff, parse_address
+from foretwin.project.backoff import Backoff
+from foretwin.twin.connectors.mqtt.address import Address, parse_address
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
-
-__all__ = ["BACKOFF", "Backoff", "Message", "Session", "Subscription", "connect"]
 
 logger = logging.getLogger("foretwin.mqtt")
 
+BACKOFF = Backoff(shortest=1.0, longest=60.0)  # s between two attempts to connect
 WEEK = 7 * 24 * 3600  # s that a broker keeps the session of a subscriber that is away
 KEEP_ALIVE = 30  # s without a message before the connection is probed
 IN_FLIGHT = 100  # messages published at once without an answer, where the broker takes as many
@@ -165,7 +165,7 @@ class Session:
 
     def _run(self) -> None:
         """The network thread: connect, serve the connection until it breaks, wait, again."""
-        delay = self.backoff.shortest
+        failures = 0  # to keep a connection, in a row
         try:
             while not self._closing.is_set() and self._failure is None:
                 begin = time.monotonic()
@@ -176,10 +176,10 @@ class Session:
                 except OSError as error:
                     self._unreachable(error)
                 if self._accepted and time.monotonic() - begin > self.backoff.longest:
-                    delay, self._losses = self.backoff.shortest, 0
+                    failures = self._losses = 0
+                failures += 1
                 if self._failure is None:
-                    self._closing.wait(delay)
-                delay = min(2 * delay, self.backoff.longest)
+                    self._closing.wait(self.backoff.wait(failures))
                 while self._full() and not self._closing.wait(PAUSE):
                     pass  # what the broker would send again finds no room either
         except Exception as error:  # else the session would hang without a word
