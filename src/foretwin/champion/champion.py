@@ -12,7 +12,6 @@ scoring and the living twin read it here. A champion packaged by an earlier vers
 bundle and identity.
 """
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -21,6 +20,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
+
+from filelock import FileLock
 
 from foretwin.champion.golden import check_golden, keep_golden
 from foretwin.champion.identity import ModelIdentity
@@ -236,8 +237,7 @@ def _sound(folder: Path, bundle: Bundle) -> Champion | None:
 def kept_by_one(paths: Paths) -> Iterator[None]:
     """Lock the champion: a stage and a service that follows the registry may package it at the same time."""
     paths.work.mkdir(parents=True, exist_ok=True)
-    with (paths.work / "champion.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(paths.work / "champion.lock"):
         yield
 
 

@@ -4,7 +4,6 @@ Lines of models/<twin>/ledger.jsonl are only ever appended. Each holds the SHA-2
 changed or removed line is detected; the file is not the output of a stage, and belongs in version control.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Sequence
@@ -12,6 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Self
+
+from filelock import lock_descriptor
 
 from foretwin.errors import RegistryError
 from foretwin.project.digests import text_digest
@@ -70,8 +71,9 @@ def append(path: Path, entry: Entry) -> None:
     """Append a decision; RegistryError, and nothing is written, where an earlier line was altered."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        lines = _lines(path)
+        lock_descriptor(file.fileno())
+        file.seek(0)  # where others cannot read a locked file, its own reader can
+        lines = file.read().splitlines()
         _read(path, lines)
         file.write(entry.line(text_digest(lines[-1]) if lines else FIRST) + "\n")
         file.flush()

@@ -3,7 +3,6 @@
 Nothing gets past the gate here: a candidate that it refuses stays a candidate, and the champion goes on.
 """
 
-import fcntl
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from filelock import FileLock, Timeout
 
 from foretwin.errors import BadInput, ParamsError, TrainingError
 from foretwin.project.dvc import dvc
@@ -128,11 +129,11 @@ def _trouble(said: str) -> str:
 def _one_at_a_time(paths: Paths) -> Iterator[None]:
     """Held by one process at a time; TrainingError for the second."""
     paths.work.mkdir(parents=True, exist_ok=True)
-    with (paths.work / "retrain.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(f"{paths.twin}: is being retrained already; wait until that has ended") from None
+    try:
+        held = FileLock(paths.work / "retrain.lock").acquire(blocking=False)
+    except Timeout:
+        raise TrainingError(f"{paths.twin}: is being retrained already; wait until that has ended") from None
+    with held:
         yield
 
 

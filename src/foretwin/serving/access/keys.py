@@ -4,7 +4,6 @@ The file is `keys.json` in the project's folder unless FORETWIN_KEYS names anoth
 a lock, and only its owner may read it.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -15,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
+from filelock import FileLock
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from foretwin.errors import BadInput, Conflict, NotFound, ParamsError
@@ -156,12 +156,8 @@ def _checked(wanted: Wanted, digest: str, by: str, now: datetime) -> Key:
 def _locked(path: Path) -> Iterator[None]:
     """One writer at a time, since each reads the file and writes it back."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(path.with_name(f".{path.name}.lock"), mode=0o600):
         yield
-    finally:
-        os.close(lock)
 
 
 def _write(path: Path, keys: Sequence[Key]) -> None:

@@ -1,11 +1,12 @@
 """Where the monitor's last report of a twin lies, and reading it."""
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from foretwin.project.files import fresh_file
 from foretwin.twin.monitoring.page import render
@@ -39,8 +40,7 @@ def write(root: Path, report: Mapping[str, Any], title: str) -> None:
         "report.json": json.dumps(report, indent=1, allow_nan=False).encode() + b"\n",
     }
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two looks may end together
+    with FileLock(folder / ".lock"):  # two looks may end together
         for name, content in contents.items():
             with fresh_file(folder / name) as out:
                 out.write_bytes(content)
