@@ -1,36 +1,11 @@
 """The result of one twin for people: a table of figures, and one HTML page with the pictures inside."""
 
-import base64
 import math
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
-
 from foretwin.contract.twin import Twin
-
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{{ contract.title }} - Foretwin</title>
-<style>
- body { font: 16px/1.5 system-ui, sans-serif; color: #22313f; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
- table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .3rem .9rem; border-bottom: 1px solid #dde3e8 }
- td + td, th + th { text-align: right } img { max-width: 100% } .note { color: #667 }
-</style>
-<h1>{{ contract.title }}</h1>
-<p>{{ contract.description }}</p>
-<p>Measured at {{ metrics.cuts }} points of {{ metrics.assets }} assets that took no part in training, tuning or
-calibration, through the served bundle <code>{{ metrics.bundle[:12] }}</code>.</p>
-{% for subset, table in tables.items() %}{% if subset %}<p>Of these, {{ subset }} alone:</p>{% endif %}
-<table><tr>{% for cell in table[0] %}<th>{{ cell }}</th>{% endfor %}</tr>
-{% for row in table[1:] %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
-{% endfor %}
-{% for name, data in pictures %}<p><img alt="{{ name }}" src="data:image/png;base64,{{ data }}"></p>
-{% endfor %}
-<p class="note">Contract {{ contract.digest[:12] }}.
-Data checks: <code>data/{{ contract.name }}/validation/docs/</code>.
-The same figures as numbers: <code>models/{{ contract.name }}/metrics.json</code>.</p>
-</html>
-"""
+from foretwin.project.pages import inline_pictures, render_page
 
 
 def figures_table(metrics: dict[str, Any], contract: Twin) -> list[list[str]]:
@@ -68,8 +43,6 @@ def _cells(figures: dict[str, Any], contract: Twin) -> list[str]:
 
 def write_page(contract: Twin, metrics: dict[str, Any], pictures: Path, path: Path) -> None:
     """The page, with the PNG files of the folder `pictures` inside, so that it can be mailed."""
-    data = [(png.stem, base64.b64encode(png.read_bytes()).decode()) for png in sorted(pictures.glob("*.png"))]
-    template = Environment(autoescape=True).from_string(PAGE)
     tables = {"": figures_table(metrics, contract), **subset_tables(metrics, contract)}
-    text = template.render(contract=contract, metrics=metrics, tables=tables, pictures=data)
-    path.write_text(text, encoding="utf-8")
+    values = {"contract": contract, "metrics": metrics, "tables": tables, "pictures": inline_pictures(pictures)}
+    path.write_text(render_page("foretwin.evaluation", "report.html", **values), encoding="utf-8")

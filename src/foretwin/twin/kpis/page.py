@@ -4,38 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from foretwin.project.pages import render_page
 from foretwin.twin.kpis.shown import Figures, columns, rows
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Key figures - Foretwin</title>
-<style>
- body { font: 16px/1.5 system-ui, sans-serif; color: #22313f; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
- table { border-collapse: collapse; margin: 1rem 0; font-size: .9rem } td + td, th + th { text-align: right }
- th, td { padding: .3rem .7rem; border-bottom: 1px solid #dde3e8 } tr.whole td { font-weight: 600 }
- .scroll { overflow-x: auto } .pictures { display: flex; flex-wrap: wrap; gap: 1.5rem }
- figure { margin: 0 } figcaption { font-size: .9rem } .note { color: #667 }
- rect { fill: #2f6f9f } line { stroke: #22313f }
-</style>
-{% for report, heads, lines, pictures in twins %}
-<h1>{{ report.title }}</h1>
-<p>{{ report.since }} to {{ report.until }} (UTC), as known on {{ report.at }}.</p>
-<div class="pictures">{% for picture in pictures %}<figure><figcaption>{{ picture.title }}</figcaption>
-<svg role="img" aria-label="{{ picture.title }}" width="{{ width }}" height="{{ height }}">
-<line x1="0" x2="{{ width }}" y1="{{ picture.zero }}" y2="{{ picture.zero }}" stroke-width=".5"/>
-{% for bar in picture.bars %}<g><title>{{ bar.said }}</title>
-<rect x="{{ bar.left }}" y="{{ bar.top }}" width="{{ bar.width }}" height="{{ bar.height }}"/>
-{% if bar.whisker %}<line x1="{{ bar.middle }}" x2="{{ bar.middle }}" y1="{{ bar.whisker[0] }}" \
-y2="{{ bar.whisker[1] }}"/>{% endif %}</g>
-{% endfor %}</svg></figure>
-{% endfor %}</div>
-<div class="scroll"><table><tr><th>period</th>{% for head in heads %}<th>{{ head }}</th>{% endfor %}</tr>
-{% for line in lines %}<tr{% if loop.last and lines | length > 1 %} class="whole"{% endif %}>
-{% for cell in line %}<td>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</table></div>
-<ul class="note">{% for sentence in report.assumptions %}<li>{{ sentence }}</li>{% endfor %}</ul>
-{% endfor %}<p class="note">docs/key-figures.md says how each figure is counted.</p>
-</html>
-"""
 WIDTH, HEIGHT, MARGIN = 260, 90, 6
 Reach = tuple[float | None, float | None, float | None]  # low, value, high
 
@@ -88,10 +59,8 @@ class Picture:
 
 def page_of(reports: Sequence[dict[str, Any]]) -> str:
     """The page."""
-    from jinja2 import Environment  # whoever only asks for numbers does not wait for it
-
     twins = [(report, list(columns(report)), rows(report), _pictures(report)) for report in reports]
-    return Environment(autoescape=True).from_string(PAGE).render(twins=twins, width=WIDTH, height=HEIGHT)
+    return render_page("foretwin.twin.kpis", "key_figures.html", twins=twins, width=WIDTH, height=HEIGHT)
 
 
 def _pictures(report: dict[str, Any]) -> list[Picture]:
