@@ -24,7 +24,9 @@ from foretwin.validation.profile import Profile
 from foretwin.validation.rules import Rule, column_rules, column_types_found, fleet_rules, row_rules, run_rules
 
 SHOWN = 3
-NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # fixed run time, since equal data must give equal files
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # equal data must give equal files, so no run has a time of its own
+# What Great Expectations writes otherwise in each run, fetches from the web, or links wrongly. Equal rows must give
+# equal pages: else DVC would run `publish` again after each validation, and upload pages with nothing new in them.
 STAMP = re.compile(r"\d{8}T\d{6}\.\d{6}Z")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REMOTE_IMAGE = re.compile(r"https://great-expectations-web-assets[^\"')]*")
