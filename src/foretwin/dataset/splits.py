@@ -6,6 +6,7 @@ development assets), `test.parquet` (the held-out assets as known at each cut, `
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -45,11 +46,17 @@ class Development:
         """Read the files of `prepare`."""
         rows = read_rows(folder / "development.parquet", contract)
         folds = json.loads((folder / "splits.json").read_text())
+        return cls.of(rows, folds, contract, params.cuts, params.seed)
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, folds: Mapping[str, int], contract: Twin, cuts: int, seed: int) -> Self:
+        """From canonical rows and their assets' folds; every run is cut at `cuts` random rows, drawn from `seed`."""
         histories = Histories.from_rows(rows, contract)
         labelled = ~np.isnan(histories.rul) | (histories.faults >= 0).any(axis=1)
         ends = histories.ends(contract.window.shortest)
-        cuts = random_cuts(rows, params.cuts, contract.window.shortest, params.seed)
-        return cls(histories, rows["asset"].map(folds).to_numpy(np.int64), ends[labelled[ends]], cuts[labelled[cuts]])
+        drawn = random_cuts(rows, cuts, contract.window.shortest, seed)
+        fold = np.asarray(rows["asset"].map(folds), np.int64)
+        return cls(histories, fold, ends[labelled[ends]], drawn[labelled[drawn]])
 
     @property
     def folds(self) -> range:
@@ -67,25 +74,31 @@ class Development:
 
 
 def prepare(rows: pd.DataFrame, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
-    """Split the assets, cut the held-out runs and write all files to `out`; return counts for the user.
-
-    Where the source fixes a test set, its runs are predicted once, at their last row; else at random cuts.
-    """
+    """Deal the assets, cut the held-out runs, write it all under `out`; returns counts for the user."""
     folds = deal_folds(rows, params.test_share, params.folds, params.seed)
     held_out = rows["asset"].map(folds) == TEST
     test, development = rows[held_out].reset_index(drop=True), rows[~held_out].reset_index(drop=True)
-    fixed = bool((test["fixed_split"] == "test").any())
-    shortest = contract.window.shortest
-    cuts = last_rows(test) if fixed else random_cuts(test, params.cuts, shortest, params.seed)
-    cuts = cuts[_labelled(test, contract, cuts)]
-    if len(cuts) == 0:
-        raise RowsError(f"{contract.name}: no held-out run has a labelled row to be evaluated on; label more runs")
+    truncated = cut_held_out(test, contract, params.cuts, params.seed)
     (out / "splits.json").write_text(json.dumps(folds, indent=1, sort_keys=True))
     write_rows(development, contract, out / "development.parquet")
-    write_rows(truncate(test, cuts, contract.window.length), contract, out / "test.parquet")
+    write_rows(truncated, contract, out / "test.parquet")
     write_rows(_example(test), contract, out / "example.parquet")
     assets = {"development": len(set(folds)) - test["asset"].nunique(), "held out": test["asset"].nunique()}
-    return {**assets, "cuts": len(cuts)}
+    return {**assets, "cuts": truncated["asset"].nunique()}
+
+
+def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd.DataFrame:
+    """What was known of held-out runs at each labelled cut, as `truncate` names it.
+
+    Where the source fixes a test set, its runs are cut once, at their last row; else at `cuts` random rows each, drawn
+    from `seed`. The rows have the index 0, 1, 2, ... RowsError where no cut has a label.
+    """
+    fixed = bool((rows["fixed_split"] == "test").any())
+    ends = last_rows(rows) if fixed else random_cuts(rows, cuts, contract.window.shortest, seed)
+    ends = ends[_labelled(rows, contract, ends)]
+    if len(ends) == 0:
+        raise RowsError(f"{contract.name}: no held-out run has a labelled row to be evaluated on; label more runs")
+    return truncate(rows, ends, contract.window.length)
 
 
 def _labelled(rows: pd.DataFrame, contract: Twin, cuts: NDArray[np.int64]) -> NDArray[np.bool_]:

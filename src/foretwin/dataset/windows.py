@@ -128,8 +128,9 @@ def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int) -> pd.Dat
 def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> dict[str, int]:
     """Assign each asset a fold number from 0, or TEST if it is held out.
 
-    Where the source fixes a test set, that set is held out; else a random share of the assets. Assets of the history
-    are assigned independently, so the others keep their folds: a champion is not measured on assets it was trained on.
+    Where the source fixes a test set, that set is held out; else a random share of the assets, none where it is 0.
+    Assets of the history are dealt beside the others, who keep their places: a champion is not measured on assets that
+    it has learnt from.
     """
     history = rows["subset"] == HISTORY
     fixed = rows.loc[rows["fixed_split"] == "test", "asset"].unique()
@@ -141,7 +142,7 @@ def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> 
     if len(free) == 0:
         free, added = np.array(added), []
     order = np.random.default_rng(seed).permutation(free)
-    held_out = 0 if len(fixed) else max(1, round(test_share * len(free)))
+    held_out = 0 if len(fixed) or test_share == 0 else max(1, round(test_share * len(free)))
     if len(free) - held_out < folds:
         few = f"{len(free)} assets are too few to hold {held_out} out and deal the rest into {folds} folds"
         raise RowsError(f"{few}; add assets, or lower prepare.folds in params.yaml")
