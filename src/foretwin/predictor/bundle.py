@@ -52,9 +52,16 @@ class Answers:
         return pd.DataFrame({**key, **self.columns})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
-    """A loaded bundle. `digest` identifies its content."""
+    """A trained model, loaded and verified. `digest` identifies its content.
+
+    >>> bundle = foretwin.load_bundle("models/pump/champion/bundle")
+    >>> bundle
+    <Bundle of pump: rul, mode from 11 channels, digest ...>
+    >>> bundle.contract.clock.unit
+    'h'
+    """
 
     contract: Twin
     digest: str
@@ -64,8 +71,9 @@ class Bundle:
     session: ort.InferenceSession
 
     @classmethod
-    def load(cls, folder: Path, threads: int = 1) -> Self:
-        """Load and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
+    def load(cls, folder: Path | str, threads: int = 1) -> Self:
+        """Read and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
+        folder = Path(folder)
         digest = verify(folder)
         try:
             contract = Twin.model_validate_json((folder / "contract.json").read_bytes())
@@ -85,15 +93,29 @@ class Bundle:
             session=ort.InferenceSession(folder / "network.onnx", options, providers=["CPUExecutionProvider"]),
         )
 
+    def __repr__(self) -> str:
+        """One line: whose model it is, what it answers, from how many channels."""
+        answers = ", ".join((*(("rul",) if self.contract.rul else ()), *self.contract.axes))
+        given = f"{answers} from {len(self.contract.channels)} channels"
+        return f"<Bundle of {self.contract.name}: {given}, digest {self.digest[:12]}>"
+
     def score(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Score each asset at its last row.
 
-        `rows` has the columns asset, run, time and one per channel; each asset's rows are contiguous and in order of
-        time; labels and other columns are ignored. Of several runs of an asset the last one counts. Returns asset, run,
-        time, rows (their number in the window), then `rul`, `rul_low`, `rul_high` in the contract's unit where the
-        twin has an RUL; where it has faults, `<axis>` with a class or "unknown" where none is probable enough, and
-        `p_<axis>_<class>`, the calibrated probabilities; and `warnings`, a list of strings. BadInput names the field
-        that breaks the contract.
+        `rows` has the columns asset, run, time and one per channel; each asset's rows stand together, in order of
+        time; labels and other columns are not looked at. Of several runs of an asset the last one counts. Returns
+        asset, run, time, rows (how many the prediction saw, at most the window), then `rul`, `rul_low`, `rul_high`
+        in the contract's unit where the twin has an RUL; where it has faults, `<axis>` with the answer, a class or
+        "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; and `warnings`,
+        a list of strings. BadInput names the field that breaks the contract.
+
+        >>> bundle = foretwin.load_bundle("models/pump/champion/bundle")
+        >>> rows = foretwin.load_dataset("pump", assets=3)
+        >>> scores = bundle.score(rows)
+        >>> scores["asset"].tolist()
+        ['P-001', 'P-002', 'P-003']
+        >>> scores.columns[4:9].tolist()
+        ['rul', 'rul_low', 'rul_high', 'mode', 'p_mode_none']
         """
         return self.answer(read_frame(rows, self.contract)).frame()
 
