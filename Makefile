@@ -70,8 +70,9 @@ soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap ev
 	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1
 	python -m benchmarks.reliability.soak.run serve --minutes 10
 
-docs: $(READY) ## put the figures of output files into README.md and docs/
+docs: $(READY) ## put the figures of output files into README.md and docs/, and docstrings into docs/api.md
 	python -m benchmarks.render.docs
+	python -m benchmarks.render.api
 
 lock: $(READY) ## renew constraints.txt from pyproject.toml
 	$(BIN)/pip install --quiet uv
