@@ -11,7 +11,7 @@ from foretwin.project.files import fresh, fresh_file
 from foretwin.project.paths import Paths
 from foretwin.registry import champion, publish
 from foretwin.registry.locations import read_json
-from foretwin.serving import packaging
+from foretwin.serving.packaging import bento
 
 NONE = "none.json"  # in models/<twin>/champion/, where no version was ever promoted
 
@@ -25,7 +25,7 @@ def main(twin: str, root: Path = Path()) -> None:
         return
     identity = ModelIdentity(best.name, best.version, best.run, best.digest)
     keep_champion(paths, best.folder, identity)
-    packaging.package(root, twin)
+    bento.package(root, twin)
 
 
 def _say_none(paths: Paths) -> None:

@@ -9,11 +9,11 @@ from hashlib import sha256
 
 import pytest
 from click.testing import CliRunner
-from foretwin.cli.lineage import lineage
 
 from foretwin.champion import ledger
 from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
+from foretwin.cli.models.lineage import lineage
 from foretwin.errors import BadInput, BundleError, NotFound
 from foretwin.lineage.trace import trace
 from foretwin.registry.tracking_store import has_artifact

@@ -22,7 +22,7 @@ def bentoml(root: Path, *arguments: str) -> str:
 def packed(root: Path) -> str:
     """Fill the folder with a project of two twins and package it; returns the Bento's tag."""
     tiny_project(root, PUMP, FAN)
-    script = "from pathlib import Path; from foretwin.serving import packaging; print(packaging.ensure(Path()))"
+    script = "from pathlib import Path; from foretwin.serving.packaging import bento; print(bento.ensure(Path()))"
     command = [sys.executable, "-c", script]
     return subprocess.run(
         command, env=environment(root), cwd=root, stdout=subprocess.PIPE, text=True, check=True

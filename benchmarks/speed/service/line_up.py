@@ -17,7 +17,7 @@ from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
 from foretwin.project.paths import Paths
 from foretwin.serving.access.keys import FASTEST, Wanted, keys_path, make_key
-from foretwin.serving.packaging import build
+from foretwin.serving.packaging.bento import build
 
 STREAM = "application/vnd.apache.arrow.stream"
 ARROW = {"Content-Type": STREAM, "Accept": STREAM}

@@ -16,11 +16,10 @@ from packaging.utils import canonicalize_name
 
 from foretwin.champion.champion import keep_champion, kept_champions
 from foretwin.champion.identity import ModelIdentity
-from foretwin.cli import bento as cli_bento
+from foretwin.cli.models import bento as cli_bento
 from foretwin.errors import BundleError, RegistryError
 from foretwin.predictor.bundle import verify
 from foretwin.project.paths import Paths
-from foretwin.serving import packaging
 from foretwin.serving.packaging import bento as bentos
 from foretwin.serving.packaging.code import served_files
 from foretwin.serving.packaging.libraries import REQUIREMENTS, closure
@@ -29,9 +28,9 @@ from support.tiny_bundle import REPOSITORY, environment, save_tiny_bundle, tiny_
 PUMP, FAN = tiny_twin("pump"), tiny_twin("fan", rul=False)
 HEAVY = {"torch", "lightning", "mlflow", "optuna", "great_expectations", "dvc", "sklearn", "matplotlib"}
 # BentoML reads its home once per process, so each of these is one.
-PACKAGING = "import sys; from pathlib import Path; from foretwin.serving import packaging; "
-ENSURE = PACKAGING + "print(packaging.ensure(Path(sys.argv[1])))"
-PACKAGE = PACKAGING + "packaging.package(Path(sys.argv[1]), 'pump')"
+PACKAGING = "import sys; from pathlib import Path; from foretwin.serving.packaging import bento; "
+ENSURE = PACKAGING + "print(bento.ensure(Path(sys.argv[1])))"
+PACKAGE = PACKAGING + "bento.package(Path(sys.argv[1]), 'pump')"
 
 
 def python(root: Path, script: str, *arguments: str, cwd: Path | None = None) -> str:
@@ -171,8 +170,12 @@ def test_the_bento_holds_code_and_no_data(project, bento):
     kinds = {path.suffix for path in bento.rglob("*") if path.is_file()}
     assert not kinds & {".parquet", ".csv", ".npz", ".ckpt", ".pt", ".db"}
     code = {path.relative_to(bento / "src").as_posix() for path in (bento / "src").rglob("*.py")}
-    assert code >= {"serving/service.py", "foretwin/bundle.py", "foretwin/service/__main__.py"}
-    assert not code & {"foretwin/network.py", "foretwin/training.py", "foretwin/packaging/bento.py"}
+    assert code >= {"serving/service.py", "foretwin/predictor/bundle.py", "foretwin/serving/__main__.py"}
+    assert not code & {
+        "foretwin/training/network.py",
+        "foretwin/serving/packaging/bento.py",
+        "foretwin/registry/runs.py",
+    }
     models = {path for path in (project / ".bentoml/models").rglob("*") if path.is_file() and path.name != "latest"}
     assert {path.parent.name for path in models if path.suffix == ".parquet"} == {"golden"}
 
@@ -228,7 +231,7 @@ def test_another_champion_or_other_code_is_another_bento(project, tmp_path):
     bentos.stage(project, tmp_path, champions)
     digest = bentos.bento_digest(tmp_path, champions)
     assert bentos.bento_digest(tmp_path, champions[:1]) != digest
-    with (tmp_path / "foretwin" / "rows.py").open("a") as out:
+    with (tmp_path / "foretwin" / "dataset" / "table.py").open("a") as out:
         out.write("# changed\n")
     assert bentos.bento_digest(tmp_path, champions) != digest
 
@@ -245,7 +248,7 @@ def test_other_libraries_or_another_container_are_another_bento(project, tmp_pat
 
 def test_the_served_code_is_found_by_its_imports():
     names = {path.name for path in served_files(REPOSITORY)}
-    assert names >= {"service.py", "__main__.py", "app.py", "guard.py", "bundle.py", "contract.py", "errors.py"}
+    assert names >= {"service.py", "__main__.py", "app.py", "authentication.py", "bundle.py", "twin.py", "errors.py"}
     assert not names & {"network.py", "training.py", "packaging.py", "store.py"}
 
 
@@ -260,13 +263,13 @@ def test_the_command_tells_tag_models_and_what_comes_next(project, packaged, ben
 
 def test_a_project_without_champions_cannot_be_served(tmp_path):
     with pytest.raises(RegistryError, match="there is no champion to serve"):
-        packaging.ensure(tmp_path)
+        bentos.ensure(tmp_path)
 
 
 def test_a_twin_without_a_champion_cannot_be_packaged(tmp_path):
     tiny_project(tmp_path, FAN)
     with pytest.raises(RegistryError, match="pump: has no champion"):
-        packaging.package(tmp_path, "pump")
+        bentos.package(tmp_path, "pump")
 
 
 def test_an_altered_champion_is_not_packaged(tmp_path):
@@ -274,7 +277,7 @@ def test_an_altered_champion_is_not_packaged(tmp_path):
     with (tmp_path / "models/fan/champion/bundle/network.onnx").open("ab") as out:
         out.write(b"0")
     with pytest.raises(BundleError, match=r"network.onnx: missing, unknown or altered"):
-        packaging.ensure(tmp_path)
+        bentos.ensure(tmp_path)
 
 
 def test_a_bundle_that_is_not_the_named_one_is_not_kept_and_the_old_one_stays(tmp_path):

@@ -80,7 +80,7 @@ def test_what_the_image_copies_and_where_it_works_is_in_the_bento(project, instr
     assert libraries.startswith("--from=libraries ")
     assert everything == ". /bento"
     (work,) = the(instructions, "WORKDIR")
-    assert (folder / Path(work).relative_to("/bento") / "foretwin/service/__main__.py").is_file()
+    assert (folder / Path(work).relative_to("/bento") / "foretwin/serving/__main__.py").is_file()
 
 
 def test_the_image_says_where_the_service_finds_what_it_needs(instructions):

@@ -189,7 +189,7 @@ def test_the_registrys_alias_is_followed_and_moving_it_back_is_the_roll_back(reg
 
 
 def test_a_bento_alone_serves_what_was_packaged(project):
-    script = "from pathlib import Path; from foretwin.serving import packaging; print(packaging.build(Path()).folder)"
+    script = "from pathlib import Path; from foretwin.serving.packaging import bento; print(bento.build(Path()).folder)"
     built = subprocess.run(  # of its own, since BentoML reads its home once per process
         [sys.executable, "-c", script],
         cwd=project,

@@ -60,7 +60,7 @@ class Past:
 
     def summary(self):
         with self.store.read() as connection:
-            failed = realised_errors.failures(history.findings(connection, "pump"))
+            failed = history.failed_runs(history.findings(connection, "pump"))
             found = realised_errors.compare(connection, PUMP, failed, monitoring.cases_of_runs(connection, "pump"))
             known = scores.models(connection, found.models)
             return realised_errors.summary(found, monitoring.alarms(connection, "pump", None), known)
@@ -129,9 +129,9 @@ def test_a_run_ends_with_its_first_failure_or_exchange():
     def at(time, kind, asset=1):
         return Finding(asset, 1, time, kind)
 
-    assert realised_errors.failures([at(9, "run_ended"), at(5, "part_replaced")]) == {}
-    assert realised_errors.failures([at(5, "part_replaced"), at(5, "run_ended")]) == {(1, 1): 5}
-    assert realised_errors.failures([at(5, "confirmed"), at(7, "run_ended", 2), at(6, "run_ended", 2)]) == {(2, 1): 6}
+    assert history.failed_runs([at(9, "run_ended"), at(5, "part_replaced")]) == {}
+    assert history.failed_runs([at(5, "part_replaced"), at(5, "run_ended")]) == {(1, 1): 5}
+    assert history.failed_runs([at(5, "confirmed"), at(7, "run_ended", 2), at(6, "run_ended", 2)]) == {(2, 1): 6}
 
 
 def test_limits_break_with_enough_runs_and_beyond_chance_alone():

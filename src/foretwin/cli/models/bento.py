@@ -21,7 +21,7 @@ def bento() -> None:
     from shlex import quote
     from tempfile import gettempdir
 
-    from foretwin.serving.packaging import build
+    from foretwin.serving.packaging.bento import build
 
     built = build(PROJECT)
     models = ", ".join(f"{one.twin} version {one.identity.version}" for one in built.champions)

@@ -21,6 +21,6 @@ def serve(port: int, host: str, open_: bool) -> None:
       export FORETWIN_KEY=$(foretwin keys new planning --scope score)
       foretwin serve --host 0.0.0.0
     """
-    from foretwin.serving.packaging import serve as serve_bento
+    from foretwin.serving.packaging.running import serve as serve_bento
 
     serve_bento(PROJECT, port, host, open_)
