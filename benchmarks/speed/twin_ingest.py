@@ -27,7 +27,8 @@ from foretwin.contract.twin import Twin
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.store import Store, open_store
-from foretwin.wire.decoder import ARROW, JSON, decode
+from foretwin.wire.decoder import decode
+from foretwin.wire.tables import ARROW, JSON
 
 ROWS, CHANNELS, MESSAGES, ROUNDS = 1000, 9, 500, 30
 NAMES = [f"c{i}" for i in range(CHANNELS)]

@@ -26,7 +26,7 @@ from foretwin.twin.store import Store, open_store
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store.assets import Arrivals
 from foretwin.twin.store.telemetry import readings
-from foretwin.twin.store.telemetry.readings import StoredRows
+from foretwin.wire.readings import Readings
 
 TWIN, PASSES = "pump", 5
 
@@ -51,7 +51,7 @@ def store_hours(store: Store, champion: Champion, values: NDArray[np.float32], f
         known = registered.register(connection, TWIN, (f"P-{i:05d}" for i in range(fleet)), now())
         ids = np.array([asset.id for asset in known.values()], np.int64)
         order = np.resize(np.arange(len(values)), fleet)
-        rows = StoredRows(
+        rows = Readings(
             TWIN,
             contract.channel_names,
             np.tile(ids, len(hour)),

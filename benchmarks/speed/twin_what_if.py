@@ -19,8 +19,8 @@ from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.paths import Paths
 from foretwin.twin.store import assets, open_store
 from foretwin.twin.store.telemetry import readings
-from foretwin.twin.store.telemetry.readings import StoredRows
 from foretwin.twin.what_if.what_if import Option, what_if
+from foretwin.wire.readings import Readings
 
 TWIN, SPEEDS = "pump", (3240.0, 3400.0, 3550.0, 3672.0)  # rpm
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,7 +39,7 @@ def measure(root: Path = Path()) -> dict[str, float]:
             asset = assets.register(connection, TWIN, ["P"], NOW)["P"]
             time, values = half["time"].to_numpy(), half[list(contract.channel_names)].to_numpy(np.float32)
             ids, runs = np.full(len(half), asset.id), np.ones(len(half), np.int64)
-            readings.add(connection, "file", StoredRows(TWIN, contract.channel_names, ids, runs, time, values), NOW)
+            readings.add(connection, "file", Readings(TWIN, contract.channel_names, ids, runs, time, values), NOW)
         four = best_of(lambda: what_if(store, root, contract, "P", options, NOW))
         one = best_of(lambda: what_if(store, root, contract, "P", options[:1], NOW))
         store.close()

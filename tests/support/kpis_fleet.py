@@ -16,7 +16,8 @@ from foretwin.twin.store import assets
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.scoring import scores
-from foretwin.twin.store.telemetry.readings import StoredRows, add
+from foretwin.twin.store.telemetry.readings import add
+from foretwin.wire.readings import Readings
 
 PUMP = load_twin(Path(__file__).parents[2] / "data" / "pump" / "twin.yaml")
 THRUST, IMPELLER, END = "mode.thrust_bearing", "mode.impeller_wear", "end_of_life"
@@ -68,7 +69,7 @@ class Fleet:
             ids = rows["asset"].map({name: asset.id for name, asset in known.items()}).to_numpy(np.int64)
             keys = (ids, rows["run"].to_numpy(np.int64), rows["time"].to_numpy(np.float64))
             values = np.zeros((len(rows), len(self.twin.channels)), np.float32)
-            add(connection, "http", StoredRows(self.twin.name, self.twin.channel_names, *keys, values), at)
+            add(connection, "http", Readings(self.twin.name, self.twin.channel_names, *keys, values), at)
 
 
 def report(store, contract=PUMP, now=YEAR_END, **asked) -> dict:

@@ -19,7 +19,7 @@ from foretwin.sources import pump
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.assets import Arrivals
 from foretwin.twin.store.telemetry import readings
-from foretwin.twin.store.telemetry.readings import StoredRows
+from foretwin.wire.readings import Readings
 
 CONTRACT = Path(__file__).parents[2] / "data" / "pump" / "twin.yaml"
 PREPARE = PrepareParams(test_share=0.1, folds=2, cuts=20, seed=1)
@@ -100,6 +100,6 @@ def keep(store: Store, name: str, times: NDArray[np.float64], values: NDArray[np
     with store.write() as connection:
         asset = assets.register(connection, "pump", [name], NOON)[name]
         ids, runs = np.full(len(times), asset.id), np.ones(len(times), np.int64)
-        readings.add(connection, "file", StoredRows("pump", pump_twin().channel_names, ids, runs, times, values), NOON)
+        readings.add(connection, "file", Readings("pump", pump_twin().channel_names, ids, runs, times, values), NOON)
         batch = readings.last_batch(connection)
         assets.count_arrivals(connection, [Arrivals(asset.id, 1, float(times[-1]), NOON, batch, len(times), 0, 0, 0)])

@@ -15,7 +15,7 @@ from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.telemetry import readings
-from foretwin.twin.store.telemetry.readings import StoredRows
+from foretwin.wire.readings import Readings
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 IDENTITY = ModelIdentity("foretwin-pump", "3", "run-1", "d" * 64)
@@ -39,7 +39,7 @@ def remember(store: Store, twin: Twin, frame: pd.DataFrame, now: datetime = NOON
         ids = frame["asset"].map({name: asset.id for name, asset in known.items()}).to_numpy(np.int64)
         keys = (ids, frame["run"].to_numpy(np.int64), frame["time"].to_numpy(np.float64))
         values = frame[list(twin.channel_names)].to_numpy(np.float32)
-        stored = readings.add(connection, "http", StoredRows(twin.name, twin.channel_names, *keys, values), now)
+        stored = readings.add(connection, "http", Readings(twin.name, twin.channel_names, *keys, values), now)
         assert stored.all()
 
 

@@ -12,6 +12,7 @@ from foretwin.twin.store.casework.cases import Case, NewCase, Numbers
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.telemetry import readings
+from foretwin.wire.readings import Readings
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MODEL = ModelIdentity("foretwin-pump", "3", "run-of-pump", "d" * 64)
@@ -23,7 +24,7 @@ def store_readings(store, contract: Twin, asset_id: int, run: int, times: list[f
     keys = (np.full(count, asset_id), np.full(count, run), np.array(times, np.float64))
     values = np.zeros((count, len(contract.channels)), np.float32)
     with store.write() as connection:
-        rows = readings.StoredRows(contract.name, contract.channel_names, *keys, values)
+        rows = Readings(contract.name, contract.channel_names, *keys, values)
         readings.add(connection, "http", rows, NOON)
 
 

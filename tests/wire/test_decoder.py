@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from foretwin.errors import BadInput, NotFound, TooLarge
-from foretwin.wire.decoder import ARROW, JSON, PARQUET, Decoded, decode, undecodable
+from foretwin.wire.decoder import decode, undecodable
+from foretwin.wire.readings import Decoded, Readings
+from foretwin.wire.tables import ARROW, JSON, PARQUET
 from support.tiny_bundle import tiny_twin
 
 TWIN = tiny_twin()
@@ -57,6 +59,10 @@ def as_parquet(table: pa.Table) -> bytes:
     return out.getvalue()
 
 
+def assets(readings: Readings) -> list[str]:
+    return [readings.names[place] for place in readings.asset]
+
+
 def reasons(found: Decoded) -> list[tuple[str, str]]:
     return [(one.field, one.reason) for one in found.rejected]
 
@@ -66,7 +72,7 @@ def test_a_message_becomes_rows_in_the_contracts_order():
     readings = found.readings
     assert found.rejected == ()
     assert readings.twin == "pump"
-    assert readings.asset.tolist() == ["P-1", "P-1"]
+    assert assets(readings) == ["P-1", "P-1"]
     assert readings.run.tolist() == [3, 3]
     assert readings.time.tolist() == [5, 6]
     assert readings.values.dtype == np.float32
@@ -80,7 +86,7 @@ def test_a_single_number_is_a_column_of_one_and_a_run_that_is_not_named_the_pres
 
 
 def test_topic_or_path_may_name_twin_and_asset_but_not_contradict_the_message():
-    assert decoded({"time": 1, "channels": CHANNELS}, twin="pump", asset="P-2").readings.asset.tolist() == ["P-2"]
+    assert assets(decoded({"time": 1, "channels": CHANNELS}, twin="pump", asset="P-2").readings) == ["P-2"]
     assert decoded(message(), twin="pump", asset="P-1").readings is not None
     for field, given_by_path in (("asset", {"asset": "P-2"}), ("twin", {"twin": "fan"})):
         with pytest.raises(BadInput, match="but topic, path or query says") as refused:
@@ -170,7 +176,7 @@ def test_a_table_may_hold_several_assets_and_runs():
     table = pa.table(columns(np.arange(3.0), np.ones((3, 3), np.float32), asset=["a", "b", "a"], run=[1, None, 2]))
     for kind, write in ((ARROW, as_arrow), (PARQUET, as_parquet)):
         readings = decoded(write(table), kind, "pump").readings
-        assert readings.asset.tolist() == ["a", "b", "a"]
+        assert assets(readings) == ["a", "b", "a"]
         assert readings.run.tolist() == [1, -1, 2]
 
 

@@ -1,1 +1,1 @@
-"""Untrusted bytes to readings and tables."""
+"""Untrusted bytes to readings: one decoder for the scoring service, MQTT, HTTP and files."""

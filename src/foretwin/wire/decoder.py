@@ -7,23 +7,20 @@ A body that says nothing usable is refused as a whole. Otherwise each reading in
 or is rejected on its own, with what is wrong and its content.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, NotFound, TooLarge
 from foretwin.wire.asset_names import check_name
-from foretwin.wire.readings import Decoded, Readings, Rejected, Written
+from foretwin.wire.columns import Columns, check_text_column, columns_of
+from foretwin.wire.json import check_object, check_text, parse
+from foretwin.wire.readings import Decoded, Rejected
 from foretwin.wire.tables import ARROW, JSON, PARQUET, read_table
-from foretwin.wire.values import clipped, shown, to_json
+from foretwin.wire.values import shown
 
-__all__ = ["ARROW", "JSON", "PARQUET", "Decoded", "Readings", "Rejected", "decode", "decode_table", "undecodable"]
-
-FIELDS = ("twin", "asset", "run", "time", "channels", "units")
 KEYS = ("asset", "run", "time")
 MOST_READINGS = 1_000_000  # in one body
 MOST_BYTES = 512 * 1024 * 1024  # of the table that a body unpacks to
@@ -39,7 +36,7 @@ def decode(
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON:
-        return _decode_message(_parse(body), contracts, twin, asset)
+        return _decode_message(parse(body), contracts, twin, asset)
     if kind not in (ARROW, PARQUET):
         raise BadInput("content-type", f"is {shown(kind)}; there is {JSON}, {ARROW}, {PARQUET}")
     contract = _contract(contracts, twin)
@@ -58,58 +55,26 @@ def decode_table(table: pa.Table, contract: Twin, asset: str | None, texts: bool
 
     With `texts` columns of text may hold numbers. BadInput where time or asset is missing.
     """
-    columns = dict(zip(table.column_names, table.columns, strict=True))
+    columns, units = columns_of(table)
     if "time" not in columns:
         raise BadInput("time", "is missing")
     _check_count("time", len(table))
-    units = {field.name: (field.metadata or {}).get(b"unit") for field in table.schema}
-    return Written(
-        contract,
-        _names(columns.get("asset"), asset),
-        columns.get("run"),
-        columns["time"],
-        {name: cells for name, cells in columns.items() if name not in KEYS},
-        {name: unit.decode("utf-8", "replace") for name, unit in units.items() if unit is not None},
-        texts,
-    ).decoded()
+    channels = {name: cells for name, cells in columns.items() if name not in KEYS}
+    names = _names(columns.get("asset"), asset)
+    return Columns(contract, names, columns.get("run"), columns["time"], channels, units, texts).decode()
 
 
 def _decode_message(message: Any, contracts: Mapping[str, Twin], twin: str | None, asset: str | None) -> Decoded:
-    if type(message) is not dict:
-        raise BadInput("body", f"is {shown(message)}, an object is needed")
-    for field in message:
-        if field not in FIELDS:
-            raise BadInput(clipped(field), f"is unknown; there is {', '.join(FIELDS)}")
-    contract = _contract(contracts, _agreed("twin", message.get("twin"), twin))
+    check_object(message, "body", required=("time", "channels"), optional=("twin", "asset", "run", "units"))
+    said = message.get("twin")
+    contract = _contract(contracts, _agreed("twin", None if said is None else check_text(said, "twin"), twin))
     name = check_name(_agreed("asset", message.get("asset"), asset))
-    for field in ("time", "channels"):
-        if field not in message:
-            raise BadInput(field, "is missing")
-    units = message.get("units", {})
-    for field, value in (("channels", message["channels"]), ("units", units)):
-        if type(value) is not dict:
-            raise BadInput(field, f"is {shown(value)}, an object is needed")
+    sent = check_object(message["channels"], "channels")
+    units = check_object(message.get("units", {}), "units")
     time = _listed(message["time"])
     _check_count("time", len(time))
-    channels = {channel: _listed(cells) for channel, cells in message["channels"].items()}
-    for channel, cells in channels.items():
-        if len(cells) != len(time):
-            detail = f"has {len(cells)} values, but time has {len(time)}"
-            rejected = Rejected(contract.name, name, f"channels.{channel}", "type", detail, to_json(message))
-            return Decoded(None, (rejected,))
-    run = None if message.get("run") is None else [message["run"]] * len(time)
-    return Written(contract, name, run, time, channels, units).decoded()
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        reason = str(error)
-    try:
-        return json.loads(body.decode("utf-8"))  # reads NaN and Infinity too, which then spoil one reading alone
-    except (ValueError, RecursionError):
-        raise BadInput("body", f"is not JSON: {reason}") from None
+    channels = {channel: _listed(cells) for channel, cells in sent.items()}
+    return Columns(contract, name, message.get("run"), time, channels, units).decode()
 
 
 def _contract(contracts: Mapping[str, Twin], twin: str | None) -> Twin:
@@ -120,12 +85,10 @@ def _contract(contracts: Mapping[str, Twin], twin: str | None) -> Twin:
     return contracts[twin]
 
 
-def _agreed(field: str, said: Any, given: str | None) -> str | None:
+def _agreed(field: str, said: Any, given: str | None) -> Any:
     """What the message says, or else its topic or path; BadInput where they disagree."""
     if said is None:
         return given
-    if type(said) is not str:
-        raise BadInput(field, f"is {shown(said)}, a text is needed")
     if given is not None and said != given:
         raise BadInput(field, f"is {shown(said)}, but topic, path or query says {shown(given)}")
     return said
@@ -135,9 +98,7 @@ def _names(column: pa.ChunkedArray | None, given: str | None) -> str | pa.Chunke
     """The name of all, or a column of names; BadInput where there is neither, or they disagree."""
     if column is None:
         return check_name(given)
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
-        raise BadInput("asset", f"holds {kind}, text is needed")
+    check_text_column("asset", column)
     for name in column.unique().to_pylist() if given is not None else ():
         _agreed("asset", name, given)
     return column

@@ -1,7 +1,12 @@
-"""What a sender wrote, cell by cell: as numbers where it is some, and as text for those who have to look at it."""
+"""Parses cells to numbers, by one rule for every body and file, and shows them in messages.
+
+A number is accepted where it rounds to a finite float32, in which the store keeps it and the network reads it. So
+3.4028235e38, the shortest decimal of the largest float32, is one, although it lies a little above that.
+"""
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,57 +15,90 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-# Readings are kept as float32: this is the largest double that rounds to a finite one.
-LARGEST = float(np.nextafter(2.0**128 - 2.0**103, 0))
+LARGEST = float(np.nextafter(2.0**128 - 2.0**103, 0))  # the largest double that rounds to a finite float32
 LARGEST_RUN = 2**31 - 1
 PRESENT_RUN = -1
 NUMBERS = {int, float}  # bool is neither
+LISTS = {list}
+LONGEST_SHOWN = 60  # characters
+KINDS = {dict: "an object", list: "a list", bool: "a truth value", type(None): "null"}
 NATIVE = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 
 Cells: TypeAlias = Sequence[Any] | pa.ChunkedArray  # of a JSON list, or of a column of a table
 
 
-def matrix(columns: Sequence[Cells], texts: bool = False) -> NDArray[np.float64]:
-    """(K, N) of K columns; NaN for whatever is no finite number of single precision.
+def numbers(
+    time: Cells, columns: Sequence[Cells], texts: bool = False
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.bool_]]:
+    """Times (N,), values (N, C) of C columns, and where (N,) both are finite numbers of single precision.
 
     With `texts` a column of text may hold numbers, as those of a CSV file do.
     """
-    if all(type(cells) is list and NUMBERS.issuperset(map(type, cells)) for cells in columns):
+    together = [time, *columns]
+    if LISTS.issuperset(map(type, together)) and NUMBERS.issuperset(map(type, chain.from_iterable(together))):
         try:
-            return _within(np.array(columns, np.float64))
+            both = np.array(together, np.float64)
         except OverflowError:  # an integer beyond the largest double
             pass
-    return _within(np.array([_of_any(cells, texts) for cells in columns], np.float64))
+        else:
+            within = np.abs(both) <= LARGEST
+            if within.all():
+                return both[0], np.ascontiguousarray(both[1:].T, np.float32), within[0]
+    values = np.empty((len(time), len(columns)), np.float32)
+    with np.errstate(over="ignore"):
+        for i, cells in enumerate(columns):
+            values[:, i] = _of_any(cells, texts)
+        times = _of_any(time, texts).astype(np.float64, copy=False)
+    finite = np.isfinite(values)
+    right: NDArray[np.bool_] = np.abs(times) <= LARGEST
+    return times, values, right if finite.all() else right & finite.all(axis=1)
 
 
-def runs(cells: Cells, texts: bool = False) -> NDArray[np.float64]:
-    """(N,) whole numbers; -1, the present run, for an empty cell of a table; -2 below zero; NaN for what is no run."""
-    if isinstance(cells, pa.ChunkedArray):
-        found = _column(cells, texts)
-        empty = cells.is_null().to_numpy()
-    else:
-        found = np.array(
-            [max(cell, -2) if type(cell) is int and cell <= LARGEST_RUN else np.nan for cell in cells], float
-        )
-        empty = np.zeros(len(cells), dtype=bool)
+def runs(cells: Any, texts: bool = False) -> NDArray[np.float64] | float:
+    """(N,) of a column, or one value for all: whole numbers from 0 to LARGEST_RUN, NaN for what is none.
+
+    PRESENT_RUN stands for None and for an empty cell of a table, -2 for a number below zero.
+    """
+    if not isinstance(cells, pa.ChunkedArray):
+        return _run(cells)
+    found = _column(cells, texts).astype(np.float64)
     found = np.where((np.floor(found) == found) & (found <= LARGEST_RUN), found, np.nan)
-    return np.where(empty, float(PRESENT_RUN), np.where(found < 0, -2.0, found))
+    found = np.where(found < 0, -2.0, found)
+    return np.where(cells.is_null().to_numpy(), float(PRESENT_RUN), found)
 
 
-def cell_of(cells: Cells, row: int) -> Any:
-    """One cell as a Python value."""
-    return cells[row].as_py() if isinstance(cells, pa.ChunkedArray) else cells[row]
+def wrong_number(cell: Any) -> str:
+    """What is wrong with a cell that is no number, or not a finite one of single precision."""
+    if type(cell) in NUMBERS:
+        return f"is {shown(cell)}, a finite number up to {LARGEST:.5g} is needed"
+    return f"is {shown(cell)}, a number is needed"
+
+
+def wrong_run(cell: Any) -> str:
+    """What is wrong with a cell that is no run."""
+    return f"is {shown(cell)}, a whole number from 0 to {LARGEST_RUN} is needed"
+
+
+def cell_of(cells: Cells, row: int | None) -> Any:
+    """One cell as a Python value; all of a list where there is no row."""
+    if isinstance(cells, pa.ChunkedArray):
+        return cells[row].as_py()
+    return cells if row is None else cells[row]
 
 
 def shown(cell: Any) -> str:
-    """A cell as a message may show it."""
-    return clipped(to_json(cell))
+    """A cell as a message may show it: the kind of a container, the beginning of a long text."""
+    if isinstance(cell, str):
+        return f'"{clipped(cell)}"'
+    if type(cell) is int and abs(cell) >= 10**20:
+        return "a huge number"
+    return KINDS.get(type(cell)) or clipped(str(cell))
 
 
 def clipped(text: str) -> str:
     """The beginning of a long text, on one line."""
     text = " ".join(text.split())
-    return text if len(text) <= 100 else f"{text[:100]}... ({len(text)} characters)"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}... ({len(text)} characters)"
 
 
 def to_json(value: Any) -> str:
@@ -71,12 +109,15 @@ def to_json(value: Any) -> str:
         return json.dumps(value, default=str)
 
 
-def _within(found: NDArray[np.float64]) -> NDArray[np.float64]:
-    inside = np.abs(found) <= LARGEST
-    return found if inside.all() else np.where(inside, found, np.nan)
+def _run(cell: Any) -> float:
+    if cell is None:
+        return float(PRESENT_RUN)
+    if type(cell) is not int or cell > LARGEST_RUN:
+        return np.nan
+    return -2.0 if cell < 0 else float(cell)
 
 
-def _of_any(cells: Cells, texts: bool) -> NDArray[np.float64]:
+def _of_any(cells: Cells, texts: bool) -> NDArray[Any]:
     if isinstance(cells, pa.ChunkedArray):
         return _column(cells, texts)
     return np.array([float(cell) if _is_number(cell) else np.nan for cell in cells], np.float64)
@@ -86,10 +127,10 @@ def _is_number(cell: Any) -> bool:
     return type(cell) in NUMBERS and abs(cell) <= LARGEST
 
 
-def _column(cells: pa.ChunkedArray, texts: bool) -> NDArray[np.float64]:
+def _column(cells: pa.ChunkedArray, texts: bool) -> NDArray[Any]:
     """(N,) numbers, NaN where the cell is empty or holds something other than one."""
     kind = cells.type
-    if kind in (pa.float64(), pa.float32()):
+    if kind in (pa.float64(), pa.float32()):  # the most usual, as they are
         return cells.to_numpy()  # type: ignore[no-any-return]  # pyarrow is not typed
     if pa.types.is_dictionary(kind):
         cells, kind = cells.cast(kind.value_type), kind.value_type

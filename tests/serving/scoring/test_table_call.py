@@ -69,20 +69,21 @@ def change(name, place, value):
         (ROWS.drop(columns="c1"), "c1", "is missing"),
         (ROWS.assign(flow=1.0), "flow", "is unknown"),
         (ROWS.head(0), "rows", "none to score"),
-        (ROWS.assign(c1="1"), "c1", "numbers are needed"),
-        (ROWS.assign(c1=True), "c1", "numbers are needed"),
-        (change("c1", 6, np.nan), "c1", "is not finite for asset A in row 7"),
-        (change("c1", 6, None), "c1", "is not finite for asset A in row 7"),
-        (change("time", 3, np.inf), "time", "is not finite for asset B in row 4"),
-        (ROWS.assign(c1=ROWS["c1"] * 1e300), "c1", "is not finite"),
+        (ROWS.assign(c1="1"), "c1", 'is "1", a number is needed (asset B, row 1)'),
+        (ROWS.assign(c1=True), "c1", "is a truth value, a number is needed"),
+        (change("c1", 6, np.nan), "c1", "is null, a number is needed (asset A, row 7)"),
+        (change("c1", 6, None), "c1", "is null, a number is needed (asset A, row 7)"),
+        (change("time", 3, np.inf), "time", "is inf, a finite number up to 3.4028e+38 is needed (asset B, row 4)"),
+        (ROWS.assign(c1=ROWS["c1"] * 1e300), "c1", "a finite number up to 3.4028e+38 is needed (asset"),
         (ROWS.assign(asset=7), "asset", "text is needed"),
-        (change("asset", 0, None), "asset", "a name that is not of 1 to 200"),
-        (change("asset", 0, ""), "asset", "a name that is not of 1 to 200"),
-        (ROWS.assign(asset="x" * 201), "asset", "a name that is not of 1 to 200"),
-        (ROWS.assign(asset=["A", "B"] * 4, time=range(8)), "asset", "are not contiguous"),
+        (change("asset", 0, None), "asset", "is null, a text of 1 to 200"),
+        (change("asset", 0, ""), "asset", 'is "", a text of 1 to 200'),
+        (ROWS.assign(asset="x" * 201), "asset", "a text of 1 to 200"),
+        (ROWS.assign(asset=["A", "B"] * 4, time=range(8)), "asset", "do not stand together"),
         (ROWS.iloc[::-1], "time", "does not increase for asset A"),
         (change("time", 1, 1.0), "time", "does not increase for asset B in row 2"),
-        (ROWS.assign(run=1.5), "run", "whole numbers"),
+        (ROWS.assign(run=1.5), "run", "is 1.5, a whole number from 0"),
+        (change("run", 6, None), "run", "is null, a whole number from 0 to 2147483647 is needed (asset A, row 7)"),
         (ROWS.assign(time=ROWS["time"] * 3600), "time of B", "times are in h"),
         (ROWS.assign(observed_at="now"), "observed_at", "moments are needed"),
         (ROWS.assign(observed_at=pd.Timestamp("2999-01-01", tz="UTC")), "observed_at", "in the future"),
@@ -104,7 +105,7 @@ def test_a_unit_in_the_metadata_of_a_column_is_checked(champion):
         if right:
             assert decode_table(said, champion).tracks
         else:
-            with pytest.raises(BadInput, match=r"units.c1: is psi, bar is needed"):
+            with pytest.raises(BadInput, match=r'units\.c1: is "psi", bar is needed'):
                 decode_table(said, champion)
 
 

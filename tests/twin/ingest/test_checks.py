@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.checks import find_impossible, follow_clock, follow_runs, longest_gap
-from foretwin.wire.decoder import Readings
+from foretwin.wire.readings import Readings
 from support.tiny_bundle import tiny_twin
 
 TWIN = tiny_twin()
@@ -22,7 +22,8 @@ def with_clock(**changes) -> Twin:
 def readings(times, values) -> Readings:
     count = len(times)
     numbers = np.array(values, np.float32).reshape(count, 3)
-    return Readings("pump", np.full(count, "a", object), np.full(count, -1), np.array(times, float), numbers)
+    keys = np.zeros(count, np.int64), np.full(count, -1), np.array(times, float)
+    return Readings("pump", TWIN.channel_names, *keys, numbers, ("a",))
 
 
 def course(times, newest=NONE, contract: Twin = TWIN, check: bool = True):

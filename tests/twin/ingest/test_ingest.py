@@ -22,8 +22,9 @@ from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry import readings as stored_readings
 from foretwin.twin.store.telemetry.packing import unpack
-from foretwin.twin.store.telemetry.readings import StoredRows
-from foretwin.wire.decoder import JSON, Decoded, decode, undecodable
+from foretwin.wire.decoder import decode, undecodable
+from foretwin.wire.readings import Decoded, Readings
+from foretwin.wire.tables import JSON
 from support.tiny_bundle import tiny_twin
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -317,7 +318,7 @@ def test_a_duplicate_is_known_across_a_change_of_the_contracts_channels(store):
         asset = assets.find(connection, "P-1").id
         keys = (np.array([asset] * 3), np.ones(3, np.int64), np.array([1.0, 2.0, 3.0]))
         values = np.array([[5, 1, 1, 9], [7, 1, 1, 9], [5, 1, 1, 9]], np.float32)
-        same = stored_readings.are_same(connection, StoredRows("pump", names, *keys, values))
+        same = stored_readings.are_same(connection, Readings("pump", names, *keys, values))
     assert same.tolist() == [True, False, False]
 
 

@@ -167,7 +167,7 @@ def test_a_channel_that_a_layout_lacks_is_missing(store):
     ids = store_rows(store, PUMP, machines(1, 4, seed=3), NOON, ["speed", "c2"])
     with store.read() as connection:
         places = [(ids["P-1"], 1, None)]
-        (found,) = monitoring.newest_readings(connection, "pump", PUMP.channel_names, places, (3, 0))
+        ((found, _),) = monitoring.newest_readings(connection, "pump", PUMP.channel_names, places, (3, 0))
     assert found.time.tolist() == [1, 2, 3]
     assert np.isnan(found.values).any(axis=0).tolist() == [False, True, False]
 

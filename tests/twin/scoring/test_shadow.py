@@ -257,16 +257,16 @@ def test_a_candidate_that_fails_leaves_everything_to_the_champion(store, watchin
 
 
 def test_one_asset_that_the_candidate_cannot_score_does_not_stop_the_others(store, root, watching, monkeypatch):
-    bundle, score = try_candidate(root), Bundle.score
+    bundle, answer = try_candidate(root), Bundle.answer
     rows = random_rows(TWIN, {f"a{i}": 9 for i in range(7)})
     ids = store_rows(store, TWIN, rows)
 
-    def failing(self, frame):
-        if self.digest == bundle.digest and (frame["asset"] == ids["a3"]).any():
+    def failing(self, tracks):
+        if self.digest == bundle.digest and (tracks.assets == ids["a3"]).any():
             raise scoring.BadInput("c1", "is odd")
-        return score(self, frame)
+        return answer(self, tracks)
 
-    monkeypatch.setattr(Bundle, "score", failing)
+    monkeypatch.setattr(Bundle, "answer", failing)
     assert look(watching) == 7
     assert {key[0] for key in rows_of(store, shadow_scores)} == set(ids) - {"a3"}
 

@@ -47,8 +47,8 @@ def test_the_newest_readings_of_many_assets_come_in_order_with_their_channels(st
     found = newest(store, list(ids.values()), 5)
     expected = rows.assign(asset=rows["asset"].map(ids)).sort_values(["asset", "time"]).groupby("asset").tail(5)
     assert keys_of(found) == list(expected[["asset", "run", "time"]].itertuples(index=False, name=None))
-    np.testing.assert_array_equal(found.channels, expected[list(TWIN.channel_names)].to_numpy(np.float32))
-    assert found.channels.dtype == np.float32
+    np.testing.assert_array_equal(found.values, expected[list(TWIN.channel_names)].to_numpy(np.float32))
+    assert found.values.dtype == np.float32  # noqa: PD011 - no frame
 
 
 def test_only_the_present_run_counts(store):
@@ -73,7 +73,7 @@ def test_readings_without_a_wanted_channel_are_as_if_they_had_never_come(store):
 def test_a_layout_in_another_order_is_put_in_the_wanted_one(store):
     rows = rows_of(("a", 1, 6)).assign(more=9)
     ids = store_rows(store, TWIN, rows, channels=["c2", "more", "speed", "c1"])
-    assert newest(store, [ids["a"]], 3).channels.tolist() == [[6.0, 1.0, 3.0]]
+    np.testing.assert_array_equal(newest(store, [ids["a"]], 3).values, [[6.0, 1.0, 3.0]])
 
 
 def test_news_come_in_the_order_of_the_batches_and_in_bounded_parts(store):

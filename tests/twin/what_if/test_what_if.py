@@ -15,8 +15,8 @@ from foretwin.errors import BadInput, ForetwinError, NotFound
 from foretwin.evaluation.plots_twin import what_if_plot
 from foretwin.physics.degradation import load_forward
 from foretwin.twin.store import Store, assets, open_store
-from foretwin.twin.store.telemetry.windows import Stretch
 from foretwin.twin.what_if.what_if import AS_NOW, Option, hourly, read_options, what_if
+from foretwin.wire.readings import Readings
 from support.pump_lives import NOON, Lives, keep, learnt, lives, project, pump_twin
 
 ROOT = Path(__file__).parents[3]
@@ -154,7 +154,7 @@ def test_readings_are_put_into_their_hours(root: Path) -> None:
     values = (1000 * np.arange(1.0, 6)[:, None] + np.arange(11)).astype(np.float32)
     order = np.argsort(times)
     ones = np.ones(5, np.int64)
-    seen = hourly(Stretch(ones, ones, times[order], values[order]), contract, forward)
+    seen = hourly(Readings("pump", contract.channel_names, ones, ones, times[order], values[order]), contract, forward)
 
     assert seen.missing.tolist() == [False, False, True, True, True, False]
     assert seen.time == 104.98

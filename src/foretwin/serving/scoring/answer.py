@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from foretwin.champion.champion import Champion
 from foretwin.contract.twin import Twin
-from foretwin.predictor.bundle import Answers, probability_column
+from foretwin.predictor.bundle import Answers
+from foretwin.predictor.records import records
 from foretwin.serving.scoring.call import ScoreCall
 from foretwin.wire.tables import JSON, write_table
 
@@ -48,23 +49,17 @@ def add_staleness(contract: Twin, ages: list[float | None], answers: Answers) ->
 
 def _scores(champion: Champion, ages: list[float | None], answers: Answers) -> list[dict[str, Any]]:
     contract = champion.bundle.contract
-    columns = {name: values.tolist() for name, values in answers.columns.items()}
-    times, rows = answers.time.tolist(), answers.rows.tolist()
     level = champion.bundle.calibration.level if champion.bundle.calibration else None
     scores: list[dict[str, Any]] = []
-    for i, asset in enumerate(answers.assets.tolist()):
-        score: dict[str, Any] = {"asset": asset, "time": times[i], "rows": rows[i]}
+    for record, age in zip(records(contract, answers), ages, strict=True):
+        score: dict[str, Any] = {"asset": record.asset, "time": record.time, "rows": record.rows}
         if contract.rul:
-            ends = {"low": columns["rul_low"][i], "high": columns["rul_high"][i]}
-            score["rul"] = {"value": columns["rul"][i], **ends, "level": level, "unit": contract.clock.unit}
-        score["faults"] = {
-            axis: {name: columns[probability_column(axis, name)][i] for name in contract.classes(axis)}
-            for axis in contract.axes
-        }
-        score["diagnosis"] = {axis: columns[axis][i] for axis in contract.axes}
-        if ages[i] is not None:
-            score["data_age"] = ages[i]
-        score["warnings"] = columns["warnings"][i]
+            ends = {"low": record.rul_low, "high": record.rul_high}
+            score["rul"] = {"value": record.rul, **ends, "level": level, "unit": contract.clock.unit}
+        score |= {"faults": record.faults, "diagnosis": record.diagnosis}
+        if age is not None:
+            score["data_age"] = age
+        score["warnings"] = record.warnings
         scores.append(score)
     return scores
 

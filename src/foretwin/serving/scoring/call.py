@@ -54,18 +54,6 @@ class ScoreCall:
         return [None if at is None else max((now - at).total_seconds(), 0.0) for at in self.observed_at]
 
 
-def check_units(units: dict[str, object], contract: Twin) -> None:
-    """BadInput where the caller means another unit than the contract, for `time` or a channel."""
-    for name, unit in units.items():
-        known = contract.clock.unit if name == "time" else None
-        if name in contract.channels:
-            known = contract.channels[name].unit
-        if known is None:
-            raise BadInput(f"units.{name[:60]}", "is of no channel of this twin")
-        if unit != known:
-            raise BadInput(f"units.{name}", f"is {str(unit)[:60]}, {known} is needed")
-
-
 def check_moment(at: datetime, field: str) -> datetime:
     """A moment with a zone that has passed; else BadInput."""
     if at.tzinfo is None:

@@ -14,12 +14,15 @@ from foretwin.contract.twin import UNKNOWN, Channel, Twin
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.shapley import players
 from foretwin.serving.http.limits import Limits
-from foretwin.serving.scoring.json_call import LARGEST, LONGEST_NAME
+from foretwin.wire.asset_names import FORBIDDEN, LONGEST_NAME
+from foretwin.wire.values import LARGEST, LARGEST_RUN
 
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
+NAME_PATTERN = f"^[^{''.join(sorted(FORBIDDEN))}\\x00-\\x1f\\x7f-\\x9f]*$"
+NAME: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": NAME_PATTERN}
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 EXAMPLE_ROWS = 3
 
@@ -45,8 +48,8 @@ def call_schema(contract: Twin, limits: Limits, most_assets: int | None = None) 
     time = f"{clock.unit} since the run began, increasing; usually {clock.step:g} apart"
     asset = record(
         {
-            "asset": {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "description": "the machine's name"},
-            "run": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1, "default": 1},
+            "asset": {**NAME, "description": "the machine's name"},
+            "run": {"type": "integer", "minimum": 0, "maximum": LARGEST_RUN, "default": 1},
             "time": {**column, "description": time},
             "channels": record(channels, description="each with one value per time"),
             "observed_at": {**_moment(), "description": "when the last reading was taken"},

@@ -1,17 +1,17 @@
 """A scoring call as a table: columns asset, run (optional), time, one per channel, observed_at (optional)."""
 
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from foretwin.champion.champion import Champion
 from foretwin.errors import BadInput
-from foretwin.predictor.inputs import Names, Tracks, finite
-from foretwin.serving.scoring.call import ScoreCall, check_moment, check_units
-from foretwin.serving.scoring.json_call import LONGEST_NAME
+from foretwin.predictor.inputs import Names, Tracks
+from foretwin.serving.scoring.call import ScoreCall, check_moment
+from foretwin.wire.columns import Columns, check_text_column, columns_of
+from foretwin.wire.readings import Invalid, Readings
+from foretwin.wire.values import PRESENT_RUN, cell_of, wrong_run
 
 KEYS = ("asset", "run", "time", "observed_at")
 
@@ -23,22 +23,21 @@ def decode_table(table: pa.Table, champion: Champion) -> ScoreCall:
     have a `unit` in its metadata, which is checked. BadInput names the column that breaks the contract.
     """
     contract = champion.bundle.contract
-    columns = dict(zip(table.column_names, table.columns, strict=True))
-    for name in ("asset", "time", *contract.channel_names):
+    columns, units = columns_of(table)
+    for name in ("asset", "time"):
         if name not in columns:
-            raise BadInput(name, "this column is missing")
-    for name in columns:
-        if name not in KEYS and name not in contract.channels:
-            raise BadInput(name[:60], f"is unknown; there is {', '.join((*KEYS, *contract.channel_names))}")
-    units = {field.name: (field.metadata or {}).get(b"unit") for field in table.schema}
-    check_units({name: unit.decode("utf-8", "replace") for name, unit in units.items() if unit is not None}, contract)
-    assets = _names(columns["asset"])
-    time = _numbers(columns["time"], "time", assets, np.float64)
-    values = np.empty((len(table), len(contract.channels)), np.float32)
-    for i, name in enumerate(contract.channel_names):
-        values[:, i] = _numbers(columns[name], name, assets, np.float32)
-    runs = _runs(columns["run"]) if "run" in columns else np.ones(len(table), np.int64)
-    tracks = Tracks.of_columns(assets, runs, time, values, len(contract.axes))
+            raise BadInput(name, "is missing")
+    asset = check_text_column("asset", columns["asset"])
+    channels = {name: cells for name, cells in columns.items() if name not in KEYS}
+    read = Columns(contract, asset, columns.get("run", 1), columns["time"], channels, units)
+    readings = _all_of(read)
+    tracks = Tracks.of_columns(
+        Names(readings.asset, np.array(readings.names, object)),
+        readings.run,
+        readings.time,
+        readings.values,
+        len(contract.axes),
+    )
     call = ScoreCall(champion, tracks, _moments(columns.get("observed_at"), tracks))
     odd = call.find_odd_clock()
     if odd:
@@ -46,39 +45,20 @@ def decode_table(table: pa.Table, champion: Champion) -> ScoreCall:
     return call
 
 
-def _names(column: pa.ChunkedArray) -> Names:
-    """The names by their numbers, which are compared faster than texts."""
-    if not pa.types.is_dictionary(column.type):
-        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-            raise BadInput("asset", f"holds {column.type}, text is needed")
-        column = column.dictionary_encode()
-    array = column.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):  # one without any chunk
-        raise BadInput("rows", "there is none to score")
-    if not (pa.types.is_string(array.dictionary.type) or pa.types.is_large_string(array.dictionary.type)):
-        raise BadInput("asset", f"holds {array.dictionary.type}, text is needed")
-    names = np.array([*array.dictionary.to_pylist(), None], dtype=object)
-    codes = array.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False).astype(np.int64)
-    used = names[np.unique(codes)]
-    wrong = next((name for name in used if name is None or not 0 < len(name) <= LONGEST_NAME), "")
-    if wrong != "" or "" in used:
-        raise BadInput("asset", f"holds a name that is not of 1 to {LONGEST_NAME} characters")
-    return Names(codes, names)
-
-
-def _numbers(column: pa.ChunkedArray, name: str, assets: Names, dtype: type) -> NDArray[Any]:
-    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise BadInput(name, f"holds {column.type}, numbers are needed")
-    return finite(column.to_numpy(), name, assets, dtype)  # a missing number becomes NaN
-
-
-def _runs(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    if not pa.types.is_integer(column.type) or column.null_count:
-        raise BadInput("run", f"holds {column.type} or misses some, whole numbers are needed")
-    try:
-        return column.cast(pa.int64()).to_numpy()  # type: ignore[no-any-return]
-    except pa.ArrowInvalid:
-        raise BadInput("run", "holds a number beyond 64 bits") from None
+def _all_of(columns: Columns) -> Readings:
+    """The readings; BadInput names the column at fault, and in which row of which asset."""
+    found = columns.decode_all()
+    if isinstance(found, Readings):
+        empty = np.flatnonzero(found.run == PRESENT_RUN)
+        if len(empty) == 0:
+            return found
+        found = Invalid(int(empty[0]), "run", "type", wrong_run(None))  # no present run is known here
+    field = found.field.removeprefix("channels.")
+    if found.row is None:
+        raise BadInput(field, found.detail)
+    row = f"row {found.row + 1}"
+    where = row if found.field == "asset" else f"asset {cell_of(columns.asset, found.row)}, {row}"
+    raise BadInput(field, f"{found.detail} ({where})")
 
 
 def _moments(column: pa.ChunkedArray | None, tracks: Tracks) -> tuple[datetime | None, ...]:

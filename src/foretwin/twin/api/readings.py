@@ -14,7 +14,8 @@ from foretwin.twin.api.paging import Listing, answer_page, moment, one_more, rea
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.scoring.scores import Score
-from foretwin.wire.decoder import Decoded, Rejected, decode
+from foretwin.wire.decoder import decode
+from foretwin.wire.readings import Decoded, Rejected
 
 TYPES = ("application/json", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
 PERIOD = {"run": whole(0, 2**31 - 1), "since": moment, "until": moment}

@@ -17,7 +17,8 @@ from foretwin.sources.table import own_columns, read_rows_of
 from foretwin.sources.tabular import TableFile, open_table
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.store import Store
-from foretwin.wire.decoder import Decoded, Rejected, decode_table
+from foretwin.wire.decoder import decode_table
+from foretwin.wire.readings import Decoded, Rejected
 
 BLOCK = 4 * 1024 * 1024  # bytes of a CSV file in one transaction
 ROWS = 50_000  # of any other in one transaction

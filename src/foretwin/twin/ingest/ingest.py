@@ -20,9 +20,10 @@ from foretwin.twin.store.assets import Arrivals, Asset
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.readings import StoredRows
 from foretwin.wire.asset_names import is_name
-from foretwin.wire.decoder import JSON, Decoded, Readings, Rejected, decode
+from foretwin.wire.decoder import decode
+from foretwin.wire.readings import Decoded, Readings, Rejected
+from foretwin.wire.tables import JSON
 from foretwin.wire.values import PRESENT_RUN, to_json
 
 
@@ -105,17 +106,7 @@ def _by_twin(readings: Sequence[Readings]) -> list[Readings]:
     twins: dict[str, list[Readings]] = {}
     for one in readings:
         twins.setdefault(one.twin, []).append(one)
-    return [_together(parts) if len(parts) > 1 else parts[0] for parts in twins.values()]
-
-
-def _together(parts: list[Readings]) -> Readings:
-    return Readings(
-        parts[0].twin,
-        np.concatenate([part.asset for part in parts]),
-        np.concatenate([part.run for part in parts]),
-        np.concatenate([part.time for part in parts]),
-        np.concatenate([part.values for part in parts]),
-    )
+    return [Readings.joined(parts) for parts in twins.values()]
 
 
 @dataclass(frozen=True)
@@ -136,7 +127,7 @@ class _Placed:
 
 
 def _store(call: _Call, readings: Readings) -> Receipt:
-    known, of = _assets(call, readings)
+    known, of = _assets(call, readings), readings.asset
     faults = {fault.row: fault for fault in find_impossible(readings, call.contract)}
     faults |= {fault.row: fault for fault in _strangers(known, of, readings.twin)}
     readings, placed, jumps = _place(call, readings, known, of, faults)
@@ -149,15 +140,13 @@ def _store(call: _Call, readings: Readings) -> Receipt:
     return replace(receipt, rejected=rejected)
 
 
-def _assets(call: _Call, readings: Readings) -> tuple[list[Asset], NDArray[np.intp]]:
-    """The assets, and (N,) which of them each reading is of; those that are not known yet are registered."""
-    names: dict[str, int] = {}
-    of = np.array([names.setdefault(name, len(names)) for name in readings.asset.tolist()], np.intp)
-    known = assets.find_all(call.connection, names, for_update=True)
-    missing = [name for name in names if name not in known]
+def _assets(call: _Call, readings: Readings) -> list[Asset]:
+    """The assets that the readings name; those that are not known yet are registered."""
+    known = assets.find_all(call.connection, readings.names, for_update=True)
+    missing = [name for name in readings.names if name not in known]
     if missing:
         known |= assets.register(call.connection, readings.twin, missing, call.now)
-    return [known[name] for name in names], of
+    return [known[name] for name in readings.names]
 
 
 def _strangers(known: list[Asset], of: NDArray[np.intp], twin: str) -> list[Fault]:
@@ -194,8 +183,7 @@ def _place(
 def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) -> tuple[Receipt, list[Fault]]:
     """Store what is new and count it for its assets; and which readings contradict stored ones."""
     ids = np.array([asset.id for asset in known], np.int64)
-    keys = (ids[placed.of], readings.run[placed.rows], readings.time[placed.rows])
-    lines = StoredRows(readings.twin, call.contract.channel_names, *keys, readings.values[placed.rows])
+    lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
     stored = stored_readings.add(call.connection, call.via, lines, call.now)
     repeated = np.zeros(len(lines), dtype=bool)
     if not stored.all():
@@ -214,7 +202,7 @@ def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) 
 
 
 def _newest(
-    call: _Call, known: list[Asset], placed: _Placed, lines: StoredRows, stored: NDArray[np.bool_]
+    call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]
 ) -> list[tuple[int, float | None, datetime | None, int]]:
     """Run, time and arrival of each asset's newest reading from now on, and the last batch that brought it some."""
     newest = [(asset.run, asset.time, asset.received_at, asset.batch) for asset in known]
@@ -240,7 +228,7 @@ def _jump(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
 
 def _rejected(readings: Readings, contract: Twin, fault: Fault) -> Rejected:
     row = fault.row
-    asset, run, time = str(readings.asset[row]), int(readings.run[row]), float(readings.time[row])
+    asset, run, time = readings.names[readings.asset[row]], int(readings.run[row]), float(readings.time[row])
     channels = dict(zip(contract.channel_names, readings.values[row], strict=True))
     content = to_json({"twin": contract.name, "asset": asset, "run": run, "time": time, "channels": channels})
     return Rejected(contract.name, asset, fault.field, fault.reason, fault.detail, content)

@@ -12,8 +12,8 @@ import numpy as np
 from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.checks import SKIPPED, longest_gap
 from foretwin.twin.monitoring.sample import Said
-from foretwin.twin.store.scoring.monitoring import Stretch
 from foretwin.validation.profile import stretch_lengths
+from foretwin.wire.readings import Readings
 
 LIMITS = {  # signal -> the share above which it is broken: beginnings, which no held-out data have been asked about
     "missing": 0.05,
@@ -71,10 +71,10 @@ class Course:
     missing: dict[str, int] = field(default_factory=dict)  # channel -> readings
     stuck: dict[str, list[int]] = field(default_factory=dict)  # sensor -> ids of assets
 
-    def add(self, stretches: Iterable[Stretch]) -> None:
-        """Look at the readings of these assets."""
+    def add(self, runs: Iterable[Readings]) -> None:
+        """Look at the readings of these assets, some of one run of each."""
         clock, quality = self.contract.clock, self.contract.quality
-        for one in stretches:
+        for one in runs:
             self.assets += 1
             self.readings += len(one)
             steps = np.diff(one.time)
@@ -86,7 +86,9 @@ class Course:
                 judged = channel.role == "sensor" and name not in quality.may_be_constant
                 if judged and quality.max_stuck_rows is not None:
                     longest = stretch_lengths(one.values[:, i], starts).max()
-                    self.stuck.setdefault(name, []).extend([one.asset] if longest > quality.max_stuck_rows else [])
+                    self.stuck.setdefault(name, []).extend(
+                        [int(one.asset[0])] if longest > quality.max_stuck_rows else []
+                    )
 
 
 def of_readings(course: Course, names: Mapping[int, str]) -> list[Signal]:

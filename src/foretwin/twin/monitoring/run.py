@@ -24,7 +24,7 @@ from foretwin.twin.monitoring import data_quality as signals
 from foretwin.twin.monitoring import realised_errors as truth
 from foretwin.twin.monitoring import reports
 from foretwin.twin.monitoring.drift_case import keep_case
-from foretwin.twin.monitoring.sample import Readings, Said, healthy_words, look_at_scores, newest_healthy
+from foretwin.twin.monitoring.sample import Said, Shown, healthy_words, look_at_scores, newest_healthy
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import Connection, Store
 from foretwin.twin.store.scoring import monitoring, scores, shadow
@@ -51,8 +51,8 @@ class MonitorSettings:
 class Seen:
     """What a look reads of the store."""
 
-    readings: Readings
-    earlier: Readings
+    readings: Shown
+    earlier: Shown
     said: Said
     signals: list[signals.Signal]
     truth: dict[str, Any]
@@ -118,7 +118,8 @@ def _signals(
     moment, first = since
     places = ((one.id, one.run, None) for one in heard)
     course = signals.Course(policy)
-    course.add(monitoring.newest_readings(connection, policy.name, policy.channel_names, places, (RECENT_EACH, first)))
+    newest = monitoring.newest_readings(connection, policy.name, policy.channel_names, places, (RECENT_EACH, first))
+    course.add(readings for readings, _ in newest)
     set_aside = monitoring.set_aside(connection, policy.name, moment)
     found = signals.of_readings(course, {one.id: one.name for one in heard})
     found += signals.of_rejections(set_aside, monitoring.stored_since(connection, policy.name, first))

@@ -20,7 +20,8 @@ from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.drift.mean_shift import EARLIER
 from foretwin.twin.store import Connection
 from foretwin.twin.store.scoring import monitoring
-from foretwin.twin.store.scoring.monitoring import Healthy, Heard, Scored, Stretch
+from foretwin.twin.store.scoring.monitoring import Healthy, Heard, Scored
+from foretwin.wire.readings import Readings
 
 STILL = 12  # steps of the clock since a score last called the machine healthy, at most, for it to count as such
 TOGETHER = 36  # steps within which machines stopped being called healthy at the same time
@@ -29,7 +30,7 @@ AT_ONCE = 200  # assets whose readings are held beside the sample
 SCORES_EACH = 50  # newest scores of an asset that are looked at
 OUTSIDE = "out_of_training_range: "  # how that warning of a score begins
 Places = Mapping[int, tuple[int, float]]  # asset -> run, and a time in it
-Readings = tuple[NDArray[np.int64], NDArray[np.float32]]  # ids (N,), values (N, C), NaN for a channel that is lacking
+Shown = tuple[NDArray[np.int64], NDArray[np.float32]]  # ids (N,), values (N, C), NaN for a channel that is lacking
 
 
 @dataclass
@@ -60,7 +61,7 @@ def healthy_words(contract: Twin) -> Healthy:
 
 def newest_healthy(
     connection: Connection, contract: Twin, healthy: Places, most: int, batch: int
-) -> tuple[Readings, Readings]:
+) -> tuple[Shown, Shown]:
     """The newest readings of healthy life, N at most `most`, and those of the same assets before them.
 
     `healthy` says of each asset up to which run and time it was; only readings of `batch` or later ones count as new.
@@ -74,9 +75,9 @@ def newest_healthy(
         kept.add(_read(connection, contract, some, (each, batch)))
     before = [(asset, healthy[asset][0], time) for asset, time in kept.oldest().items()]
     earlier = _read(connection, contract, before, (EARLIER, 0))
-    assets = np.repeat([one.asset for one in earlier], [len(one) for one in earlier]).astype(np.int64)
+    assets = np.concatenate([np.empty(0, np.int64), *(one.asset for one, _ in earlier)])
     empty = np.empty((0, len(contract.channels)), np.float32)
-    return (kept.assets, kept.values), (assets, np.concatenate([empty, *(one.values for one in earlier)]))
+    return (kept.assets, kept.values), (assets, np.concatenate([empty, *(one.values for one, _ in earlier)]))
 
 
 def look_at_scores(
@@ -127,7 +128,7 @@ def _outside(scored: Scored) -> list[str]:
 
 def _read(
     connection: Connection, contract: Twin, places: Sequence[tuple[int, int, float]], limits: tuple[int, int]
-) -> list[Stretch]:
+) -> list[tuple[Readings, NDArray[np.int64]]]:
     return list(monitoring.newest_readings(connection, contract.name, contract.channel_names, places, limits))
 
 
@@ -142,13 +143,12 @@ class _Kept:
         self._batch = np.empty(0, np.int64)
         self._rank = np.empty(0, np.int64)  # how many newer ones of the same asset there are
 
-    def add(self, stretches: Sequence[Stretch]) -> None:
-        counts = [len(one) for one in stretches]
-        assets = np.concatenate([self.assets, np.repeat([one.asset for one in stretches], counts).astype(np.int64)])
-        time = np.concatenate([self._time, *(one.time for one in stretches)])
-        batch = np.concatenate([self._batch, *(one.batch for one in stretches)])
-        rank = np.concatenate([self._rank, *(np.arange(count)[::-1] for count in counts)])
-        values = np.concatenate([self.values, *(one.values for one in stretches)])
+    def add(self, found: Sequence[tuple[Readings, NDArray[np.int64]]]) -> None:
+        assets = np.concatenate([self.assets, *(one.asset for one, _ in found)])
+        time = np.concatenate([self._time, *(one.time for one, _ in found)])
+        batch = np.concatenate([self._batch, *(batch for _, batch in found)])
+        rank = np.concatenate([self._rank, *(np.arange(len(one))[::-1] for one, _ in found)])
+        values = np.concatenate([self.values, *(one.values for one, _ in found)])
         first = np.lexsort((assets, rank, -batch))[: self.most]
         self.assets, self.values = assets[first], values[first]
         self._time, self._batch, self._rank = time[first], batch[first], rank[first]

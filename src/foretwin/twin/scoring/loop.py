@@ -277,13 +277,13 @@ def _scores(
     connection: Connection, by: Champion | Trial, answer: Answer, part: News, due: Mapping[int, Asset], now: datetime
 ) -> list[Score]:
     """What champion or candidate says of those assets that are due and still in the run that it saw."""
-    if not answer.tables:
+    if not answer.scored:
         return []
     contract, calibration = by.bundle.contract, by.bundle.calibration
     level = calibration.level if calibration else None
     received_at = dict(zip(part.asset.tolist(), part.received_at.tolist(), strict=True))
     model = scores.model_id(connection, contract.name, by.identity, by.bundle.contract_digest, now, level)
-    made = (score for table in answer.tables for score in as_scores(contract, table, model, received_at, now))
+    made = (score for one in answer.scored for score in as_scores(contract, one, model, received_at, now))
     return [score for score in made if score.asset in due and due[score.asset].run == score.run]
 
 

@@ -71,9 +71,9 @@ class Beside:
 
         An asset whose run is too short for it has no answer, and is not refused either.
         """
-        if not said.tables:
+        if not said.scored:
             return Answer()
-        scored: NDArray[np.int64] = np.concatenate([np.array(table["asset"], np.int64) for table in said.tables])
+        scored: NDArray[np.int64] = np.concatenate([answers.assets for answers in said.scored])
         if self.trial.assets is not None:
             scored = scored[np.isin(scored, list(self.numbers))]
         chosen = scored[recent.counts(scored) >= self.trial.bundle.contract.window.shortest]

@@ -8,11 +8,12 @@ not used where the memory is full. Whoever needs an asset that is not held loads
 from itertools import repeat
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.twin.store.telemetry.windows import Stretch
+from foretwin.errors import BadInput
+from foretwin.predictor.inputs import Names, Tracks
+from foretwin.wire.readings import Readings
 
 BOOKS = 320  # bytes per asset besides its readings: numbers, and its place in the dictionary
 
@@ -54,7 +55,7 @@ class Recent:
         self._clock += 1
         self._used[places[places >= 0]] = self._clock
 
-    def append(self, news: Stretch) -> None:
+    def append(self, news: Readings) -> None:
         """Go on with readings in any order. Those of assets that are not held, or of earlier runs, are passed over."""
         places = self._find(news.asset)
         known = places >= 0
@@ -67,7 +68,7 @@ class Recent:
         on_time = ~np.repeat(late, np.diff(np.append(begins, len(chosen))))
         self._write(places[chosen[on_time]], news, chosen[on_time])
 
-    def put(self, assets: NDArray[np.int64], runs: NDArray[np.int64], found: Stretch) -> None:
+    def put(self, assets: NDArray[np.int64], runs: NDArray[np.int64], found: Readings) -> None:
         """Hold these assets, N at most `capacity`, each with the readings of its run in `found`, and no others.
 
         `found` is in order of asset and time.
@@ -85,33 +86,39 @@ class Recent:
         """(N,) how many readings are held of assets that are."""
         return self._counts[self._find(assets)]
 
-    def rows(self, assets: NDArray[np.int64], length: int | None = None) -> pd.DataFrame:
-        """The windows of N assets that are held, one after the other, as `Bundle.score` wants them.
+    def inputs(self, assets: NDArray[np.int64], contract: Twin) -> Tracks:
+        """The windows of N assets that are held, by their ids, as a model of this contract reads them.
 
-        Columns asset (the ids), run, time, and one per channel; of each asset the newest `length` readings, or all.
+        Of each asset the newest readings, as many as the contract's window is long; channels in the contract's order.
+        BadInput where one is not finite, which nothing that was decoded is.
         """
         places = self._find(assets)
-        counts = np.minimum(self._counts[places], length or self.length)
+        counts = np.minimum(self._counts[places], contract.window.length)
         rank = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         first = self._next[places] - counts  # below 0 where the ring has not gone round or just has
         index = np.repeat(places * self.length, counts) + (np.repeat(first, counts) + rank) % self.length
-        key = {"asset": np.repeat(assets, counts), "run": np.repeat(self._runs[places], counts)}
-        key["time"] = self._times.reshape(-1)[index]
         values = self._values.reshape(-1, len(self.names))[index]
-        return pd.DataFrame(key | dict(zip(self.names, values.T, strict=True)), copy=False)
+        if contract.channel_names != self.names:
+            values = values[:, [self.names.index(name) for name in contract.channel_names]]
+        runs, time = np.repeat(self._runs[places], counts), self._times.reshape(-1)[index]
+        finite = np.isfinite(values)
+        if not finite.all():
+            row, channel = np.argwhere(~finite)[0].tolist()
+            raise BadInput(contract.channel_names[channel], f"is not finite at time {time[row]:g}")
+        return Tracks.of_columns(Names(np.repeat(assets, counts)), runs, time, values, len(contract.axes))
 
     def _find(self, assets: NDArray[np.int64]) -> NDArray[np.int64]:
         """(N,) the place of each asset, -1 where it is not held."""
         return np.fromiter(map(self._places.get, assets.tolist(), repeat(-1)), np.int64, len(assets))
 
-    def _write(self, places: NDArray[np.int64], news: Stretch, chosen: NDArray[np.int64]) -> None:
+    def _write(self, places: NDArray[np.int64], news: Readings, chosen: NDArray[np.int64]) -> None:
         """Append the chosen readings, in order of place and time, each to the ring of its place."""
         begins = _begins(places)
         counts = np.diff(np.append(begins, len(places)))
         rank = np.arange(len(places)) - np.repeat(begins, counts)
         kept = rank >= np.repeat(counts, counts) - self.length  # what would be written over at once is not written
         at = (self._next[places] + rank) % self.length
-        self._values[places[kept], at[kept]] = news.channels[chosen[kept]]
+        self._values[places[kept], at[kept]] = news.values[chosen[kept]]
         self._times[places[kept], at[kept]] = news.time[chosen[kept]]
         those = places[begins]
         self._next[those] = (self._next[those] + counts) % self.length

@@ -26,8 +26,9 @@ from foretwin.project.paths import Paths
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.telemetry import readings, windows
-from foretwin.twin.store.telemetry.windows import Stretch, Wanted
+from foretwin.twin.store.telemetry.windows import Wanted
 from foretwin.twin.what_if.outlook import assumptions, compare
+from foretwin.wire.readings import Readings
 
 AS_NOW = "as now"
 MOST_OPTIONS = 10
@@ -104,9 +105,9 @@ def what_if(
             raise BadInput("asset", f"{name} is a {asset.twin}, not a {contract.name}")
         wanted = Wanted(contract.name, contract.channel_names, readings.last_batch(connection))
         length = max(RECENT, contract.window.length)
-        stretch = windows.newest(connection, wanted, [asset.id], length)
-    _check_history(asset.name, len(stretch), contract)
-    seen = hourly(stretch, contract, forward)
+        recent = windows.newest(connection, wanted, [asset.id], length)
+    _check_history(asset.name, len(recent), contract)
+    seen = hourly(recent, contract, forward)
     window = seen.tail(contract.window.length)
     belief = _estimated(forward, window, asset.name)
     ends = _forecast(forward, belief, seen, options)
@@ -146,17 +147,17 @@ class Seen:
         return Seen(Recordings(settings, self.recordings.measured[begin:], counts), self.missing[begin:], self.time)
 
 
-def hourly(stretch: Stretch, contract: Twin, forward: Forward) -> Seen:
-    """The stretch of one asset with a row for each of its last RECENT hours; of several readings in one the last."""
-    hour = np.rint((stretch.time - stretch.time[-1]) / contract.clock.step).astype(np.int64)
+def hourly(recent: Readings, contract: Twin, forward: Forward) -> Seen:
+    """The readings of one asset, with a row for each of its last RECENT hours; of several readings in one the last."""
+    hour = np.rint((recent.time - recent.time[-1]) / contract.clock.step).astype(np.int64)
     late = hour > -max(RECENT, contract.window.length)
     hour = hour[late] - hour[late][0]
     row = np.full(hour[-1] + 1, -1)
     row[hour] = np.flatnonzero(late)
-    values = stretch.channels[np.maximum.accumulate(row)]  # rows are in the order of time
+    values = recent.values[np.maximum.accumulate(row)]  # rows are in the order of time
     recordings = Recordings.of(values[None], np.array([len(row)]), contract.channel_names, forward.sensors.names)
     measured = np.where(row[:, None, None] < 0, np.nan, recordings.measured)
-    return Seen(replace(recordings, measured=measured), row < 0, float(stretch.time[-1]))
+    return Seen(replace(recordings, measured=measured), row < 0, float(recent.time[-1]))
 
 
 def _estimated(forward: Forward, seen: Seen, name: str) -> Belief:

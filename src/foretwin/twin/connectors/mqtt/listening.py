@@ -19,7 +19,8 @@ from foretwin.twin.connectors.mqtt.session import BACKOFF, connect
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.store import Store
-from foretwin.wire.decoder import Decoded, decode, undecodable
+from foretwin.wire.decoder import decode, undecodable
+from foretwin.wire.readings import Decoded
 
 logger = logging.getLogger("foretwin.listening")
 

@@ -29,6 +29,7 @@ from foretwin.twin.store.tables import (
 )
 from foretwin.twin.store.telemetry.history import ENDS, NO_FAULT_FOUND
 from foretwin.twin.store.telemetry.layouts import decode, layouts_of
+from foretwin.wire.readings import Readings
 
 MOST_COUNTED = 1_000_000  # readings that a share is taken of: more are not worth the time to count them
 RECOVERED = "recovered"
@@ -59,20 +60,6 @@ class Healthy:
         for axis, names in self.diagnosis.items():
             found &= np.array([answers.get(axis) in names for answers in scored.diagnosis], dtype=bool)
         return found
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """The newest N readings of a run of an asset up to some time, the oldest first."""
-
-    asset: int
-    run: int
-    time: NDArray[np.float64]  # (N,)
-    batch: NDArray[np.int64]  # (N,) which transaction brought them
-    values: NDArray[np.float32]  # (N, C), NaN for a channel that a reading lacks
-
-    def __len__(self) -> int:
-        return len(self.time)
 
 
 @dataclass(frozen=True)
@@ -141,10 +128,11 @@ def newest_readings(
     channels: Sequence[str],
     places: Iterable[tuple[int, int, float | None]],
     limits: tuple[int, int],
-) -> Iterator[Stretch]:
-    """Of each (asset, run, up to that time) the newest readings, where there are any.
+) -> Iterator[tuple[Readings, NDArray[np.int64]]]:
+    """Of each (asset, run, up to that time) the newest readings in order of time, where there are any.
 
-    `limits` are how many of each at most, and the first batch that counts.
+    With each N of them (N,) which batch brought it. `limits` are how many of each at most, and the first batch that
+    counts.
     """
     held = layouts_of(connection, twin)
     most, since = limits
@@ -160,7 +148,8 @@ def newest_readings(
         if rows:
             times, numbers, layout, packed = zip(*rows, strict=True)
             values = decode(layout, packed, held, channels)
-            yield Stretch(asset, run, np.array(times, np.float64), np.array(numbers, np.int64), values)
+            keys = np.full(len(rows), asset), np.full(len(rows), run), np.array(times, np.float64)
+            yield Readings(twin, tuple(channels), *keys, values), np.array(numbers, np.int64)
 
 
 def recent_scores(

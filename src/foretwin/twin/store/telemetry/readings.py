@@ -1,6 +1,5 @@
 """The readings themselves: stored once each, in batches whose numbers are in the order of the commits."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, repeat
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from foretwin.twin.store import tables
 from foretwin.twin.store.telemetry.packing import pack, unpack
+from foretwin.wire.readings import Readings
 
 AT_ONCE = 5_000  # keys in one SQLite statement, four values each: it takes 32766
 TOGETHER = 100  # rows in one INSERT of SQLite: its cost per statement is as large as that per row
@@ -47,29 +47,6 @@ LAYOUT = select(tables.layouts.c.id).where(tables.layouts.c.twin == _OF, tables.
 NEW_LAYOUT = insert(tables.layouts).values(twin=_OF, channels=_ORDER).returning(tables.layouts.c.id)
 
 
-@dataclass(frozen=True)
-class StoredRows:
-    """N readings of one twin as they are kept.
-
-    `asset` (N,) int64 ids; `run` (N,) int64; `time` (N,) float64; `values` (N, C) float32 in the order of `channels`.
-    """
-
-    twin: str
-    channels: tuple[str, ...]
-    asset: NDArray[np.int64]
-    run: NDArray[np.int64]
-    time: NDArray[np.float64]
-    values: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.time)
-
-    def only(self, rows: NDArray[np.bool_]) -> "StoredRows":
-        """Those where (N,) `rows` is True."""
-        kept = (self.asset[rows], self.run[rows], self.time[rows], self.values[rows])
-        return StoredRows(self.twin, self.channels, *kept)
-
-
 def take_turn(connection: Connection) -> None:
     """Wait until no other transaction stores readings, and let none do so until this one ends.
 
@@ -79,7 +56,7 @@ def take_turn(connection: Connection) -> None:
         connection.exec_driver_sql("LOCK TABLE batches IN EXCLUSIVE MODE")
 
 
-def add(connection: Connection, via: str, rows: StoredRows, now: datetime) -> NDArray[np.bool_]:
+def add(connection: Connection, via: str, rows: Readings, now: datetime) -> NDArray[np.bool_]:
     """Store those that are not there yet, as one batch; (N,) True where stored, False where the key was there.
 
     Of several rows with one key the first counts. No batch is left behind where nothing was stored.
@@ -105,7 +82,7 @@ def last_batch(connection: Connection) -> int:
     return newest or 0
 
 
-def are_same(connection: Connection, rows: StoredRows) -> NDArray[np.bool_]:
+def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
     """(N,) True where the store holds the reading's key with the same values in every channel that both have."""
     held = _held(connection, rows)
     layouts = {layout for _, layout, _ in held if layout is not None}
@@ -130,7 +107,7 @@ def newest_times(connection: Connection, asset: NDArray[np.int64], run: NDArray[
     return np.array([time for (time,) in found], np.float64)
 
 
-def _insert(connection: Connection, rows: StoredRows, batch: int, layout: int) -> int:
+def _insert(connection: Connection, rows: Readings, batch: int, layout: int) -> int:
     """How many of them were stored."""
     asset, run, time, packed = rows.asset.tolist(), rows.run.tolist(), rows.time.tolist(), pack(rows.values)
     if connection.dialect.name == "postgresql":
@@ -159,7 +136,7 @@ def _layout(connection: Connection, twin: str, channels: tuple[str, ...]) -> int
     return found
 
 
-def _held(connection: Connection, rows: StoredRows) -> list[tuple[Any, Any, Any]]:
+def _held(connection: Connection, rows: Readings) -> list[tuple[Any, Any, Any]]:
     """Batch, layout and bytes of what is stored under each row's key; None three times where nothing is."""
     asset, run, time = rows.asset.tolist(), rows.run.tolist(), rows.time.tolist()
     if connection.dialect.name == "postgresql":

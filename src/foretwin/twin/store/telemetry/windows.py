@@ -17,6 +17,7 @@ from sqlalchemy.types import NullType
 
 from foretwin.twin.store.tables import assets, events, readings
 from foretwin.twin.store.telemetry.layouts import decode, layouts_of
+from foretwin.wire.readings import Readings
 
 STALE = "foretwin.asset.stale.v1"  # the type of the event that tells of a silent asset
 BEFORE_ALL = -1e300  # a time that every reading comes after
@@ -40,19 +41,6 @@ class News:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """N readings."""
-
-    asset: NDArray[np.int64]  # (N,) ids
-    run: NDArray[np.int64]  # (N,)
-    time: NDArray[np.float64]  # (N,)
-    channels: NDArray[np.float32]  # (N, C) in the order of the channels wanted
-
-    def __len__(self) -> int:
-        return len(self.asset)
-
-
-@dataclass(frozen=True)
 class Wanted:
     """Which readings are read: of one twin, with these channels, up to one batch."""
 
@@ -71,7 +59,7 @@ def with_news(connection: Connection, twin: str) -> News:
     return News(np.array(ids, np.int64), np.array(runs, np.int64), np.array(seconds, np.float64))
 
 
-def after(connection: Connection, wanted: Wanted, batch: int, most: int) -> Iterator[Stretch]:
+def after(connection: Connection, wanted: Wanted, batch: int, most: int) -> Iterator[Readings]:
     """The readings of the batches after `batch`, in their order, at most `most` of them at a time."""
     held = _layouts(connection, wanted)
     place = (readings.c.batch, readings.c.asset, readings.c.run, readings.c.time)
@@ -87,7 +75,7 @@ def after(connection: Connection, wanted: Wanted, batch: int, most: int) -> Iter
         rows = connection.execute(further).all()
 
 
-def newest(connection: Connection, wanted: Wanted, asset_ids: Sequence[int], length: int) -> Stretch:
+def newest(connection: Connection, wanted: Wanted, asset_ids: Sequence[int], length: int) -> Readings:
     """The newest `length` readings of the present run of each of some hundred assets, in order of asset and time.
 
     Both databases answer this from the primary key, with about `length` rows per asset however long its history is.
@@ -127,7 +115,8 @@ def _layouts(connection: Connection, wanted: Wanted) -> dict[int, tuple[str, ...
     return {number: channels for number, channels in found.items() if set(wanted.channels) <= set(channels)}
 
 
-def _decoded(rows: Sequence[Sequence[Any]], held: dict[int, tuple[str, ...]], wanted: Wanted) -> Stretch:
+def _decoded(rows: Sequence[Sequence[Any]], held: dict[int, tuple[str, ...]], wanted: Wanted) -> Readings:
     asset, run, time, layout, packed, *_ = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    keys = np.array(asset, np.int64), np.array(run, np.int64), np.array(time, np.float64)
     values = decode(layout, packed, held, wanted.channels)
-    return Stretch(np.array(asset, np.int64), np.array(run, np.int64), np.array(time, np.float64), values)
+    return Readings(wanted.twin, wanted.channels, *keys, values)

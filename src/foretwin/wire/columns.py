@@ -1,0 +1,211 @@
+"""Checks what a sender wrote, column by column, against the contract: readings, and what is wrong with the others.
+
+The scoring service and ingestion both read by these rules. The service refuses a call for its first fault; ingestion
+rejects each reading that has one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from foretwin.contract.twin import Twin
+from foretwin.errors import BadInput
+from foretwin.wire.asset_names import is_name, wrong_name
+from foretwin.wire.readings import Decoded, Invalid, Readings, Rejected
+from foretwin.wire.values import (
+    LARGEST,
+    PRESENT_RUN,
+    Cells,
+    cell_of,
+    clipped,
+    numbers,
+    runs,
+    shown,
+    to_json,
+    wrong_number,
+    wrong_run,
+)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """N readings of one twin as they were written; lists may differ in length.
+
+    `asset` is a name for all of them, or a column of text; `run` a value for all, None for the present run, or a
+    column; `units` what the sender says of `time` and of channels. With `texts` a text may be a number.
+    """
+
+    contract: Twin
+    asset: str | pa.ChunkedArray
+    run: Any
+    time: Cells
+    channels: Mapping[str, Cells]
+    units: Mapping[str, Any]
+    texts: bool = False
+
+    def decode(self) -> Decoded:
+        """Every row, either as a reading or as rejected; lists of different lengths are rejected as one."""
+        wrong = self._find_wrong_column()
+        if wrong:
+            if self._find_wrong_length():
+                return Decoded(None, (self._rejected(None, wrong),))
+            return Decoded(None, tuple(self._rejected(row, wrong) for row in range(len(self.time))))
+        parsed = self._parse()
+        if parsed.good.all():
+            return Decoded(self._readings(parsed))
+        rejected = tuple(self._rejected(row, self._fault(parsed, row)) for row in np.flatnonzero(~parsed.good).tolist())
+        return Decoded(self._readings(parsed.only_good()) if parsed.good.any() else None, rejected)
+
+    def decode_all(self) -> Readings | Invalid:
+        """Every row as a reading, or what is wrong with the first that is none."""
+        wrong = self._find_wrong_column()
+        if wrong:
+            return wrong
+        parsed = self._parse()
+        if parsed.good.all():
+            return self._readings(parsed)
+        return self._fault(parsed, int(parsed.good.argmin()))
+
+    def _parse(self) -> "_Parsed":
+        channels = [self.channels[name] for name in self.contract.channels]
+        time, values, good = numbers(self.time, channels, self.texts)
+        run = runs(self.run, self.texts)
+        if isinstance(run, np.ndarray) or not run >= PRESENT_RUN:
+            good = good & (run >= PRESENT_RUN)
+        if isinstance(self.asset, str):
+            return _Parsed(np.zeros(len(time), np.int64), (self.asset,), run, time, values, good)
+        asset, names = _numbered(self.asset)
+        named = np.array([is_name(name) for name in names], dtype=bool)
+        return _Parsed(asset, names, run, time, values, good if named.all() else good & named[asset])
+
+    def _readings(self, parsed: "_Parsed") -> Readings:
+        """All rows."""
+        run = np.empty(len(parsed.time), np.int64)
+        run[:] = parsed.run
+        return Readings(self.contract.name, self.contract.channel_names, parsed.asset, run, *parsed[3:5], parsed.names)
+
+    def _find_wrong_column(self) -> Invalid | None:
+        """What makes every reading wrong: the units, which channels there are, or their lengths."""
+        wrong = find_wrong_unit(self.units, self.contract)
+        if wrong:
+            return Invalid(None, f"units.{wrong[0]}", "unit", wrong[1])
+        wrong = _find_wrong_channel(self.channels, self.contract) or self._find_wrong_length()
+        return Invalid(None, f"channels.{wrong[0]}", "type", wrong[1]) if wrong else None
+
+    def _find_wrong_length(self) -> tuple[str, str] | None:
+        count = len(self.time)
+        for name, cells in self.channels.items():
+            if len(cells) != count:
+                return name, f"has {len(cells)} values, but time has {count}"
+        return None
+
+    def _fault(self, parsed: "_Parsed", row: int) -> Invalid:
+        """The first thing that is wrong with a reading that is not good."""
+        if not is_name(parsed.names[parsed.asset[row]]):
+            return Invalid(row, "asset", "unknown", wrong_name(parsed.names[parsed.asset[row]]))
+        run = parsed.run[row] if isinstance(parsed.run, np.ndarray) else parsed.run
+        if not run >= PRESENT_RUN:
+            reason = "order" if run < 0 else "type"
+            return Invalid(row, "run", reason, wrong_run(_same_or_cell(self.run, row)))
+        if not abs(parsed.time[row]) <= LARGEST:
+            return Invalid(row, "time", "type", wrong_number(cell_of(self.time, row)))
+        channel = self.contract.channel_names[int(np.isfinite(parsed.values[row]).argmin())]
+        return Invalid(row, f"channels.{channel}", "type", wrong_number(cell_of(self.channels[channel], row)))
+
+    def _rejected(self, row: int | None, fault: Invalid) -> Rejected:
+        """One reading, or all of them where there is no row, with what came."""
+        asset, run = _same_or_cell(self.asset, row), _same_or_cell(self.run, row)
+        channels = {name: cell_of(cells, row) for name, cells in self.channels.items()}
+        content = {"twin": self.contract.name, "asset": asset}
+        content |= {} if self.run is None else {"run": run}
+        content |= {"time": cell_of(self.time, row), "channels": channels}
+        content |= {"units": self.units} if self.units else {}
+        name = asset if isinstance(asset, str) else None
+        return Rejected(self.contract.name, name, fault.field, fault.reason, fault.detail, to_json(content))
+
+
+class _Parsed(NamedTuple):
+    """Each of N readings in arrays (N,), `values` (N, C): `asset` its place in `names`, `good` whether it is one.
+
+    `run` is a number where it is the same of all.
+    """
+
+    asset: NDArray[np.int64]
+    names: tuple[Any, ...]
+    run: NDArray[np.float64] | float
+    time: NDArray[np.float64]
+    values: NDArray[np.float32]
+    good: NDArray[np.bool_]
+
+    def only_good(self) -> "_Parsed":
+        asset, names = _only_used(self.asset[self.good], self.names)
+        run = self.run[self.good] if isinstance(self.run, np.ndarray) else self.run
+        good = self.good
+        return _Parsed(asset, names, run, self.time[good], self.values[good], good[good])
+
+
+def columns_of(table: pa.Table) -> tuple[dict[str, pa.ChunkedArray], dict[str, str]]:
+    """The columns of a table by their names, which differ, and the units that their metadata tells."""
+    units = {field.name: (field.metadata or {}).get(b"unit") for field in table.schema}
+    told = {name: unit.decode("utf-8", "replace") for name, unit in units.items() if unit is not None}
+    return dict(zip(table.column_names, table.columns, strict=True)), told
+
+
+def check_text_column(field: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column; BadInput where it holds anything but text."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise BadInput(field, f"holds {kind}, text is needed")
+    return column
+
+
+def find_wrong_unit(units: Mapping[str, Any], contract: Twin) -> tuple[str, str] | None:
+    """The first of time and channels that the sender means in another unit than the contract, and how they differ."""
+    if not units:
+        return None
+    known = {"time": contract.clock.unit} | {name: channel.unit for name, channel in contract.channels.items()}
+    for name, unit in units.items():
+        if known.get(name) != unit:
+            needed = f"{known[name]} is needed" if name in known else f"but there is no such channel in {contract.name}"
+            return clipped(name), f"is {shown(unit)}, {needed}"
+    return None
+
+
+def _find_wrong_channel(channels: Mapping[str, Cells], contract: Twin) -> tuple[str, str] | None:
+    """The first channel that is unknown or missing, and which of both."""
+    if channels.keys() == contract.channels.keys():
+        return None
+    for name in channels:
+        if name not in contract.channels:
+            return clipped(name), f"is unknown; there is {', '.join(contract.channel_names)}"
+    return next(name for name in contract.channels if name not in channels), "is missing"
+
+
+def _same_or_cell(value: Any, row: int | None) -> Any:
+    """A cell of a column, or what is the same in every row."""
+    return cell_of(value, row) if isinstance(value, pa.ChunkedArray) else value
+
+
+def _numbered(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], tuple[Any, ...]]:
+    """(N,) places in what follows: the different texts of a column, None where a cell is empty."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    array = column.unify_dictionaries().combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # one without any chunk
+        return np.empty(0, np.int64), ()
+    place: dict[Any, int] = {}  # a sender's dictionary may hold a text twice
+    known = np.array([place.setdefault(name, len(place)) for name in [*array.dictionary.to_pylist(), None]], np.int64)
+    asset = known[array.indices.cast(pa.int64()).fill_null(len(known) - 1).to_numpy(zero_copy_only=False)]
+    return _only_used(asset, tuple(place))
+
+
+def _only_used(asset: NDArray[np.int64], names: tuple[Any, ...]) -> tuple[NDArray[np.int64], tuple[Any, ...]]:
+    """(N,) places in the names that follow, those that occur."""
+    used = np.bincount(asset, minlength=len(names)) > 0
+    if used.all():
+        return asset, names
+    return (np.cumsum(used) - 1)[asset], tuple(np.array(names, object)[used].tolist())
