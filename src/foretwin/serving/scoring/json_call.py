@@ -19,7 +19,7 @@ from foretwin.wire.asset_names import check_name
 from foretwin.wire.columns import Columns, find_wrong_unit
 from foretwin.wire.json import check_list, check_object, check_text, parse
 from foretwin.wire.readings import Invalid, Readings
-from foretwin.wire.values import shown, wrong_run
+from foretwin.wire.values import clipped, shown, wrong_run
 
 Find = Callable[[str], Champion]  # the champion of a twin; raises where there is none
 
@@ -69,7 +69,7 @@ def _decode_asset(entry: Any, path: str, contract: Twin, most_rows: int) -> _Ass
     channels = check_object(asset["channels"], f"{path}.channels")
     for channel, cells in channels.items():
         if type(cells) is not list:
-            raise BadInput(f"{path}.channels.{channel}", f"is {shown(cells)}, a list is needed")
+            raise BadInput(f"{path}.channels.{clipped(channel)}", f"is {shown(cells)}, a list is needed")
     readings = Columns(contract, name, run, time, channels, {}).decode_all()
     if isinstance(readings, Invalid):
         raise BadInput(_path_of(readings, path), readings.detail)
