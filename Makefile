@@ -51,7 +51,7 @@ bento: $(READY) ## package service and champions, with a bill of materials
 	foretwin bento
 
 fleet: $(READY) ## watch a living fleet: broker, ingest, scoring, twenty pumps that wear out
-	python -m benchmarks.fleet
+	foretwin demo
 
 ui: $(READY) ## MLflow on port 5000: runs, trials, models, why which is champion; $MLFLOW_TRACKING_URI may name a PostgreSQL
 	foretwin publish

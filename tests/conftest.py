@@ -25,7 +25,7 @@ def postgres():
 @pytest.fixture
 def broker(tmp_path):
     """A Mosquitto broker of this test's own."""
-    from benchmarks.servers import Broker
+    from foretwin.twin.simulator.broker import Broker
 
     (tmp_path / "broker").mkdir()
     server = Broker(tmp_path / "broker").start()

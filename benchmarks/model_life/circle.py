@@ -25,15 +25,16 @@ import httpx
 import pandas as pd
 import pyarrow as pa
 
-from benchmarks.fleet import asked_all
 from benchmarks.model_life.fleet import asked_of, moved_sensors
-from benchmarks.servers import Broker, check, free_port, running, start_foretwin, wait_for
 from foretwin.champion.champion import load_champion
+from foretwin.cli.demo.client import asked_all
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError
 from foretwin.metrics import coverage, rmse
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
+from foretwin.twin.simulator.broker import Broker
+from foretwin.twin.simulator.processes import check, free_port, running, start_foretwin, wait_for
 from foretwin.twin.simulator.sending import Plan, fleet, replay
 from foretwin.wire.tables import ARROW, write_table
 

@@ -22,13 +22,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.servers import Broker, Postgres, check, running, start_foretwin
+from benchmarks.servers import Postgres
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 from foretwin.training.ensemble import environment
+from foretwin.twin.simulator.broker import Broker
+from foretwin.twin.simulator.processes import check, running, start_foretwin
 from foretwin.twin.simulator.sending import Plan, Summary, fleet, replay
 from foretwin.twin.store import Store, open_store
 from foretwin.twin.store.telemetry.packing import unpack

@@ -24,11 +24,11 @@ import orjson
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from benchmarks.servers import Broker
 from foretwin.contract.twin import Twin, load_twin
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.twin.connectors.mqtt.listening import listen
 from foretwin.twin.connectors.mqtt.session import Session, connect
+from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.store import open_store
 
 MESSAGES = 20_000

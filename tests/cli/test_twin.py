@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.servers import wait_for
 from foretwin.cli.main import COMMANDS
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from support.commands import foretwin, refusal, shown
 from support.live_project import PUMP, living_project, score

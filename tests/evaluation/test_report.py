@@ -119,7 +119,7 @@ def test_the_summary_prints_figures_champion_paths_and_next_steps(
     assert "Small fleet: 60 predictions for 12 held-out assets" in out
     assert "gradient boosting" in " ".join(out.split())
     assert str(tmp_path / "models" / "fleet" / "report.html") in out
-    assert "make serve" in out
+    assert "foretwin serve --open" in out
 
 
 def test_a_summary_before_the_pipeline_has_run_says_what_to_do(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import mlflow
 import numpy as np
 import pytest
 
-from benchmarks.servers import free_port, listens, started, wait_for
 from foretwin import registry
 from foretwin.champion.champion import load_champion
 from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import Bundle, verify
 from foretwin.registry.sync import follow_registry
+from foretwin.twin.simulator.processes import free_port, listens, started, wait_for
 from support.registry_project import TWIN, Project
 from support.tiny_bundle import random_rows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from benchmarks.servers import PATIENCE, free_port, started, wait_for
+from foretwin.twin.simulator.processes import PATIENCE, free_port, started, wait_for
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.servers import free_port
+from foretwin.twin.simulator.processes import free_port
 from support.tiny_bundle import environment
 
 JSON = {"Content-Type": "application/json"}

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from benchmarks.servers import free_port
+from foretwin.twin.simulator.processes import free_port
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four bytes or more").decode()
 

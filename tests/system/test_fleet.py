@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import text
 
-from benchmarks.servers import free_port
+from foretwin.twin.simulator.processes import free_port
 from foretwin.twin.store import open_store
 from support.clone import ROOT, run
 
@@ -22,7 +22,7 @@ def living(built, tmp_path_factory):
     shutil.copytree(built, folder, symlinks=True)
     contract = folder / "data/pump/twin.yaml"  # whole lives pass in a minute here, and an hour's limit with them
     contract.write_text(contract.read_text().replace("  open_below: 72\n", "  open_below: 72\n  new_per_hour: 100\n"))
-    shown = run(f"python -m benchmarks.fleet --pumps 20 --speed 20 --port {free_port()}", folder)
+    shown = run(f"foretwin demo --pumps 20 --speed 20 --port {free_port()}", folder)
     return folder, shown
 
 
@@ -36,8 +36,8 @@ def asked(folder, question):
 
 def test_readme_shows_the_commands_that_are_tested_here():
     readme = (ROOT / "README.md").read_text()
-    assert "make fleet" in readme
-    assert "python -m benchmarks.fleet" in (ROOT / "Makefile").read_text()
+    assert "foretwin demo" in readme
+    assert "\tforetwin demo\n" in (ROOT / "Makefile").read_text(), "make fleet is another name of it"
     for command in ("foretwin case 3", "foretwin verdict 3 run_ended", "foretwin history pump"):
         assert command in readme
 

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from benchmarks.servers import wait_for
 from foretwin.champion.champion import Record, keep_champion
 from foretwin.champion.identity import ModelIdentity
 from foretwin.project.paths import Paths
 from foretwin.serving.scoring.metrics import FAMILIES, FIELDS
+from foretwin.twin.simulator.processes import wait_for
 from support.prometheus_server import program, prometheus
 from support.served import served
 from support.tiny_bundle import REPOSITORY, call_of, random_rows, tiny_project, tiny_twin

@@ -101,7 +101,7 @@ def test_latency_is_told_by_minute():
 
 
 def test_a_service_that_is_away_is_counted_and_not_waited_for(tmp_path, monkeypatch):
-    from benchmarks.servers import free_port
+    from foretwin.twin.simulator.processes import free_port
 
     plan = {
         "port": free_port(),

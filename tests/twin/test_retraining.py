@@ -12,13 +12,13 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from benchmarks.servers import wait_for
 from foretwin.champion import ledger
 from foretwin.cli.main import main
 from foretwin.errors import ParamsError, TrainingError
 from foretwin.project.entrypoint import TELEMETRY_OFF
 from foretwin.project.paths import Paths
 from foretwin.twin.retraining import retrain, why_not
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from support.registry_project import PARAMS
 from support.small_history import NOON, find_out, open_case, readings_of, remember

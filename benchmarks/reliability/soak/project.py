@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.servers import Process, free_port, listens, wait_for
 from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.twin import Twin
@@ -22,6 +21,7 @@ from foretwin.predictor.rul_intervals import Calibration
 from foretwin.project.entrypoint import TELEMETRY_OFF
 from foretwin.project.paths import Paths
 from foretwin.serving.access.keys import Wanted, keys_path, make_key
+from foretwin.twin.simulator.processes import Process, free_port, listens, wait_for
 
 RATE = 1e6  # calls per second that the key allows: what is measured here is the service's own limit
 VERSIONS = (1, 2)

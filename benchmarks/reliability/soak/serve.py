@@ -22,9 +22,9 @@ from benchmarks.reliability.fuzz.json_calls import valid_call
 from benchmarks.reliability.fuzz.send import memory_mb
 from benchmarks.reliability.soak import load as soak_load
 from benchmarks.reliability.soak.project import VERSIONS, Running, keep
-from benchmarks.servers import Process
 from foretwin.contract.twin import Twin
 from foretwin.registry.versions import set_champion
+from foretwin.twin.simulator.processes import Process
 
 CONNECTIONS = 16
 SHARE_OF_PEAK = 0.7

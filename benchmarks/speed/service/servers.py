@@ -17,10 +17,10 @@ import httpx
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.servers import free_port
 from benchmarks.speed.service.load import Call
 from foretwin.errors import ForetwinError
 from foretwin.project.entrypoint import TELEMETRY_OFF
+from foretwin.twin.simulator.processes import free_port
 
 ROOT = Path(__file__).parents[3]  # where the package `benchmarks` lies
 PATIENCE = 60  # s until a server must answer

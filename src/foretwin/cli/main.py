@@ -7,6 +7,7 @@ from foretwin.cli.cases.case import case
 from foretwin.cli.cases.cases import cases
 from foretwin.cli.cases.verdict import verdict
 from foretwin.cli.cases.what_if import what_if
+from foretwin.cli.demo.demo import demo
 from foretwin.cli.models.bento import bento
 from foretwin.cli.models.explain import explain
 from foretwin.cli.models.keys import keys
@@ -51,6 +52,7 @@ COMMANDS = (
     watch,
     live,
     replay,
+    demo,
     twins,
     thread,
     cases,
@@ -112,6 +114,7 @@ def main(debug: bool) -> None:
       foretwin watch                     score what comes in, open and close cases
       foretwin replay pump --assets 20 --speed 10 --http http://127.0.0.1:3100
                                          a fleet to watch
+      foretwin demo                      all of this at once, with a broker: twenty pumps that wear out
       foretwin twins                     the fleet, the shortest remaining life first
       foretwin cases                     what to do something about
 

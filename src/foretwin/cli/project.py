@@ -58,6 +58,11 @@ def opened_store() -> "Iterator[Store]":
         store.close()
 
 
+def command_prefix() -> str:
+    """Return what stands before a command in the project's folder: `.venv/bin/` where that is its environment."""
+    return ".venv/bin/" if (PROJECT / ".venv" / "bin" / "foretwin").exists() else ""
+
+
 def person() -> str:
     """Who runs the command, for the audit."""
     try:

@@ -100,7 +100,7 @@ def test_a_line_of_a_traced_call_has_the_trace_s_id():
 def test_everything_that_a_server_writes_is_a_line_of_json(tmp_path):
     import httpx
 
-    from benchmarks.servers import free_port, listens, wait_for
+    from foretwin.twin.simulator.processes import free_port, listens, wait_for
 
     port = free_port()
     with (tmp_path / "err").open("wb") as err, (tmp_path / "out").open("wb") as out:

@@ -11,9 +11,9 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from benchmarks.servers import wait_for
 from foretwin.errors import ParamsError
 from foretwin.serving.http.requests import FIELD, REQUEST_ID, Observed
+from foretwin.twin.simulator.processes import wait_for
 from support.loopback_server import served
 
 

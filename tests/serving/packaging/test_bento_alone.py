@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from packaging.utils import canonicalize_name
 
-from benchmarks.servers import free_port
 from foretwin.predictor.bundle import Bundle
 from foretwin.serving.access.keys import Wanted, make_key
+from foretwin.twin.simulator.processes import free_port
 from support.packed_project import FAN, PUMP, exported, packed
 from support.served import wait_until_ready
 from support.tiny_bundle import REPOSITORY, call_of, environment, random_rows

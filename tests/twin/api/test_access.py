@@ -14,12 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.servers import wait_for
 from foretwin.errors import BadInput
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.access.keys import SCOPES, Wanted, make_key, revoke_key
 from foretwin.twin.api.app import WAYS
 from foretwin.twin.api.server import serve
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from support.live_project import assert_problem, live, living_project, message, score
 from support.tiny_bundle import environment

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import event
 
-from benchmarks.servers import wait_for
 from foretwin.twin.api.app import WAYS
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets, open_store
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase

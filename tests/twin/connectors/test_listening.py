@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy import select
 
-from benchmarks.servers import Broker, Postgres, wait_for
+from benchmarks.servers import Postgres
 from foretwin.errors import BrokerError
 from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt import listening
@@ -22,6 +22,8 @@ from foretwin.twin.connectors.mqtt.listening import Waiting, listen, session_nam
 from foretwin.twin.connectors.mqtt.session import connect
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt
+from foretwin.twin.simulator.broker import Broker
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from foretwin.twin.store.tables import assets, quarantine, readings
 from support.tiny_bundle import tiny_twin

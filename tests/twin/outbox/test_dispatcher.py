@@ -15,11 +15,11 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import select
 
-from benchmarks.servers import free_port, wait_for
 from foretwin.errors import BadInput
 from foretwin.project.backoff import Backoff
 from foretwin.twin.outbox import dispatcher
-from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, Target, deliver, signature, targets_from
+from foretwin.twin.outbox.dispatcher import BackOff, Target, deliver, signature, targets_from
+from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.casework import events as outbox
 from foretwin.twin.store.casework.outbox import emit

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from benchmarks.servers import Postgres, wait_for
+from benchmarks.servers import Postgres
 from foretwin.champion.champion import keep_champion, load_champion
 from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.twin import CasePolicy, Twin
@@ -20,6 +20,7 @@ from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.scoring import loop
 from foretwin.twin.scoring.loop import Watching, WatchSettings, step, watch
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import open_store
 from foretwin.twin.store.scoring import scores

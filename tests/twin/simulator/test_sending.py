@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.servers import free_port, wait_for
 from foretwin.contract.twin import load_twin
 from foretwin.dataset.table import write_rows
 from foretwin.errors import BadInput, BrokerError, RowsError
@@ -22,6 +21,7 @@ from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt.session import connect
 from foretwin.twin.connectors.mqtt.subscription import Subscription
 from foretwin.twin.simulator.disturbances import KINDS, Disturbances
+from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.simulator.sending import Failure, Plan, fleet, replay
 from support.tiny_bundle import REPOSITORY, random_rows, tiny_twin
 
@@ -377,7 +377,7 @@ def test_a_fleet_of_nobody_is_told():
 
 
 def test_a_broker_that_refuses_ends_it(tmp_path):
-    from benchmarks.servers import Broker
+    from foretwin.twin.simulator.broker import Broker
 
     (tmp_path / "users").touch(0o700)
     refusing = Broker(tmp_path, (f"password_file {tmp_path}/users",)).start()

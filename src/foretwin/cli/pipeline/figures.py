@@ -8,15 +8,17 @@ from rich.console import Console
 from rich.table import Table
 
 from foretwin.champion.champion import kept_identity
+from foretwin.cli.project import command_prefix
 from foretwin.errors import RegistryError
 from foretwin.evaluation.report import figures_table
 from foretwin.project.paths import Paths
 
-NEXT = """Try next:
-  make serve                         # the scoring service on port 3000
-  make fleet                         # a living fleet of twenty pumps that wear out
-  make ui                            # runs, trials and models in MLflow on port 5000
-  .venv/bin/foretwin new NAME FILE   # a twin of your own machine from a CSV or Parquet file"""
+NEXT = {
+    "foretwin serve --open": "the scoring service on port 3000, for this machine alone",
+    "foretwin demo": "a living fleet of twenty pumps that wear out",
+    "mlflow ui": "runs, trials and models on port 5000",
+    "foretwin new NAME FILE": "a twin of your own machine from a CSV or Parquet file",
+}
 
 
 def print_summary(root: Path, twins: list[str]) -> None:
@@ -24,7 +26,9 @@ def print_summary(root: Path, twins: list[str]) -> None:
     console = Console()
     for twin in twins:
         _print_twin(console, Paths(root, twin))
-    console.print(NEXT, highlight=False, soft_wrap=True)
+    console.print("Try next:")
+    for command, purpose in NEXT.items():
+        console.print(f"  {command_prefix()}{command:<24} # {purpose}", highlight=False, soft_wrap=True)
 
 
 def _print_twin(console: Console, paths: Paths) -> None:

@@ -1,0 +1,1 @@
+"""The demonstration: a living fleet on this machine."""

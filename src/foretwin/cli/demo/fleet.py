@@ -1,0 +1,96 @@
+"""The demonstration's processes: broker, ingest, scoring and HTTP interface, and pumps that send until they fail."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pandas as pd
+
+from foretwin.champion.champion import load_champion
+from foretwin.cli.demo.client import ask, asked_all
+from foretwin.cli.demo.shown import conclusion, console, opening, shown, table
+from foretwin.cli.project import PROJECT
+from foretwin.twin.simulator.broker import Broker
+from foretwin.twin.simulator.processes import check, running, start_foretwin
+from foretwin.twin.simulator.sending import Plan, fleet, replay
+from foretwin.twin.store import assets, open_store, store_url
+
+TWIN = "pump"
+LOGS = PROJECT / ".foretwin" / "fleet"
+REFRESH = 0.5  # s
+
+
+def watch_fleet(pumps: int, speed: float, port: int) -> None:
+    """Run until every pump has failed or its study has ended, or until Ctrl-C."""
+    contract = load_champion(PROJECT, TWIN).bundle.contract
+    broker = Broker(LOGS / "broker").start()
+    stop, log = threading.Event(), LOGS / "foretwin.log"
+    try:
+        rows = next_lives(fleet(contract, PROJECT, pumps))
+        commands = [["ingest", "--mqtt", broker.url], ["watch"], ["live", "--open", "--port", str(port)]]
+        api = f"http://127.0.0.1:{port}"
+        console.print(
+            f"{rows['asset'].nunique()} pumps, {speed:g} h of their lives in a second; {api}/v1/twins; logs: {log}"
+        )
+        plan = Plan(broker.url, speed=speed)
+        sender = threading.Thread(target=replay, args=(contract, rows, plan, stop), daemon=True)
+        processes = [start_foretwin(command, os.environ, log) for command in commands]
+        with running(processes, log):
+            wait_until_ready(api, lambda: check(processes, log))
+            sender.start()
+            follow(api, rows, sender, lambda: check(processes, log))
+            console.print(conclusion(cases_of(api, rows), rows))
+    finally:
+        stop.set()
+        broker.stop()
+
+
+def next_lives(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the same rows, as the run that follows whatever the store knows of these assets."""
+    store = open_store(store_url(PROJECT, os.environ))
+    with store.read() as connection:
+        known = assets.find_all(connection, rows["asset"].unique())
+    store.close()
+    lived = [asset.run + (asset.readings > 0) for asset in known.values()]
+    return rows.assign(run=max(lived, default=1))
+
+
+def wait_until_ready(api: str, check_processes: Callable[[], None]) -> None:
+    """Wait until the HTTP interface answers."""
+    for _ in range(200):
+        check_processes()
+        try:
+            ask(f"{api}/readyz")
+            return
+        except httpx.HTTPError:
+            time.sleep(0.1)
+
+
+def follow(api: str, rows: pd.DataFrame, sender: threading.Thread, check_processes: Callable[[], None]) -> None:
+    """Show fleet and new cases until all is sent and scored."""
+    told: set[int] = set()
+    last = rows.groupby("asset")["time"].max()
+    with shown() as show:
+        while True:
+            check_processes()
+            ended = not sender.is_alive()
+            twins = asked_all(f"{api}/v1/twins", twin=TWIN, sort="name")
+            mine = [twin for twin in twins if twin["asset"] in last.index]
+            cases = cases_of(api, rows)
+            for case in cases:
+                if case["id"] not in told:
+                    told.add(case["id"])
+                    console.print(opening(case))
+            show(table(mine, cases, rows))
+            if ended and all((twin["last_score"] or {}).get("time") == last[twin["asset"]] for twin in mine):
+                return
+            time.sleep(REFRESH)
+
+
+def cases_of(api: str, rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the cases of these lives, the oldest first."""
+    names, run = set(rows["asset"]), int(rows["run"].iloc[0])
+    return [c for c in asked_all(f"{api}/v1/cases", twin=TWIN, sort="id") if c["asset"] in names and c["run"] == run]

@@ -1,0 +1,52 @@
+"""A Mosquitto broker on loopback, as a process with a folder of its own."""
+
+import os
+import pwd
+import shutil
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from foretwin.errors import BrokerError
+from foretwin.twin.simulator.processes import Process, end, free_port, listens, started, wait_for
+
+
+@dataclass
+class Broker:
+    """A Mosquitto that keeps sessions and messages; `lines` are added to its configuration (TLS, passwords).
+
+    It can be stopped, killed and started again on the same port with what it kept in `folder`.
+    """
+
+    folder: Path
+    lines: tuple[str, ...] = ()
+    port: int = field(default_factory=free_port)
+    process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> "Broker":
+        """Start it; BrokerError where it is not installed, ForetwinError where it does not listen in time."""
+        program = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
+        if program is None:
+            raise BrokerError("mosquitto: not installed; on Debian `apt install mosquitto` brings it")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Without the user it would drop to another one than the folder's.
+        lines = [f"user {pwd.getpwuid(os.getuid()).pw_name}", f"listener {self.port} 127.0.0.1", "log_type error"]
+        lines += ["persistence true", f"persistence_location {self.folder.resolve()}/", "autosave_interval 1"]
+        lines += ["max_queued_messages 0", "set_tcp_nodelay true"]
+        if not any(line.startswith("password_file") for line in self.lines):
+            lines.append("allow_anonymous true")
+        config = self.folder / "mosquitto.conf"
+        config.write_text("\n".join([*lines, *self.lines]) + "\n")
+        self.process = started([program, "-c", str(config)], self.folder / "log.txt")
+        wait_for(lambda: listens(self.port), f"mosquitto on port {self.port} ({self.folder}/log.txt says why)")
+        return self
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it; with SIGTERM everything that it has accepted is kept."""
+        end(self.process, how)
+        self.process = None
