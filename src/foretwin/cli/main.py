@@ -21,6 +21,7 @@ from foretwin.cli.models.serve import serve
 from foretwin.cli.models.trial import trial
 from foretwin.cli.pipeline.add import add
 from foretwin.cli.pipeline.benchmark import benchmark
+from foretwin.cli.pipeline.init import init
 from foretwin.cli.pipeline.new import new
 from foretwin.cli.pipeline.publish import publish
 from foretwin.cli.pipeline.summary import summary
@@ -40,6 +41,7 @@ from foretwin.cli.twins.watch import watch
 from foretwin.project.entrypoint import exit_on_error, switch_telemetry_off
 
 COMMANDS = (
+    init,
     new,
     add,
     score,
@@ -94,7 +96,7 @@ class Command(click.Group):
 def main(debug: bool) -> None:
     """A digital twin of every machine: how long it has left, what is failing, how sure that is, what to do.
 
-    Run it in the project's folder. A first tour:
+    `foretwin init FOLDER` makes a project; run everything else in its folder. A first tour:
 
     \b
       dvc repro                          build the twins that params.yaml lists
