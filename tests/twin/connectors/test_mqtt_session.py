@@ -13,7 +13,8 @@ import pytest
 from foretwin.errors import BadInput, BrokerError
 from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt.address import parse_address
-from foretwin.twin.connectors.mqtt.session import Backoff, Subscription, connect
+from foretwin.twin.connectors.mqtt.session import connect
+from foretwin.twin.connectors.mqtt.subscription import Subscription
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import wait_for
 

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from foretwin.errors import BadInput
 from foretwin.project.backoff import Backoff
 from foretwin.twin.outbox import dispatcher
-from foretwin.twin.outbox.dispatcher import BackOff, Target, deliver, signature, targets_from
+from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, Target, deliver, signature, targets_from
 from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.casework import events as outbox
