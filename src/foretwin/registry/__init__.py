@@ -4,11 +4,15 @@ Every function may be called again: a run is keyed by the digest of its record, 
 and what is there already is used. They raise RegistryError where a record or a model is missing or refused.
 """
 
-from foretwin.registry.locations import tracking_uri
-from foretwin.registry.promotion import promote
-from foretwin.registry.restore import publish
-from foretwin.registry.runs import publish_evaluation, publish_training
-from foretwin.registry.versions import Champion, champion, register, set_champion
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foretwin.registry.locations import tracking_uri
+    from foretwin.registry.promotion import promote
+    from foretwin.registry.restore import publish
+    from foretwin.registry.runs import publish_evaluation, publish_training
+    from foretwin.registry.versions import Champion, champion, register, set_champion
 
 __all__ = [
     "Champion",
@@ -21,3 +25,22 @@ __all__ = [
     "set_champion",
     "tracking_uri",
 ]
+
+_MODULES = {
+    "Champion": "versions",
+    "champion": "versions",
+    "promote": "promotion",
+    "publish": "restore",
+    "publish_evaluation": "runs",
+    "publish_training": "runs",
+    "register": "versions",
+    "set_champion": "versions",
+    "tracking_uri": "locations",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A function of this package, imported when it is first asked for: `locations` alone needs no pandas."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
