@@ -3,17 +3,28 @@
 from pathlib import Path
 
 from foretwin.project.entrypoint import run_stage
-from foretwin.project.files import fresh
-from foretwin.project.paths import Paths
-from foretwin.sources import fetch
+from foretwin.project.fingerprint import is_unchanged, state_of, write_fingerprint
 
 
 def main(twin: str, root: Path = Path()) -> None:
-    """Read what the contract's source names, write data/<twin>/raw/."""
+    """Read what the contract's source names, write data/<twin>/raw/; nothing where both are as the last run left them.
+
+    That is told by .foretwin/<twin>/fetched.json, before anything else is imported.
+    """
+    record = root / ".foretwin" / twin / "fetched.json"
+    if is_unchanged(record):
+        print(f"fetch {twin}: the source has not changed")
+        return
+    from foretwin.project.files import fresh
+    from foretwin.project.paths import Paths
+    from foretwin.sources import fetch, origin, store
+
     paths = Paths(root, twin)
     contract = paths.load_contract()
+    before = state_of([paths.contract, *origin(contract, paths)])
     with fresh(paths.raw) as out:
         fetch(contract, paths, out)
+    write_fingerprint(record, before, [paths.raw, paths.data / store.FOLDER])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from foretwin.contract.source import CmapssSource, HydraulicSource, PumpSource, 
 from foretwin.contract.twin import Twin
 from foretwin.project.paths import Paths
 from foretwin.sources import cmapss, hydraulic, pump, store, table
+from foretwin.sources.download import Archive, places
 
 
 def fetch(contract: Twin, paths: Paths, out: Path) -> None:
@@ -16,7 +17,7 @@ def fetch(contract: Twin, paths: Paths, out: Path) -> None:
     Where data/<twin>/history/ exists, it is copied to `out`/history too. SourceError, or its DigestError, where they
     are not available as described.
     """
-    downloads = paths.work.parent / "_downloads"  # shared: four twins come out of one C-MAPSS archive
+    downloads = _downloads(paths)
     history = paths.data / store.FOLDER
     match contract.source:
         case PumpSource():
@@ -31,6 +32,26 @@ def fetch(contract: Twin, paths: Paths, out: Path) -> None:
             store.require(contract.name, history)
     if history.is_dir():
         store.fetch(contract.name, history, out)
+
+
+def origin(contract: Twin, paths: Paths) -> list[Path]:
+    """The files that `fetch` reads where they are there; those of the history are not among them."""
+    archives: tuple[Archive, ...]
+    match contract.source:
+        case CmapssSource():
+            archives = cmapss.ARCHIVES
+        case HydraulicSource():
+            archives = hydraulic.ARCHIVES
+        case TableSource(path=path):
+            return [paths.data / path]
+        case _:
+            return []
+    return [place for archive in archives for place in places(archive, _downloads(paths))]
+
+
+def _downloads(paths: Paths) -> Path:
+    """Shared by all twins: four come out of one C-MAPSS archive."""
+    return paths.work.parent / "_downloads"
 
 
 def adapt(contract: Twin, raw: Path) -> pd.DataFrame:

@@ -36,6 +36,7 @@ OUTER_ARCHIVE = Archive(
     sha256="c9c5dec12a945a82e8bb4446589d7fb3cc057b5e5d81fa1a12e25ee9912ad3b2",
     url="https://phm-datasets.s3.amazonaws.com/NASA/6.+Turbofan+Engine+Degradation+Simulation+Data+Set.zip",
 )
+ARCHIVES = (ARCHIVE, OUTER_ARCHIVE)
 
 DIGESTS = {
     "RUL_FD001.txt": "a19c8ec94931949d0485bdc35118206e9c81c4547b422efb9cf86f4ceddbceca",

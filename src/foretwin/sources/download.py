@@ -61,6 +61,12 @@ def local_copy(archive: Archive) -> Path | None:
     return path
 
 
+def places(archive: Archive, work: Path) -> list[Path]:
+    """Where `obtain` looks for the archive, and where it keeps a download."""
+    datasets = datasets_folder()
+    return [folder / archive.name for folder in (datasets and datasets / archive.folder, work) if folder]
+
+
 def obtain(archive: Archive, work: Path) -> Path:
     """Return the archive's path: the local copy, or a download kept in `work` and resumed after an interruption.
 
