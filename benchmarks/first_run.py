@@ -19,7 +19,7 @@ from foretwin.training.ensemble import git_state
 STEPS = {
     "install": "make setup",
     "run": "make run",
-    "repeat": ". .venv/bin/activate && dvc repro",
+    "repeat": ".venv/bin/dvc repro",
     "help": ".venv/bin/foretwin --help",
 }
 

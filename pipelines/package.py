@@ -35,7 +35,7 @@ def _say_none(paths: Paths) -> None:
     if (folder / "identity.json").exists() or verdict.get("champion"):
         raise RegistryError(
             f"{paths.twin}: the champion's bundle is neither in the registry nor whole in {folder}; `dvc pull` may"
-            f" bring it back, or `dvc repro --force promote@{paths.twin}` decides anew"
+            f" bring it back, or `dvc repro --force data/{paths.twin}/dvc.yaml:promote` decides anew"
         )
     content = {"twin": paths.twin, "champion": None, "reasons": verdict.get("reasons", [])}
     with fresh(folder) as out:

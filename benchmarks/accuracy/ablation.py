@@ -2,8 +2,9 @@
 
     python -m benchmarks.accuracy.ablation cmapss-fd001 cmapss-fd004
 
-Writes reports/ablation.json. The twins must have been tuned (`dvc repro tune@TWIN`). Held-out assets take no part: a
-member is trained on all folds but one and judged at the random cuts of that one, for each of the first two folds.
+Writes reports/ablation.json. The twins must have been tuned (`dvc repro data/TWIN/dvc.yaml:tune`). Held-out assets take
+no part: a member is trained on all folds but one and judged at the random cuts of that one, for each of the first two
+folds.
 """
 
 import json

@@ -127,17 +127,17 @@ def locked(paths, monkeypatch):
             monkeypatch.delenv(name)
     stages = {
         name: {
-            "matrix": {"twin": ["pump"]},
+            "wdir": "../..",
             "cmd": "true",
-            "deps": [f"data/${{item.twin}}/{READ[name]}" if name in READ else "data/${item.twin}/windows"],
-            "outs": [{MADE[name].replace("pump", "${item.twin}"): {"persist": True}}],
+            "deps": [f"data/pump/{READ[name]}" if name in READ else "data/pump/windows"],
+            "outs": [{MADE[name]: {"persist": True}}],
         }
         for name in STAGES
     }
-    stages["package"] = {"matrix": {"twin": ["pump"]}, "cmd": "date +%N > done", "outs": ["done"]}
-    (paths.root / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    stages["package"] = {"wdir": "../..", "cmd": "date +%N > done", "outs": ["done"]}
+    (paths.data / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     dvc(paths.root, "init", "--no-scm", "-q")
-    dvc(paths.root, "repro", "-q")
+    dvc(paths.root, "repro", "-q", "data/pump/dvc.yaml")
     return paths
 
 
@@ -154,18 +154,23 @@ def test_what_dvc_recorded_is_told_and_a_later_stage_does_not_change_it(locked):
     tuning = md5((locked.models / "tuning.json").read_bytes(), usedforsecurity=False).hexdigest()
     assert told["stages"]["tune"]["models/pump/tuning.json"] == tuning
     assert told["stages"]["fetch"]["data/pump/raw"].endswith(".dir")
-    dvc(locked.root, "repro", "-q", "-f", "-s", "package@pump")
+    dvc(locked.root, "repro", "-q", "-f", "-s", "data/pump/dvc.yaml:package")
     assert written(locked)["dvc"] == told
 
 
 def test_another_input_is_another_revision(locked):
     before = written(locked)["dvc"]["lock"]
     (locked.rows / "rows.parquet").write_bytes(b"other rows")
-    dvc(locked.root, "repro", "-q")
+    dvc(locked.root, "repro", "-q", "data/pump/dvc.yaml")
     assert written(locked)["dvc"]["lock"] != before
 
 
 def test_a_lock_that_is_not_of_this_training_is_not_told(locked):
     record = locked.models / "training.json"
     record.write_text(record.read_text() + "\n")
+    assert written(locked)["dvc"] == {"lock": None, "stages": {}}
+
+
+def test_a_project_whose_only_lock_is_that_of_an_earlier_layout_is_told_as_one_without(locked):
+    (locked.data / "dvc.lock").rename(locked.root / "dvc.lock")
     assert written(locked)["dvc"] == {"lock": None, "stages": {}}

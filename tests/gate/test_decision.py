@@ -217,7 +217,7 @@ def test_the_champion_itself_stays():
 
 def test_baselines_that_lack_one_that_has_to_be_beaten_are_an_error_and_not_a_verdict():
     with pytest.raises(
-        RegistryError, match=r"linear is not among the baselines: constant; .* `dvc repro evaluate@pump`"
+        RegistryError, match=r"linear is not among the baselines: constant; .* `dvc repro data/pump/dvc.yaml:evaluate`"
     ):
         decide(Candidate(TWIN, said(10), 1, 1), HELD_OUT, {"constant": said(24)}, None, PARAMS)
 

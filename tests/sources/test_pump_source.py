@@ -158,7 +158,7 @@ def test_readings_err_as_the_data_card_says(contract):
 
 
 def test_a_missing_fleet_is_named_with_the_command_that_makes_it(contract, tmp_path):
-    with pytest.raises(SourceError, match=r"fleet\.parquet: no such file; run `dvc repro fetch@pump` first"):
+    with pytest.raises(SourceError, match=r"fleet\.parquet: no such file; run `dvc repro data/.*:fetch` first"):
         pump.adapt(contract, tmp_path)
 
 

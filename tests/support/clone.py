@@ -1,6 +1,7 @@
 """The project as its users meet it: a clone, its commands run by a shell as the README says."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ def build_clone(folder: Path) -> None:
     for name in filter(None, listed):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
+            shutil.copyfile(ROOT / name, folder / name, follow_symlinks=False)
     (folder / "params.yaml").write_text(shipped_params())
     commit = "git add -A && git commit -qm"
     run("git init -q && git config user.name test && git config user.email test@example.org", folder)

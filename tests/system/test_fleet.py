@@ -74,7 +74,7 @@ def test_the_request_names_the_part_and_a_verdict_is_in_the_next_training(living
     assert "closed" in run(f"foretwin verdict {number} run_ended", folder)
     assert (number, "verdict") in asked(folder, "SELECT id, closed_because FROM cases WHERE state = 'closed'")
     run("foretwin history pump", folder)
-    run("dvc repro prepare@pump", folder)
+    run("dvc repro data/pump/dvc.yaml:prepare", folder)
     manifest = json.loads((folder / "data/pump/windows/history.json").read_text())
     assert manifest["assets"] == 1
     rows = pd.read_parquet(folder / "data/pump/rows/rows.parquet")

@@ -183,7 +183,7 @@ def test_a_champion_whose_bundle_is_nowhere_is_named(promoted, empty_store, name
     promoted.train(2, 30)
     assert not promoted.promote()["promoted"]
     shutil.copy(empty_store, promoted.root / "mlflow.db")
-    with pytest.raises(RegistryError, match=r"`dvc pull` may bring .*`dvc repro --force promote@pump` decides anew"):
+    with pytest.raises(RegistryError, match=r"`dvc pull` may bring .*`dvc repro --force data/.*:promote` decides anew"):
         stage(promoted, name)
     assert not (promoted.paths.models / "champion" / "none.json").exists()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from foretwin import registry
 from foretwin.champion import ledger
@@ -32,7 +31,7 @@ def with_press(project) -> Path:
     """The project after a second twin was put on its list, from a CSV outside of it, and prepared for training."""
     own_machine(project.parent / "press.csv")
     run(f"foretwin new press {project.parent}/press.csv && foretwin add press", project)
-    run("dvc repro prepare@press", project)
+    run("dvc repro data/press/dvc.yaml:prepare", project)
     return project
 
 
@@ -40,10 +39,13 @@ def ran(shown: str) -> list[str]:
     return re.findall(r"Running stage '(.*)'", shown)
 
 
-def always(project: Path) -> set[str]:
-    """The stages that DVC is told to run every time."""
-    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
-    return {name for name, stage in stages.items() if stage.get("always_changed")}
+def always(twin: str) -> list[str]:
+    """The stages that look outside the project, which DVC is told to run every time."""
+    return [of(twin, "fetch"), of(twin, "publish")]
+
+
+def of(twin: str, stage: str) -> str:
+    return f"data/{twin}/dvc.yaml:{stage}"
 
 
 def changed(project: Path) -> set[str]:
@@ -54,13 +56,13 @@ def changed(project: Path) -> set[str]:
 
 
 def of_twin(stages: set[str], twin: str) -> set[str]:
-    return {name for name in stages if name.endswith(f"@{twin}")}
+    return {name for name in stages if name.startswith(f"data/{twin}/") or name.endswith(f"@{twin}")}
 
 
 def test_where_nothing_has_changed_a_repro_runs_only_what_looks_outside(project):
-    """How long that takes is measured by benchmarks/first_run.py; a test would only measure the machine."""
+    """How long that takes is measured by benchmarks/speed/repro.py; a test would only measure the machine."""
     shown = run("dvc repro", project)
-    assert {name.partition("@")[0] for name in ran(shown)} == always(project)
+    assert ran(shown) == always("pump")
 
 
 def test_a_second_twin_leaves_the_stages_of_the_first_alone(with_press):
@@ -77,10 +79,9 @@ def test_a_changed_contract_concerns_its_own_twin_alone(with_press, touched, oth
         after = changed(with_press)
     finally:
         contract.write_text(text)
-    assert {name.partition("@")[2] for name in after - before} == {touched}
-    assert {
-        f"{stage}@{touched}" for stage in ("fetch", "adapt", "validate", "prepare", "tune", "train", "evaluate")
-    } <= after
+    assert after - before == of_twin(after - before, touched)
+    stages = ("fetch", "adapt", "validate", "prepare", "tune", "train", "evaluate")
+    assert {of(touched, stage) for stage in stages} <= after
     assert of_twin(after, other) == of_twin(before, other)
 
 
@@ -89,10 +90,10 @@ def test_a_changed_source_reruns_its_own_twin_alone(with_press):
     table = pd.read_csv(source)
     table["Force (kN)"] += 0.5
     table.to_csv(source, index=False)
-    shown = ran(run("dvc repro prepare@press prepare@pump", with_press))
-    of_press = [f"{stage}@press" for stage in ("fetch", "adapt", "validate", "prepare")]
-    assert [name for name in shown if name.endswith("@press")] == of_press
-    assert [name for name in shown if name.endswith("@pump")] == ["fetch@pump"]
+    shown = ran(run("dvc repro data/press/dvc.yaml:prepare data/pump/dvc.yaml:prepare", with_press))
+    of_press = [of("press", stage) for stage in ("fetch", "adapt", "validate", "prepare")]
+    assert [name for name in shown if name.startswith("data/press/")] == of_press
+    assert [name for name in shown if name.startswith("data/pump/")] == [of("pump", "fetch")]
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +111,8 @@ def refused(built, tmp_path_factory) -> Path:
     (models / "bundle/manifest.json").write_text(json.dumps(manifest))
     training = json.loads((models / "training.json").read_text())
     (models / "training.json").write_text(json.dumps(training | {"bundle": digest_of(models / "bundle/manifest.json")}))
-    run("dvc commit --force train@pump", folder)  # as if the stage had made it
-    run("dvc repro publish@pump", folder)
+    run("dvc commit --force data/pump/dvc.yaml:train", folder)  # as if the stage had made it
+    run("dvc repro data/pump/dvc.yaml:publish", folder)
     return folder
 
 
@@ -140,12 +141,13 @@ def test_what_is_forced_and_rolled_back_stays_so_however_often_dvc_runs(refused)
     assert changed(refused) == set()
 
     shown = run("dvc repro", refused)
-    assert {name.partition("@")[0] for name in ran(shown)} == always(refused)
+    assert ran(shown) == always("pump")
     shutil.rmtree(refused / "models/pump/champion")
     run("dvc checkout", refused)
     assert champions(refused) == {"1"}
 
-    run("dvc repro --force --single-item promote@pump && dvc repro", refused)  # the gate is asked once more
+    run("dvc repro --force --single-item data/pump/dvc.yaml:promote", refused)  # the gate is asked once more
+    run("dvc repro", refused)
     assert champions(refused) == {"1"}
     actions = [entry.action for entry in ledger.read(refused / "models/pump/ledger.jsonl")]
     assert actions == ["promoted", "refused", "forced", "rolled_back", "refused"]

@@ -1,4 +1,4 @@
-"""dvc.yaml against the code: DVC does not follow imports, so each stage must name what it reaches."""
+"""The chain of stages against the code: DVC does not follow imports, so each stage must name what it reaches."""
 
 import ast
 from collections.abc import Iterable
@@ -11,7 +11,8 @@ import yaml
 from foretwin.serving.packaging.code import served_files
 
 ROOT = Path(__file__).parents[2]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = yaml.safe_load((ROOT / "pipelines/chain.yaml").read_text())["stages"]
+ALWAYS = {name for name, stage in STAGES.items() if stage.get("always_changed")}
 GRAPH = grimp.build_graph("foretwin", cache_dir=None)
 
 
@@ -30,7 +31,7 @@ def reached(stage: str) -> set[str]:
     return rooms(modules.union(*(GRAPH.find_upstream_modules(module) for module in modules)))
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", sorted(set(STAGES) - ALWAYS))
 def test_a_stage_depends_on_exactly_the_packages_that_it_reaches(stage):
     listed = {path for path in STAGES[stage]["deps"] if path.startswith("src/")}
     want = reached(stage)
@@ -44,6 +45,37 @@ def test_a_stage_depends_on_exactly_the_packages_that_it_reaches(stage):
 
 def test_each_stage_runs_the_script_of_its_name():
     for name, stage in STAGES.items():
-        assert stage["cmd"] == f"python pipelines/{name}.py ${{item.twin}}"
-        assert stage["matrix"] == {"twin": "${twins}"}
+        assert stage["cmd"] == f"${{python}} pipelines/{name}.py ${{twin}}"
+        assert stage["wdir"] == "../.."
     assert {path.stem for path in (ROOT / "pipelines").glob("*.py")} == set(STAGES)
+
+
+def test_only_the_stages_that_look_outside_the_project_always_run_and_they_list_no_code():
+    assert {"fetch", "publish"} == ALWAYS
+    assert not [path for name in ALWAYS for path in STAGES[name]["deps"] if path.startswith(("src/", "pipelines/"))]
+
+
+def test_the_stages_stand_in_the_order_in_which_they_need_each_other():
+    """`dvc repro --single-item data/pump/dvc.yaml` runs them as they stand."""
+    made: list[str] = []
+    later = [name_of(out) for stage in STAGES.values() for out in outputs(stage)]
+    for stage in STAGES.values():
+        needed = [path for path in stage["deps"] if any(path.startswith(out) for out in later)]
+        assert [path for path in needed if not any(path.startswith(out) for out in made)] == []
+        made += [name_of(out) for out in outputs(stage)]
+
+
+def outputs(stage: dict) -> list:
+    return [out for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
+
+
+def name_of(out: str | dict) -> str:
+    return out if isinstance(out, str) else next(iter(out))
+
+
+def test_each_twin_that_is_linked_has_the_shared_chain_and_its_own_name():
+    linked = sorted(ROOT.glob("data/*/dvc.yaml"))
+    assert linked
+    for link in linked:
+        assert link.readlink() == Path("../../pipelines/chain.yaml")
+        assert yaml.safe_load((link.parent / "chain.yaml").read_text()) == {"twin": link.parent.name}

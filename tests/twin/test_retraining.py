@@ -44,13 +44,13 @@ pathlib.Path("models/pump/promotion.json").write_text(json.dumps({**verdict, "ev
 """
 STAGES = {
     "train": {
-        "matrix": {"twin": ["pump"]},
+        "wdir": "../..",
         "cmd": f"{sys.executable} train.py",
         "deps": ["data/pump/history", "train.py", "answer.json"],
         "outs": ["models/pump/promotion.json"],
     },
     "publish": {
-        "matrix": {"twin": ["pump"]},
+        "wdir": "../..",
         "cmd": "echo published",
         "deps": ["models/pump/promotion.json"],
         "always_changed": True,
@@ -65,10 +65,10 @@ def root(tmp_path, monkeypatch) -> Path:
     (root / ".dvc").mkdir(parents=True)
     (root / ".dvc/config").write_text("[core]\n    no_scm = True\n")  # all that `dvc init` would write
     (root / "params.yaml").write_text(yaml.safe_dump(PARAMS.model_dump(mode="json")))
-    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
     (root / "train.py").write_text(TRAIN)
     (root / "go").touch()
     (root / "data/pump").mkdir(parents=True)
+    (root / "data/pump/dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
     (root / "data/pump/twin.yaml").write_text(TWIN.model_dump_json())
     answers(root, promoted=True, reasons=["it is better"])
     monkeypatch.chdir(root)
@@ -110,7 +110,7 @@ def test_a_new_history_makes_a_candidate_and_the_gate_s_verdict_is_told(root, st
     verdict = json.loads((root / "models/pump/promotion.json").read_text())
     assert verdict["evidence"]["bundle"] == done.history.digest
     shown = capsys.readouterr().out
-    assert "Running stage 'train@pump'" in shown
+    assert "Running stage 'data/pump/dvc.yaml:train'" in shown
     assert "published" in shown
 
 
@@ -134,7 +134,7 @@ def test_an_unlabelled_store_teaches_nothing_and_nothing_runs(root):
     assert done.decision == "nothing new"
     assert done.reasons == ("pump has no run with a label yet; a verdict on a case gives one",)
     assert not (root / "begun").exists()
-    assert not (root / "dvc.lock").exists()
+    assert not (root / "data/pump/dvc.lock").exists()
 
 
 def test_a_stage_that_fails_is_named_with_its_reason_and_the_champion_stays(root, store):
@@ -144,7 +144,7 @@ def test_a_stage_that_fails_is_named_with_its_reason_and_the_champion_stays(root
     answers(root, fails="the disk is full: free some space")
     with pytest.raises(TrainingError) as refused:
         retrain(root, store, "pump", LATER)
-    said = "stage train@pump failed: the disk is full: free some space; the champion goes on"
+    said = "stage data/pump/dvc.yaml:train failed: the disk is full: free some space; the champion goes on"
     assert str(refused.value).startswith(said)
     assert "\n" not in str(refused.value)
     assert champion.read_text() == "the old one"
@@ -166,7 +166,8 @@ def test_another_repro_that_runs_is_told(root, store):
     (root / "go").unlink()
     (root / "begun").unlink()
     answers(root, promoted=True, reasons=["changed"])
-    other = subprocess.Popen([*DVC, "repro", "publish@pump"], cwd=root, env=TELEMETRY_OFF, stdout=subprocess.DEVNULL)
+    command = [*DVC, "repro", "data/pump/dvc.yaml"]
+    other = subprocess.Popen(command, cwd=root, env=TELEMETRY_OFF, stdout=subprocess.DEVNULL)
     try:
         wait_for((root / "begun").exists, "the other repro's stage", 60)
         with pytest.raises(TrainingError, match=r"^another `dvc` command works in this project; .* tries again$"):

@@ -115,8 +115,8 @@ def _dvc(paths: Paths) -> dict[str, Any]:
     """Return dvc.lock's entries of the stages up to training, if they match the present files."""
     nothing: dict[str, Any] = {"lock": None, "stages": {}}
     try:
-        lock = yaml.load((paths.root / "dvc.lock").read_bytes(), yaml.CSafeLoader)
-        stages = {name: lock["stages"][f"{name}@{paths.twin}"] for name in STAGES}
+        lock = yaml.load((paths.data / "dvc.lock").read_bytes(), yaml.CSafeLoader)
+        stages = {name: lock["stages"][name] for name in STAGES}
         made = {name: _data_of(stage, paths) for name, stage in stages.items()}
     except (OSError, yaml.YAMLError, KeyError, TypeError):  # outside DVC, or not every stage has run
         return nothing

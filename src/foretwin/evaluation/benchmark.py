@@ -30,7 +30,7 @@ from foretwin.evaluation.resampling import bootstrap, by_band, over_seeds
 from foretwin.metrics import coverage, macro_f1, rmse
 from foretwin.physics import pump_prognosis
 from foretwin.predictor.bundle import Bundle
-from foretwin.project.digests import file_digests
+from foretwin.project.chain import stage
 from foretwin.project.dvc import dvc
 from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import finite
@@ -152,9 +152,9 @@ def measure(plan: Plan, members: list[Member], pictures: Path) -> dict[str, Any]
 
 
 def _tune(root: Path, twin: str) -> None:
-    """Run the stages up to `tune`; DVC skips those that are up to date."""
-    if dvc(root, "repro", "--quiet", f"tune@{twin}", shown=True).returncode:
-        raise TrainingError(f"{twin}: a stage before training failed; run `dvc repro tune@{twin}` to see which")
+    """The stages up to the choice of hyper-parameters, skipped where DVC finds them done."""
+    if dvc(root, "repro", "--quiet", stage(twin, "tune"), shown=True).returncode:
+        raise TrainingError(f"{twin}: the stages before training failed; `dvc repro {stage(twin, 'tune')}` shows where")
 
 
 def _printed(plan: Plan, members: Iterator[Member]) -> Iterator[Member]:

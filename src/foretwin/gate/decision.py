@@ -113,7 +113,7 @@ def _measured(
     if absent:
         raise RegistryError(
             f"promote.must_beat: {absent[0]} is not among the baselines: {', '.join(baselines) or 'there is none'};"
-            f" correct params.yaml, or run `dvc repro evaluate@{candidate.contract.name}`"
+            f" correct params.yaml, or run `dvc repro data/{candidate.contract.name}/dvc.yaml:evaluate`"
         )
     contract = candidate.contract
     own = measure(contract, held_out, candidate.said, resamples)

@@ -151,15 +151,21 @@ def load_forward(path: Path) -> Forward:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadInput("twin", f"{twin} has no degradation model; run `dvc repro degradation@{twin}`") from None
+        raise BadInput(
+            "twin", f"{twin} has no forward model yet: `dvc repro data/{twin}/dvc.yaml:degradation` makes it"
+        ) from None
     except ValueError:
-        raise BundleError(f"{path}: not JSON; run `dvc repro degradation@{twin}`") from None
+        raise BundleError(f"{path}: is no JSON: run `dvc repro data/{twin}/dvc.yaml:degradation` again") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise BundleError(f"{path}: not a degradation model of format {FORMAT}; run `dvc repro degradation@{twin}`")
+        raise BundleError(
+            f"{path}: is no forward model of format {FORMAT}: run `dvc repro data/{twin}/dvc.yaml:degradation` again"
+        )
     if content.get("model", "") is None:
         raise BadInput("twin", f"{twin} has no forward model: {content.get('reason')}")
-    if content.pop("digest", None) != json_digest(content):
-        raise BundleError(f"{path}: was altered after it was written: run `dvc repro forward@{twin}` again")
+    if content.pop("digest", None) != _digest(content):
+        raise BundleError(
+            f"{path}: was altered after it was written: run `dvc repro data/{twin}/dvc.yaml:degradation` again"
+        )
     return _forward(content)
 
 

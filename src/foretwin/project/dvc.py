@@ -11,10 +11,11 @@ from foretwin.project.entrypoint import TELEMETRY_OFF
 def dvc(root: Path, *arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:
     """Run `dvc` in the project's folder; its output is in the result, and with `shown` also on the terminal.
 
-    With `shown`, both output streams are merged in `stdout`.
+    Where it is shown, both of its streams are one, in `stdout`. Stages run by this interpreter's `python`.
     """
     command = [sys.executable, "-m", "dvc", *arguments]
-    environment = TELEMETRY_OFF | os.environ  # a user's own setting wins
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    environment = TELEMETRY_OFF | os.environ | {"PATH": path}  # a user's own switch of telemetry wins
     if not shown:
         return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     said = []

@@ -103,8 +103,10 @@ def _evidence(paths: Paths, params: Params) -> dict[str, Any]:
     try:
         contents = [file_digest(path) for path in files]
     except FileNotFoundError as error:
-        raise RegistryError(f"{error.filename}: not found; run `dvc repro evaluate@{paths.twin}`") from None
-    rows = text_digest(" ".join(contents))
+        raise RegistryError(
+            f"{error.filename}: not found; run `dvc repro data/{paths.twin}/dvc.yaml:evaluate`"
+        ) from None
+    rows = hashlib.sha256(" ".join(contents).encode()).hexdigest()
     rules = hashlib.sha256()
     for path in sorted(Path(gate.__file__).parent.glob("*.py")):
         rules.update(path.read_bytes())

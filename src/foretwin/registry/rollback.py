@@ -130,4 +130,4 @@ def _keep(root: Path, twin: str, back: Champion) -> None:
     for change in follow_registry(root):
         if change["twin"] == twin and "error" in change:
             again = f"{back.name} version {back.version} is the champion again, but models/{twin}/champion is not"
-            raise RegistryError(f"{again}: {change['error']}; `dvc repro package@{twin}` tries once more")
+            raise RegistryError(f"{again}: {change['error']}; `dvc repro data/{twin}/dvc.yaml:package` tries once more")

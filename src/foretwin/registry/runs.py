@@ -44,7 +44,9 @@ def publish_training(paths: Paths) -> str:
     """
     record, digest = read_record(paths, "training.json")
     if record["bundle"] != verify(paths.models / "bundle"):
-        raise RegistryError(f"{paths.models}/training.json: is of another bundle; run `dvc repro train@{paths.twin}`")
+        raise RegistryError(
+            f"{paths.models}/training.json: is of another bundle; run `dvc repro data/{paths.twin}/dvc.yaml:train`"
+        )
     files = [
         path for path in run_files(paths.root, paths.twin) if path.name in ("training.json", "tuning.json", "bundle")
     ]
@@ -73,7 +75,9 @@ def publish_evaluation(paths: Paths) -> str:
     record, digest = read_record(paths, "metrics.json")
     run_id = publish_training(paths)
     if record.get("bundle", verify(paths.models / "bundle")) != verify(paths.models / "bundle"):
-        raise RegistryError(f"{paths.models}/metrics.json: is of another bundle; run `dvc repro evaluate@{paths.twin}`")
+        raise RegistryError(
+            f"{paths.models}/metrics.json: is of another bundle; run `dvc repro data/{paths.twin}/dvc.yaml:evaluate`"
+        )
     client = connect(paths.root)
     kept = json.loads(client.get_run(run_id).data.tags.get(FILES, "{}"))
     if kept.get("metrics.json") != digest:

@@ -128,7 +128,7 @@ def _read(path: Path, twin: str) -> pd.DataFrame:
     try:
         fleet = pd.read_parquet(path)
     except FileNotFoundError:
-        raise SourceError(f"{path}: no such file; run `dvc repro fetch@{twin}` first") from None
+        raise SourceError(f"{path}: no such file; run `dvc repro data/{twin}/dvc.yaml:fetch` first") from None
     except Exception as error:  # pyarrow's errors share no public base with a message for users
         raise SourceError(f"{path}: not a Parquet file, fetch it again: {str(error).splitlines()[0]}") from None
     absent = [name for name in ("pump", "hour", "failed", "mode") if name not in fleet.columns]

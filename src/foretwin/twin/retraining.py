@@ -15,6 +15,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from foretwin.errors import BadInput, ParamsError, TrainingError
+from foretwin.project.chain import link_chain, stage
 from foretwin.project.dvc import dvc
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
@@ -23,7 +24,6 @@ from foretwin.twin.monitoring.reports import report_of
 from foretwin.twin.store import Store
 from foretwin.twin.training_feedback.history import HistoryExport, export_history
 
-LAST = "publish"  # the stage that needs all others
 LOCKED = ("Unable to acquire lock", "it is being blocked by")  # what DVC says where another `dvc repro` runs
 
 
@@ -97,7 +97,7 @@ def record(root: Path, twin: str, *stages: str) -> str | None:
 
     Returns None, or what went wrong in one line.
     """
-    done = dvc(root, "repro", "--force", "--single-item", *(f"{stage}@{twin}" for stage in stages))
+    done = dvc(root, "repro", "--force", "--single-item", *(stage(twin, name) for name in stages))
     return _trouble(f"{done.stdout}\n{done.stderr}") if done.returncode else None
 
 
@@ -109,8 +109,9 @@ def _decision(before: dict[str, Any] | None, after: dict[str, Any]) -> Literal["
 
 
 def _reproduce(root: Path, twin: str) -> None:
-    """`dvc repro` of the twin's whole chain."""
-    done = dvc(root, "repro", f"{LAST}@{twin}", shown=True)
+    """`dvc repro` of the twin's whole chain, stage by stage as its file has them: no other twin's is read for it."""
+    link_chain(root, twin)
+    done = dvc(root, "repro", "--single-item", f"data/{twin}/dvc.yaml", shown=True)
     if done.returncode:
         raise TrainingError(f"{_trouble(done.stdout)}; the champion goes on, `foretwin retrain {twin}` tries again")
 

@@ -327,7 +327,7 @@ def test_another_twin_replays_its_recorded_rows(tmp_path):
     content["source"] = {"kind": "table", "path": "x.csv", "asset": "a", "time": "t"}
     content["name"] = "mill"
     twin = type(TWIN).model_validate(content)
-    with pytest.raises(RowsError, match="dvc repro adapt@mill"):
+    with pytest.raises(RowsError, match=r"dvc repro data/mill/dvc.yaml:adapt"):
         fleet(twin, tmp_path)
     (tmp_path / "data/mill/rows").mkdir(parents=True)
     table = rows(B=4, A=3)

@@ -65,7 +65,9 @@ def package(root: Path, twin: str) -> str:
     champions = kept_champions(root)
     mine = next((champion for champion in champions if champion.twin == twin), None)
     if mine is None:
-        raise RegistryError(f"{twin}: has no champion to package; promote one first: `dvc repro promote@{twin}`")
+        raise RegistryError(
+            f"{twin}: has no champion to package; promote one first: `dvc repro data/{twin}/dvc.yaml:promote`"
+        )
     bento = ensure(root)
     content = {
         "model": mine.tag,
