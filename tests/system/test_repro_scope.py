@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -63,6 +66,18 @@ def test_where_nothing_has_changed_a_repro_runs_only_what_looks_outside(project)
     """How long that takes is measured by benchmarks/speed/repro.py; a test would only measure the machine."""
     shown = run("dvc repro", project)
     assert ran(shown) == always("pump")
+
+
+def test_the_dvc_of_the_project_s_environment_needs_no_activation(project):
+    (project / ".venv").symlink_to(sys.prefix)
+    bare = {"PATH": "/usr/bin:/bin", "HOME": os.environ["HOME"], "DVC_NO_ANALYTICS": "1", "CI": "true"}
+    command = [".venv/bin/dvc", "repro"]
+    try:
+        done = subprocess.run(command, cwd=project, env=bare, capture_output=True, text=True, check=False)
+    finally:
+        (project / ".venv").unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ran(done.stdout + done.stderr) == always("pump")
 
 
 def test_a_second_twin_leaves_the_stages_of_the_first_alone(with_press):

@@ -68,7 +68,7 @@ def root(tmp_path, monkeypatch) -> Path:
     (root / "train.py").write_text(TRAIN)
     (root / "go").touch()
     (root / "data/pump").mkdir(parents=True)
-    (root / "data/pump/dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
+    (root / "data/pump/dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}, sort_keys=False))
     (root / "data/pump/twin.yaml").write_text(TWIN.model_dump_json())
     answers(root, promoted=True, reasons=["it is better"])
     monkeypatch.chdir(root)
