@@ -104,6 +104,7 @@ def test_a_new_twin_is_described_added_and_found(project):
     assert result.exit_code == 0
     assert result.output == "params.yaml lists pump, press; `dvc repro` builds them\n"
     assert load_params(project / "params.yaml").twins == ["pump", "press"]
+    assert (project / "data/press/dvc.yaml").readlink() == Path("../../pipelines/chain.yaml")
 
 
 def test_an_existing_contract_is_never_overwritten(project):
