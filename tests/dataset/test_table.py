@@ -106,7 +106,7 @@ def test_the_same_rows_are_the_same_bytes(tmp_path):
 
 def test_a_table_of_another_contract_or_none_is_refused(tmp_path):
     path = tmp_path / "rows.parquet"
-    with pytest.raises(RowsError, match=r"rows.parquet: no such table; run `dvc repro data/pump/dvc.yaml:adapt` first"):
+    with pytest.raises(RowsError, match=r"rows.parquet: no such table; run `dvc repro data/pump/dvc.yaml:adapt`"):
         read_rows(path, TWIN)
     path.write_bytes(b"PAR1 and then nothing")
     with pytest.raises(RowsError, match=r"rows.parquet: not a Parquet table"):

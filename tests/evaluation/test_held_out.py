@@ -169,7 +169,7 @@ def test_what_baselines_said_is_read_back_and_belongs_to_its_rows(questions, bun
         told = replace(told, faults={})
     if questions == "faults":
         told = replace(told, rul=None)
-    with pytest.raises(RegistryError, match=r"not found; run `dvc repro data/fleet/dvc.yaml:evaluate` again"):
+    with pytest.raises(RegistryError, match=r"not found; run `dvc repro data/fleet/dvc.yaml:evaluate`"):
         read_baselines(path, twin, test_rows)
     write_baselines({"constant": told, "linear": told}, scores, path)
     found = read_baselines(path, twin, test_rows)

@@ -1,4 +1,4 @@
-"""Simulated pumps whose whole lives are known, also as they would have gone on at another speed; a forward model."""
+"""Simulated pumps whose whole lives are known, also as they would have gone on at another speed; a degradation model."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def learnt(folder: Path, pumps: int = 24) -> Forward:
-    """The forward model of a small fleet, learnt in few rounds."""
+    """The degradation model of a small fleet, learnt in few rounds."""
     twin = pump_twin(pumps)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(learning, "SPREADS", (0.1,))

@@ -73,7 +73,7 @@ def read_rows(path: Path, twin: Twin) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
-        raise RowsError(f"{path}: no such table; run `dvc repro data/{twin.name}/dvc.yaml:adapt` first") from None
+        raise RowsError(f"{path}: no such table; run `dvc repro data/{twin.name}/dvc.yaml:adapt`") from None
     except Exception as error:  # pyarrow's errors share no public base with a message for users
         raise RowsError(f"{path}: not a Parquet table: {error}") from None
     return canonical(frame, twin)

@@ -31,6 +31,7 @@ from foretwin.metrics import coverage, macro_f1, rmse
 from foretwin.physics import pump_prognosis
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.chain import stage
+from foretwin.project.digests import file_digests
 from foretwin.project.dvc import dvc
 from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import finite

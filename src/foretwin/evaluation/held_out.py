@@ -99,8 +99,8 @@ def write_baselines(said: Mapping[str, Predictions], scores: pd.DataFrame, path:
 
 
 def read_baselines(path: Path, contract: Twin, test_rows: pd.DataFrame) -> dict[str, Predictions]:
-    """What `write_baselines` kept of these rows; RegistryError where it is missing or about others."""
-    again = f"run `dvc repro data/{contract.name}/dvc.yaml:evaluate` again"
+    """Read the predictions of `write_baselines` for these rows; RegistryError where missing or of other rows."""
+    fix = f"run `dvc repro data/{contract.name}/dvc.yaml:evaluate`"
     try:
         table = pd.read_parquet(path)
     except FileNotFoundError:

@@ -151,21 +151,17 @@ def load_forward(path: Path) -> Forward:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadInput(
-            "twin", f"{twin} has no forward model yet: `dvc repro data/{twin}/dvc.yaml:degradation` makes it"
-        ) from None
+        fix = f"run `dvc repro data/{twin}/dvc.yaml:degradation`"
+        raise BadInput("twin", f"{twin} has no degradation model; {fix}") from None
     except ValueError:
-        raise BundleError(f"{path}: is no JSON: run `dvc repro data/{twin}/dvc.yaml:degradation` again") from None
+        raise BundleError(f"{path}: not JSON; run `dvc repro data/{twin}/dvc.yaml:degradation`") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise BundleError(
-            f"{path}: is no forward model of format {FORMAT}: run `dvc repro data/{twin}/dvc.yaml:degradation` again"
-        )
+        fix = f"run `dvc repro data/{twin}/dvc.yaml:degradation`"
+        raise BundleError(f"{path}: not a degradation model of format {FORMAT}; {fix}")
     if content.get("model", "") is None:
-        raise BadInput("twin", f"{twin} has no forward model: {content.get('reason')}")
-    if content.pop("digest", None) != _digest(content):
-        raise BundleError(
-            f"{path}: was altered after it was written: run `dvc repro data/{twin}/dvc.yaml:degradation` again"
-        )
+        raise BadInput("twin", f"{twin} has no degradation model: {content.get('reason')}")
+    if content.pop("digest", None) != json_digest(content):
+        raise BundleError(f"{path}: altered after it was written; run `dvc repro data/{twin}/dvc.yaml:degradation`")
     return _forward(content)
 
 

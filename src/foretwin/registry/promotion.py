@@ -106,7 +106,7 @@ def _evidence(paths: Paths, params: Params) -> dict[str, Any]:
         raise RegistryError(
             f"{error.filename}: not found; run `dvc repro data/{paths.twin}/dvc.yaml:evaluate`"
         ) from None
-    rows = hashlib.sha256(" ".join(contents).encode()).hexdigest()
+    rows = text_digest(" ".join(contents))
     rules = hashlib.sha256()
     for path in sorted(Path(gate.__file__).parent.glob("*.py")):
         rules.update(path.read_bytes())

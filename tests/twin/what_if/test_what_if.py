@@ -37,7 +37,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fleet() -> Lives:
-    """Pumps that the forward model has not seen, at half of their lives."""
+    """Pumps that the degradation model has not seen, at half of their lives."""
     return lives(range(1000, 1000 + PUMPS), 0.5)
 
 

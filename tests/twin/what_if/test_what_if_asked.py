@@ -1,4 +1,4 @@
-"""What-if over HTTP and on the command line, with a real forward model of a small fleet."""
+"""What-if over HTTP and on the command line, with a real degradation model of a small fleet."""
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +13,7 @@ SLOWER = {"name": "slower", "settings": {"commanded_speed": 3240}}
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """A project with a forward model, and a store with one pump at half of its life."""
+    """A project with a degradation model, and a store with one pump at half of its life."""
     folder = tmp_path_factory.mktemp("what-if")
     made = project(folder / "project", learnt(folder / "learning"))
     store = open_store(f"sqlite:///{made}/twins.db")

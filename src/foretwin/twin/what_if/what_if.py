@@ -1,4 +1,4 @@
-"""What would become of a machine that is run otherwise: its forward model, from its stored readings on.
+"""What would become of a machine that is run otherwise: its degradation model, from its stored readings on.
 
 Where the machine stands is estimated from its last window of readings; from there its life is run on under each option
 and under its present duty, `AS_NOW`, with the same random draws for all. Two things are assumed beyond the physics, and
@@ -92,8 +92,8 @@ def what_if(
 ) -> dict[str, Any]:
     """How long the asset lasts under each option, as JSON: the longest first, `AS_NOW` among them.
 
-    RUL and differences are medians with the central interval at the level of the forward model; a figure that the
-    horizon cuts off is named in `at_least`. BadInput (field `twin`) where the twin has no forward model, (`asset`)
+    RUL and differences are medians with the central interval at the level of the degradation model; a figure that the
+    horizon cuts off is named in `at_least`. BadInput (field `twin`) where the twin has no degradation model, (`asset`)
     where the asset's readings are too few or none of a running machine, (`options...`) where an option cannot be;
     NotFound where there is no such asset.
     """
@@ -220,7 +220,7 @@ def _window_warnings(window: Seen, contract: Twin, forward: Forward) -> list[str
     """What makes the estimate less sure than its intervals say."""
     found = []
     if forward.learnt_from.get("contract") != contract.digest:
-        found.append("the contract has changed since the forward model was learnt")
+        found.append("the contract has changed since the degradation model was learnt")
     hours, absent = len(window.missing), int(window.missing.sum())
     if hours < contract.window.length:
         found.append(f"the history is short: {hours} hours, where the estimate can use {contract.window.length}")
