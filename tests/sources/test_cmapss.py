@@ -1,5 +1,4 @@
 import hashlib
-import os
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 from foretwin.contract.twin import load_twin
 from foretwin.errors import DigestError, SourceError
 from foretwin.sources import cmapss
+from support.archives import archives
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = {  # subset: training engines, rows, test engines, rows; life min, max; shortest test; test RUL min, max
@@ -22,10 +22,7 @@ PUBLISHED = {  # subset: training engines, rows, test engines, rows; life min, m
 
 @pytest.fixture(scope="module")
 def datasets():
-    folder = Path(os.environ.get("FORETWIN_DATASETS", ROOT.parent / "shared" / "datasets"))
-    if not (folder / "cmapss" / "CMAPSSData.zip").is_file():
-        pytest.skip("NASA's archive is not here: set FORETWIN_DATASETS to the folder of official archives")
-    return folder
+    return archives("cmapss/CMAPSSData.zip")
 
 
 def contract(subset: str):

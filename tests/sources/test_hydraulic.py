@@ -1,4 +1,3 @@
-import os
 import shutil
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 from foretwin.contract.twin import Twin, load_twin
 from foretwin.errors import ContractError, DigestError, SourceError
 from foretwin.sources import hydraulic
+from support.archives import archives
 
 ROOT = Path(__file__).parents[2]
 FAULTS = ["fault_cooler", "fault_valve", "fault_pump", "fault_accumulator"]
@@ -21,10 +21,7 @@ def contract() -> Twin:
 
 @pytest.fixture(scope="module")
 def datasets() -> Path:
-    folder = Path(os.environ.get("FORETWIN_DATASETS", ROOT.parent / "shared" / "datasets"))
-    if not (folder / "hydraulic" / "hydraulic_1hz_means.zip").is_file():
-        pytest.skip("the rig's archives are not here: set FORETWIN_DATASETS to the folder of official archives")
-    return folder
+    return archives("hydraulic/hydraulic_1hz_means.zip")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """What every source must give, whatever it reads."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from foretwin.dataset.table import column_types, out_of_order, run_starts
 from foretwin.dataset.windows import TEST, deal_folds
 from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
+from support.archives import archives
 
 ROOT = Path(__file__).parents[2]
 TABLE = """
@@ -24,13 +24,6 @@ channels:
 rul: {cap: 10, remedy: {part: ram, instruction: replace it, lead_time: 1}}
 window: {length: 10}
 """
-
-
-def datasets() -> Path:
-    folder = Path(os.environ.get("FORETWIN_DATASETS", ROOT.parent / "shared" / "datasets"))
-    if not (folder / "cmapss").is_dir() or not (folder / "hydraulic").is_dir():
-        pytest.skip("the official archives are not here: set FORETWIN_DATASETS to their folder")
-    return folder
 
 
 def write_press(root: Path) -> None:
@@ -53,7 +46,7 @@ def source(request, tmp_path_factory):
     raw.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         if request.param != "press":
-            patch.setenv("FORETWIN_DATASETS", str(datasets()))
+            patch.setenv("FORETWIN_DATASETS", str(archives("cmapss", "hydraulic")))
         fetch(contract, Paths(root, request.param), raw)
     return contract, adapt(contract, raw)
 

@@ -1,7 +1,6 @@
 """For every source: nobody is on two sides of a split, and what is held out leaves no trace in the scaling."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
 from foretwin.training.network import Scaling
 from foretwin.training.scaling import SILENT, fit_scaling
+from support.archives import archives
 
 ROOT = Path(__file__).parents[2]
 KINDS = ["pump", "cmapss", "hydraulic", "table"]
@@ -64,14 +64,12 @@ def contract_of(kind: str, root: Path) -> Twin:
 @pytest.fixture(scope="module", params=KINDS)
 def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
     """(contract, rows, folder that prepare wrote, Development) of one source."""
-    datasets = Path(os.environ.get("FORETWIN_DATASETS", ROOT.parent / "shared" / "datasets"))
-    if request.param in ("cmapss", "hydraulic") and not (datasets / request.param).is_dir():
-        pytest.skip("the official archives are not here: set FORETWIN_DATASETS to their folder")
     root = tmp_path_factory.mktemp("project")
     contract = contract_of(request.param, root)
     (root / "raw").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FORETWIN_DATASETS", str(datasets))
+        if request.param in ("cmapss", "hydraulic"):
+            patch.setenv("FORETWIN_DATASETS", str(archives(request.param)))
         fetch(contract, Paths(root, contract.name), root / "raw")
     rows = adapt(contract, root / "raw")
     return contract, rows, root / "windows", prepared(contract, rows, root / "windows")
