@@ -14,10 +14,10 @@ export GX_ANALYTICS_ENABLED := False
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format serve bento fleet ui bench kill soak docs lock clean
+.PHONY: help setup run test test-quick lint format serve bento fleet ui bench circle kill soak docs lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 setup: $(READY) ## make .venv and install the pinned set
 
@@ -31,8 +31,11 @@ run: $(READY) ## dvc repro for the twins in params.yaml, then the figures
 	dvc repro
 	foretwin summary
 
-test: $(READY) ## the whole test suite
-	pytest
+test: $(READY) ## the whole test suite, with two workers
+	pytest -n 2
+
+test-quick: $(READY) ## the tests that neither start servers nor train
+	pytest -n 2 -m 'not slow'
 
 lint: $(READY) ## ruff, mypy (strict) and the import contracts
 	ruff check .
@@ -62,6 +65,9 @@ bench: $(READY) ## measure speed; ratios go to reports/bench.json and bench_*.js
 	python -m benchmarks.speed.repro
 	python -m benchmarks.speed.twin
 	python -m benchmarks.speed.service.run
+
+circle: $(READY) ## once around the life of a model, from drift to roll-back, in a copy of a built project; reports/circle.json
+	python -m benchmarks.model_life.circle
 
 kill: $(READY) ## kill ingest and watch 50 times under load; what was lost goes to reports/reliability_*.json
 	python -m benchmarks.reliability.kill 50 sqlite

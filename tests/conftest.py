@@ -2,13 +2,60 @@
 
 import os
 import uuid
+from collections import Counter
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 OWN = ("BENTOML_HOME", "MLFLOW_TRACKING", "MLFLOW_REGISTRY", "FORETWIN_", "OTEL_")
 for name in list(os.environ):
     if name.startswith(OWN) and name != "FORETWIN_DATASETS":
         os.environ.pop(name)
+# As many workers as cores: threads of more than one core in each would wait for each other longer than they work.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+# Files and folders of slow tests, those of minutes first: it is in this order that they begin. Those of the clone
+# alternate with others, since a worker that needs the clone while another one builds it only waits.
+SLOW = (
+    "system/test_model_life.py",
+    "twin/connectors/test_listening.py",
+    "system/test_pipeline.py",
+    "system/test_fleet.py",
+    "system/test_repro_scope.py",
+    "serving/scoring/test_swap.py",
+    "system/test_lost_store.py",
+    "system/test_dvc_remote.py",
+    "system/test_soak.py",
+    "system/test_observability.py",
+    "system/test_parity.py",
+    "system/test_leakage.py",
+    "registry",
+    "serving/packaging",
+    "serving/scoring/test_alias.py",
+    "serving/scoring/test_fuzz.py",
+    "serving/scoring/test_schemathesis.py",
+    "serving/scoring/test_refusals.py",
+    "serving/http/test_logs.py",
+    "serving/http/test_requests.py",
+    "serving/http/test_tracing.py",
+    "training",
+    "gate/test_refused_candidates.py",
+    "validation/test_suite.py",
+    "drift",
+    "physics/test_pump_prognosis.py",
+    "twin/test_retraining.py",
+    "twin/erasure",
+    "twin/simulator/test_sending.py",
+    "twin/what_if/test_what_if.py",
+    "cli/test_twin.py",
+    "cli/test_main.py",
+    "benchmarks",
+    "champion/test_provenance.py",
+    "evaluation/test_baselines.py",
+    "evaluation/test_benchmark.py",
+    "sources/test_download.py",
+)
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +100,41 @@ def store(store_url):
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """A clone of the project with the default twin built by `dvc repro`; whoever changes it makes a copy."""
+    """A clone of the project with the default twin built by `dvc repro`; whoever changes it makes a copy.
+
+    The first worker that needs it builds it, and all of them use it.
+    """
     from support.clone import build_clone
 
-    folder = tmp_path_factory.mktemp("clone")
-    build_clone(folder)
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, done = root / "clone", root / "clone.built"
+    with FileLock(root / "clone.lock"):
+        if not done.exists():
+            folder.mkdir()
+            build_clone(folder)
+            done.touch()
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects by the marker
+def pytest_collection_modifyitems(items):
+    """Mark the slow tests, and begin with them, so that no worker is left alone with a long file at the end."""
+    place = {Path(__file__).parent / name: number for number, name in enumerate(SLOW)}
+    numbers = {}
+    for item in items:
+        found = [place[path] for path in (item.path, *item.path.parents) if path in place]
+        numbers[item] = found[0] if found else len(SLOW)
+        if found:
+            item.add_marker("slow")
+    items.sort(key=numbers.__getitem__)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """One line of what this machine left out."""
+    skipped = [report.longrepr[2] for report in terminalreporter.stats.get("skipped", [])]
+    if skipped:
+        reasons = Counter(reason.removeprefix("Skipped: ") for reason in skipped)
+        left_out = "; ".join(f"{count} ({reason})" for reason, count in reasons.items())
+        terminalreporter.write_line(f"tests that were not run here: {left_out}")

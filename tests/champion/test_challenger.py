@@ -221,6 +221,7 @@ def project(registered, tmp_path, monkeypatch) -> Path:
     return tmp_path / "project"
 
 
+@pytest.mark.slow
 def test_a_version_of_the_registry_is_tried_in_shadow_shown_and_ended(project):
     assert "pump has no trial; `foretwin trial start pump --version NUMBER`" in shown("trial", "show", "pump")
     assert "version 2 scores in shadow beside the champion of pump" in shown("trial", "start", "pump", "--version", "2")

@@ -229,6 +229,7 @@ def url_in(said: str) -> str:
     return re.search(r"http://\S+:\d+", said).group()
 
 
+@pytest.mark.slow
 def test_the_command_wants_keys_and_may_listen_on_every_address(start):
     process, said = start("--host", "0.0.0.0")  # noqa: S104 - with keys it may
     assert "holds no key" in said
@@ -239,6 +240,7 @@ def test_the_command_wants_keys_and_may_listen_on_every_address(start):
     assert process.wait(20) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "more"), [(["--open"], {}), ([], {"FORETWIN_ACCESS": "open"})])
 def test_the_command_is_open_only_on_loopback(start, arguments, more):
     process, said = start(*arguments, "--host", "0.0.0.0", **more)  # noqa: S104 - it must be refused
@@ -249,6 +251,7 @@ def test_the_command_is_open_only_on_loopback(start, arguments, more):
     assert httpx.get(f"{url_in(said)}/v1/twins", trust_env=False).json()["items"] == []
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_keys_stops_the_command(start, tmp_path):
     (tmp_path / "project" / "keys.json").write_text(json.dumps({"keys": [{"name": "x"}]}))
     process, said = start()

@@ -240,6 +240,7 @@ deliver(open_store(os.environ["FORETWIN_STORE"]), targets_from(os.environ), thre
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_delivers_every_event_at_least_once_and_known_by_its_id(store, store_url, receiver):
     ids = tell(store, 60, assets_=20)
     receiver.delay = 0.02

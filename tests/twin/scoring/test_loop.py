@@ -401,6 +401,7 @@ def server():
     started.remove()
 
 
+@pytest.mark.slow
 def test_a_store_that_goes_away_is_waited_for_and_told_in_one_line(server, root, caplog):
     store = open_store(server.new_database("watched"))
     stop, thread = start(store, root)
@@ -434,6 +435,7 @@ watch(open_store(sys.argv[1]), Path(sys.argv[2]), settings, threading.Event())
 """
 
 
+@pytest.mark.slow
 def test_loops_that_are_killed_under_load_leave_everything_scored_once(store, store_url, tmp_path):
     ill = Twin.model_validate({**TWIN.model_dump(), "cases": {"open_probability": 0.6, "new_per_hour": 1000}})
     tiny_project(tmp_path, ill)
