@@ -135,10 +135,11 @@ def test_a_key_ends_while_the_server_runs(client, root):
 
 def test_a_key_calls_as_often_as_it_may(client, root):
     slow = with_key(root, "slow", "read", rate=2)
-    answers = [client.get("/v1/twins", headers=slow) for _ in range(4)]
+    answers = [client.get("/v1/twins", headers=slow) for _ in range(20)]
     assert [one.status_code for one in answers[:2]] == [200, 200]
-    assert_problem(answers[-1], 429, "Authorization", "2 calls a second")
-    assert answers[-1].headers["retry-after"] == "1"
+    refused = next(one for one in answers if one.status_code != 200)  # the third, unless the machine is busy
+    assert_problem(refused, 429, "Authorization", "2 calls a second")
+    assert refused.headers["retry-after"] == "1"
     assert client.get("/v1/twins").status_code == 200
     time.sleep(0.6)
     assert client.get("/v1/twins", headers=slow).status_code == 200
