@@ -14,7 +14,7 @@ export GX_ANALYTICS_ENABLED := False
 export MLFLOW_DISABLE_TELEMETRY := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick lint format serve bento fleet ui bench circle kill soak docs lock clean
+.PHONY: help setup run test test-quick test-clock lint format serve bento fleet ui bench circle kill soak docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -36,6 +36,9 @@ test: $(READY) ## the whole test suite, with two workers
 
 test-quick: $(READY) ## the tests that neither start servers nor train
 	pytest -n 2 -m 'not slow'
+
+test-clock: $(READY) ## the quick tests 400 days from now, on 29 February, at a year's end, over changes of the clock
+	.ci/clock
 
 lint: $(READY) ## ruff, mypy (strict) and the import contracts
 	ruff check .
