@@ -26,6 +26,8 @@ SLOW = (
     "serving/scoring/test_swap.py",
     "system/test_lost_store.py",
     "system/test_dvc_remote.py",
+    "system/test_installed.py",
+    "system/test_locks.py",
     "system/test_soak.py",
     "system/test_observability.py",
     "system/test_parity.py",
