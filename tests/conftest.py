@@ -54,8 +54,10 @@ SLOW = (
     "cli/test_main.py",
     "benchmarks",
     "champion/test_provenance.py",
-    "evaluation/test_baselines.py",
-    "evaluation/test_benchmark.py",
+    "evaluation",
+    "lineage",
+    "physics/test_degradation.py",
+    "sources/test_hydraulic.py",
     "sources/test_download.py",
 )
 
