@@ -111,7 +111,7 @@ def test_a_listed_name_without_a_contract_stops_the_repro_with_its_reason(projec
     (project / "params.yaml").write_text("twins: [mill]\n")
     done = dvc(project, "repro", shown=True)
     assert done.returncode
-    assert "data/mill/twin.yaml: no such contract; `foretwin new NAME FILE` writes a first one" in done.stdout
+    assert "data/mill/twin.yaml: no such contract; run `foretwin new NAME FILE`" in done.stdout
 
 
 def test_one_twin_is_built_without_reading_the_others(project):

@@ -171,6 +171,6 @@ def test_a_real_stage_without_its_input_is_one_line_and_leaves_nothing(tmp_path)
     command = [sys.executable, str(ROOT / "pipelines" / "prepare.py"), "pump"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 1
-    advice = "run `dvc repro data/pump/dvc.yaml:adapt` first"
-    assert told.stderr == f"error: data/pump/rows/rows.parquet: no such table; {advice}\n"
+    fix = "run `dvc repro data/pump/dvc.yaml:adapt`"
+    assert told.stderr == f"error: data/pump/rows/rows.parquet: no such table; {fix}\n"
     assert [path.name for path in (tmp_path / "data" / "pump").iterdir()] == ["twin.yaml"]

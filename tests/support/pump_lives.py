@@ -1,4 +1,4 @@
-"""Simulated pumps whose whole lives are known, also as they would have gone on at another speed; a degradation model."""
+"""Simulated pumps with known lives, also at another speed from some hour on; a degradation model."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime

@@ -79,7 +79,7 @@ def change(name, place, value):
         (change("asset", 0, None), "asset", "is null, a text of 1 to 200"),
         (change("asset", 0, ""), "asset", 'is "", a text of 1 to 200'),
         (ROWS.assign(asset="x" * 201), "asset", "a text of 1 to 200"),
-        (ROWS.assign(asset=["A", "B"] * 4, time=range(8)), "asset", "do not stand together"),
+        (ROWS.assign(asset=["A", "B"] * 4, time=range(8)), "asset", "are not contiguous"),
         (ROWS.iloc[::-1], "time", "does not increase for asset A"),
         (change("time", 1, 1.0), "time", "does not increase for asset B in row 2"),
         (ROWS.assign(run=1.5), "run", "is 1.5, a whole number from 0"),
