@@ -6,7 +6,8 @@ from pathlib import Path
 from foretwin.errors import RegistryError
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh_file
-from foretwin.registry.locations import lacking, read_json
+from foretwin.registry.locations import read_json
+from foretwin.registry.published import lacking
 
 
 def main(twin: str, root: Path = Path()) -> None:

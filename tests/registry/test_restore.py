@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from foretwin import registry
 from foretwin.predictor.bundle import verify
@@ -15,6 +16,7 @@ pytest_plugins = ["support.registry_project"]
 
 def test_a_lost_champion_is_named_in_the_verdict_and_does_not_block(promoted):
     shutil.rmtree(promoted.root / "mlartifacts")
+    shutil.rmtree(promoted.paths.models / "champion")
     promoted.train(2, 15)
     verdict = promoted.promote()
     assert verdict["promoted"]
@@ -67,7 +69,7 @@ def test_a_moved_project_keeps_its_registry(promoted, with_artifacts):
     promoted.train(2, 8)
     before = promoted.promote()
     promoted.package()
-    counts = promoted.counts()
+    counts, runs = promoted.counts(), {run.info.run_id for run in promoted.runs("pipeline")}
     moved = promoted.copied_to(promoted.root.with_name("moved to elsewhere"))
     shutil.rmtree(promoted.root)
     if not with_artifacts:
@@ -75,10 +77,11 @@ def test_a_moved_project_keeps_its_registry(promoted, with_artifacts):
 
     champion = registry.publish(moved.root, ["pump"])["pump"]
 
-    assert champion.identity() == before["champion"]
+    assert champion.identity() == before["champion"] | {"run": champion.run}
+    assert moved.client.get_run(champion.run).data.tags["foretwin.before_move"] in runs
     assert champion.folder.is_relative_to(moved.root)
     assert moved.counts() == counts
-    assert {found.path for found in moved.client.list_artifacts(before["run"])} >= {
+    assert {found.path for found in moved.client.list_artifacts(champion.run)} >= {
         "bundle",
         "card.html",
         "tuning.json",
@@ -86,6 +89,47 @@ def test_a_moved_project_keeps_its_registry(promoted, with_artifacts):
     first = moved.client.get_model_version_download_uri("foretwin-pump", "1")
     assert str(moved.root) in first
     assert Path(first).exists() is with_artifacts
+
+
+@pytest.mark.parametrize("step", ["set_terminated", "log_model_artifacts", "create_model_version", "rename_experiment"])
+def test_a_move_that_is_interrupted_is_completed_by_the_next_command(promoted, step, monkeypatch):
+    promoted.train(2, 8)
+    promoted.promote()
+    counts, pages = promoted.counts(), promoted.client.get_model_version("foretwin-pump", "2").description
+    root = promoted.root.with_name("copy")
+    shutil.copytree(promoted.root, root)
+    with monkeypatch.context() as broken:
+        broken.setattr(MlflowClient, step, fails_after(1, getattr(MlflowClient, step)))
+        with pytest.raises(OSError, match="no space left"):
+            registry.champion(root, "pump")
+    copy = Project(root)
+    champion = registry.champion(root, "pump")
+    assert (champion.version, champion.digest) == ("2", verify(copy.paths.models / "champion" / "bundle"))
+    assert copy.counts() == counts
+    assert copy.client.get_model_version("foretwin-pump", "2").description == pages
+    assert [model.name for model in copy.client.search_registered_models()] == ["foretwin-pump"]
+    assert registry.champion(promoted.root, "pump").folder.is_relative_to(promoted.root)
+
+
+def fails_after(calls, step):
+    """The step, which fails once so many calls went well."""
+    done = []
+
+    def run(*arguments, **named):
+        done.append(1)
+        if len(done) > calls:
+            raise OSError("no space left on device")
+        return step(*arguments, **named)
+
+    return run
+
+
+def test_artifacts_that_the_user_put_elsewhere_are_no_move(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORETWIN_ARTIFACTS", str(tmp_path / "disk" / "mlartifacts"))
+    project.train(1, 10)
+    run = project.promote()["run"]
+    monkeypatch.delenv("FORETWIN_ARTIFACTS")
+    assert registry.champion(project.root, "pump").run == run
 
 
 def test_a_copy_does_not_read_the_original(promoted):

@@ -1,8 +1,6 @@
 """The champion that the registry's alias names is kept, and nothing is written where nothing has moved."""
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -19,17 +17,13 @@ pytest_plugins = ["support.registry_project"]
 
 @pytest.fixture
 def kept(promoted: Project) -> Project:
-    """A project whose version 1 is kept, and whose version 2 has just become the champion of the registry."""
-    assert list(follow_registry(promoted.root)) == [{"twin": "pump", "version": "1", "before": None}]
+    """A project whose version 1 is kept, and whose version 2 somebody has just made the champion of the registry."""
     promoted.train(2, 8)
     assert promoted.promote()["version"] == "2"
+    registry.set_champion(promoted.root, "pump", "1")
+    assert list(follow_registry(promoted.root)) == [{"twin": "pump", "version": "1", "before": "2"}]
+    registry.set_champion(promoted.root, "pump", "2")
     return promoted
-
-
-def follow(root):
-    """The process, as the service starts it."""
-    command = [sys.executable, "-P", "-m", "foretwin.registry.sync", str(root)]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
 
 def test_the_champion_that_the_alias_names_is_kept_with_its_record(kept):
@@ -57,19 +51,20 @@ def test_an_alias_that_is_moved_back_brings_the_version_before_with_its_own_reco
     assert champion.record.metrics == measured(10)
 
 
-def test_what_the_stage_package_kept_is_not_kept_again(promoted):
+def test_what_promote_and_the_stage_package_kept_is_not_kept_again(promoted):
+    assert load_champion(promoted.root, "pump").identity.version == "1"
+    assert list(follow_registry(promoted.root)) == []
     promoted.package()
     stamp = champion_stamp(promoted.root, "pump")
     assert list(follow_registry(promoted.root)) == []
     assert champion_stamp(promoted.root, "pump") == stamp
 
 
-def test_the_process_says_what_changed_and_leaves_the_store_untouched(kept):
+def test_looking_leaves_the_store_untouched(kept):
     stamps = []
-    for expected in ('{"twin": "pump", "version": "2", "before": "1"}\n', ""):
+    for expected in ([{"twin": "pump", "version": "2", "before": "1"}], []):
         stamps.append(file_stamp(kept.root / "mlflow.db"))
-        done = follow(kept.root)
-        assert (done.returncode, done.stdout) == (0, expected), done.stderr
+        assert list(follow_registry(kept.root)) == expected
         stamps.append(file_stamp(kept.root / "mlflow.db"))
     assert len(set(stamps)) == 1
     assert not list(kept.root.glob("mlflow.db-*"))
@@ -84,16 +79,13 @@ def test_a_project_without_a_store_stays_without_one(tmp_path, own_store, there)
     assert [path.stat().st_size for path in tmp_path.iterdir()] == ([] if there == "nothing" else [0])
 
 
-def test_a_tampered_bundle_is_not_kept_and_the_process_says_so(kept):
+def test_a_tampered_bundle_is_not_kept_and_the_change_says_so(kept):
     folder = registry.champion(kept.root, "pump").folder
-    network = folder / "network.onnx"
-    network.write_bytes(b"another network")
+    (folder / "network.onnx").write_bytes(b"another network")
     stamp = champion_stamp(kept.root, "pump")
-    done = follow(kept.root)
-    assert done.returncode == 1
-    line = json.loads(done.stdout)
-    assert line["twin"] == "pump"
-    assert "network.onnx: missing, unknown or altered" in line["error"]
+    (change,) = follow_registry(kept.root)
+    assert change["twin"] == "pump"
+    assert "network.onnx: missing, unknown or altered" in change["error"]
     assert champion_stamp(kept.root, "pump") == stamp
 
 
@@ -130,7 +122,8 @@ def test_a_verdict_says_when_it_was_made_and_a_champion_that_stays_keeps_its_mom
     verdict = json.loads((promoted.paths.models / "promotion.json").read_text())
     assert timedelta() <= datetime.now(UTC) - datetime.fromisoformat(verdict["decided_at"]) < timedelta(hours=1)
     earlier = {**verdict, "decided_at": "2026-01-01T00:00:00+00:00"}
-    promoted.client.log_text(verdict["run"], json.dumps(earlier), "promotion.json")
+    (run,) = promoted.runs("pipeline")  # of a copied project, under another id than the verdict has
+    promoted.client.log_text(run.info.run_id, json.dumps(earlier), "promotion.json")
     promoted.measure_candidate(9)  # the same bundle is evaluated once more
     again = promoted.promote()
     assert again["evidence"] != verdict["evidence"]

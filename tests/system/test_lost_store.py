@@ -18,7 +18,7 @@ import yaml
 from foretwin import registry
 from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import verify
-from foretwin.registry.locations import lacking
+from foretwin.registry.published import lacking
 from foretwin.registry.rollback import rollback
 from support.clone import run
 from support.registry_project import PARAMS, Project
@@ -78,8 +78,9 @@ def packed(tmp_path: Path, second_champion: Project, own_store: None) -> Project
     return packed
 
 
-def verdict(project: Project) -> dict:
-    return json.loads((project.paths.models / "promotion.json").read_text())
+def run_of(project: Project) -> str:
+    """The run of the second version."""
+    return project.client.get_model_version("foretwin-pump", "2").run_id
 
 
 def whole(project: Project) -> str:
@@ -128,12 +129,12 @@ def page(project: Project) -> tuple[str, dict[str, str]]:
 
 
 def test_a_lost_run_is_made_again(packed):
-    packed.client.delete_run(verdict(packed)["run"])
+    packed.client.delete_run(run_of(packed))
     assert "lacked the run of this training: made again" in whole(packed)
 
 
 def test_lost_artifacts_a_lost_alias_and_a_page_that_was_not_written_are_made_again(packed):
-    place = Path(packed.client.get_run(verdict(packed)["run"]).info.artifact_uri)
+    place = Path(packed.client.get_run(run_of(packed)).info.artifact_uri)
     (place / "card.html").unlink()
     packed.client.delete_registered_model_alias("foretwin-pump", "champion")
     packed.client.delete_model_version_tag("foretwin-pump", "2", "foretwin.verdict")
@@ -182,6 +183,7 @@ def test_a_database_of_another_mlflow_is_one_line_with_a_way_back(packed):
 def test_a_champion_whose_bundle_is_nowhere_is_named(promoted, empty_store, name):
     promoted.train(2, 30)
     assert not promoted.promote()["promoted"]
+    shutil.rmtree(promoted.paths.models / "champion")
     shutil.copy(empty_store, promoted.root / "mlflow.db")
     with pytest.raises(RegistryError, match=r"`dvc pull` may bring .*`dvc repro --force data/.*:promote` decides anew"):
         stage(promoted, name)

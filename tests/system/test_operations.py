@@ -24,11 +24,9 @@ def test_every_variable_that_the_page_speaks_of_is_in_its_table():
 def test_the_defaults_are_those_of_the_code():
     from foretwin.serving.__main__ import HOST, PORT
     from foretwin.serving.http.limits import Limits
-    from foretwin.serving.scoring.alias import SECONDS
 
     assert TABLE["FORETWIN_HOST"] == f"`{HOST}`"
     assert TABLE["FORETWIN_PORT"] == f"`{PORT}`"
-    assert TABLE["FORETWIN_FOLLOW_SECONDS"] == f"`{SECONDS}`"
     assert TABLE["FORETWIN_MAX_BODY_BYTES"] == f"`{Limits().body_bytes}`"
     assert TABLE["FORETWIN_MAX_ROWS"] == f"`{Limits().rows}`"
 

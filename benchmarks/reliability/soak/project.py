@@ -118,3 +118,17 @@ def served(root: Path, **settings: str) -> Iterator[Running]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def following(root: Path) -> Iterator[None]:
+    """`foretwin follow` beside the service, which brings what the registry's alias names."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FORETWIN_", "MLFLOW_"))}
+    with (root / "follow.log").open("wb") as out:
+        command = [sys.executable, "-m", "foretwin.cli", "follow", "--every", "1"]
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=root, env=kept | TELEMETRY_OFF)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)

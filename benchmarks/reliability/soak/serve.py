@@ -2,7 +2,7 @@
 
 The peak is measured first, by calls that follow one another as fast as they are answered. Then calls come at a share
 of it whether they are answered or not, and every so often a twin's champion changes: by the folder that the project
-keeps, or by the registry's alias, in turns.
+keeps, or by the registry's alias, which `foretwin follow` brings there, in turns.
 """
 
 import json
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.reliability.fuzz.json_calls import valid_call
 from benchmarks.reliability.fuzz.send import memory_mb
 from benchmarks.reliability.soak import load as soak_load
-from benchmarks.reliability.soak.project import VERSIONS, Running, keep
+from benchmarks.reliability.soak.project import VERSIONS, Running, following, keep
 from foretwin.contract.twin import Twin
 from foretwin.registry.versions import set_champion
 from foretwin.twin.simulator.processes import Process
@@ -77,8 +78,9 @@ def serve(root: Path, service: Running, swapped: Mapping[str, Twin], load: Load)
     peak = run(root, plan | {"seconds": load.peak_seconds, "rate": None})
     rate = len(peak["done"]) / load.peak_seconds * SHARE_OF_PEAK
     course = Course()
-    process, out = begin(root, plan | {"seconds": load.seconds, "rate": rate})
-    drive(root, service, swapped, load, (course, process))
+    with following(root) if "alias" in swapped else nullcontext():
+        process, out = begin(root, plan | {"seconds": load.seconds, "rate": rate})
+        drive(root, service, swapped, load, (course, process))
     if process.wait(PATIENCE):
         raise AssertionError(f"the load ended with code {process.returncode}")
     return report(dict(np.load(out)), peak, course, contracts, load)

@@ -10,6 +10,7 @@ from foretwin.cli.cases.what_if import what_if
 from foretwin.cli.demo.demo import demo
 from foretwin.cli.models.bento import bento
 from foretwin.cli.models.explain import explain
+from foretwin.cli.models.follow import follow
 from foretwin.cli.models.keys import keys
 from foretwin.cli.models.ledger import ledger
 from foretwin.cli.models.lineage import lineage
@@ -72,6 +73,7 @@ COMMANDS = (
     retrain,
     promote,
     rollback,
+    follow,
     ledger,
     trial,
     lineage,
@@ -127,6 +129,7 @@ def main(debug: bool) -> None:
       foretwin retrain pump              learn from what technicians found; the gate decides
       foretwin rollback pump --reason "false alarms"
                                          the former champion, in every running service
+      foretwin follow --every 10         champions that others name in the registry
       foretwin lineage pump              what it was made of; of an asset or a file, what was made of them
       foretwin kpis                      what was foreseen, missed and saved
     """

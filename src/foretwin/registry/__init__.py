@@ -2,6 +2,9 @@
 
 Every function may be called again: a run is keyed by the digest of its record, a version by the digest of its bundle,
 and what is there already is used. They raise RegistryError where a record or a model is missing or refused.
+
+What is named here is imported when it is first asked for: `published` needs none of it, and is looked at after every
+`dvc repro`.
 """
 
 from importlib import import_module
@@ -40,7 +43,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A function of this package, imported when it is first asked for: `locations` alone needs no pandas."""
+    """A function of this package, imported when it is first asked for: `published` alone needs no pandas."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

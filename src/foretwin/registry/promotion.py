@@ -29,6 +29,7 @@ from foretwin.registry.gate_inputs import Predict, hear
 from foretwin.registry.locations import model_name
 from foretwin.registry.restore import restore_champion
 from foretwin.registry.runs import publish_evaluation, read_record
+from foretwin.registry.sync import keep_named
 from foretwin.registry.tracking_store import connect, has_artifact, mlflow_errors
 from foretwin.registry.versions import Champion, current, register, set_champion
 
@@ -47,8 +48,8 @@ def promote(
 
     `predict` (`evaluation.predict`) scores candidate and champion on the held-out rows. `force` is why a candidate is
     promoted that the gate refuses; `actor` is who asks. The verdict, the lineage and the model card are written to
-    models/<twin>/. A refusal is a verdict like any other; RegistryError is for records that are missing or do not
-    belong together, and for a `force` without a reason.
+    models/<twin>/, a new champion to models/<twin>/champion/, where services find it. A refusal is a verdict like any
+    other; RegistryError is for records that are missing or do not belong together, and for a `force` without a reason.
     """
     if force is not None and len(force.strip()) < SHORTEST_REASON:
         raise RegistryError(f"{paths.twin}: a forced promotion needs a reason of {SHORTEST_REASON} characters or more")
@@ -64,6 +65,7 @@ def promote(
         register(paths, run)  # puts the version's artifacts back, should they have vanished
         _write(paths, metrics, recorded)
         publish_verdict(client, paths, run, recorded["version"], recorded)
+        _keep(client, paths)
         return recorded
 
     decision = hear(client, paths, params, predict, before, trouble)
@@ -76,6 +78,7 @@ def promote(
     verdict["champion"] = champion and champion.identity()
     _write(paths, metrics, verdict)
     publish_verdict(client, paths, run, verdict["version"], verdict)
+    _keep(client, paths)
     return verdict
 
 
@@ -162,6 +165,18 @@ def _write(paths: Paths, metrics: dict[str, Any], verdict: dict[str, Any]) -> No
     training, _ = read_record(paths, "training.json")
     with fresh_file(paths.models / "card.html") as out:
         write_card(paths.load_contract(), training, metrics, verdict, lineage, out)
+
+
+def _keep(client: "MlflowClient", paths: Paths) -> None:
+    """Let models/<twin>/champion/ hold the champion; one whose bundle is lost leaves what is there.
+
+    The verdict names that loss, and the stage `package` says what to do.
+    """
+    try:
+        keep_named(client, paths)
+    except RegistryError:
+        if _present(client, paths)[0] is not None:
+            raise
 
 
 def _present(client: "MlflowClient", paths: Paths) -> tuple[Champion | None, str]:

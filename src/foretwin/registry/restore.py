@@ -1,9 +1,10 @@
-"""Make runs, versions and the alias again in a store that lacks them, from what DVC restores.
+"""What a store lacks of what DVC holds, and runs, versions and the alias made again from what DVC restores.
 
 models/<twin>/ holds the records of the stages, the candidate's bundle with promotion.json, and the champion's bundle
 with identity.json. A champion that the store has, and can read, is never replaced here.
 """
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +13,30 @@ from foretwin.champion import ledger
 from foretwin.champion.provenance import decision
 from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import verify
+from foretwin.project.digests import path_digest
 from foretwin.project.paths import Paths
 from foretwin.registry.descriptions import publish_kept, publish_verdict
-from foretwin.registry.locations import KIND, RECORD, model_name, read_json
+from foretwin.registry.locations import (
+    ALIAS,
+    FILES,
+    FIRST_RUN,
+    KIND,
+    PIPELINE,
+    RECORD,
+    VERDICT,
+    model_name,
+    read_json,
+    run_files,
+    verdict_digest,
+)
 from foretwin.registry.runs import publish_evaluation, publish_training, read_record
 from foretwin.registry.tracking_store import connect, experiment, find_run, mlflow_errors, new_run
-from foretwin.registry.versions import GATE, Champion, current, register, set_champion, version_of
+from foretwin.registry.versions import GATE, Champion, aliased, current, register, set_champion, version_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CAME = ("promoted", "forced")  # how a version becomes champion, a roll-back to it aside
-FIRST_RUN = "foretwin.first_run"  # the run's id in the store where the version was made
 
 
 @mlflow_errors()
@@ -123,3 +136,66 @@ def _verdict(paths: Paths) -> dict[str, Any] | None:
     if not verdict or not bundle.exists() or verdict["evidence"]["bundle"] != verify(bundle):
         return None
     return verdict
+
+
+@mlflow_errors()
+def examine(root: Path, twin: str) -> tuple[list[str], list[str]]:
+    """What is lacking, as names for people, and the local artifacts that were found, as their absolute places."""
+    client, paths = connect(root), Paths(root, twin)
+    gone, places = _examine_run(client, paths)
+    more_gone, more_places = _examine_model(client, paths)
+    return gone + more_gone, places + more_places
+
+
+def _examine_run(client: "MlflowClient", paths: Paths) -> tuple[list[str], list[str]]:
+    """Whether the run of training.json is there, or which of its artifacts are not."""
+    record = paths.models / "training.json"
+    if not record.exists():
+        return [], []
+    experiment = client.get_experiment_by_name(model_name(paths.twin))
+    there = experiment is not None and experiment.lifecycle_stage == "active"
+    query = (
+        f"attributes.status = 'FINISHED' AND tags.`{KIND}` = '{PIPELINE}' AND tags.`{RECORD}` = '{path_digest(record)}'"
+    )
+    found = next(iter(client.search_runs([experiment.experiment_id], query)), None) if there else None
+    if found is None:
+        return ["the run of this training"], []
+    kept = json.loads(found.data.tags.get(FILES, "{}"))
+    shown = {artifact.path for artifact in client.list_artifacts(found.info.run_id)}
+    gone = {path.name for path in run_files(paths.root, paths.twin) if kept.get(path.name) != path_digest(path)}
+    gone |= kept.keys() - shown
+    if gone:
+        return [f"artifacts of its run ({', '.join(sorted(gone))})"], []
+    place = found.info.artifact_uri
+    return [], [f"{place}/{name}" for name in kept] if place.startswith("/") else []
+
+
+def _examine_model(client: "MlflowClient", paths: Paths) -> tuple[list[str], list[str]]:
+    """Whether the version that was decided on, its page and the alias are there."""
+    training, verdict = read_json(paths.models / "training.json"), read_json(paths.models / "promotion.json")
+    gone, places = [], []
+    if verdict and verdict["evidence"]["bundle"] == training.get("bundle"):
+        label = f"version {verdict['version']}"
+        version = version_of(client, paths.twin, training["bundle"])
+        place = _model_file(version)
+        if version is None or place is None:
+            gone.append(label)
+        elif version.tags.get(VERDICT) != verdict_digest(verdict):
+            gone.append(f"the page of {label}")
+        places.append(place)
+    if (paths.models / "champion" / "identity.json").exists() or verdict.get("champion"):
+        place = _model_file(aliased(client, paths.twin))
+        if place is None:
+            gone.append(f"the alias {ALIAS}")
+        places.append(place)
+    return gone, [place for place in places if place]
+
+
+def _model_file(version: Any | None) -> str | None:
+    """The place of a version's model file, "" where it is not on this machine; None where it is not there."""
+    if version is None:
+        return None
+    if not str(version.source).startswith("/"):
+        return ""
+    place = Path(version.source) / "MLmodel"
+    return str(place) if place.exists() else None

@@ -1,4 +1,4 @@
-"""Put an earlier champion back: the alias moves, the ledger says why, and whoever follows registry or folder swaps."""
+"""Put an earlier champion back: the alias moves, the ledger says why, and the folder that services watch holds it."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from foretwin.champion import ledger
 from foretwin.champion.ledger import Entry
-from foretwin.errors import BundleError, RegistryError
+from foretwin.errors import BundleError, ForetwinError, RegistryError
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.paths import Paths
 from foretwin.registry.locations import BUNDLE, model_name
 from foretwin.registry.restore import CAME
-from foretwin.registry.sync import follow_registry
+from foretwin.registry.sync import keep_named
 from foretwin.registry.tracking_store import connect, mlflow_errors
 from foretwin.registry.versions import GATE, Champion, aliased, bundle_folder, numbered, set_champion, version_of
 
@@ -57,7 +57,7 @@ def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = No
     ledger.append(paths.ledger, entry)  # first, so that no champion is without its entry
     set_champion(root, twin, back.version)
     _tell(client, left, found, decisions, entry)
-    _keep(root, twin, back)
+    _keep(client, paths, back)
     return back
 
 
@@ -125,9 +125,10 @@ def _tell(client: "MlflowClient", left: Any, back: Any, decisions: Sequence[Entr
         client.update_model_version(version.name, version.version, f"{text}\n\n{version.description or ''}".strip())
 
 
-def _keep(root: Path, twin: str, back: Champion) -> None:
-    """Let models/<twin>/champion/ hold the champion that is back, as a service that follows the registry would."""
-    for change in follow_registry(root):
-        if change["twin"] == twin and "error" in change:
-            again = f"{back.name} version {back.version} is the champion again, but models/{twin}/champion is not"
-            raise RegistryError(f"{again}: {change['error']}; `dvc repro data/{twin}/dvc.yaml:package` tries once more")
+def _keep(client: "MlflowClient", paths: Paths, back: Champion) -> None:
+    """Let models/<twin>/champion/ hold the champion that is back."""
+    try:
+        keep_named(client, paths)
+    except ForetwinError as error:
+        again = f"{back.name} version {back.version} is the champion again, but models/{paths.twin}/champion is not"
+        raise RegistryError(f"{again}: {error}; `foretwin follow` tries once more") from None

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import verify
 from foretwin.project.paths import Paths
-from foretwin.registry.locations import FILES, KIND, PIPELINE, RECORD, run_files
+from foretwin.registry.locations import FILES, KIND, PARENT, PIPELINE, RECORD, run_files
 from foretwin.registry.tracking_store import (
-    PARENT,
     Point,
     attach,
     connect,

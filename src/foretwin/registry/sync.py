@@ -1,61 +1,96 @@
-"""Keep what the registry's alias `champion` names: `python -m foretwin.registry.sync PROJECT`.
+"""Keep in models/<twin>/champion/ what the registry's alias `champion` names; services and the scoring loop watch that.
 
-For every registered model whose alias names another bundle than models/<twin>/champion holds, the bundle is fetched,
-verified and kept there. Each twin that changed is one line of JSON on the standard output, and so is each that could
-not be followed; the exit code is 1 then. A project without a tracking store stays without one.
+`promote` and `rollback` keep what they have moved the alias to; `foretwin follow` does for whatever moved it.
 """
 
 import json
-import os
-import sqlite3
-import sys
+import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from foretwin.champion.champion import BESIDE, Record, keep_champion, kept_identity
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import Bundle
-from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.paths import Paths
-from foretwin.registry.locations import BUNDLE, SQLITE, model_name, tracking_uri
-from foretwin.registry.promotion import VERDICT
+from foretwin.registry.locations import BUNDLE, has_store, model_name
 from foretwin.registry.tracking_store import connect, mlflow_errors
 from foretwin.registry.versions import aliased, current
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-KINDNESS = 10  # added to the process' niceness: what it does is not urgent, and the calls beside it are
 MOST_TWINS = 1000
+LONGEST_PAUSE = 300.0  # s between two attempts at a registry that does not answer, or a champion that cannot be kept
+EVERY_TWIN = "*"
+
+Change = dict[str, str | None]  # twin, version and the version before; or twin and error
+logger = logging.getLogger("foretwin.follow")
 
 
-def follow_registry(root: Path) -> Iterator[dict[str, str | None]]:
+def follow_registry(root: Path) -> Iterator[Change]:
     """Keep every champion that the registry names; yields what changed: twin, version, and the version before.
 
-    What cannot be followed yields twin and error instead, and the other twins are followed nevertheless. RegistryError
-    where the registry itself does not answer.
+    What cannot be kept yields twin and error instead, and the other twins are followed nevertheless. RegistryError
+    where the registry itself does not answer. A project without a tracking store stays without one.
     """
-    if not _has_store(root):
+    if not has_store(root):
         return
     with mlflow_errors():
         client = connect(root)
         models = client.search_registered_models(f"name LIKE '{model_name('%')}'", max_results=MOST_TWINS)
     for twin in sorted(model.name.removeprefix(model_name("")) for model in models):
         try:
-            change = _follow(client, Paths(root, twin))
+            change = keep_named(client, Paths(root, twin))
         except Exception as error:  # MLflow's, onnxruntime's, a full disk: the other twins are followed nevertheless
-            yield {"twin": twin, "error": (str(error).splitlines() or [repr(error)])[0]}
+            yield {"twin": twin, "error": _first_line(error)}
         else:
             if change is not None:
                 yield change
 
 
-def _follow(client: "MlflowClient", paths: Paths) -> dict[str, str | None] | None:
-    """Keep the version that the alias names, if its bundle is not the one that is kept; returns what changed."""
+def keep_following(root: Path, seconds: float, stop: Event) -> None:
+    """Follow the registry every so many seconds until `stop` is set, and log what changed.
+
+    Where it does not answer, or a champion cannot be kept, the next look comes later and later; the reason is logged
+    once.
+    """
+    told: dict[str, str] = {}
+    pause = seconds
+    while not stop.is_set():
+        failed: dict[str, str] = {}
+        try:
+            for change in follow_registry(root):
+                if change.get("error"):
+                    failed[str(change["twin"])] = str(change["error"])
+                else:
+                    logger.info("%s", told_of(change))
+        except Exception as error:  # whatever happens, the next look may go better
+            failed[EVERY_TWIN] = _first_line(error)
+        for twin, reason in failed.items():
+            if told.get(twin) != reason:
+                logger.error("%s: the registry could not be followed: %s", twin, reason)
+        if told and not failed:
+            logger.info("the registry is followed again")
+        told = failed
+        pause = min(2 * pause, max(seconds, LONGEST_PAUSE)) if failed else seconds
+        stop.wait(pause)
+
+
+def told_of(change: Change) -> str:
+    """What changed, as a line for people."""
+    came = f"version {change['before']}" if change["before"] else "none"
+    return f"{change['twin']}: the registry names version {change['version']}, kept was {came}"
+
+
+def keep_named(client: "MlflowClient", paths: Paths) -> Change | None:
+    """Keep the version that the alias names, if its bundle is not the one that is kept; returns what changed.
+
+    RegistryError, BundleError where it cannot be kept.
+    """
     version, before = aliased(client, paths.twin), kept_identity(paths)
     if version is None or (before and before.digest == version.tags.get(BUNDLE)):
         return None
@@ -79,7 +114,7 @@ def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Reco
 
     What stands beside a champion is left in the empty `folder`.
     """
-    wanted = ("training.json", "metrics.json", VERDICT)
+    wanted = ("training.json", "metrics.json", "promotion.json")
     there = {file.path for file in client.list_artifacts(run)}.intersection((*wanted, *BESIDE))
     for name in there:
         client.download_artifacts(run, name, str(folder))
@@ -90,30 +125,5 @@ def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Reco
     return Record.of(digest, *map(read, wanted))
 
 
-def _has_store(root: Path) -> bool:
-    """Whether there is a store to follow: MLflow would make one where there is none."""
-    uri = tracking_uri(root)
-    if not uri.startswith(SQLITE):
-        return True
-    database = root / uri.removeprefix(SQLITE)
-    if not database.exists():
-        return False
-    with closing(sqlite3.connect(database)) as connection:
-        tables = "SELECT 1 FROM sqlite_master WHERE name = 'registered_model_aliases'"
-        return connection.execute(tables).fetchone() is not None
-
-
-def main() -> None:
-    """Follow the registry of the project that the command line names."""
-    os.nice(KINDNESS)
-    failed = False
-    for change in follow_registry(Path(sys.argv[1])):
-        sys.stdout.write(json.dumps(change) + "\n")
-        failed = failed or "error" in change
-    if failed:
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    with exit_on_error():
-        main()
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [repr(error)])[0]

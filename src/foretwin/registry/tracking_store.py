@@ -9,6 +9,7 @@ before.
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,23 +23,25 @@ from foretwin.project.entrypoint import show_progress, switch_telemetry_off
 from foretwin.registry.locations import (
     FILES,
     KIND,
+    PARENT,
     RECORD,
-    SQLITE,
     artifact_root,
     damaged,
-    follow_move,
+    has_store,
+    local_database,
     model_name,
     tracking_uri,
 )
+from foretwin.registry.relocation import relocate
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PARENT = "mlflow.parentRunId"
 BATCH = {"metrics": 1000, "params": 100, "tags": 100}  # MLflow's limits on one request
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # the stores that MLflow opens itself
 # Whose exceptions say that the store or its artifacts refuse, rather than that this program is wrong.
 LIBRARIES = {"alembic", "boto3", "botocore", "mlflow", "requests", "s3transfer", "sqlalchemy", "urllib3"}
+NO_DATABASE = ("file is not a database", "database disk image is malformed")  # what SQLite says of a damaged file
 
 Point = tuple[str, float, int]  # metric, value, step
 Scalar = str | int | float | bool
@@ -65,6 +68,8 @@ def _reason(error: Exception) -> str:
         versions = reason.partition(". ")[0]
         way = "move mlflow.db away, and `foretwin publish` makes it again from DVC's records"
         return f"the tracking store was made by another version: {versions}: {way}; or keep it with `mlflow db upgrade`"
+    if any(words in str(error) for words in NO_DATABASE):
+        return str(damaged("mlflow.db", next(words for words in NO_DATABASE if words in str(error))))
     if isinstance(error, ModuleNotFoundError):
         return f"{reason}; for artifacts in S3 run `pip install 'foretwin[s3]'`"
     return reason
@@ -75,13 +80,14 @@ def connect(root: Path) -> "MlflowClient":
     switch_telemetry_off()
     if not show_progress():
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    uri = tracking_uri(root)
+    uri, database = tracking_uri(root), local_database(root)
     _look(uri)
     from mlflow import MlflowClient
 
-    if uri.startswith(SQLITE) and Path(uri.removeprefix(SQLITE)).resolve() == root.resolve() / "mlflow.db":
-        follow_move(root)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    if database is not None and database.resolve() == root.resolve() / "mlflow.db" and has_store(root):
+        relocate(client, root)
+    return client
 
 
 @cache
@@ -89,17 +95,24 @@ def _look(uri: str) -> None:
     """RegistryError where a database does not answer, at once: MLflow would try for two minutes."""
     if not uri.startswith(DATABASES):
         return
-    import sqlalchemy
+    from mlflow.store.db.utils import create_sqlalchemy_engine
 
     try:
-        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.NullPool)
-        sqlalchemy.inspect(engine).has_table("alembic_version")
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as error:
+        engine = create_sqlalchemy_engine(uri)
+    except Exception as error:  # a driver that is not installed, a URL that is none
+        if type(error).__module__.partition(".")[0] in LIBRARIES or isinstance(error, ImportError):
+            raise RegistryError(f"{uri.partition(':')[0]}: the tracking store cannot be opened: {error}") from None
+        raise
+    try:
+        engine.connect().close()
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in LIBRARIES:
+            raise
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        if uri.startswith(SQLITE) and not isinstance(error, sqlalchemy.exc.OperationalError):
-            raise damaged(uri.removeprefix(SQLITE), reason) from None
-        shown = sqlalchemy.make_url(uri).render_as_string(hide_password=True)
+        shown = engine.url.render_as_string(hide_password=True)
         raise RegistryError(f"{shown}: the tracking store does not answer: {reason}") from None
+    finally:
+        engine.dispose()
 
 
 def experiment(client: "MlflowClient", root: Path, twin: str) -> str:
@@ -183,6 +196,34 @@ def attach(client: "MlflowClient", run_id: str, paths: Iterable[Path]) -> list[s
         kept |= {path.name: digests[path] for path in missing}
         client.set_tag(run_id, FILES, json.dumps(kept, sort_keys=True))
     return [path.name for path in missing]
+
+
+@contextmanager
+def files_of_run(root: Path, run: str, names: Sequence[str]) -> Iterator[Path]:
+    """A folder with those of these files that lie with the run; it is gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        with mlflow_errors():
+            client = connect(root)
+            for name in {found.path for found in client.list_artifacts(run)}.intersection(names):
+                client.download_artifacts(run, name, folder)
+        yield Path(folder)
+
+
+def tags_upwards(root: Path, run: str) -> Iterator[dict[str, str]]:
+    """The tags of a run, then those of the run that it is nested in, and so on; none where there is no such run."""
+    with mlflow_errors():
+        from mlflow.exceptions import MlflowException
+
+        client, asked = connect(root), run
+        while asked:
+            try:
+                tags = dict(client.get_run(asked).data.tags)
+            except MlflowException as error:
+                if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                    return
+                raise
+            yield tags
+            asked = tags.get(PARENT, "")
 
 
 def flatten(value: Any, separator: str, name: str = "") -> dict[str, Scalar]:

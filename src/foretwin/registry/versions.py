@@ -5,6 +5,7 @@ bundle, the package's code and a signature from the contract; none of it is pick
 """
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -19,14 +20,14 @@ from foretwin.errors import BundleError, RegistryError, RowsError
 from foretwin.predictor.bundle import probability_column, verify
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
-from foretwin.registry.locations import ALIAS, BUNDLE, model_name
+from foretwin.registry.locations import ALIAS, BUNDLE, MODEL, model_name
 from foretwin.registry.tracking_store import connect, experiment, mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-CONTRACT, GATE, MODEL = "foretwin.contract", "foretwin.gate", "foretwin.model"
+CONTRACT, GATE = "foretwin.contract", "foretwin.gate"
 REQUIREMENTS = ("numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "pyyaml")
 
 
@@ -117,6 +118,15 @@ def bundle_folder(client: "MlflowClient", root: Path, twin: str, version: Any) -
     except (BundleError, OSError) as error:
         raise RegistryError(f"{label}: {error}; `foretwin publish` restores what `dvc pull` brings back") from None
     return folder
+
+
+def registered(root: Path, twin: str) -> Iterator[dict[str, str]]:
+    """The name, version, run and bundle's digest of each registered version; others' are left out."""
+    with mlflow_errors():
+        for version in connect(root).search_model_versions(f"name = '{model_name(twin)}'"):
+            if BUNDLE in version.tags:
+                identity = {"name": version.name, "version": str(version.version), "run": version.run_id}
+                yield identity | {"digest": version.tags[BUNDLE]}
 
 
 def signature(contract: Twin) -> "ModelSignature":

@@ -235,8 +235,7 @@ def test_a_damaged_first_champion_stops_nobody_else(tmp_path, told):
 
 def test_the_thread_follows_within_seconds_and_ends_when_told(project):
     stop = threading.Event()
-    environ = {"FORETWIN_FOLLOW_SECONDS": "0"}
-    work = threading.Thread(target=follow, args=(project.champions, project.root, project.metrics, stop, environ))
+    work = threading.Thread(target=follow, args=(project.champions, project.root, project.metrics, stop))
     work.start()
     try:
         for version in ("4", "5"):
@@ -249,18 +248,3 @@ def test_the_thread_follows_within_seconds_and_ends_when_told(project):
         stop.set()
         work.join(10)
     assert not work.is_alive()
-
-
-def test_a_setting_that_is_no_number_is_told_and_the_folder_is_followed(project, told):
-    stop = threading.Event()
-    project.keep("4")
-    environ = {"FORETWIN_FOLLOW_SECONDS": "often"}
-    work = threading.Thread(target=follow, args=(project.champions, project.root, project.metrics, stop, environ))
-    work.start()
-    deadline = time.monotonic() + 20
-    while project.version != "4" and time.monotonic() < deadline:
-        time.sleep(0.05)
-    stop.set()
-    work.join(10)
-    assert project.version == "4"
-    assert 'FORETWIN_FOLLOW_SECONDS: is "often", a number of seconds is needed' in told.text

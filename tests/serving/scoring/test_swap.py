@@ -5,17 +5,16 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
-from foretwin import registry
 from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.paths import Paths
-from foretwin.registry.sync import follow_registry
 from support.registry_project import Project
 from support.served import served
 from support.tiny_bundle import call_of, environment, random_rows, save_tiny_bundle, tiny_project, tiny_twin
@@ -27,6 +26,7 @@ ROWS = random_rows(TWIN, {"P-1": 8})
 CALL = call_of(TWIN, ROWS)
 CALLERS = 4
 LAG = 5.0  # seconds after which a champion that was kept must answer: a look a second, loading, a busy machine
+SERVED_WITHIN = 15.0  # seconds from a moved alias to the first answer of the champion that it names
 PATIENCE = 60.0
 
 
@@ -164,28 +164,47 @@ def test_an_unsound_champion_is_refused_and_the_old_one_answers_on(project, dama
     assert "version 3 goes on answering" in service.log.read_text()
 
 
-@pytest.fixture
-def registered(promoted: Project) -> Project:
-    """A project whose version 1 is kept, with a registry whose champion it is."""
-    list(follow_registry(promoted.root))
-    return promoted
+@contextmanager
+def following(root):
+    """`foretwin follow --every 1` in a project."""
+    with (root / "follow.log").open("wb") as out:
+        command = [sys.executable, "-m", "foretwin.cli", "follow", "--every", "1"]
+        process = subprocess.Popen(command, cwd=root, env=environment(root), stdout=out, stderr=out)
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0, (root / "follow.log").read_text()
 
 
-def test_the_registrys_alias_is_followed_and_moving_it_back_is_the_roll_back(registered):
-    with served(registered.root) as service, Calls(service.url) as calls:
+def test_an_alias_that_somebody_moves_is_served_within_seconds_and_no_call_fails(promoted: Project):
+    """Promotion and roll-back by MLflow's client alone; `promote` itself needs nobody to follow."""
+    with served(promoted.root) as service, Calls(service.url) as calls:
         calls.wait_for("1")
-        registered.train(2, 8)
-        registered.promote()
+        promoted.train(2, 8)
+        promoted.promote()
         calls.wait_for("2")
-        registry.set_champion(registered.root, "pump", "1")
-        calls.wait_for("1")
-        assert swaps(service.client, "swapped") == 2
+        with following(promoted.root):
+            wait_for_start(promoted.root / "follow.log")
+            for version in ("1", "2"):
+                begin = time.monotonic()
+                promoted.client.set_registered_model_alias("foretwin-pump", "champion", version)
+                calls.wait_for(version)
+                assert time.monotonic() - begin < SERVED_WITHIN
+        assert swaps(service.client, "swapped") == 3
         assert swaps(service.client, "failed") == 0
     assert not calls.errors
     assert {answer.status for answer in calls.answers} == {200}
     ruls = {answer.version: round(answer.rul, 3) for answer in calls.answers}
     assert {(answer.version, round(answer.rul, 3)) for answer in calls.answers} == set(ruls.items())
     assert ruls["1"] != ruls["2"]
+
+
+def wait_for_start(log):
+    deadline = time.monotonic() + PATIENCE
+    while "following the registry" not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
 
 
 def test_a_bento_alone_serves_what_was_packaged(project):

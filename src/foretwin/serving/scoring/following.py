@@ -1,19 +1,19 @@
 """New champions take the place of old ones while calls are answered.
 
-What the project keeps in models/<twin>/champion is looked at every second. A champion that changed is loaded beside
+What the project keeps in models/<twin>/champion is looked at every second, and nothing else: `promote`, `rollback`,
+`foretwin follow` and the stage `package` write there. A champion that changed is loaded beside
 the one that answers, its digests and golden windows are checked, and one window is scored, before it takes over for
 the calls that come then. One that fails is not tried again until its files change, and the old one goes on.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 
 from foretwin.champion.champion import Champion, file_stamp, read_champion
 from foretwin.champion.golden import check_golden, example_rows
-from foretwin.errors import BundleError, ForetwinError, ParamsError
-from foretwin.serving.scoring.alias import Alias
+from foretwin.errors import BundleError, ForetwinError
 from foretwin.serving.scoring.champions import Champions
 from foretwin.serving.scoring.metrics import Metrics
 
@@ -30,25 +30,14 @@ def load_first(champions: Champions, folders: Sequence[Path], metrics: Metrics) 
         _renew(champions, folder, None, metrics)
 
 
-def follow(champions: Champions, root: Path, metrics: Metrics, stop: Event, environ: Mapping[str, str]) -> None:
-    """Replace champions as the project's folder and its registry change, until `stop` is set."""
-    try:
-        alias = Alias(root, metrics, environ)
-    except ParamsError as error:
-        logger.error("the registry is not followed: %s", error)
-        alias = None
-    try:
-        while not stop.is_set():
-            try:
-                follow_kept(champions, root, metrics)
-                if alias:
-                    alias.look()
-            except Exception:  # the thread's edge: whatever happens, the next look may go better
-                logger.exception("champions could not be looked at")
-            stop.wait(PAUSE)
-    finally:
-        if alias:
-            alias.close()
+def follow(champions: Champions, root: Path, metrics: Metrics, stop: Event) -> None:
+    """Replace champions as the project's folder changes, until `stop` is set."""
+    while not stop.is_set():
+        try:
+            follow_kept(champions, root, metrics)
+        except Exception:  # the thread's edge: whatever happens, the next look may go better
+            logger.exception("champions could not be looked at")
+        stop.wait(PAUSE)
 
 
 def follow_kept(champions: Champions, root: Path, metrics: Metrics) -> None:

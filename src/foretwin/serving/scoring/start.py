@@ -50,7 +50,7 @@ def following(service: Service, environ: Mapping[str, str]) -> Callable[[], Abst
     def run() -> Iterator[None]:
         stop = threading.Event()
         work = threading.Thread(
-            target=follow, args=(service.champions, root, service.metrics, stop, environ), name="follow", daemon=True
+            target=follow, args=(service.champions, root, service.metrics, stop), name="follow", daemon=True
         )
         work.start()
         try:

@@ -1,0 +1,54 @@
+"""Keep the champions that the registry names: `foretwin follow`."""
+
+import click
+
+from foretwin.cli.project import PROJECT
+
+SETTINGS = {
+    # A registry that is away is asked again by this command, so MLflow need not: its own attempts last minutes, in
+    # which the command would not end.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    # A pooled connection would go on reading a local store that was removed and made again.
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+
+
+@click.command()
+@click.option("--every", metavar="SECONDS", type=click.FloatRange(0.1), help="Go on, with this pause between looks.")
+def follow(every: float | None) -> None:
+    """Keep the champions that the registry names.
+
+    What the alias `champion` names is fetched, verified and put into models/<twin>/champion/, from where running
+    services and `foretwin watch` take it within seconds. `foretwin promote`, `foretwin rollback` and `dvc repro` do
+    so themselves; this is for aliases that others move, on another machine or in MLflow.
+
+    With --every it runs until Ctrl-C or SIGTERM; a registry that does not answer is asked less and less often.
+
+    \b
+      foretwin follow
+      MLFLOW_TRACKING_URI=https://mlflow.example.com foretwin follow --every 10
+    """
+    import os
+
+    from foretwin.cli.project import log_to_terminal, stop_on_signals
+    from foretwin.errors import RegistryError
+    from foretwin.registry.sync import follow_registry, keep_following, told_of
+
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if every is not None:
+        log_to_terminal()
+        with stop_on_signals() as stop:
+            click.echo(f"following the registry every {every:g} s; Ctrl-C ends it", err=True)
+            keep_following(PROJECT, every, stop)
+        return
+    failed = []
+    for change in follow_registry(PROJECT):
+        if change.get("error"):
+            failed.append(f"{change['twin']}: {change['error']}")
+        else:
+            click.echo(told_of(change))
+    if failed:
+        raise RegistryError("; ".join(failed))

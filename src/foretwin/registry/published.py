@@ -1,0 +1,60 @@
+"""Whether a local store still shows what DVC holds, without MLflow where nothing has changed since it was last asked.
+
+MLflow takes two seconds to import and pydantic half of one: a look after every `dvc repro` should not wait for them.
+So what was found whole is noted in .foretwin/<twin>/tracking_store.json: the files of models/<twin>/ by their digests, the
+store's file by inode, size and moment of change, and the artifacts that have to be there. Any difference, and MLflow
+is asked.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from foretwin.project.digests import path_digest
+from foretwin.project.files import fresh_file
+from foretwin.registry.locations import local_database, run_files
+
+NOTE = "tracking_store.json"
+
+
+def lacking(root: Path, twin: str) -> list[str] | None:
+    """What a store in a SQLite file lacks of models/<twin>/, as names for people; None for a store elsewhere.
+
+    RegistryError where the store cannot be read.
+    """
+    database = local_database(root)
+    if database is None:
+        return None
+    if not database.exists() or not database.stat().st_size:
+        return [f"its store, {database.name}"]
+    note, state = root / ".foretwin" / twin / NOTE, _state(root, twin, database)
+    if _noted(note, state):
+        return []
+    from foretwin.registry.restore import examine
+
+    gone, places = examine(root, twin)
+    if not gone:
+        with fresh_file(note) as out:
+            out.write_text(json.dumps({"state": state, "places": places}, indent=1) + "\n", encoding="utf-8")
+    return gone
+
+
+def _state(root: Path, twin: str, database: Path) -> dict[str, Any]:
+    """Digests of what has to be shown, and what differs from one state of the store's file to the next."""
+    models = root / "models" / twin
+    files = [*run_files(root, twin), models / "promotion.json", models / "champion" / "identity.json"]
+    stamps = []
+    for path in (database, database.with_name(f"{database.name}-wal")):
+        status = path.stat() if path.exists() else None
+        stamps.append(status and [status.st_ino, status.st_size, status.st_mtime_ns])
+    digests = {str(path.relative_to(root)): path_digest(path) for path in files if path.exists()}
+    return {"store": str(database.resolve()), "stamps": stamps, "files": digests}
+
+
+def _noted(note: Path, state: dict[str, Any]) -> bool:
+    """Whether this state was found whole, and the artifacts are still there."""
+    try:
+        content = json.loads(note.read_text(encoding="utf-8"))
+        return bool(content["state"] == state) and all(Path(place).exists() for place in content["places"])
+    except (OSError, ValueError, KeyError, TypeError):  # absent, or not ours: MLflow is asked
+        return False
