@@ -69,7 +69,7 @@ def test_the_pipe_and_the_range_of_duties_are_found_in_the_readings(forward: For
 
 def test_a_file_that_is_missing_damaged_or_altered_is_refused(forward: Forward, tmp_path: Path) -> None:
     path = tmp_path / "pump" / "forward.json"
-    with pytest.raises(BadInput, match="pump has no degradation model; run `dvc repro data/pump/dvc.yaml:deg"):
+    with pytest.raises(BadInput, match=r"pump has no degradation model; run `dvc repro data/pump/dvc.yaml:deg"):
         load_forward(path)
     save_forward(forward, path)
     content = json.loads(path.read_text())

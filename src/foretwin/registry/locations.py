@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from foretwin.errors import RegistryError
-from foretwin.project.digests import json_digest, path_digest
+from foretwin.project.digests import json_digest
 
 ARTIFACTS = "mlartifacts"
 SQLITE = "sqlite:///"

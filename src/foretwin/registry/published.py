@@ -1,9 +1,8 @@
 """Whether a local store still shows what DVC holds, without MLflow where nothing has changed since it was last asked.
 
 MLflow takes two seconds to import and pydantic half of one: a look after every `dvc repro` should not wait for them.
-So what was found whole is noted in .foretwin/<twin>/tracking_store.json: the files of models/<twin>/ by their digests, the
-store's file by inode, size and moment of change, and the artifacts that have to be there. Any difference, and MLflow
-is asked.
+So a complete store is noted in .foretwin/<twin>/tracking_store.json: digests of the files of models/<twin>/, inode, size
+and modification time of the store's file, and the required artifacts. On any difference, MLflow is asked.
 """
 
 import json
