@@ -1,17 +1,17 @@
 from foretwin import errors as errors
-from foretwin.api.contracts import load_contract as load_contract
+from foretwin.api.bundles import load_bundle as load_bundle
+from foretwin.api.contract_files import load_contract as load_contract
 from foretwin.api.datasets import hold_out as hold_out
 from foretwin.api.datasets import load_dataset as load_dataset
 from foretwin.api.evaluation import evaluate as evaluate
 from foretwin.api.evaluation import score_run as score_run
-from foretwin.api.models import load_bundle as load_bundle
-from foretwin.api.models import load_champion as load_champion
-from foretwin.api.store import open_store as open_store
 from foretwin.api.training import train as train
 from foretwin.champion.champion import Champion as Champion
+from foretwin.champion.champion import load_champion as load_champion
 from foretwin.contract.twin import Twin as Twin
 from foretwin.predictor.bundle import Bundle as Bundle
 from foretwin.twin.store import Store as Store
+from foretwin.twin.store import open_store as open_store
 
 __version__: str
 __all__ = [

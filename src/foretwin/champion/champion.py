@@ -110,12 +110,19 @@ class Packaged:
         return self.identity.tag
 
 
-def load_champion(root: Path, twin: str, threads: int = 1) -> Champion:
+def load_champion(root: Path | str, twin: str, threads: int = 1) -> Champion:
     """Load a twin's champion from a project, consistently even while it is replaced.
 
     `threads` is the number of threads per score. RegistryError where the twin has no champion; BundleError where its
     files are missing, altered, or not those that its identity names.
+
+    >>> champion = foretwin.load_champion(".", "pump")
+    >>> champion.identity.name, champion.identity.version
+    ('foretwin-pump', '1')
+    >>> champion.bundle.contract.name
+    'pump'
     """
+    root = Path(root)
     folder = Paths(root, twin).models / "champion"
     for left in reversed(range(ATTEMPTS)):
         before = champion_stamp(root, twin)

@@ -1,4 +1,4 @@
-"""Load a contract by its path."""
+"""Load a contract from its file."""
 
 from pathlib import Path
 

@@ -1,29 +1,12 @@
-"""Load models: a champion of a project, or a bundle from a folder or from MLflow."""
+"""Load a bundle from its folder or from MLflow."""
 
 import re
 from pathlib import Path
 
-from foretwin.champion import champion
-from foretwin.champion.champion import Champion
 from foretwin.errors import BadInput
 from foretwin.predictor.bundle import Bundle
 
 REGISTERED = re.compile(r"models:/foretwin-(?P<twin>[a-z0-9-]+)(?:@(?P<alias>[^@/]+)|/(?P<version>\d+))")
-
-
-def load_champion(root: Path | str, twin: str, threads: int = 1) -> Champion:
-    """Load the model that answers for a twin in the project's folder `root`.
-
-    `threads` is how many of them one score may use. RegistryError where the twin has no champion, BundleError where its
-    files are missing or altered.
-
-    >>> champion = foretwin.load_champion(".", "pump")
-    >>> champion.identity.name, champion.identity.version
-    ('foretwin-pump', '1')
-    >>> champion.bundle.contract.name
-    'pump'
-    """
-    return champion.load_champion(Path(root), twin, threads)
 
 
 def load_bundle(source: Path | str, root: Path | str = ".", threads: int = 1) -> Bundle:
