@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from foretwin.dataset.splits import Development
-from foretwin.physics.degradation import FILE, save_forward, save_none
-from foretwin.physics.degradation_fit import learn_forward
+from foretwin.physics.degradation import FILE, save_degradation, save_no_degradation
+from foretwin.physics.degradation_fit import fit_degradation
 from foretwin.physics.pump_prognosis import objection
 from foretwin.project.digests import file_digest
 from foretwin.project.entrypoint import run_stage
@@ -18,7 +18,7 @@ def main(twin: str, root: Path = Path()) -> None:
     contract, params = paths.load_contract(), load_params(paths.params)
     reason = objection(contract)
     if reason:
-        save_none(twin, reason, paths.models / FILE)
+        save_no_degradation(twin, reason, paths.models / FILE)
         print(f"forward {twin}: no forward model: {reason}")
         return
     learnt_from = {
@@ -26,8 +26,8 @@ def main(twin: str, root: Path = Path()) -> None:
         "contract": contract.digest,
     }
     development = Development.load(paths.windows, contract, params.prepare)
-    forward = learn_forward(development, contract, params.train.level, learnt_from)
-    save_forward(forward, paths.models / FILE)
+    forward = fit_degradation(development, contract, params.train.level, learnt_from)
+    save_degradation(forward, paths.models / FILE)
     print(f"forward {twin}: wear learnt from {development.histories.values.shape[0]} hours; {forward.digest[:12]}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
-from foretwin.evaluation.baselines import fit_and_predict
+from foretwin.evaluation.baselines import fit_baselines
 from foretwin.evaluation.held_out import Predictions, Truth, along_run, figures, figures_of, write_baselines
 from foretwin.evaluation.plots import draw_all, predictions_table
 from foretwin.evaluation.report import figures_table, write_page
@@ -28,7 +28,7 @@ def main(twin: str, root: Path = Path()) -> None:
 
     windows = Histories.from_rows(test_rows, contract).cut(last_rows(test_rows), contract.window.length)
     development = Development.load(paths.windows, contract, params.prepare)
-    baselines = fit_and_predict(development, windows, contract, params.train.seeds[0])
+    baselines = fit_baselines(development, windows, contract, params.train.seeds[0])
     metrics = {
         "twin": twin,
         "bundle": bundle.digest,

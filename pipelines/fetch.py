@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from foretwin.project.entrypoint import run_stage
-from foretwin.project.fingerprint import is_unchanged, state_of, write_fingerprint
+from foretwin.project.fingerprint import file_state, is_unchanged, write_fingerprint
 
 
 def main(twin: str, root: Path = Path()) -> None:
@@ -21,7 +21,7 @@ def main(twin: str, root: Path = Path()) -> None:
 
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    before = state_of([paths.contract, *origin(contract, paths)])
+    before = file_state([paths.contract, *origin(contract, paths)])
     with fresh(paths.raw) as out:
         fetch(contract, paths, out)
     write_fingerprint(record, before, [paths.raw, paths.data / store.FOLDER])

@@ -13,7 +13,7 @@ from foretwin.project.files import fresh, fresh_file
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
 from foretwin.training.ensemble import (
-    describe,
+    describe_member,
     environment,
     git_state,
     inputs_digest,
@@ -35,7 +35,7 @@ def main(twin: str, root: Path = Path()) -> None:
     work = paths.work / f"train-{key}"
     members = []
     for member in train_members(development, contract, choice, params.train, work):
-        print(f"train {twin}: {describe(member, contract)}", flush=True)
+        print(f"train {twin}: {describe_member(member, contract)}", flush=True)
         members.append(member)
     with fresh(paths.models / "bundle") as out:
         record = save_ensemble(members, development, contract, params.train, out)

@@ -11,7 +11,7 @@ from typing import ClassVar
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from foretwin.serving.scoring.app import create_app
+from foretwin.serving.scoring.app import create_scoring_app
 from foretwin.serving.scoring.start import freeze, service_of
 
 TIMEOUT = 5  # seconds; BentoML keeps what belongs to a call for this long, so that a longer one costs memory
@@ -30,7 +30,7 @@ class Scoring:
     def __init__(self) -> None:
         tags = [model.tag for model in service.bento.info.all_models] if service.bento else []
         folders = [Path(bentoml.models.get(tag).path) for tag in tags]
-        Scoring.application = create_app(service_of(folders, None, os.environ))
+        Scoring.application = create_scoring_app(service_of(folders, None, os.environ))
         freeze()
 
 

@@ -35,7 +35,7 @@ from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import check, free_port, running, start_foretwin, wait_for
-from foretwin.twin.simulator.sending import Plan, fleet, replay
+from foretwin.twin.simulator.sending import ReplayPlan, fleet, replay
 from foretwin.wire.tables import ARROW, write_table
 
 ROOT = Path()
@@ -141,7 +141,7 @@ def watch_early(site: Site, rows: pd.DataFrame, contract: Twin, speed: float) ->
 def send(site: Site, rows: pd.DataFrame, contract: Twin, speed: float) -> None:
     """Replay these readings over MQTT, and wait until the last of each pump is scored."""
     site.check()
-    replay(contract, rows, Plan(site.broker, speed=speed), threading.Event())
+    replay(contract, rows, ReplayPlan(site.broker, speed=speed), threading.Event())
     last = rows.groupby("asset")["time"].max().to_dict()
 
     def scored() -> bool:

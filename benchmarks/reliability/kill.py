@@ -31,9 +31,9 @@ from foretwin.project.paths import Paths
 from foretwin.training.ensemble import environment
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import check, running, start_foretwin
-from foretwin.twin.simulator.sending import Plan, Summary, fleet, replay
+from foretwin.twin.simulator.sending import ReplayPlan, Summary, fleet, replay
 from foretwin.twin.store import Store, open_store
-from foretwin.twin.store.telemetry.packing import unpack
+from foretwin.twin.store.telemetry.packing import unpack_channels
 
 PUMPS = 100
 SECONDS_PER_KILL = 2.5  # on average; a process needs about one to start
@@ -90,7 +90,7 @@ def _disturbed(
     """Replay the rows while processes are killed; returns what was sent and how often each was killed."""
     stop, summary = threading.Event(), list[Summary]()
     hours = float(rows["time"].max())
-    plan = Plan(broker.url, speed=hours / max(1.0, kills * SECONDS_PER_KILL))
+    plan = ReplayPlan(broker.url, speed=hours / max(1.0, kills * SECONDS_PER_KILL))
     sender = threading.Thread(target=lambda: summary.append(replay(contract, rows, plan, stop)), daemon=True)
     logs = broker.folder / "foretwin.log"
     told = {**os.environ, "FORETWIN_STORE": store_url, "OMP_NUM_THREADS": "1"}
@@ -142,7 +142,7 @@ def _examined(store: Store, contract: Twin, rows: pd.DataFrame) -> dict[str, int
         names = dict(tuple(row) for row in connection.exec_driver_sql("SELECT id, name FROM assets"))
         held = list(connection.exec_driver_sql("SELECT asset, run, time, channels FROM readings"))
     keys = [(names[asset], run, time) for asset, run, time, _ in held]
-    values = unpack([bytes(row[3]) for row in held], contract.channel_names, contract.channel_names)
+    values = unpack_channels([bytes(row[3]) for row in held], contract.channel_names, contract.channel_names)
     wanted = rows.set_index(["asset", "run", "time"])[list(contract.channel_names)]
     there = wanted.index.isin(keys)
     same = np.zeros(0, bool)

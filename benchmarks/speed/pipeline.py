@@ -23,8 +23,8 @@ from foretwin.dataset.splits import Split
 from foretwin.dataset.table import canonical
 from foretwin.dataset.windows import Histories
 from foretwin.predictor.bundle import Bundle, save_bundle
-from foretwin.predictor.healthy_baseline import Reference
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.healthy_baseline import HealthyBaseline
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.training.encoders import STATISTICS, Shape
@@ -137,9 +137,9 @@ def measure_scoring(histories: Histories, table: pd.DataFrame, twin: Twin) -> di
     scaling = fit_scaling(histories, np.arange(len(histories.values)), twin, 1)
     members = [Network(scaling, shape).eval() for _ in range(MEMBERS)]
     with tempfile.TemporaryDirectory() as folder:
-        reference = Reference.fit(histories, twin, regimes_of(members[0]))
+        reference = HealthyBaseline.fit(histories, twin, regimes_of(members[0]))
         save_bundle(
-            Path(folder), twin, to_onnx(members, twin), Calibration(0.9, (50.0,), (10.0,), (10.0,)), reference, {}
+            Path(folder), twin, to_onnx(members, twin), RulIntervals(0.9, (50.0,), (10.0,), (10.0,)), reference, {}
         )
         bundle = Bundle.load(Path(folder), threads=1)
     one = table[table["asset"] == "A-000"].tail(LENGTH)

@@ -27,7 +27,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from foretwin.contract.twin import Twin, load_twin
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.twin.connectors.mqtt.listening import listen
-from foretwin.twin.connectors.mqtt.session import Session, connect
+from foretwin.twin.connectors.mqtt.session import Session, connect_broker
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.store import open_store
 
@@ -111,7 +111,7 @@ def arrivals(told: Connection, count: int) -> list[float]:
 def measure_storing(url: str, store_url: str) -> dict[str, float]:
     """Readings a second into the store, and how long one takes from publishing to its commit at an easy pace."""
     with process(store_what_comes, store_url, url) as told:
-        session = connect(url, "bench-mouth", threading.Event())
+        session = connect_broker(url, "bench-mouth", threading.Event())
         made = bodies(load_twin(CONTRACT), MESSAGES + RATE * SECONDS)
         wake(session, "foretwin/pump/B-999/readings", made[0][1], told)
         begin = time.time()
@@ -137,7 +137,7 @@ def measure_broker(url: str, port: int) -> float:
     topic = "foretwin/pump/{}/plain"
     with process(hear_what_comes, port, topic.format("+")) as told:
         made = bodies(load_twin(CONTRACT), MESSAGES)
-        session = connect(url, "bench-waker", threading.Event())
+        session = connect_broker(url, "bench-waker", threading.Event())
         wake(session, topic.format("B-999"), made[0][1], told)
         session.close()
         mouth = plain_client("bench-plain")

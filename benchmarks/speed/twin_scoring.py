@@ -21,7 +21,7 @@ from foretwin.champion.champion import Champion, load_champion
 from foretwin.dataset.table import read_rows
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.paths import Paths
-from foretwin.twin.scoring.loop import Watching, WatchSettings, step
+from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
 from foretwin.twin.store import Store, open_store
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store.assets import Arrivals
@@ -48,7 +48,7 @@ def store_hours(store: Store, champion: Champion, values: NDArray[np.float32], f
     """Each asset's readings of these hours, as ingest leaves them."""
     contract, hour = champion.bundle.contract, np.array(hours, np.float64)
     with store.write() as connection:
-        known = registered.register(connection, TWIN, (f"P-{i:05d}" for i in range(fleet)), now())
+        known = registered.register_assets(connection, TWIN, (f"P-{i:05d}" for i in range(fleet)), now())
         ids = np.array([asset.id for asset in known.values()], np.int64)
         order = np.resize(np.arange(len(values)), fleet)
         rows = Readings(
@@ -59,7 +59,7 @@ def store_hours(store: Store, champion: Champion, values: NDArray[np.float32], f
             np.repeat(hour, fleet),
             np.concatenate([values[order, i] for i in hours]),
         )
-        readings.add(connection, "file", rows, now())
+        readings.add_readings(connection, "file", rows, now())
         batch, count = readings.last_batch(connection), len(hour)
         newest = [Arrivals(one, 1, float(hour[-1]), now(), batch, count, 0, 0, 0) for one in ids.tolist()]
         registered.count_arrivals(connection, newest)
@@ -100,11 +100,11 @@ def measure(assets: int = 10_000, root: Path = Path()) -> dict[str, float]:
         for begin in range(0, length, 10):
             store_hours(store, champion, values, assets, range(begin, min(begin + 10, length)))
         watching = Watching(store, root, settings)
-        cold = assets / seconds_of(lambda: step(watching, now), assets)
+        cold = assets / seconds_of(lambda: score_once(watching, now), assets)
         steady = 0.0
         for hour in range(length, length + PASSES):
             store_hours(store, champion, values, assets, range(hour, hour + 1))
-            steady = max(steady, assets / seconds_of(lambda: step(watching, now), assets))
+            steady = max(steady, assets / seconds_of(lambda: score_once(watching, now), assets))
         store.close()
     return {
         "bare_windows_per_second": round(bare),

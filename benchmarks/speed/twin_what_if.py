@@ -36,10 +36,12 @@ def measure(root: Path = Path()) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(f"sqlite:///{folder}/twins.db")
         with store.write() as connection:
-            asset = assets.register(connection, TWIN, ["P"], NOW)["P"]
+            asset = assets.register_assets(connection, TWIN, ["P"], NOW)["P"]
             time, values = half["time"].to_numpy(), half[list(contract.channel_names)].to_numpy(np.float32)
             ids, runs = np.full(len(half), asset.id), np.ones(len(half), np.int64)
-            readings.add(connection, "file", Readings(TWIN, contract.channel_names, ids, runs, time, values), NOW)
+            readings.add_readings(
+                connection, "file", Readings(TWIN, contract.channel_names, ids, runs, time, values), NOW
+            )
         four = best_of(lambda: what_if(store, root, contract, "P", options, NOW))
         one = best_of(lambda: what_if(store, root, contract, "P", options[:1], NOW))
         store.close()

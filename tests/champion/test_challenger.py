@@ -199,7 +199,7 @@ def test_an_asset_that_is_forgotten_leaves_the_pilot_which_ends_with_its_last(pa
 def registered(tmp_path_factory) -> Path:
     """A project with champions of a pump and a fan, assets, and a real registry with two more versions of the pump."""
     root = living_project(tmp_path_factory.mktemp("registered") / "project", bias=60)
-    client = tracking.connect(root)
+    client = tracking.connect_mlflow(root)
     experiment = tracking.experiment(client, root, "pump")
     for version, seed in (("1", 9), ("2", 10)):
         bundle, _ = made(root, version, seed=seed)

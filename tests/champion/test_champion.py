@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from foretwin.champion.champion import Record, champion_stamp, keep_champion, load_champion, read_champion
+from foretwin.champion.champion import ChampionRecord, champion_stamp, keep_champion, load_champion, read_champion
 from foretwin.champion.golden import check_golden
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import BundleError, RegistryError
@@ -157,7 +157,7 @@ def test_a_champion_carries_what_the_stages_recorded_of_it(root, bundles):
 def test_what_was_recorded_of_another_bundle_is_not_taken_for_its_own(root, bundles):
     write_records(root, bundles["5"][1])
     promote(root, "4", bundles)
-    assert load_champion(root, "pump").record == Record()
+    assert load_champion(root, "pump").record == ChampionRecord()
 
 
 def test_a_version_that_the_gate_refused_has_no_moment_of_promotion(root, bundles):
@@ -205,7 +205,7 @@ def test_a_champion_that_an_earlier_version_kept_loads_and_is_completed(root, bu
     whole = content_of(champion)
     (champion / "record.json").unlink()
     shutil.rmtree(champion / "golden")
-    assert load_champion(root, "pump").record == Record()
+    assert load_champion(root, "pump").record == ChampionRecord()
     promote(root, "4", bundles)
     assert content_of(champion) == whole
 

@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from foretwin.champion.ledger import Entry, append, read
+from foretwin.champion.ledger import LedgerEntry, append, read
 from foretwin.errors import RegistryError
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def entry(number: int) -> Entry:
+def entry(number: int) -> LedgerEntry:
     reasons = (f"RUL RMSE {number} h", "größer")
     before = str(number - 1) if number > 1 else None
     at = NOON + timedelta(hours=number)
-    return Entry(at, "promoted", str(number), f"{number:064d}", "run", before, str(number), reasons, "ann", None)
+    return LedgerEntry(at, "promoted", str(number), f"{number:064d}", "run", before, str(number), reasons, "ann", None)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from foretwin.errors import Unauthorized
 from foretwin.serving.access.authentication import Guard
-from foretwin.serving.access.keys import Wanted, make_key, read_keys
+from foretwin.serving.access.keys import KeyRequest, make_key, read_keys
 from support.commands import foretwin, refusal, shown
 
 
@@ -35,7 +35,7 @@ def test_a_new_key_is_printed_alone_and_admitted(folder):
 def test_keys_are_listed_without_their_secrets(folder):
     tokens = [foretwin("keys", "new", name, "--scope", "ingest").stdout.strip() for name in ("gateway", "old")]
     past = datetime.now(UTC) - timedelta(days=3)
-    make_key(folder / "keys.json", Wanted("trial", ("admin",), 5, past), "bob", past - timedelta(days=9))
+    make_key(folder / "keys.json", KeyRequest("trial", ("admin",), 5, past), "bob", past - timedelta(days=9))
     shown("keys", "revoke", "old")
     told = shown("keys")
     assert told == shown("keys", "list")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from click.testing import CliRunner
 
-from foretwin.cli.twins.monitor import fleet_case_text, monitor, parse_period, repeat
+from foretwin.cli.twins.monitor import fleet_case_text, monitor_command, parse_period, repeat
 from foretwin.errors import BadInput, StoreAway
 from foretwin.twin.monitoring.prometheus import FAMILIES
 from foretwin.twin.store import open_store
@@ -33,7 +33,7 @@ def own_store(project):
 
 
 def printed(*arguments: str) -> str:
-    result = CliRunner().invoke(monitor, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(monitor_command, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -109,7 +109,7 @@ def test_a_case_of_the_fleet_is_shown_to_people_and_over_http(project, own_store
     live_through(own_store, project, machines(20, 60, seed=3, c1=1.5))
     number = look(own_store, project)["case"]["case"]
     with own_store.read() as connection:
-        text = fleet_case_text(cases.find(connection, number))
+        text = fleet_case_text(cases.find_case(connection, number))
     assert text.startswith(f"# Case {number}: drift in the fleet of pump\n\nplanned, opened ")
     assert "\n- c1 is +1." in text
     with live(own_store, project) as client:

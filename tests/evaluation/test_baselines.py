@@ -14,7 +14,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, Windows, last_rows
-from foretwin.evaluation.baselines import PENALTIES, Features, RandomFourierRidge, Trial, fit_and_predict
+from foretwin.evaluation.baselines import PENALTIES, BaselineTrial, Features, RandomFourierRidge, fit_baselines
 from foretwin.metrics import macro_f1, rmse
 from support.small_fleet import CAP, QUESTIONS, fleet_rows, fleet_twin, prepared
 
@@ -42,7 +42,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> tuple[Development, Windows
 
 @pytest.fixture(scope="module")
 def predicted(data: tuple[Development, Windows]) -> dict:
-    return fit_and_predict(*data, TWIN, seed=1)
+    return fit_baselines(*data, TWIN, seed=1)
 
 
 def test_the_constant_is_the_mean_of_the_capped_rul_and_the_most_frequent_class(data: tuple, predicted: dict) -> None:
@@ -82,7 +82,7 @@ def test_every_prediction_is_possible(data: tuple, predicted: dict) -> None:
 def test_the_labels_of_the_test_windows_are_not_looked_at(data: tuple, predicted: dict) -> None:
     development, test = data
     blind = replace(test, rul=np.full_like(test.rul, np.nan), faults=np.full_like(test.faults, -1))
-    again = fit_and_predict(development, blind, TWIN, seed=1)
+    again = fit_baselines(development, blind, TWIN, seed=1)
     for name in NAMES:
         np.testing.assert_array_equal(again[name].rul, predicted[name].rul)
         np.testing.assert_array_equal(again[name].faults, predicted[name].faults)
@@ -91,7 +91,7 @@ def test_the_labels_of_the_test_windows_are_not_looked_at(data: tuple, predicted
 @pytest.mark.parametrize("questions", QUESTIONS)
 def test_a_twin_may_ask_for_rul_or_faults_or_both(questions: str, tmp_path: Path) -> None:
     twin = fleet_twin(questions, aged=False)
-    result = fit_and_predict(*development_and_test(tmp_path, twin, assets=8), twin, seed=1)
+    result = fit_baselines(*development_and_test(tmp_path, twin, assets=8), twin, seed=1)
     has_rul, has_faults = QUESTIONS[questions]
     for found in result.values():
         assert (found.rul is not None) == has_rul
@@ -107,7 +107,7 @@ def test_unknown_labels_are_left_out_and_a_question_with_one_answer_gets_it(data
     faults[:, 1] = -1
     rul = np.where(half, np.nan, histories.rul).astype(np.float32)
     partly = replace(development, histories=replace(histories, rul=rul, faults=faults))
-    result = fit_and_predict(partly, test, TWIN, seed=1)
+    result = fit_baselines(partly, test, TWIN, seed=1)
     expected = np.minimum(rul[development.ends], CAP)
     np.testing.assert_allclose(result["constant"].rul, np.nanmean(expected), rtol=1e-6)
     for found in result.values():
@@ -147,11 +147,11 @@ def test_a_channel_that_was_constant_is_no_feature_when_it_moves(data: tuple) ->
     np.testing.assert_array_equal(features(test), features(moved))
 
 
-def wave(count: int = 600) -> tuple[np.ndarray, np.ndarray, Trial]:
+def wave(count: int = 600) -> tuple[np.ndarray, np.ndarray, BaselineTrial]:
     """Features (N, 2) of which the first says all in a wave, what to learn (N,), and a trial on a third of them."""
     x = np.random.default_rng(1).uniform(-2, 2, (count, 2)).astype(np.float32)
     judge = np.arange(count) % 3 == 0
-    return x, np.sin(3 * x[:, 0]).astype(np.float64), Trial(~judge, judge)
+    return x, np.sin(3 * x[:, 0]).astype(np.float64), BaselineTrial(~judge, judge)
 
 
 def test_the_fourier_ridge_learns_a_wave_that_a_line_cannot_and_sees_its_columns_only() -> None:
@@ -175,7 +175,7 @@ def test_the_fourier_ridge_takes_the_settings_that_the_judged_windows_ask_for() 
 def test_the_fourier_ridge_does_without_a_trial_where_nothing_judges() -> None:
     x, y, trial = wave()
     nobody, line = np.zeros_like(trial.judge), Ridge().fit(x, y)
-    for empty in (Trial(trial.learn, nobody), Trial(nobody, trial.judge)):
+    for empty in (BaselineTrial(trial.learn, nobody), BaselineTrial(nobody, trial.judge)):
         ridge = RandomFourierRidge(empty, np.array([0, 1]), seed=1).fit(x, y)
         assert rmse(ridge.predict(x), y) < 0.9 * rmse(line.predict(x), y)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from foretwin.dataset.table import read_rows
-from foretwin.evaluation.benchmark import Plan, make_plan, measure
+from foretwin.evaluation.benchmark import BenchmarkPlan, make_plan, measure_plan
 from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.predictor.bundle import Bundle
 from foretwin.training.ensemble import train_members
@@ -17,7 +17,7 @@ TWIN = fleet_twin()
 SEEDS = (1, 2)
 
 
-def planned(root: Path, scrambled: bool = False) -> Plan:
+def planned(root: Path, scrambled: bool = False) -> BenchmarkPlan:
     """A project as the tune stage leaves it; with `scrambled`, held-out labels are dealt out anew."""
     rows = fleet_rows(TWIN)
     paths = project(root / "honest", TWIN, rows)
@@ -28,22 +28,22 @@ def planned(root: Path, scrambled: bool = False) -> Plan:
     return make_plan(paths, SEEDS)
 
 
-def report_of(plan: Plan) -> dict:
+def report_of(plan: BenchmarkPlan) -> dict:
     members = list(train_members(plan.development, plan.contract, plan.choice, plan.params.train, plan.work))
-    return measure(plan, members, plan.paths.models / "pictures")
+    return measure_plan(plan, members, plan.paths.models / "pictures")
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def plan(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkPlan:
     return planned(tmp_path_factory.mktemp("benchmark"))
 
 
 @pytest.fixture(scope="module")
-def report(plan: Plan) -> dict:
+def report(plan: BenchmarkPlan) -> dict:
     return report_of(plan)
 
 
-def test_the_figures_are_those_of_the_bundles_that_would_be_served(plan: Plan, report: dict) -> None:
+def test_the_figures_are_those_of_the_bundles_that_would_be_served(plan: BenchmarkPlan, report: dict) -> None:
     rows = read_rows(plan.paths.windows / "test.parquet", TWIN)
     for seed in report["seeds"]:
         bundle = Bundle.load(plan.work / f"seed-{seed['seed']}")
@@ -82,7 +82,7 @@ def test_bands_hold_every_prediction(report: dict) -> None:
         assert sum(band["count"] for band in bands.values()) == report["cuts"]
 
 
-def test_the_pictures_are_drawn(plan: Plan, report: dict) -> None:
+def test_the_pictures_are_drawn(plan: BenchmarkPlan, report: dict) -> None:
     assert report
     names = {path.stem for path in (plan.paths.models / "pictures").glob("*.png")}
     expected = {"predicted_against_true", "error_by_remaining_life", "coverage_by_remaining_life", "one_asset"}

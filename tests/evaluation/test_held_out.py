@@ -20,8 +20,8 @@ from foretwin.evaluation.held_out import (
 )
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.healthy_baseline import Regimes
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.healthy_baseline import RegimeCentres
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.training.onnx import to_onnx
 from support.small_fleet import CAP, fleet_rows, fleet_twin, network_of, prepared
 from support.tiny_bundle import tiny_reference
@@ -55,7 +55,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundle")
     rows = fleet_rows(TWIN)
     development = prepared(tmp_path_factory.mktemp("windows"), TWIN, rows)
-    calibration = Calibration(0.9, (0.0, CAP), (2.0, 2.0), (3.0, 3.0))
+    calibration = RulIntervals(0.9, (0.0, CAP), (2.0, 2.0), (3.0, 3.0))
     faults = {axis: FaultCalibration(1.0, 0.4, 0.9) for axis in TWIN.axes}
     onnx = to_onnx([network_of(TWIN, development, "statistics")], TWIN)
     save_bundle(folder, TWIN, onnx, calibration, tiny_reference(TWIN, 1e6), faults)
@@ -149,7 +149,7 @@ def test_truth_and_scores_stand_in_the_same_order_where_assets_are_not_sorted(bu
 
 
 def test_a_window_has_the_regime_of_its_last_row(bundle: Bundle) -> None:
-    settings = Regimes((1,), np.array([[1000], [2000]], np.float32), np.array([1], np.float32))
+    settings = RegimeCentres((1,), np.array([[1000], [2000]], np.float32), np.array([1], np.float32))
     two = replace(bundle, reference=replace(bundle.reference, regimes=settings))
     rows = fleet_rows(TWIN, assets=5)
     test_rows = truncate(rows, np.arange(3, len(rows), 7), TWIN.window.length)

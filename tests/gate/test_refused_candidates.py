@@ -16,7 +16,7 @@ import yaml
 
 from foretwin import registry
 from foretwin.champion import ledger
-from foretwin.champion.ledger import Entry
+from foretwin.champion.ledger import LedgerEntry
 from foretwin.dataset.table import read_rows, write_rows
 from foretwin.errors import BundleError, RegistryError
 from support.registry_project import HELD_OUT, PARAMS, TWIN, Project, machines
@@ -169,7 +169,7 @@ def test_a_version_that_was_rolled_back_needs_force(promoted):
     run = promoted.promote()["run"]
     registry.set_champion(promoted.root, "pump", "1")
     now = datetime.now(UTC) + timedelta(seconds=1)
-    entry = Entry(now, "rolled_back", "2", digest, run, "2", "1", (), "ann", "false alarms all night")
+    entry = LedgerEntry(now, "rolled_back", "2", digest, run, "2", "1", (), "ann", "false alarms all night")
     ledger.append(promoted.paths.ledger, entry)
     verdict = refused(promoted)
     assert len(verdict["reasons"]) == 1

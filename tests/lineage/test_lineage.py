@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from foretwin.champion import ledger
 from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
-from foretwin.cli.models.lineage import lineage
+from foretwin.cli.models.lineage import lineage_command
 from foretwin.errors import BadInput, BundleError, NotFound
 from foretwin.lineage.trace import trace
 from foretwin.registry.tracking_store import has_artifact
@@ -103,11 +103,11 @@ def score_asset(store, name: str, times: list[float], identity: ModelIdentity, r
     if not known or known[name].run != run:
         remember(store, PUMP, readings_of(PUMP, [name], rows=8, run=run))
     with store.write() as connection:
-        asset = assets.find(connection, name)
+        asset = assets.find_asset(connection, name)
         model = scores.model_id(connection, "pump", identity, PUMP.digest, NOON)
         one = Score(asset.id, run, 0, model, NOON, 1.0, 8, 40.0, 30.0, 50.0, {}, {"mode": "wear"}, [])
         at = [NOON + timedelta(hours=late, minutes=time) for time in times]
-        scores.add(connection, [replace(one, time=t, scored_at=m) for t, m in zip(times, at, strict=True)])
+        scores.add_scores(connection, [replace(one, time=t, scored_at=m) for t, m in zip(times, at, strict=True)])
 
 
 def ask(project: Project, text: object) -> dict:
@@ -341,7 +341,7 @@ def test_both_databases_tell_which_models_scored(store):
     with store.write() as connection:
         scores.model_id(connection, "pump", replace(identity, version="4"), PUMP.digest, NOON)
     with store.read() as connection:
-        a = assets.find(connection, "A")
+        a = assets.find_asset(connection, "A")
         third, fourth = uses(connection)
         assert (third.version, third.scores) == ("3", 4)
         assert (third.first, third.last) == (NOON + timedelta(minutes=1), NOON + timedelta(hours=2, minutes=4))
@@ -354,10 +354,10 @@ def test_both_databases_tell_which_models_scored(store):
 
 def test_the_command_prints_the_same_as_a_tree_and_as_json(lived, monkeypatch):
     monkeypatch.chdir(lived.root)
-    told = CliRunner().invoke(lineage, [f"{STORED}@5", "--json"], catch_exceptions=False)
+    told = CliRunner().invoke(lineage_command, [f"{STORED}@5", "--json"], catch_exceptions=False)
     content = json.loads(told.output)
     assert content == ask(lived, f"{STORED}@5")
-    tree = CliRunner().invoke(lineage, [f"{STORED}@5"], catch_exceptions=False).output
+    tree = CliRunner().invoke(lineage_command, [f"{STORED}@5"], catch_exceptions=False).output
     assert tree.splitlines()[0] == f"{STORED}@5: taken for a score of the asset {STORED} in the store"
     for wanted in (
         "foretwin-pump version 2",

@@ -13,8 +13,17 @@ import pytest
 from foretwin.contract.twin import load_twin
 from foretwin.dataset.splits import prepare
 from foretwin.errors import BadInput, BundleError, SourceError
-from foretwin.physics.degradation import DRAWS, TENTHS, Forward, Pipe, forecast, load_forward, save_forward, save_none
-from foretwin.physics.degradation_fit import learn_forward
+from foretwin.physics.degradation import (
+    DRAWS,
+    TENTHS,
+    DegradationModel,
+    Pipe,
+    forecast,
+    load_degradation,
+    save_degradation,
+    save_no_degradation,
+)
+from foretwin.physics.degradation_fit import fit_degradation
 from foretwin.physics.pump import LIMITS, learning
 from foretwin.physics.pump.beliefs import Belief
 from foretwin.physics.pump.filtering import Recordings
@@ -28,12 +37,12 @@ STAGE = runpy.run_path(str(ROOT / "pipelines" / "degradation.py"))["main"]
 
 
 @pytest.fixture(scope="module")
-def forward(tmp_path_factory: pytest.TempPathFactory) -> Forward:
+def forward(tmp_path_factory: pytest.TempPathFactory) -> DegradationModel:
     return learnt(tmp_path_factory.mktemp("forward") / "windows")
 
 
 @pytest.fixture(scope="module")
-def seen(forward: Forward) -> tuple[Belief, Recordings]:
+def seen(forward: DegradationModel) -> tuple[Belief, Recordings]:
     """A pump that the fleet does not hold, at three quarters of its life."""
     times, values = lives(range(1000, 1001), 0.75).rows(0)
     counts = np.array([60])
@@ -41,10 +50,10 @@ def seen(forward: Forward) -> tuple[Belief, Recordings]:
     return estimate(forward.fleet, recent, times[-1:], forward.sensors), recent
 
 
-def test_what_was_learnt_is_kept_to_the_last_digit(forward: Forward, tmp_path: Path) -> None:
+def test_what_was_learnt_is_kept_to_the_last_digit(forward: DegradationModel, tmp_path: Path) -> None:
     path = tmp_path / "pump" / "forward.json"
-    save_forward(forward, path)
-    again = load_forward(path)
+    save_degradation(forward, path)
+    again = load_degradation(path)
 
     assert again.digest == forward.digest
     for one, other in (
@@ -59,7 +68,7 @@ def test_what_was_learnt_is_kept_to_the_last_digit(forward: Forward, tmp_path: P
     assert again.learnt_from == {"contract": pump_twin().digest}
 
 
-def test_the_pipe_and_the_range_of_duties_are_found_in_the_readings(forward: Forward) -> None:
+def test_the_pipe_and_the_range_of_duties_are_found_in_the_readings(forward: DegradationModel) -> None:
     speeds = np.array([3240.0, 3672.0])
     truth = 6.89 * (0.5 + 0.5 * (speeds / 3600) ** 2)
     np.testing.assert_allclose(forward.pipe.lift(speeds), truth, atol=0.05)
@@ -67,24 +76,24 @@ def test_the_pipe_and_the_range_of_duties_are_found_in_the_readings(forward: For
     assert set(forward.ran) == {"commanded_speed", "ambient_temperature"}
 
 
-def test_a_file_that_is_missing_damaged_or_altered_is_refused(forward: Forward, tmp_path: Path) -> None:
+def test_a_file_that_is_missing_damaged_or_altered_is_refused(forward: DegradationModel, tmp_path: Path) -> None:
     path = tmp_path / "pump" / "forward.json"
     with pytest.raises(BadInput, match=r"pump has no degradation model; run `dvc repro data/pump/dvc.yaml:deg"):
-        load_forward(path)
-    save_forward(forward, path)
+        load_degradation(path)
+    save_degradation(forward, path)
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, "cap": 1000}))
     with pytest.raises(BundleError, match="altered"):
-        load_forward(path)
+        load_degradation(path)
     path.write_text(json.dumps({**content, "format": 2}))
     with pytest.raises(BundleError, match="of format 1"):
-        load_forward(path)
+        load_degradation(path)
     path.write_text(path.read_text()[:-20])
     with pytest.raises(BundleError, match="not JSON"):
-        load_forward(path)
-    save_none("pump", "it is a stone", path)
+        load_degradation(path)
+    save_no_degradation("pump", "it is a stone", path)
     with pytest.raises(BadInput, match=r"^twin: pump has no degradation model: it is a stone$"):
-        load_forward(path)
+        load_degradation(path)
 
 
 def test_the_stage_learns_the_pump_and_says_why_another_twin_has_no_model(
@@ -98,27 +107,29 @@ def test_the_stage_learns_the_pump_and_says_why_another_twin_has_no_model(
         Paths(tmp_path, name).contract.write_text((ROOT / "data" / name / "twin.yaml").read_text())
     small, windows = pump_twin(12), Paths(tmp_path, "pump").windows
     windows.mkdir()
-    pump.fetch(small, windows)
-    prepare(pump.adapt(small, windows), small, PREPARE, windows)
+    pump.fetch_pump(small, windows)
+    prepare(pump.adapt_pump(small, windows), small, PREPARE, windows)
 
     STAGE("pump", tmp_path)
     STAGE("hydraulic", tmp_path)
 
-    model = load_forward(tmp_path / "models" / "pump" / "forward.json")
+    model = load_degradation(tmp_path / "models" / "pump" / "forward.json")
     assert model.level == 0.9
     assert model.learnt_from["contract"] == load_twin(CONTRACT).digest
     assert len(model.learnt_from["development.parquet"]) == 64
     with pytest.raises(BadInput, match=r"^twin: hydraulic .*source\.kind is hydraulic"):
-        load_forward(tmp_path / "models" / "hydraulic" / "forward.json")
+        load_degradation(tmp_path / "models" / "hydraulic" / "forward.json")
     assert model.digest[:12] in capsys.readouterr().out
 
 
 def test_only_what_the_physics_knows_is_learnt(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"source\.kind is hydraulic"):
-        learn_forward(None, load_twin(ROOT / "data" / "hydraulic" / "twin.yaml"), 0.9, {})
+        fit_degradation(None, load_twin(ROOT / "data" / "hydraulic" / "twin.yaml"), 0.9, {})
 
 
-def test_the_options_of_one_forecast_share_their_luck(forward: Forward, seen: tuple[Belief, Recordings]) -> None:
+def test_the_options_of_one_forecast_share_their_luck(
+    forward: DegradationModel, seen: tuple[Belief, Recordings]
+) -> None:
     belief, recent = seen
     courses = [{"commanded_speed": np.full(forward.horizon, rpm)} for rpm in (3240.0, 3672.0)]
     together = forecast(forward, belief, recent, courses, np.random.default_rng(1)).left
@@ -136,7 +147,7 @@ def test_the_options_of_one_forecast_share_their_luck(forward: Forward, seen: tu
     assert spread(together[0] - together[1]) < 0.75 * spread(slow - fast)
 
 
-def test_a_slower_pump_works_against_less_pressure(forward: Forward, seen: tuple[Belief, Recordings]) -> None:
+def test_a_slower_pump_works_against_less_pressure(forward: DegradationModel, seen: tuple[Belief, Recordings]) -> None:
     belief, recent = seen
     worn = replace(belief, mean=belief.mean + np.array([0, 0, 0, 2.0, -3, -3, *[0] * (belief.mean.shape[1] - 6)]))
     slower = [{"commanded_speed": np.full(forward.horizon, 3000.0)}]
@@ -151,7 +162,7 @@ def test_a_slower_pump_works_against_less_pressure(forward: Forward, seen: tuple
 
 
 def test_an_option_that_says_what_happens_anyway_changes_nothing(
-    forward: Forward, seen: tuple[Belief, Recordings]
+    forward: DegradationModel, seen: tuple[Belief, Recordings]
 ) -> None:
     belief, recent = seen
     steady = replace(recent, settings={**recent.settings, "commanded_speed": np.full((60, 1), 3456.0)})
@@ -160,7 +171,7 @@ def test_an_option_that_says_what_happens_anyway_changes_nothing(
     np.testing.assert_array_equal(left[0], left[1])
 
 
-def test_draws_are_trusted_as_lives_ended_among_them(forward: Forward) -> None:
+def test_draws_are_trusted_as_lives_ended_among_them(forward: DegradationModel) -> None:
     trust = np.full_like(forward.trust, 1 / TENTHS)
     trust[-1] = [0.5, 0.5, *[0] * (TENTHS - 2)]
     model = replace(forward, trust=trust)
@@ -173,7 +184,7 @@ def test_draws_are_trusted_as_lives_ended_among_them(forward: Forward) -> None:
     assert np.ptp(weights[10:]) == 0, "who outlives the horizon is told apart from nobody"
 
 
-def test_it_is_learnt_that_forecasts_are_too_hopeful_for_pumps_in_order_only(forward: Forward) -> None:
+def test_it_is_learnt_that_forecasts_are_too_hopeful_for_pumps_in_order_only(forward: DegradationModel) -> None:
     tenth = forward.trust @ np.arange(TENTHS)
     np.testing.assert_allclose(forward.trust.sum(axis=1), 1)
     assert 2.5 < tenth[0] < 6.5

@@ -16,7 +16,7 @@ from foretwin.metrics import coverage, rmse
 from foretwin.physics import pump_prognosis
 from foretwin.physics.pump import learning
 from foretwin.physics.pump.filtering import Recordings
-from foretwin.physics.pump_prognosis import MEASURED, fit_and_predict, future_duties, lives_of, windows_of
+from foretwin.physics.pump_prognosis import MEASURED, future_duties, lives_of, predict_with_physics, windows_of
 from foretwin.project.params import PrepareParams
 from foretwin.sources import pump
 
@@ -34,8 +34,8 @@ def contract() -> Twin:
 @pytest.fixture(scope="module")
 def data(contract: Twin, tmp_path_factory: pytest.TempPathFactory) -> tuple[Development, Windows]:
     folder = tmp_path_factory.mktemp("pump")
-    pump.fetch(contract, folder)
-    prepare(pump.adapt(contract, folder), contract, PREPARE, folder)
+    pump.fetch_pump(contract, folder)
+    prepare(pump.adapt_pump(contract, folder), contract, PREPARE, folder)
     test = read_rows(folder / "test.parquet", contract)
     windows = Histories.from_rows(test, contract).cut(last_rows(test), contract.window.length)
     return Development.load(folder, contract, PREPARE), windows
@@ -47,7 +47,7 @@ def predict(development: Development, test: Windows, contract: Twin, seed: int =
         patched.setattr(learning, "SPREADS", (0.1,))
         patched.setattr(learning, "ROUNDS", 2)
         patched.setattr(pump_prognosis, "DRAWS", 60)
-        return fit_and_predict(development, test, contract, seed, level=0.9)
+        return predict_with_physics(development, test, contract, seed, level=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -149,4 +149,4 @@ def test_a_machine_whose_physics_is_not_known_is_refused(
     change: dict, message: str, data: tuple[Development, Windows], contract: Twin
 ) -> None:
     with pytest.raises(SourceError, match=message):
-        fit_and_predict(*data, contract.model_copy(update=change), seed=1, level=0.9)
+        predict_with_physics(*data, contract.model_copy(update=change), seed=1, level=0.9)

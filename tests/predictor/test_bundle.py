@@ -9,7 +9,7 @@ from foretwin.errors import BadInput, BundleError
 from foretwin.predictor import bundle as bundle_module
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.rul_intervals import RulIntervals
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_network, tiny_reference, tiny_twin
 
 TWIN = tiny_twin()
@@ -51,7 +51,7 @@ def test_probabilities_are_calibrated_and_an_answer_is_a_class_or_unknown(tmp_pa
     scores = []
     for name, calibration in [("plain", FaultCalibration(1.0, 0.0, 0.9)), ("sharp", FaultCalibration(0.25, 0.5, 0.9))]:
         (tmp_path / name).mkdir()
-        rul = Calibration(0.9, (0.0,), (1.0,), (1.0,))
+        rul = RulIntervals(0.9, (0.0,), (1.0,), (1.0,))
         save_bundle(tmp_path / name, TWIN, network, rul, reference, dict.fromkeys(TWIN.axes, calibration))
         scores.append(Bundle.load(tmp_path / name).score(rows))
     plain, sharp = scores

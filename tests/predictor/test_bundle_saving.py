@@ -9,7 +9,7 @@ import pytest
 from foretwin.errors import BundleError
 from foretwin.predictor.bundle import Bundle, save_bundle, verify
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.rul_intervals import RulIntervals
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_network, tiny_reference, tiny_twin
 
 TWIN = tiny_twin()
@@ -36,7 +36,7 @@ def copy(saved, tmp_path) -> Path:
 def test_a_bundle_comes_back_as_it_was_saved(saved, bundle):
     assert bundle.contract == TWIN
     assert bundle.digest == verify(saved)
-    assert bundle.calibration == Calibration(0.9, (0.0, 100.0), (1.0, 5.0), (2.0, 6.0))
+    assert bundle.calibration == RulIntervals(0.9, (0.0, 100.0), (1.0, 5.0), (2.0, 6.0))
     assert bundle.fault_calibration == {axis: FaultCalibration(0.25, 0.5, 0.9) for axis in TWIN.axes}
     assert bundle.reference.ranges.tolist() == [[-3] * 3, [3] * 3]
     assert bundle.reference.healthy.tolist() == [[[-0.5, 0, 0.5]]]

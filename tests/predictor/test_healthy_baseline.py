@@ -9,12 +9,12 @@ import pytest
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import canonical
 from foretwin.dataset.windows import Histories
-from foretwin.predictor.healthy_baseline import Reference, Regimes, healthy_rows
+from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres, healthy_rows
 from support.small_fleet import CAP, fleet_rows, fleet_twin
 from support.tiny_bundle import random_rows, tiny_twin
 
-ONE = Regimes((), np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
-DUTY = Regimes((1,), np.array([[1000], [2000]], np.float32), np.array([500], np.float32))
+ONE = RegimeCentres((), np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
+DUTY = RegimeCentres((1,), np.array([[1000], [2000]], np.float32), np.array([500], np.float32))
 
 
 def histories_of(twin: Twin, rul: list[float], faults: list[list[int]]) -> Histories:
@@ -49,7 +49,7 @@ def test_a_row_is_healthy_where_nothing_is_known_to_be_wrong(rul, faults, rows, 
 def test_a_level_is_the_mean_of_the_healthy_rows_of_its_regime_as_are_the_ages():
     twin = fleet_twin("rul")
     rows = fleet_rows(twin)
-    reference = Reference.fit(Histories.from_rows(rows, twin), twin, DUTY)
+    reference = HealthyBaseline.fit(Histories.from_rows(rows, twin), twin, DUTY)
     healthy = rows[rows["rul"] >= CAP]
     assert len(healthy) < len(rows)
     for regime, fast in enumerate([False, True]):
@@ -61,11 +61,11 @@ def test_a_level_is_the_mean_of_the_healthy_rows_of_its_regime_as_are_the_ages()
 
 def test_without_healthy_rows_all_rows_of_the_regime_count_and_without_those_all_rows():
     twin = tiny_twin(faults=False)
-    three = Regimes((1,), np.array([[0], [60], [999]], np.float32), np.ones(1, np.float32))
+    three = RegimeCentres((1,), np.array([[0], [60], [999]], np.float32), np.ones(1, np.float32))
     histories = histories_of(twin, [100, 100, 50, 50, 50, 50, 50, 50], [[]] * 8)  # the second channel is 0, 10, ... 70
-    levels = Reference.fit(histories, twin, three).healthy[:, 0, 0]
+    levels = HealthyBaseline.fit(histories, twin, three).healthy[:, 0, 0]
     assert levels.tolist() == [0.5, np.mean([4, 5, 6, 7]), np.mean(range(8))]
-    ill = Reference.fit(replace(histories, rul=np.full(8, 50, np.float32)), twin, ONE)
+    ill = HealthyBaseline.fit(replace(histories, rul=np.full(8, 50, np.float32)), twin, ONE)
     assert ill.healthy[0, 0, 0] == np.mean(range(8))
     assert ill.age == 2.5
 
@@ -73,25 +73,25 @@ def test_without_healthy_rows_all_rows_of_the_regime_count_and_without_those_all
 def test_where_each_run_is_one_cycle_its_rows_have_levels_of_their_own():
     twin = fleet_twin("rul", length=4, whole=True)
     histories = histories_of(twin, [100, 100, 100, 100, 100, 100, 100, 100, 5, 5, 5, 5], [[]] * 12)
-    cyclic = Reference.fit(histories, twin, ONE)
+    cyclic = HealthyBaseline.fit(histories, twin, ONE)
     assert cyclic.healthy[0, :, 0].tolist() == [2, 3, 4, 5]
     window = histories.values[:4]
     np.testing.assert_array_equal(cyclic.healthy_readings(window)[:, 0], [2, 3, 4, 5])
     padded = fleet_twin("rul", length=4)
-    assert Reference.fit(histories, padded, ONE).healthy[0, :, 0].tolist() == [3.5]
+    assert HealthyBaseline.fit(histories, padded, ONE).healthy[0, :, 0].tolist() == [3.5]
     longer = fleet_twin("rul", length=3, whole=True)
-    assert Reference.fit(histories, longer, ONE).healthy.shape[1] == 1
+    assert HealthyBaseline.fit(histories, longer, ONE).healthy.shape[1] == 1
 
 
 def test_a_reading_is_replaced_within_the_regime_of_its_own_row():
     twin = fleet_twin("rul")
-    reference = Reference.fit(Histories.from_rows(fleet_rows(twin), twin), twin, DUTY)
+    reference = HealthyBaseline.fit(Histories.from_rows(fleet_rows(twin), twin), twin, DUTY)
     window = np.array([[0, 1100, 0, 0], [0, 1900, 0, 0], [0, 1000, 0, 0]], np.float32)
     np.testing.assert_array_equal(reference.healthy_readings(window), reference.healthy[[0, 1, 0], 0])
 
 
 def test_the_nearest_regime_is_told_by_the_settings_own_scales():
-    regimes = Regimes((2, 0), np.array([[0, 0], [10, 1000]], np.float32), np.array([10, 1000], np.float32))
+    regimes = RegimeCentres((2, 0), np.array([[0, 0], [10, 1000]], np.float32), np.array([10, 1000], np.float32))
     rows = np.array([[400, 7, 9], [600, 7, 1], [900, 7, 9]], np.float32)
     assert regimes.nearest(rows).tolist() == [1, 0, 1]
 
@@ -99,15 +99,15 @@ def test_the_nearest_regime_is_told_by_the_settings_own_scales():
 def test_ranges_are_the_lowest_and_highest_readings():
     twin = tiny_twin()
     rows = canonical(random_rows(twin, {"a": 30, "b": 30}), twin)
-    reference = Reference.fit(Histories.from_rows(rows, twin), twin, ONE)
+    reference = HealthyBaseline.fit(Histories.from_rows(rows, twin), twin, ONE)
     expected = rows[list(twin.channel_names)].agg(["min", "max"])
     np.testing.assert_array_equal(reference.ranges, expected.to_numpy(np.float32))
 
 
 def test_it_comes_back_from_json_as_it_was():
     twin = fleet_twin()
-    reference = Reference.fit(Histories.from_rows(fleet_rows(twin), twin), twin, DUTY)
-    again = Reference.from_dict(json.loads(json.dumps(reference.to_dict())))
+    reference = HealthyBaseline.fit(Histories.from_rows(fleet_rows(twin), twin), twin, DUTY)
+    again = HealthyBaseline.from_dict(json.loads(json.dumps(reference.to_dict())))
     for name in ("ranges", "healthy"):
         np.testing.assert_array_equal(getattr(again, name), getattr(reference, name))
     np.testing.assert_array_equal(again.regimes.centres, DUTY.centres)

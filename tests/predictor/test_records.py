@@ -4,7 +4,7 @@ import pytest
 
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.inputs import read_frame
-from foretwin.predictor.records import records
+from foretwin.predictor.records import score_records
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_twin
 
 KEY = ("asset", "run", "time", "rows")
@@ -16,7 +16,7 @@ def test_records_say_what_the_table_of_scores_says(tmp_path, asked):
     save_tiny_bundle(tmp_path, twin)
     bundle, rows = Bundle.load(tmp_path), random_rows(twin, {"a": 9, "b": 3})
     table = bundle.score(rows).to_dict("records")
-    found = records(twin, bundle.answer(read_frame(rows, twin)))
+    found = score_records(twin, bundle.answer(read_frame(rows, twin)))
     assert len(found) == len(table) == 2
     for record, row in zip(found, table, strict=True):
         assert [record.asset, record.run, record.time, record.rows] == [row[name] for name in row if name in KEY]

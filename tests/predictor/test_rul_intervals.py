@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from foretwin.predictor.rul_intervals import SMALLEST_GROUP, Calibration
+from foretwin.predictor.rul_intervals import SMALLEST_GROUP, RulIntervals
 
 CAP = 125.0
 
@@ -22,7 +22,7 @@ def world(count: int, seed: int, bias: float = 0.0) -> tuple[np.ndarray, np.ndar
 def test_intervals_cover_the_promised_share_of_fresh_truths(level):
     covered = []
     for seed in range(10):
-        calibration = Calibration.fit(*world(800, seed), level)
+        calibration = RulIntervals.fit(*world(800, seed), level)
         predicted, truth = world(4000, 1000 + seed)
         low, high = calibration.interval(predicted, CAP)
         covered.append(np.mean((low <= truth) & (truth <= high)))
@@ -30,7 +30,7 @@ def test_intervals_cover_the_promised_share_of_fresh_truths(level):
 
 
 def test_no_group_of_predictions_is_left_uncovered():
-    calibration = Calibration.fit(*world(4000, 1), 0.9)
+    calibration = RulIntervals.fit(*world(4000, 1), 0.9)
     predicted, truth = world(40_000, 2)
     low, high = calibration.interval(predicted, CAP)
     inside = (low <= truth) & (truth <= high)
@@ -40,15 +40,15 @@ def test_no_group_of_predictions_is_left_uncovered():
 
 
 def test_intervals_are_sharper_near_the_end_of_life():
-    calibration = Calibration.fit(*world(2000, 1), 0.9)
+    calibration = RulIntervals.fit(*world(2000, 1), 0.9)
     low, high = calibration.interval(np.array([5.0, 80.0]), CAP)
     assert high[0] - low[0] < (high[1] - low[1]) / 2
 
 
 def test_a_higher_level_gives_wider_intervals():
     rul = np.linspace(0, CAP, 50)
-    narrow = Calibration.fit(*world(2000, 1), 0.7).interval(rul, CAP)
-    wide = Calibration.fit(*world(2000, 1), 0.95).interval(rul, CAP)
+    narrow = RulIntervals.fit(*world(2000, 1), 0.7).interval(rul, CAP)
+    wide = RulIntervals.fit(*world(2000, 1), 0.95).interval(rul, CAP)
     assert (wide[0] <= narrow[0]).all()
     assert (wide[1] >= narrow[1]).all()
     assert (wide[1] - wide[0]).mean() > (narrow[1] - narrow[0]).mean() + 5
@@ -57,7 +57,7 @@ def test_a_higher_level_gives_wider_intervals():
 @pytest.mark.parametrize("bias", [-60.0, 0.0, 60.0])
 @pytest.mark.parametrize("count", [1, 2, 59, 500])
 def test_an_interval_holds_its_prediction_and_stays_between_0_and_the_cap(bias, count):
-    calibration = Calibration.fit(*world(count, 3, bias), 0.9)
+    calibration = RulIntervals.fit(*world(count, 3, bias), 0.9)
     rul = np.linspace(0, CAP, 200)
     low, high = calibration.interval(rul, CAP)
     assert (low >= 0).all()
@@ -68,7 +68,7 @@ def test_an_interval_holds_its_prediction_and_stays_between_0_and_the_cap(bias, 
 
 def test_a_quantile_is_the_one_that_the_finite_sample_asks_for():
     residual = np.arange(1.0, 21.0)  # 20 of them: (20 + 1) * 0.9 = 18.9, so the 19th
-    calibration = Calibration.fit(np.full(20, 50.0), 50 + residual, 0.8)
+    calibration = RulIntervals.fit(np.full(20, 50.0), 50 + residual, 0.8)
     assert calibration.above == (19.0,)
     assert calibration.below == (-2.0,)  # the 19th of -20 ... -1
     low, high = calibration.interval(np.array([50.0]), CAP)
@@ -76,15 +76,15 @@ def test_a_quantile_is_the_one_that_the_finite_sample_asks_for():
 
 
 def test_too_few_residuals_for_a_level_give_the_widest_of_them():
-    calibration = Calibration.fit(np.full(5, 50.0), 50 + np.array([-3.0, -1, 0, 2, 4]), 0.95)
+    calibration = RulIntervals.fit(np.full(5, 50.0), 50 + np.array([-3.0, -1, 0, 2, 4]), 0.95)
     assert (calibration.below, calibration.above) == ((3.0,), (4.0,))
 
 
 def test_groups_are_never_smaller_than_a_quantile_needs():
     for count in (10, SMALLEST_GROUP * 2 - 1):
-        assert len(Calibration.fit(*world(count, 1), 0.9).centres) == 1
-    assert len(Calibration.fit(*world(SMALLEST_GROUP * 3, 1), 0.9).centres) == 3
-    assert len(Calibration.fit(*world(100_000, 1), 0.9).centres) == 8
+        assert len(RulIntervals.fit(*world(count, 1), 0.9).centres) == 1
+    assert len(RulIntervals.fit(*world(SMALLEST_GROUP * 3, 1), 0.9).centres) == 3
+    assert len(RulIntervals.fit(*world(100_000, 1), 0.9).centres) == 8
 
 
 def test_predictions_that_stand_at_the_cap_make_one_group():
@@ -92,7 +92,7 @@ def test_predictions_that_stand_at_the_cap_make_one_group():
     truth = generator.uniform(0, 400, 3000).clip(max=CAP)
     predicted = np.clip(truth + generator.normal(0, 8, 3000), 0, CAP)
     predicted[truth == CAP] = CAP
-    calibration = Calibration.fit(predicted, truth, 0.9)
+    calibration = RulIntervals.fit(predicted, truth, 0.9)
     assert (np.diff(calibration.centres) > 0).all()
     assert calibration.centres[-1] == CAP
     low, _ = calibration.interval(np.array([CAP]), CAP)
@@ -102,18 +102,18 @@ def test_predictions_that_stand_at_the_cap_make_one_group():
 
 
 def test_offsets_are_interpolated_between_groups_and_kept_beyond_them():
-    calibration = Calibration(0.9, (20.0, 40.0), (2.0, 6.0), (1.0, 3.0))
+    calibration = RulIntervals(0.9, (20.0, 40.0), (2.0, 6.0), (1.0, 3.0))
     low, high = calibration.interval(np.array([10.0, 20.0, 30.0, 40.0, 90.0]), CAP)
     assert low.tolist() == [8, 18, 26, 34, 84]
     assert high.tolist() == [11, 21, 32, 43, 93]
 
 
 def test_a_calibration_comes_back_from_json_unchanged():
-    calibration = Calibration.fit(*world(500, 1), 0.9)
-    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
+    calibration = RulIntervals.fit(*world(500, 1), 0.9)
+    assert RulIntervals.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
 
 
 def test_the_order_of_residuals_does_not_matter():
     predicted, truth = world(500, 1)
     order = np.random.default_rng(1).permutation(500)
-    assert Calibration.fit(predicted[order], truth[order], 0.9) == Calibration.fit(predicted, truth, 0.9)
+    assert RulIntervals.fit(predicted[order], truth[order], 0.9) == RulIntervals.fit(predicted, truth, 0.9)

@@ -19,9 +19,9 @@ from foretwin.dataset.windows import last_rows
 from foretwin.errors import BadInput
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.healthy_baseline import Reference, Regimes
+from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
 from foretwin.predictor.inputs import read_frame
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.predictor.shapley import MOST_EXACT, Game, explain, leading_columns, shapley_values, values_by_orders
 from foretwin.training.ensemble import regimes_of
 from foretwin.training.onnx import to_onnx
@@ -142,7 +142,7 @@ def test_settings_are_context_and_a_channel_is_hidden_within_the_regime_of_each_
 ) -> None:
     plain = saved(tmp_path, with_setting(TWIN))
     levels = np.array([[[0, 1, 1, 1]], [[0, -1, -1, -1]]], np.float32)
-    regimes = Regimes((0,), np.array([[-1], [1]], np.float32), np.ones(1, np.float32))
+    regimes = RegimeCentres((0,), np.array([[-1], [1]], np.float32), np.ones(1, np.float32))
     bundle = replace(plain, reference=replace(plain.reference, regimes=regimes, healthy=levels))
     found = explain(bundle, rows).questions["rul"]
     assert list(found.contributions) == ["c1", "c2", "c3", "age"]
@@ -295,9 +295,9 @@ def trained(folder: Path, twin: Twin, rows: pd.DataFrame) -> tuple[Bundle, pd.Da
     network, _ = fit(development.hold_out(0), twin, choice_of(), BUDGET)
     out = folder / "bundle"
     out.mkdir()
-    calibration = Calibration(0.9, (0.0,), (1.0,), (1.0,)) if twin.rul else None
+    calibration = RulIntervals(0.9, (0.0,), (1.0,), (1.0,)) if twin.rul else None
     faults = {axis: FaultCalibration(1.0, 0.0, 0.9) for axis in twin.axes}
-    reference = Reference.fit(development.histories, twin, regimes_of(network))
+    reference = HealthyBaseline.fit(development.histories, twin, regimes_of(network))
     save_bundle(out, twin, to_onnx([network], twin), calibration, reference, faults)
     folds = json.loads((folder / "windows" / "splits.json").read_text())
     return Bundle.load(out), rows[rows["asset"].map(folds) == -1]

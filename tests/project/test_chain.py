@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from foretwin.errors import ContractError
-from foretwin.project.chain import link_chain, main, stage
+from foretwin.project.chain import link_and_build, link_chain, stage
 from foretwin.project.dvc import dvc
 from support.tiny_bundle import REPOSITORY, tiny_twin
 
@@ -44,7 +44,7 @@ def test_a_chain_of_the_twin_s_own_is_kept(root):
 
 def test_a_name_without_a_contract_is_refused_and_not_linked(root):
     with pytest.raises(ContractError, match=r"data/press/twin.yaml: no such contract"):
-        main("press", root)
+        link_and_build("press", root)
     assert not (root / "data/press/dvc.yaml").is_symlink()
 
 

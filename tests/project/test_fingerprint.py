@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from foretwin.project.fingerprint import is_unchanged, state_of, write_fingerprint
+from foretwin.project.fingerprint import file_state, is_unchanged, write_fingerprint
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def places(tmp_path) -> tuple[Path, Path, Path]:
     source.write_text("a,b\n1,2\n")
     raw.mkdir()
     shutil.copyfile(source, raw / "table.csv")
-    write_fingerprint(record, state_of([source, tmp_path / "absent.zip"]), [raw, tmp_path / "history"])
+    write_fingerprint(record, file_state([source, tmp_path / "absent.zip"]), [raw, tmp_path / "history"])
     assert is_unchanged(record)
     return source, raw, record
 

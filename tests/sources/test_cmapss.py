@@ -33,15 +33,15 @@ def contract(subset: str):
 def raw(datasets, tmp_path, monkeypatch):
     """FD001's files, free to be damaged."""
     monkeypatch.setenv("FORETWIN_DATASETS", str(datasets))
-    cmapss.fetch("FD001", tmp_path / "work", tmp_path)
+    cmapss.fetch_cmapss("FD001", tmp_path / "work", tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("subset", PUBLISHED)
 def test_rows_agree_with_what_nasa_publishes(subset, datasets, tmp_path, monkeypatch):
     monkeypatch.setenv("FORETWIN_DATASETS", str(datasets))
-    cmapss.fetch(subset, tmp_path / "work", tmp_path)
-    rows = cmapss.adapt(contract(subset), subset, tmp_path)
+    cmapss.fetch_cmapss(subset, tmp_path / "work", tmp_path)
+    rows = cmapss.adapt_cmapss(contract(subset), subset, tmp_path)
     train, test = rows[rows["fixed_split"] == ""], rows[rows["fixed_split"] == "test"]
     lives, seen = train.groupby("asset")["time"].max(), test.groupby("asset")["time"].max()
     left = test.groupby("asset")["rul"].min()
@@ -58,7 +58,7 @@ def test_rows_agree_with_what_nasa_publishes(subset, datasets, tmp_path, monkeyp
 
 
 def test_the_rul_file_belongs_to_the_last_row_of_each_test_engine(raw):
-    rows = cmapss.adapt(contract("FD001"), "FD001", raw)
+    rows = cmapss.adapt_cmapss(contract("FD001"), "FD001", raw)
     published = [float(line) for line in (raw / "RUL_FD001.txt").read_text().split()]
     last = rows[rows["fixed_split"] == "test"].groupby("asset").last()
 
@@ -67,7 +67,7 @@ def test_the_rul_file_belongs_to_the_last_row_of_each_test_engine(raw):
 
 
 def test_channels_stand_in_the_columns_of_the_paper(raw):
-    first = cmapss.adapt(contract("FD001"), "FD001", raw).iloc[0]
+    first = cmapss.adapt_cmapss(contract("FD001"), "FD001", raw).iloc[0]
     values = [float(value) for value in (raw / "train_FD001.txt").read_text().split("\n")[0].split()]
 
     np.testing.assert_allclose(first[list(cmapss.CHANNELS)].to_numpy(float), values[2:], rtol=1e-6)
@@ -88,7 +88,7 @@ def test_nasas_outer_archive_serves_where_the_inner_one_is_out_of_reach(datasets
     monkeypatch.setattr(cmapss, "OUTER_ARCHIVE", replace(cmapss.OUTER_ARCHIVE, sha256=digest))
     (tmp_path / "raw").mkdir()
     (tmp_path / "work").mkdir()
-    cmapss.fetch("FD001", tmp_path / "work", tmp_path / "raw")
+    cmapss.fetch_cmapss("FD001", tmp_path / "work", tmp_path / "raw")
 
     assert len(list((tmp_path / "raw").iterdir())) == 3
 
@@ -99,7 +99,7 @@ def test_a_truncated_archive_is_one_line(datasets, tmp_path, monkeypatch):
     (tmp_path / "cmapss" / "CMAPSSData.zip").write_bytes(content[: len(content) // 2])
     monkeypatch.setenv("FORETWIN_DATASETS", str(tmp_path))
     with pytest.raises(SourceError, match=r"CMAPSSData\.zip: damaged or truncated"):
-        cmapss.fetch("FD001", tmp_path / "work", tmp_path)
+        cmapss.fetch_cmapss("FD001", tmp_path / "work", tmp_path)
 
 
 def test_a_member_that_somebody_edited_is_refused(datasets, tmp_path, monkeypatch):
@@ -111,7 +111,7 @@ def test_a_member_that_somebody_edited_is_refused(datasets, tmp_path, monkeypatc
             edited.writestr(name, official.read(name).replace(b"112 ", b"999 "))
     monkeypatch.setenv("FORETWIN_DATASETS", str(tmp_path))
     with pytest.raises(DigestError):
-        cmapss.fetch("FD001", tmp_path / "work", tmp_path)
+        cmapss.fetch_cmapss("FD001", tmp_path / "work", tmp_path)
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -133,7 +133,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_a_damaged_file_is_named_with_its_line(raw, name, old, new, reason):
     edit(raw / name, old, new)
     with pytest.raises(SourceError, match=reason) as caught:
-        cmapss.adapt(contract("FD001"), "FD001", raw)
+        cmapss.adapt_cmapss(contract("FD001"), "FD001", raw)
     assert str(raw / name) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -144,4 +144,4 @@ def test_an_absent_empty_or_binary_file_is_a_source_error(raw, content):
     if content is not None:
         (raw / "train_FD001.txt").write_bytes(content)
     with pytest.raises(SourceError, match=r"train_FD001\.txt"):
-        cmapss.adapt(contract("FD001"), "FD001", raw)
+        cmapss.adapt_cmapss(contract("FD001"), "FD001", raw)

@@ -29,13 +29,13 @@ def raw(datasets, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("raw")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORETWIN_DATASETS", str(datasets))
-        hydraulic.fetch(out / "work", out)
+        hydraulic.fetch_hydraulic(out / "work", out)
     return out
 
 
 @pytest.fixture(scope="module")
 def rows(contract, raw) -> pd.DataFrame:
-    return hydraulic.adapt(contract, raw)
+    return hydraulic.adapt_hydraulic(contract, raw)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_run_is_one_cycle_of_sixty_seconds_and_has_no_rul(rows):
 
 def test_the_official_archives_raw_samples_become_the_mean_of_each_second(contract, tmp_path):
     samples = made_raw(tmp_path, ["100\t100\t0\t130\t0", "3\t73\t2\t90\t1"], np.random.default_rng(1))
-    rows = hydraulic.adapt(contract, tmp_path)
+    rows = hydraulic.adapt_hydraulic(contract, tmp_path)
 
     assert rows["asset"].unique().tolist() == ["block-001", "block-002"]
     assert rows.loc[60, FAULTS].tolist() == [2, 3, 2, 3]
@@ -125,7 +125,7 @@ def test_the_stable_flag_parts_the_cycles_as_documented(rows):
 
 def test_the_flag_does_not_part_a_block(contract, tmp_path):
     made_raw(tmp_path, ["3\t73\t2\t90\t1", "3\t73\t2\t90\t0"], np.random.default_rng(1))
-    rows = hydraulic.adapt(contract, tmp_path)
+    rows = hydraulic.adapt_hydraulic(contract, tmp_path)
 
     assert rows.drop_duplicates("run")["subset"].tolist() == ["unstable", "stable"]
     assert rows["asset"].unique().tolist() == ["block-001"]
@@ -134,7 +134,7 @@ def test_the_flag_does_not_part_a_block(contract, tmp_path):
 def test_a_state_set_twice_apart_is_still_one_block(contract, tmp_path):
     healthy, worn = "100\t100\t0\t130\t0", "3\t73\t2\t90\t1"
     made_raw(tmp_path, [healthy, worn, healthy], np.random.default_rng(1))
-    rows = hydraulic.adapt(contract, tmp_path)
+    rows = hydraulic.adapt_hydraulic(contract, tmp_path)
 
     assert rows.groupby("asset")["run"].unique().map(list).to_dict() == {"block-001": [1, 3], "block-002": [2]}
 
@@ -143,7 +143,7 @@ def test_classes_follow_the_contracts_order(contract, one_cycle):
     axis = contract.faults["cooler"]
     swapped = {name: axis.classes[name] for name in ("full", "near_failure", "reduced")}
     faults = {**contract.faults, "cooler": axis.model_copy(update={"classes": swapped})}
-    rows = hydraulic.adapt(contract.model_copy(update={"faults": faults}), one_cycle)
+    rows = hydraulic.adapt_hydraulic(contract.model_copy(update={"faults": faults}), one_cycle)
 
     assert set(rows["fault_cooler"]) == {1}
 
@@ -153,7 +153,7 @@ def test_a_contract_with_other_classes_is_refused(contract, one_cycle):
     fewer = {name: axis.classes[name] for name in ("full", "reduced")}
     faults = {**contract.faults, "cooler": axis.model_copy(update={"classes": fewer})}
     with pytest.raises(ContractError, match=r"faults\.cooler\.classes: must be full, reduced, near_failure"):
-        hydraulic.adapt(contract.model_copy(update={"faults": faults}), one_cycle)
+        hydraulic.adapt_hydraulic(contract.model_copy(update={"faults": faults}), one_cycle)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_a_damaged_file_is_named(contract, one_cycle, tmp_path, name, content, r
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(SourceError, match=reason) as caught:
-        hydraulic.adapt(contract, tmp_path)
+        hydraulic.adapt_hydraulic(contract, tmp_path)
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -187,4 +187,4 @@ def test_a_local_archive_with_other_bytes_is_refused(datasets, tmp_path, monkeyp
         (tmp_path / "hydraulic" / name).write_bytes((datasets / "hydraulic" / name).read_bytes()[:-1])
     monkeypatch.setenv("FORETWIN_DATASETS", str(tmp_path))
     with pytest.raises(DigestError, match=r"hydraulic_official_part\.zip: expected digest 9465"):
-        hydraulic.fetch(tmp_path / "work", tmp_path)
+        hydraulic.fetch_hydraulic(tmp_path / "work", tmp_path)

@@ -25,13 +25,13 @@ def contract() -> Twin:
 @pytest.fixture(scope="module")
 def raw(contract, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("raw")
-    pump.fetch(contract, out)
+    pump.fetch_pump(contract, out)
     return out
 
 
 @pytest.fixture(scope="module")
 def rows(contract, raw) -> pd.DataFrame:
-    return pump.adapt(contract, raw)
+    return pump.adapt_pump(contract, raw)
 
 
 def test_the_fleet_is_the_canonical_table_of_its_contract(contract, rows):
@@ -114,7 +114,7 @@ def test_each_mode_shows_in_its_own_sensors_before_the_end(rows):
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_fleet(contract, tmp_path):
     for name, seed in {"first": 7, "second": 7, "other": 8}.items():
-        pump.fetch(fleet_of(contract, assets=6, seed=seed), tmp_path / name)
+        pump.fetch_pump(fleet_of(contract, assets=6, seed=seed), tmp_path / name)
     first, second, other = ((tmp_path / name / pump.FILE).read_bytes() for name in ("first", "second", "other"))
 
     assert first == second
@@ -123,7 +123,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_fleet(contr
 
 def test_a_pump_does_not_depend_on_how_many_stand_beside_it(contract, raw, tmp_path, monkeypatch):
     monkeypatch.setattr(pump, "BATCH", 4)  # so that a border between batches is crossed too
-    pump.fetch(fleet_of(contract, assets=9), tmp_path)
+    pump.fetch_pump(fleet_of(contract, assets=9), tmp_path)
     few, all_of_them = pd.read_parquet(tmp_path / pump.FILE), pd.read_parquet(raw / pump.FILE)
 
     pd.testing.assert_frame_equal(few, all_of_them[all_of_them["pump"].isin(few["pump"])])
@@ -133,7 +133,7 @@ def test_a_pump_does_not_depend_on_how_many_stand_beside_it(contract, raw, tmp_p
 
 def test_a_life_ends_in_the_first_hour_in_which_the_physics_meets_a_limit():
     plan = pump.draw_plan(pump.draw_chance(range(30), seed=7))
-    lives, allowances = pump.live(plan), pump.hourly_allowances()
+    lives, allowances = pump.live_through(plan), pump.hourly_allowances()
     state = physics.new_state(plan.parts, plan.duty(0))
     ended = [physics.life_ended(state)]
     for hour in range(1, int(lives.last.max()) + 1):
@@ -150,7 +150,7 @@ def test_a_life_ends_in_the_first_hour_in_which_the_physics_meets_a_limit():
 def test_readings_err_as_the_data_card_says(contract):
     chance = pump.draw_chance(range(40), seed=1)
     ideal = {name: np.full((pump.HOURS, 40), 100.0) for name in pump.SENSORS}
-    measured = pump.measure(ideal, chance)
+    measured = pump.measure_sensors(ideal, chance)
 
     for name, spread in {"thrust_temperature": 0.9, "flow": 1.5, "motor_power": 1.2, "vibration": 10}.items():
         assert measured[name].std(axis=0).mean() == pytest.approx(spread, rel=0.03), name
@@ -159,27 +159,27 @@ def test_readings_err_as_the_data_card_says(contract):
 
 def test_a_missing_fleet_is_named_with_the_command_that_makes_it(contract, tmp_path):
     with pytest.raises(SourceError, match=r"fleet\.parquet: no such file; run `dvc repro data/.*:fetch` first"):
-        pump.adapt(contract, tmp_path)
+        pump.adapt_pump(contract, tmp_path)
 
 
 def test_a_damaged_or_foreign_fleet_is_refused(contract, raw, tmp_path):
     whole = (raw / pump.FILE).read_bytes()
     (tmp_path / pump.FILE).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SourceError, match="not a Parquet file, fetch it again") as refusal:
-        pump.adapt(contract, tmp_path)
+        pump.adapt_pump(contract, tmp_path)
     assert "\n" not in str(refusal.value)
 
     fleet = pd.read_parquet(raw / pump.FILE).head(100)
     fleet.drop(columns="failed").to_parquet(tmp_path / pump.FILE)
     with pytest.raises(SourceError, match="column failed is missing"):
-        pump.adapt(contract, tmp_path)
+        pump.adapt_pump(contract, tmp_path)
 
     fleet.assign(mode="cavitation").to_parquet(tmp_path / pump.FILE)
     with pytest.raises(SourceError, match="mode cavitation is not a class"):
-        pump.adapt(contract, tmp_path)
+        pump.adapt_pump(contract, tmp_path)
 
 
 def test_a_negative_seed_is_refused_and_leaves_no_file(contract, tmp_path):
     with pytest.raises(SourceError, match=r"source\.seed is -1"):
-        pump.fetch(fleet_of(contract, seed=-1), tmp_path)
+        pump.fetch_pump(fleet_of(contract, seed=-1), tmp_path)
     assert not list(tmp_path.iterdir())

@@ -148,7 +148,7 @@ def test_a_contract_that_has_changed_since_the_export_is_told_of_in_one_line(sto
     changed = contract.model_dump()
     changed["channels"]["extra"] = changed["channels"]["c1"]
     with pytest.raises(SourceError, match=r"column extra is missing; `foretwin history press`"):
-        store_source.adapt(Twin.model_validate(changed), paths.raw)
+        store_source.adapt_store(Twin.model_validate(changed), paths.raw)
 
 
 def test_shares_of_known_labels_are_those_of_the_twin_s_own_source(store, press):

@@ -37,8 +37,8 @@ def adapted(tmp_path):
             content.to_parquet(path)
         else:
             path.write_bytes(content.encode() if isinstance(content, str) else content)
-        table.fetch(contract.source, tmp_path, raw)
-        return table.adapt(contract, contract.source, raw)
+        table.fetch_table(contract.source, tmp_path, raw)
+        return table.adapt_table(contract, contract.source, raw)
 
     return run
 
@@ -121,7 +121,7 @@ def test_a_run_column_with_numbers_keeps_them_and_one_with_names_is_numbered(ada
     named = adapted(twin(run="life", runs_end_in_failure=True), content)
     (tmp_path / "raw" / "table.csv").write_text(content.replace("first", "4").replace("second", "9"))
     contract = twin(run="life", runs_end_in_failure=True)
-    numbered = table.adapt(contract, contract.source, tmp_path / "raw")
+    numbered = table.adapt_table(contract, contract.source, tmp_path / "raw")
 
     assert named["run"].tolist() == [1, 1, 2, 1]
     assert numbered["run"].tolist() == [4, 4, 9, 9]
@@ -196,7 +196,7 @@ def test_missing_values_are_refused_unless_carried_forward(adapted, tmp_path):
     with pytest.raises(SourceError, match=r"press\.csv: line 4: column 'force': is empty; .*\(2 rows in all\)"):
         adapted(twin(), content)
     carrying = twin(missing="carry_forward")
-    rows = table.adapt(carrying, carrying.source, tmp_path / "raw")
+    rows = table.adapt_table(carrying, carrying.source, tmp_path / "raw")
 
     assert rows["force"].tolist() == [1, 1, 1, 4, 9]
 
@@ -315,21 +315,21 @@ def test_timestamps_need_a_clock_that_counts_time(adapted):
 def test_an_absent_file_or_a_folder_is_a_source_error(tmp_path):
     source = TableSource(kind="table", path="nowhere.csv", asset="machine", time="hour")
     with pytest.raises(SourceError, match=r"nowhere\.csv: no such file; correct source\.path"):
-        table.fetch(source, tmp_path, tmp_path)
+        table.fetch_table(source, tmp_path, tmp_path)
     with pytest.raises(SourceError, match="is a folder"):
-        table.fetch(source.model_copy(update={"path": str(tmp_path)}), tmp_path, tmp_path)
+        table.fetch_table(source.model_copy(update={"path": str(tmp_path)}), tmp_path, tmp_path)
 
 
 def test_an_adapted_twin_without_raw_data_says_which_stage_is_missing(tmp_path):
     contract = twin()
     with pytest.raises(SourceError, match="run the fetch stage first"):
-        table.adapt(contract, contract.source, tmp_path)
+        table.adapt_table(contract, contract.source, tmp_path)
 
 
 def test_a_parquet_file_under_any_name_is_fetched_as_parquet(tmp_path):
     frame = pd.DataFrame({"machine": ["a"], "hour": [dt.datetime(2024, 1, 1)], "force": [1], "heat": [1]})
     (tmp_path / "raw").mkdir()
     frame.to_parquet(tmp_path / "press.csv")
-    table.fetch(twin().source, tmp_path, tmp_path / "raw")
+    table.fetch_table(twin().source, tmp_path, tmp_path / "raw")
 
     assert [path.name for path in (tmp_path / "raw").iterdir()] == ["table.parquet"]

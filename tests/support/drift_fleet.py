@@ -13,13 +13,13 @@ from foretwin.dataset.table import read_rows
 from foretwin.drift import DriftReference
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.healthy_baseline import Reference, Regimes
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.sources import pump
 from support.pump_lives import PREPARE, pump_twin
 from support.tiny_bundle import tiny_network
 
-SPEEDS = Regimes((0,), np.array([[3240], [3456], [3672]], np.float32), np.ones(1, np.float32))
+SPEEDS = RegimeCentres((0,), np.array([[3240], [3456], [3672]], np.float32), np.ones(1, np.float32))
 
 
 def pump_project(root: Path, pumps: int | None = None) -> tuple[Bundle, Path]:
@@ -28,15 +28,15 @@ def pump_project(root: Path, pumps: int | None = None) -> tuple[Bundle, Path]:
     for one in (windows, folder):
         one.mkdir(parents=True)
     (root / "data" / "pump" / "twin.yaml").write_text((Path(__file__).parents[2] / "data/pump/twin.yaml").read_text())
-    pump.fetch(twin, root)
-    prepare(pump.adapt(twin, root), twin, PREPARE.model_copy(update={"test_share": 0.25}), windows)
+    pump.fetch_pump(twin, root)
+    prepare(pump.adapt_pump(twin, root), twin, PREPARE.model_copy(update={"test_share": 0.25}), windows)
     save_pump_bundle(folder, twin, Development.load(windows, twin, PREPARE))
     return Bundle.load(folder), windows
 
 
 def save_pump_bundle(folder: Path, twin: Twin, development: Development) -> None:
-    reference = Reference.fit(development.histories, twin, SPEEDS)
-    calibration = Calibration(0.9, (0.0, 125.0), (0.0, 0.0), (200.0, 200.0))
+    reference = HealthyBaseline.fit(development.histories, twin, SPEEDS)
+    calibration = RulIntervals(0.9, (0.0, 125.0), (0.0, 0.0), (200.0, 200.0))
     faults = {axis: FaultCalibration(0.25, 1.0, 0.9) for axis in twin.axes}  # no answer is certain enough
     save_bundle(folder, twin, _network(twin), calibration, reference, faults)
 

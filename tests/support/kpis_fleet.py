@@ -11,12 +11,12 @@ from foretwin.contract.twin import Twin, load_twin
 from foretwin.twin.cases import feedback
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.kpis import kpis
-from foretwin.twin.kpis.periods import Asked
+from foretwin.twin.kpis.periods import PeriodRequest
 from foretwin.twin.store import assets
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.scoring import scores
-from foretwin.twin.store.telemetry.readings import add
+from foretwin.twin.store.telemetry.readings import add_readings
 from foretwin.wire.readings import Readings
 
 PUMP = load_twin(Path(__file__).parents[2] / "data" / "pump" / "twin.yaml")
@@ -43,7 +43,7 @@ class Fleet:
 
     def alarm(self, name: str, fault: str, opened: float, at: datetime, run: int = 1) -> cases.Case:
         with self.store.write() as connection:
-            asset = assets.find(connection, name)
+            asset = assets.find_asset(connection, name)
             model = scores.model_id(connection, self.twin.name, IDENTITY, self.twin.digest, at)
             numbers = Numbers(opened, at, model, 40.0, 30.0, 50.0, 0.9)
             case = cases.insert(
@@ -57,7 +57,9 @@ class Fleet:
             cases.close(connection, case, because, "watch", at, into.id if into else None)
 
     def answers(self, case, verdict: str, at: datetime, **told) -> None:
-        feedback.give(self.store, {self.twin.name: self.twin}, case.id, Verdict(verdict=verdict, **told), "tessa", at)
+        feedback.give_verdict(
+            self.store, {self.twin.name: self.twin}, case.id, Verdict(verdict=verdict, **told), "tessa", at
+        )
 
     def work(self, name: str, kind: str, at: datetime, **told) -> None:
         work = Work(kind=kind, **told)
@@ -65,16 +67,16 @@ class Fleet:
 
     def _store(self, rows: pd.DataFrame, at: datetime) -> None:
         with self.store.write() as connection:
-            known = assets.register(connection, self.twin.name, rows["asset"].unique().tolist(), at)
+            known = assets.register_assets(connection, self.twin.name, rows["asset"].unique().tolist(), at)
             ids = rows["asset"].map({name: asset.id for name, asset in known.items()}).to_numpy(np.int64)
             keys = (ids, rows["run"].to_numpy(np.int64), rows["time"].to_numpy(np.float64))
             values = np.zeros((len(rows), len(self.twin.channels)), np.float32)
-            add(connection, "http", Readings(self.twin.name, self.twin.channel_names, *keys, values), at)
+            add_readings(connection, "http", Readings(self.twin.name, self.twin.channel_names, *keys, values), at)
 
 
 def report(store, contract=PUMP, now=YEAR_END, **asked) -> dict:
     with store.read() as connection:
-        return kpis(connection, contract, Asked(**asked), now)
+        return kpis(connection, contract, PeriodRequest(**asked), now)
 
 
 def total(store, contract=PUMP, **asked) -> dict:

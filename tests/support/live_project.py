@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 
 from foretwin.serving.access.authentication import Guard
-from foretwin.twin.api.server import serve
-from foretwin.twin.scoring.loop import Watching, WatchSettings, step
+from foretwin.twin.api.server import serve_twins
+from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
 from foretwin.twin.store import open_store
 from support.tiny_bundle import tiny_project, tiny_twin
 
@@ -37,7 +37,7 @@ def live(store, root: Path, guard=OPEN):
         urls.append(url)
         ready.set()
 
-    thread = threading.Thread(target=serve, args=(store, root, guard, ("127.0.0.1", 0), stop, started))
+    thread = threading.Thread(target=serve_twins, args=(store, root, guard, ("127.0.0.1", 0), stop, started))
     thread.start()
     try:
         assert ready.wait(20), "the server did not start"
@@ -65,7 +65,7 @@ def message(count: int = 3, start: float = 1, value: float = 0.0, **more) -> dic
 
 def score(store, root: Path) -> int:
     """One pass of the scoring loop; how many assets were scored."""
-    return step(Watching(store, root, WatchSettings()), lambda: datetime.now(UTC))
+    return score_once(Watching(store, root, WatchSettings()), lambda: datetime.now(UTC))
 
 
 def assert_problem(response, status: int, field: str, *words: str) -> None:

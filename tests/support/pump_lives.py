@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin, load_twin
 from foretwin.dataset.splits import Development, prepare
-from foretwin.physics.degradation import FILE, Forward, save_forward
-from foretwin.physics.degradation_fit import learn_forward
+from foretwin.physics.degradation import FILE, DegradationModel, save_degradation
+from foretwin.physics.degradation_fit import fit_degradation
 from foretwin.physics.pump import learning
 from foretwin.project.params import PrepareParams
 from foretwin.project.paths import Paths
@@ -26,13 +26,13 @@ PREPARE = PrepareParams(test_share=0.1, folds=2, cuts=20, seed=1)
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def learnt(folder: Path, pumps: int = 24) -> Forward:
+def learnt(folder: Path, pumps: int = 24) -> DegradationModel:
     """The degradation model of a small fleet, learnt in few rounds."""
     twin = pump_twin(pumps)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(learning, "SPREADS", (0.1,))
         patched.setattr(learning, "ROUNDS", 2)
-        return learn_forward(development(folder, twin), twin, 0.9, {"contract": pump_twin().digest})
+        return fit_degradation(development(folder, twin), twin, 0.9, {"contract": pump_twin().digest})
 
 
 def pump_twin(pumps: int | None = None) -> Twin:
@@ -44,17 +44,17 @@ def pump_twin(pumps: int | None = None) -> Twin:
 def development(folder: Path, twin: Twin) -> Development:
     """What the prepare stage leaves of the contract's fleet."""
     folder.mkdir(parents=True)
-    pump.fetch(twin, folder)
-    prepare(pump.adapt(twin, folder), twin, PREPARE, folder)
+    pump.fetch_pump(twin, folder)
+    prepare(pump.adapt_pump(twin, folder), twin, PREPARE, folder)
     return Development.load(folder, twin, PREPARE)
 
 
-def project(root: Path, forward: Forward) -> Path:
+def project(root: Path, forward: DegradationModel) -> Path:
     """A project's folder with the pump's contract and that model."""
     paths = Paths(root, "pump")
     paths.data.mkdir(parents=True)
     paths.contract.write_text(CONTRACT.read_text())
-    save_forward(forward, paths.models / FILE)
+    save_degradation(forward, paths.models / FILE)
     return root
 
 
@@ -62,7 +62,7 @@ def project(root: Path, forward: Forward) -> Path:
 class Lives:
     """Pumps that each were watched until now, and what became of them."""
 
-    plan: pump.Plan
+    plan: pump.DutyPlan
     values: NDArray[np.float32]  # (T, N, C) what the sensors show, in the contract's order
     now: NDArray[np.int64]  # (N,) the hour of the last reading
     left: NDArray[np.int64]  # (N,) h until the end from then on
@@ -72,7 +72,7 @@ class Lives:
         later = np.arange(pump.HOURS)[:, None] > self.now
         level_before, level = self.plan.commanded_speed / 3600, np.where(later, rpm, self.plan.commanded_speed) / 3600
         pressure = self.plan.discharge_pressure + 6.89 * 0.5 * (level**2 - level_before**2)
-        lives = pump.live(replace(self.plan, commanded_speed=3600 * level, discharge_pressure=pressure))
+        lives = pump.live_through(replace(self.plan, commanded_speed=3600 * level, discharge_pressure=pressure))
         assert lives.failed.all()
         return lives.last - self.now
 
@@ -86,10 +86,10 @@ def lives(numbers: range, share: float) -> Lives:
     """The pumps with these numbers, all of which fail, when they have lived that share of their lives."""
     chance = pump.draw_chance(numbers, seed=7)
     plan = replace(pump.draw_plan(chance), watched=np.full(len(numbers), pump.HOURS - 1))
-    lived = pump.live(plan)
+    lived = pump.live_through(plan)
     assert lived.failed.all()
     settings = {name: getattr(plan, name) for name in ("commanded_speed", "ambient_temperature")}
-    channels = settings | pump.measure(lived.readings, chance)
+    channels = settings | pump.measure_sensors(lived.readings, chance)
     values = np.stack([channels[name] for name in pump_twin().channel_names], axis=-1).astype(np.float32)
     now = (lived.last * share).astype(np.int64)
     return Lives(plan, values, now, lived.last - now)
@@ -98,8 +98,10 @@ def lives(numbers: range, share: float) -> Lives:
 def keep(store: Store, name: str, times: NDArray[np.float64], values: NDArray[np.float32]) -> None:
     """Store the readings of one pump's first run, as ingest leaves them."""
     with store.write() as connection:
-        asset = assets.register(connection, "pump", [name], NOON)[name]
+        asset = assets.register_assets(connection, "pump", [name], NOON)[name]
         ids, runs = np.full(len(times), asset.id), np.ones(len(times), np.int64)
-        readings.add(connection, "file", Readings("pump", pump_twin().channel_names, ids, runs, times, values), NOON)
+        readings.add_readings(
+            connection, "file", Readings("pump", pump_twin().channel_names, ids, runs, times, values), NOON
+        )
         batch = readings.last_batch(connection)
         assets.count_arrivals(connection, [Arrivals(asset.id, 1, float(times[-1]), NOON, batch, len(times), 0, 0, 0)])

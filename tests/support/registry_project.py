@@ -24,7 +24,7 @@ from foretwin.dataset.windows import last_rows
 from foretwin.evaluation.held_out import Predictions, predict, write_baselines
 from foretwin.predictor.bundle import save_bundle, verify
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.params import Params
 from foretwin.project.paths import Paths
 from foretwin.registry import tracking_store
@@ -118,7 +118,7 @@ class Project:
         (models / "bundle").mkdir(parents=True)
         self.paths.windows.mkdir(parents=True, exist_ok=True)
         ends = (reach * error, reach * error)
-        calibration = Calibration(0.9, (0.0, 100.0), ends, ends)
+        calibration = RulIntervals(0.9, (0.0, 100.0), ends, ends)
         faults = {axis: FaultCalibration(0.25, 0.5, 0.9) for axis in contract.axes}
         onnx_file = network(contract, seed, error)
         digest = save_bundle(models / "bundle", contract, onnx_file, calibration, tiny_reference(contract), faults)
@@ -190,12 +190,12 @@ class Project:
         """A copy of the folder, as another process sees it: MLflow remembers per process where artifacts were."""
         shutil.copytree(self.root, root)
         _artifact_repos_cache.clear()
-        tracking_store.connect(root)
+        tracking_store.connect_mlflow(root)
         return Project(root)
 
     @property
     def client(self) -> MlflowClient:
-        return tracking_store.connect(self.root)
+        return tracking_store.connect_mlflow(self.root)
 
     @property
     def experiment(self) -> str:
@@ -217,7 +217,7 @@ class Project:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An mlflow.db with its schema, which takes seconds to make."""
     root = tmp_path_factory.mktemp("store")
-    tracking_store.connect(root).search_experiments()
+    tracking_store.connect_mlflow(root).search_experiments()
     return root / "mlflow.db"
 
 

@@ -35,23 +35,23 @@ def readings_of(twin: Twin, names: list[str], rows: int = 40, run: int = 1, seed
 def remember(store: Store, twin: Twin, frame: pd.DataFrame, now: datetime = NOON) -> None:
     """Store these readings as one batch."""
     with store.write() as connection:
-        known = assets.register(connection, twin.name, frame["asset"].unique().tolist(), now)
+        known = assets.register_assets(connection, twin.name, frame["asset"].unique().tolist(), now)
         ids = frame["asset"].map({name: asset.id for name, asset in known.items()}).to_numpy(np.int64)
         keys = (ids, frame["run"].to_numpy(np.int64), frame["time"].to_numpy(np.float64))
         values = frame[list(twin.channel_names)].to_numpy(np.float32)
-        stored = readings.add(connection, "http", Readings(twin.name, twin.channel_names, *keys, values), now)
+        stored = readings.add_readings(connection, "http", Readings(twin.name, twin.channel_names, *keys, values), now)
         assert stored.all()
 
 
 def open_case(store: Store, twin: Twin, name: str, fault: str, opened: float, run: int = 1) -> int:
     """A score of the reading at that time, and the case that it opens; returns the case's number."""
     with store.write() as connection:
-        asset = assets.find(connection, name)
+        asset = assets.find_asset(connection, name)
         model = scores.model_id(connection, twin.name, IDENTITY, twin.digest, NOON)
         faults = {axis: dict.fromkeys(twin.classes(axis), 0.5) for axis in twin.axes}
         rul = (40.0, 30.0, 50.0)
         score = Score(asset.id, run, opened, model, NOON, 1.5, 8, *rul, faults, dict.fromkeys(twin.axes, "unknown"), [])
-        scores.add(connection, [score])
+        scores.add_scores(connection, [score])
         numbers = Numbers(opened, NOON, model, *rul, 0.9)
         case = cases.insert(
             connection, NewCase(twin.name, asset.id, run, fault, "planned", numbers, {"asset": name}), "watch", NOON
@@ -65,7 +65,7 @@ def find_out(
 ) -> None:
     """Give a case its verdict."""
     told = Verdict(verdict=verdict, time=time, fault=fault, note="as seen")
-    feedback.give(store, {twin.name: twin}, case, told, ACTOR, NOON + timedelta(hours=1))
+    feedback.give_verdict(store, {twin.name: twin}, case, told, ACTOR, NOON + timedelta(hours=1))
 
 
 def work_on(store: Store, twin: Twin, name: str, kind: str, time: float | None = None, part: str | None = None) -> None:

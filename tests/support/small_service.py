@@ -7,7 +7,7 @@ from foretwin.champion.champion import Champion, read_champion
 from foretwin.contract.twin import Twin
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.limits import Limits
-from foretwin.serving.scoring.app import create_app
+from foretwin.serving.scoring.app import create_scoring_app
 from foretwin.serving.scoring.champions import Champions
 from foretwin.serving.scoring.metrics import Metrics
 from foretwin.serving.scoring.state import Service
@@ -37,5 +37,5 @@ def service_over(*champions: Champion, keys: Path | None = None, limits: Limits 
 @contextmanager
 def running(service: Service):
     """The URL of the service while the body runs."""
-    with served(create_app(service)) as url:
+    with served(create_scoring_app(service)) as url:
         yield url

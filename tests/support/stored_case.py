@@ -25,7 +25,7 @@ def store_readings(store, contract: Twin, asset_id: int, run: int, times: list[f
     values = np.zeros((count, len(contract.channels)), np.float32)
     with store.write() as connection:
         rows = Readings(contract.name, contract.channel_names, *keys, values)
-        readings.add(connection, "http", rows, NOON)
+        readings.add_readings(connection, "http", rows, NOON)
 
 
 def store_case(store, contract: Twin, fault: str, name: str = "P-017", **numbers) -> Case:
@@ -33,7 +33,7 @@ def store_case(store, contract: Twin, fault: str, name: str = "P-017", **numbers
     said = {"rul": 100.0, "rul_low": 60.0, "rul_high": 130.0, "probability": 0.91, "severity": "planned"} | numbers
     severity = said.pop("severity")
     with store.write() as connection:
-        asset = assets.register(connection, contract.name, [name], NOON)[name]
+        asset = assets.register_assets(connection, contract.name, [name], NOON)[name]
     store_readings(store, contract, asset.id, 1, [410.0, 411.0, 412.0])
     with store.write() as connection:
         model = scores.model_id(connection, contract.name, MODEL, contract.digest, NOON, 0.9)
@@ -41,7 +41,7 @@ def store_case(store, contract: Twin, fault: str, name: str = "P-017", **numbers
         faults = {axis: {found: said["probability"]}} if found else {}
         interval = {end: said[end] for end in ("rul", "rul_low", "rul_high")}
         score = Score(asset.id, 1, 412.0, model, NOON, 120.0, 60, **interval, faults=faults, diagnosis={}, warnings=[])
-        scores.add(connection, [score])
+        scores.add_scores(connection, [score])
         of_score = Numbers(time=412.0, scored_at=NOON, model=model, probability=said["probability"], **interval)
         new = NewCase(contract.name, asset.id, 1, fault, severity, of_score, {"warnings": []})
         case = cases.insert(connection, new, "watch", NOON)

@@ -15,8 +15,8 @@ from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.healthy_baseline import Reference, Regimes
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.paths import Paths
 
 REPOSITORY = Path(__file__).parents[2]
@@ -92,17 +92,17 @@ def tiny_network(twin: Twin, seed: int = 1, bias: float = 60) -> bytes:
     return model.SerializeToString()
 
 
-def tiny_reference(twin: Twin, limit: float = 3) -> Reference:
+def tiny_reference(twin: Twin, limit: float = 3) -> HealthyBaseline:
     """Each channel within -limit and limit; a healthy machine, 20 h old, shows levels from -0.5 to 0.5."""
     count = len(twin.channels)
     ranges = np.array([[-limit] * count, [limit] * count], np.float32)
-    one_regime = Regimes((), np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
-    return Reference(ranges, one_regime, np.linspace(-0.5, 0.5, count, dtype=np.float32)[None, None], 20.0)
+    one_regime = RegimeCentres((), np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
+    return HealthyBaseline(ranges, one_regime, np.linspace(-0.5, 0.5, count, dtype=np.float32)[None, None], 20.0)
 
 
 def save_tiny_bundle(folder: Path, twin: Twin, seed: int = 1, bias: float = 60) -> str:
     """Write the bundle to an empty folder and return its digest."""
-    calibration = Calibration(0.9, (0.0, 100.0), (1.0, 5.0), (2.0, 6.0)) if twin.rul else None
+    calibration = RulIntervals(0.9, (0.0, 100.0), (1.0, 5.0), (2.0, 6.0)) if twin.rul else None
     faults = {axis: FaultCalibration(0.25, 0.5, 0.9) for axis in twin.axes}
     return save_bundle(folder, twin, tiny_network(twin, seed, bias), calibration, tiny_reference(twin), faults)
 

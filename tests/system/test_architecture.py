@@ -20,7 +20,47 @@ MOST_LINES = 300
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "versions" not in path.parts)  # without Alembic's steps
 
 
-REPEATED = {}
+# Modules of one name: each package tells which it is.
+REPEATED = {
+    "app": {"serving.scoring", "twin.api"},
+    "assets": {"lineage", "twin.store"},
+    "benchmark": {"cli.pipeline", "evaluation"},
+    "bento": {"cli.models", "serving.packaging"},
+    "call": {"serving.scoring", "twin.api"},
+    "cases": {"cli.cases", "twin.api", "twin.store.casework"},
+    "champions": {"serving.packaging", "serving.scoring"},
+    "erase": {"cli.twins", "twin.erasure"},
+    "explain": {"cli.models", "serving.scoring"},
+    "figures": {"cli.pipeline", "gate", "twin.kpis"},
+    "files": {"project", "twin.connectors"},
+    "fleet": {"cli.demo", "twin.simulator"},
+    "history": {"cli.twins", "twin.store.telemetry", "twin.training_feedback"},
+    "ingest": {"cli.twins", "twin.ingest"},
+    "json": {"project", "wire"},
+    "keys": {"cli.models", "serving.access"},
+    "kpis": {"cli.twins", "twin.api", "twin.store.scoring"},
+    "ledger": {"champion", "cli.models"},
+    "lineage": {"cli.models", "twin.store.scoring"},
+    "metrics": {"", "serving.scoring"},
+    "monitor": {"cli.twins", "twin.api"},
+    "openapi": {"serving.scoring", "twin.api"},
+    "page": {"twin.kpis", "twin.monitoring"},
+    "profile": {"drift", "validation"},
+    "quarantine": {"cli.twins", "twin.api", "twin.store.telemetry"},
+    "readings": {"twin.api", "twin.store.telemetry", "wire"},
+    "rollback": {"cli.models", "registry"},
+    "rules": {"twin.cases", "validation"},
+    "score": {"cli.models", "serving.scoring"},
+    "scores": {"drift", "twin.scoring", "twin.store.scoring"},
+    "shadow": {"twin.scoring", "twin.store.scoring"},
+    "shown": {"cli.demo", "twin.kpis"},
+    "table": {"dataset", "sources"},
+    "tables": {"cli", "twin.store", "wire"},
+    "timeline": {"twin", "twin.store"},
+    "twins": {"cli.twins", "twin.api"},
+    "what_if": {"cli.cases", "twin.api", "twin.what_if"},
+    "windows": {"dataset", "twin.store.telemetry"},
+}
 
 
 def spaces_removed(text: str) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import yaml
 
-from foretwin.champion.champion import Record, keep_champion
+from foretwin.champion.champion import ChampionRecord, keep_champion
 from foretwin.champion.identity import ModelIdentity
 from foretwin.project.paths import Paths
 from foretwin.serving.scoring.metrics import FAMILIES, FIELDS
@@ -53,7 +53,7 @@ def promote(project, client):
     """Version 4 is taken in the place of version 3; then its files are damaged, so that they are refused."""
     paths = Paths(project, "pump")
     identity = replace(ModelIdentity.read(paths.models / "champion" / "identity.json"), version="4")
-    promoted = Record(promoted_at=datetime.now(UTC) - timedelta(days=2))
+    promoted = ChampionRecord(promoted_at=datetime.now(UTC) - timedelta(days=2))
     keep_champion(paths, project / "trained" / "pump", identity, promoted)
     wait_for(lambda: client.get("/readyz").json()["champions"]["pump"] == "4", "swap")
     (paths.models / "champion" / "bundle" / "network.onnx").write_bytes(b"damaged")

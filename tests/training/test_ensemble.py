@@ -21,10 +21,17 @@ from foretwin.dataset.table import read_rows
 from foretwin.errors import TrainingError
 from foretwin.predictor.bundle import Bundle, verify
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.params import TrainParams
 from foretwin.project.paths import Paths
-from foretwin.training.ensemble import Member, describe, inputs_digest, out_of_fold_faults, save_ensemble, train_members
+from foretwin.training.ensemble import (
+    Member,
+    describe_member,
+    inputs_digest,
+    out_of_fold_faults,
+    save_ensemble,
+    train_members,
+)
 from foretwin.training.trainer import Choice
 from foretwin.training.tuning import tune
 from support.small_fleet import (
@@ -94,7 +101,7 @@ def test_the_bundle_is_calibrated_on_all_held_out_predictions(
     bundle = Bundle.load(tmp_path)
     predicted = np.concatenate([member.predicted for member in members])
     truth = np.concatenate([member.truth for member in members])
-    assert bundle.calibration == Calibration.fit(predicted, truth, TRAIN.level)
+    assert bundle.calibration == RulIntervals.fit(predicted, truth, TRAIN.level)
     assert bundle.digest == record["bundle"] == verify(tmp_path)
     assert bundle.contract == TWIN
     low, high = bundle.calibration.interval(predicted, CAP)
@@ -166,12 +173,12 @@ def test_a_twin_without_rul_gets_a_bundle_without_calibration(tmp_path: Path) ->
     save_ensemble(trained, development, twin, TRAIN, out)
     assert Bundle.load(out).calibration is None
     assert not (out / "calibration.json").exists()
-    assert "macro-F1" in describe(trained[0], twin)
-    assert "RMSE" not in describe(trained[0], twin)
+    assert "macro-F1" in describe_member(trained[0], twin)
+    assert "RMSE" not in describe_member(trained[0], twin)
 
 
 def test_what_a_member_achieved_is_told_in_one_line(members: list[Member]) -> None:
-    line = describe(replace(members[0], seconds=3.2), TWIN)
+    line = describe_member(replace(members[0], seconds=3.2), TWIN)
     assert line.startswith("seed 1, fold 0 held out: loss ")
     assert " RMSE " in line
     assert "mode macro-F1" in line

@@ -11,7 +11,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Histories, last_rows, truncate
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.training.encoders import TRUNKS
 from foretwin.training.network import Network
 from foretwin.training.onnx import Ensemble, to_onnx
@@ -19,7 +19,7 @@ from support.small_fleet import CAP, QUESTIONS, fleet_rows, fleet_twin, network_
 from support.tiny_bundle import tiny_reference
 
 LENGTH = 10
-CALIBRATION = Calibration(0.9, (0.0, CAP), (1.0, 1.0), (1.0, 1.0))
+CALIBRATION = RulIntervals(0.9, (0.0, CAP), (1.0, 1.0), (1.0, 1.0))
 
 
 def members_of(twin: Twin, folder: Path, trunk: str, depth: int = 2) -> list[Network]:

@@ -30,11 +30,11 @@ def lived(store):
     remember(store, TWIN, readings_of(TWIN, ["P-1", "P-2"], run=2, rows=3, seed=2), NOON + timedelta(hours=3))
     with store.write() as connection:
         for name in ("P-1", "P-2"):
-            asset = assets.find(connection, name)
-            assets.describe(connection, asset, {"serial_number": f"SN {name}", "tags": {"hall": "7"}})
+            asset = assets.find_asset(connection, name)
+            assets.describe_asset(connection, asset, {"serial_number": f"SN {name}", "tags": {"hall": "7"}})
             assets.fit_part(connection, asset, "P-1", "B-9", "supplier A", NOON)
             refused = Rejected("pump", name, "channels.c1", "range", "is 5e3", json.dumps({"asset": name}))
-            quarantine.add(connection, "http", [refused], NOON)
+            quarantine.add_quarantined(connection, "http", [refused], NOON)
     for name in ("P-1", "P-2"):
         find_out(store, TWIN, open_case(store, TWIN, name, "mode.wear", 30), "confirmed")
     return frame
@@ -99,7 +99,7 @@ def test_an_asset_of_a_twin_whose_contract_is_gone_can_still_be_exported(store, 
 
 def test_an_asset_without_a_past_gives_empty_tables(store, tmp_path):
     with store.write() as connection:
-        assets.register(connection, "pump", ["P-1"], NOON)
+        assets.register_assets(connection, "pump", ["P-1"], NOON)
     files = opened(export_asset(store, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER))
     assert json.loads(files["cases.json"]) == []
     assert list(pd.read_parquet(io.BytesIO(files["readings.parquet"]))) == [

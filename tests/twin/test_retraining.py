@@ -246,9 +246,9 @@ def test_the_command_of_an_unknown_twin_or_a_failing_stage_is_one_line_with_exit
         assert result.stderr.count("\n") == 1
 
 
-def decision(action: str, version: str, before: str | None, champion: str | None, **more) -> ledger.Entry:
+def decision(action: str, version: str, before: str | None, champion: str | None, **more) -> ledger.LedgerEntry:
     said = {"reasons": (f"why {version}",), "actor": "pipeline"} | more
-    return ledger.Entry(NOON, action, version, "d" * 64, "run", before, champion, **said)
+    return ledger.LedgerEntry(NOON, action, version, "d" * 64, "run", before, champion, **said)
 
 
 def test_the_ledger_is_a_table_with_the_newest_last_and_an_altered_one_is_an_error(root):

@@ -7,7 +7,7 @@ import pytest
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import BadInput
-from foretwin.twin.cases.feedback import Verdict, give
+from foretwin.twin.cases.feedback import Verdict, give_verdict
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.store import assets
 from foretwin.twin.store.casework import audit, cases
@@ -44,7 +44,7 @@ def asset(store):
     for i in range(40):
         put(store, NOON + timedelta(minutes=2 * i), count=1, start=i + 1)
     with store.read() as connection:
-        return assets.find(connection, "P-1")
+        return assets.find_asset(connection, "P-1")
 
 
 def entries(store, asset, kind=None, since=None, until=None, limit=1000):
@@ -74,7 +74,7 @@ def test_of_the_scores_those_are_shown_that_say_something_new(store, asset):
         lives = [90, 85, 80.5, 79, 78, 78, 78, 77, 76, 75]  # the cap is 100: 79 is the first that is 10 below 90
         told = [(old, HEALTHY)] * 4 + [(old, HEALTHY), (old, worn), (new, worn), (new, worn), (new, worn), (new, worn)]
         given = zip(lives, moments, told, strict=True)
-        scores.add(connection, [said(asset, i + 1, life, at, *one) for i, (life, at, one) in enumerate(given)])
+        scores.add_scores(connection, [said(asset, i + 1, life, at, *one) for i, (life, at, one) in enumerate(given)])
     shown = entries(store, asset, "score")
     assert [(one["time"], one["because"]) for one in shown] == [
         (1, "first"),
@@ -106,9 +106,9 @@ def case(store, asset):
     with store.write() as connection:
         cases.escalate(connection, opened, None, "watch", NOON + 2 * HOUR)
     with store.write() as connection:
-        cases.acknowledge(connection, cases.find(connection, opened.id), "ann", NOON + 2.5 * HOUR)
+        cases.mark_acknowledged(connection, cases.find_case(connection, opened.id), "ann", NOON + 2.5 * HOUR)
     verdict = Verdict(verdict="part_replaced", serial_number="N-1")
-    give(store, {"pump": PUMP}, opened.id, verdict, "ann", NOON + 3 * HOUR)
+    give_verdict(store, {"pump": PUMP}, opened.id, verdict, "ann", NOON + 3 * HOUR)
     return opened
 
 
@@ -135,8 +135,8 @@ def known(store, asset, at):
 def test_the_state_is_what_was_known_then(store, asset, case):
     with store.write() as connection:
         number = model(connection)
-        scores.add(connection, [said(asset, 20, 50, NOON + timedelta(minutes=40), number)])
-        scores.add(connection, [said(asset, 40, 30, NOON + timedelta(minutes=80), number)])
+        scores.add_scores(connection, [said(asset, 20, 50, NOON + timedelta(minutes=40), number)])
+        scores.add_scores(connection, [said(asset, 40, 30, NOON + timedelta(minutes=80), number)])
     early = known(store, asset, NOON + timedelta(minutes=41))
     assert (early["reading"]["time"], early["score"].rul) == (21, 50)
     assert (early["open_cases"], early["parts"], early["age_seconds"]) == ([], [], 60)

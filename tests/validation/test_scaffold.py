@@ -9,7 +9,7 @@ from foretwin.dataset.table import column_types
 from foretwin.errors import ContractError, SourceError
 from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
-from foretwin.validation.scaffold import describe, is_setting, widened
+from foretwin.validation.scaffold import describe_file, is_setting, widened
 
 
 def fleet(assets: int = 6, life: int = 80, **columns) -> pd.DataFrame:
@@ -36,7 +36,7 @@ def made(tmp_path):
         frame.to_parquet(file) if parquet else frame.to_csv(file, index=False)
         paths = Paths(tmp_path / "project", "mine")
         paths.data.mkdir(parents=True)
-        text = describe("mine", file)
+        text = describe_file("mine", file)
         paths.contract.write_text(text, encoding="utf-8")
         contract = load_twin(paths.contract)
         paths.raw.mkdir()
@@ -198,7 +198,7 @@ def test_a_file_that_cannot_be_a_twin_is_a_source_error(tmp_path, content, reaso
     file = tmp_path / "export.csv"
     file.write_text(content)
     with pytest.raises(SourceError, match=reason) as caught:
-        describe("mine", file)
+        describe_file("mine", file)
     assert "export.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -206,7 +206,7 @@ def test_a_file_that_cannot_be_a_twin_is_a_source_error(tmp_path, content, reaso
 def test_a_name_that_no_twin_may_have_is_a_contract_error(tmp_path):
     fleet().to_csv(tmp_path / "export.csv", index=False)
     with pytest.raises(ContractError, match="My Twin: name: "):
-        describe("My Twin", tmp_path / "export.csv")
+        describe_file("My Twin", tmp_path / "export.csv")
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretwin.champion.champion import Champion, Record
+from foretwin.champion.champion import Champion, ChampionRecord
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import BadInput
 from foretwin.predictor.bundle import Bundle
-from foretwin.predictor.inputs import Tracks
-from foretwin.serving.scoring.call import ScoreCall
-from foretwin.serving.scoring.json_call import decode_json
-from foretwin.serving.scoring.table_call import decode_table
+from foretwin.predictor.inputs import ModelInputs
+from foretwin.serving.scoring.calls.call import ScoreCall
+from foretwin.serving.scoring.calls.json_call import decode_json
+from foretwin.serving.scoring.calls.table_call import decode_table_call
 from foretwin.wire.decoder import decode
 from foretwin.wire.readings import Readings
 from foretwin.wire.tables import ARROW, JSON, PARQUET, read_table, write_table
@@ -79,16 +79,16 @@ def contents(cells: st.SearchStrategy) -> st.SearchStrategy[Content]:
 def champion(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
     save_tiny_bundle(folder, TWIN)
-    return Champion(ModelIdentity("foretwin-pump", "3", "r1", "d1"), Bundle.load(folder), Record())
+    return Champion(ModelIdentity("foretwin-pump", "3", "r1", "d1"), Bundle.load(folder), ChampionRecord())
 
 
-def scored_json(content: Content, champion: Champion) -> Tracks | Refusal:
+def scored_json(content: Content, champion: Champion) -> ModelInputs | Refusal:
     asset = {"asset": content.name, "time": content.time, "channels": content.channels}
     body = json.dumps({"twin": "pump", "assets": [asset], "units": content.units})
     return scored(lambda: decode_json(body.encode(), lambda _: champion, MOST))
 
 
-def scored(decode_call: Callable[[], ScoreCall]) -> Tracks | Refusal:
+def scored(decode_call: Callable[[], ScoreCall]) -> ModelInputs | Refusal:
     """The tracks of a call, or how it is refused: its path in the call, without the asset and the row."""
     try:
         return decode_call().tracks
@@ -117,9 +117,9 @@ def in_units(table: pa.Table, units: dict[str, str]) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def agree(scoring: Tracks | Refusal, storing: Readings | Refusal) -> None:
+def agree(scoring: ModelInputs | Refusal, storing: Readings | Refusal) -> None:
     """Both read the same, or refuse the same; the service alone asks for the order and the step of the clock."""
-    if isinstance(storing, Readings) and isinstance(scoring, Tracks):
+    if isinstance(storing, Readings) and isinstance(scoring, ModelInputs):
         assert scoring.assets.tolist() == list(storing.names)
         np.testing.assert_array_equal(scoring.histories.time, storing.time)
         np.testing.assert_array_equal(scoring.histories.values, storing.values)
@@ -148,7 +148,7 @@ def test_one_table_is_read_or_refused_alike_by_both(champion, content, kind, wid
         columns |= {name: columns[name].cast(pa.float32(), safe=False) for name in TWIN.channels}
     names = pa.array([content.name] * ROWS)
     body = write_table(in_units(pa.table({"asset": names, **columns}), content.units), kind)
-    call = scored(lambda: decode_table(read_table(body, kind, MOST, 2**30), champion))
+    call = scored(lambda: decode_table_call(read_table(body, kind, MOST, 2**30), champion))
     agree(call, ingested(body, kind))
 
 
@@ -168,7 +168,7 @@ def test_a_name_that_no_topic_could_hold_is_refused_by_both(champion, name):
 def test_nor_does_a_table_bring_it_in(champion, name):
     table = pa.table({"asset": ["P-1", "P-1", name], "time": [1.0, 2, 3], **{n: [1.0, 2, 3] for n in TWIN.channels}})
     field, detail = ingested(write_table(table, ARROW), ARROW)
-    assert scored(lambda: decode_table(table, champion)) == ("asset", f"{detail} (row 3)")
+    assert scored(lambda: decode_table_call(table, champion)) == ("asset", f"{detail} (row 3)")
     assert field == "asset"
 
 
@@ -176,7 +176,7 @@ def test_nor_does_a_table_bring_it_in(champion, name):
 def test_what_rounds_to_a_finite_float32_is_a_number_for_both(champion, cell):
     content = good(channels={name: [1, cell] for name in TWIN.channels})
     read = scored_json(content, champion)
-    assert isinstance(read, Tracks), read
+    assert isinstance(read, ModelInputs), read
     agree(read, ingested_json(content))
 
 

@@ -16,11 +16,11 @@ from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import save_bundle, verify
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.healthy_baseline import Reference, Regimes
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.entrypoint import TELEMETRY_OFF
 from foretwin.project.paths import Paths
-from foretwin.serving.access.keys import Wanted, keys_path, make_key
+from foretwin.serving.access.keys import KeyRequest, keys_path, make_key
 from foretwin.twin.simulator.processes import Process, free_port, listens, wait_for
 
 RATE = 1e6  # calls per second that the key allows: what is measured here is the service's own limit
@@ -64,11 +64,11 @@ def keep(root: Path, twin: str, version: int) -> None:
 
 def register(root: Path, twin: str) -> None:
     """Both versions in the project's registry, whose alias names the first."""
-    from foretwin.registry.tracking_store import connect, experiment, new_run
+    from foretwin.registry.tracking_store import connect_mlflow, experiment, new_run
     from foretwin.registry.versions import register as register_bundle
     from foretwin.registry.versions import set_champion
 
-    client = connect(root)
+    client = connect_mlflow(root)
     for version in VERSIONS:
         with new_run(client, experiment(client, root, twin), f"version {version}", {}) as run:
             register_bundle(Paths(root, twin), run, bundle_folder(root, twin, version), version)
@@ -90,9 +90,11 @@ def save_untrained(folder: Path, contract: Twin, seed: int) -> str:
     torch.manual_seed(seed)
     shape = Shape("statistics", 128, 1, 0.1, 0.4, length, length, 0, has_rul=contract.rul is not None, classes=classes)
     networks = [Network(scaling, shape).eval() for _ in range(3)]
-    regime = Regimes((), np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
-    reference = Reference(np.stack([low, high]).astype(np.float32), regime, middle[None, None].astype(np.float32), 50.0)
-    calibration = Calibration(0.9, (50.0,), (10.0,), (10.0,)) if contract.rul else None
+    regime = RegimeCentres((), np.zeros((1, 0), np.float32), np.zeros(0, np.float32))
+    reference = HealthyBaseline(
+        np.stack([low, high]).astype(np.float32), regime, middle[None, None].astype(np.float32), 50.0
+    )
+    calibration = RulIntervals(0.9, (50.0,), (10.0,), (10.0,)) if contract.rul else None
     faults = {axis: FaultCalibration(1.0, 0.5, 0.9) for axis in contract.axes}
     return save_bundle(folder, contract, to_onnx(networks, contract), calibration, reference, faults)
 
@@ -100,7 +102,7 @@ def save_untrained(folder: Path, contract: Twin, seed: int) -> str:
 @contextmanager
 def served(root: Path, **settings: str) -> Iterator[Running]:
     """The project's service on loopback, ready, with a key that may ask it anything; ended with the block."""
-    wanted = Wanted("soak", ("score", "read"), RATE)
+    wanted = KeyRequest("soak", ("score", "read"), RATE)
     token = make_key(keys_path(root, {}), wanted, "soak", datetime.now(UTC))
     port, log = free_port(), root / "service.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FORETWIN_", "MLFLOW_"))}

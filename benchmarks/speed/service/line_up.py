@@ -16,7 +16,7 @@ from benchmarks.speed.service.servers import JSON, ROOT, Server, uvicorn
 from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
 from foretwin.project.paths import Paths
-from foretwin.serving.access.keys import FASTEST, Wanted, keys_path, make_key
+from foretwin.serving.access.keys import FASTEST, KeyRequest, keys_path, make_key
 from foretwin.serving.packaging.bento import build
 
 STREAM = "application/vnd.apache.arrow.stream"
@@ -33,7 +33,7 @@ def ours(model: Model, root: Path) -> list[Server]:
     os.environ["BENTOML_HOME"] = str(root / ".bentoml")
     bento = build(root)
     keys = keys_path(root, {})
-    token = make_key(keys, Wanted("bench", ("score",), FASTEST), "bench", datetime.now(UTC))
+    token = make_key(keys, KeyRequest("bench", ("score",), FASTEST), "bench", datetime.now(UTC))
     places = {"FORETWIN_BENTO": str(bento.folder), "FORETWIN_PROJECT": str(root), "FORETWIN_PORT": "{port}"}
     command, source = (sys.executable, "-m", "foretwin.serving"), bento.folder / "src"
     keyed, anybody = (

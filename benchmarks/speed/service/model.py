@@ -19,8 +19,8 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import KEY, canonical
 from foretwin.dataset.windows import Histories
 from foretwin.predictor.bundle import Bundle, save_bundle
-from foretwin.predictor.healthy_baseline import Reference
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.healthy_baseline import HealthyBaseline
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.training.encoders import Shape
 from foretwin.training.ensemble import regimes_of
 from foretwin.training.network import Network
@@ -55,8 +55,8 @@ def make(folder: Path) -> Model:
     histories = Histories.from_rows(table, twin)
     shape = Shape("statistics", 192, 2, 0.1, 0.4, LENGTH, LENGTH, 0, has_rul=True, classes=())
     network = Network(fit_scaling(histories, np.arange(len(table)), twin, 1), shape).eval()
-    reference = Reference.fit(histories, twin, regimes_of(network))
-    save_bundle(folder, twin, to_onnx([network], twin), Calibration(0.9, (50.0,), (10.0,), (10.0,)), reference, {})
+    reference = HealthyBaseline.fit(histories, twin, regimes_of(network))
+    save_bundle(folder, twin, to_onnx([network], twin), RulIntervals(0.9, (50.0,), (10.0,), (10.0,)), reference, {})
     return Model(folder, Bundle.load(folder, threads=1), table)
 
 

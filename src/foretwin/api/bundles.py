@@ -34,12 +34,12 @@ def load_bundle(source: Path | str, root: Path | str = ".", threads: int = 1) ->
 def _registered(root: Path, twin: str, alias: str | None, number: str | None) -> Path:
     """The verified folder of a registered version's bundle, by its alias or its number."""
     from foretwin.registry.locations import model_name  # MLflow takes two seconds to import
-    from foretwin.registry.tracking_store import connect, mlflow_errors
+    from foretwin.registry.tracking_store import connect_mlflow, mlflow_errors
     from foretwin.registry.versions import bundle_folder
 
     name = model_name(twin)
     with mlflow_errors():
-        client = connect(root)
+        client = connect_mlflow(root)
         by_alias = alias is not None
         version = client.get_model_version_by_alias(name, alias) if by_alias else client.get_model_version(name, number)
         return bundle_folder(client, root, twin, version)

@@ -63,7 +63,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Challenger:
     """A challenger of the twin `bundle.contract.name`, with the terms of its trial."""
 
     identity: ModelIdentity
@@ -107,7 +107,7 @@ def keep_trial(
             terms.write(out / TRIAL)
 
 
-def load_trial(root: Path, twin: str) -> Trial | None:
+def load_trial(root: Path, twin: str) -> Challenger | None:
     """Load the trial of a twin; None without one, or where its challenger has become the champion.
 
     BundleError where its files are missing, altered, or not those that its identity names.
@@ -188,12 +188,12 @@ def _questions(contract: Twin) -> tuple[object, ...]:
     return {axis: contract.classes(axis) for axis in contract.axes}, contract.rul and contract.rul.cap
 
 
-def _read(folder: Path) -> Trial:
+def _read(folder: Path) -> Challenger:
     identity, bundle = ModelIdentity.read(folder / "identity.json"), Bundle.load(folder / "bundle")
     if bundle.digest != identity.digest:
         raise BundleError(f"{folder}: bundle and identity.json differ; end the trial and start it again")
     terms = Terms.read(folder / TRIAL)
-    return Trial(identity, bundle, terms.mode, terms.assets, terms.since)
+    return Challenger(identity, bundle, terms.mode, terms.assets, terms.since)
 
 
 def _is_champion(paths: Paths, candidate: ModelIdentity) -> bool:

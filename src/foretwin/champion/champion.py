@@ -35,7 +35,7 @@ ATTEMPTS = 5  # exceeded only if promotions follow each other faster than a bund
 
 
 @dataclass(frozen=True)
-class Record:
+class ChampionRecord:
     """Record of a champion's promotion and figures."""
 
     promoted_at: datetime | None = None  # with its time zone
@@ -93,7 +93,7 @@ class Champion:
 
     identity: ModelIdentity
     bundle: Bundle
-    record: Record = field(default_factory=Record)
+    record: ChampionRecord = field(default_factory=ChampionRecord)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
 def read_champion(folder: Path, threads: int = 1) -> Champion:
     """Read the champion in a folder that is not replaced meanwhile; BundleError as `load_champion`."""
     identity = ModelIdentity.read(folder / "identity.json")
-    record = Record.read(folder / "record.json")
+    record = ChampionRecord.read(folder / "record.json")
     bundle = Bundle.load(folder / "bundle", threads)
     if bundle.digest != identity.digest:
         raise BundleError(f"{folder}: bundle and identity.json differ; run `dvc repro package` again")
@@ -183,7 +183,11 @@ def kept_champions(root: Path) -> list[Packaged]:
 
 
 def keep_champion(
-    paths: Paths, bundle: Path, identity: ModelIdentity, record: Record | None = None, beside: Path | None = None
+    paths: Paths,
+    bundle: Path,
+    identity: ModelIdentity,
+    record: ChampionRecord | None = None,
+    beside: Path | None = None,
 ) -> None:
     """Package a champion in models/<twin>/champion/: bundle, record, golden windows, drift.json and lineage.json.
 
@@ -197,7 +201,7 @@ def keep_champion(
         )
     if record is None:
         contents = (_content(paths.models / name) for name in ("training.json", "metrics.json", "promotion.json"))
-        record = Record.of(identity.digest, *contents)
+        record = ChampionRecord.of(identity.digest, *contents)
     loaded, folder = Bundle.load(bundle), paths.models / "champion"
     with kept_by_one(paths):
         before = _sound(folder, loaded)

@@ -22,7 +22,7 @@ FIRST = "0" * 64  # previous digest in the first line
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """A decision of the ledger. Versions are those of the registry; `bundle` is the digest of the decided version."""
 
     at: datetime  # with its time zone
@@ -51,14 +51,14 @@ class Entry:
         return cls(**{**values, "at": at, "reasons": tuple(map(str, reasons))})  # type: ignore[arg-type]  # checked by use
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[LedgerEntry]:
     """Read the decisions, the oldest first; RegistryError names the first altered line."""
     return _read(path, _lines(path))
 
 
-def taken_back(entries: Sequence[Entry]) -> dict[str, Entry]:
+def taken_back(entries: Sequence[LedgerEntry]) -> dict[str, LedgerEntry]:
     """Return version -> its roll-back, for versions that have not been champion again since."""
-    left: dict[str, Entry] = {}
+    left: dict[str, LedgerEntry] = {}
     for entry in entries:
         if entry.action == "rolled_back":
             left[entry.version] = entry
@@ -67,7 +67,7 @@ def taken_back(entries: Sequence[Entry]) -> dict[str, Entry]:
     return left
 
 
-def append(path: Path, entry: Entry) -> None:
+def append(path: Path, entry: LedgerEntry) -> None:
     """Append a decision; RegistryError, and nothing is written, where an earlier line was altered."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
@@ -87,12 +87,12 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _read(path: Path, lines: Sequence[str]) -> list[Entry]:
+def _read(path: Path, lines: Sequence[str]) -> list[LedgerEntry]:
     entries, previous = [], FIRST
     for number, line in enumerate(lines, 1):
         try:
             content = dict(json.loads(line))
-            entries.append(Entry.of(content))
+            entries.append(LedgerEntry.of(content))
         except (ValueError, TypeError, KeyError) as error:
             raise RegistryError(f"{path}:{number}: not a decision: {error}; bring the file back as it was") from None
         if content.get("previous") != previous:

@@ -76,12 +76,12 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def asset_digest(name: str) -> str:
-    """What stands for an asset where its name must not; assets of the store are named `store/<name>`."""
+    """Return the digest that replaces an asset's name; assets of the store are named `store/<name>`."""
     return text_digest(name)
 
 
 def _digests(folder: Path) -> dict[str, str] | None:
-    """SHA-256 of each file under a folder, by its path in there; None where there is no such folder."""
+    """Compute the SHA-256 of each file under a folder, by relative path; None where there is no such folder."""
     return file_digests(folder) if folder.is_dir() else None
 
 

@@ -1,92 +1,92 @@
-"""The `foretwin` command. Each sub-command imports what it needs when it runs, so that `--help` answers at once."""
+"""The `foretwin` command. Sub-commands import what they need when they run, so that `--help` is fast."""
 
 import click
 
-from foretwin.cli.cases.acknowledge import acknowledge
-from foretwin.cli.cases.case import case
-from foretwin.cli.cases.cases import cases
-from foretwin.cli.cases.verdict import verdict
-from foretwin.cli.cases.what_if import what_if
-from foretwin.cli.demo.demo import demo
-from foretwin.cli.models.bento import bento
-from foretwin.cli.models.explain import explain
-from foretwin.cli.models.follow import follow
-from foretwin.cli.models.keys import keys
-from foretwin.cli.models.ledger import ledger
-from foretwin.cli.models.lineage import lineage
-from foretwin.cli.models.promote import promote
-from foretwin.cli.models.retrain import retrain
-from foretwin.cli.models.rollback import rollback
-from foretwin.cli.models.score import score
-from foretwin.cli.models.serve import serve
-from foretwin.cli.models.trial import trial
-from foretwin.cli.pipeline.add import add
-from foretwin.cli.pipeline.benchmark import benchmark
-from foretwin.cli.pipeline.init import init
-from foretwin.cli.pipeline.new import new
-from foretwin.cli.pipeline.publish import publish
-from foretwin.cli.pipeline.summary import summary
-from foretwin.cli.twins.deliveries import deliveries
-from foretwin.cli.twins.erase import erase
-from foretwin.cli.twins.export import export
-from foretwin.cli.twins.history import history
-from foretwin.cli.twins.ingest import ingest
-from foretwin.cli.twins.kpis import kpis
-from foretwin.cli.twins.live import live
-from foretwin.cli.twins.monitor import monitor
-from foretwin.cli.twins.quarantine import quarantine
-from foretwin.cli.twins.replay import replay
-from foretwin.cli.twins.thread import thread
-from foretwin.cli.twins.twins import twins
-from foretwin.cli.twins.watch import watch
+from foretwin.cli.cases.acknowledge import acknowledge_command
+from foretwin.cli.cases.case import case_command
+from foretwin.cli.cases.cases import cases_command
+from foretwin.cli.cases.verdict import verdict_command
+from foretwin.cli.cases.what_if import what_if_command
+from foretwin.cli.demo.demo import demo_command
+from foretwin.cli.models.bento import bento_command
+from foretwin.cli.models.explain import explain_command
+from foretwin.cli.models.follow import follow_command
+from foretwin.cli.models.keys import keys_command
+from foretwin.cli.models.ledger import ledger_command
+from foretwin.cli.models.lineage import lineage_command
+from foretwin.cli.models.promote import promote_command
+from foretwin.cli.models.retrain import retrain_command
+from foretwin.cli.models.rollback import rollback_command
+from foretwin.cli.models.score import score_command
+from foretwin.cli.models.serve import serve_command
+from foretwin.cli.models.trial import trial_command
+from foretwin.cli.pipeline.add import add_command
+from foretwin.cli.pipeline.benchmark import benchmark_command
+from foretwin.cli.pipeline.init import init_command
+from foretwin.cli.pipeline.new import new_command
+from foretwin.cli.pipeline.publish import publish_command
+from foretwin.cli.pipeline.summary import summary_command
+from foretwin.cli.twins.deliveries import deliveries_command
+from foretwin.cli.twins.erase import erase_command
+from foretwin.cli.twins.export import export_command
+from foretwin.cli.twins.history import history_command
+from foretwin.cli.twins.ingest import ingest_command
+from foretwin.cli.twins.kpis import kpis_command
+from foretwin.cli.twins.live import live_command
+from foretwin.cli.twins.monitor import monitor_command
+from foretwin.cli.twins.quarantine import quarantine_command
+from foretwin.cli.twins.replay import replay_command
+from foretwin.cli.twins.thread import thread_command
+from foretwin.cli.twins.twins import twins_command
+from foretwin.cli.twins.watch import watch_command
 from foretwin.project.entrypoint import exit_on_error, switch_telemetry_off
 
 COMMANDS = (
-    init,
-    new,
-    add,
-    score,
-    explain,
-    benchmark,
-    summary,
-    publish,
-    serve,
-    ingest,
-    watch,
-    live,
-    replay,
-    demo,
-    twins,
-    thread,
-    cases,
-    case,
-    acknowledge,
-    verdict,
-    what_if,
-    history,
-    export,
-    erase,
-    quarantine,
-    deliveries,
-    monitor,
-    kpis,
-    retrain,
-    promote,
-    rollback,
-    follow,
-    ledger,
-    trial,
-    lineage,
-    bento,
-    keys,
+    init_command,
+    new_command,
+    add_command,
+    score_command,
+    explain_command,
+    benchmark_command,
+    summary_command,
+    publish_command,
+    serve_command,
+    ingest_command,
+    watch_command,
+    live_command,
+    replay_command,
+    demo_command,
+    twins_command,
+    thread_command,
+    cases_command,
+    case_command,
+    acknowledge_command,
+    verdict_command,
+    what_if_command,
+    history_command,
+    export_command,
+    erase_command,
+    quarantine_command,
+    deliveries_command,
+    monitor_command,
+    kpis_command,
+    retrain_command,
+    promote_command,
+    rollback_command,
+    follow_command,
+    ledger_command,
+    trial_command,
+    lineage_command,
+    bento_command,
+    keys_command,
 )
 
 
 class Command(click.Group):
-    """A group whose deliberate errors are one line, unless --debug asks for the traceback."""
+    """A group that reports deliberate errors in one line, and with a traceback under --debug."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the sub-command at the edge."""
+        """Run the sub-command."""
         switch_telemetry_off()
         with exit_on_error(debug=bool(ctx.params.get("debug"))):
             return super().invoke(ctx)

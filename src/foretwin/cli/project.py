@@ -1,4 +1,4 @@
-"""What every command of the living twin works with: the project's store and contracts, who asks, and when to end."""
+"""What commands share: the project's contracts and store, the actor, signals, threads."""
 
 import getpass
 import os
@@ -18,7 +18,7 @@ PROJECT = Path()
 
 
 def load_project() -> "dict[str, Twin]":
-    """The contracts of the project; ContractError in a folder that has none."""
+    """Load the contracts of the project; ContractError in a folder that has none."""
     from foretwin.errors import ContractError
     from foretwin.project.contracts import load_contracts
 
@@ -29,7 +29,7 @@ def load_project() -> "dict[str, Twin]":
 
 
 def contract_named(contracts: "dict[str, Twin]", twin: str) -> "Twin":
-    """The contract of a twin; BadInput names those that there are."""
+    """Return the contract of a twin; BadInput lists the existing ones."""
     from foretwin.errors import BadInput
 
     if twin not in contracts:
@@ -38,7 +38,7 @@ def contract_named(contracts: "dict[str, Twin]", twin: str) -> "Twin":
 
 
 def only_twin(contracts: "dict[str, Twin]") -> str:
-    """The project's twin where it has one; BadInput where somebody has to say which."""
+    """Return the project's only twin; BadInput where there are several."""
     from foretwin.errors import BadInput
 
     if len(contracts) > 1:
@@ -48,7 +48,7 @@ def only_twin(contracts: "dict[str, Twin]") -> str:
 
 @contextmanager
 def opened_store() -> "Iterator[Store]":
-    """The store that FORETWIN_STORE names, or twins.db in the project's folder."""
+    """Open the store that FORETWIN_STORE names, or twins.db in the project's folder."""
     from foretwin.twin.store import open_store, store_url
 
     store = open_store(store_url(PROJECT, os.environ))
@@ -64,15 +64,15 @@ def command_prefix() -> str:
 
 
 def person() -> str:
-    """Who runs the command, for the audit."""
+    """Return the user who runs the command, for the audit."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
         return "command line"
 
 
-def moment(text: str | None) -> datetime | None:
-    """A moment by ISO 8601; one without a zone is UTC, as everything that is shown. BadInput where it is none."""
+def moment_option(text: str | None) -> datetime | None:
+    """Parse an ISO 8601 moment, UTC where it has no zone. BadInput where it is invalid."""
     from foretwin.errors import BadInput
 
     if text is None:
@@ -85,7 +85,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 def log_to_terminal() -> None:
-    """What a long-running command logs goes to stderr, each line with its moment; of libraries only warnings."""
+    """Log to stderr, each line with its time; of libraries only warnings."""
     import logging
 
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -94,7 +94,7 @@ def log_to_terminal() -> None:
 
 @contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; a second one ends the process at once, as if nobody had listened."""
+    """Return an event that Ctrl-C and SIGTERM set; a second signal ends the process at once."""
     stop = threading.Event()
     before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -111,8 +111,8 @@ def stop_on_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def start(work: Callable[[], object], stop: threading.Event, failures: list[BaseException]) -> threading.Thread:
-    """A thread that does the work; what it raises is added to `failures`, and `stop` is set at its end."""
+def start_thread(work: Callable[[], object], stop: threading.Event, failures: list[BaseException]) -> threading.Thread:
+    """Start a thread; its exception is added to `failures`, and `stop` is set at its end."""
 
     def run() -> None:
         try:

@@ -1,4 +1,4 @@
-"""How lists and documents look on the terminal."""
+"""Print lists and documents on the terminal."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 
-def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], more: str = "") -> None:
-    """Print a table; numbers stand on the right. `more` is said below it where it is not empty."""
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], more: str = "") -> None:
+    """Print a table, numbers right-aligned; `more` is printed below it."""
     console = Console()
     table = Table()
     for i, name in enumerate(columns):
@@ -27,7 +27,7 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[Any]], more: str = "") 
 
 
 def cell(value: Any) -> str:
-    """A value as a cell shows it; moments are UTC."""
+    """Format a value for a cell; moments are UTC."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -38,12 +38,12 @@ def cell(value: Any) -> str:
 
 
 def life(value: float | None, low: float | None, high: float | None) -> str:
-    """A remaining useful life with its interval."""
+    """Format a remaining useful life with its interval."""
     return "" if value is None or low is None or high is None else f"{value:.0f} ({low:.0f} to {high:.0f})"
 
 
 def age(seconds: float | None) -> str:
-    """How long ago: in the unit in which it is easy to read."""
+    """Format an age in a readable unit."""
     if seconds is None:
         return "never"
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
@@ -53,12 +53,12 @@ def age(seconds: float | None) -> str:
 
 
 def diagnosis(answers: Mapping[str, str]) -> str:
-    """The answer on each fault axis, which is named where there are several."""
+    """Format the answer on each fault axis, with its name where there are several."""
     return ", ".join(name if len(answers) == 1 else f"{axis}: {name}" for axis, name in answers.items())
 
 
 def entry(kind: str, said: Mapping[str, Any]) -> str:
-    """What an entry of a thread says, in one line."""
+    """Format an entry of a timeline in one line."""
     if kind == "readings":
         return f"{said['count']} of run {said['run']}, time {said['first_time']:g} to {said['last_time']:g}"
     if kind == "score":
@@ -70,7 +70,7 @@ def entry(kind: str, said: Mapping[str, Any]) -> str:
 
 
 def told(detail: Any) -> str:
-    """What an entry says besides its moment and kind, as `name: value` without what is empty."""
+    """Format an entry without its moment and kind, as `name: value` without empty values."""
     if isinstance(detail, dict):
         return ", ".join(f"{name}: {told(value)}" for name, value in detail.items() if value not in (None, {}, [], ""))
     if isinstance(detail, datetime):

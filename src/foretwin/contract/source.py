@@ -7,13 +7,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 
 
-class Part(BaseModel):
+class ContractPart(BaseModel):
     """Base of the contract's sections: frozen, and without unknown fields, so that a typo is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class PumpSource(Part):
+class PumpSource(ContractPart):
     """Source: the simulated pump fleet."""
 
     kind: Literal["pump"]
@@ -21,27 +21,27 @@ class PumpSource(Part):
     seed: Annotated[int, Field(ge=0)]
 
 
-class CmapssSource(Part):
+class CmapssSource(ContractPart):
     """Source: NASA's turbofan archive C-MAPSS."""
 
     kind: Literal["cmapss"]
     subset: Literal["FD001", "FD002", "FD003", "FD004"]
 
 
-class HydraulicSource(Part):
+class HydraulicSource(ContractPart):
     """Source: UCI's archive of the hydraulic test rig."""
 
     kind: Literal["hydraulic"]
 
 
-class TableFault(Part):
+class TableFault(ContractPart):
     """Column of a fault axis in a table, and the class of each value; other values are unknown."""
 
     column: str
     values: dict[str, Word]
 
 
-class TableSource(Part):
+class TableSource(ContractPart):
     """Source: any CSV or Parquet file. `path` is absolute, or relative to the folder of twin.yaml."""
 
     kind: Literal["table"]
@@ -57,7 +57,7 @@ class TableSource(Part):
     missing: Literal["refuse", "carry_forward"] = "refuse"
 
 
-class StoreSource(Part):
+class StoreSource(ContractPart):
     """Source: the twin's own history alone, exported by `foretwin history`; it also extends every other source."""
 
     kind: Literal["store"]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from foretwin.contract.source import Part, Source, TableSource, Word
+from foretwin.contract.source import ContractPart, Source, TableSource, Word
 from foretwin.contract.yaml import find_entry, read_yaml
 from foretwin.errors import ContractError
 
@@ -24,7 +24,7 @@ SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # of the clock uni
 UNKNOWN = "unknown"  # the value on a fault axis where no class is probable enough
 
 
-class Clock(Part):
+class Clock(ContractPart):
     """Clock of the machine: `unit` of every time in the contract, `step` between two readings."""
 
     unit: Annotated[str, Field(min_length=1)]
@@ -45,7 +45,7 @@ class Clock(Part):
         return SECONDS.get(self.unit)
 
 
-class Channel(Part):
+class Channel(ContractPart):
     """A measured or set quantity; `min` and `max` are the physical limits of valid readings."""
 
     unit: str
@@ -61,7 +61,7 @@ class Channel(Part):
         return self
 
 
-class Remedy(Part):
+class Remedy(ContractPart):
     """Repair of a fault: part, instruction, skills; `lead_time` is the delivery time of the part."""
 
     part: str
@@ -70,14 +70,14 @@ class Remedy(Part):
     lead_time: Annotated[float, Field(ge=0)]
 
 
-class Rul(Part):
+class Rul(ContractPart):
     """Remaining useful life as an output; longer lives than `cap` are not distinguished."""
 
     cap: Annotated[float, Field(gt=0)]
     remedy: Remedy
 
 
-class FaultAxis(Part):
+class FaultAxis(ContractPart):
     """A fault axis: exclusive classes of one component or condition, of which the first is healthy."""
 
     title: str
@@ -98,14 +98,14 @@ class FaultAxis(Part):
         return self
 
 
-class Regimes(Part):
+class Regimes(ContractPart):
     """Operating regimes: `count` clusters of setting channels; sensors are scaled within each."""
 
     channels: tuple[Word, ...]
     count: Annotated[int, Field(ge=2, le=20)]
 
 
-class Window(Part):
+class Window(ContractPart):
     """Window of one prediction, in rows; a shorter history is padded, below `shortest` it is not scored."""
 
     length: Annotated[int, Field(ge=2, le=1000)]
@@ -118,7 +118,7 @@ class Window(Part):
         return self
 
 
-class Quality(Part):
+class Quality(ContractPart):
     """Limits that validation applies to the data before training."""
 
     min_assets: Annotated[int, Field(ge=3)] = 5
@@ -132,7 +132,7 @@ class Quality(Part):
     may_be_constant: tuple[Word, ...] = ()
 
 
-class CasePolicy(Part):
+class CasePolicy(ContractPart):
     """Limits at which a case opens and closes: separate, so that an estimate near a limit does not flap."""
 
     open_below: float | None = Field(default=None, description="open when the RUL's lower bound falls below this")
@@ -157,7 +157,7 @@ class CasePolicy(Part):
         return self
 
 
-class Costs(Part):
+class Costs(ContractPart):
     """Cost assumptions behind the key figures of a fleet; not used by models."""
 
     currency: Annotated[str, Field(min_length=1, max_length=10)] = "EUR"
@@ -169,7 +169,7 @@ class Costs(Part):
     source: str = Field(default="", description="where these figures come from")
 
 
-class Twin(Part):
+class Twin(ContractPart):
     """Contract of one machine type. The order of `channels` is the order of the network's inputs."""
 
     name: TwinName
@@ -265,7 +265,7 @@ def load_twin(path: Path) -> Twin:
 
 
 def _describe(path: Path, root: Any, error: ValidationError) -> str:
-    """The first problem as `file:line: field: reason`, and how many more there are.
+    """Format the first problem as `file:line: field: reason`, with the number of others.
 
     A typo in a field's name comes first: the missing field is only its consequence.
     """

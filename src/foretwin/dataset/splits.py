@@ -74,7 +74,7 @@ class Development:
 
 
 def prepare(rows: pd.DataFrame, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
-    """Deal the assets, cut the held-out runs, write it all under `out`; returns counts for the user."""
+    """Split the assets, cut the held-out runs and write all files to `out`; return counts for the user."""
     folds = deal_folds(rows, params.test_share, params.folds, params.seed)
     held_out = rows["asset"].map(folds) == TEST
     test, development = rows[held_out].reset_index(drop=True), rows[~held_out].reset_index(drop=True)

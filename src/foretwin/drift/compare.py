@@ -45,7 +45,7 @@ class DriftVerdict:
     channels: tuple[ChannelDrift, ...]
 
 
-class Readings(NamedTuple):
+class HealthyReadings(NamedTuple):
     """N comparable readings of C channels."""
 
     assets: NDArray[Any]  # (N,)
@@ -97,16 +97,16 @@ def compare(
     return DriftVerdict(*size, enough=True, drifted=any(one.drifted for one in channels), channels=channels)
 
 
-def _readings(reference: DriftReference, assets: NDArray[Any], values: NDArray[np.float32]) -> Readings:
+def _readings(reference: DriftReference, assets: NDArray[Any], values: NDArray[np.float32]) -> HealthyReadings:
     chosen = reference.scale.comparable(values)
     regime = reference.scale.regimes.nearest(values[chosen])
     names = assets[chosen]
-    return Readings(
+    return HealthyReadings(
         names.astype(str) if names.dtype == object else names, regime, reference.scale.away(values[chosen], regime)
     )
 
 
-def _changes(recent: Means, names: NDArray[Any], varies: NDArray[np.bool_], earlier: Readings) -> Means | None:
+def _changes(recent: Means, names: NDArray[Any], varies: NDArray[np.bool_], earlier: HealthyReadings) -> Means | None:
     """Return the mean changes of the assets `names` (n,); None where too few have enough earlier readings."""
     before = [np.flatnonzero(earlier.assets == name)[-EARLIER:] for name in names]
     chosen = [number for number, rows in enumerate(before) if len(rows) == EARLIER]
@@ -152,7 +152,7 @@ def _limit(estimate: Estimate, chance: float) -> Array:
 
 
 def _varying(
-    reference: DriftReference, varying: Freshness, recent: Readings, shifts: Shifts, size: tuple[int, int]
+    reference: DriftReference, varying: Freshness, recent: HealthyReadings, shifts: Shifts, size: tuple[int, int]
 ) -> list[dict[str, Any]]:
     """Return the figures of the varying channels; of several beyond the limit of PSI alone, the furthest has drifted.
 
@@ -187,7 +187,7 @@ def _varying(
     ]
 
 
-def _constant(reference: DriftReference, recent: Readings, channel: int) -> dict[str, Any]:
+def _constant(reference: DriftReference, recent: HealthyReadings, channel: int) -> dict[str, Any]:
     """Return the figures of a channel that is constant within its regime: PSI of the readings that differ."""
     away, level = recent.away[:, channel], np.abs(reference.scale.mean[:, channel])
     known = ~np.isnan(away)

@@ -19,7 +19,7 @@ from foretwin.drift.psi import Bins, CleanPsi, rounded
 from foretwin.drift.scores import ScoreReference
 from foretwin.errors import BundleError
 from foretwin.predictor.bundle import Bundle
-from foretwin.predictor.healthy_baseline import Regimes, healthy_rows
+from foretwin.predictor.healthy_baseline import RegimeCentres, healthy_rows
 from foretwin.project.files import fresh_file
 
 Array = NDArray[np.float64]
@@ -34,12 +34,12 @@ SAME = 1e-5  # relative difference allowed for a reading of a constant channel
 class Scale:
     """Scaling from physical units to standard deviations, for C channels in each of R regimes in healthy life."""
 
-    regimes: Regimes
+    regimes: RegimeCentres
     mean: Array  # (R, C) physical units; NaN in regimes without a healthy reading
     deviation: Array  # (C,) within the regimes; 0 where the channel is constant there
 
     @classmethod
-    def fit(cls, regimes: Regimes, values: NDArray[np.float32]) -> Self:
+    def fit(cls, regimes: RegimeCentres, values: NDArray[np.float32]) -> Self:
         """Fit to the healthy readings (N, C)."""
         regime, exact = regimes.nearest(values), values.astype(np.float64)
         mean = np.full((len(regimes.centres), values.shape[1]), np.nan)
@@ -159,7 +159,7 @@ class DriftReference:
         channels = tuple(content["channels"])
         unknown = [np.nan] * len(channels)
         mean = np.array([unknown if row is None else row for row in content["mean"]], float)
-        regimes = Regimes(tuple(content["settings"]), centres.reshape(len(mean), -1), spread)
+        regimes = RegimeCentres(tuple(content["settings"]), centres.reshape(len(mean), -1), spread)
         return cls(
             bundle=content["bundle"],
             contract=content["contract"],

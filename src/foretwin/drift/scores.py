@@ -73,13 +73,13 @@ class ScoreReference:
         return cls(bins, clean, {name: tuple(found["classes"]) for name, found in values.items() if found["classes"]})
 
 
-class Table(Protocol):
+class ScoreColumns(Protocol):
     """Columns of scores by name, such as a data frame or a mapping of arrays."""
 
     def __getitem__(self, name: str, /) -> Any: ...
 
 
-def says_healthy(scores: Table, contract: Twin) -> NDArray[np.bool_]:
+def says_healthy(scores: ScoreColumns, contract: Twin) -> NDArray[np.bool_]:
     """Return a mask (N,) of scores that call the asset healthy: the RUL's interval reaches the cap, and no fault."""
     parts = [np.asarray(scores["rul_high"], float) >= contract.rul.cap] if contract.rul else []
     parts += [np.isin(np.asarray(scores[axis], object), [contract.classes(axis)[0], UNKNOWN]) for axis in contract.axes]

@@ -44,7 +44,7 @@ PENALTIES = (1e-5, 1e-4, 1e-3)  # of the ridge, per window
 MOST_TO_CHOOSE = 5_000  # windows used to choose width and penalty
 
 
-class Model(Protocol):
+class BaselineModel(Protocol):
     """Interface of scikit-learn's estimators."""
 
     def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> object:
@@ -55,7 +55,7 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
-class Trial:
+class BaselineTrial:
     """Split of a baseline's N training windows, to choose its settings."""
 
     learn: NDArray[np.bool_]  # (N,) windows of all folds but the first
@@ -66,8 +66,8 @@ class Trial:
 class Baseline:
     """Constructors of a baseline's models, and the most windows drawn for them: more only cost time."""
 
-    regressor: Callable[[Trial], Model]
-    classifier: Callable[[Trial], Model]
+    regressor: Callable[[BaselineTrial], BaselineModel]
+    classifier: Callable[[BaselineTrial], BaselineModel]
     windows: int
 
 
@@ -81,20 +81,20 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Table:
+class FeatureTable:
     """Features of N training windows and M test windows."""
 
     x: NDArray[np.float32]  # (N, F)
     x_test: NDArray[np.float32]  # (M, F)
-    trial: Trial
+    trial: BaselineTrial
 
     def predict(
-        self, make: Callable[[Trial], Model], y: NDArray[np.float64], known: NDArray[np.bool_]
+        self, make: Callable[[BaselineTrial], BaselineModel], y: NDArray[np.float64], known: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         """Predict the test windows (M,) by a model fitted on the `known` (N,) of targets y (N,); 0 if none is known."""
         if not known.any():
             return np.zeros(len(self.x_test))
-        model = make(Trial(self.trial.learn[known], self.trial.judge[known]))
+        model = make(BaselineTrial(self.trial.learn[known], self.trial.judge[known]))
         if len(np.unique(y[known])) < 2:  # a single class or value
             model = Constant(most_frequent=False)
         model.fit(self.x[known], y[known])
@@ -123,7 +123,7 @@ class RandomFourierRidge:
     The kernel's width and the penalty are those with the least squared error in the trial.
     """
 
-    def __init__(self, trial: Trial, columns: NDArray[np.int64], seed: int) -> None:
+    def __init__(self, trial: BaselineTrial, columns: NDArray[np.int64], seed: int) -> None:
         """`columns` are the positions of the features that it uses."""
         self.trial, self.columns, self.seed = trial, columns, seed
 
@@ -250,13 +250,13 @@ def baselines(smooth: NDArray[np.int64], seed: int) -> dict[str, Baseline]:
     }
 
 
-def fit_and_predict(development: Development, test: Windows, contract: Twin, seed: int) -> dict[str, Predicted]:
+def fit_baselines(development: Development, test: Windows, contract: Twin, seed: int) -> dict[str, Predicted]:
     """Fit each baseline on windows of all development assets and predict the N test windows, by baseline name."""
     generator = np.random.default_rng(seed)
     first = development.hold_out(0)
     drawn = generator.choice(development.ends, min(MOST_WINDOWS, len(development.ends)), replace=False)
     ends = np.union1d(drawn, first.held_out)
-    trial = Trial(learn=np.isin(ends, first.train), judge=np.isin(ends, first.held_out))
+    trial = BaselineTrial(learn=np.isin(ends, first.train), judge=np.isin(ends, first.held_out))
     features = Features(development, contract, seed)
     x, x_test = features.at(development.histories, ends), features(test)
     rul, faults = development.histories.rul[ends].astype(np.float64), development.histories.faults[ends]
@@ -264,7 +264,7 @@ def fit_and_predict(development: Development, test: Windows, contract: Twin, see
     for name, baseline in baselines(features.smooth(), seed).items():
         begin = time.perf_counter()
         part = np.sort(generator.choice(len(ends), min(baseline.windows, len(ends)), replace=False))
-        table = Table(x[part], x_test, Trial(trial.learn[part], trial.judge[part]))
+        table = FeatureTable(x[part], x_test, BaselineTrial(trial.learn[part], trial.judge[part]))
         predicted = None
         if contract.rul:
             y = np.minimum(rul[part], contract.rul.cap)

@@ -39,7 +39,7 @@ from foretwin.project.params import Params, add_twins, load_params
 from foretwin.project.paths import Paths
 from foretwin.training.ensemble import (
     Member,
-    describe,
+    describe_member,
     environment,
     git_state,
     inputs_digest,
@@ -53,7 +53,7 @@ SEEN = ("development.parquet", "splits.json")  # inputs of tuning, training and 
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchmarkPlan:
     """Plan of a benchmark: everything fixed before a held-out label is read."""
 
     paths: Paths
@@ -99,23 +99,23 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
         "raw": file_digests(paths.raw),
         "git": git_state(root),
         "environment": environment() | {"cores": str(os.cpu_count())},
-        **measure(plan, members, folder / twin),
+        **measure_plan(plan, members, folder / twin),
     }
     with fresh_file(folder / f"{twin}.json") as out:
         out.write_text(json.dumps(finite(report), indent=1, allow_nan=False) + "\n")
     return folder / f"{twin}.json"
 
 
-def make_plan(paths: Paths, seeds: Sequence[int]) -> Plan:
+def make_plan(paths: Paths, seeds: Sequence[int]) -> BenchmarkPlan:
     """Read the outputs of the stages up to `tune`."""
     contract, params = paths.load_contract(), load_params(paths.params)
     train = params.train.model_copy(update={"seeds": list(seeds)})
     choice = Choice.model_validate(json.loads((paths.models / "tuning.json").read_text())["best"])
     development = Development.load(paths.windows, contract, params.prepare)
-    return Plan(paths, contract, params.model_copy(update={"train": train}), choice, development)
+    return BenchmarkPlan(paths, contract, params.model_copy(update={"train": train}), choice, development)
 
 
-def measure(plan: Plan, members: list[Member], pictures: Path) -> dict[str, Any]:
+def measure_plan(plan: BenchmarkPlan, members: list[Member], pictures: Path) -> dict[str, Any]:
     """Open the held-out assets and measure every seed's model, the ensemble of all, and the baselines."""
     contract, seeds = plan.contract, plan.params.train.seeds
     of_seed = {seed: [member for member in members if member.seed == seed] for seed in seeds}
@@ -153,41 +153,43 @@ def measure(plan: Plan, members: list[Member], pictures: Path) -> dict[str, Any]
 
 
 def _tune(root: Path, twin: str) -> None:
-    """The stages up to the choice of hyper-parameters, skipped where DVC finds them done."""
+    """Run the stages up to `tune`; DVC skips those that are up to date."""
     if dvc(root, "repro", "--quiet", stage(twin, "tune"), shown=True).returncode:
         raise TrainingError(f"{twin}: the stages before training failed; `dvc repro {stage(twin, 'tune')}` shows where")
 
 
-def _printed(plan: Plan, members: Iterator[Member]) -> Iterator[Member]:
+def _printed(plan: BenchmarkPlan, members: Iterator[Member]) -> Iterator[Member]:
     for member in members:
-        Console().print(f"{plan.paths.twin}: {describe(member, plan.contract)}", highlight=False, soft_wrap=True)
+        Console().print(f"{plan.paths.twin}: {describe_member(member, plan.contract)}", highlight=False, soft_wrap=True)
         yield member
 
 
-def _bundle(plan: Plan, members: list[Member], name: str) -> Bundle:
+def _bundle(plan: BenchmarkPlan, members: list[Member], name: str) -> Bundle:
     """Save the members as a bundle and load it."""
     with fresh(plan.work / name) as out:
         save_ensemble(members, plan.development, plan.contract, plan.params.train, out)
     return Bundle.load(plan.work / name)
 
 
-def _without_age(plan: Plan) -> Bundle | None:
+def _without_age(plan: BenchmarkPlan) -> Bundle | None:
     """Train the first seed's model without the age as an input; None where age is not an input."""
     clock = plan.contract.clock
     if not clock.counts_from_start:
         return None
     contract = plan.contract.model_copy(update={"clock": clock.model_copy(update={"counts_from_start": False})})
     train = plan.params.train.model_copy(update={"seeds": plan.params.train.seeds[:1]})
-    ageless = Plan(plan.paths, contract, plan.params.model_copy(update={"train": train}), plan.choice, plan.development)
+    ageless = BenchmarkPlan(
+        plan.paths, contract, plan.params.model_copy(update={"train": train}), plan.choice, plan.development
+    )
     members = list(train_members(ageless.development, contract, ageless.choice, train, ageless.work))
     return _bundle(ageless, members, "without-age")
 
 
-def _baselines(plan: Plan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
+def _baselines(plan: BenchmarkPlan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
     """Measure each baseline under the same seeds, and the mean (RUL) or the vote (faults) of all seeds."""
     contract, seeds = plan.contract, plan.params.train.seeds
     windows = Histories.from_rows(rows, contract).cut(last_rows(rows), contract.window.length)
-    fitted = [baselines.fit_and_predict(plan.development, windows, contract, seed) for seed in seeds]
+    fitted = [baselines.fit_baselines(plan.development, windows, contract, seed) for seed in seeds]
     result = {}
     for name in fitted[0]:
         runs = [one[name] for one in fitted]
@@ -205,10 +207,10 @@ def _baselines(plan: Plan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
     return result
 
 
-def _physics(plan: Plan, windows: Windows, truth: Truth) -> dict[str, Any]:
+def _physics(plan: BenchmarkPlan, windows: Windows, truth: Truth) -> dict[str, Any]:
     """Measure the physics-based prognosis of the pump, with the first seed."""
     contract, train = plan.contract, plan.params.train
-    predicted = pump_prognosis.fit_and_predict(plan.development, windows, contract, train.seeds[0], train.level)
+    predicted = pump_prognosis.predict_with_physics(plan.development, windows, contract, train.seeds[0], train.level)
     rul, low, high = predicted
     found = figures(contract.model_copy(update={"faults": {}}), truth, rul, [])  # it predicts no faults
     result = over_seeds([found], found)

@@ -10,7 +10,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import RegistryError
 from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.gate.compatibility import breaks
-from foretwin.gate.figures import Check, Figures, Measured, measure
+from foretwin.gate.figures import Check, Figures, PredictorFigures, measure_predictor
 from foretwin.gate.hard_limits import budget_checks, coverage_check, late_cost_check
 from foretwin.gate.replacement_rule import against_baselines, against_champion
 from foretwin.gate.resamples import Resamples
@@ -108,7 +108,7 @@ def _measured(
     baselines: Mapping[str, Predictions],
     resamples: Resamples,
     params: PromoteParams,
-) -> tuple[Measured, dict[str, Measured]]:
+) -> tuple[PredictorFigures, dict[str, PredictorFigures]]:
     absent = [name for name in params.must_beat if name not in baselines]
     if absent:
         raise RegistryError(
@@ -116,8 +116,8 @@ def _measured(
             f" correct params.yaml, or run `dvc repro data/{candidate.contract.name}/dvc.yaml:evaluate`"
         )
     contract = candidate.contract
-    own = measure(contract, held_out, candidate.said, resamples)
-    return own, {name: measure(contract, held_out, said, resamples) for name, said in baselines.items()}
+    own = measure_predictor(contract, held_out, candidate.said, resamples)
+    return own, {name: measure_predictor(contract, held_out, said, resamples) for name, said in baselines.items()}
 
 
 def _champion_comparison(
@@ -135,7 +135,7 @@ def _champion_comparison(
         checks = [Check("champion", True, f"{left} held-out assets that it was trained on are left out beside it")]
         held_out, ours, said = held_out.part(rival.unseen), ours.part(rival.unseen), said.part(rival.unseen)
         resamples = Resamples(held_out.assets)
-    own, other = (measure(contract, held_out, one, resamples) for one in (ours, said))
+    own, other = (measure_predictor(contract, held_out, one, resamples) for one in (ours, said))
     checks = against_champion(own, other, rival.label, contract.clock.unit, params) + checks
     slices, worse = slice_figures(contract, held_out, resamples, ours, said, params)
     checks += worse

@@ -32,14 +32,14 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Measured:
+class PredictorFigures:
     """Figures and resampled errors of a predictor on the held-out windows."""
 
     figures: Figures
     errors: dict[str, NDArray[np.float64]]  # question -> (B,) the error in each resample
 
 
-def measure(contract: Twin, held_out: HeldOut, said: Predictions, resamples: Resamples) -> Measured:
+def measure_predictor(contract: Twin, held_out: HeldOut, said: Predictions, resamples: Resamples) -> PredictorFigures:
     """Compute a predictor's figures on all windows, and its error in each resample."""
     figures, errors, truth = {}, {}, held_out.truth
     if contract.rul and said.rul is not None:
@@ -50,7 +50,7 @@ def measure(contract: Twin, held_out: HeldOut, said: Predictions, resamples: Res
         axes = [(said.faults[axis], truth.faults[axis], len(contract.classes(axis))) for axis in contract.axes]
         figures[FAULT] = float(np.mean([macro_f1(*axis) for axis in axes]))
         errors[FAULT] = 1 - np.mean([resamples.macro_f1(*axis) for axis in axes], axis=0)
-    return Measured(figures, errors)
+    return PredictorFigures(figures, errors)
 
 
 def error_of(question: str, figure: float) -> float:
@@ -58,13 +58,13 @@ def error_of(question: str, figure: float) -> float:
     return figure if question == RUL else 1 - figure
 
 
-def texts(pair: Sequence[float], question: str, unit: str) -> tuple[str, str]:
+def figure_texts(pair: Sequence[float], question: str, unit: str) -> tuple[str, str]:
     """Format two figures with as many digits as it takes to tell them apart."""
     digits = next((n for n in (4, 6, 8) if f"{pair[0]:.{n}g}" != f"{pair[1]:.{n}g}"), 4)
     suffix = f" {unit}" if question == RUL else ""
     return f"{pair[0]:.{digits}g}{suffix}", f"{pair[1]:.{digits}g}{suffix}"
 
 
-def percent(share: float) -> str:
+def share_text(share: float) -> str:
     """Format a share as a percentage; never rounded up, so that 100 % means all."""
     return f"{math.floor(1000 * share) / 10:g} %" if math.isfinite(share) else "an unknown share"

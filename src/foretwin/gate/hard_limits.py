@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Rul
 from foretwin.evaluation.held_out import Predictions
-from foretwin.gate.figures import Check, percent
+from foretwin.gate.figures import Check, share_text
 from foretwin.gate.resamples import Resamples
 from foretwin.metrics import coverage, late_costs
 from foretwin.project.params import PromoteParams
@@ -24,15 +24,15 @@ def coverage_check(candidate: Predictions, truth: NDArray[np.float64], rul: Rul,
     capped = np.minimum(truth, rul.cap)
     found, width = coverage(low, high, capped), float(np.mean(high - low))
     fewest, most = (max(0.0, 1 - times * (1 - level)) for times in reversed(params.misses))
-    held = f"the {level:.0%} interval holds {percent(found)} of the true RULs with a mean width of {width:.4g}"
+    held = f"the {level:.0%} interval holds {share_text(found)} of the true RULs with a mean width of {width:.4g}"
     if found < fewest:
-        return [Check("coverage", False, f"{held}: too narrow, {percent(fewest)} is the least")]
+        return [Check("coverage", False, f"{held}: too narrow, {share_text(fewest)} is the least")]
     low_end, high_end = np.nanquantile(capped, [(1 - level) / 2, (1 + level) / 2])
     unknowing = float(high_end - low_end)
     if found > most and width > unknowing / 2:
         blind = f"the same share lies within {unknowing:.4g} without any model"
-        return [Check("coverage", False, f"{held}: too wide, {percent(most)} is the most where {blind}")]
-    return [Check("coverage", True, f"{held}, {percent(fewest)} is the least")]
+        return [Check("coverage", False, f"{held}: too wide, {share_text(most)} is the most where {blind}")]
+    return [Check("coverage", True, f"{held}, {share_text(fewest)} is the least")]
 
 
 def late_cost_check(
@@ -55,7 +55,7 @@ def late_cost_check(
         worse = float(np.mean(drawn[:, 0] > drawn[:, 1] * (1 + params.allowed_loss)))
     pair = f"PHM08 score {ours:.5g} against the champion's {theirs:.5g}"
     if worse >= params.confidence:
-        more = f"more than {100 * params.allowed_loss:.3g} % worse in {percent(worse)} of the resamples"
+        more = f"more than {100 * params.allowed_loss:.3g} % worse in {share_text(worse)} of the resamples"
         return [Check("phm08", False, f"late predictions cost more: {pair}, {more}")]
     return [Check("phm08", True, f"late predictions do not surely cost more: {pair}")]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import fault_column
 from foretwin.dataset.windows import TEST, last_rows
-from foretwin.gate.figures import Check, percent
+from foretwin.gate.figures import Check, share_text
 
 MOST_COPIES = 0.01  # of the held-out windows, beyond the share that development assets have in common by chance
 COUNTDOWN = 0.995  # rank correlation: machines differ, so no honest sensor puts all their lives into one order
@@ -60,8 +60,8 @@ def _copies(contract: Twin, development: pd.DataFrame, last: pd.DataFrame) -> li
     share = float(np.mean(np.isin(seen, known)))
     if share <= by_chance + MOST_COPIES:
         return []
-    chance = f"by chance {percent(by_chance)} would be"
-    return [f"{percent(share)} of the held-out readings are copies of development rows; {chance}: it has seen them"]
+    chance = f"by chance {share_text(by_chance)} would be"
+    return [f"{share_text(share)} of the held-out readings are copies of development rows; {chance}: it has seen them"]
 
 
 def _readings(contract: Twin, rows: pd.DataFrame) -> NDArray[np.uint64]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foretwin.gate.figures import TITLES, Check, Measured, error_of, percent, texts
+from foretwin.gate.figures import TITLES, Check, PredictorFigures, error_of, figure_texts, share_text
 from foretwin.project.params import PromoteParams
 
 
@@ -28,7 +28,7 @@ class Compared:
         return math.isfinite(ours) and (not math.isfinite(theirs) or ours <= theirs * (1 + loss))
 
 
-def compare(ours: Measured, theirs: Measured) -> list[Compared]:
+def compare_figures(ours: PredictorFigures, theirs: PredictorFigures) -> list[Compared]:
     """Compare two predictors figure by figure; NaN loses against a finite figure."""
     found = []
     for question, figure in ours.figures.items():
@@ -47,7 +47,7 @@ def would_replace(compared: list[Compared], params: PromoteParams) -> bool:
 
 
 def against_baselines(
-    candidate: Measured, baselines: dict[str, Measured], unit: str, params: PromoteParams
+    candidate: PredictorFigures, baselines: dict[str, PredictorFigures], unit: str, params: PromoteParams
 ) -> list[Check]:
     """Check the candidate against each baseline; those of `must_beat` must be beaten on every figure.
 
@@ -58,9 +58,9 @@ def against_baselines(
     for name, baseline in baselines.items():
         title = name.replace("_", " ")
         if name in params.must_beat:
-            checks += [_must_beat(one, title, unit) for one in compare(candidate, baseline)]
+            checks += [_must_beat(one, title, unit) for one in compare_figures(candidate, baseline)]
             continue
-        compared = compare(baseline, candidate)
+        compared = compare_figures(baseline, candidate)
         replaces = would_replace(compared, params)
         tail = (
             "it would replace the candidate, but does not decide" if replaces else "it would not replace the candidate"
@@ -70,14 +70,14 @@ def against_baselines(
 
 
 def against_champion(
-    candidate: Measured, champion: Measured, label: str, unit: str, params: PromoteParams
+    candidate: PredictorFigures, champion: PredictorFigures, label: str, unit: str, params: PromoteParams
 ) -> list[Check]:
     """Check whether the candidate would replace the champion, `label`, with one sentence per figure."""
-    compared = compare(candidate, champion)
+    compared = compare_figures(candidate, champion)
     checks = [_question_check(one, label, unit, params.allowed_loss) for one in compared]
     if not any(one.lower >= params.confidence for one in compared):
-        shares = ", ".join(f"{TITLES[one.question]} in {percent(one.lower)} of the resamples" for one in compared)
-        wanted = f"{percent(params.confidence)} are needed for one figure"
+        shares = ", ".join(f"{TITLES[one.question]} in {share_text(one.lower)} of the resamples" for one in compared)
+        wanted = f"{share_text(params.confidence)} are needed for one figure"
         checks.append(Check("champion", False, f"not surely better than the champion, {label}: {shares}; {wanted}"))
     return checks
 
@@ -85,7 +85,7 @@ def against_champion(
 def _must_beat(one: Compared, title: str, unit: str) -> Check:
     if not math.isfinite(one.ours):
         return _no_number(one, "baselines")
-    ours, theirs = texts((one.ours, one.theirs), one.question, unit)
+    ours, theirs = figure_texts((one.ours, one.theirs), one.question, unit)
     passed = error_of(one.question, one.ours) < error_of(one.question, one.theirs)
     verb = "beats" if passed else "does not beat"
     return Check("baselines", passed, f"{TITLES[one.question]} {ours} {verb} the {title} baseline's {theirs}")
@@ -94,14 +94,14 @@ def _must_beat(one: Compared, title: str, unit: str) -> Check:
 def _question_check(one: Compared, label: str, unit: str, loss: float) -> Check:
     if not math.isfinite(one.ours):
         return _no_number(one, "champion")
-    ours, theirs = texts((one.ours, one.theirs), one.question, unit)
+    ours, theirs = figure_texts((one.ours, one.theirs), one.question, unit)
     subject = f"{TITLES[one.question]} {ours}"
     if not math.isfinite(one.theirs):
         return Check("champion", True, f"{subject}; the champion's, {label}, is not a number on these windows")
     error, limit = error_of(one.question, one.ours), error_of(one.question, one.theirs)
     if error <= limit:
         verb = "improves on" if error < limit else "equals"
-        tail = f", with less error in {percent(one.lower)} of the resamples" if error < limit else ""
+        tail = f", with less error in {share_text(one.lower)} of the resamples" if error < limit else ""
         return Check("champion", True, f"{subject} {verb} the champion's {theirs} ({label}){tail}")
     more = f"{100 * (error / limit - 1):.1f} % more error" if limit else "more error"
     passed = one.allowed(loss)
@@ -118,6 +118,8 @@ def _listed(compared: list[Compared], unit: str) -> str:
     """Format a baseline's figures against the candidate's."""
     found = []
     for one in compared:
-        theirs, ours = texts((one.ours, one.theirs), one.question, unit)
-        found.append(f"{TITLES[one.question]} {theirs} against {ours}, better in {percent(one.lower)} of the resamples")
+        theirs, ours = figure_texts((one.ours, one.theirs), one.question, unit)
+        found.append(
+            f"{TITLES[one.question]} {theirs} against {ours}, better in {share_text(one.lower)} of the resamples"
+        )
     return ", and ".join(found)

@@ -19,7 +19,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import HISTORY
 from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.evaluation.resampling import remaining_life_bands
-from foretwin.gate.figures import Check, percent
+from foretwin.gate.figures import Check, share_text
 from foretwin.gate.resamples import Resamples
 from foretwin.project.params import PromoteParams
 
@@ -210,4 +210,4 @@ def _sentence(judged: Judged, unit: str) -> str:
     where = place[one.kind].format(one.name)
     pair = f"{what} {one.candidate:.4g}{suffix} against the champion's {one.champion:.4g}{suffix}"
     limit = f"worse by more than the {judged.allowed:.3g}{suffix} allowed"
-    return f"in {where} ({one.assets} assets): {pair}, {limit}, and in {percent(judged.more)} of the resamples"
+    return f"in {where} ({one.assets} assets): {pair}, {limit}, and in {share_text(judged.more)} of the resamples"

@@ -1,1 +1,1 @@
-"""Lineage in both directions: what a score was made of, and what became of a data file or an asset."""
+"""Trace lineage in both directions: from a score to its inputs, from a data file or an asset to its models."""

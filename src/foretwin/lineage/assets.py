@@ -1,13 +1,13 @@
-"""Assets by name, their scores and cases: from a score to its model, from an asset to all that used it."""
+"""Resolve assets and cases by name: their scores, their models, and the models that saw them."""
 
 import json
 from typing import Any
 
 from foretwin.champion.provenance import asset_digest
 from foretwin.errors import NotFound
-from foretwin.lineage.describe import label, moment, score
+from foretwin.lineage.describe import describe_score, iso_moment, version_label
 from foretwin.lineage.index import Project
-from foretwin.lineage.result import Answer
+from foretwin.lineage.result import LineageResult
 from foretwin.project.paths import Paths
 from foretwin.sources.store import PREFIX
 from foretwin.twin.erasure.erase import CERTIFICATES
@@ -19,8 +19,8 @@ from foretwin.twin.store.scoring import scores as stored
 from foretwin.twin.store.scoring.lineage import scores_at, uses
 
 
-def an_asset(project: Project, text: str) -> Answer | None:
-    """An asset of a source or of the store, or with `@<time>` or `@<run>/<time>` what was said of it then.
+def resolve_asset(project: Project, text: str) -> LineageResult | None:
+    """Resolve an asset of a source or of the store; with `@<time>` or `@<run>/<time>`, its score of that time.
 
     `store/<name>` is that of the store alone. NotFound where nothing was said of it up to then.
     """
@@ -31,29 +31,35 @@ def an_asset(project: Project, text: str) -> Answer | None:
     return _of_score(project, name, then) if sign else None
 
 
-def a_case(project: Project, text: str) -> Answer | None:
-    """`case:<number>`: the score that speaks last for it; NotFound where there is no such case."""
+def resolve_case(project: Project, text: str) -> LineageResult | None:
+    """Resolve `case:<number>` to the case's last score; NotFound where there is no such case."""
     kind, _, number = text.partition(":")
     if kind != "case" or not number.isdecimal():
         return None
     if project.store is None:
         raise NotFound(text, "there is no store, so there are no cases")
     with project.store.read() as connection:
-        case = cases.find(connection, int(number))
+        case = cases.find_case(connection, int(number))
         about: dict[str, Any] = {
             "case": {name: getattr(case, name) for name in ("id", "twin", "fault", "state", "severity")}
         }
-        about["case"] |= {"opened_at": moment(case.opened_at), "closed_because": case.closed_because}
+        about["case"] |= {"opened_at": iso_moment(case.opened_at), "closed_because": case.closed_because}
         if case.asset is None or case.model is None:
-            return Answer(f"a case of the whole fleet of {case.twin}, which no single score speaks for", about)
+            return LineageResult(f"a case of the whole fleet of {case.twin}, which no single score speaks for", about)
         asset = assets.by_id(connection, [case.asset])[case.asset]
         found = [one for one in scores_at(connection, asset.id, case.run, case.time) if one.model == case.model]
-        told = {"asset": asset.name, **score(found[0], _unit(project, case.twin))} if found else {"asset": asset.name}
+        told = (
+            {"asset": asset.name, **describe_score(found[0], _unit(project, case.twin))}
+            if found
+            else {"asset": asset.name}
+        )
         model = _model(project, connection, case.twin, case.model)
-    return Answer(f"case {case.id} of the asset {asset.name}, by its last score", about | {"score": told}, [model])
+    return LineageResult(
+        f"case {case.id} of the asset {asset.name}, by its last score", about | {"score": told}, [model]
+    )
 
 
-def _of_score(project: Project, name: str, then: str) -> Answer | None:
+def _of_score(project: Project, name: str, then: str) -> LineageResult | None:
     run, slash, time = then.rpartition("/")
     try:
         wanted = int(run) if slash else None, float(time)
@@ -72,12 +78,14 @@ def _of_score(project: Project, name: str, then: str) -> Answer | None:
             raise NotFound(f"{name}@{then}", f"no score of {asset.name} up to then; `foretwin thread {asset.name}`")
         models = [_model(project, connection, asset.twin, one.model) for one in found]
     unit = _unit(project, asset.twin)
-    told = [{"model": label(model), **score(one, unit)} for model, one in zip(models, found, strict=True)]
+    told = [
+        {"model": version_label(model), **describe_score(one, unit)} for model, one in zip(models, found, strict=True)
+    ]
     about = {"asset": asset.name, "twin": asset.twin, "score": told[0] if len(told) == 1 else told}
-    return Answer(f"a score of the asset {asset.name} in the store", about, models)
+    return LineageResult(f"a score of the asset {asset.name} in the store", about, models)
 
 
-def _of_asset(project: Project, name: str, note: str = "") -> Answer | None:
+def _of_asset(project: Project, name: str, note: str = "") -> LineageResult | None:
     names = [name] if name.startswith(PREFIX) else [name, PREFIX + name]
     own = name.removeprefix(PREFIX)
     used_by = [
@@ -105,11 +113,11 @@ def _of_asset(project: Project, name: str, note: str = "") -> Answer | None:
         about["note"] = note
     elif not used_by:
         about["note"] = "no model that is known was trained on it or measured with it"
-    return Answer(f"the asset {name}", about, used_by=used_by)
+    return LineageResult(f"the asset {name}", about, used_by=used_by)
 
 
 def _in_store(project: Project, name: str) -> dict[str, Any] | None:
-    """What the store has of the asset, and which models scored it."""
+    """Return the store's record of the asset and the models that scored it."""
     if project.store is None:
         return None
     with project.store.read() as connection:
@@ -124,15 +132,15 @@ def _in_store(project: Project, name: str) -> dict[str, Any] | None:
         "run": asset.run,
         "time": asset.time,
         "scored_by": [
-            {"model": label(project.known.models[use.digest]), "scores": use.scores}
-            | {"first": moment(use.first), "last": moment(use.last)}
+            {"model": version_label(project.known.models[use.digest]), "scores": use.scores}
+            | {"first": iso_moment(use.first), "last": iso_moment(use.last)}
             for use in scored
         ],
     }
 
 
 def _erasures(project: Project, name: str) -> list[dict[str, Any]]:
-    """The certificates of an asset that was erased, which hold its name's digest."""
+    """Return the erasure certificates that hold the digest of the asset's name."""
     found = []
     for path in sorted((project.root / CERTIFICATES).glob("*.json")):
         certificate = json.loads(path.read_bytes())
@@ -143,11 +151,11 @@ def _erasures(project: Project, name: str) -> list[dict[str, Any]]:
 
 
 def _model(project: Project, connection: Connection, twin: str, number: int) -> Known:
-    """The model of the store of that number."""
+    """Return the model with that number in the store."""
     return project.known.model(twin, stored.models(connection, [number])[number].digest)
 
 
 def _unit(project: Project, twin: str) -> str | None:
-    """The unit of the twin's times; None where its contract is not there."""
+    """Return the unit of the twin's times; None without a contract."""
     paths = Paths(project.root, twin)
     return paths.load_contract().clock.unit if paths.contract.exists() else None

@@ -1,4 +1,4 @@
-"""What is told of a model: in whole where it is what was asked for, in short where it is one of several."""
+"""Describe a model for an answer: in full where it was asked for, in short where it is one of several."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,23 +15,23 @@ BOTH = "training and evaluation"
 
 @dataclass(frozen=True)
 class Input:
-    """A file that went into a model: its path in the project, its SHA-256, and what it served for."""
+    """A file that went into a model: its path in the project, its SHA-256, and its purpose."""
 
     path: str
     digest: str
     seen_in: str
 
 
-def label(model: Known) -> str:
-    """The registered name and version, or that there is none."""
+def version_label(model: Known) -> str:
+    """Return the registered name and version, or that there is none."""
     versions = ", ".join(model.ordered_versions)
     return f"{NAME}{model.twin} version {versions}" if versions else f"{NAME}{model.twin}, never registered"
 
 
 def short(project: Project, model: Known) -> dict[str, Any]:
-    """Which model it is, whether it serves, its Bentos, and how often it has scored."""
+    """Describe a model in short: identity, whether it is the champion, its Bentos, how often it scored."""
     return {
-        "model": label(model),
+        "model": version_label(model),
         "twin": model.twin,
         "bundle": model.bundle,
         "champion": project.is_champion(model),
@@ -40,8 +40,8 @@ def short(project: Project, model: Known) -> dict[str, Any]:
     }
 
 
-def whole(project: Project, model: Known) -> dict[str, Any]:
-    """Everything that the model was made of, and what was decided about it."""
+def describe_bundle(project: Project, model: Known) -> dict[str, Any]:
+    """Describe a model in full: all inputs, and the decisions about it."""
     lineage, training = model.lineage, model.training
     assets = lineage.get("assets")
     return {
@@ -56,7 +56,7 @@ def whole(project: Project, model: Known) -> dict[str, Any]:
         "gate": _gate(model),
         "ledger": [
             {
-                "at": moment(entry.at),
+                "at": iso_moment(entry.at),
                 "action": entry.action,
                 "version": entry.version,
                 "actor": entry.actor,
@@ -70,7 +70,7 @@ def whole(project: Project, model: Known) -> dict[str, Any]:
 
 
 def inputs(model: Known) -> list[Input]:
-    """Every file that went into the model, as far as its records name them."""
+    """List every input file of the model that its records name."""
     lineage, data = model.lineage, f"data/{model.twin}"
     found = []
     history = lineage.get("history") or model.training.get("history")
@@ -90,12 +90,12 @@ def inputs(model: Known) -> list[Input]:
     return found
 
 
-def score(found: Score, unit: str | None) -> dict[str, Any]:
-    """What was said of a reading, and when; times and lives in the contract's unit."""
+def describe_score(found: Score, unit: str | None) -> dict[str, Any]:
+    """Describe a score: time, values and when it was made, in the contract's unit."""
     return {
         "run": found.run,
         "time": found.time,
-        "scored_at": moment(found.scored_at),
+        "scored_at": iso_moment(found.scored_at),
         **{name: getattr(found, name) for name in ("rul", "rul_low", "rul_high")},
         "unit": unit,
         "diagnosis": found.diagnosis,
@@ -103,13 +103,13 @@ def score(found: Score, unit: str | None) -> dict[str, Any]:
     }
 
 
-def moment(at: datetime | None) -> str | None:
-    """A moment as every answer writes it."""
+def iso_moment(at: datetime | None) -> str | None:
+    """Format a moment as in every answer."""
     return at.isoformat(timespec="seconds") if at else None
 
 
 def _dvc(recorded: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The digest of dvc.lock's entries, and path -> MD5 of what the stages read and wrote, each path once."""
+    """Return the digest of dvc.lock's entries, and path -> MD5 of the stages' inputs and outputs, each path once."""
     if not recorded or not recorded["lock"]:
         return None
     paths = {path: digest for stage in recorded["stages"].values() for path, digest in stage.items()}
@@ -117,17 +117,21 @@ def _dvc(recorded: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _scores(project: Project, model: Known) -> dict[str, Any] | None:
-    """How often it scored in the store, and from when until when; None without a store."""
+    """Count its scores in the store, with first and last moment; None without a store."""
     if project.store is None:
         return None
     uses = project.uses.get(model.bundle, [])
     moments = [at for use in uses for at in (use.first, use.last) if at is not None]
     count = sum(use.scores for use in uses)
-    return {"count": count, "first": moment(min(moments, default=None)), "last": moment(max(moments, default=None))}
+    return {
+        "count": count,
+        "first": iso_moment(min(moments, default=None)),
+        "last": iso_moment(max(moments, default=None)),
+    }
 
 
 def _gate(model: Known) -> dict[str, Any] | None:
-    """The last verdict on it."""
+    """Return the last verdict about it."""
     if not model.verdicts:
         told = {"decision": model.lineage.get("decided"), "decided_at": model.lineage.get("decided_at")}
         return told if told["decision"] else None
@@ -141,7 +145,7 @@ def _gate(model: Known) -> dict[str, Any] | None:
 
 
 def _missing(project: Project, model: Known) -> list[str]:
-    """What nothing in the project tells of it."""
+    """List the inputs that no record in the project names."""
     missing = []
     if not model.lineage and not model.training:
         missing.append("no record of its training is here: neither under models/, nor in DVC's cache or MLflow's files")

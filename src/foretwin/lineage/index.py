@@ -1,4 +1,4 @@
-"""All that a project tells of its models: the records of the stages, ledgers, Bentos, and what its store holds."""
+"""Index a project's models: stage records, ledgers, Bentos, and the store's models."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foretwin.champion.identity import model_tag
-from foretwin.champion.ledger import Entry
+from foretwin.champion.ledger import LedgerEntry
 from foretwin.champion.ledger import read as read_ledger
 from foretwin.errors import RegistryError, StoreError
 from foretwin.project.paths import Paths
@@ -22,29 +22,29 @@ BENTO_MODEL = re.compile(r"^- tag: (\S+)$", re.MULTILINE)  # in a bento.yaml, un
 
 @dataclass
 class Project:
-    """What was found; `notes` say what was not, and why."""
+    """The index; `notes` say what could not be read, and why."""
 
     root: Path
     twins: tuple[str, ...]
     known: Knowledge
     store: Store | None
     champions: dict[str, str] = field(default_factory=dict)  # twin -> bundle's digest
-    ledgers: dict[str, list[Entry]] = field(default_factory=dict)  # by twin
+    ledgers: dict[str, list[LedgerEntry]] = field(default_factory=dict)  # by twin
     uses: dict[str, list[Use]] = field(default_factory=dict)  # by bundle's digest
     notes: list[str] = field(default_factory=list)
 
     def models(self) -> list[Known]:
-        """Every model, twin by twin, the first version first."""
+        """List every model, by twin and version."""
         return sorted(self.known.models.values(), key=lambda model: (model.twin, model.order))
 
     def is_champion(self, model: Known) -> bool:
-        """Whether it is the one that is kept in models/<twin>/champion/."""
+        """Whether the model is the one in models/<twin>/champion/."""
         return self.champions.get(model.twin) == model.bundle
 
 
 @contextmanager
 def opened(root: Path, environ: Mapping[str, str]) -> Iterator[Project]:
-    """A project with its store, as far as there is one; nothing is made that is not there."""
+    """Open a project with its store where there is one; creates nothing."""
     twins = {path.parent.name for path in root.glob("data/*/twin.yaml")}
     twins |= {path.name for path in root.glob("models/*") if path.is_dir()}
     folders = [root / "models", *root.glob("data/*/windows"), cache_folder(root), root / "mlartifacts"]
@@ -63,7 +63,7 @@ def opened(root: Path, environ: Mapping[str, str]) -> Iterator[Project]:
 
 
 def tags(model: Known) -> list[str]:
-    """The tags that its versions have in BentoML."""
+    """Return the BentoML tags of the model's versions."""
     return [model_tag(f"{NAME}{model.twin}", version, model.bundle) for version in model.ordered_versions]
 
 
@@ -105,7 +105,7 @@ def _read_uses(project: Project, store: Store) -> None:
 
 
 def _read_bentos(project: Project, home: Path) -> None:
-    """Which models the Bentos of BentoML's store hold."""
+    """Return the models that each Bento in BentoML's store holds."""
     tagged = {tag: model for model in project.models() for tag in tags(model)}
     for path in sorted(home.glob("bentos/*/*/bento.yaml")):
         for tag in BENTO_MODEL.findall(path.read_text(encoding="utf-8")):

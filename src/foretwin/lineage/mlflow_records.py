@@ -1,4 +1,4 @@
-"""What the tracking store tells of models beyond the files of the project: the records that lie with their runs."""
+"""Read model records from the tracking store that the project's files do not hold."""
 
 from foretwin.errors import RegistryError
 from foretwin.lineage.index import Project
@@ -8,8 +8,8 @@ from foretwin.registry.versions import registered
 RECORDS = ("training.json", "promotion.json", "lineage.json")
 
 
-def learn(project: Project, run: str | None = None) -> None:
-    """Add what the registered versions of the project's twins tell, and which model a run is about.
+def add_mlflow_records(project: Project, run: str | None = None) -> None:
+    """Add the records of the twins' registered versions, and of the model that a run is about.
 
     Where the store cannot be asked, the project's notes say so.
     """
@@ -30,7 +30,7 @@ def _learn_versions(project: Project, twin: str) -> None:
 
 
 def _learn_run(project: Project, run: str) -> None:
-    """A run's tags say which bundle or record it holds; nested runs, such as trials, belong to their parent's."""
+    """Add the bundle or record that a run's tags name; nested runs, such as trials, count for their parent."""
     for tags in tags_upwards(project.root, run):
         values = set(tags.values())
         for model in project.models():

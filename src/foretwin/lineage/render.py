@@ -1,4 +1,4 @@
-"""An answer as a tree on the terminal: all that the JSON has, with digests cut to what is enough to ask for them."""
+"""Print an answer as a tree on the terminal, with digests shortened."""
 
 import re
 import sys

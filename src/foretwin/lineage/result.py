@@ -1,18 +1,18 @@
-"""An answer: what a text was taken for, what is known of that, and the models that it leads to."""
+"""The answer to a lineage question: the meaning of the text, the facts, and the models involved."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from foretwin.errors import BadInput
-from foretwin.lineage.describe import label, short, whole
+from foretwin.lineage.describe import describe_bundle, short, version_label
 from foretwin.lineage.index import Project
 from foretwin.twin.erasure.models_that_saw import Known
 
 
 @dataclass(frozen=True)
-class Answer:
-    """`about` is JSON values; `models` are told in whole, or in short with what the question adds to each."""
+class LineageResult:
+    """`about` holds JSON values; `models` are described in full, or in short with the question's own fields."""
 
     taken_for: str
     about: dict[str, Any] = field(default_factory=dict)
@@ -20,19 +20,19 @@ class Answer:
     used_by: list[tuple[Known, dict[str, Any]]] = field(default_factory=list)
 
     def told(self, project: Project) -> dict[str, Any]:
-        """The answer as JSON values."""
+        """Return the answer as JSON values."""
         content: dict[str, Any] = {"taken_for": self.taken_for, **self.about}
         if self.models:
-            content["models"] = [whole(project, model) for model in self.models]
+            content["models"] = [describe_bundle(project, model) for model in self.models]
         if self.used_by:
             content["used_by"] = [short(project, model) | added for model, added in self.used_by]
         return content
 
 
-def one_model(text: str, taken_for: str, found: Iterable[Known]) -> Answer | None:
-    """The answer that is one model; BadInput names them where there are several."""
+def one_model(text: str, taken_for: str, found: Iterable[Known]) -> LineageResult | None:
+    """Return the answer if it is a single model; BadInput lists the candidates otherwise."""
     models = list(found)
     if len(models) > 1:
-        candidates = ", ".join(f"{label(model)} ({model.bundle[:16]})" for model in models)
+        candidates = ", ".join(f"{version_label(model)} ({model.bundle[:16]})" for model in models)
         raise BadInput(text, f"is {taken_for} of {len(models)} models: {candidates}; say which, by more of its digest")
-    return Answer(f"{taken_for} of {label(models[0])}", models=models) if models else None
+    return LineageResult(f"{taken_for} of {version_label(models[0])}", models=models) if models else None

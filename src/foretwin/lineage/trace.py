@@ -1,4 +1,4 @@
-"""One question, answered from the project and, where that is needed, from its tracking store."""
+"""Answer a lineage question from the project and, where needed, its tracking store."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ ELSEWHERE = ("MLFLOW_TRACKING_URI", "FORETWIN_ARTIFACTS")  # where set, runs or 
 
 
 def trace(root: Path, text: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    """What the text is, what it was made of or what was made of it, as JSON values.
+    """Return what the text names, its inputs and its uses, as JSON values.
 
     NotFound where it is nothing that is known, BadInput where it is several things of one kind.
     """
@@ -33,13 +33,13 @@ def trace(root: Path, text: str, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _learn(project: Project, text: str) -> None:
-    from foretwin.lineage.mlflow_records import learn  # MLflow takes seconds to import
+    from foretwin.lineage.mlflow_records import add_mlflow_records  # MLflow takes seconds to import
 
-    learn(project, text if RUN.fullmatch(text) else None)
+    add_mlflow_records(project, text if RUN.fullmatch(text) else None)
 
 
 def _may_be_registered(project: Project, text: str) -> bool:
-    """Whether the project's own tracking store may know what its files do not."""
+    """Whether the tracking store may know what the project's files do not."""
     named = VERSION.fullmatch(text)
     looks = RUN.fullmatch(text) or (named and named["twin"] in project.twins and named["version"])
     return bool(looks) and (project.root / "mlflow.db").exists()

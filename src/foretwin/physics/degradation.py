@@ -49,7 +49,7 @@ class Pipe:
 
 
 @dataclass(frozen=True)
-class Forward:
+class DegradationModel:
     """Degradation model of a fleet: the prior for each pump before its own readings."""
 
     twin: str
@@ -98,12 +98,12 @@ class Forward:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the content."""
+        """Return the SHA-256 of the content."""
         return json_digest(_content(self))
 
 
 def forecast(
-    forward: Forward,
+    forward: DegradationModel,
     belief: Belief,
     recent: Recordings,
     options: Sequence[Mapping[str, Array]],
@@ -131,18 +131,18 @@ def bands_of(left: Array, cap: float) -> NDArray[np.int64]:
     return np.digitize(median, np.array(BANDS) * cap).astype(np.int64)
 
 
-def save_forward(forward: Forward, path: Path) -> None:
+def save_degradation(forward: DegradationModel, path: Path) -> None:
     """Write the model with its digest."""
     content = _content(forward)
     _write({**content, "digest": json_digest(content)}, path)
 
 
-def save_none(twin: str, reason: str, path: Path) -> None:
+def save_no_degradation(twin: str, reason: str, path: Path) -> None:
     """Write the reason why this twin has no degradation model."""
     _write({"format": FORMAT, "twin": twin, "model": None, "reason": reason}, path)
 
 
-def load_forward(path: Path) -> Forward:
+def load_degradation(path: Path) -> DegradationModel:
     """Read a model of `save_forward`.
 
     BadInput where the twin has no degradation model, or its stage has not run; BundleError where the file is damaged.
@@ -175,7 +175,7 @@ def _duty(settings: Mapping[str, Array], options: Sequence[Mapping[str, Array]],
     return Duty.from_settings(asked | {"discharge_pressure": asked["discharge_pressure"] + more_lift})
 
 
-def _content(forward: Forward) -> dict[str, Any]:
+def _content(forward: DegradationModel) -> dict[str, Any]:
     """Convert the model to plain values for JSON."""
     fleet, sensors = forward.fleet, forward.sensors
     return {
@@ -198,12 +198,12 @@ def _content(forward: Forward) -> dict[str, Any]:
     }
 
 
-def _forward(content: Mapping[str, Any]) -> Forward:
+def _forward(content: Mapping[str, Any]) -> DegradationModel:
     def arrays(name: str, of: str) -> Array:
         return np.array(content[name][of], np.float64)
 
     law = WearLaw(*(arrays("law", of) for of in ("drift", "memory", "spread")))
-    return Forward(
+    return DegradationModel(
         twin=content["twin"],
         fleet=Fleet(law, Belief(arrays("by_age", "mean"), arrays("by_age", "covariance"))),
         sensors=Sensors(tuple(content["sensors"]["names"]), arrays("sensors", "share"), arrays("sensors", "absolute")),

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
-from foretwin.physics.degradation import BANDS, DRAWS, HORIZON_CAPS, RATED_RPM, TENTHS, Forward, Pipe, bands_of
+from foretwin.physics.degradation import BANDS, DRAWS, HORIZON_CAPS, RATED_RPM, TENTHS, DegradationModel, Pipe, bands_of
 from foretwin.physics.pump.filtering import SETTINGS, Recordings
 from foretwin.physics.pump.forecasting import estimate, hours_left
-from foretwin.physics.pump.learning import Fleet, learn
+from foretwin.physics.pump.learning import Fleet, learn_fleet
 from foretwin.physics.pump_prognosis import BATCH, cap_of, data_sheets, future_duties, lives_of, windows_of
 
 Array = NDArray[np.float64]
@@ -19,7 +19,9 @@ EVERY = 5  # every fifth development cut is forecast for the recalibration
 SEED = 1
 
 
-def learn_forward(development: Development, contract: Twin, level: float, learnt_from: Mapping[str, str]) -> Forward:
+def fit_degradation(
+    development: Development, contract: Twin, level: float, learnt_from: Mapping[str, str]
+) -> DegradationModel:
     """Fit the degradation model to the development runs, each of which starts with a new pump.
 
     `level` is that of its intervals; `learnt_from` are the digests of its inputs. SourceError where the contract does
@@ -27,10 +29,10 @@ def learn_forward(development: Development, contract: Twin, level: float, learnt
     """
     cap = cap_of(contract)
     lives, sensors = lives_of(development.histories, contract), data_sheets()
-    fleet = learn(lives, sensors)
+    fleet = learn_fleet(lives, sensors)
     asked = [name for name in SETTINGS if contract.channels[name].role == "setting"]
     ran = {name: _recorded(lives, name) for name in asked}
-    return Forward(
+    return DegradationModel(
         twin=contract.name,
         fleet=fleet,
         sensors=sensors,

@@ -18,7 +18,7 @@ from foretwin.physics.pump import Duty
 from foretwin.physics.pump.data_sheet import SENSORS
 from foretwin.physics.pump.filtering import SETTINGS, Recordings, Sensors
 from foretwin.physics.pump.forecasting import estimate, future_settings, hours_left
-from foretwin.physics.pump.learning import learn
+from foretwin.physics.pump.learning import learn_fleet
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ DRAWS = 200  # of each pump's state, wear and future
 BATCH = 60  # pumps forecast at once
 
 
-def fit_and_predict(
+def predict_with_physics(
     development: Development, test: Windows, contract: Twin, seed: int, level: float
 ) -> tuple[Array, Array, Array]:
     """Forecast the RUL: mean, lower and upper end of its central interval at `level`; (N,) each, in h and capped.
@@ -36,7 +36,7 @@ def fit_and_predict(
     """
     cap = cap_of(contract)
     lives, sensors = lives_of(development.histories, contract), data_sheets()
-    fleet, generator = learn(lives, sensors), np.random.default_rng(seed)
+    fleet, generator = learn_fleet(lives, sensors), np.random.default_rng(seed)
     rul = np.empty((len(test), DRAWS))
     longest_first = np.argsort(-test.mask.sum(axis=1), kind="stable")
     for some in np.array_split(longest_first, -(-len(test) // BATCH)):

@@ -27,9 +27,9 @@ from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.healthy_baseline import Reference
-from foretwin.predictor.inputs import Tracks, read_frame
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.healthy_baseline import HealthyBaseline
+from foretwin.predictor.inputs import ModelInputs, read_frame
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.digests import file_digest
 
 FORMAT = 2
@@ -65,14 +65,14 @@ class Bundle:
 
     contract: Twin
     digest: str
-    calibration: Calibration | None
+    calibration: RulIntervals | None
     fault_calibration: dict[str, FaultCalibration]  # of each fault axis
-    reference: Reference
+    reference: HealthyBaseline
     session: ort.InferenceSession
 
     @classmethod
     def load(cls, folder: Path | str, threads: int = 1) -> Self:
-        """Read and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
+        """Load and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
         folder = Path(folder)
         digest = verify(folder)
         try:
@@ -87,9 +87,9 @@ class Bundle:
         return cls(
             contract=contract,
             digest=digest,
-            calibration=Calibration.from_dict(json.loads(calibration.read_text())) if calibration.exists() else None,
+            calibration=RulIntervals.from_dict(json.loads(calibration.read_text())) if calibration.exists() else None,
             fault_calibration={axis: FaultCalibration.from_dict(values) for axis, values in found.items()},
-            reference=Reference.from_dict(json.loads((folder / "reference.json").read_text())),
+            reference=HealthyBaseline.from_dict(json.loads((folder / "reference.json").read_text())),
             session=ort.InferenceSession(folder / "network.onnx", options, providers=["CPUExecutionProvider"]),
         )
 
@@ -119,7 +119,7 @@ class Bundle:
         """
         return self.answer(read_frame(rows, self.contract)).frame()
 
-    def answer(self, tracks: Tracks) -> Answers:
+    def answer(self, tracks: ModelInputs) -> Answers:
         """Score tracks of this contract, as `score` does; BadInput where one is too short."""
         seen, length = tracks.seen(), self.contract.window.length
         self._check_lengths(tracks.assets, seen)
@@ -223,8 +223,8 @@ def save_bundle(
     folder: Path,
     contract: Twin,
     onnx: bytes,
-    calibration: Calibration | None,
-    reference: Reference,
+    calibration: RulIntervals | None,
+    reference: HealthyBaseline,
     fault_calibration: dict[str, FaultCalibration],
 ) -> str:
     """Write a bundle into an empty folder and return its digest; the same content gives the same digest."""

@@ -14,7 +14,7 @@ from foretwin.dataset.windows import Histories
 
 
 @dataclass(frozen=True)
-class Regimes:
+class RegimeCentres:
     """Operating regimes of `scaling.fit_scaling`: R centres over S setting channels."""
 
     settings: tuple[int, ...]  # (S,) indices of the channels that define the regimes; empty where there is one regime
@@ -29,16 +29,16 @@ class Regimes:
 
 
 @dataclass(frozen=True)
-class Reference:
+class HealthyBaseline:
     """Healthy baseline: ranges and healthy levels of C channels in the contract's order, in physical units."""
 
     ranges: NDArray[np.float32]  # (2, C) lowest and highest value on the training assets
-    regimes: Regimes
+    regimes: RegimeCentres
     healthy: NDArray[np.float32]  # (R, P, C) mean level; P = the window's rows where it is one whole cycle, else 1
     age: float  # mean age of the healthy rows, in the contract's time unit
 
     @classmethod
-    def fit(cls, histories: Histories, contract: Twin, regimes: Regimes) -> Self:
+    def fit(cls, histories: Histories, contract: Twin, regimes: RegimeCentres) -> Self:
         """Fit to all rows of the training assets, at least one.
 
         A level is the mean over the healthy rows of its regime, else over all rows of the regime, else over all rows.
@@ -86,7 +86,7 @@ class Reference:
         ranges, centres, spread, healthy = (
             np.array(values[name], np.float32) for name in ("ranges", "centres", "spread", "healthy")
         )
-        return cls(ranges, Regimes(tuple(values["settings"]), centres, spread), healthy, values["age"])
+        return cls(ranges, RegimeCentres(tuple(values["settings"]), centres, spread), healthy, values["age"])
 
 
 def healthy_rows(histories: Histories, contract: Twin) -> NDArray[np.bool_]:

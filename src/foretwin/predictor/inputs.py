@@ -30,7 +30,7 @@ class Names(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Tracks:
+class ModelInputs:
     """Scoring batch: concatenated rows of A assets, each asset's up to the row at which it is scored."""
 
     assets: NDArray[np.object_]  # (A,) names
@@ -89,7 +89,7 @@ class Tracks:
         return self.ends - self.histories.first[self.ends] + 1
 
 
-def read_frame(rows: pd.DataFrame, contract: Twin) -> Tracks:
+def read_frame(rows: pd.DataFrame, contract: Twin) -> ModelInputs:
     """Convert a table with columns asset, run, time and one per channel to tracks; other columns are ignored.
 
     Each asset's rows are contiguous and in order of time. BadInput where a column is missing, a number is not finite,
@@ -101,12 +101,12 @@ def read_frame(rows: pd.DataFrame, contract: Twin) -> Tracks:
     if absent:
         raise BadInput(absent[0], "this column is missing")
     assets = Names(rows["asset"].to_numpy())
-    time = finite(rows["time"].to_numpy(), "time", assets, np.float64)
-    values = [finite(rows[name].to_numpy(), name, assets, np.float32) for name in contract.channel_names]
-    return Tracks.of_columns(assets, rows["run"].to_numpy(), time, np.stack(values, axis=1), len(contract.axes))
+    time = finite_column(rows["time"].to_numpy(), "time", assets, np.float64)
+    values = [finite_column(rows[name].to_numpy(), name, assets, np.float32) for name in contract.channel_names]
+    return ModelInputs.of_columns(assets, rows["run"].to_numpy(), time, np.stack(values, axis=1), len(contract.axes))
 
 
-def finite(column: NDArray[Any], name: str, assets: Names, dtype: type) -> NDArray[Any]:
+def finite_column(column: NDArray[Any], name: str, assets: Names, dtype: type) -> NDArray[Any]:
     """Convert a column to finite numbers; BadInput names the column, the asset and the row otherwise."""
     if column.dtype.kind not in "iuf":
         raise BadInput(name, "holds something other than numbers")

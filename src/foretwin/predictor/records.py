@@ -6,7 +6,7 @@ from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import Answers, probability_column
 
 
-class Record(NamedTuple):
+class ScoreRecord(NamedTuple):
     """The score of one asset; RUL and interval in the contract's unit, None where the twin has none."""
 
     asset: Any  # a name or an id, as the tracks had it
@@ -21,7 +21,7 @@ class Record(NamedTuple):
     warnings: list[str]
 
 
-def records(contract: Twin, answers: Answers) -> list[Record]:
+def score_records(contract: Twin, answers: Answers) -> list[ScoreRecord]:
     """The scores of A assets, in their order."""
     columns = {name: values.tolist() for name, values in answers.columns.items()}
     places, nothing = range(len(answers.rows)), [None] * len(answers.rows)
@@ -30,7 +30,7 @@ def records(contract: Twin, answers: Answers) -> list[Record]:
     faults = [{axis: {name: column[i] for name, column in classes} for axis, classes in axes} for i in places]
     diagnosis = [{axis: columns[axis][i] for axis, _ in axes} for i in places]
     key = [column.tolist() for column in (answers.assets, answers.runs, answers.time, answers.rows)]
-    return list(map(Record, *key, *rul, faults, diagnosis, columns["warnings"]))
+    return list(map(ScoreRecord, *key, *rul, faults, diagnosis, columns["warnings"]))
 
 
 def _probabilities(contract: Twin, axis: str, columns: dict[str, list[Any]]) -> list[tuple[str, list[float]]]:

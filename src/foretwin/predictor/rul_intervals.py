@@ -21,7 +21,7 @@ MOST_GROUPS = 8
 
 
 @dataclass(frozen=True)
-class Calibration:
+class RulIntervals:
     """Offsets from a predicted RUL to its interval, in the contract's time unit."""
 
     level: float

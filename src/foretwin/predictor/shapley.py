@@ -24,7 +24,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput
 from foretwin.predictor.bundle import Answers, Bundle, probability_column
-from foretwin.predictor.inputs import Tracks, read_frame
+from foretwin.predictor.inputs import ModelInputs, read_frame
 
 PERMUTATIONS = 10  # random orders of the players, each taken forwards and backwards
 MOST_EXACT = 8  # players; up to here all coalitions are hardly more than the steps of the orders
@@ -66,7 +66,7 @@ def explain(bundle: Bundle, rows: pd.DataFrame) -> Explanation:
     return explain_tracks(bundle, read_frame(rows, bundle.contract))
 
 
-def explain_tracks(bundle: Bundle, tracks: Tracks) -> Explanation:
+def explain_tracks(bundle: Bundle, tracks: ModelInputs) -> Explanation:
     """Explain the score of the one asset in `tracks`.
 
     The RUL is the one that is served, within 0 and the cap: a machine whose RUL is at the cap like a healthy one's has

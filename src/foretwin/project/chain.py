@@ -36,7 +36,7 @@ def link_chain(root: Path, twin: str) -> bool:
     return made
 
 
-def main(twin: str, root: Path = Path()) -> None:
+def link_and_build(twin: str, root: Path = Path()) -> None:
     """Link the chain where it is not, and build it then."""
     Paths(root, twin).load_contract()
     if not link_chain(root, twin):
@@ -46,4 +46,4 @@ def main(twin: str, root: Path = Path()) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(link_and_build)

@@ -15,7 +15,7 @@ VARIABLE = "FORETWIN_DATASETS"
 State = dict[str, list[int] | None]
 
 
-def state_of(files: Iterable[Path]) -> State:
+def file_state(files: Iterable[Path]) -> State:
     """Path -> size (bytes), time of the last change (ns) and inode of each file; None where there is none."""
     return {str(path): _state(path) for path in files}
 
@@ -31,7 +31,7 @@ def is_unchanged(record: Path) -> bool:
     """Whether sources, folders, code and settings are as the record has them; False where there is no record."""
     try:
         known = json.loads(record.read_bytes())
-        sources = state_of(map(Path, known["sources"]))
+        sources = file_state(map(Path, known["sources"]))
         folders = {path: _inside(Path(path)) for path in known["folders"]}
         return {"settings": _settings(), "sources": sources, "folders": folders} == dict(known)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -48,12 +48,12 @@ def _state(path: Path) -> list[int] | None:
 
 def _inside(folder: Path) -> State | None:
     """The state of every file in a folder; None where there is no such folder."""
-    return state_of(sorted(path for path in folder.rglob("*") if path.is_file())) if folder.is_dir() else None
+    return file_state(sorted(path for path in folder.rglob("*") if path.is_file())) if folder.is_dir() else None
 
 
 def _settings() -> dict[str, object]:
     """What else decides what a fetch brings: the code, and where official archives are looked for."""
-    code = {path: state for path, state in state_of(sorted(CODE.rglob("*.py"))).items() if state}
+    code = {path: state for path, state in file_state(sorted(CODE.rglob("*.py"))).items() if state}
     newest = max(state[1] for state in code.values() if state)
     return {"code": [str(CODE), len(code), sum(state[0] for state in code.values() if state), newest]} | {
         VARIABLE: os.environ.get(VARIABLE)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from foretwin.registry.promotion import promote
     from foretwin.registry.restore import publish
     from foretwin.registry.runs import publish_evaluation, publish_training
-    from foretwin.registry.versions import Champion, champion, register, set_champion
+    from foretwin.registry.versions import RegisteredChampion, champion, register, set_champion
 
 __all__ = [
-    "Champion",
+    "RegisteredChampion",
     "champion",
     "promote",
     "publish",

@@ -21,7 +21,7 @@ from foretwin.predictor.bundle import Bundle
 from foretwin.project.params import Params
 from foretwin.project.paths import Paths
 from foretwin.registry.tracking_store import has_artifact
-from foretwin.registry.versions import Champion
+from foretwin.registry.versions import RegisteredChampion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,8 +32,13 @@ LINEAGE = "lineage.json"
 TIMINGS = 31
 
 
-def hear(
-    client: "MlflowClient", paths: Paths, params: Params, predict: Predict, champion: Champion | None, trouble: str
+def collect_gate_inputs(
+    client: "MlflowClient",
+    paths: Paths,
+    params: Params,
+    predict: Predict,
+    champion: RegisteredChampion | None,
+    trouble: str,
 ) -> gate.Decision:
     """The gate's decision on models/<twin>/bundle; `trouble` is why the champion's bundle cannot be read."""
     bundle = Bundle.load(paths.models / "bundle")
@@ -53,7 +58,12 @@ def hear(
 
 
 def _rival(
-    client: "MlflowClient", paths: Paths, predict: Predict, champion: Champion, candidate: Bundle, rows: pd.DataFrame
+    client: "MlflowClient",
+    paths: Paths,
+    predict: Predict,
+    champion: RegisteredChampion,
+    candidate: Bundle,
+    rows: pd.DataFrame,
 ) -> gate.Rival:
     """The present champion, and what it says of the candidate's held-out rows."""
     label = _label(champion)
@@ -73,7 +83,7 @@ def _rival(
 
 
 def _unseen(
-    client: "MlflowClient", paths: Paths, champion: Champion, assets: NDArray[np.str_]
+    client: "MlflowClient", paths: Paths, champion: RegisteredChampion, assets: NDArray[np.str_]
 ) -> NDArray[np.bool_] | None:
     """(N,) whether the champion was not trained on the asset of each window; None where nobody recorded it."""
     lineage = _lineage(client, paths, champion)
@@ -83,7 +93,7 @@ def _unseen(
     return np.array([asset_digest(str(asset)) not in trained for asset in assets])
 
 
-def _lineage(client: "MlflowClient", paths: Paths, champion: Champion) -> dict[str, Any] | None:
+def _lineage(client: "MlflowClient", paths: Paths, champion: RegisteredChampion) -> dict[str, Any] | None:
     """The champion's lineage.json: as kept beside it, else as its run has it."""
     kept = paths.models / "champion" / LINEAGE
     if kept.exists():
@@ -127,5 +137,5 @@ def _latency_ms(bundle: Bundle, test_rows: pd.DataFrame) -> float:
     return round(1000 * float(np.median(seconds)), 2)
 
 
-def _label(champion: Champion) -> str:
+def _label(champion: RegisteredChampion) -> str:
     return f"{champion.name} version {champion.version}"

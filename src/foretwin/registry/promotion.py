@@ -25,13 +25,13 @@ from foretwin.project.json import finite
 from foretwin.project.params import Params
 from foretwin.project.paths import Paths
 from foretwin.registry.descriptions import publish_verdict
-from foretwin.registry.gate_inputs import Predict, hear
+from foretwin.registry.gate_inputs import Predict, collect_gate_inputs
 from foretwin.registry.locations import model_name
 from foretwin.registry.restore import restore_champion
 from foretwin.registry.runs import publish_evaluation, read_record
 from foretwin.registry.sync import keep_named
-from foretwin.registry.tracking_store import connect, has_artifact, mlflow_errors
-from foretwin.registry.versions import Champion, current, register, set_champion
+from foretwin.registry.tracking_store import connect_mlflow, has_artifact, mlflow_errors
+from foretwin.registry.versions import RegisteredChampion, current, register, set_champion
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,7 +55,7 @@ def promote(
         raise RegistryError(f"{paths.twin}: a forced promotion needs a reason of {SHORTEST_REASON} characters or more")
     metrics, metrics_digest = read_record(paths, "metrics.json")
     run = publish_evaluation(paths)
-    client = connect(paths.root)
+    client = connect_mlflow(paths.root)
     restore_champion(client, paths)
     digest = verify(paths.models / "bundle")
     evidence = {"bundle": digest, "metrics": metrics_digest, **_evidence(paths, params)}
@@ -68,7 +68,7 @@ def promote(
         _keep(client, paths)
         return recorded
 
-    decision = hear(client, paths, params, predict, before, trouble)
+    decision = collect_gate_inputs(client, paths, params, predict, before, trouble)
     about = {"name": model_name(paths.twin), "version": register(paths, run), "run": run, "evidence": evidence}
     verdict = _verdict(decision, before, force, {**about, "decided_at": _decided_at(recorded, before, digest)})
     _record(paths, verdict, actor, force)
@@ -83,7 +83,7 @@ def promote(
 
 
 def _verdict(
-    decision: gate.Decision, before: Champion | None, force: str | None, about: dict[str, Any]
+    decision: gate.Decision, before: RegisteredChampion | None, force: str | None, about: dict[str, Any]
 ) -> dict[str, Any]:
     """What promotion.json holds, without the champion that follows from it."""
     forced = force.strip() if force and not decision.promoted else None
@@ -117,7 +117,7 @@ def _evidence(paths: Paths, params: Params) -> dict[str, Any]:
 
 
 def _still_answers(
-    recorded: dict[str, Any], evidence: dict[str, Any], before: Champion | None, force: str | None
+    recorded: dict[str, Any], evidence: dict[str, Any], before: RegisteredChampion | None, force: str | None
 ) -> bool:
     """Whether the verdict that was kept answers this question too."""
     if recorded["evidence"] != evidence or (force and not recorded["promoted"]):
@@ -132,7 +132,7 @@ def _record(paths: Paths, verdict: dict[str, Any], actor: str, force: str | None
     if before and before["digest"] == verdict["evidence"]["bundle"]:
         return
     promoted: ledger.Action = "forced" if verdict["forced"] else "promoted"
-    entry = ledger.Entry(
+    entry = ledger.LedgerEntry(
         at=datetime.fromisoformat(verdict["decided_at"]),
         action=promoted if verdict["promoted"] else "refused",
         version=version,
@@ -148,7 +148,7 @@ def _record(paths: Paths, verdict: dict[str, Any], actor: str, force: str | None
         ledger.append(paths.ledger, entry)
 
 
-def _is_last(entry: ledger.Entry, paths: Paths) -> bool:
+def _is_last(entry: ledger.LedgerEntry, paths: Paths) -> bool:
     """Whether the ledger ends with this decision: a store that was lost, or a stop before the alias moved."""
     last = next(reversed(ledger.read(paths.ledger)), None)
     told = ("action", "bundle", "champion_before", "champion", "reasons", "reason")
@@ -179,7 +179,7 @@ def _keep(client: "MlflowClient", paths: Paths) -> None:
             raise
 
 
-def _present(client: "MlflowClient", paths: Paths) -> tuple[Champion | None, str]:
+def _present(client: "MlflowClient", paths: Paths) -> tuple[RegisteredChampion | None, str]:
     """The present champion, or None and why it cannot be read, if there is one at all."""
     try:
         return current(client, paths.root, paths.twin), ""
@@ -195,7 +195,7 @@ def _recorded(client: "MlflowClient", run: str) -> dict[str, Any] | None:
         return dict(json.loads(Path(client.download_artifacts(run, VERDICT, folder)).read_text(encoding="utf-8")))
 
 
-def _decided_at(recorded: dict[str, Any] | None, before: Champion | None, digest: str) -> str:
+def _decided_at(recorded: dict[str, Any] | None, before: RegisteredChampion | None, digest: str) -> str:
     """Now, in UTC; a champion that stays was decided on before."""
     earlier = recorded.get("decided_at") if recorded and before and before.digest == digest else None
     return earlier or datetime.now(UTC).isoformat(timespec="seconds")

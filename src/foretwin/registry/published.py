@@ -1,8 +1,8 @@
 """Whether a local store still shows what DVC holds, without MLflow where nothing has changed since it was last asked.
 
 MLflow takes two seconds to import and pydantic half of one: a look after every `dvc repro` should not wait for them.
-So a complete store is noted in .foretwin/<twin>/tracking_store.json: digests of the files of models/<twin>/, inode, size
-and modification time of the store's file, and the required artifacts. On any difference, MLflow is asked.
+So a complete store is noted in .foretwin/<twin>/tracking_store.json: digests of the files of models/<twin>/, inode,
+size and modification time of the store's file, and the required artifacts. On any difference, MLflow is asked.
 """
 
 import json

@@ -30,8 +30,8 @@ from foretwin.registry.locations import (
     verdict_digest,
 )
 from foretwin.registry.runs import publish_evaluation, publish_training, read_record
-from foretwin.registry.tracking_store import connect, experiment, find_run, mlflow_errors, new_run
-from foretwin.registry.versions import GATE, Champion, aliased, current, register, set_champion, version_of
+from foretwin.registry.tracking_store import connect_mlflow, experiment, find_run, mlflow_errors, new_run
+from foretwin.registry.versions import GATE, RegisteredChampion, aliased, current, register, set_champion, version_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,12 +40,12 @@ CAME = ("promoted", "forced")  # how a version becomes champion, a roll-back to 
 
 
 @mlflow_errors()
-def publish(root: Path, twins: Iterable[str]) -> dict[str, Champion | None]:
+def publish(root: Path, twins: Iterable[str]) -> dict[str, RegisteredChampion | None]:
     """Bring the store up to what is in models/<twin>/; returns each twin's champion.
 
     What was never trained is passed over: its champion is None.
     """
-    client = connect(root)
+    client = connect_mlflow(root)
     return {twin: _publish_twin(client, Paths(root, twin)) for twin in twins}
 
 
@@ -67,7 +67,7 @@ def restore_champion(client: "MlflowClient", paths: Paths) -> None:
     set_champion(paths.root, paths.twin, version)
 
 
-def _publish_twin(client: "MlflowClient", paths: Paths) -> Champion | None:
+def _publish_twin(client: "MlflowClient", paths: Paths) -> RegisteredChampion | None:
     run = None
     if (paths.models / "training.json").exists():
         run = publish_evaluation(paths) if (paths.models / "metrics.json").exists() else publish_training(paths)
@@ -141,7 +141,7 @@ def _verdict(paths: Paths) -> dict[str, Any] | None:
 @mlflow_errors()
 def examine(root: Path, twin: str) -> tuple[list[str], list[str]]:
     """What is lacking, as names for people, and the local artifacts that were found, as their absolute places."""
-    client, paths = connect(root), Paths(root, twin)
+    client, paths = connect_mlflow(root), Paths(root, twin)
     gone, places = _examine_run(client, paths)
     more_gone, more_places = _examine_model(client, paths)
     return gone + more_gone, places + more_places

@@ -6,15 +6,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from foretwin.champion import ledger
-from foretwin.champion.ledger import Entry
+from foretwin.champion.ledger import LedgerEntry
 from foretwin.errors import BundleError, ForetwinError, RegistryError
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.paths import Paths
 from foretwin.registry.locations import BUNDLE, model_name
 from foretwin.registry.restore import CAME
 from foretwin.registry.sync import keep_named
-from foretwin.registry.tracking_store import connect, mlflow_errors
-from foretwin.registry.versions import GATE, Champion, aliased, bundle_folder, numbered, set_champion, version_of
+from foretwin.registry.tracking_store import connect_mlflow, mlflow_errors
+from foretwin.registry.versions import (
+    GATE,
+    RegisteredChampion,
+    aliased,
+    bundle_folder,
+    numbered,
+    set_champion,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,7 +32,7 @@ REASON = "foretwin.rolled_back"  # the tag of a version that was left: when, by 
 
 
 @mlflow_errors()
-def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = None) -> Champion:
+def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = None) -> RegisteredChampion:
     """Let the champion before the present one answer again, or the former champion of version `to`; returns it.
 
     Its bundle is found and verified before anything moves. Done twice, it goes back to the champion before that one.
@@ -33,7 +41,7 @@ def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = No
     name, paths = model_name(twin), Paths(root, twin)
     if not reason.strip():
         raise RegistryError(f"{name}: a roll-back needs a reason, which the ledger keeps")
-    client, decisions = connect(root), ledger.read(paths.ledger)
+    client, decisions = connect_mlflow(root), ledger.read(paths.ledger)
     left = aliased(client, twin)
     if left is None:
         raise RegistryError(f"{name}: has no champion, so none can be rolled back")
@@ -42,7 +50,7 @@ def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = No
     if back.version == str(left.version):
         raise RegistryError(f"{name} version {back.version}: is the champion already")
     now = datetime.now(UTC)
-    entry = Entry(
+    entry = LedgerEntry(
         at=now,
         action=ROLLED_BACK,
         version=str(left.version),
@@ -61,7 +69,7 @@ def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = No
     return back
 
 
-def former(decisions: Sequence[Entry], present: str) -> str | None:
+def former(decisions: Sequence[LedgerEntry], present: str) -> str | None:
     """The champion in whose place `present` came; those that were rolled back are passed over for the one before."""
     wanted, left = present, ledger.taken_back(decisions)
     for decision in reversed(decisions):
@@ -73,7 +81,7 @@ def former(decisions: Sequence[Entry], present: str) -> str | None:
     return None
 
 
-def _wanted(paths: Paths, decisions: Sequence[Entry], present: str, to: str | None) -> str:
+def _wanted(paths: Paths, decisions: Sequence[LedgerEntry], present: str, to: str | None) -> str:
     """The version to go back to; RegistryError where the ledger knows none, or not the one that is asked for."""
     name = model_name(paths.twin)
     were = {version for one in decisions for version in (one.champion_before, one.champion) if version}
@@ -90,7 +98,9 @@ def _wanted(paths: Paths, decisions: Sequence[Entry], present: str, to: str | No
     return wanted
 
 
-def _at_hand(client: "MlflowClient", paths: Paths, decisions: Sequence[Entry], wanted: str) -> tuple[Any, Champion]:
+def _at_hand(
+    client: "MlflowClient", paths: Paths, decisions: Sequence[LedgerEntry], wanted: str
+) -> tuple[Any, RegisteredChampion]:
     """The version as the registry has it, with its verified bundle; by the digest that the ledger has of it.
 
     A restored registry may number its versions otherwise.
@@ -108,10 +118,10 @@ def _at_hand(client: "MlflowClient", paths: Paths, decisions: Sequence[Entry], w
         raise RegistryError(f"{name} version {wanted}: cannot answer: {error}") from None
     if twin != paths.twin:
         raise RegistryError(f"{name} version {wanted}: is a model of {twin}")
-    return found, Champion(name, str(found.version), str(found.run_id), found.tags[BUNDLE], folder)
+    return found, RegisteredChampion(name, str(found.version), str(found.run_id), found.tags[BUNDLE], folder)
 
 
-def _tell(client: "MlflowClient", left: Any, back: Any, decisions: Sequence[Entry], entry: Entry) -> None:
+def _tell(client: "MlflowClient", left: Any, back: Any, decisions: Sequence[LedgerEntry], entry: LedgerEntry) -> None:
     """Say on the pages of both versions what happened, above what stands there."""
     moment = f"{entry.at:%Y-%m-%d %H:%M} UTC by {entry.actor}: {entry.reason}"
     client.set_model_version_tag(left.name, left.version, GATE, ROLLED_BACK)
@@ -125,7 +135,7 @@ def _tell(client: "MlflowClient", left: Any, back: Any, decisions: Sequence[Entr
         client.update_model_version(version.name, version.version, f"{text}\n\n{version.description or ''}".strip())
 
 
-def _keep(client: "MlflowClient", paths: Paths, back: Champion) -> None:
+def _keep(client: "MlflowClient", paths: Paths, back: RegisteredChampion) -> None:
     """Let models/<twin>/champion/ hold the champion that is back."""
     try:
         keep_named(client, paths)

@@ -15,14 +15,14 @@ from foretwin.registry.locations import FILES, KIND, PARENT, PIPELINE, RECORD, r
 from foretwin.registry.tracking_store import (
     Point,
     attach,
-    connect,
+    connect_mlflow,
     experiment,
     find_run,
     flatten,
     log,
+    metric_points,
     mlflow_errors,
     new_run,
-    numbers,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def publish_training(paths: Paths) -> str:
         path for path in run_files(paths.root, paths.twin) if path.name in ("training.json", "tuning.json", "bundle")
     ]
     tuned = any(path.name == "tuning.json" for path in files)
-    client = connect(paths.root)
+    client = connect_mlflow(paths.root)
     experiment_id = experiment(client, paths.root, paths.twin)
     found = find_run(client, experiment_id, PIPELINE, digest)
     if found is None:
@@ -77,12 +77,12 @@ def publish_evaluation(paths: Paths) -> str:
         raise RegistryError(
             f"{paths.models}/metrics.json: is of another bundle; run `dvc repro data/{paths.twin}/dvc.yaml:evaluate`"
         )
-    client = connect(paths.root)
+    client = connect_mlflow(paths.root)
     kept = json.loads(client.get_run(run_id).data.tags.get(FILES, "{}"))
     if kept.get("metrics.json") != digest:
         counts = {key: record[key] for key in ("assets", "cuts") if key in record}
-        points = numbers(record["network"], "test") + numbers(record["baselines"], "baselines")
-        log(client, run_id, points=points + numbers(counts, "test"), tags={"foretwin.unit": record["unit"]})
+        points = metric_points(record["network"], "test") + metric_points(record["baselines"], "baselines")
+        log(client, run_id, points=points + metric_points(counts, "test"), tags={"foretwin.unit": record["unit"]})
     attach(client, run_id, [path for path in run_files(paths.root, paths.twin) if path.name not in DECISION])
     return run_id
 
@@ -90,7 +90,7 @@ def publish_evaluation(paths: Paths) -> str:
 @mlflow_errors()
 def publish_decision(paths: Paths, run_id: str) -> None:
     """Add what the gate left, and the raw data and rows that the lineage names, to the training's run."""
-    client = connect(paths.root)
+    client = connect_mlflow(paths.root)
     files = [path for path in run_files(paths.root, paths.twin) if path.name in DECISION]
     attach(client, run_id, files)
     if paths.models / "lineage.json" in files:

@@ -11,13 +11,13 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from foretwin.champion.champion import BESIDE, Record, keep_champion, kept_identity
+from foretwin.champion.champion import BESIDE, ChampionRecord, keep_champion, kept_identity
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.paths import Paths
 from foretwin.registry.locations import BUNDLE, has_store, model_name
-from foretwin.registry.tracking_store import connect, mlflow_errors
+from foretwin.registry.tracking_store import connect_mlflow, mlflow_errors
 from foretwin.registry.versions import aliased, current
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def follow_registry(root: Path) -> Iterator[Change]:
     if not has_store(root):
         return
     with mlflow_errors():
-        client = connect(root)
+        client = connect_mlflow(root)
         models = client.search_registered_models(f"name LIKE '{model_name('%')}'", max_results=MOST_TWINS)
     for twin in sorted(model.name.removeprefix(model_name("")) for model in models):
         try:
@@ -109,7 +109,7 @@ def keep_named(client: "MlflowClient", paths: Paths) -> Change | None:
     return {"twin": paths.twin, "version": found.version, "before": before.version if before else None}
 
 
-def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Record:
+def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> ChampionRecord:
     """What the stages recorded of the bundle, from the artifacts of its run, as far as they are there.
 
     What stands beside a champion is left in the empty `folder`.
@@ -122,7 +122,7 @@ def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Reco
     def read(name: str) -> Any:
         return json.loads((folder / name).read_text(encoding="utf-8")) if name in there else None
 
-    return Record.of(digest, *map(read, wanted))
+    return ChampionRecord.of(digest, *map(read, wanted))
 
 
 def _first_line(error: Exception) -> str:

@@ -75,7 +75,7 @@ def _reason(error: Exception) -> str:
     return reason
 
 
-def connect(root: Path) -> "MlflowClient":
+def connect_mlflow(root: Path) -> "MlflowClient":
     """A client of the project's store, which is created at first use."""
     switch_telemetry_off()
     if not show_progress():
@@ -203,7 +203,7 @@ def files_of_run(root: Path, run: str, names: Sequence[str]) -> Iterator[Path]:
     """A folder with those of these files that lie with the run; it is gone afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         with mlflow_errors():
-            client = connect(root)
+            client = connect_mlflow(root)
             for name in {found.path for found in client.list_artifacts(run)}.intersection(names):
                 client.download_artifacts(run, name, folder)
         yield Path(folder)
@@ -214,7 +214,7 @@ def tags_upwards(root: Path, run: str) -> Iterator[dict[str, str]]:
     with mlflow_errors():
         from mlflow.exceptions import MlflowException
 
-        client, asked = connect(root), run
+        client, asked = connect_mlflow(root), run
         while asked:
             try:
                 tags = dict(client.get_run(asked).data.tags)
@@ -234,7 +234,7 @@ def flatten(value: Any, separator: str, name: str = "") -> dict[str, Scalar]:
     return {name: value} if isinstance(value, str | int | float | bool) else {}
 
 
-def numbers(value: Any, prefix: str) -> list[Point]:
+def metric_points(value: Any, prefix: str) -> list[Point]:
     """The numbers of nested dicts as metrics `prefix/outer/inner` at step 0."""
     flat = flatten(value, "/", prefix).items()
     return [(key, float(v), 0) for key, v in flat if isinstance(v, int | float) and not isinstance(v, bool)]

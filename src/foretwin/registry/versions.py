@@ -21,7 +21,7 @@ from foretwin.predictor.bundle import probability_column, verify
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
 from foretwin.registry.locations import ALIAS, BUNDLE, MODEL, model_name
-from foretwin.registry.tracking_store import connect, experiment, mlflow_errors
+from foretwin.registry.tracking_store import connect_mlflow, experiment, mlflow_errors
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,7 +32,7 @@ REQUIREMENTS = ("numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "pyyaml
 
 
 @dataclass(frozen=True)
-class Champion:
+class RegisteredChampion:
     """The version that serves; `digest` is its bundle's, `folder` a local and verified copy of the bundle."""
 
     name: str
@@ -47,27 +47,27 @@ class Champion:
 
 
 @mlflow_errors()
-def champion(root: Path, twin: str) -> Champion | None:
+def champion(root: Path, twin: str) -> RegisteredChampion | None:
     """The twin's champion, or None where there is none.
 
     RegistryError where its bundle is gone or is not the registered one.
     """
-    return current(connect(root), root, twin)
+    return current(connect_mlflow(root), root, twin)
 
 
-def current(client: "MlflowClient", root: Path, twin: str) -> Champion | None:
+def current(client: "MlflowClient", root: Path, twin: str) -> RegisteredChampion | None:
     """As `champion`; what MLflow itself raises is passed on, so that it is not taken for a lost bundle."""
     version = aliased(client, twin)
     if version is None:
         return None
     folder = bundle_folder(client, root, twin, version)
-    return Champion(model_name(twin), str(version.version), str(version.run_id), version.tags[BUNDLE], folder)
+    return RegisteredChampion(model_name(twin), str(version.version), str(version.run_id), version.tags[BUNDLE], folder)
 
 
 @mlflow_errors()
 def set_champion(root: Path, twin: str, version: str) -> None:
     """Let the alias `champion` name this version; RegistryError where there is no such version."""
-    connect(root).set_registered_model_alias(model_name(twin), ALIAS, version)
+    connect_mlflow(root).set_registered_model_alias(model_name(twin), ALIAS, version)
 
 
 @mlflow_errors()
@@ -79,7 +79,7 @@ def register(paths: Paths, run: str, bundle: Path | None = None, wanted: int = 0
     """
     folder = bundle or paths.models / "bundle"
     digest = verify(folder)
-    client = connect(paths.root)
+    client = connect_mlflow(paths.root)
     found = version_of(client, paths.twin, digest)
     if found is not None:
         _put_back(client, paths, found, folder)
@@ -123,7 +123,7 @@ def bundle_folder(client: "MlflowClient", root: Path, twin: str, version: Any) -
 def registered(root: Path, twin: str) -> Iterator[dict[str, str]]:
     """The name, version, run and bundle's digest of each registered version; others' are left out."""
     with mlflow_errors():
-        for version in connect(root).search_model_versions(f"name = '{model_name(twin)}'"):
+        for version in connect_mlflow(root).search_model_versions(f"name = '{model_name(twin)}'"):
             if BUNDLE in version.tags:
                 identity = {"name": version.name, "version": str(version.version), "run": version.run_id}
                 yield identity | {"digest": version.tags[BUNDLE]}

@@ -1,4 +1,4 @@
-"""One process that serves: `python -m foretwin.serving`.
+"""Run the scoring service as one process: `python -m foretwin.serving`.
 
 FORETWIN_BENTO is the folder of a Bento, whose models answer; FORETWIN_PROJECT that of a project, whose champions answer
 and are followed. At least one is needed. FORETWIN_HOST, FORETWIN_PORT say where to listen.
@@ -13,21 +13,21 @@ from foretwin.project.entrypoint import exit_on_error
 from foretwin.serving.http.localhost_only import check_loopback
 from foretwin.serving.http.logs import log_json
 from foretwin.serving.http.protocol import SETTINGS
-from foretwin.serving.scoring.app import create_app
+from foretwin.serving.scoring.app import create_scoring_app
 from foretwin.serving.scoring.start import following, freeze, start
 
 HOST, PORT = "127.0.0.1", 3000
 GRACE = 20  # seconds for the calls in flight when it is told to end
 
 
-def main() -> None:
+def run_service() -> None:
     """Serve until Ctrl-C or SIGTERM."""
     log_json()
     host = os.environ.get("FORETWIN_HOST", HOST)
     service = start(os.environ)
     if service.guard.is_open:
         check_loopback(host)
-    app = create_app(service, following(service, os.environ))
+    app = create_scoring_app(service, following(service, os.environ))
     freeze()
     uvicorn.run(
         app,
@@ -48,4 +48,4 @@ def _port(text: str) -> int:
 
 if __name__ == "__main__":
     with exit_on_error():
-        main()
+        run_service()

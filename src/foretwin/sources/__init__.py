@@ -21,17 +21,17 @@ def fetch(contract: Twin, paths: Paths, out: Path) -> None:
     history = paths.data / store.FOLDER
     match contract.source:
         case PumpSource():
-            pump.fetch(contract, out)
+            pump.fetch_pump(contract, out)
         case CmapssSource(subset=subset):
-            cmapss.fetch(subset, downloads, out)
+            cmapss.fetch_cmapss(subset, downloads, out)
         case HydraulicSource():
-            hydraulic.fetch(downloads, out)
+            hydraulic.fetch_hydraulic(downloads, out)
         case TableSource() as source:
-            table.fetch(source, paths.data, out)
+            table.fetch_table(source, paths.data, out)
         case StoreSource():
             store.require(contract.name, history)
     if history.is_dir():
-        store.fetch(contract.name, history, out)
+        store.fetch_store(contract.name, history, out)
 
 
 def origin(contract: Twin, paths: Paths) -> list[Path]:
@@ -63,18 +63,18 @@ def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
     own = _adapt_own(contract, raw)
     if isinstance(contract.source, StoreSource) or not (raw / store.FOLDER).is_dir():
         return own
-    return store.with_history(own, store.adapt(contract, raw))
+    return store.with_history(own, store.adapt_store(contract, raw))
 
 
 def _adapt_own(contract: Twin, raw: Path) -> pd.DataFrame:
     match contract.source:
         case PumpSource():
-            return pump.adapt(contract, raw)
+            return pump.adapt_pump(contract, raw)
         case CmapssSource(subset=subset):
-            return cmapss.adapt(contract, subset, raw)
+            return cmapss.adapt_cmapss(contract, subset, raw)
         case HydraulicSource():
-            return hydraulic.adapt(contract, raw)
+            return hydraulic.adapt_hydraulic(contract, raw)
         case TableSource() as source:
-            return table.adapt(contract, source, raw)
+            return table.adapt_table(contract, source, raw)
         case StoreSource():
-            return store.adapt(contract, raw)
+            return store.adapt_store(contract, raw)

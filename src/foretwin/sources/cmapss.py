@@ -54,7 +54,7 @@ DIGESTS = {
 }
 
 
-def fetch(subset: str, work: Path, out: Path) -> None:
+def fetch_cmapss(subset: str, work: Path, out: Path) -> None:
     """Unpack the three files of one subset (FD001 to FD004) into `out`; downloads are kept in `work`."""
     wanted = (f"train_{subset}.txt", f"test_{subset}.txt", f"RUL_{subset}.txt")
     unpack(_archive(work), {name: DIGESTS[name] for name in wanted}, out)
@@ -75,7 +75,7 @@ def _archive(work: Path) -> Path:
         return work / ARCHIVE.name
 
 
-def adapt(contract: Twin, subset: str, raw: Path) -> pd.DataFrame:
+def adapt_cmapss(contract: Twin, subset: str, raw: Path) -> pd.DataFrame:
     """Convert to canonical rows of engines `train-001`... and `test-001`...; `time` is the flight number, from 1.
 
     `rul` (cycles) counts down to the last flight of a training engine, and to the failure that the RUL file

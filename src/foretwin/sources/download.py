@@ -153,7 +153,7 @@ def _receive(response: http.client.HTTPResponse, partial: Path, have: int, archi
 
 
 def check_digest(path: Path, expected: str, advice: str) -> None:
-    """DigestError, with both digests and the advice, where the file's bytes are not the expected ones."""
+    """Raise DigestError, with both digests and the advice, where the file's digest is not the expected one."""
     found = _git_digest(path) if len(expected) == 40 else file_digest(path)
     if found != expected:
         raise DigestError(f"{path}: expected digest {expected}, found {found}; {advice}")

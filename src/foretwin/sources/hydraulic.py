@@ -80,7 +80,7 @@ MEANS_DIGESTS = {
 }
 
 
-def fetch(work: Path, out: Path) -> None:
+def fetch_hydraulic(work: Path, out: Path) -> None:
     """Unpack the sensor files and the profile into `out`.
 
     From the official archive, or, where only these are in the datasets folder, from a part of it and an archive of the
@@ -94,7 +94,7 @@ def fetch(work: Path, out: Path) -> None:
         unpack(obtain(OFFICIAL, work), PART_DIGESTS | RAW_DIGESTS, out)
 
 
-def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
+def adapt_hydraulic(contract: Twin, raw: Path) -> pd.DataFrame:
     """Convert to canonical rows, one per second; a run is one cycle, `time` its second 0...59, `run` its number from 1.
 
     The asset is one of the 144 combinations of the four components' states, `block-001`... in order of first

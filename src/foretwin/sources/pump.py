@@ -48,7 +48,7 @@ AMBIENT_MEMORY, PRESSURE_MEMORY = 0.95, 0.98  # correlation per hour
 
 
 @dataclass(frozen=True)
-class Chance:
+class RandomDraws:
     """Random draws for N pumps over T = `HOURS` hours, made before the simulation starts."""
 
     traits: Array  # (8, N) uniform in 0..1
@@ -60,7 +60,7 @@ class Chance:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DutyPlan:
     """Plan of N pumps over T hours: wear rates and duty, the inputs of the simulation."""
 
     component: NDArray[np.int64]  # (N,) the part whose wear dominates, an index of COMPONENTS
@@ -88,7 +88,7 @@ class Lives:
     failed: NDArray[np.bool_]  # (N,) True for a failure, False for the end of the study
 
 
-def fetch(contract: Twin, out: Path) -> None:
+def fetch_pump(contract: Twin, out: Path) -> None:
     """Simulate the contract's fleet and write `out`/fleet.parquet: the columns of `simulate`.
 
     The same seed gives the same bytes. SourceError where the contract asks for another source.
@@ -107,7 +107,7 @@ def fetch(contract: Twin, out: Path) -> None:
             writer.write_table(table)
 
 
-def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
+def adapt_pump(contract: Twin, raw: Path) -> pd.DataFrame:
     """Convert `raw`/fleet.parquet to canonical rows; pumps without a recorded failure have an unknown (NaN) RUL."""
     path = raw / FILE
     fleet = _read(path, contract.name)
@@ -145,7 +145,7 @@ def simulate(pumps: range, seed: int) -> pd.DataFrame:
     """
     chance = draw_chance(pumps, seed)
     plan = draw_plan(chance)
-    lives = live(plan)
+    lives = live_through(plan)
     hour, number = np.meshgrid(np.arange(HOURS), np.arange(len(pumps)), indexing="ij")
     recorded = (hour <= lives.last).T
 
@@ -156,7 +156,7 @@ def simulate(pumps: range, seed: int) -> pd.DataFrame:
     names = np.array([f"P-{pump + 1:03d}" for pump in pumps])
     modes = np.array([HEALTHY, *COMPONENTS])[np.where(hour >= plan.onset, plan.component + 1, 0)]
     channels = {name: getattr(plan, name) for name in ("commanded_speed", "ambient_temperature")}
-    channels |= measure(lives.readings, chance)
+    channels |= measure_sensors(lives.readings, chance)
     return pd.DataFrame(
         {
             "pump": column(names[number]),
@@ -168,7 +168,7 @@ def simulate(pumps: range, seed: int) -> pd.DataFrame:
     )
 
 
-def draw_chance(pumps: range, seed: int) -> Chance:
+def draw_chance(pumps: range, seed: int) -> RandomDraws:
     """Make the random draws of each pump, from a generator of its own."""
     uniform: dict[str, tuple[int, ...]] = {"traits": (8,), "levels": (HOURS,)}
     normal = {"new": (3,), "bias": (len(SENSORS),), "drift": (HOURS, 6), "noise": (HOURS, len(SENSORS))}
@@ -177,10 +177,10 @@ def draw_chance(pumps: range, seed: int) -> Chance:
         generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(pump,)))
         for name, shape in (uniform | normal).items():
             drawn[name].append(generator.uniform(size=shape) if name in uniform else generator.normal(size=shape))
-    return Chance(**{name: np.stack(values, axis=-1) for name, values in drawn.items()})
+    return RandomDraws(**{name: np.stack(values, axis=-1) for name, values in drawn.items()})
 
 
-def draw_plan(chance: Chance) -> Plan:
+def draw_plan(chance: RandomDraws) -> DutyPlan:
     """Convert random draws to wear, duty and weather."""
     component, life, onset, watched, slow, power, side, season = chance.traits
     hour = np.arange(HOURS)[:, None]
@@ -198,7 +198,7 @@ def draw_plan(chance: Chance) -> Plan:
     ambient = 16 + 7 * seasonal + 4 * daily + 1.5 * autocorrelated(chance.drift[:, 3], AMBIENT_MEMORY)
     suction = 2.39 + 0.05 * autocorrelated(chance.drift[:, 4], PRESSURE_MEMORY)
     lift = 6.89 * (0.5 + 0.5 * level**2) + 0.05 * autocorrelated(chance.drift[:, 5], PRESSURE_MEMORY)
-    return Plan(
+    return DutyPlan(
         component=number,
         onset=start,
         watched=np.minimum(_between(WATCHED, watched).astype(np.int64), HOURS - 1),
@@ -211,7 +211,7 @@ def draw_plan(chance: Chance) -> Plan:
     )
 
 
-def live(plan: Plan) -> Lives:
+def live_through(plan: DutyPlan) -> Lives:
     """Simulate hour by hour until every pump has failed or its study has ended."""
     allowances = hourly_allowances()
     last = plan.watched.copy()
@@ -234,7 +234,7 @@ def live(plan: Plan) -> Lives:
     return Lives(readings, last, failed)
 
 
-def measure(readings: dict[str, Array], chance: Chance) -> dict[str, Array]:
+def measure_sensors(readings: dict[str, Array], chance: RandomDraws) -> dict[str, Array]:
     """Add sensor errors to readings, (T, N) each: a bias per pump, noise per reading, rounding to the resolution."""
     measured = {}
     for number, (name, sensor) in enumerate(SENSORS.items()):

@@ -21,7 +21,7 @@ TABLE, MANIFEST = "history.parquet", "history.json"
 PREFIX = "store/"  # of its assets' names, so that they differ from those of the twin's other source
 
 
-def fetch(twin: str, history: Path, out: Path) -> None:
+def fetch_store(twin: str, history: Path, out: Path) -> None:
     """Copy the export in `history` to `out`/history; SourceError where it is incomplete, DigestError where altered."""
     _checked(twin, history)
     (out / FOLDER).mkdir()
@@ -35,7 +35,7 @@ def require(twin: str, history: Path) -> None:
         raise SourceError(f"{history}: not there; `foretwin history {twin}` makes it from the twins' store")
 
 
-def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
+def adapt_store(contract: Twin, raw: Path) -> pd.DataFrame:
     """Read the canonical rows of `raw`/history, with assets named `store/<name>`; SourceError as for `fetch`."""
     _checked(contract.name, raw / FOLDER)
     try:

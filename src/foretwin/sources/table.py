@@ -25,14 +25,14 @@ FALSE_WORDS = {"false", "f", "no", "n", "0"}
 RESTART_STEPS = 10  # if all runs of an asset begin within this many steps of each other, time restarts with each run
 
 
-def fetch(source: TableSource, folder: Path, out: Path) -> None:
+def fetch_table(source: TableSource, folder: Path, out: Path) -> None:
     """Copy the user's file into `out` as table.csv or table.parquet; a relative path starts at `folder`."""
     path = folder / source.path
     file = open_table(path, str(path))
     shutil.copyfile(path, out / ("table.csv" if file.delimiter else "table.parquet"))
 
 
-def adapt(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
+def adapt_table(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
     """Convert the copy in `raw` to canonical rows, as `read_rows_of`."""
     copies = [raw / name for name in ("table.csv", "table.parquet") if (raw / name).exists()]
     if len(copies) != 1:

@@ -22,8 +22,8 @@ from foretwin.errors import TrainingError
 from foretwin.metrics import rmse
 from foretwin.predictor.bundle import save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.healthy_baseline import Reference, Regimes
-from foretwin.predictor.rul_intervals import Calibration
+from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
+from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.digests import json_digest
 from foretwin.project.entrypoint import show_progress
 from foretwin.project.params import TrainParams
@@ -95,8 +95,8 @@ def save_ensemble(
         predicted, truth = out_of_fold(members)
         if len(truth) == 0:
             raise TrainingError(f"{contract.name}: no held-out cut has a known RUL to calibrate on; label more runs")
-        calibration = Calibration.fit(predicted, truth, params.level)
-    reference = Reference.fit(development.histories, contract, regimes_of(members[0].network))
+        calibration = RulIntervals.fit(predicted, truth, params.level)
+    reference = HealthyBaseline.fit(development.histories, contract, regimes_of(members[0].network))
     onnx = to_onnx([member.network for member in members], contract)
     faults = {
         axis: FaultCalibration.fit(*out_of_fold_faults(members, axis), params.confidence) for axis in contract.axes
@@ -130,14 +130,14 @@ def out_of_fold_faults(members: list[Member], axis: str) -> tuple[NDArray[np.flo
     return np.concatenate(probabilities), np.concatenate(classes)
 
 
-def regimes_of(network: Network) -> Regimes:
+def regimes_of(network: Network) -> RegimeCentres:
     """Return the operating regimes of a member's scaling; other members' differ with their training rows."""
     centres, spread = (cast(Tensor, getattr(network.scaling, name)).numpy() for name in ("centres", "spread"))
-    return Regimes(tuple(network.scaling.settings), centres, spread)
+    return RegimeCentres(tuple(network.scaling.settings), centres, spread)
 
 
 def inputs_digest(files: dict[str, str], *parts: str) -> str:
-    """A short name for everything that training depends on."""
+    """Return a short digest of everything that training depends on."""
     return json_digest([files, parts])[:16]
 
 
@@ -184,7 +184,7 @@ def _held_out_faults(
     return dict(zip(contract.axes, probabilities, strict=True)), dict(zip(contract.axes, classes, strict=True))
 
 
-def describe(member: Member, contract: Twin) -> str:
+def describe_member(member: Member, contract: Twin) -> str:
     """Format the member's figures on its held-out fold, as one line."""
     last = member.curves[-1]
     figures = [f"loss {last['val/loss']:.3f}"]

@@ -119,7 +119,7 @@ class Curves(Callback):
         self.epochs = state_dict["epochs"]
 
 
-class Chance(Callback):
+class EpochSeeding(Callback):
     """Callback that seeds dropout and jitter per epoch, so that a resumed training equals an uninterrupted one."""
 
     def __init__(self, seed: int) -> None:
@@ -153,7 +153,7 @@ def fit(
     last = folder / "last.ckpt" if folder else None
     loaders = _loaders(split, contract, budget, module.network.scaling)
     with _quiet():
-        trainer = _trainer(curves, Chance(budget.seed), folder)
+        trainer = _trainer(curves, EpochSeeding(budget.seed), folder)
         try:
             trainer.fit(module, *loaders, ckpt_path=last if last and last.exists() else None)
         except SystemExit as error:  # Lightning's reaction to Ctrl-C
@@ -210,7 +210,7 @@ def _loaders(
     return train, DataLoader(held_out, sampler=in_order, batch_size=None)
 
 
-def _trainer(curves: Curves, chance: Chance, folder: Path | None) -> L.Trainer:
+def _trainer(curves: Curves, chance: EpochSeeding, folder: Path | None) -> L.Trainer:
     callbacks: list[Callback] = [chance, curves]
     if folder is not None:
         callbacks.append(ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False))

@@ -1,4 +1,4 @@
-"""Everything about one asset as a ZIP archive: for its owner, for an auditor, or before it is erased."""
+"""Export everything about one asset as a ZIP archive."""
 
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ from foretwin.contract.twin import Twin
 from foretwin.project.files import fresh_file
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.holdings import rows_of, scores_of
+from foretwin.twin.store.holdings import held_scores, rows_of
 from foretwin.twin.store.telemetry import history as stored
 
 TABLES = {
@@ -56,7 +56,7 @@ def export_asset(store: Store, contracts: Mapping[str, Twin], name: str, out: Pa
     NotFound where there is no such asset. It is streamed: memory does not grow with the asset's history.
     """
     with store.read() as connection, fresh_file(out) as temporary:
-        asset = assets.find(connection, name)
+        asset = assets.find_asset(connection, name)
         contract = contracts.get(asset.twin)
         with (
             zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive,
@@ -78,7 +78,7 @@ def export_asset(store: Store, contracts: Mapping[str, Twin], name: str, out: Pa
 
 
 def _write_json(archive: zipfile.ZipFile, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """A list, one row to a line."""
+    """Write a list, one row to a line."""
     with archive.open(name, "w", force_zip64=True) as file:
         before = b"[\n"
         for row in rows:
@@ -96,7 +96,7 @@ def _write_parquet(path: Path, batches: Iterator[pa.Table]) -> None:
 
 
 def _readings(connection: Connection, asset: Asset, contract: Twin | None) -> Iterator[pa.Table]:
-    """run, time, received_at and every channel that the twin ever had, the contract's first; at least one table."""
+    """Yield tables of run, time, received_at and all channels the twin ever had, the contract's first; at least one."""
     known = contract.channel_names if contract else ()
     channels = list(dict.fromkeys([*known, *stored.stored_channels(connection, asset.twin)]))
     keys = [("run", pa.int64()), ("time", pa.float64()), ("received_at", pa.timestamp("us", "UTC"))]
@@ -111,7 +111,7 @@ def _readings(connection: Connection, asset: Asset, contract: Twin | None) -> It
 def _scores(connection: Connection, asset: Asset, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
     yield schema.empty_table()
     texts = [name for name in ("faults", "diagnosis", "warnings") if name in schema.names]
-    for rows in scores_of(connection, asset, table):
+    for rows in held_scores(connection, asset, table):
         as_text = [{**row, **{name: orjson.dumps(row[name]).decode() for name in texts}} for row in rows]
         yield pa.Table.from_pylist(as_text, schema)
 

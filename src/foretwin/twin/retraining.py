@@ -1,4 +1,4 @@
-"""Training again, with what the twins have lived through since: their history, `dvc repro`, and the gate at its end.
+"""Retrain a twin: export its history, run `dvc repro`, report the gate's decision.
 
 Nothing gets past the gate here: a candidate that it refuses stays a candidate, and the champion goes on.
 """
@@ -29,7 +29,7 @@ LOCKED = ("Unable to acquire lock", "it is being blocked by")  # what DVC says w
 
 @dataclass(frozen=True)
 class Retrained:
-    """What came of it. Where there was nothing new, the verdict is that of the candidate before."""
+    """The result. Without new data, the verdict is that of the previous candidate."""
 
     decision: Literal["promoted", "refused", "nothing new"]
     reasons: tuple[str, ...]  # sentences
@@ -40,7 +40,7 @@ class Retrained:
 
 
 def retrain(root: Path, store: Store, twin: str, now: datetime) -> Retrained:
-    """Export the history, run `dvc repro` for this twin with its output shown, and read what the gate decided.
+    """Export the history, run `dvc repro` for this twin with its output shown, and read the gate's decision.
 
     Without a single labelled run there is nothing to learn, and nothing runs. TrainingError where a stage fails, where
     somebody else runs DVC in this project, and where the twin is being retrained already; the champion goes on then.
@@ -74,7 +74,7 @@ def retrain(root: Path, store: Store, twin: str, now: datetime) -> Retrained:
 
 
 def why_not(root: Path, twin: str) -> str | None:
-    """Why the monitor's last report asks for no retraining; None where it asks for one.
+    """Return why the monitor's last report asks for no retraining; None where it asks for one.
 
     TrainingError where the report cannot be read.
     """
@@ -92,8 +92,8 @@ def why_not(root: Path, twin: str) -> str | None:
         raise TrainingError(f"{path}: not a report: {error!r}; `foretwin monitor {twin}` writes it anew") from None
 
 
-def record(root: Path, twin: str, *stages: str) -> str | None:
-    """Run these stages alone, whether or not DVC sees a change, so that its records are of what is there now.
+def record_stages(root: Path, twin: str, *stages: str) -> str | None:
+    """Rerun these stages alone, whether or not DVC sees a change, so that their records match what is there now.
 
     Returns None, or what went wrong in one line.
     """
@@ -109,7 +109,7 @@ def _decision(before: dict[str, Any] | None, after: dict[str, Any]) -> Literal["
 
 
 def _reproduce(root: Path, twin: str) -> None:
-    """`dvc repro` of the twin's whole chain, stage by stage as its file has them: no other twin's is read for it."""
+    """Run `dvc repro` of the twin's whole chain."""
     link_chain(root, twin)
     done = dvc(root, "repro", "--single-item", f"data/{twin}/dvc.yaml", shown=True)
     if done.returncode:
@@ -117,7 +117,7 @@ def _reproduce(root: Path, twin: str) -> None:
 
 
 def _trouble(said: str) -> str:
-    """What made DVC fail, from what it printed, in one line."""
+    """Return the cause of DVC's failure, from its output, in one line."""
     if any(words in said for words in LOCKED):
         return "another `dvc` command works in this project; wait until it has ended"
     stages = re.findall(r"failed to reproduce '([^']+)'", said)
@@ -128,7 +128,7 @@ def _trouble(said: str) -> str:
 
 @contextmanager
 def _one_at_a_time(paths: Paths) -> Iterator[None]:
-    """Held by one process at a time; TrainingError for the second."""
+    """Hold a lock that one process has at a time; TrainingError for the second."""
     paths.work.mkdir(parents=True, exist_ok=True)
     try:
         held = FileLock(paths.work / "retrain.lock").acquire(blocking=False)
@@ -139,7 +139,7 @@ def _one_at_a_time(paths: Paths) -> Iterator[None]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """A JSON object; None where there is no such file, TrainingError where it is something else."""
+    """Read a JSON object; None where there is no such file, TrainingError where it is something else."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""One timeline per asset: what it reported, what was said of it, what was done to it, and what was known when."""
+"""Timeline of an asset: readings, scores, cases, maintenance, and its state at a past moment."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -21,7 +21,7 @@ TELLING = 0.1  # share of the RUL's cap by which a score must differ from the on
 def thread(
     connection: Connection, contract: Twin, asset: Asset, since: datetime | None, until: datetime | None, limit: int
 ) -> list[Entry]:
-    """The newest `limit` entries from `since` up to `until`, the newest last; each has `at` and `kind`.
+    """Return the newest `limit` entries from `since` up to `until`, the newest last; each has `at` and `kind`.
 
     `readings` are summed up per hour of receipt; `score` shows the first, the last, and each that differs in model,
     run, diagnosis, or by more than a tenth of the cap in the RUL. The others are `case`, `verdict`, `maintenance`,
@@ -40,7 +40,7 @@ def thread(
 
 
 def state(connection: Connection, contract: Twin, asset: Asset, at: datetime, now: datetime) -> dict[str, Any]:
-    """What was known of the asset at a moment of the past: last reading, score, parts fitted, open cases.
+    """Return the state of the asset at a past moment: last reading, score, parts fitted, open cases.
 
     BadInput for a moment after `now`. `age_seconds` is how old the reading was at that moment.
     """
@@ -66,7 +66,7 @@ def _readings(hours: Iterable[dict[str, Any]]) -> Iterator[Entry]:
 
 
 def _telling(rows: Iterable[dict[str, Any]], contract: Twin) -> Iterator[Entry]:
-    """The scores that say something new, and the last one."""
+    """Return the scores that differ from the one before, and the last one."""
     shown: dict[str, Any] | None = None
     last: dict[str, Any] | None = None
     for row in rows:
@@ -95,7 +95,7 @@ def _score(row: dict[str, Any], because: str) -> Entry:
 
 
 def _audited(connection: Connection, asset: Asset, period: Period, limit: int) -> Iterator[Entry]:
-    """What the audit says; what was done to a case is an entry of that kind."""
+    """Return the audit's entries; what was done to a case is an entry of that kind."""
     for entry in audit.of_asset(connection, asset.id, *period, limit):
         if entry.action in SHOWN_ITSELF:
             continue

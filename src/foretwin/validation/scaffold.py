@@ -29,7 +29,7 @@ OPEN_SHARE, CLOSE_SHARE = 0.25, 0.4  # of the cap
 
 
 @dataclass(frozen=True)
-class Measured:
+class TableProfile:
     """Measures of the canonical rows; times are in the clock's unit."""
 
     assets: int
@@ -41,7 +41,7 @@ class Measured:
     from_start: bool  # whether times begin near 0
 
 
-def describe(name: str, file: Path) -> str:
+def describe_file(name: str, file: Path) -> str:
     """Write the text of a first twin.yaml for twin `name` from a CSV or Parquet file; it is a valid contract.
 
     SourceError where the file cannot be read, or has no time, no machine or no channel; ContractError for an
@@ -112,13 +112,13 @@ def _draft(name: str, source: TableSource, unit: str, step: float) -> Twin:
         raise ContractError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def _measure(rows: pd.DataFrame) -> Measured:
+def _measure(rows: pd.DataFrame) -> TableProfile:
     runs = rows.groupby(["asset", "run"], sort=False)
     lives = runs.agg(rows=("time", "size"), begin=("time", "min"), end=("time", "max"), rul=("rul", "max"))
     failed = (runs["rul"].min() == 0).to_numpy()
     life = (lives["end"] - lives["begin"]).where(lives["rul"].isna(), lives["rul"])
     whole = lives["rul"].notna() if lives["rul"].notna().any() else lives["rul"].isna()
-    return Measured(
+    return TableProfile(
         assets=rows["asset"].nunique(),
         lives=int(failed.sum()),
         shortest_rows=int(lives["rows"].min()),
@@ -163,7 +163,7 @@ def _source_lines(name: str, source: TableSource, guess: Guess) -> list[str]:
     return lines + [f"  #   {_quoted(column)}: {reason}" for column, reason in guess.left_out.items()]
 
 
-def _clock_lines(guess: Guess, unit: str, step: float, measured: Measured) -> list[str]:
+def _clock_lines(guess: Guess, unit: str, step: float, measured: TableProfile) -> list[str]:
     start = "time is the machine's age; false if the records begin in mid-life"
     if not measured.from_start:
         start = "the times begin far from 0, so they are no age"
@@ -198,7 +198,7 @@ def _channel_lines(rows: pd.DataFrame, guess: Guess) -> list[str]:
     return lines
 
 
-def _label_lines(guess: Guess, unit: str, measured: Measured) -> list[str]:
+def _label_lines(guess: Guess, unit: str, measured: TableProfile) -> list[str]:
     cap = _rounded(CAP_SHARE * measured.median_life) or 1.0
     known = "life" if guess.failure or guess.rul else "record"
     return [
@@ -216,7 +216,7 @@ def _label_lines(guess: Guess, unit: str, measured: Measured) -> list[str]:
     ]
 
 
-def _rest_lines(rows: pd.DataFrame, guess: Guess, measured: Measured) -> list[str]:
+def _rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list[str]:
     length = int(min(max(measured.median_rows // 4, SHORTEST_WINDOW), LONGEST_WINDOW))
     lines = [
         "",

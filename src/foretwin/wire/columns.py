@@ -22,7 +22,7 @@ from foretwin.wire.values import (
     Cells,
     cell_of,
     clipped,
-    numbers,
+    parse_numbers,
     runs,
     shown,
     to_json,
@@ -72,7 +72,7 @@ class Columns:
 
     def _parse(self) -> "_Parsed":
         channels = [self.channels[name] for name in self.contract.channels]
-        time, values, good = numbers(self.time, channels, self.texts)
+        time, values, good = parse_numbers(self.time, channels, self.texts)
         run = runs(self.run, self.texts)
         if isinstance(run, np.ndarray) or not run >= PRESENT_RUN:
             good = good & (run >= PRESENT_RUN)

@@ -27,7 +27,7 @@ NATIVE = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 Cells: TypeAlias = Sequence[Any] | pa.ChunkedArray  # of a JSON list, or of a column of a table
 
 
-def numbers(
+def parse_numbers(
     time: Cells, columns: Sequence[Cells], texts: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.bool_]]:
     """Times (N,), values (N, C) of C columns, and where (N,) both are finite numbers of single precision.

@@ -32,7 +32,7 @@ from foretwin.physics.pump.filtering import (
     track,
 )
 from foretwin.physics.pump.forecasting import estimate, hours_left, run_on
-from foretwin.physics.pump.learning import Fleet, first_guess, learn, smooth
+from foretwin.physics.pump.learning import Fleet, first_guess, learn_fleet, smooth
 
 SENSORS = Sensors(
     ("speed", "flow", "thrust_temperature", "radial_temperature", "oil_temperature", "motor_power", "vibration"),
@@ -177,7 +177,7 @@ def test_how_far_wear_rates_wander_is_learnt(spread, monkeypatch):
     monkeypatch.setattr(learning_module, "SPREADS", (0.02, 0.12))
     seen = simulated(pumps=10, hours=70, spread=spread, slower=0.3)
 
-    learnt = learn(seen.recordings, SENSORS)
+    learnt = learn_fleet(seen.recordings, SENSORS)
 
     assert (learnt.law.spread == spread).all()
     np.testing.assert_allclose(learnt.law.memory, 1, atol=0.05)

@@ -10,7 +10,7 @@ import pytest
 from foretwin.errors import Forbidden, ParamsError, TooMany, Unauthorized
 from foretwin.serving.access import authentication as guarding
 from foretwin.serving.access.authentication import Guard
-from foretwin.serving.access.keys import SCOPES, Wanted, make_key, revoke_key
+from foretwin.serving.access.keys import SCOPES, KeyRequest, make_key, revoke_key
 from foretwin.serving.access.rate import Bucket
 
 
@@ -27,7 +27,7 @@ def path(tmp_path):
 def bearer(path, name="dashboard", scopes=("read", "score"), rate=1e6, days=None) -> str:
     now = datetime.now(UTC)
     expires = now + timedelta(days=days) if days is not None else None
-    return "Bearer " + make_key(path, Wanted(name, scopes, rate, expires), "ann", now)
+    return "Bearer " + make_key(path, KeyRequest(name, scopes, rate, expires), "ann", now)
 
 
 def refusal(guard, authorization, scope="read", kind=Unauthorized) -> str:

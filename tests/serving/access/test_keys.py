@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from foretwin.errors import BadInput, Conflict, NotFound, ParamsError
-from foretwin.serving.access.keys import Wanted, keys_path, make_key, read_keys, revoke_key
+from foretwin.serving.access.keys import KeyRequest, keys_path, make_key, read_keys, revoke_key
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -22,7 +22,7 @@ def path(tmp_path):
 
 
 def make(path, name="gateway", scopes=("ingest",), rate=100.0, **more) -> str:
-    return make_key(path, Wanted(name, scopes, rate, **more), "ann", NOON)
+    return make_key(path, KeyRequest(name, scopes, rate, **more), "ann", NOON)
 
 
 def test_a_key_is_kept_without_its_secret(path, caplog):

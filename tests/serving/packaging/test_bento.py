@@ -228,7 +228,7 @@ def test_a_clone_builds_the_same_bento_and_mends_what_an_interruption_left_in_it
 
 def test_another_champion_or_other_code_is_another_bento(project, tmp_path):
     champions = kept_champions(project)
-    bentos.stage(project, tmp_path, champions)
+    bentos.stage_bento(project, tmp_path, champions)
     digest = bentos.bento_digest(tmp_path, champions)
     assert bentos.bento_digest(tmp_path, champions[:1]) != digest
     with (tmp_path / "foretwin" / "dataset" / "table.py").open("a") as out:
@@ -239,7 +239,7 @@ def test_another_champion_or_other_code_is_another_bento(project, tmp_path):
 @pytest.mark.parametrize("name", ["requirements.txt", "sbom.cdx.json", "serving/Dockerfile.template"])
 def test_other_libraries_or_another_container_are_another_bento(project, tmp_path, name):
     champions = kept_champions(project)
-    bentos.stage(project, tmp_path, champions)
+    bentos.stage_bento(project, tmp_path, champions)
     digest = bentos.bento_digest(tmp_path, champions)
     with (tmp_path / name).open("a") as out:
         out.write("\n")
@@ -255,7 +255,7 @@ def test_the_served_code_is_found_by_its_imports():
 def test_the_command_tells_tag_models_and_what_comes_next(project, packaged, bento, monkeypatch):
     monkeypatch.setattr(cli_bento, "PROJECT", project)
     monkeypatch.setenv("BENTOML_HOME", str(project / ".bentoml"))
-    shown = CliRunner().invoke(cli_bento.bento, catch_exceptions=False).output
+    shown = CliRunner().invoke(cli_bento.bento_command, catch_exceptions=False).output
     assert shown.startswith(f"{packaged['bento']}: fan version 3, pump version 3; ")
     assert str(bento / "src/sbom.cdx.json") in shown
     assert f"&& BENTOML_HOME={project / '.bentoml'} bentoml containerize {packaged['bento']} --image-tag" in shown

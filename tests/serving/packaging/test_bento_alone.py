@@ -16,7 +16,7 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from foretwin.predictor.bundle import Bundle
-from foretwin.serving.access.keys import Wanted, make_key
+from foretwin.serving.access.keys import KeyRequest, make_key
 from foretwin.twin.simulator.processes import free_port
 from support.packed_project import FAN, PUMP, exported, packed
 from support.served import wait_until_ready
@@ -78,7 +78,7 @@ def alone(tmp_path_factory):
 def client(alone):
     """A client, with a key, of the service that the container's entry point starts."""
     _, bento, settings = alone
-    token = make_key(Path(settings["FORETWIN_KEYS"]), Wanted("tests", ["score"], 1e5), "tests", datetime.now(UTC))
+    token = make_key(Path(settings["FORETWIN_KEYS"]), KeyRequest("tests", ["score"], 1e5), "tests", datetime.now(UTC))
     (entry,) = re.findall(r"^ENTRYPOINT (.*)$", joined(bento), re.MULTILINE)
     _, *arguments = json.loads(entry)
     log = bento.parent / "server.log"

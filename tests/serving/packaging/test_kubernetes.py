@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from foretwin.serving.packaging.bento import NAME
-from foretwin.serving.scoring.app import create_app
+from foretwin.serving.scoring.app import create_scoring_app
 from foretwin.serving.scoring.start import service_of
 from support.tiny_bundle import REPOSITORY
 
@@ -73,7 +73,7 @@ async def asked(app, *paths):
 def test_what_is_probed_and_scraped_is_a_route_that_needs_no_key(name, tmp_path):
     annotated = POD["metadata"]["annotations"]["prometheus.io/path"]
     path = annotated if name == "metrics" else CONTAINER[name]["httpGet"]["path"]
-    probed, models = asyncio.run(asked(create_app(service_of([], tmp_path, {})), path, "/v1/models"))
+    probed, models = asyncio.run(asked(create_scoring_app(service_of([], tmp_path, {})), path, "/v1/models"))
     # Without a champion it is not ready, which a probe shall see.
     assert probed.status_code == (503 if path == "/readyz" else 200)
     assert models.status_code == 401

@@ -8,12 +8,12 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from foretwin.champion.champion import Champion, Record
+from foretwin.champion.champion import Champion, ChampionRecord
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import BundleError
 from foretwin.predictor.bundle import Bundle
-from foretwin.serving.scoring.answer import encode
-from foretwin.serving.scoring.json_call import decode_json
+from foretwin.serving.scoring.answer import encode_answer
+from foretwin.serving.scoring.calls.json_call import decode_json
 from foretwin.wire.tables import ARROW, JSON, PARQUET, read_table
 from support.tiny_bundle import call_of, random_rows, save_tiny_bundle, tiny_twin
 
@@ -24,7 +24,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 def champion_of(folder, twin, **more):
     folder.mkdir(exist_ok=True)
     save_tiny_bundle(folder, twin, **more)
-    return Champion(ModelIdentity("foretwin-pump", "3", "r1", "d1"), Bundle.load(folder), Record())
+    return Champion(ModelIdentity("foretwin-pump", "3", "r1", "d1"), Bundle.load(folder), ChampionRecord())
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def asked(champion, rows, observed_at=None):
 
 
 def answer_of(champion, rows, **more):
-    return orjson.loads(encode(*asked(champion, rows, **more), NOW, JSON))
+    return orjson.loads(encode_answer(*asked(champion, rows, **more), NOW, JSON))
 
 
 def test_the_answer_holds_each_number_and_what_proves_it(champion):
@@ -91,7 +91,7 @@ def test_the_age_of_the_data_is_told_and_stale_data_warned_of(tmp_path):
 def test_as_a_table_it_holds_the_same_and_the_model_in_its_metadata(champion, kind):
     rows = random_rows(TWIN, {"A": 8, "B": 3})
     call, answers = asked(champion, rows, observed_at=NOW - timedelta(hours=2))
-    body = encode(call, answers, NOW, kind)
+    body = encode_answer(call, answers, NOW, kind)
     table = pa.ipc.open_stream(body).read_all() if kind == ARROW else pa.parquet.read_table(pa.BufferReader(body))
     want = champion.bundle.score(rows)
     got = table.to_pandas()
@@ -107,7 +107,7 @@ def test_as_a_table_it_holds_the_same_and_the_model_in_its_metadata(champion, ki
 
 def test_the_module_reads_what_it_writes(champion):
     call, answers = asked(champion, random_rows(TWIN, {"A": 8}))
-    table = pa.ipc.open_stream(encode(call, answers, NOW, ARROW)).read_all()
+    table = pa.ipc.open_stream(encode_answer(call, answers, NOW, ARROW)).read_all()
     plain = table.drop_columns(["warnings"])
     out = pa.BufferOutputStream()
     with pa.ipc.new_stream(out, plain.schema) as stream:

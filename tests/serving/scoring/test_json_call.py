@@ -5,13 +5,13 @@ import numpy as np
 import orjson
 import pytest
 
-from foretwin.champion.champion import Champion, Record
+from foretwin.champion.champion import Champion, ChampionRecord
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import BadInput, TooLarge, UnknownTwin
 from foretwin.predictor.bundle import Bundle
 from foretwin.serving.http.problems import encode_problem
+from foretwin.serving.scoring.calls.json_call import decode_json
 from foretwin.serving.scoring.champions import Champions
-from foretwin.serving.scoring.json_call import decode_json
 from support.tiny_bundle import call_of, random_rows, save_tiny_bundle, tiny_twin
 
 TWIN = tiny_twin()
@@ -23,7 +23,7 @@ def champions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
     save_tiny_bundle(folder, TWIN)
     found = Champions()
-    found.put(Champion(ModelIdentity("foretwin-pump", "3", "r1", "d1"), Bundle.load(folder), Record()))
+    found.put(Champion(ModelIdentity("foretwin-pump", "3", "r1", "d1"), Bundle.load(folder), ChampionRecord()))
     return found
 
 

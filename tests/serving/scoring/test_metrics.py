@@ -9,7 +9,7 @@ from timeit import repeat
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from foretwin.champion.champion import Champion, Record
+from foretwin.champion.champion import Champion, ChampionRecord
 from foretwin.champion.identity import ModelIdentity
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.inputs import read_frame
@@ -28,7 +28,7 @@ def bundle():
 
 def champion_of(bundle, version, days=2.0):
     identity = ModelIdentity("foretwin-press", version, f"run-{version}", bundle.digest)
-    return Champion(identity, bundle, Record(promoted_at=datetime.now(UTC) - timedelta(days=days)))
+    return Champion(identity, bundle, ChampionRecord(promoted_at=datetime.now(UTC) - timedelta(days=days)))
 
 
 def samples(metrics):

@@ -6,19 +6,21 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from foretwin.champion.champion import Record
-from foretwin.serving.access.keys import Wanted, make_key
+from foretwin.champion.champion import ChampionRecord
+from foretwin.serving.access.keys import KeyRequest, make_key
 from support.small_service import FAN, PUMP, running, service_over, tiny_champion
 
 PROMOTED = datetime(2026, 11, 20, 12, tzinfo=UTC)
-RECORD = Record(PROMOTED, "abc123", {"rul": {"clipped": {"rmse": 17.2}}}, {"promoted": True, "reasons": ["better"]})
+RECORD = ChampionRecord(
+    PROMOTED, "abc123", {"rul": {"clipped": {"rmse": 17.2}}}, {"promoted": True, "reasons": ["better"]}
+)
 
 
 @pytest.fixture(scope="module")
 def champions(tmp_path_factory):
     root = tmp_path_factory.mktemp("project")
     fan = tiny_champion(root, FAN)
-    return replace(tiny_champion(root, PUMP), record=RECORD), replace(fan, record=Record())
+    return replace(tiny_champion(root, PUMP), record=RECORD), replace(fan, record=ChampionRecord())
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,9 @@ def test_what_a_record_does_not_know_is_null(models):
 
 def test_a_key_may_ask_with_one_of_two_scopes(champions, tmp_path):
     path, now = tmp_path / "keys.json", datetime.now(UTC)
-    tokens = {scope: make_key(path, Wanted(scope, (scope,), 100), "test", now) for scope in ("read", "score", "ingest")}
+    tokens = {
+        scope: make_key(path, KeyRequest(scope, (scope,), 100), "test", now) for scope in ("read", "score", "ingest")
+    }
     with running(service_over(*champions, keys=path)) as url:
         statuses = {
             scope: httpx.get(f"{url}/v1/models", headers={"Authorization": f"Bearer {token}"}).status_code

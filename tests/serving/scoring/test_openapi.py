@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.limits import Limits
-from foretwin.serving.scoring.openapi import describe
+from foretwin.serving.scoring.openapi import describe_scoring_api
 from foretwin.wire.tables import ARROW, JSON, PARQUET
 from support.small_service import ENGINE, FAN, PUMP, running, service_over, tiny_champion
 from support.tiny_bundle import call_of, random_rows, tiny_twin
@@ -61,7 +61,7 @@ def test_the_document_is_valid_with_and_without_keys_and_champions(service, docu
     OpenAPIV31SpecValidator(document).validate()
     for champions in (service.champions.all(), {}):
         for needs_key in (True, False):
-            OpenAPIV31SpecValidator(describe(champions, service.limits, needs_key)).validate()
+            OpenAPIV31SpecValidator(describe_scoring_api(champions, service.limits, needs_key)).validate()
 
 
 @pytest.mark.parametrize("path", ["/v1/score", "/v1/explain"])
@@ -171,7 +171,7 @@ def test_faults_of_an_answer_are_exactly_those_of_the_contract(url, document):
 
 
 def test_keys_are_described_where_they_are_needed(champions, service, tmp_path):
-    closed = describe(service.champions.all(), service.limits)
+    closed = describe_scoring_api(service.champions.all(), service.limits)
     assert closed["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
     for path, methods in closed["paths"].items():
         for operation in methods.values():
@@ -181,7 +181,7 @@ def test_keys_are_described_where_they_are_needed(champions, service, tmp_path):
     keyed = service_over(*champions, keys=tmp_path / "keys.json")
     assert isinstance(keyed.guard, Guard)
     with running(keyed) as url:
-        assert httpx.get(f"{url}/openapi.json").json() == describe(keyed.champions.all(), keyed.limits)
+        assert httpx.get(f"{url}/openapi.json").json() == describe_scoring_api(keyed.champions.all(), keyed.limits)
         assert httpx.get(f"{url}/v1/models").status_code == 401
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from benchmarks.reliability.soak.project import make_project, served
-from foretwin.serving.access.keys import Wanted, keys_path, make_key, revoke_key
+from foretwin.serving.access.keys import KeyRequest, keys_path, make_key, revoke_key
 from foretwin.wire.tables import ARROW, JSON, PARQUET, write_table
 from support.tiny_bundle import call_of, random_rows, save_tiny_bundle, tiny_twin
 
@@ -269,7 +269,7 @@ class TestTooLarge:
 def key(project, name: str, scopes=("score",), rate: float = 1000.0, **more) -> dict[str, str]:
     """The header with a new key; the service reads the file again within a second."""
     now = datetime.now(UTC)
-    token = make_key(keys_path(project, {}), Wanted(name, scopes, rate, **more), "a test", now)
+    token = make_key(keys_path(project, {}), KeyRequest(name, scopes, rate, **more), "a test", now)
     return {"Authorization": f"Bearer {token}"}
 
 

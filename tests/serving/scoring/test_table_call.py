@@ -7,11 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from foretwin.champion.champion import Champion, Record
+from foretwin.champion.champion import Champion, ChampionRecord
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import BadInput
 from foretwin.predictor.bundle import Bundle
-from foretwin.serving.scoring.table_call import decode_table
+from foretwin.serving.scoring.calls.table_call import decode_table_call
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_twin
 
 TWIN = tiny_twin()
@@ -22,7 +22,7 @@ ROWS = random_rows(TWIN, {"B": 5, "A": 3})
 def champion(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle")
     save_tiny_bundle(folder, TWIN)
-    return Champion(ModelIdentity("foretwin-pump", "3", "r1", "d1"), Bundle.load(folder), Record())
+    return Champion(ModelIdentity("foretwin-pump", "3", "r1", "d1"), Bundle.load(folder), ChampionRecord())
 
 
 def table_of(rows):
@@ -35,14 +35,14 @@ def test_a_table_scores_as_the_bundle_does(champion, dictionary, with_run):
     table = table_of(ROWS if with_run else ROWS.drop(columns="run"))
     if dictionary:
         table = table.set_column(0, "asset", table["asset"].dictionary_encode())
-    got = champion.bundle.answer(decode_table(table, champion).tracks).frame()
+    got = champion.bundle.answer(decode_table_call(table, champion).tracks).frame()
     pd.testing.assert_frame_equal(got, champion.bundle.score(ROWS), check_dtype=False)
 
 
 def test_pieces_of_a_table_with_dictionaries_of_their_own_are_one_table(champion):
     pieces = [table_of(ROWS[ROWS["asset"] == name]) for name in ("B", "A")]
     pieces = [piece.set_column(0, "asset", piece["asset"].dictionary_encode()) for piece in pieces]
-    got = champion.bundle.answer(decode_table(pa.concat_tables(pieces), champion).tracks).frame()
+    got = champion.bundle.answer(decode_table_call(pa.concat_tables(pieces), champion).tracks).frame()
     assert got["asset"].tolist() == ["B", "A"]
     assert got["rul"].tolist() == champion.bundle.score(ROWS)["rul"].tolist()
 
@@ -50,7 +50,7 @@ def test_pieces_of_a_table_with_dictionaries_of_their_own_are_one_table(champion
 def test_of_several_runs_the_last_one_is_scored(champion):
     later = ROWS.assign(run=2)
     both = pd.concat([ROWS[ROWS["asset"] == "A"], later[later["asset"] == "A"]])
-    call = decode_table(table_of(both), champion)
+    call = decode_table_call(table_of(both), champion)
     assert call.tracks.runs.tolist() == [2]
     assert call.tracks.seen().tolist() == [3]
 
@@ -92,7 +92,7 @@ def change(name, place, value):
 )
 def test_what_breaks_the_contract_is_refused_with_its_column(champion, rows, field, reason):
     with pytest.raises(BadInput) as refused:
-        decode_table(table_of(rows), champion)
+        decode_table_call(table_of(rows), champion)
     assert refused.value.field == field
     assert reason in refused.value.reason
 
@@ -103,18 +103,18 @@ def test_a_unit_in_the_metadata_of_a_column_is_checked(champion):
         place = table.column_names.index("c1")
         said = table.set_column(place, table.field(place).with_metadata({b"unit": unit}), table["c1"])
         if right:
-            assert decode_table(said, champion).tracks
+            assert decode_table_call(said, champion).tracks
         else:
             with pytest.raises(BadInput, match=r'units\.c1: is "psi", bar is needed'):
-                decode_table(said, champion)
+                decode_table_call(said, champion)
 
 
 def test_when_the_data_was_observed_is_that_of_an_assets_last_row(champion):
     now = datetime.now(UTC)
     moments = [now - timedelta(hours=9 - i) for i in range(8)]
-    call = decode_table(table_of(ROWS.assign(observed_at=moments)), champion)
+    call = decode_table_call(table_of(ROWS.assign(observed_at=moments)), champion)
     assert call.ages(now) == pytest.approx([5 * 3600, 2 * 3600])
 
 
 def test_without_such_a_column_nobody_knows(champion):
-    assert decode_table(table_of(ROWS), champion).observed_at == (None, None)
+    assert decode_table_call(table_of(ROWS), champion).observed_at == (None, None)

@@ -16,9 +16,9 @@ import pytest
 
 from foretwin.errors import BadInput
 from foretwin.serving.access.authentication import Guard
-from foretwin.serving.access.keys import SCOPES, Wanted, make_key, revoke_key
+from foretwin.serving.access.keys import SCOPES, KeyRequest, make_key, revoke_key
 from foretwin.twin.api.app import WAYS
-from foretwin.twin.api.server import serve
+from foretwin.twin.api.server import serve_twins
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from support.live_project import assert_problem, live, living_project, message, score
@@ -48,7 +48,9 @@ def client(root):
 
 
 def bearer(root, name, *scopes, rate=1e6, expires_at=None) -> str:
-    return "Bearer " + make_key(root / "keys.json", Wanted(name, scopes, rate, expires_at), "ann", datetime.now(UTC))
+    return "Bearer " + make_key(
+        root / "keys.json", KeyRequest(name, scopes, rate, expires_at), "ann", datetime.now(UTC)
+    )
 
 
 def with_key(root, name, *scopes, **more) -> dict[str, str]:
@@ -198,7 +200,7 @@ def test_an_open_server_is_for_this_machine_alone(root):
         entries = client.get("/v1/twins/P-9/thread").json()["entries"]
         assert {one.get("actor") for one in entries} == {"http"}
     with pytest.raises(BadInput, match="--host"):
-        serve(store, root, Guard(None), ("0.0.0.0", 0), threading.Event(), print)  # noqa: S104 - it must be refused
+        serve_twins(store, root, Guard(None), ("0.0.0.0", 0), threading.Event(), print)  # noqa: S104 - it must be refused
     store.close()
 
 

@@ -137,7 +137,7 @@ def test_the_shortest_life_comes_first(client, store, root):
 
 def test_pages_lead_through_the_whole_fleet_once(client, store):
     with store.write() as connection:
-        assets.register(connection, "pump", [f"P-{i:03}" for i in range(23)], datetime.now(UTC))
+        assets.register_assets(connection, "pump", [f"P-{i:03}" for i in range(23)], datetime.now(UTC))
     url, seen, pages = "/v1/twins?limit=5&sort=-name", [], 0
     while url:
         page = client.get(url).raise_for_status().json()

@@ -72,7 +72,7 @@ class Fleet:
             key = (readings.c.asset == one.asset, readings.c.run == one.run, readings.c.time == one.time)
             if connection.execute(select(readings.c.batch).where(*key)).first() is None:
                 connection.execute(insert(readings).values(asset=one.asset, run=one.run, time=one.time, **row))
-        scores.add(connection, said)
+        scores.add_scores(connection, said)
         known = registered.by_id(connection, {one.asset for one in said})
         return review(connection, self.contract, said, known, NOON + hour * HOUR)
 
@@ -241,7 +241,7 @@ def test_an_acknowledged_case_goes_on(store):
     fleet.score(fleet.said(90, thrust_bearing=0.9))
     with store.write() as connection:
         for _ in range(2):
-            cases.acknowledge(connection, cases.find(connection, fleet.cases("id")[0]), "anna", NOON + HOUR)
+            cases.mark_acknowledged(connection, cases.find_case(connection, fleet.cases("id")[0]), "anna", NOON + HOUR)
     assert fleet.cases("state", "acknowledged_at") == [("acknowledged", NOON + HOUR)]
     fleet.score(fleet.said(40, hour=2, thrust_bearing=0.9), hour=2)
     assert fleet.cases("state", "severity") == [("acknowledged", "urgent")]
@@ -254,12 +254,12 @@ def test_a_closed_case_stays_as_it_is(store):
     fleet = Fleet(store)
     fleet.score(fleet.said(90, thrust_bearing=0.9))
     with store.write() as connection:
-        case = cases.find(connection, fleet.cases("id")[0])
+        case = cases.find_case(connection, fleet.cases("id")[0])
         cases.close(connection, case, "verdict", "anna", NOON + HOUR)
         with pytest.raises(Conflict, match="closed already"):
             cases.close(connection, case, "recovered", "watch", NOON + 2 * HOUR)
         with pytest.raises(Conflict, match="closed already"):
-            cases.acknowledge(connection, case, "bert", NOON + 2 * HOUR)
+            cases.mark_acknowledged(connection, case, "bert", NOON + 2 * HOUR)
         with pytest.raises(Conflict, match="closed already"):
             cases.escalate(connection, case, None, "watch", NOON + 2 * HOUR)
     assert fleet.cases("closed_because", "closed_at") == [("verdict", NOON + HOUR)]
@@ -268,7 +268,7 @@ def test_a_closed_case_stays_as_it_is(store):
 
 def test_a_case_of_an_unknown_number_is_not_found(store):
     with store.read() as connection, pytest.raises(NotFound, match="case: 4711"):
-        cases.find(connection, 4711)
+        cases.find_case(connection, 4711)
 
 
 def test_an_open_case_cannot_be_opened_twice(store):
@@ -478,7 +478,7 @@ def test_a_verdict_silences_its_fault_for_the_parts_lead_time(store):
     with store.write() as connection:
         connection.execute(update(assets).values(run=1, time=100.0))
     given = Verdict(verdict="no_fault_found")
-    feedback.give(store, {"pump": PUMP}, number, given, "technician", NOON)
+    feedback.give_verdict(store, {"pump": PUMP}, number, given, "technician", NOON)
     lead_time = remedy_of(PUMP, RADIAL).lead_time
     for hour in (1, lead_time - 1):
         fleet.score(fleet.said(90, hour=hour, radial_bearing=0.9), hour=hour)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from foretwin.contract.twin import load_twin
 from foretwin.errors import BadInput, Conflict, NotFound
-from foretwin.twin.cases.feedback import Verdict, Work, acknowledge, give, record_maintenance
+from foretwin.twin.cases.feedback import Verdict, Work, acknowledge_case, give_verdict, record_maintenance
 from foretwin.twin.store import assets, tables
 from foretwin.twin.store.casework import audit, cases
 from support.stored_case import NOON, store_case, store_readings
@@ -22,7 +22,7 @@ LATER = NOON + timedelta(hours=3)
 
 
 def tell(store, case, now=LATER, actor="tessa", **told):
-    return give(store, CONTRACTS, case.id, Verdict.model_validate(told), actor, now)
+    return give_verdict(store, CONTRACTS, case.id, Verdict.model_validate(told), actor, now)
 
 
 def rows(store, table, *columns: str) -> list[tuple]:
@@ -34,7 +34,7 @@ def rows(store, table, *columns: str) -> list[tuple]:
 
 def found(store, case):
     with store.read() as connection:
-        return cases.find(connection, case.id), assets.find(connection, "P-017")
+        return cases.find_case(connection, case.id), assets.find_asset(connection, "P-017")
 
 
 def parts(store, asset_id: int) -> list[tuple]:
@@ -279,14 +279,14 @@ def test_a_digest_and_a_case_that_is_not_there_have_no_verdict(store):
         tell(store, digest, verdict="confirmed")
     assert refusal.value.field == "case"
     with pytest.raises(NotFound):
-        give(store, CONTRACTS, 99, Verdict(verdict="confirmed"), "tessa", NOON)
+        give_verdict(store, CONTRACTS, 99, Verdict(verdict="confirmed"), "tessa", NOON)
 
 
 def test_a_case_is_acknowledged_once_and_not_after_its_end(store):
     case = store_case(store, PUMP, THRUST)
 
     for _ in range(2):
-        acknowledge(store, case.id, "tessa", LATER)
+        acknowledge_case(store, case.id, "tessa", LATER)
     acknowledged = found(store, case)[0]
     assert (acknowledged.state, acknowledged.acknowledged_at) == ("acknowledged", LATER)
     with store.read() as connection:
@@ -295,7 +295,7 @@ def test_a_case_is_acknowledged_once_and_not_after_its_end(store):
 
     tell(store, case, verdict="confirmed")
     with pytest.raises(Conflict):
-        acknowledge(store, case.id, "tessa", LATER)
+        acknowledge_case(store, case.id, "tessa", LATER)
 
 
 def record(store, now=LATER, **told):
@@ -343,14 +343,14 @@ def test_a_run_that_ended_without_a_case_begins_the_next_one(store):
 
 def test_a_part_fitted_before_the_first_reading_begins_no_run(store):
     with store.write() as connection:
-        asset = assets.register(connection, "pump", ["P-017"], NOON)["P-017"]
+        asset = assets.register_assets(connection, "pump", ["P-017"], NOON)["P-017"]
 
     answer = record(store, kind="part_replaced", part="overhaul kit", serial_number="K-1")
 
     assert (answer["time"], answer["next_run"]) == (0, None)
     assert parts(store, asset.id) == [("overhaul kit", "K-1", None)]
     with store.read() as connection:
-        assert assets.find(connection, "P-017").run == 1
+        assert assets.find_asset(connection, "P-017").run == 1
 
 
 UNFIT_WORK = [

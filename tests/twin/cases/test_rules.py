@@ -20,7 +20,7 @@ from foretwin.twin.cases.rules import (
     OpenCase,
     Refresh,
     closing_limit,
-    decide,
+    decide_cases,
     limit,
     present_faults,
     remedy_of,
@@ -56,8 +56,8 @@ def case(fault: str, severity: str = PLANNED, state: str = "open", run: int = 1,
 
 
 def test_a_healthy_asset_opens_nothing():
-    assert decide([], pump(110), PUMP) == []
-    assert decide([], pump(72.1, thrust=0.79), PUMP) == []
+    assert decide_cases([], pump(110), PUMP) == []
+    assert decide_cases([], pump(72.1, thrust=0.79), PUMP) == []
 
 
 @pytest.mark.parametrize(
@@ -65,130 +65,132 @@ def test_a_healthy_asset_opens_nothing():
     [(110, PLANNED), (48.1, PLANNED), (48, URGENT), (0, URGENT)],  # the bearing arrives in 48 h
 )
 def test_a_probable_fault_opens_a_case_as_urgent_as_its_part_is_late(rul_low, severity):
-    assert decide([], pump(rul_low, thrust=0.8), PUMP) == [Open(THRUST, severity)]
+    assert decide_cases([], pump(rul_low, thrust=0.8), PUMP) == [Open(THRUST, severity)]
 
 
 def test_an_asset_near_its_end_without_a_fault_opens_an_end_of_life():
-    assert decide([], pump(72), PUMP) == [Open(END_OF_LIFE, URGENT)]  # the overhaul kit takes 72 h
-    assert decide([], pump(72.1), PUMP) == []
+    assert decide_cases([], pump(72), PUMP) == [Open(END_OF_LIFE, URGENT)]  # the overhaul kit takes 72 h
+    assert decide_cases([], pump(72.1), PUMP) == []
 
 
 def test_the_lead_time_counts_where_it_is_longer_than_the_limit():
     patient = PUMP.model_copy(update={"cases": CasePolicy(open_below=10, close_above=20)})
     assert limit(patient, END_OF_LIFE) == 72
     assert limit(patient, THRUST) == 48
-    assert decide([], pump(60), patient) == [Open(END_OF_LIFE, URGENT)]
+    assert decide_cases([], pump(60), patient) == [Open(END_OF_LIFE, URGENT)]
     assert closing_limit(patient, END_OF_LIFE) > 72
 
 
 def test_a_long_limit_opens_an_end_of_life_that_is_only_planned():
     early = PUMP.model_copy(update={"cases": CasePolicy(open_below=100, close_above=120)})
-    assert decide([], pump(90), early) == [Open(END_OF_LIFE, PLANNED)]
-    assert decide([case(END_OF_LIFE)], pump(72), early) == [Escalate(case(END_OF_LIFE))]
+    assert decide_cases([], pump(90), early) == [Open(END_OF_LIFE, PLANNED)]
+    assert decide_cases([case(END_OF_LIFE)], pump(72), early) == [Escalate(case(END_OF_LIFE))]
 
 
 def test_faults_of_several_axes_open_a_case_each_the_most_probable_first():
     both = score(90, mode__wear=0.85, bearing__worn=0.95)
-    assert decide([], both, TINY) == [Open("bearing.worn", PLANNED), Open("mode.wear", PLANNED)]
+    assert decide_cases([], both, TINY) == [Open("bearing.worn", PLANNED), Open("mode.wear", PLANNED)]
     assert present_faults(both, TINY) == ["bearing.worn", "mode.wear"]
 
 
 def test_the_healthy_class_is_no_fault():
-    assert decide([], score(90, mode__healthy=0.99, bearing__good=0.99), TINY) == []
+    assert decide_cases([], score(90, mode__healthy=0.99, bearing__good=0.99), TINY) == []
     assert remedy_of(TINY, "mode.healthy") is None
 
 
 def test_a_fault_that_stays_is_refreshed_between_its_limits():
     for probability in (0.8, 0.79, 0.5):
-        assert decide([case(THRUST)], pump(110, thrust=probability), PUMP) == [Refresh(case(THRUST))]
+        assert decide_cases([case(THRUST)], pump(110, thrust=probability), PUMP) == [Refresh(case(THRUST))]
 
 
 def test_a_case_escalates_and_never_goes_back():
     late = pump(48, thrust=0.9)
-    assert decide([case(THRUST)], late, PUMP) == [Escalate(case(THRUST))]
-    assert decide([case(THRUST, URGENT)], late, PUMP) == [Refresh(case(THRUST, URGENT))]
-    assert decide([case(THRUST, URGENT)], pump(110, thrust=0.9), PUMP) == [Refresh(case(THRUST, URGENT))]
+    assert decide_cases([case(THRUST)], late, PUMP) == [Escalate(case(THRUST))]
+    assert decide_cases([case(THRUST, URGENT)], late, PUMP) == [Refresh(case(THRUST, URGENT))]
+    assert decide_cases([case(THRUST, URGENT)], pump(110, thrust=0.9), PUMP) == [Refresh(case(THRUST, URGENT))]
 
 
 def test_a_fault_recovers_only_where_neither_it_is_probable_nor_the_end_near():
-    assert decide([case(THRUST)], pump(96.1, thrust=0.49), PUMP) == [Close(case(THRUST), "recovered")]
-    assert decide([case(THRUST)], pump(96, thrust=0.49), PUMP) == [Refresh(case(THRUST))]
-    assert decide([case(THRUST)], pump(96.1, thrust=0.5), PUMP) == [Refresh(case(THRUST))]
+    assert decide_cases([case(THRUST)], pump(96.1, thrust=0.49), PUMP) == [Close(case(THRUST), "recovered")]
+    assert decide_cases([case(THRUST)], pump(96, thrust=0.49), PUMP) == [Refresh(case(THRUST))]
+    assert decide_cases([case(THRUST)], pump(96.1, thrust=0.5), PUMP) == [Refresh(case(THRUST))]
 
 
 def test_an_end_of_life_recovers_above_the_closing_limit():
     urgent = case(END_OF_LIFE, URGENT)
-    assert decide([urgent], pump(96), PUMP) == [Refresh(urgent)]
-    assert decide([urgent], pump(96.1), PUMP) == [Close(urgent, "recovered")]
+    assert decide_cases([urgent], pump(96), PUMP) == [Refresh(urgent)]
+    assert decide_cases([urgent], pump(96.1), PUMP) == [Close(urgent, "recovered")]
 
 
 def test_an_end_of_life_goes_on_in_the_case_of_the_fault_that_shows():
     urgent = case(END_OF_LIFE, URGENT)
-    assert decide([urgent], pump(40, thrust=0.9), PUMP) == [Open(THRUST, URGENT), Merge(urgent, THRUST)]
+    assert decide_cases([urgent], pump(40, thrust=0.9), PUMP) == [Open(THRUST, URGENT), Merge(urgent, THRUST)]
 
 
 def test_no_end_of_life_opens_beside_the_case_of_a_fault():
-    assert decide([case(THRUST, URGENT)], pump(5, thrust=0.6), PUMP) == [Refresh(case(THRUST, URGENT))]
-    assert decide([case(THRUST, URGENT), case(END_OF_LIFE, URGENT)], pump(5, thrust=0.6), PUMP) == [
+    assert decide_cases([case(THRUST, URGENT)], pump(5, thrust=0.6), PUMP) == [Refresh(case(THRUST, URGENT))]
+    assert decide_cases([case(THRUST, URGENT), case(END_OF_LIFE, URGENT)], pump(5, thrust=0.6), PUMP) == [
         Refresh(case(THRUST, URGENT)),
         Merge(case(END_OF_LIFE, URGENT), THRUST),
     ]
 
 
 def test_an_end_of_life_rather_goes_on_in_a_case_that_is_open_already():
-    changes = decide([case(THRUST, URGENT), case(END_OF_LIFE, URGENT)], pump(5, impeller=0.9), PUMP)
+    changes = decide_cases([case(THRUST, URGENT), case(END_OF_LIFE, URGENT)], pump(5, impeller=0.9), PUMP)
     assert Open(IMPELLER, URGENT) in changes
     assert Merge(case(END_OF_LIFE, URGENT), THRUST) in changes
 
 
 def test_an_acknowledged_case_behaves_as_an_open_one():
     seen = case(THRUST, state="acknowledged")
-    assert decide([seen], pump(48, thrust=0.9), PUMP) == [Escalate(seen)]
-    assert decide([seen], pump(110), PUMP) == [Close(seen, "recovered")]
+    assert decide_cases([seen], pump(48, thrust=0.9), PUMP) == [Escalate(seen)]
+    assert decide_cases([seen], pump(110), PUMP) == [Close(seen, "recovered")]
 
 
 def test_a_new_run_closes_the_cases_of_the_one_before():
-    assert decide([case(THRUST, URGENT)], pump(110, run=2), PUMP) == [Close(case(THRUST, URGENT), "new_run")]
-    still = decide([case(THRUST, URGENT)], pump(110, thrust=0.9, run=2), PUMP)
+    assert decide_cases([case(THRUST, URGENT)], pump(110, run=2), PUMP) == [Close(case(THRUST, URGENT), "new_run")]
+    still = decide_cases([case(THRUST, URGENT)], pump(110, thrust=0.9, run=2), PUMP)
     assert still == [Close(case(THRUST, URGENT), "new_run"), Open(THRUST, PLANNED)]
 
 
 def test_a_score_of_an_earlier_run_changes_nothing():
-    assert decide([case(THRUST, run=2)], pump(5, impeller=0.9), PUMP) == []
+    assert decide_cases([case(THRUST, run=2)], pump(5, impeller=0.9), PUMP) == []
 
 
 def test_a_twin_without_rul_decides_by_its_faults_alone():
-    assert decide([], score(None, mode__leak=0.9), FAULTS_ONLY) == [Open("mode.leak", PLANNED)]
-    assert decide([case("mode.leak")], score(None, mode__leak=0.6), FAULTS_ONLY) == [Refresh(case("mode.leak"))]
-    assert decide([case("mode.leak")], score(None, mode__leak=0.4), FAULTS_ONLY) == [
+    assert decide_cases([], score(None, mode__leak=0.9), FAULTS_ONLY) == [Open("mode.leak", PLANNED)]
+    assert decide_cases([case("mode.leak")], score(None, mode__leak=0.6), FAULTS_ONLY) == [Refresh(case("mode.leak"))]
+    assert decide_cases([case("mode.leak")], score(None, mode__leak=0.4), FAULTS_ONLY) == [
         Close(case("mode.leak"), "recovered")
     ]
     assert remedy_of(FAULTS_ONLY, END_OF_LIFE) is None
 
 
 def test_a_twin_without_faults_decides_by_its_rul_alone():
-    assert decide([], score(3), RUL_ONLY) == []
-    assert decide([], score(2), RUL_ONLY) == [Open(END_OF_LIFE, URGENT)]
-    assert decide([case(END_OF_LIFE, URGENT)], score(2.1), RUL_ONLY) == [Refresh(case(END_OF_LIFE, URGENT))]
-    assert decide([case(END_OF_LIFE, URGENT)], score(9), RUL_ONLY) == [Close(case(END_OF_LIFE, URGENT), "recovered")]
+    assert decide_cases([], score(3), RUL_ONLY) == []
+    assert decide_cases([], score(2), RUL_ONLY) == [Open(END_OF_LIFE, URGENT)]
+    assert decide_cases([case(END_OF_LIFE, URGENT)], score(2.1), RUL_ONLY) == [Refresh(case(END_OF_LIFE, URGENT))]
+    assert decide_cases([case(END_OF_LIFE, URGENT)], score(9), RUL_ONLY) == [
+        Close(case(END_OF_LIFE, URGENT), "recovered")
+    ]
 
 
 def test_a_rul_at_the_cap_is_not_near_its_end_however_long_a_part_takes():
     remedy = RUL_ONLY.rul.remedy.model_copy(update={"lead_time": 168.0})  # the cap is 100
     slow = RUL_ONLY.model_copy(update={"rul": RUL_ONLY.rul.model_copy(update={"remedy": remedy})})
-    assert decide([], score(80, rul=100), slow) == []
-    assert decide([], score(80, rul=99), slow) == [Open(END_OF_LIFE, URGENT)]
+    assert decide_cases([], score(80, rul=100), slow) == []
+    assert decide_cases([], score(80, rul=99), slow) == [Open(END_OF_LIFE, URGENT)]
 
 
 def test_a_rul_at_the_cap_recovers_though_its_lower_end_never_reaches_the_closing_limit():
     capped = score(90, rul=125, mode__thrust_bearing=0.1)
-    assert decide([case(THRUST)], capped, PUMP) == [Close(case(THRUST), "recovered")]
-    assert decide([case(THRUST)], replace(capped, rul_low=60), PUMP) == [Refresh(case(THRUST))]
+    assert decide_cases([case(THRUST)], capped, PUMP) == [Close(case(THRUST), "recovered")]
+    assert decide_cases([case(THRUST)], replace(capped, rul_low=60), PUMP) == [Refresh(case(THRUST))]
 
 
 def test_a_fault_that_the_contract_no_longer_knows_stays_until_the_run_ends():
-    assert decide([case("mode.gone")], pump(110), PUMP) == [Refresh(case("mode.gone"))]
-    assert decide([case("mode.gone")], pump(110, run=2), PUMP) == [Close(case("mode.gone"), "new_run")]
+    assert decide_cases([case("mode.gone")], pump(110), PUMP) == [Refresh(case("mode.gone"))]
+    assert decide_cases([case("mode.gone")], pump(110, run=2), PUMP) == [Close(case("mode.gone"), "new_run")]
 
 
 def test_each_fault_has_the_remedy_of_the_contract():
@@ -252,7 +254,7 @@ def lived(history: tuple[Twin, list[Score]]) -> list[tuple[list[OpenCase], Score
     open_cases: list[OpenCase] = []
     steps = []
     for one in scores:
-        changes = decide(open_cases, one, contract)
+        changes = decide_cases(open_cases, one, contract)
         after = applied(open_cases, changes, one.run)
         steps.append((open_cases, one, changes, after))
         open_cases = after
@@ -278,7 +280,7 @@ def test_no_end_of_life_is_open_beside_the_case_of_a_fault(history):
 @given(histories())
 def test_the_same_score_a_second_time_only_refreshes(history):
     for _, one, _, after in lived(history):
-        assert decide(after, one, history[0]) == [Refresh(each) for each in after]
+        assert decide_cases(after, one, history[0]) == [Refresh(each) for each in after]
 
 
 @unhurried
@@ -312,7 +314,7 @@ def test_an_estimate_that_hovers_between_the_limits_changes_nothing(data):
         closes_at = min(closing_limit(contract, name) for name in names)
         low = data.draw(st.floats(opens_at, closes_at, exclude_min=True))
     hovering = replace(score(low), faults=faults)
-    assert decide(open_cases, hovering, contract) == [Refresh(one) for one in open_cases]
+    assert decide_cases(open_cases, hovering, contract) == [Refresh(one) for one in open_cases]
 
 
 def test_the_properties_above_see_every_kind_of_change():

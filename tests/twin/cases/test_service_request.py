@@ -28,9 +28,9 @@ def request(store, case, contract=PUMP, now: datetime = NOON) -> dict:
 def test_a_request_names_part_serial_number_and_instruction(store):
     case = store_case(store, PUMP, THRUST)
     with store.write() as connection:
-        asset = assets.find(connection, "P-017")
+        asset = assets.find_asset(connection, "P-017")
         told = {"serial_number": "SN-4711", "location": "hall 3", "tags": {"line": "A"}}
-        assets.describe(connection, asset, told)
+        assets.describe_asset(connection, asset, told)
         assets.fit_part(connection, asset, "thrust bearing set", "TB-88", "Acme, batch 7", NOON - timedelta(days=300))
         assets.fit_part(connection, asset, "radial bearing set", "RB-12", None, NOON)
 
@@ -124,10 +124,10 @@ def test_a_twin_without_rul_has_a_window_with_no_end(store):
 def test_the_text_says_the_same_to_a_person(store):
     case = store_case(store, PUMP, THRUST)
     with store.write() as connection:
-        asset = assets.find(connection, "P-017")
-        assets.describe(connection, asset, {"serial_number": "SN-4711"})
+        asset = assets.find_asset(connection, "P-017")
+        assets.describe_asset(connection, asset, {"serial_number": "SN-4711"})
         (score,) = scores.history(connection, asset.id, None, None, 10)
-        scores.add(connection, [replace(score, warnings=["vibration beyond what it was trained on"])])
+        scores.add_scores(connection, [replace(score, warnings=["vibration beyond what it was trained on"])])
 
     text = as_text(request(store, case))
 

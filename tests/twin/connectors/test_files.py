@@ -48,7 +48,7 @@ def total(store, path, contract: Twin = TWIN) -> Receipt:
 
 def readings_of(store, *names: str) -> list[int]:
     with store.read() as connection:
-        return [assets.find(connection, name).readings for name in names]
+        return [assets.find_asset(connection, name).readings for name in names]
 
 
 @pytest.mark.parametrize("name", ["readings.csv", "readings.parquet"])
@@ -62,7 +62,7 @@ def test_a_file_is_stored_piece_by_piece_and_once(store, tmp_path, monkeypatch, 
     assert readings_of(store, "a", "b") == [60, 60]
     assert total(store, path) == Receipt(duplicates=120)
     with store.read() as connection:
-        assert assets.find(connection, "a").run == 2
+        assert assets.find_asset(connection, "a").run == 2
 
 
 def test_an_interrupted_file_goes_on_where_it_was(store, tmp_path, monkeypatch):
@@ -106,7 +106,7 @@ def test_the_names_of_the_twins_own_table_are_read_as_for_training(store, tmp_pa
     path = write(rows, tmp_path / "own.csv")
     assert total(store, path, own) == Receipt(stored=3)
     with store.read() as connection:
-        asset = assets.find(connection, "a")
+        asset = assets.find_asset(connection, "a")
     assert (asset.run, asset.time) == (2, 0)
     assert total(store, path, own) == Receipt(duplicates=3)
     assert total(store, write(frame({"b": 4}), tmp_path / "canonical.csv"), own) == Receipt(stored=4)

@@ -18,8 +18,8 @@ from benchmarks.servers import Postgres
 from foretwin.errors import BrokerError
 from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt import listening
-from foretwin.twin.connectors.mqtt.listening import Waiting, listen, session_name
-from foretwin.twin.connectors.mqtt.session import connect
+from foretwin.twin.connectors.mqtt.listening import PendingMessages, listen, session_name
+from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt
 from foretwin.twin.simulator.broker import Broker
@@ -42,7 +42,7 @@ def message(time_, value=1.0) -> bytes:
 @contextmanager
 def mouth(url):
     """A sender: a function of asset and body."""
-    session = connect(url, "mouth", threading.Event(), None, QUICK)
+    session = connect_broker(url, "mouth", threading.Event(), None, QUICK)
     try:
         yield lambda asset, body, twin="pump": session.publish(f"foretwin/{twin}/{asset}/readings", body)
     finally:
@@ -102,14 +102,14 @@ def keys(store) -> list[tuple[str, int, float]]:
 def subscribed(broker, store):
     """Let the broker know the listener's session, so that it keeps what comes while nobody listens."""
     topic = Subscription(listening.TOPIC, print)
-    connect(broker.url, session_name(store), threading.Event(), topic, QUICK).close()
+    connect_broker(broker.url, session_name(store), threading.Event(), topic, QUICK).close()
 
 
 def left_over(broker, store) -> list[Message]:
     """What the broker still holds for the listener."""
     held = []
     topic = Subscription(listening.TOPIC, held.append)
-    session = connect(broker.url, session_name(store), threading.Event(), topic, QUICK)
+    session = connect_broker(broker.url, session_name(store), threading.Event(), topic, QUICK)
     time.sleep(0.3)
     session.close()
     return held
@@ -223,7 +223,7 @@ def test_a_listener_killed_before_its_commit_loses_nothing(broker, store, store_
 def test_more_than_it_holds_is_sent_again_at_the_start_and_stored(broker, store):
     held = []
     topic = Subscription(listening.TOPIC, held.append, 65535)
-    dead = connect(broker.url, session_name(store), threading.Event(), topic, QUICK)
+    dead = connect_broker(broker.url, session_name(store), threading.Event(), topic, QUICK)
     sent = fleet(100, 3 * 2 * listening.AHEAD // 100)
     with mouth(broker.url) as say:
         for asset, time_ in sent:
@@ -372,7 +372,7 @@ def test_the_sessions_name_is_the_stores_own(tmp_path):
 
 
 def test_a_batch_waits_for_more_but_not_for_long():
-    waiting = Waiting()
+    waiting = PendingMessages()
     never = threading.Event()
     arrived = [Message("t", b"%d" % i, "x", 0, i) for i in range(5)]
     for one in arrived[:3]:
@@ -387,7 +387,7 @@ def test_a_batch_waits_for_more_but_not_for_long():
 
 
 def test_waiting_messages_fill_up_to_a_limit():
-    waiting = Waiting()
+    waiting = PendingMessages()
     for i in range(2 * listening.AHEAD):
         assert not waiting.full()
         waiting.put(Message("t", b"", "x", 0, i))

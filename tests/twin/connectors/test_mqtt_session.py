@@ -13,7 +13,7 @@ import pytest
 from foretwin.errors import BadInput, BrokerError
 from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt.address import parse_address
-from foretwin.twin.connectors.mqtt.session import connect
+from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Subscription
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import wait_for
@@ -27,7 +27,7 @@ def session():
     made = []
 
     def make(url, name="test", subscription=None, stop=None):
-        made.append(connect(url, name, stop or threading.Event(), subscription, QUICK))
+        made.append(connect_broker(url, name, stop or threading.Event(), subscription, QUICK))
         return made[-1]
 
     yield make
@@ -234,7 +234,7 @@ def test_waiting_for_a_broker_ends_when_it_is_told_to(tmp_path):
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
     begin = time.monotonic()
-    waiting = connect(Broker(tmp_path).url, "test", stop, None, QUICK)
+    waiting = connect_broker(Broker(tmp_path).url, "test", stop, None, QUICK)
     assert waiting.publish("x", b"").cancelled()
     waiting.close()
     assert time.monotonic() - begin < 3
@@ -292,7 +292,7 @@ def test_a_session_that_a_broker_ends_for_good_is_told(answers, error):
         threading.Thread(target=answer, daemon=True).start()
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
         with pytest.raises(BrokerError, match=error):
-            connect(url, "ear", threading.Event(), Subscription("x", print), QUICK)
+            connect_broker(url, "ear", threading.Event(), Subscription("x", print), QUICK)
 
 
 def test_tls_with_an_authority_of_ones_own(certificates, started, session):

@@ -74,11 +74,11 @@ def fill(store) -> None:
     remember(store, TWIN, readings_of(TWIN, names))
     with store.write() as connection:
         for name in names[:2]:
-            asset = assets.find(connection, name)
+            asset = assets.find_asset(connection, name)
             assets.fit_part(connection, asset, "P-1", f"part of {name}", None, NOON)
             refused = Rejected("pump", name, "channels.c1", "range", f"{name} is 5e3", json.dumps({"asset": name}))
             unread = Rejected(None, None, "body", "undecodable", "no JSON", f'{{"asset": "{name}", ')
-            quarantine.add(connection, "mqtt", [refused, unread], NOON)
+            quarantine.add_quarantined(connection, "mqtt", [refused, unread], NOON)
         waiting = [{"asset": i + 1, "name": name, "fault": "mode.leak"} for i, name in enumerate(names[:2])]
         row = {"twin": "pump", "fault": "digest", "state": "open", "severity": "planned", "opened_at": NOON}
         connection.execute(insert(cases).values(**row, updated_at=NOON, evidence={"waiting": waiting}))
@@ -190,7 +190,7 @@ def test_others_keep_what_is_theirs(erased):
     assert (root / "models/pump/curves.csv").exists()
     assert (root / "models/pump/training.json").exists()
     with store.read() as connection:
-        assert assets.find(connection, NEIGHBOUR)
+        assert assets.find_asset(connection, NEIGHBOUR)
         assert connection.execute(select(func.count(metadata.tables["readings"].c.time))).scalar() == 120
         assert connection.execute(select(func.count(metadata.tables["quarantine"].c.id))).scalar() == 2
 
@@ -248,10 +248,10 @@ def test_which_models_saw_another_asset_is_still_known_after_an_erasure(project)
 def test_a_number_is_never_given_again(project):
     root, store = project
     with store.write() as connection:
-        number = assets.register(connection, "pump", ["last"], NOON)["last"].id
+        number = assets.register_assets(connection, "pump", ["last"], NOON)["last"].id
     erase_asset(store, root, CONTRACTS, "last", ACTOR, LATER)
     with store.write() as connection:
-        assert assets.register(connection, "pump", ["last"], NOON)["last"].id > number
+        assert assets.register_assets(connection, "pump", ["last"], NOON)["last"].id > number
 
 
 def test_a_history_of_that_asset_alone_is_removed(tmp_path):
@@ -269,7 +269,7 @@ def test_a_history_of_that_asset_alone_is_removed(tmp_path):
 def test_an_asset_that_no_history_held_leaves_the_project_as_it_was(project):
     root, store = project
     with store.write() as connection:
-        assets.register(connection, "pump", ["fresh"], NOON)
+        assets.register_assets(connection, "pump", ["fresh"], NOON)
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file() and "twins.db" not in path.name}
     certificate = erase_asset(store, root, CONTRACTS, "fresh", ACTOR, LATER)
     assert {path: path.read_bytes() for path in before} == before
@@ -292,7 +292,7 @@ def test_an_erasure_that_could_not_reach_its_end_can_be_asked_for_again(project)
     with pytest.raises(FileExistsError):
         erase_asset(store, root, CONTRACTS, NAME, ACTOR, LATER)
     with store.read() as connection:
-        assert assets.find(connection, NAME)
+        assert assets.find_asset(connection, NAME)
     (root / "erasures").unlink()
     certificate = erase_asset(store, root, CONTRACTS, NAME, ACTOR, LATER)
     assert certificate["store"]["rows"]["readings"] == 40
@@ -304,7 +304,7 @@ def test_a_reader_that_keeps_the_log_from_being_emptied_is_told_of(tmp_path, mon
     store = open_store(f"sqlite:///{tmp_path}/twins.db")
     remember(store, TWIN, readings_of(TWIN, [NAME]))
     with store.read() as connection:
-        assets.find(connection, NAME)
+        assets.find_asset(connection, NAME)
         certificate = erase_asset(store, tmp_path, CONTRACTS, NAME, ACTOR, LATER)
     store.close()
     assert not certificate["store"]["overwritten"]

@@ -21,7 +21,7 @@ from foretwin.twin.store import Store, assets, listing, open_store, tables
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.packing import unpack
+from foretwin.twin.store.telemetry.packing import unpack_channels
 from foretwin.wire.decoder import decode, undecodable
 from foretwin.wire.readings import Decoded, Readings
 from foretwin.wire.tables import JSON
@@ -48,7 +48,7 @@ def send(store: Store, *messages: Decoded, now: datetime = NOON) -> Receipt:
 
 def asset_of(store: Store, name: str = "P-1") -> assets.Asset:
     with store.read() as connection:
-        return assets.find(connection, name)
+        return assets.find_asset(connection, name)
 
 
 def kept(store: Store, name: str = "P-1") -> dict[tuple[int, float], float]:
@@ -62,7 +62,10 @@ def kept(store: Store, name: str = "P-1") -> dict[tuple[int, float], float]:
     )
     with store.read() as connection:
         found = connection.execute(query.order_by(table.run, table.time)).all()
-    return {(run, time): float(unpack([packed], names.split(","), ["c1"])[0, 0]) for run, time, packed, names in found}
+    return {
+        (run, time): float(unpack_channels([packed], names.split(","), ["c1"])[0, 0])
+        for run, time, packed, names in found
+    }
 
 
 def held(
@@ -155,7 +158,7 @@ def test_a_fleet_that_counts_runs_from_zero_is_not_late(store):
 def test_a_run_that_began_without_readings_waits_for_them(store):
     send(store, message([1, 400]))
     with store.write() as connection:
-        assets.begin_run(connection, assets.find(connection, "P-1"), 2)
+        assets.begin_run(connection, assets.find_asset(connection, "P-1"), 2)
     assert send(store, message(401, run=1)) == Receipt(stored=1, late=1)
     assert (asset_of(store).run, asset_of(store).time) == (2, 400)
     assert send(store, message(7), now=LATER) == Receipt(stored=1)
@@ -315,7 +318,7 @@ def test_a_duplicate_is_known_across_a_change_of_the_contracts_channels(store):
     send(store, message([1, 2], [5.0, 6.0]))
     names = ("c1", "c2", "speed", "new")
     with store.read() as connection:
-        asset = assets.find(connection, "P-1").id
+        asset = assets.find_asset(connection, "P-1").id
         keys = (np.array([asset] * 3), np.ones(3, np.int64), np.array([1.0, 2.0, 3.0]))
         values = np.array([[5, 1, 1, 9], [7, 1, 1, 9], [5, 1, 1, 9]], np.float32)
         same = stored_readings.are_same(connection, Readings("pump", names, *keys, values))

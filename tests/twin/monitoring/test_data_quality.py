@@ -77,10 +77,10 @@ def test_what_was_set_aside_by_reason(store, root):
         rejected = [
             Rejected("pump", "P-1", "channels.c1", "range", "is 2000", json.dumps({"time": i})) for i in range(10)
         ]
-        quarantine.add(connection, "http", rejected, now)
-        quarantine.add(connection, "http", [Rejected("fan", "F-1", "c1", "range", "", "x")], now)
+        quarantine.add_quarantined(connection, "http", rejected, now)
+        quarantine.add_quarantined(connection, "http", [Rejected("fan", "F-1", "c1", "range", "", "x")], now)
         old = Rejected("pump", "P-1", "time", "clock", "", "old")
-        (one,) = quarantine.add(connection, "http", [old], now - timedelta(days=9))
+        (one,) = quarantine.add_quarantined(connection, "http", [old], now - timedelta(days=9))
         assert one == old
     signals = found(store, root)
     assert signals["quarantine", "range"]["value"] == pytest.approx(0.1)

@@ -36,7 +36,7 @@ class Past:
             identity = ModelIdentity("foretwin-pump", version, "run", version * 8)
             model = scores.model_id(connection, "pump", identity, PUMP.digest, NOON, 0.9)
             said = (rul, rul - half, rul + half)
-            scores.add(connection, [Score(self.ids[name], 1, time, model, NOON, 1, 8, *said, {}, {}, [])])
+            scores.add_scores(connection, [Score(self.ids[name], 1, time, model, NOON, 1, 8, *said, {}, {}, [])])
 
     def case(self, name: str, opened: float, fault: str = "mode.wear") -> int:
         with self.store.write() as connection:
@@ -49,19 +49,21 @@ class Past:
         return case.id
 
     def told(self, case: int, verdict: str) -> None:
-        feedback.give(self.store, CONTRACTS, case, Verdict(verdict=verdict), "ann", NOON)
+        feedback.give_verdict(self.store, CONTRACTS, case, Verdict(verdict=verdict), "ann", NOON)
 
     def done(self, name: str, kind: str = "run_ended", **more) -> None:
         feedback.record_maintenance(self.store, CONTRACTS, name, Work(kind=kind, **more), "ann", NOON)
 
     def recovered(self, case: int) -> None:
         with self.store.write() as connection:
-            cases.close(connection, cases.find(connection, case), "recovered", "watch", NOON)
+            cases.close(connection, cases.find_case(connection, case), "recovered", "watch", NOON)
 
     def summary(self):
         with self.store.read() as connection:
             failed = history.failed_runs(history.findings(connection, "pump"))
-            found = realised_errors.compare(connection, PUMP, failed, monitoring.cases_of_runs(connection, "pump"))
+            found = realised_errors.compare_with_failures(
+                connection, PUMP, failed, monitoring.cases_of_runs(connection, "pump")
+            )
             known = scores.models(connection, found.models)
             return realised_errors.summary(found, monitoring.alarms(connection, "pump", None), known)
 

@@ -62,7 +62,7 @@ def test_a_shift_opens_one_case_that_lasts_until_another_champion_takes_over(sto
     assert case.evidence["sentences"] == [sentence]
     assert [one["name"] for one in case.evidence["channels"]] == ["c1"]
 
-    feedback.acknowledge(store, case.id, "ann", datetime.now(UTC))
+    feedback.acknowledge_case(store, case.id, "ann", datetime.now(UTC))
     assert look(store, root)["case"] == {"case": case.id, "state": "acknowledged", "done": "refreshed"}
 
     (tmp_path / "trained").rename(tmp_path / "before")
@@ -110,9 +110,9 @@ def test_a_sudden_change_does_not_recover_by_silence_but_by_a_verdict(store):
     assert [keep([], False) for _ in range(3)] == ["kept"] * 3
     (case,) = fleet_cases(store)
     with pytest.raises(BadInput, match="a drift is confirmed or no_fault_found"):
-        feedback.give(store, {"pump": PUMP}, case.id, feedback.Verdict(verdict="run_ended"), "ann", NOON)
+        feedback.give_verdict(store, {"pump": PUMP}, case.id, feedback.Verdict(verdict="run_ended"), "ann", NOON)
     given = feedback.Verdict(verdict="confirmed", note="sensors were exchanged")
-    assert feedback.give(store, {"pump": PUMP}, case.id, given, "ann", NOON)["verdict"] == "confirmed"
+    assert feedback.give_verdict(store, {"pump": PUMP}, case.id, given, "ann", NOON)["verdict"] == "confirmed"
     (case,) = fleet_cases(store)
     assert (case.state, case.closed_because) == ("closed", "verdict")
     assert keep([], False) is None

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from foretwin.errors import BadInput
 from foretwin.project.backoff import Backoff
 from foretwin.twin.outbox import dispatcher
-from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, Target, deliver, signature, targets_from
+from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, Target, deliver, targets_from, webhook_signature
 from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.casework import events as outbox
@@ -47,7 +47,7 @@ def tell(store, count: int, assets_: int = 1, at: datetime = NOON) -> list[str]:
     """`count` events, dealt to assets in turn; returns their ids in the order in which they happened."""
     names = [f"P-{i}" for i in range(assets_)]
     with store.write() as connection:
-        known = assets.register(connection, "pump", names, NOON)
+        known = assets.register_assets(connection, "pump", names, NOON)
         return [
             emit(connection, "case.opened", "pump", known[names[i % assets_]], f"cases/{i}", {"number": i}, at)
             for i in range(count)
@@ -111,7 +111,7 @@ def test_the_signature_is_that_of_the_standards_own_example():
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     body = b'{"test": 2432232314}'
 
-    headers = signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", body, datetime.fromtimestamp(1614265330, UTC))
+    headers = webhook_signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", body, datetime.fromtimestamp(1614265330, UTC))
 
     assert headers == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",

@@ -19,7 +19,7 @@ from foretwin.contract.twin import CasePolicy, Twin
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.scoring import loop
-from foretwin.twin.scoring.loop import Watching, WatchSettings, step, watch
+from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once, watch
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import open_store
@@ -47,7 +47,7 @@ def watching(store, root):
 
 
 def look(watching, now=NOON + TWO):
-    return step(watching, lambda: now)
+    return score_once(watching, lambda: now)
 
 
 def kept(store):
@@ -99,7 +99,7 @@ def test_each_new_reading_gives_a_score_from_memory_alone(store, root, watching,
     rows = random_rows(TWIN, {"a": 20, "b": 20})
     store_rows(store, TWIN, rows[rows["time"] <= 6])
     assert look(watching) == 2
-    monkeypatch.setattr(windows, "newest", None)  # what is loaded from the store again would fail
+    monkeypatch.setattr(windows, "newest_windows", None)  # what is loaded from the store again would fail
     for hour in range(7, 21):
         store_rows(store, TWIN, rows[rows["time"] == hour])
         assert look(watching) == 2
@@ -146,7 +146,7 @@ def test_a_run_that_began_without_readings_has_no_score_and_late_ones_of_the_old
     ids = store_rows(store, TWIN, rows[:8])
     look(watching)
     with store.write() as connection:
-        registered.begin_run(connection, registered.find(connection, "a"), 2)
+        registered.begin_run(connection, registered.find_asset(connection, "a"), 2)
     store_rows(store, TWIN, rows[8:])
     assert look(watching) == 0
     assert count(store, table) == 1
@@ -291,7 +291,7 @@ def test_cases_open_in_the_transaction_of_their_scores(store, tmp_path, monkeypa
     tiny_project(tmp_path, ill)
     watching = Watching(store, tmp_path, WatchSettings())
     store_rows(store, ill, random_rows(ill, {"a": 9}))
-    monkeypatch.setattr(windows, "mark", lambda *_: 1 / 0)
+    monkeypatch.setattr(windows, "mark_scored", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         look(watching)
     assert (count(store, table), count(store, cases), count(store, events)) == (0, 0, 0)
@@ -343,7 +343,7 @@ def test_what_happens_to_an_asset_while_it_is_scored_makes_its_score_void(
     def overtaken(*given):
         with store.write() as connection:
             if meanwhile == "new run":
-                registered.begin_run(connection, registered.find(connection, "a"), 2)
+                registered.begin_run(connection, registered.find_asset(connection, "a"), 2)
             else:
                 connection.execute(readings.delete().where(readings.c.asset == ids["a"]))
                 connection.execute(assets.delete().where(assets.c.id == ids["a"]))
@@ -492,12 +492,12 @@ def test_a_changed_case_policy_counts_without_training_anew(store, tmp_path):
     lenient = twin.model_copy(update={"cases": CasePolicy(open_probability=0.99, close_probability=0.5)})
     contract.write_text(lenient.model_dump_json())
     watching = Watching(store, tmp_path, WatchSettings())
-    step(watching, lambda: NOON)
+    score_once(watching, lambda: NOON)
     assert watching.twins["pump"].policy.cases.open_probability == 0.99
     contract.write_text("name: pump")
-    step(watching, lambda: NOON)
+    score_once(watching, lambda: NOON)
     assert watching.twins["pump"].policy.cases.open_probability == 0.99, "a wrong file leaves the policy as it was"
     other = tiny_twin(channels=4)
     contract.write_text(other.model_dump_json())
-    step(watching, lambda: NOON)
+    score_once(watching, lambda: NOON)
     assert watching.twins["pump"].policy == twin, "what the champion does not answer is not decided by"

@@ -21,7 +21,7 @@ from foretwin.project.paths import Paths
 from foretwin.twin.data_export import export_asset
 from foretwin.twin.scoring import loop
 from foretwin.twin.scoring import scores as scoring
-from foretwin.twin.scoring.loop import Watching, WatchSettings, step
+from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import erasure, listing, open_store
 from foretwin.twin.store.scoring import scores, shadow
@@ -52,7 +52,7 @@ def watching(store, root):
 
 
 def look(watching, now=NOON):
-    return step(watching, lambda: now)
+    return score_once(watching, lambda: now)
 
 
 def try_candidate(root, *names, twin=TWIN, version="4", seed=9, bias=60):
@@ -99,7 +99,7 @@ def everything(store):
         known = registered.find_all(connection, ["a", "b", "c"])
         threads = [thread(connection, ILL, one, None, None, 100) for one in known.values()]
         page = listing.Page(10, 0, "name", descending=False)
-        return repr((seen, told, threads, listing.fleet(connection, page, {}, None, {})))
+        return repr((seen, told, threads, listing.list_fleet(connection, page, {}, None, {})))
 
 
 # The loop.
@@ -338,7 +338,7 @@ def test_an_export_holds_what_was_kept_beside_and_an_erasure_removes_it(store, r
     (wanted,) = bundle.score(rows[rows["asset"] == "a"])["rul"]
     assert found["rul"].iloc[0] == pytest.approx(wanted, abs=1e-5)
     with store.write() as connection:
-        counts = erasure.erase(connection, registered.find(connection, "a"))
+        counts = erasure.erase(connection, registered.find_asset(connection, "a"))
     assert counts["shadow_scores"] == 1
     assert [key[0] for key in rows_of(store, shadow_scores)] == ["b"]
 
@@ -363,8 +363,8 @@ def pairs(store):
             for time in range(1, 6)
             for rul, said in [answer_of(name, time, model == numbers[1])]
         ]
-        scores.add(connection, [one for one in made if one.model == numbers[0]])
-        shadow.add(connection, [one for one in made if one.model == numbers[1]])
+        scores.add_scores(connection, [one for one in made if one.model == numbers[0]])
+        shadow.add_shadow_scores(connection, [one for one in made if one.model == numbers[1]])
         for name, kind, time in (("a", "run_ended", 4.5), ("b", "part_replaced", 5.0), ("b", "run_ended", 5.0)):
             row = {"asset": ids[name], "run": 1, "time": time, "at": NOON, "kind": kind, "actor": ACTOR}
             connection.execute(insert(maintenance).values(row | {"time": time - (kind == "part_replaced")}))
@@ -433,9 +433,9 @@ def test_only_what_was_said_in_the_period_is_compared(store, pairs):
 def test_the_same_again_replaces_and_a_model_is_not_compared_with_itself(store, pairs):
     second = [one for one in pairs if one.model != pairs[0].model]
     with store.write() as connection:
-        shadow.add(connection, [])
-        shadow.add(connection, [second[0], *second])
-        scores.add(connection, second[:1])
+        shadow.add_shadow_scores(connection, [])
+        shadow.add_shadow_scores(connection, [second[0], *second])
+        scores.add_scores(connection, second[:1])
     assert count(store, shadow_scores) == 15
     (found,) = compared(store)
     assert found.scores == 15

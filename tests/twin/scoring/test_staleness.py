@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from foretwin.contract.twin import Twin
-from foretwin.twin.scoring.staleness import is_stale, tell_stale
+from foretwin.twin.scoring.staleness import emit_stale, is_stale
 from foretwin.twin.store.tables import events
 from support.stored_readings import NOON, store_rows
 from support.tiny_bundle import random_rows, tiny_twin
@@ -44,16 +44,16 @@ def test_an_asset_that_becomes_stale_is_told_once_and_again_after_it_spoke(store
     store_rows(store, contract, random_rows(contract, {"a": 3, "b": 3}), NOON)
     store_rows(store, contract, random_rows(contract, {"c": 3}), NOON + HOUR)
     late, later = NOON + 6.5 * HOUR, NOON + 20 * HOUR
-    assert tell_stale(store, contract, lambda: NOON + 6 * HOUR) == 0
-    assert tell_stale(store, contract, lambda: late) == 2
-    assert tell_stale(store, contract, lambda: late + HOUR / 10) == 0
+    assert emit_stale(store, contract, lambda: NOON + 6 * HOUR) == 0
+    assert emit_stale(store, contract, lambda: late) == 2
+    assert emit_stale(store, contract, lambda: late + HOUR / 10) == 0
     store_rows(store, contract, random_rows(contract, {"a": 9}).tail(6), late)
-    assert tell_stale(store, contract, lambda: later) == 2
+    assert emit_stale(store, contract, lambda: later) == 2
     assert told(store) == [("assets/a", late), ("assets/b", late), ("assets/a", later), ("assets/c", later)]
 
 
 def test_nobody_is_told_of_where_silence_is_no_matter(store):
     contract = twin(stale_after=None)
     store_rows(store, contract, random_rows(contract, {"a": 3}), NOON)
-    assert tell_stale(store, contract, lambda: NOON + 9999 * HOUR) == 0
+    assert emit_stale(store, contract, lambda: NOON + 9999 * HOUR) == 0
     assert told(store) == []

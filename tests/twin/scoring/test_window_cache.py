@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretwin.contract.twin import Twin
-from foretwin.twin.scoring.window_cache import Recent
+from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.wire.readings import Readings
 from support.tiny_bundle import tiny_twin
 
@@ -69,7 +69,7 @@ passes = st.lists(st.tuples(readings, st.lists(st.integers(1, 5), min_size=1, ma
 
 @given(passes)
 def test_windows_are_those_of_the_full_table_whatever_arrives(passes):
-    recent, table = Recent(TWIN, 3 * BYTES), set()
+    recent, table = WindowCache(TWIN, 3 * BYTES), set()
     assert recent.capacity == 3
     for arriving, asked in passes:
         new = [key for key in arriving if key not in table]
@@ -85,7 +85,7 @@ def test_windows_are_those_of_the_full_table_whatever_arrives(passes):
 
 
 def test_readings_that_go_on_are_appended_without_the_store():
-    recent, table = Recent(TWIN, 10_000), {(1, 1, 0), (2, 1, 0)}
+    recent, table = WindowCache(TWIN, 10_000), {(1, 1, 0), (2, 1, 0)}
     load(recent, table, [1, 2])
     for time in range(1, 9):
         new = [(1, 1, time), *([(2, 1, time)] if time % 3 == 0 else [])]
@@ -96,7 +96,7 @@ def test_readings_that_go_on_are_appended_without_the_store():
 
 
 def test_more_readings_than_a_window_leave_the_newest():
-    recent = Recent(TWIN, 10_000)
+    recent = WindowCache(TWIN, 10_000)
     load(recent, {(1, 1, 0)}, [1])
     recent.append(stretch(*[(1, 1, time) for time in range(1, 24)]))
     assert held(recent, 1)["time"].tolist() == [20, 21, 22, 23]
@@ -104,7 +104,7 @@ def test_more_readings_than_a_window_leave_the_newest():
 
 @pytest.mark.parametrize("odd", [(1, 1, 3.5), (1, 2, 0)], ids=["late", "new run"])
 def test_a_late_reading_or_a_new_run_sends_an_asset_to_the_store_and_no_other(odd):
-    recent = Recent(TWIN, 10_000)
+    recent = WindowCache(TWIN, 10_000)
     load(recent, {(1, 1, 4), (2, 1, 4)}, [1, 2])
     recent.append(stretch(odd, (2, 1, 5)))
     assert recent.holds(ints(1, 2), ints(1, 1)).tolist() == [False, True]
@@ -112,7 +112,7 @@ def test_a_late_reading_or_a_new_run_sends_an_asset_to_the_store_and_no_other(od
 
 
 def test_a_reading_of_an_earlier_run_changes_nothing():
-    recent = Recent(TWIN, 10_000)
+    recent = WindowCache(TWIN, 10_000)
     load(recent, {(1, 2, 4)}, [1])
     recent.append(stretch((1, 1, 9)))
     assert recent.holds(ints(1), ints(2)).all()
@@ -120,7 +120,7 @@ def test_a_reading_of_an_earlier_run_changes_nothing():
 
 
 def test_a_run_that_began_without_readings_is_not_the_one_that_is_held():
-    recent = Recent(TWIN, 10_000)
+    recent = WindowCache(TWIN, 10_000)
     load(recent, {(1, 1, 4)}, [1])
     assert not recent.holds(ints(1), ints(2)).any()
     recent.put(ints(1), ints(2), stretch())
@@ -130,7 +130,7 @@ def test_a_run_that_began_without_readings_is_not_the_one_that_is_held():
 
 
 def test_what_was_longest_not_used_makes_room():
-    recent = Recent(TWIN, 3 * BYTES)
+    recent = WindowCache(TWIN, 3 * BYTES)
     for asset in (1, 2, 3):
         load(recent, {(asset, 1, 0)}, [asset])
     recent.use(ints(1))
@@ -139,7 +139,7 @@ def test_what_was_longest_not_used_makes_room():
 
 
 def test_a_model_gets_its_channels_in_its_own_order_and_no_more_readings_than_its_window_has():
-    recent = Recent(TWIN, 10_000, length=7)
+    recent = WindowCache(TWIN, 10_000, length=7)
     recent.put(ints(2), ints(1), stretch(*[(2, 1, time) for time in range(7)]))
     content = TWIN.model_dump()
     content["channels"] = dict(reversed(content["channels"].items()))
@@ -150,7 +150,7 @@ def test_a_model_gets_its_channels_in_its_own_order_and_no_more_readings_than_it
 
 @pytest.mark.parametrize("memory", [0, BYTES, 10 * BYTES + 1, 1_000_000])
 def test_the_memory_is_bounded_by_the_setting_alone(memory):
-    recent = Recent(TWIN, memory)
+    recent = WindowCache(TWIN, memory)
     assert recent.capacity == max(1, memory // BYTES)
     for begin in range(0, 4 * recent.capacity, recent.capacity):
         assets = np.arange(begin, begin + recent.capacity)

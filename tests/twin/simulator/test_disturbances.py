@@ -15,9 +15,9 @@ from foretwin.twin.simulator.disturbances import (
     clock_jumps,
     disorder,
     disturb,
+    disturbance_bit,
     dropouts,
     duplicates,
-    mark,
     outliers,
     parse_disturbances,
     spikes,
@@ -44,7 +44,7 @@ def chance():
 
 
 def struck(result, kind):
-    return result.marks & mark(kind) > 0
+    return result.marks & disturbance_bit(kind) > 0
 
 
 def same(one, other) -> bool:

@@ -18,11 +18,11 @@ from foretwin.contract.twin import load_twin
 from foretwin.dataset.table import write_rows
 from foretwin.errors import BadInput, BrokerError, RowsError
 from foretwin.project.backoff import Backoff
-from foretwin.twin.connectors.mqtt.session import connect
+from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Subscription
 from foretwin.twin.simulator.disturbances import KINDS, Disturbances
 from foretwin.twin.simulator.processes import free_port, wait_for
-from foretwin.twin.simulator.sending import Failure, Plan, fleet, replay
+from foretwin.twin.simulator.sending import Failure, ReplayPlan, fleet, replay
 from support.tiny_bundle import REPOSITORY, random_rows, tiny_twin
 
 TWIN = tiny_twin()
@@ -44,7 +44,9 @@ def ear(url):
         heard.append((message.topic.split("/")[2], json.loads(message.body)))
         session.acknowledge([message])
 
-    session = connect(url, "ear", threading.Event(), Subscription("foretwin/pump/+/readings", receive), Backoff(0.1, 1))
+    session = connect_broker(
+        url, "ear", threading.Event(), Subscription("foretwin/pump/+/readings", receive), Backoff(0.1, 1)
+    )
     yield heard
     session.close()
 
@@ -98,7 +100,7 @@ def sent(heard):
 def test_a_fleet_arrives_over_mqtt_in_the_order_of_its_clock(broker):
     table = rows(A=5, B=3, C=5)
     with ear(broker.url) as heard:
-        summary = replay(TWIN, table, Plan(broker.url), threading.Event())
+        summary = replay(TWIN, table, ReplayPlan(broker.url), threading.Event())
         wait_for(lambda: len(heard) == 13, "readings")
     in_order = table.sort_values(["time", "asset"])
     assert sent(heard) == list(zip(in_order["asset"], in_order["run"], in_order["time"], strict=True))
@@ -111,7 +113,7 @@ def test_a_fleet_arrives_over_mqtt_in_the_order_of_its_clock(broker):
 
 def test_a_fleet_arrives_over_http(receiver):
     table = rows(**{"A": 4, "B 1/2".replace("/", "-"): 4})
-    summary = replay(TWIN, table, Plan(receiver.url + "/"), threading.Event())
+    summary = replay(TWIN, table, ReplayPlan(receiver.url + "/"), threading.Event())
     assert (summary.messages, summary.readings, summary.refused) == (8, 8, 0)
     paths = [urlsplit(path) for path, _, _ in receiver.heard]
     assert [unquote(path.path) for path in paths[:2]] == ["/v1/twins/A/readings", "/v1/twins/B 1-2/readings"]
@@ -124,7 +126,7 @@ def test_a_fleet_arrives_over_http(receiver):
 def test_several_readings_share_a_message_of_one_asset_and_run(receiver):
     table = rows(A=7)
     table = pd.concat([table, table.assign(run=2, failed=False)], ignore_index=True)
-    replay(TWIN, table, Plan(receiver.url, rows=3), threading.Event())
+    replay(TWIN, table, ReplayPlan(receiver.url, rows=3), threading.Event())
     contents = [content for _, _, content in receiver.heard]
     assert [(content["run"], content["time"]) for content in contents] == [
         (1, [1, 2, 3]),
@@ -141,7 +143,13 @@ def test_a_next_run_begins_after_the_one_before(receiver):
     table = rows(A=3, B=6)
     table = pd.concat([table, rows(A=2).assign(run=2)], ignore_index=True)
     steps = []
-    replay(TWIN, table, Plan(receiver.url), threading.Event(), lambda clock, messages: steps.append((clock, messages)))
+    replay(
+        TWIN,
+        table,
+        ReplayPlan(receiver.url),
+        threading.Event(),
+        lambda clock, messages: steps.append((clock, messages)),
+    )
     order = [(unquote(path.split("/")[3]), content["run"]) for path, _, content in receiver.heard]
     assert order == [("A", 1), ("B", 1)] * 3 + [("B", 1), ("A", 2), ("B", 1), ("A", 2), ("B", 1)]
     assert steps == [(1, 2), (2, 4), (3, 6), (4, 7), (5, 9), (6, 11)]
@@ -149,7 +157,7 @@ def test_a_next_run_begins_after_the_one_before(receiver):
 
 def test_the_speed_is_that_of_the_machines_clock(receiver):
     begin = time.monotonic()
-    replay(TWIN, rows(A=11, B=11), Plan(receiver.url, speed=20), threading.Event())
+    replay(TWIN, rows(A=11, B=11), ReplayPlan(receiver.url, speed=20), threading.Event())
     assert 0.5 <= time.monotonic() - begin < 2
 
 
@@ -157,7 +165,7 @@ def test_it_stops_at_once_when_it_is_told_to(receiver):
     stop = threading.Event()
     threading.Timer(0.2, stop.set).start()
     begin = time.monotonic()
-    summary = replay(TWIN, rows(A=100), Plan(receiver.url, speed=1), stop)
+    summary = replay(TWIN, rows(A=100), ReplayPlan(receiver.url, speed=1), stop)
     assert time.monotonic() - begin < 3
     assert summary.readings == summary.messages == len(receiver.heard) == 1
     assert summary.failures == ()
@@ -189,14 +197,14 @@ with stop_on_signals() as stop:
 def test_disturbances_are_sent_and_counted(receiver):
     rates = Disturbances(dropouts=0.1, duplicates=0.1, disorder=0.1, spikes=0.1, clock_jumps=0.1)
     table = rows(A=200, B=200)
-    summary = replay(TWIN, table, Plan(receiver.url, disturbances=rates, seed=4), threading.Event())
+    summary = replay(TWIN, table, ReplayPlan(receiver.url, disturbances=rates, seed=4), threading.Event())
     counts = summary.disturbed
     assert summary.readings == len(receiver.heard) == 400 - counts["dropouts"] + counts["duplicates"]
     contents = [content for _, _, content in receiver.heard]
     assert sum(max(content["channels"].values()) > 1000 for content in contents) >= counts["spikes"] > 0
     jumps = [content["time"] > 1000 for content in contents]
     assert sum(jumps) >= counts["clock_jumps"] > 0
-    again = replay(TWIN, table, Plan(receiver.url, disturbances=rates, seed=4), threading.Event())
+    again = replay(TWIN, table, ReplayPlan(receiver.url, disturbances=rates, seed=4), threading.Event())
     assert again == summary
     assert [content for _, _, content in receiver.heard[len(contents) :]] == contents
 
@@ -204,7 +212,7 @@ def test_disturbances_are_sent_and_counted(receiver):
 def test_only_what_was_sent_before_it_stopped_is_counted(receiver):
     stop = threading.Event()
     rates = Disturbances(dropouts=0.5, duplicates=0.5)
-    plan = Plan(receiver.url, disturbances=rates)
+    plan = ReplayPlan(receiver.url, disturbances=rates)
     summary = replay(TWIN, rows(A=200), plan, stop, lambda clock, _: stop.set() if clock > 20 else None)
     assert 0 < summary.disturbed["dropouts"] < 20
     assert 0 < summary.disturbed["duplicates"] < 20
@@ -215,7 +223,7 @@ def test_a_service_that_is_busy_or_away_gets_it_later(caplog):
     port = free_port()
     servers = []
     threading.Timer(0.3, lambda: servers.append(Receiver(port, [503, 429]))).start()
-    summary = replay(TWIN, rows(A=3), Plan(f"http://127.0.0.1:{port}"), threading.Event())
+    summary = replay(TWIN, rows(A=3), ReplayPlan(f"http://127.0.0.1:{port}"), threading.Event())
     assert summary.refused == 0
     assert [content["time"] for _, _, content in servers[0].heard] == [1, 2, 3]
     assert "cannot be reached" in caplog.text
@@ -226,7 +234,7 @@ def test_a_service_that_is_busy_or_away_gets_it_later(caplog):
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_key_that_is_not_taken_ends_the_replay_at_once(status):
     server = Receiver(statuses=[200, status])
-    plan = Plan(server.url, key="ftw_1_2")
+    plan = ReplayPlan(server.url, key="ftw_1_2")
     with pytest.raises(BadInput, match=f"FORETWIN_KEY: {server.url} refuses it: {status}"):
         replay(TWIN, rows(A=5), plan, threading.Event())
     assert len(server.heard) == 1
@@ -238,7 +246,7 @@ def test_a_key_that_is_not_taken_ends_the_replay_at_once(status):
 
 def test_what_a_service_refuses_is_counted_and_not_sent_again(caplog):
     server = Receiver(statuses=[422, 200, 404])
-    summary = replay(TWIN, rows(A=5), Plan(server.url), threading.Event())
+    summary = replay(TWIN, rows(A=5), ReplayPlan(server.url), threading.Event())
     assert (summary.messages, summary.refused) == (5, 2)
     assert [content["time"] for _, _, content in server.heard] == [2, 4, 5]
     assert "422" in caplog.text
@@ -251,11 +259,11 @@ def test_the_first_message_waits_until_somebody_subscribes(broker, caplog):
 
     def subscribe():
         topic = Subscription("foretwin/+/+/readings", lambda message: heard.append(json.loads(message.body)["time"]))
-        sessions.append(connect(broker.url, "late", threading.Event(), topic))
+        sessions.append(connect_broker(broker.url, "late", threading.Event(), topic))
 
     late = threading.Timer(1.0, subscribe)
     late.start()
-    summary = replay(TWIN, rows(A=5), Plan(broker.url), threading.Event())
+    summary = replay(TWIN, rows(A=5), ReplayPlan(broker.url), threading.Event())
     assert (summary.messages, summary.refused, summary.unheard) == (5, 0, 0)
     wait_for(lambda: heard == [1, 2, 3, 4, 5], "all five messages")
     assert caplog.text.count("nobody subscribes yet") == 1
@@ -264,14 +272,14 @@ def test_the_first_message_waits_until_somebody_subscribes(broker, caplog):
 
 def test_messages_that_nobody_subscribes_to_any_more_are_counted(broker):
     topic = Subscription("foretwin/+/+/readings", lambda _: None)
-    session = connect(broker.url, "leaving", threading.Event(), topic)
+    session = connect_broker(broker.url, "leaving", threading.Event(), topic)
 
     def leave(clock, _):
         if clock == 1:
             session._client.unsubscribe("foretwin/+/+/readings")
             time.sleep(0.3)
 
-    summary = replay(TWIN, rows(A=5), Plan(broker.url), threading.Event(), leave)
+    summary = replay(TWIN, rows(A=5), ReplayPlan(broker.url), threading.Event(), leave)
     assert (summary.messages, summary.unheard) == (5, 4)
     session.close()
 
@@ -279,7 +287,7 @@ def test_messages_that_nobody_subscribes_to_any_more_are_counted(broker):
 def test_a_replay_to_nobody_can_be_stopped(broker):
     stop = threading.Event()
     threading.Timer(0.6, stop.set).start()
-    summary = replay(TWIN, rows(A=5), Plan(broker.url), stop)
+    summary = replay(TWIN, rows(A=5), ReplayPlan(broker.url), stop)
     assert (summary.messages, summary.unheard) == (1, 1)
 
 
@@ -294,10 +302,10 @@ def test_a_broker_killed_on_the_way_gets_everything(broker):
         broker.start()
         done.set()
 
-    ear = connect(broker.url, "ear", threading.Event(), Subscription("foretwin/+/+/readings", lambda _: None))
+    ear = connect_broker(broker.url, "ear", threading.Event(), Subscription("foretwin/+/+/readings", lambda _: None))
     killer = threading.Thread(target=crash)
     killer.start()
-    summary = replay(TWIN, table, Plan(broker.url, speed=100), threading.Event())
+    summary = replay(TWIN, table, ReplayPlan(broker.url, speed=100), threading.Event())
     killer.join()
     assert done.is_set()
     assert (summary.readings, summary.refused) == (800, 0)
@@ -307,7 +315,7 @@ def test_a_broker_killed_on_the_way_gets_everything(broker):
 def test_a_broker_that_is_away_can_be_stopped_waiting_for():
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
-    summary = replay(TWIN, rows(A=5), Plan(f"mqtt://127.0.0.1:{free_port()}"), stop)
+    summary = replay(TWIN, rows(A=5), ReplayPlan(f"mqtt://127.0.0.1:{free_port()}"), stop)
     assert summary.readings == 0
 
 
@@ -353,10 +361,10 @@ def test_a_file_is_replayed_with_the_failures_that_it_names(tmp_path):
 @pytest.mark.parametrize(
     ("plan", "word"),
     [
-        (Plan("ftp://x"), "begins with none"),
-        (Plan("http://127.0.0.1:1", speed=-1), "speed"),
-        (Plan("http://127.0.0.1:1", speed=float("inf")), "speed"),
-        (Plan("http://127.0.0.1:1", rows=0), "rows"),
+        (ReplayPlan("ftp://x"), "begins with none"),
+        (ReplayPlan("http://127.0.0.1:1", speed=-1), "speed"),
+        (ReplayPlan("http://127.0.0.1:1", speed=float("inf")), "speed"),
+        (ReplayPlan("http://127.0.0.1:1", rows=0), "rows"),
     ],
 )
 def test_a_plan_that_cannot_be_is_told(plan, word):
@@ -366,12 +374,12 @@ def test_a_plan_that_cannot_be_is_told(plan, word):
 
 def test_an_asset_whose_name_fits_no_topic_is_told():
     with pytest.raises(BadInput, match="asset"):
-        replay(TWIN, rows(**{"A/1": 1}), Plan("mqtt://127.0.0.1:1"), threading.Event())
+        replay(TWIN, rows(**{"A/1": 1}), ReplayPlan("mqtt://127.0.0.1:1"), threading.Event())
 
 
 def test_a_fleet_of_nobody_is_told():
     with pytest.raises(BadInput, match="fleet"):
-        replay(TWIN, rows(A=1).head(0), Plan("mqtt://127.0.0.1:1"), threading.Event())
+        replay(TWIN, rows(A=1).head(0), ReplayPlan("mqtt://127.0.0.1:1"), threading.Event())
     with pytest.raises(BadInput, match="assets"):
         fleet(PUMP, REPOSITORY, assets=0)
 
@@ -383,6 +391,6 @@ def test_a_broker_that_refuses_ends_it(tmp_path):
     refusing = Broker(tmp_path, (f"password_file {tmp_path}/users",)).start()
     try:
         with pytest.raises(BrokerError, match="Not authorized"):
-            replay(TWIN, rows(A=1), Plan(refusing.url), threading.Event())
+            replay(TWIN, rows(A=1), ReplayPlan(refusing.url), threading.Event())
     finally:
         refusing.stop()

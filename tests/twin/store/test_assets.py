@@ -15,9 +15,9 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 def test_registering_again_changes_nothing(store):
     with store.write() as connection:
-        first = assets.register(connection, "pump", ["a", "b", "a"], NOON)
+        first = assets.register_assets(connection, "pump", ["a", "b", "a"], NOON)
     with store.write() as connection:
-        again = assets.register(connection, "pump", ["b", "c"], NOON + timedelta(days=1))
+        again = assets.register_assets(connection, "pump", ["b", "c"], NOON + timedelta(days=1))
     assert list(first) == ["a", "b"]
     assert again["b"] == first["b"]
     assert (again["c"].registered_at, again["c"].run, again["c"].time) == (NOON + timedelta(days=1), 1, None)
@@ -26,11 +26,11 @@ def test_registering_again_changes_nothing(store):
 
 def test_an_asset_of_another_twin_is_a_conflict_and_nobody_is_registered(store):
     with store.write() as connection:
-        assets.register(connection, "pump", ["a"], NOON)
+        assets.register_assets(connection, "pump", ["a"], NOON)
 
     def register():
         with store.write() as connection:
-            assets.register(connection, "fan", ["b", "a"], NOON)
+            assets.register_assets(connection, "fan", ["b", "a"], NOON)
 
     with pytest.raises(Conflict, match="a is a pump already"):
         register()
@@ -41,7 +41,7 @@ def test_an_asset_of_another_twin_is_a_conflict_and_nobody_is_registered(store):
 def test_an_asset_that_is_not_there_is_not_found(store):
     with store.read() as connection:
         with pytest.raises(NotFound, match="asset: 'x' is not known"):
-            assets.find(connection, "x")
+            assets.find_asset(connection, "x")
         assert assets.find_all(connection, []) == {}
         assert assets.by_id(connection, [1]) == {}
 
@@ -49,7 +49,7 @@ def test_an_asset_that_is_not_there_is_not_found(store):
 def test_many_names_are_found_at_once(store):
     names = [f"P-{i}" for i in range(25_000)]
     with store.write() as connection:
-        known = assets.register(connection, "pump", names, NOON)
+        known = assets.register_assets(connection, "pump", names, NOON)
         assert list(known) == names
         assert assets.find_all(connection, names) == known
         assert len(assets.by_id(connection, [asset.id for asset in known.values()])) == 25_000
@@ -62,7 +62,7 @@ def test_what_would_break_a_path_or_a_topic_is_no_name(name):
 
 def test_an_asset_without_a_name_is_not_registered(store):
     with store.write() as connection, pytest.raises(BadInput):
-        assets.register(connection, "pump", ["a", "b/c"], NOON)
+        assets.register_assets(connection, "pump", ["a", "b/c"], NOON)
     with store.read() as connection:
         assert assets.find_all(connection, ["a"]) == {}
 
@@ -73,18 +73,18 @@ def test_names_may_be_of_any_script():
 
 def test_an_asset_is_described(store):
     with store.write() as connection:
-        asset = assets.register(connection, "pump", ["a"], NOON)["a"]
-        changed = assets.describe(connection, asset, {"location": "hall 3", "tags": {"line": "B"}})
+        asset = assets.register_assets(connection, "pump", ["a"], NOON)["a"]
+        changed = assets.describe_asset(connection, asset, {"location": "hall 3", "tags": {"line": "B"}})
         assert changed == replace(asset, location="hall 3", tags={"line": "B"})
-        assert assets.describe(connection, changed, {}) == changed
-        assert assets.find(connection, "a") == changed
+        assert assets.describe_asset(connection, changed, {}) == changed
+        assert assets.find_asset(connection, "a") == changed
         with pytest.raises(BadInput, match="serial_number, location, tags"):
-            assets.describe(connection, asset, {"name": "b"})
+            assets.describe_asset(connection, asset, {"name": "b"})
 
 
 def test_a_part_that_is_fitted_takes_the_place_of_the_one_before(store):
     with store.write() as connection:
-        asset = assets.register(connection, "pump", ["a"], NOON)["a"]
+        asset = assets.register_assets(connection, "pump", ["a"], NOON)["a"]
         for day, serial_number in enumerate(("S-1", "S-2")):
             assets.fit_part(connection, asset, "bearing", serial_number, None, NOON + timedelta(days=day))
         assets.fit_part(connection, asset, "impeller", None, "supplier X", NOON)
@@ -100,9 +100,9 @@ def test_a_part_that_is_fitted_takes_the_place_of_the_one_before(store):
 
 def test_a_run_begins(store):
     with store.write() as connection:
-        asset = assets.register(connection, "pump", ["a"], NOON)["a"]
+        asset = assets.register_assets(connection, "pump", ["a"], NOON)["a"]
         assets.begin_run(connection, asset, 5)
-        assert assets.find(connection, "a") == replace(asset, run=5)
+        assert assets.find_asset(connection, "a") == replace(asset, run=5)
 
 
 def test_the_contracts_of_a_project_are_found_by_name(tmp_path):

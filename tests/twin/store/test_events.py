@@ -16,7 +16,7 @@ HOOK = "http://127.0.0.1/hook"
 
 def register(store, *names: str):
     with store.write() as connection:
-        return assets.register(connection, "pump", names, NOON)
+        return assets.register_assets(connection, "pump", names, NOON)
 
 
 def told(store, now: datetime = NOON) -> list[outbox.Event]:
@@ -104,7 +104,7 @@ def test_of_an_asset_only_the_oldest_waiting_event_is_due(store):
         assert (first.event.subject, other.event.subject) == ("a", "c")
         assert [one.event.subject for one in outbox.due(connection, HOOK, NOON, 100)] == ["c"]
         delivered = outbox.Delivery(first.event, HOOK, "delivered", 1, NOON, None)
-        outbox.settle(connection, delivered)
+        outbox.settle_delivery(connection, delivered)
         assert [one.event.subject for one in outbox.due(connection, HOOK, NOON, 100)] == ["b", "c"]
 
 
@@ -145,7 +145,7 @@ def test_dead_deliveries_are_listed_and_revived(store):
             emit(connection, "case.opened", subject, None, subject, {}, NOON)
         outbox.assign(connection, HOOK, NOON)
         for found in outbox.due(connection, HOOK, NOON, 100):
-            outbox.settle(connection, outbox.Delivery(found.event, HOOK, "dead", 10, NOON, "answered 500"))
+            outbox.settle_delivery(connection, outbox.Delivery(found.event, HOOK, "dead", 10, NOON, "answered 500"))
 
         given_up = listing.list_deliveries(
             connection, listing.Page(100, 0, "due_at", descending=False), {"state": "dead"}

@@ -72,7 +72,7 @@ def test_runs_ends_and_cases_come_in_one_order_in_many_parts(fleet, store, monke
             else:
                 fleet.answers(case, "run_ended", begin + timedelta(days=6))
     with store.read() as connection:
-        for told in (stored.runs, stored.ends, stored.answered_cases):
+        for told in (stored.kpi_runs, stored.ends, stored.answered_cases):
             keys = [(one.asset, one.run) for one in told(connection, "pump")]
             assert keys == sorted(keys)
             assert len(keys) == (5 if told is stored.ends else 6)
@@ -101,7 +101,7 @@ def test_an_erased_asset_is_in_no_figure_and_the_report_says_so(fleet, store):
         fleet.lives(name, on(1, 10), 100)
         fleet.answers(fleet.alarm(name, THRUST, 30, on(1, 11, 6)), "run_ended", on(1, 20))
     with store.write() as connection:
-        asset = assets.find(connection, "P-1")
+        asset = assets.find_asset(connection, "P-1")
         erasure.erase(connection, asset)
         audit.record(connection, "ann", "asset.erased", {"number": asset.id}, on(2, 1), asset=asset.id)
 

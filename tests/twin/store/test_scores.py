@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.twin.store.scoring import scores
-from foretwin.twin.store.scoring.scores import Model, Score
+from foretwin.twin.store.scoring.scores import Score, ScoringModel
 from foretwin.twin.store.tables import scores as table
 from support.stored_readings import NOON, count, store_rows
 from support.tiny_bundle import random_rows, tiny_twin
@@ -36,7 +36,7 @@ def score(store):
 
 def add(store, *found):
     with store.write() as connection:
-        scores.add(connection, found)
+        scores.add_scores(connection, found)
 
 
 def history(store, score, since=None, until=None, limit=100):
@@ -118,5 +118,5 @@ def test_a_model_keeps_its_number(store):
         numbers.append(scores.model_id(connection, "fan", FIRST, "contract-1", NOON))
         assert len({first, *numbers}) == 4
         assert scores.models(connection, [first, first, 99]) == {
-            first: Model("foretwin-pump", "1", "run-1", "digest-1", "contract-1", 0.9)
+            first: ScoringModel("foretwin-pump", "1", "run-1", "digest-1", "contract-1", 0.9)
         }

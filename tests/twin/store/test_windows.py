@@ -9,7 +9,7 @@ from sqlalchemy import event, insert
 
 from foretwin.twin.store.tables import events
 from foretwin.twin.store.telemetry import readings, windows
-from foretwin.twin.store.telemetry.windows import Wanted
+from foretwin.twin.store.telemetry.windows import ReadingQuery
 from support.stored_readings import NOON, store_rows
 from support.tiny_bundle import random_rows, tiny_twin
 
@@ -18,7 +18,7 @@ ALL = 10**9
 
 
 def wanted(upto=ALL, twin=TWIN):
-    return Wanted(twin.name, twin.channel_names, upto)
+    return ReadingQuery(twin.name, twin.channel_names, upto)
 
 
 def rows_of(*keys):
@@ -33,7 +33,7 @@ def keys_of(stretch):
 
 def newest(store, ids, length, upto=ALL, twin=TWIN):
     with store.read() as connection:
-        return windows.newest(connection, wanted(upto, twin), ids, length)
+        return windows.newest_windows(connection, wanted(upto, twin), ids, length)
 
 
 def after(store, batch, most=1000, upto=ALL):
@@ -98,14 +98,14 @@ def test_an_asset_has_news_until_it_is_marked_and_again_with_the_next_reading(st
         news = windows.with_news(connection, "pump")
         assert (news.asset.tolist(), news.run.tolist()) == (sorted(ids.values()), [1, 3])
         assert news.received_at.tolist() == [NOON.timestamp()] * 2
-        windows.mark(connection, [ids["a"]], readings.last_batch(connection))
+        windows.mark_scored(connection, [ids["a"]], readings.last_batch(connection))
         assert windows.with_news(connection, "pump").asset.tolist() == [ids["b"]]
     store_rows(store, TWIN, rows_of(("a", 1, 2)))
     with store.write() as connection:
         assert windows.with_news(connection, "pump").asset.tolist() == sorted(ids.values())
-        windows.mark(connection, list(ids.values()), 1)  # later news are not marked with earlier ones
+        windows.mark_scored(connection, list(ids.values()), 1)  # later news are not marked with earlier ones
         assert windows.with_news(connection, "pump").asset.tolist() == [ids["a"]]
-        windows.mark(connection, list(ids.values()), 0)  # and no mark is taken back
+        windows.mark_scored(connection, list(ids.values()), 0)  # and no mark is taken back
         assert windows.with_news(connection, "pump").asset.tolist() == [ids["a"]]
 
 
@@ -133,7 +133,7 @@ def test_an_empty_store_has_no_batch_and_no_news(store):
     with store.read() as connection:
         assert readings.last_batch(connection) == 0
         assert len(windows.with_news(connection, "pump")) == 0
-        assert len(windows.newest(connection, wanted(), [1, 2], 3)) == 0
+        assert len(windows.newest_windows(connection, wanted(), [1, 2], 3)) == 0
 
 
 @pytest.mark.parametrize("length", [3, 60])
@@ -144,14 +144,14 @@ def test_a_window_costs_its_own_length_and_not_that_of_the_history(store, length
     event.listen(store.engine, "before_cursor_execute", lambda *given: statements.append(given[2:4]))
     with store.write() as connection:
         if store.is_sqlite:
-            windows.newest(connection, wanted(), list(ids.values()), length)
+            windows.newest_windows(connection, wanted(), list(ids.values()), length)
             statement, values = statements[-1]
             plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
             assert not [line for line in plan if line.startswith("SCAN")], plan
             assert any("time>?" in line for line in plan), plan
             return
         connection.exec_driver_sql("ANALYZE")
-        windows.newest(connection, wanted(), list(ids.values()), length)
+        windows.newest_windows(connection, wanted(), list(ids.values()), length)
         statement, values = statements[-1]
         plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar_one()
         scans = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") == "readings"]

@@ -147,7 +147,7 @@ def test_equal_content_gives_equal_bytes_whatever_the_order_in_which_it_came(sto
 
 def test_a_part_exchanged_before_the_first_reading_of_a_run_ends_nothing_of_it(store, tmp_path):
     with store.write() as connection:
-        assets.register(connection, TWIN.name, ["P-1"], NOON)
+        assets.register_assets(connection, TWIN.name, ["P-1"], NOON)
     work_on(store, TWIN, "P-1", "part_replaced", part="P-1")
     remember(store, TWIN, readings_of(TWIN, ["P-1"]))
     work_on(store, TWIN, "P-1", "run_ended", time=35)

@@ -13,7 +13,7 @@ import pytest
 from foretwin.contract.twin import load_twin
 from foretwin.errors import BadInput, ForetwinError, NotFound
 from foretwin.evaluation.plots_twin import what_if_plot
-from foretwin.physics.degradation import load_forward
+from foretwin.physics.degradation import load_degradation
 from foretwin.twin.store import Store, assets, open_store
 from foretwin.twin.what_if.what_if import AS_NOW, Option, hourly, read_options, what_if
 from foretwin.wire.readings import Readings
@@ -149,7 +149,7 @@ def test_a_duty_may_change_with_time(root: Path, kept: Store) -> None:
 
 
 def test_readings_are_put_into_their_hours(root: Path) -> None:
-    contract, forward = pump_twin(), load_forward(root / "models" / "pump" / "forward.json")
+    contract, forward = pump_twin(), load_degradation(root / "models" / "pump" / "forward.json")
     times = np.array([-500.0, 100, 101.02, 100.97, 104.98])
     values = (1000 * np.arange(1.0, 6)[:, None] + np.arange(11)).astype(np.float32)
     order = np.argsort(times)
@@ -244,8 +244,8 @@ def test_an_asset_that_is_not_there_or_has_hardly_been_read_is_refused(root: Pat
     times, values = fleet.rows(0)
     keep(store, "young", times[:11], values[:11])
     with store.write() as connection:
-        assets.register(connection, "pump", ["unread"], NOON)
-        assets.register(connection, "press", ["other"], NOON)
+        assets.register_assets(connection, "pump", ["unread"], NOON)
+        assets.register_assets(connection, "press", ["other"], NOON)
     refusals: list[tuple[str, type[ForetwinError], str]] = [
         ("young", BadInput, "asset: young has 11 readings of its present run, but 12 are needed"),
         ("unread", BadInput, "asset: unread has 0 readings of its present run, but 12 are needed"),

@@ -3,10 +3,10 @@
 import click
 
 
-@click.command()
+@click.command("acknowledge")
 @click.argument("number", type=int)
-def acknowledge(number: int) -> None:
-    """Say that a case has been seen.
+def acknowledge_command(number: int) -> None:
+    """Mark a case as seen.
 
     \b
       foretwin acknowledge 12
@@ -18,5 +18,5 @@ def acknowledge(number: int) -> None:
 
     load_project()
     with opened_store() as store:
-        feedback.acknowledge(store, number, person(), datetime.now(UTC))
+        feedback.acknowledge_case(store, number, person(), datetime.now(UTC))
     click.echo(f"case {number} is acknowledged; `foretwin verdict {number} ...` closes it")

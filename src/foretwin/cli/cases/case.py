@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     pass
 
 
-@click.command()
+@click.command("case")
 @click.argument("number", type=int)
-def case(number: int) -> None:
+def case_command(number: int) -> None:
     """Show the service request of a case.
 
     Fault, remaining life, part, instruction, skills, and until when it is to be done.
@@ -27,7 +27,7 @@ def case(number: int) -> None:
 
     contracts = load_project()
     with opened_store() as store, store.read() as connection:
-        found = stored.find(connection, number)
+        found = stored.find_case(connection, number)
         if found.asset is None:
             click.echo(fleet_case_text(found), nl=False)
             return

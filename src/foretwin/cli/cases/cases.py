@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 MOST_SHOWN = 50
 
 
-@click.command()
+@click.command("cases")
 @click.option("--state", type=click.Choice(["open", "acknowledged", "closed"]), help="Only those in this state.")
 @click.option("--twin", help="Only this twin's.")
 @click.option("--asset", help="Only this asset's.")
 @click.option("--limit", default=MOST_SHOWN, show_default=True, type=click.IntRange(1), help="How many.")
-def cases(state: str | None, twin: str | None, asset: str | None, limit: int) -> None:
+def cases_command(state: str | None, twin: str | None, asset: str | None, limit: int) -> None:
     """List the cases, the newest first.
 
     \b
@@ -43,4 +43,4 @@ def cases(state: str | None, twin: str | None, asset: str | None, limit: int) ->
         for row in rows[:limit]
     ]
     columns = ("case", "asset", "fault", "severity", "state", "opened (UTC)", "remaining life")
-    tables.show(columns, shown, "there are more; --limit shows them" if len(rows) > limit else "")
+    tables.show_table(columns, shown, "there are more; --limit shows them" if len(rows) > limit else "")

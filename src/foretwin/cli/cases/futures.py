@@ -1,4 +1,4 @@
-"""Options of a what-if question as they are typed, and its answer as a table."""
+"""Parse what-if options, and print their outlook as a table."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ FORM = "name:setting=value,... such as slower:commanded_speed=3240"
 
 
 def parse_option(text: str) -> Option:
-    """An option from `name:setting=value,...`; a value may be `VALUEforHOURS/.../VALUE`. BadInput where it is none."""
+    """Parse `name:setting=value,...`; a value may be `VALUEforHOURS/.../VALUE`. BadInput where it is invalid."""
     name, colon, rest = text.partition(":")
     settings: dict[str, Any] = {}
     for part in rest.split(",") if rest else []:
@@ -26,7 +26,7 @@ def parse_option(text: str) -> Option:
 
 
 def show_futures(answer: dict[str, Any]) -> None:
-    """Print the options, the longest life first, then what the answer assumes."""
+    """Print the options, the longest life first, then the assumptions."""
     rows = []
     for option in answer["options"]:
         left, gained = option["rul"], option["difference"]
@@ -43,7 +43,7 @@ def show_futures(answer: dict[str, Any]) -> None:
         )
     unit = answer["options"][0]["rul"]["unit"]
     survival = [f"lives {one['time']} {unit}" for one in answer["options"][0]["survival"]]
-    tables.show(("option", f"remaining life ({unit})", "difference", *survival, "fails first"), rows)
+    tables.show_table(("option", f"remaining life ({unit})", "difference", *survival, "fails first"), rows)
     console = Console()
     for line in [*(f"warning: {text}" for text in answer["warnings"]), *answer["assumptions"]]:
         console.print(line, highlight=False, markup=False)

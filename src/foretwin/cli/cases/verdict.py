@@ -5,7 +5,7 @@ import click
 VERDICTS = ("confirmed", "other_fault", "no_fault_found", "part_replaced", "run_ended")
 
 
-@click.command()
+@click.command("verdict")
 @click.argument("number", type=int)
 @click.argument("verdict", metavar="VERDICT", type=click.Choice(VERDICTS))
 @click.option("--fault", help="What was found, <axis>.<class>, where it is not the case's.")
@@ -13,7 +13,7 @@ VERDICTS = ("confirmed", "other_fault", "no_fault_found", "part_replaced", "run_
 @click.option("--provenance", help="Of the new part: supplier, batch, works order.")
 @click.option("--time", type=click.FloatRange(0), help="Since the run began; that of its last reading where left out.")
 @click.option("--note", help="Anything else.")
-def verdict(  # noqa: PLR0913, PLR0917 - one parameter per option
+def verdict_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     number: int,
     verdict: str,
     fault: str | None,
@@ -22,7 +22,7 @@ def verdict(  # noqa: PLR0913, PLR0917 - one parameter per option
     time: float | None,
     note: str | None,
 ) -> None:
-    """Say what was found, and close the case.
+    """Give a case its verdict, and close it.
 
     VERDICT is confirmed, other_fault, no_fault_found, part_replaced or run_ended. It becomes a label of the history,
     from which the next champion learns; after the last two the asset's next run begins.
@@ -37,7 +37,7 @@ def verdict(  # noqa: PLR0913, PLR0917 - one parameter per option
     from foretwin.cli.project import load_project, opened_store, person
     from foretwin.cli.tables import told
     from foretwin.errors import BadInput
-    from foretwin.twin.cases.feedback import Verdict, give
+    from foretwin.twin.cases.feedback import Verdict, give_verdict
 
     told_us = {"verdict": verdict, "fault": fault, "serial_number": serial_number, "provenance": provenance}
     try:
@@ -47,5 +47,5 @@ def verdict(  # noqa: PLR0913, PLR0917 - one parameter per option
         raise BadInput(".".join(map(str, first["loc"])), first["msg"]) from None
     contracts = load_project()
     with opened_store() as store:
-        answer = give(store, contracts, number, given, person(), datetime.now(UTC))
+        answer = give_verdict(store, contracts, number, given, person(), datetime.now(UTC))
     click.echo(f"case {number} is closed: {told(answer)}")

@@ -9,7 +9,7 @@ import click
 @click.argument("asset")
 @click.option("--option", "options", multiple=True, required=True, metavar="NAME:SETTING=VALUE,...", help="A future.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curves of survival as a .png.")
-def what_if(asset: str, options: tuple[str, ...], out: Path | None) -> None:
+def what_if_command(asset: str, options: tuple[str, ...], out: Path | None) -> None:
     """Compare how long an asset lasts if it is run otherwise.
 
     Each option is a name and the settings that it changes; going on as now is compared with them. A setting's value may
@@ -32,7 +32,7 @@ def what_if(asset: str, options: tuple[str, ...], out: Path | None) -> None:
     asked, contracts = [parse_option(text) for text in options], load_project()
     with opened_store() as store:
         with store.read() as connection:
-            contract = contract_named(contracts, assets.find(connection, asset).twin)
+            contract = contract_named(contracts, assets.find_asset(connection, asset).twin)
         answer = ask(store, PROJECT, contract, asset, asked, datetime.now(UTC))
     show_futures(answer)
     if out:

@@ -3,11 +3,11 @@
 import click
 
 
-@click.command()
+@click.command("demo")
 @click.option("--pumps", default=20, show_default=True, type=click.IntRange(1), help="How many.")
 @click.option("--speed", default=10.0, show_default=True, help="Hours of the pumps' lives in a second.")
 @click.option("--port", default=3100, show_default=True, type=click.IntRange(1, 65535), help="Of the HTTP interface.")
-def demo(pumps: int, speed: float, port: int) -> None:
+def demo_command(pumps: int, speed: float, port: int) -> None:
     """Watch a fleet of simulated pumps wear out.
 
     Starts a Mosquitto on this machine, `foretwin ingest`, `foretwin watch` and `foretwin live`, and replays pumps that

@@ -11,11 +11,11 @@ import pandas as pd
 
 from foretwin.champion.champion import load_champion
 from foretwin.cli.demo.client import ask, asked_all
-from foretwin.cli.demo.shown import conclusion, console, opening, shown, table
+from foretwin.cli.demo.shown import conclusion, console, live_table, opening, table
 from foretwin.cli.project import PROJECT
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import check, running, start_foretwin
-from foretwin.twin.simulator.sending import Plan, fleet, replay
+from foretwin.twin.simulator.sending import ReplayPlan, fleet, replay
 from foretwin.twin.store import assets, open_store, store_url
 
 TWIN = "pump"
@@ -35,13 +35,13 @@ def watch_fleet(pumps: int, speed: float, port: int) -> None:
         console.print(
             f"{rows['asset'].nunique()} pumps, {speed:g} h of their lives in a second; {api}/v1/twins; logs: {log}"
         )
-        plan = Plan(broker.url, speed=speed)
+        plan = ReplayPlan(broker.url, speed=speed)
         sender = threading.Thread(target=replay, args=(contract, rows, plan, stop), daemon=True)
         processes = [start_foretwin(command, os.environ, log) for command in commands]
         with running(processes, log):
             wait_until_ready(api, lambda: check(processes, log))
             sender.start()
-            follow(api, rows, sender, lambda: check(processes, log))
+            follow_fleet(api, rows, sender, lambda: check(processes, log))
             console.print(conclusion(cases_of(api, rows), rows))
     finally:
         stop.set()
@@ -69,11 +69,11 @@ def wait_until_ready(api: str, check_processes: Callable[[], None]) -> None:
             time.sleep(0.1)
 
 
-def follow(api: str, rows: pd.DataFrame, sender: threading.Thread, check_processes: Callable[[], None]) -> None:
+def follow_fleet(api: str, rows: pd.DataFrame, sender: threading.Thread, check_processes: Callable[[], None]) -> None:
     """Show fleet and new cases until all is sent and scored."""
     told: set[int] = set()
     last = rows.groupby("asset")["time"].max()
-    with shown() as show:
+    with live_table() as show:
         while True:
             check_processes()
             ended = not sender.is_alive()

@@ -16,7 +16,7 @@ console = Console()
 
 
 @contextmanager
-def shown() -> Iterator[Callable[[Table], None]]:
+def live_table() -> Iterator[Callable[[Table], None]]:
     """Yield a function that shows a table in place of the last one; where nobody watches it shows nothing."""
     if not show_progress():
         yield lambda _: None

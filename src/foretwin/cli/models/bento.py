@@ -1,4 +1,4 @@
-"""`foretwin bento`: what leaves this project to be served elsewhere."""
+"""Package the scoring service: `foretwin bento`."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import click
 PROJECT = Path()
 
 
-@click.command()
-def bento() -> None:
+@click.command("bento")
+def bento_command() -> None:
     """Package the scoring service with the champions of all twins.
 
     The Bento holds code, models, pinned libraries and a software bill of materials, and neither data nor training

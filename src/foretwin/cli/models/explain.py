@@ -7,12 +7,12 @@ import click
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
+@click.command("explain")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--twin", required=True, help="The twin whose champion is asked.")
 @click.option("--asset", required=True, help="The asset of FILE whose score is explained.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Draw the contributions as a .png too.")
-def explain(file: Path, twin: str, asset: str, out: Path | None) -> None:
+def explain_command(file: Path, twin: str, asset: str, out: Path | None) -> None:
     """Explain the score of one asset.
 
     Shows how far each channel moves the remaining life, and the probability of the leading fault, from what a healthy

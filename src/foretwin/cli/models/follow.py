@@ -15,9 +15,9 @@ SETTINGS = {
 }
 
 
-@click.command()
+@click.command("follow")
 @click.option("--every", metavar="SECONDS", type=click.FloatRange(0.1), help="Go on, with this pause between looks.")
-def follow(every: float | None) -> None:
+def follow_command(every: float | None) -> None:
     """Keep the champions that the registry names.
 
     What the alias `champion` names is fetched, verified and put into models/<twin>/champion/, from where running

@@ -1,4 +1,4 @@
-"""`foretwin keys`: the API keys of the project's services."""
+"""Make, list and revoke API keys: `foretwin keys`."""
 
 import click
 
@@ -7,9 +7,9 @@ from foretwin.cli.project import PROJECT
 SCOPES = ("score", "read", "ingest", "admin")
 
 
-@click.group(invoke_without_command=True)
+@click.group("keys", invoke_without_command=True)
 @click.pass_context
-def keys(context: click.Context) -> None:
+def keys_command(context: click.Context) -> None:
     """Make, list and revoke API keys.
 
     Both services, `foretwin serve` and `foretwin live`, want one with every call. Scopes say what it may do: score asks
@@ -27,7 +27,7 @@ def keys(context: click.Context) -> None:
         _list()
 
 
-@keys.command()
+@keys_command.command("new")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="May be repeated.")
 @click.option("--days", type=click.FloatRange(0, 36500, min_open=True), help="Until it expires; without, never.")
@@ -38,7 +38,7 @@ def keys(context: click.Context) -> None:
     type=click.FloatRange(0, 1e6, min_open=True),
     help="Calls per second that it may make of each service.",
 )
-def new(name: str, scopes: tuple[str, ...], days: float | None, rate: float) -> None:
+def keys_new(name: str, scopes: tuple[str, ...], days: float | None, rate: float) -> None:
     """Make a key and print it.
 
     It is shown this once: the file keeps only a digest of it. NAME says whose it is, and is what the audit shows.
@@ -52,18 +52,18 @@ def new(name: str, scopes: tuple[str, ...], days: float | None, rate: float) -> 
     from datetime import UTC, datetime, timedelta
 
     from foretwin.cli.project import log_to_terminal, person
-    from foretwin.serving.access.keys import Wanted, keys_path, make_key
+    from foretwin.serving.access.keys import KeyRequest, keys_path, make_key
 
     log_to_terminal()
     now = datetime.now(UTC)
-    wanted = Wanted(name, scopes, rate, now + timedelta(days=days) if days else None)
+    wanted = KeyRequest(name, scopes, rate, now + timedelta(days=days) if days else None)
     click.echo(make_key(keys_path(PROJECT, os.environ), wanted, person(), now))
     click.echo("keep it: it is not shown again, and is sent as `Authorization: Bearer ftw_...`", err=True)
 
 
-@keys.command("list")
+@keys_command.command("list")
 def list_keys() -> None:
-    """Show every key, without its secret.
+    """List every key, without its secret.
 
     \b
       foretwin keys list
@@ -71,10 +71,10 @@ def list_keys() -> None:
     _list()
 
 
-@keys.command()
+@keys_command.command("revoke")
 @click.argument("name")
-def revoke(name: str) -> None:
-    """End a key; services that run refuse it within a second.
+def keys_revoke(name: str) -> None:
+    """Revoke a key; running services refuse it within a second.
 
     \b
       foretwin keys revoke gateway-hall-3
@@ -94,7 +94,7 @@ def _list() -> None:
     import os
     from datetime import UTC, datetime
 
-    from foretwin.cli.tables import cell, show
+    from foretwin.cli.tables import cell, show_table
     from foretwin.serving.access.keys import keys_path, read_keys
 
     path, now = keys_path(PROJECT, os.environ), datetime.now(UTC)
@@ -110,4 +110,4 @@ def _list() -> None:
         for key in read_keys(path)
     ]
     advice = "" if rows else f"{path} holds none; `foretwin keys new NAME --scope read` makes one"
-    show(("name", "scopes", "rate", "made", "expires", "state"), rows, advice)
+    show_table(("name", "scopes", "rate", "made", "expires", "state"), rows, advice)

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from foretwin.champion.ledger import Entry
+    from foretwin.champion.ledger import LedgerEntry
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
+@click.command("ledger")
 @click.argument("twin")
-def ledger(twin: str) -> None:
-    """Show what was decided about a twin's champions, the newest last.
+def ledger_command(twin: str) -> None:
+    """Show the decisions about a twin's champions, the newest last.
 
     Fails where a line of models/TWIN/ledger.jsonl was changed or taken out.
 
@@ -21,7 +21,7 @@ def ledger(twin: str) -> None:
     """
     from foretwin.champion.ledger import read
     from foretwin.cli.project import contract_named, load_project
-    from foretwin.cli.tables import show
+    from foretwin.cli.tables import show_table
     from foretwin.project.paths import Paths
 
     contract_named(load_project(), twin)
@@ -40,11 +40,11 @@ def ledger(twin: str) -> None:
         for one in decisions
     ]
     advice = "" if rows else f"nothing was decided about {twin} yet; `dvc repro` puts a candidate to the gate"
-    show(("when", "version", "decision", "champion", "by", "why"), rows, advice)
+    show_table(("when", "version", "decision", "champion", "by", "why"), rows, advice)
 
 
-def _why(one: "Entry") -> str:
-    """What a person gave as the reason; else why it was refused, or how it stands against the champion before."""
+def _why(one: "LedgerEntry") -> str:
+    """Return a person's reason; else why a candidate was refused, or how it compares with the champion before."""
     if one.reason:
         return one.reason
     against = [sentence for sentence in one.reasons if "champion" in sentence]

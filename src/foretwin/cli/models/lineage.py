@@ -1,4 +1,4 @@
-"""The command `foretwin lineage`."""
+"""Show what something was made of: `foretwin lineage`."""
 
 import json
 import os
@@ -8,10 +8,10 @@ import click
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
+@click.command("lineage")
 @click.argument("anything")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, with digests in full.")
-def lineage(anything: str, as_json: bool) -> None:
+def lineage_command(anything: str, as_json: bool) -> None:
     """Show what something was made of, or what was made of it.
 
     ANYTHING is a file or folder of data, a bundle, a model's version, an MLflow run, a digest, a Bento's tag, an asset,

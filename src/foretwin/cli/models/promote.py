@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
+@click.command("promote")
 @click.argument("twin")
 @click.option("--force", "reason", required=True, metavar="REASON", help="Why; the ledger and the registry keep it.")
-def promote(twin: str, reason: str) -> None:
-    """Make the present candidate champion against the gate.
+def promote_command(twin: str, reason: str) -> None:
+    """Promote the present candidate against the gate.
 
     `dvc repro` promotes what passes the gate; this promotes what it refused. The gate's checks stay visible beside the
     reason, in promotion.json, on the version's page and in the ledger. A damaged bundle is not promoted.
@@ -35,9 +35,9 @@ def promote(twin: str, reason: str) -> None:
 
 
 def _record(twin: str, *stages: str) -> None:
-    """Let DVC's records name the champion that there is now; where that fails it is said, for what was done stays."""
-    from foretwin.twin.retraining import record
+    """Update DVC's records of the champion; a failure is reported, since the promotion itself stays."""
+    from foretwin.twin.retraining import record_stages
 
-    trouble = record(PROJECT, twin, *stages)
+    trouble = record_stages(PROJECT, twin, *stages)
     if trouble:
         click.echo(f"DVC's records still name the champion before: {trouble}; then `dvc repro`", err=True)

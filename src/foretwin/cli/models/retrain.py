@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
+@click.command("retrain")
 @click.argument("twin")
 @click.option("--if-drifted", is_flag=True, help="Only where the last report of `foretwin monitor` asks for it.")
-def retrain(twin: str, if_drifted: bool) -> None:
-    """Train again with what verdicts have taught since.
+def retrain_command(twin: str, if_drifted: bool) -> None:
+    """Train again with the verdicts given since.
 
     Exports the history as `foretwin history` does, runs `dvc repro` for this twin, and ends at the gate: the candidate
     becomes champion only if the gate promotes it, and running services take it then. For a schedule: exit code 0 is

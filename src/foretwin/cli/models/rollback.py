@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
+@click.command("rollback")
 @click.argument("twin")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; the ledger and the registry keep it.")
 @click.option("--to", metavar="VERSION", help="A former champion, instead of the one before the present one.")
-def rollback(twin: str, reason: str, to: str | None) -> None:
-    """Put the previous champion back.
+def rollback_command(twin: str, reason: str, to: str | None) -> None:
+    """Restore the previous champion.
 
     The registry's alias moves, and running services take the former champion as they would a new one. Done twice, it is
     the champion before that. The gate does not promote again what was rolled back.
@@ -33,9 +33,9 @@ def rollback(twin: str, reason: str, to: str | None) -> None:
 
 
 def _record(twin: str, *stages: str) -> None:
-    """Let DVC's records name the champion that there is now; where that fails it is said, for what was done stays."""
-    from foretwin.twin.retraining import record
+    """Update DVC's records of the champion; a failure is reported, since the roll-back itself stays."""
+    from foretwin.twin.retraining import record_stages
 
-    trouble = record(PROJECT, twin, *stages)
+    trouble = record_stages(PROJECT, twin, *stages)
     if trouble:
         click.echo(f"DVC's records still name the champion before: {trouble}; then `dvc repro`", err=True)

@@ -7,11 +7,11 @@ import click
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
+@click.command("score")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--twin", required=True, help="The twin whose champion scores.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write a .csv or .parquet file instead.")
-def score(file: Path, twin: str, out: Path | None) -> None:
+def score_command(file: Path, twin: str, out: Path | None) -> None:
     """Score every asset of a file.
 
     Each asset of FILE (CSV or Parquet) is scored for its last row, with the champion that is served.

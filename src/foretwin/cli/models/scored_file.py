@@ -1,4 +1,4 @@
-"""Score or explain a file with the served champion, as the service would: the same bundle, the same `Bundle.score`."""
+"""Score or explain a file with the champion, by the same `Bundle.score` as the service."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ MOST_SHOWN = 30  # assets on the terminal
 
 
 def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
-    """One score per asset of a CSV or Parquet file, as `Bundle.score` returns them.
+    """Return one score per asset of a CSV or Parquet file, as `Bundle.score` returns them.
 
     The file has the columns of the twin's own table source, or the canonical asset, time, optional run and channels.
     """
@@ -40,7 +40,7 @@ def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
 
 
 def explain_asset(root: Path, twin: str, file: Path, asset: str) -> tuple[Twin, Explanation]:
-    """The champion's contract, and why it scores that asset of the file as it does."""
+    """Return the champion's contract, and the explanation of that asset's score."""
     bundle = load_champion(root, twin).bundle
     rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
     chosen = rows[rows["asset"] == asset]
@@ -99,7 +99,7 @@ def _cell(value: object) -> str:
 
 
 def _columns_of(file: Path, contract: Twin) -> TableSource:
-    """How to read the file: as the twin's own table source where its columns are there, else by the canonical names."""
+    """Return how to read the file: as the twin's own table source if its columns are there, else by canonical names."""
     table = open_table(file, str(file))
     run = "run" if "run" in table.columns else None
     canonical = TableSource(kind="table", path=str(file), asset="asset", time="time", run=run)

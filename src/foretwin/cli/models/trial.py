@@ -1,4 +1,4 @@
-"""`foretwin trial`: a candidate beside the champion on live traffic, in shadow or as a pilot."""
+"""Try a challenger on live traffic, in shadow or as a pilot: `foretwin trial`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from foretwin.twin.store.scoring.shadow import Comparison, Disagreement
 
 
-@click.group()
-def trial() -> None:
-    """Try a registered version beside the champion.
+@click.group("trial")
+def trial_command() -> None:
+    """Try a registered version next to the champion.
 
     On the readings that come in: `foretwin watch` asks the candidate about the same windows after the champion. In
     shadow nothing follows from its answers. As a pilot it answers for the assets that are named, and their cases are
@@ -28,11 +28,11 @@ def trial() -> None:
     """
 
 
-@trial.command()
+@trial_command.command("start")
 @click.argument("twin")
 @click.option("--version", "number", required=True, help="Of the registered model foretwin-TWIN.")
 @click.option("--assets", metavar="A,B | @FILE", help="A pilot on these; a file has one name in each line.")
-def start(twin: str, number: str, assets: str | None) -> None:
+def trial_start(twin: str, number: str, assets: str | None) -> None:
     """Begin a trial, in place of any other of the twin.
 
     In shadow unless assets are named.
@@ -55,10 +55,10 @@ def start(twin: str, number: str, assets: str | None) -> None:
     click.echo(f"  `foretwin watch` takes it up by itself; `foretwin trial show {twin}` compares the two")
 
 
-@trial.command()
+@trial_command.command("show")
 @click.argument("twin")
-def show(twin: str) -> None:
-    """Show a trial and how the two compare since it began.
+def trial_show(twin: str) -> None:
+    """Show a trial and the comparison since it began.
 
     Differences are what was said beside the score less the score that counts, in the contract's unit; errors are known
     of runs that have ended in a failure since.
@@ -94,16 +94,16 @@ def show(twin: str) -> None:
         "diagnosis differs",
         "errors",
     )
-    tables.show(columns, [_row(one) for one in mine], "" if mine else "nothing has been scored by both yet")
+    tables.show_table(columns, [_row(one) for one in mine], "" if mine else "nothing has been scored by both yet")
     largest = [(one.beside.version, *_disagreement(each)) for one in mine for each in one.largest]
     if largest:
-        tables.show(("beside", "asset", "scores", f"RUL differs by ({unit})", "diagnosis differs"), largest)
+        tables.show_table(("beside", "asset", "scores", f"RUL differs by ({unit})", "diagnosis differs"), largest)
 
 
-@trial.command()
+@trial_command.command("end")
 @click.argument("twin")
-def end(twin: str) -> None:
-    """End a trial; the champion answers for every asset again.
+def trial_end(twin: str) -> None:
+    """End a trial; the champion serves every asset again.
 
     What the candidate said stays in the store.
 
@@ -122,7 +122,7 @@ def end(twin: str) -> None:
 
 
 def _names(text: str) -> list[str]:
-    """The assets of --assets, each once; BadInput where there is none."""
+    """Return the assets of --assets, each once; BadInput where there is none."""
     from foretwin.errors import BadInput
 
     if text.startswith("@"):
@@ -139,7 +139,7 @@ def _names(text: str) -> list[str]:
 
 
 def _known(twin: str, names: list[str]) -> list[str]:
-    """The names; NotFound for the first that is no asset of the twin."""
+    """Return the names; NotFound for the first that is no asset of the twin."""
     from foretwin.cli.project import opened_store
     from foretwin.errors import NotFound
     from foretwin.twin.store import assets
@@ -153,16 +153,16 @@ def _known(twin: str, names: list[str]) -> list[str]:
 
 
 def _registered(twin: str, number: str) -> "tuple[ModelIdentity, Path]":
-    """A registered version and its bundle; RegistryError where there is no such version."""
+    """Return a registered version and its bundle; RegistryError where there is no such version."""
     from foretwin.champion.identity import ModelIdentity
     from foretwin.errors import RegistryError
     from foretwin.registry.locations import BUNDLE, model_name
-    from foretwin.registry.tracking_store import connect, mlflow_errors
+    from foretwin.registry.tracking_store import connect_mlflow, mlflow_errors
     from foretwin.registry.versions import bundle_folder, numbered
 
     name = model_name(twin)
     with mlflow_errors():
-        client = connect(PROJECT)
+        client = connect_mlflow(PROJECT)
         versions = numbered(client, twin)
         found = versions.get(number)
         if found is None:

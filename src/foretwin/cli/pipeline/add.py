@@ -5,9 +5,9 @@ import click
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
+@click.command("add")
 @click.argument("names", nargs=-1, required=True)
-def add(names: tuple[str, ...]) -> None:
+def add_command(names: tuple[str, ...]) -> None:
     """Put twins on the list in params.yaml.
 
     `dvc repro` builds what that list names. The stages of each are in data/NAME/dvc.yaml, a link to

@@ -5,10 +5,10 @@ import click
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
+@click.command("benchmark")
 @click.argument("twins", nargs=-1, required=True)
 @click.option("--seeds", default=5, show_default=True, type=click.IntRange(1, 100), help="How many seeds to train.")
-def benchmark(twins: tuple[str, ...], seeds: int) -> None:
+def benchmark_command(twins: tuple[str, ...], seeds: int) -> None:
     """Measure twins by the protocol of docs/benchmarks.md.
 
     For each twin: the stages up to the choice of hyper-parameters, then one model per seed, their ensemble and the

@@ -1,4 +1,4 @@
-"""What a run ends with on the terminal: the figures, where to look, and what to try next."""
+"""Print the summary of a run: figures, paths, next commands."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ NEXT = {
 
 
 def print_summary(root: Path, twins: list[str]) -> None:
-    """A table per twin with the network, the baselines and the champion; then paths and the next commands."""
+    """Print a table per twin with network, baselines and champion; then paths and the next commands."""
     console = Console()
     for twin in twins:
         _print_twin(console, Paths(root, twin))
@@ -59,7 +59,7 @@ def _print_twin(console: Console, paths: Paths) -> None:
 
 
 def _champion(paths: Paths, metrics: dict[str, Any], promotion: dict[str, Any]) -> str:
-    """Who answers, and what became of the network whose figures are shown."""
+    """Return who is champion, and what became of the network whose figures are shown."""
     champion = kept_identity(paths)
     if champion is None:
         return "none: this network was refused"

@@ -11,9 +11,9 @@ import click
 MESSAGE = "Foretwin project"
 
 
-@click.command()
+@click.command("init")
 @click.argument("folder", type=click.Path(path_type=Path))
-def init(folder: Path) -> None:
+def init_command(folder: Path) -> None:
     """Make a project in a new or an empty FOLDER.
 
     It holds the stages (pipelines/, dvc.yaml), their budgets (params.yaml), the simulated pumps as an example twin

@@ -5,8 +5,8 @@ import click
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
-def publish() -> None:
+@click.command("publish")
+def publish_command() -> None:
     """Make MLflow show what DVC holds.
 
     Runs, trials, versions and the champion of each twin that params.yaml lists.

@@ -5,8 +5,8 @@ import click
 from foretwin.cli.project import PROJECT
 
 
-@click.command()
-def summary() -> None:
+@click.command("summary")
+def summary_command() -> None:
     """Show figures, champions and reports.
 
     Those of the twins that params.yaml lists, and what to try next.

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 MOST_SHOWN = 50
 
 
-@click.command()
+@click.command("deliveries")
 @click.option("--state", default="dead", show_default=True, type=click.Choice(["waiting", "delivered", "dead"]))
 @click.option("--revive", is_flag=True, help="Have those that were given up sent again.")
 @click.option("--limit", default=MOST_SHOWN, show_default=True, type=click.IntRange(1), help="How many.")
-def deliveries(state: str, revive: bool, limit: int) -> None:
+def deliveries_command(state: str, revive: bool, limit: int) -> None:
     """List the events that could not be delivered.
 
     \b
@@ -40,4 +40,4 @@ def deliveries(state: str, revive: bool, limit: int) -> None:
             rows = listing.list_deliveries(connection, page, {"state": state})
     names = ("at", "type", "subject", "target", "attempts", "error")
     shown = [tuple(row[name] for name in names) for row in rows[:limit]]
-    tables.show(names, shown, "there are more; --limit shows them" if len(rows) > limit else "")
+    tables.show_table(names, shown, "there are more; --limit shows them" if len(rows) > limit else "")

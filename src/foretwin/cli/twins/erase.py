@@ -3,10 +3,10 @@
 import click
 
 
-@click.command()
+@click.command("erase")
 @click.argument("asset")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def erase(asset: str, yes: bool) -> None:
+def erase_command(asset: str, yes: bool) -> None:
     """Erase everything of an asset, for good.
 
     Asks first. Prints the certificate: what was erased, and which models have learnt from it.
@@ -26,7 +26,7 @@ def erase(asset: str, yes: bool) -> None:
     contracts = load_project()
     with opened_store() as store:
         with store.read() as connection:
-            found = assets.find(connection, asset)
+            found = assets.find_asset(connection, asset)
         if not yes and not click.confirm(f"erase {asset} with its {found.readings} readings, for good?"):
             click.echo("nothing was erased")
             return

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command("export")
 @click.argument("asset")
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The .zip to write.")
-def export(asset: str, out: Path) -> None:
-    """Copy everything that is kept of an asset into a ZIP.
+def export_command(asset: str, out: Path) -> None:
+    """Export everything that is kept of an asset as a ZIP.
 
     \b
       foretwin export P-017 --out P-017.zip

@@ -3,10 +3,10 @@
 import click
 
 
-@click.command()
+@click.command("history")
 @click.argument("twin")
-def history(twin: str) -> None:
-    """Give what verdicts labelled to training.
+def history_command(twin: str) -> None:
+    """Export the labelled history for training.
 
     Writes data/TWIN/history/ from the store: the runs about which something was found out. The next `dvc repro` learns
     from them too.

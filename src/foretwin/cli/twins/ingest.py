@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command("ingest")
 @click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--twin", help="Whose readings the files hold; not needed where there is one twin only.")
 @click.option("--mqtt", metavar="URL", help="Listen to this broker until Ctrl-C; the topic names twin and asset.")
-def ingest(files: tuple[Path, ...], twin: str | None, mqtt: str | None) -> None:
+def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) -> None:
     """Store readings of files, of an MQTT broker, or both.
 
     FILE is CSV or Parquet with the columns asset, time, an optional run, and one per channel. The broker's topics are

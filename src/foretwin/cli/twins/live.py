@@ -3,12 +3,12 @@
 import click
 
 
-@click.command()
+@click.command("live")
 @click.option("--port", default=3100, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--open", "is_open", is_flag=True, help="Nobody needs a key; then for this machine alone.")
-def live(port: int, host: str, is_open: bool) -> None:
-    """Answer over HTTP: readings in; twins, scores, cases out.
+def live_command(port: int, host: str, is_open: bool) -> None:
+    """Serve the living twin over HTTP: readings in; twins, scores, cases out.
 
     Every call needs a key of `foretwin keys new`, unless --open is given or FORETWIN_ACCESS is `open`. GET / lists the
     routes, /openapi.json describes them.
@@ -22,7 +22,7 @@ def live(port: int, host: str, is_open: bool) -> None:
 
     from foretwin.cli import project
     from foretwin.serving.access.authentication import Guard
-    from foretwin.twin.api.server import serve
+    from foretwin.twin.api.server import serve_twins
 
     project.load_project()
     project.log_to_terminal()
@@ -33,5 +33,5 @@ def live(port: int, host: str, is_open: bool) -> None:
         click.echo(f"answering {who} on {url}; Ctrl-C ends it")
 
     with project.opened_store() as store, project.stop_on_signals() as stop:
-        calls = serve(store, project.PROJECT, guard, (host, port), stop, started)
+        calls = serve_twins(store, project.PROJECT, guard, (host, port), stop, started)
     click.echo(f"ended after {calls} calls")

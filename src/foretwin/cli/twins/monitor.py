@@ -1,4 +1,4 @@
-"""The command that looks whether readings, scores and truth still are what the champion was trained for."""
+"""Check for drift and realised errors: `foretwin monitor`."""
 
 import re
 from collections.abc import Callable
@@ -15,14 +15,14 @@ UNITS = {"min": 60, "h": 3600, "d": 86400}
 Report = dict[str, Any]
 
 
-@click.command()
+@click.command("monitor")
 @click.argument("twin")
 @click.option("--since", metavar="7d", help="Compare what came in since then: 30min, 12h, 7d.")
 @click.option("--readings", type=click.IntRange(1, 20_000), help="Compare so many, the newest.  [default: 500]")
 @click.option("--every", type=click.FloatRange(1), metavar="SECONDS", help="Look again and again, until Ctrl-C.")
 @click.option("--retrain", is_flag=True, help="Train again where a limit is broken and verdicts have taught something.")
-def monitor(twin: str, since: str | None, readings: int | None, every: float | None, retrain: bool) -> None:
-    """Look for drift, and hold scores against what became true.
+def monitor_command(twin: str, since: str | None, readings: int | None, every: float | None, retrain: bool) -> None:
+    """Check for drift, and compare scores with what became true.
 
     Readings of healthy life are compared with those that the champion was trained on, and its scores with the runs that
     have failed since. A broken limit opens a case of the fleet. Writes reports/monitor/TWIN/: report.html, report.json,
@@ -49,7 +49,7 @@ def monitor(twin: str, since: str | None, readings: int | None, every: float | N
 
         def once() -> Report:
             report = look(store, PROJECT, contract, settings, datetime.now(UTC))
-            show(report)
+            show_report(report)
             click.echo(f"wrote {folder_of(PROJECT, twin)}/report.html")
             return report
 
@@ -63,7 +63,7 @@ def monitor(twin: str, since: str | None, readings: int | None, every: float | N
 
 
 def repeat(look: Callable[[], Report], retrain: Callable[[], None] | None, every: float | None, stop: Event) -> None:
-    """Look once, or every so many seconds until `stop` is set; retrain where a report's verdict asks for it.
+    """Run once, or every so many seconds until `stop` is set; retrain where a report asks for it.
 
     What goes wrong in one of many looks is told, and the next one tries again; a single look raises it.
     """
@@ -83,7 +83,7 @@ def repeat(look: Callable[[], Report], retrain: Callable[[], None] | None, every
 
 
 def parse_period(text: str) -> timedelta:
-    """A length of time such as 30min, 12h or 7d; BadInput where it is none."""
+    """Parse a duration such as 30min, 12h or 7d; BadInput where it is invalid."""
     from foretwin.errors import BadInput
 
     found = re.fullmatch(r"(\d{1,5}(?:\.\d+)?)(min|h|d)", text)
@@ -92,8 +92,8 @@ def parse_period(text: str) -> timedelta:
     return timedelta(seconds=float(found[1]) * UNITS[found[2]])
 
 
-def show(report: Report) -> None:
-    """What a look concluded, line by line: the verdict, what is broken, what became true, what was done."""
+def show_report(report: Report) -> None:
+    """Print a report: verdict, broken limits, realised errors, actions."""
     verdict, truth = report["verdict"], report["truth"]
     click.echo(f"{report['twin']}: {verdict['summary']} (champion version {report['champion']['version']})")
     for sentence in (*verdict["limits_broken"], *verdict["signals_broken"]):
@@ -115,7 +115,7 @@ def show(report: Report) -> None:
 
 
 def fleet_case_text(case: "Case") -> str:
-    """A case of a whole fleet as Markdown for a person: there is no service request for one."""
+    """Render a fleet's case as Markdown: it has no service request."""
     times = f"opened {case.opened_at:%Y-%m-%d %H:%M} UTC, {case.state}"
     because = f" ({case.closed_because})" if case.closed_because else ""
     lines = [

@@ -1,4 +1,4 @@
-"""What a running command tells: each case that changed, and at the end how much there was."""
+"""Report progress of running commands: changed cases, and totals at the end."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ COUNTED = ("stored", "duplicates", "late", "gaps")
 
 @dataclass
 class Totals:
-    """How many readings there were of each kind."""
+    """Counts of readings by kind."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
     def add(self, receipt: Receipt) -> None:
-        """Count one transaction's."""
+        """Add one transaction's counts."""
         self.counts.update({name: getattr(receipt, name) for name in COUNTED})
         self.counts["quarantined"] += len(receipt.rejected)
 
@@ -29,19 +29,19 @@ class Totals:
 
 @dataclass
 class CaseNews:
-    """Changes of cases as the audit has them, from entry `after` on, each told once."""
+    """Changes of cases in the audit after the entry `after`, each reported once."""
 
     after: int
     counts: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def from_now(cls, store: Store) -> "CaseNews":
-        """Those that are still to come."""
+        """Report only changes from now on."""
         with store.read() as connection:
             return cls(timeline.newest_entry(connection))
 
     def tell(self, store: Store) -> None:
-        """Print a line for each change that has come."""
+        """Print a line for each new change."""
         with store.read() as connection:
             changes = timeline.case_changes(connection, self.after)
         for change in changes:

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 MOST_SHOWN = 50
 
 
-@click.command()
+@click.command("quarantine")
 @click.option("--release", metavar="ID", type=int, help="Send this one again, with the check of its clock off.")
 @click.option("--asset", help="Only this asset's.")
 @click.option("--limit", default=MOST_SHOWN, show_default=True, type=click.IntRange(1), help="How many.")
-def quarantine(release: int | None, asset: str | None, limit: int) -> None:
-    """List what was not stored, and why; or release it.
+def quarantine_command(release: int | None, asset: str | None, limit: int) -> None:
+    """List quarantined readings with their reasons; or release one.
 
     \b
       foretwin quarantine
@@ -36,7 +36,7 @@ def quarantine(release: int | None, asset: str | None, limit: int) -> None:
             rows = listing.list_quarantine(connection, page, {"asset": asset} if asset else {}, released=False)
     names = ("id", "received_at", "via", "twin", "asset", "reason", "field", "detail")
     shown = [tuple(row[name] for name in names) for row in rows[:limit]]
-    tables.show(names, shown, "there are more; --limit shows them" if len(rows) > limit else "")
+    tables.show_table(names, shown, "there are more; --limit shows them" if len(rows) > limit else "")
 
 
 def _release(store: "Store", contracts: "dict[str, Twin]", number: int) -> None:

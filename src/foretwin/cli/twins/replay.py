@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command("replay")
 @click.argument("twin")
 @click.option("--assets", type=click.IntRange(1), help="How many of the fleet.")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Recorded rows (Parquet).")
@@ -15,7 +15,7 @@ import click
 @click.option("--http", metavar="URL", help="Send to this `foretwin live`, with the key in FORETWIN_KEY.")
 @click.option("--disturb", multiple=True, metavar="KIND=SHARE", help="What goes wrong on the way; may be repeated.")
 @click.option("--seed", default=0, show_default=True, help="Of the disturbances.")
-def replay(  # noqa: PLR0913, PLR0917 - one parameter per option
+def replay_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     twin: str,
     assets: int | None,
     file: Path | None,
@@ -40,14 +40,14 @@ def replay(  # noqa: PLR0913, PLR0917 - one parameter per option
     from foretwin.cli import project
     from foretwin.errors import BadInput
     from foretwin.twin.simulator.disturbances import parse_disturbances
-    from foretwin.twin.simulator.sending import Plan, fleet
+    from foretwin.twin.simulator.sending import ReplayPlan, fleet
     from foretwin.twin.simulator.sending import replay as send
 
     if (mqtt is None) == (http is None):
         raise BadInput("URL", "is needed once: --mqtt or --http")
     contract = project.contract_named(project.load_project(), twin)
     key = os.environ.get("FORETWIN_KEY", "").strip() or None
-    plan = Plan(mqtt or http or "", speed, rows, parse_disturbances(disturb), seed, key)
+    plan = ReplayPlan(mqtt or http or "", speed, rows, parse_disturbances(disturb), seed, key)
     machines = fleet(contract, project.PROJECT, assets, None, file)
     project.log_to_terminal()
     with project.stop_on_signals() as stop:

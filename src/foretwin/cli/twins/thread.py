@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 MOST_SHOWN = 50
 
 
-@click.command()
+@click.command("thread")
 @click.argument("asset")
 @click.option("--at", metavar="MOMENT", help="What was known then, and what had happened: 2026-11-21T12:00, in UTC.")
 @click.option("--limit", default=MOST_SHOWN, show_default=True, type=click.IntRange(1), help="How many entries.")
-def thread(asset: str, at: str | None, limit: int) -> None:
-    """Show what happened to an asset, the newest last.
+def thread_command(asset: str, at: str | None, limit: int) -> None:
+    """Show the timeline of an asset, the newest last.
 
     Readings per hour, scores that changed, cases, verdicts, maintenance, parts, and what else people did.
 
@@ -25,14 +25,14 @@ def thread(asset: str, at: str | None, limit: int) -> None:
     from datetime import UTC, datetime
 
     from foretwin.cli import tables
-    from foretwin.cli.project import contract_named, load_project, moment, opened_store
+    from foretwin.cli.project import contract_named, load_project, moment_option, opened_store
     from foretwin.twin.store import assets
     from foretwin.twin.timeline import state
     from foretwin.twin.timeline import thread as timeline
 
-    contracts, then = load_project(), moment(at)
+    contracts, then = load_project(), moment_option(at)
     with opened_store() as store, store.read() as connection:
-        found = assets.find(connection, asset)
+        found = assets.find_asset(connection, asset)
         contract = contract_named(contracts, found.twin)
         known = state(connection, contract, found, then, datetime.now(UTC)) if then else None
         entries = timeline(connection, contract, found, None, then, limit)
@@ -47,9 +47,9 @@ def thread(asset: str, at: str | None, limit: int) -> None:
             "parts": "; ".join(part.part for part in known["parts"]),
             "open cases": "; ".join(f"{one['case']}: {one['fault']}, {one['state']}" for one in known["open_cases"]),
         }
-        tables.show(("known", "then"), [(name, tables.told(value)) for name, value in facts.items()])
+        tables.show_table(("known", "then"), [(name, tables.told(value)) for name, value in facts.items()])
     shown = []
     for entry in entries:
         when, kind, action = entry.pop("at"), entry.pop("kind"), entry.pop("action", "")
         shown.append((when, f"{kind} {action}".strip(), tables.entry(kind, entry)))
-    tables.show(("at (UTC)", "what", "details"), shown)
+    tables.show_table(("at (UTC)", "what", "details"), shown)

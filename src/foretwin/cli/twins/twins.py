@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 MOST_SHOWN = 50
 
 
-@click.command()
+@click.command("twins")
 @click.option("--twin", help="Only this twin's assets.")
 @click.option("--stale", is_flag=True, help="Only those that have been silent for too long.")
 @click.option("--limit", default=MOST_SHOWN, show_default=True, type=click.IntRange(1), help="How many.")
-def twins(twin: str | None, stale: bool, limit: int) -> None:
+def twins_command(twin: str | None, stale: bool, limit: int) -> None:
     """Show the fleet, the shortest remaining life first.
 
     Times are UTC; a life is shown with its interval.
@@ -33,7 +33,7 @@ def twins(twin: str | None, stale: bool, limit: int) -> None:
     filters = {"twin": contract_named(contracts, twin).name} if twin else {}
     with opened_store() as store, store.read() as connection:
         page = listing.Page(limit + 1, 0, "rul_low", descending=False)
-        rows = listing.fleet(connection, page, filters, stale or None, heard_since(contracts, now))
+        rows = listing.list_fleet(connection, page, filters, stale or None, heard_since(contracts, now))
     shown = []
     for row in rows[:limit]:
         score = row["score"] or {}
@@ -44,4 +44,4 @@ def twins(twin: str | None, stale: bool, limit: int) -> None:
         heard = tables.age(silence) + (" (stale)" if silent else "")
         shown.append((row["name"], row["twin"], row["run"], row["time"], left, diagnosis, row["open_cases"], heard))
     columns = ("asset", "twin", "run", "time", "remaining life", "diagnosis", "cases", "last heard")
-    tables.show(columns, shown, "there are more; --limit shows them" if len(rows) > limit else "")
+    tables.show_table(columns, shown, "there are more; --limit shows them" if len(rows) > limit else "")

@@ -5,10 +5,10 @@ import click
 MEGABYTE = 1024 * 1024
 
 
-@click.command()
+@click.command("watch")
 @click.option("--memory", default=256, show_default=True, type=click.IntRange(8), help="Of the newest readings, in MB.")
-def watch(memory: int) -> None:
-    """Score what comes in, and keep the cases.
+def watch_command(memory: int) -> None:
+    """Score new readings, and keep the cases.
 
     Every asset with new readings is scored by its twin's champion; a line tells of each case that opens, escalates or
     closes. Others are told too where FORETWIN_WEBHOOKS or FORETWIN_EVENTS_MQTT name them. Ctrl-C ends it; what was not
@@ -31,9 +31,9 @@ def watch(memory: int) -> None:
     project.log_to_terminal()
     with project.opened_store() as store, project.stop_on_signals() as stop:
         news, failures = CaseNews.from_now(store), list[BaseException]()
-        threads = [project.start(lambda: run_loop(store, project.PROJECT, settings, stop), stop, failures)]
+        threads = [project.start_thread(lambda: run_loop(store, project.PROJECT, settings, stop), stop, failures)]
         if targets:
-            threads.append(project.start(lambda: deliver(store, targets, stop), stop, failures))
+            threads.append(project.start_thread(lambda: deliver(store, targets, stop), stop, failures))
         click.echo("watching; Ctrl-C ends it", err=True)
         while not stop.wait(0.5):
             news.tell(store)

@@ -42,7 +42,7 @@ class Smoothed:
     lag: Array  # (n', 3, 3) covariance of RATES with those an hour later, for the n' pumps still recorded then
 
 
-def learn(recordings: Recordings, sensors: Sensors) -> Fleet:
+def learn_fleet(recordings: Recordings, sensors: Sensors) -> Fleet:
     """Fit a fleet to recordings that each begin with a new pump."""
     fleet, found = first_guess(recordings), []
     for spread in SPREADS:

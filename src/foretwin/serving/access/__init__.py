@@ -1,1 +1,1 @@
-"""Who may call the HTTP services: API keys, what each may do, and how often."""
+"""Access control of the HTTP services: API keys, scopes, rates."""

@@ -1,4 +1,4 @@
-"""Who calls, and whether he may: `Guard.admit` is asked for every call, before its body is read."""
+"""Authenticate and authorise each request before its body is read."""
 
 import hmac
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn, Self
 
 from foretwin.errors import Forbidden, ParamsError, TooMany, Unauthorized
-from foretwin.serving.access.keys import PREFIX, SCOPES, Key, Scope, digest_of, keys_path, read_keys
+from foretwin.serving.access.keys import PREFIX, SCOPES, Key, Scope, keys_path, read_keys, secret_digest
 from foretwin.serving.access.rate import Bucket
 
 FIELD = "Authorization"
@@ -25,7 +25,7 @@ logger = logging.getLogger("foretwin.access")
 
 @dataclass(frozen=True)
 class Caller:
-    """Who calls, and what for: the name of the key and its scopes."""
+    """The caller of a request: the name of the key and its scopes."""
 
     name: str
     scopes: frozenset[str]
@@ -36,7 +36,7 @@ ANYBODY = Caller("anonymous", frozenset(SCOPES))
 
 @dataclass(frozen=True)
 class _Known:
-    """A key as calls are held against it. `expires` is in seconds since 1970, infinite where it never does."""
+    """A key to check requests against. `expires` is in seconds since 1970, infinite for a key that never does."""
 
     caller: Caller
     digest: bytes
@@ -45,7 +45,7 @@ class _Known:
 
 
 class _Stamp(NamedTuple):
-    """What changes with a file or its permissions."""
+    """State of a file: changes with its content or its permissions."""
 
     changed: int
     size: int
@@ -54,7 +54,7 @@ class _Stamp(NamedTuple):
 
 
 class Guard:
-    """Admits the holders of the keys in a file, or everybody where it is open.
+    """Admits the holders of the keys in a file, or everybody where access is open.
 
     The file is read again when it has changed, within a second. One that cannot be read any more leaves the keys as
     they were, so that a slip of an editor locks nobody out; one that is gone leaves none. Meant for one thread: that of
@@ -72,7 +72,7 @@ class Guard:
 
     @classmethod
     def from_env(cls, root: Path, environ: Mapping[str, str]) -> Self:
-        """Open where FORETWIN_ACCESS is `open`; else with the keys of FORETWIN_KEYS, or of keys.json in `root`.
+        """Build the guard: open where FORETWIN_ACCESS is `open`; else keys of FORETWIN_KEYS or keys.json in `root`.
 
         ParamsError where one of these is wrong.
         """
@@ -83,11 +83,11 @@ class Guard:
 
     @property
     def is_open(self) -> bool:
-        """Whether everybody may do everything; a service with such a guard listens on loopback alone."""
+        """Whether no key is needed; a service with such a guard listens on loopback alone."""
         return self._path is None
 
     def admit(self, authorization: str | None, *scopes: Scope) -> Caller:
-        """Who sends this Authorization header, where he may make a call that needs one of `scopes`.
+        """Return the caller of this Authorization header if it may make a request that needs one of `scopes`.
 
         Unauthorized where nobody is known by it, Forbidden where the key has none of the scopes, TooMany where it has
         called too often.
@@ -120,7 +120,7 @@ class Guard:
             raise Unauthorized(FIELD, f'is not of the form "Bearer {PREFIX}<id>_<secret>"')
         known = self._known.get(identity)
         # Both digests, since their common beginning tells nothing of the secrets; and the same words for every failure.
-        if not hmac.compare_digest(digest_of(secret), known.digest if known else NOBODY) or known is None:
+        if not hmac.compare_digest(secret_digest(secret), known.digest if known else NOBODY) or known is None:
             raise Unauthorized(FIELD, "holds no key that counts here: it is unknown, or was revoked")
         return known
 
@@ -137,7 +137,7 @@ class Guard:
             )
 
     def _look(self, path: Path) -> None:
-        """Take the keys of a file that has changed; that one cannot be read is said once."""
+        """Reload the keys of a file that has changed; log once that it cannot be read."""
         stamp = _stamp(path)
         if stamp == self._stamp:
             return
@@ -155,7 +155,7 @@ class Guard:
             logger.warning("%s: others on this machine may read or change it; `chmod 600 %s`", path, path)
 
     def _take(self, keys: tuple[Key, ...]) -> None:
-        """From now on these keys; what each has used up of its rate stays."""
+        """Replace the keys; the used part of each key's rate stays."""
         now, before = time.monotonic(), self._known
         self._known = {}
         for key in keys:

@@ -1,4 +1,4 @@
-"""API keys in a JSON file, which holds of each key's secret a digest alone.
+"""API keys in a JSON file that holds only a digest of each key's secret.
 
 The file is `keys.json` in the project's folder unless FORETWIN_KEYS names another one. It is replaced as a whole, under
 a lock, and only its owner may read it.
@@ -57,7 +57,7 @@ class Key(BaseModel):
     revoked_by: str | None = None
 
     def state(self, now: datetime) -> str:
-        """`valid`, `expired` or `revoked`."""
+        """Return `valid`, `expired` or `revoked`."""
         if self.revoked_at is not None:
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
@@ -69,8 +69,8 @@ class _File(BaseModel):
     keys: tuple[Key, ...] = ()
 
 
-class Wanted(NamedTuple):
-    """A key to be made: `rate` in calls per second; without `expires_at` it counts until it is revoked."""
+class KeyRequest(NamedTuple):
+    """A key to be made: `rate` in calls per second; without `expires_at` it is valid until revoked."""
 
     name: str
     scopes: Sequence[str]
@@ -79,12 +79,12 @@ class Wanted(NamedTuple):
 
 
 def keys_path(root: Path, environ: Mapping[str, str]) -> Path:
-    """The file that FORETWIN_KEYS names, seen from the project's folder `root`, or its keys.json."""
+    """Return the file that FORETWIN_KEYS names, relative to the project's folder `root`, or its keys.json."""
     return root / (environ.get("FORETWIN_KEYS") or "keys.json")
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
-    """The keys in the order in which they were made, none where there is no file.
+    """Read the keys in order of creation, none where there is no file.
 
     ParamsError where the file is something else, OSError where it cannot be read.
     """
@@ -100,13 +100,13 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         raise ParamsError(f"{path}: {where}: {first['msg']}; repair it, or bring back a copy") from None
 
 
-def make_key(path: Path, wanted: Wanted, by: str, now: datetime) -> str:
-    """Add a key and return its token, which is kept nowhere.
+def make_key(path: Path, wanted: KeyRequest, by: str, now: datetime) -> str:
+    """Add a key and return its token, which is stored nowhere.
 
     BadInput for a name, scope or rate that can be none, Conflict where a key of that name was not revoked.
     """
     secret = secrets.token_hex(SECRET_BYTES)
-    key = _checked(wanted, digest_of(secret).hex(), by, now)
+    key = _checked(wanted, secret_digest(secret).hex(), by, now)
     with _locked(path):
         there = read_keys(path)
         if any(one.name == key.name and one.revoked_at is None for one in there):
@@ -118,7 +118,7 @@ def make_key(path: Path, wanted: Wanted, by: str, now: datetime) -> str:
 
 
 def revoke_key(path: Path, name: str, by: str, now: datetime) -> Key:
-    """Mark the key of that name as revoked; NotFound where none of that name counts."""
+    """Mark the key of that name as revoked; NotFound where no valid key has it."""
     with _locked(path):
         there = read_keys(path)
         key = next((one for one in there if one.name == name and one.revoked_at is None), None)
@@ -131,8 +131,8 @@ def revoke_key(path: Path, name: str, by: str, now: datetime) -> Key:
     return revoked
 
 
-def digest_of(secret: str) -> bytes:
-    """What is kept of a secret (32 bytes)."""
+def secret_digest(secret: str) -> bytes:
+    """Return the stored digest of a secret (32 bytes)."""
     return hashlib.sha256(secret.encode()).digest()
 
 
@@ -140,7 +140,7 @@ def _of(key: Key) -> str:
     return ", ".join(key.scopes)
 
 
-def _checked(wanted: Wanted, digest: str, by: str, now: datetime) -> Key:
+def _checked(wanted: KeyRequest, digest: str, by: str, now: datetime) -> Key:
     asked = {**wanted._asdict(), "scopes": tuple(dict.fromkeys(wanted.scopes))}
     made = {"id": secrets.token_hex(ID_BYTES), "digest": digest, "created_at": now, "created_by": by}
     try:
@@ -154,7 +154,7 @@ def _checked(wanted: Wanted, digest: str, by: str, now: datetime) -> Key:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One writer at a time, since each reads the file and writes it back."""
+    """Lock the file: each writer reads it and writes it back."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock"), mode=0o600):
         yield

@@ -1,4 +1,4 @@
-"""How often a key may call: a token bucket, in the memory of one process.
+"""Rate limit of a key: a token bucket in the memory of one process.
 
 Several processes of a service, or several replicas, each count on their own: together they let a key through that many
 times as often.
@@ -6,7 +6,7 @@ times as often.
 
 
 class Bucket:
-    """`rate` calls a second on average; after a pause up to a second's worth of them at once, one at least."""
+    """A limit of `rate` calls a second on average, with bursts of up to a second's worth, at least one."""
 
     __slots__ = ("_at", "_level", "_size", "rate")
 
@@ -17,7 +17,7 @@ class Bucket:
         self._at = now
 
     def take(self, now: float) -> float:
-        """0.0 where a call may pass now; else in how many seconds one may, and nothing is taken."""
+        """Return 0.0 where a call may pass now; else the seconds until one may, and nothing is taken."""
         level = self._level + (now - self._at) * self.rate
         level = min(level, self._size)
         self._at = now

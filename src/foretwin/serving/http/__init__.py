@@ -1,1 +1,1 @@
-"""What both HTTP services share: bounded bodies, problems, media types, who is on this machine, what is observed."""
+"""HTTP parts that both services share: bounded bodies, problems, media types, loopback check, logs, traces."""

@@ -1,4 +1,4 @@
-"""The body of an HTTP request: no longer than it may be, and there in time."""
+"""Read request bodies with a limit on length and time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ DRAINING = 3.0  # seconds
 
 
 async def bounded_body(request: Request, limit: int, advice: str) -> bytes:
-    """The body; TooLarge, with `advice`, as soon as its announced or its real length passes `limit` bytes.
+    """Return the body; TooLarge, with `advice`, as soon as its announced or its real length exceeds `limit` bytes.
 
     What a client still sends of it is taken and dropped, for a while: most clients read no answer before they have sent
     their body, and would see a broken connection instead of a refusal. BadInput where it does not arrive in time.

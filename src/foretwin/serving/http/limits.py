@@ -1,4 +1,4 @@
-"""How much one call may ask for."""
+"""Limits of one call."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from foretwin.errors import ParamsError
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one call may ask for."""
+    """Limits of one call."""
 
     body_bytes: int = 8 * 1024 * 1024
     rows: int = 100_000
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """FORETWIN_MAX_BODY_BYTES and FORETWIN_MAX_ROWS where they are set; ParamsError unless positive integers."""
+        """Read FORETWIN_MAX_BODY_BYTES and FORETWIN_MAX_ROWS where set; ParamsError unless positive integers."""
         return cls(
             _positive(environ, "FORETWIN_MAX_BODY_BYTES", cls.body_bytes),
             _positive(environ, "FORETWIN_MAX_ROWS", cls.rows),

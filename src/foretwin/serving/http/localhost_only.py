@@ -1,4 +1,4 @@
-"""Who may call a service that asks nobody for a key: this machine alone.
+"""Restrict a service without keys to callers on this machine.
 
 A page in the user's browser runs on this machine too. It is told apart by its Origin, and by the Host under which it
 reached us when its name was made to point here (DNS rebinding).
@@ -17,13 +17,13 @@ CHECKED = {b"host": "http://", b"origin": ""}  # header -> what makes a URL of i
 
 
 class LoopbackOnly:
-    """Refuses calls that are for another host, or from a page of another one."""
+    """Refuses requests for another host, or from a page of another origin."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI call."""
+        """Serve one ASGI call."""
         for name, value in scope["headers"] if scope["type"] == "http" else ():
             if name in CHECKED and not _is_local(CHECKED[name] + value.decode("latin-1")):
                 field = name.decode().capitalize()
@@ -33,7 +33,7 @@ class LoopbackOnly:
 
 
 def check_loopback(host: str) -> str:
-    """The address to listen on; BadInput for one that others reach."""
+    """Return the address to listen on; BadInput for one that other machines reach."""
     if not _is_local_name(host):
         reason = f"{host} can be reached from elsewhere; without keys only this machine may call: use 127.0.0.1"
         raise BadInput("--host", reason)

@@ -1,4 +1,4 @@
-"""Logs as JSON: one object a line on standard error, for whatever collects them."""
+"""JSON logs: one object a line on standard error."""
 
 import json
 import logging
@@ -12,14 +12,14 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line: time (UTC), level, logger, message, request_id, trace_id, extra fields, exception.
+    """Formats a record as one line: time (UTC), level, logger, message, request_id, trace_id, extra fields, exception.
 
     The two ids stand there where the record was made during a call, and during a traced one. An extra field cannot take
     the place of one of these.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line, without its end."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = {"time": time, "level": record.levelname, "logger": record.name, "message": record.getMessage()}
         line |= _ids()
@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_json() -> None:
-    """From now on everything that is logged, warnings of Python included, leaves as JSON on standard error.
+    """Send all logs, and Python's warnings, to standard error as JSON.
 
     uvicorn's lines too, where it was given no logging configuration of its own.
     """
@@ -52,7 +52,7 @@ def _trace_id() -> str | None:
 
 
 def _plain(value: object) -> object:
-    """The value as JSON can hold it: a number that is not finite, and whatever is no plain value, as text."""
+    """Return the value as JSON can hold it: non-finite numbers and other objects as text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     return value if value is None or isinstance(value, int | str) else str(value)

@@ -1,4 +1,4 @@
-"""Which form a body has, and which form its sender wants the answer in."""
+"""Negotiate media types of request and response bodies."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from foretwin.errors import BadInput, NotAcceptable
 
 
 def content_type(request: Request, known: Sequence[str]) -> str:
-    """The media type of a body, without parameters; BadInput for one that is not known, and for a compressed body."""
+    """Return the media type of a body, without parameters; BadInput for an unknown one or a compressed body."""
     written = request.headers.get("content-type", "")
     kind = written.partition(";")[0].strip().lower()
     if kind not in known:
@@ -18,13 +18,13 @@ def content_type(request: Request, known: Sequence[str]) -> str:
 
 
 def check_uncompressed(request: Request) -> None:
-    """BadInput for a compressed body."""
+    """Raise BadInput for a compressed body."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise BadInput("Content-Encoding", "is not supported: send the body uncompressed")
 
 
 def accepted(request: Request, known: Sequence[str]) -> str:
-    """The media type that the `Accept` header likes best, the first of `known` where it does not say.
+    """Return the media type that the `Accept` header prefers, the first of `known` without a preference.
 
     NotAcceptable where it wants none of them.
     """
@@ -39,7 +39,7 @@ def accepted(request: Request, known: Sequence[str]) -> str:
 
 
 def _quality(part: str, kind: str) -> tuple[int, float]:
-    """How exactly a part of the header speaks of this media type, from 0 (not at all) to 3, and its quality."""
+    """Return how exactly a part of the header matches this media type, from 0 (not at all) to 3, and its quality."""
     name, *parameters = (word.strip().lower() for word in part.split(";"))
     exactness = {kind: 3, f"{kind.partition('/')[0]}/*": 2, "*/*": 1}.get(name, 0)
     if not exactness:

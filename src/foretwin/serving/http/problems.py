@@ -1,4 +1,4 @@
-"""Refusals: whatever is answered with 400 or more is application/problem+json (RFC 9457) with the `field` at fault."""
+"""Error responses: every status from 400 on is application/problem+json (RFC 9457) with the `field` at fault."""
 
 import logging
 from http import HTTPStatus
@@ -47,7 +47,7 @@ logger = logging.getLogger("foretwin.http")
 
 
 async def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
-    """The answer to a deliberate error."""
+    """Answer a deliberate error."""
     if isinstance(error, BadInput):
         return Problem(_status(error), error.field, error.reason, _headers(error))
     if isinstance(error, StoreAway):
@@ -63,7 +63,7 @@ async def refuse(request: Request, error: Exception) -> Response:  # noqa: ARG00
 
 
 async def refuse_framework(request: Request, error: Exception) -> Response:
-    """The framework's own refusals (unknown route, wrong method), worded as ours."""
+    """Answer the framework's own errors (unknown route, wrong method) in the same form."""
     assert isinstance(error, HTTPException)  # noqa: S101 - by the handler's registration
     if error.status_code == 404:
         return Problem(404, "path", "is not a route of this service; GET / lists them")
@@ -73,7 +73,7 @@ async def refuse_framework(request: Request, error: Exception) -> Response:
 
 
 async def refuse_unexpected(request: Request, error: Exception) -> Response:  # noqa: ARG001
-    """What went wrong without intention is never shown; Starlette raises it again, so that the server logs it."""
+    """Answer an unexpected error without details; Starlette raises it again, so that the server logs it."""
     if isinstance(error, ClientDisconnect):
         return Problem(400, "body", "the connection ended before it was complete")
     # The server closes the connection after an error that nobody caught, and says so only if we do.
@@ -81,7 +81,7 @@ async def refuse_unexpected(request: Request, error: Exception) -> Response:  # 
 
 
 class Problem(Response):
-    """A refusal, which leaves its field where `Observed` finds it."""
+    """A problem response that leaves its field for `Observed`."""
 
     media_type = PROBLEM
 
@@ -90,13 +90,13 @@ class Problem(Response):
         self.field = field
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI answer."""
+        """Send one ASGI response."""
         scope[FIELD] = self.field
         await super().__call__(scope, receive, send)
 
 
 def encode_problem(status: int, field: str, reason: str) -> bytes:
-    """The body of a refusal as application/problem+json (RFC 9457); `field` is where the fault lies."""
+    """Encode an error as application/problem+json (RFC 9457); `field` locates the fault."""
     title = HTTPStatus(status).phrase
     detail = f"{field}: {reason}"
     content = {"type": "about:blank", "title": title, "status": status, "detail": detail, "field": field}

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn reads it, with bounds on a request's head, and its refusals worded as ours.
+"""uvicorn's HTTP/1.1 with bounds on a request's head, and problem+json for its refusals.
 
 The head is what comes before any key can be looked at: without a bound anybody could fill the memory with headers, or
 hold connections open with heads that never end.
@@ -17,23 +17,23 @@ PATIENCE = 20.0  # seconds for a head to arrive
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection; see SETTINGS."""
+    """One connection; SETTINGS has its bounds."""
 
     _head: int | None = 0  # bytes of a head that is not complete; None while a body is read
     _deadline: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Wait for the first head."""
+        """Start the deadline of the first head."""
         super().connection_made(transport)
         self._deadline = self.loop.call_later(PATIENCE, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing more."""
+        """Stop the deadline."""
         self._stop_waiting()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; refuse a head that is too long, and wait for the rest of one that is not complete."""
+        """Parse data; refuse a head that is too long, and restart the deadline for an incomplete one."""
         if self._head is not None:
             self._head += len(data)
         super().data_received(data)
@@ -45,12 +45,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = self.loop.call_later(PATIENCE, self._give_up)
 
     def on_headers_complete(self) -> None:
-        """A body may follow."""
+        """Stop the head's deadline: a body may follow."""
         self._head = None
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Another head may follow."""
+        """Start the deadline of the next head."""
         self._head = 0
         super().on_message_complete()
 

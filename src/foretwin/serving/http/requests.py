@@ -1,4 +1,4 @@
-"""What is said of every call: its id, how it ended, how long it took."""
+"""Per-request logging: id, outcome, duration."""
 
 import logging
 import os
@@ -25,7 +25,7 @@ _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 
 
 class Observed:
-    """Gives every call an id, tells how it ended, and logs the calls that failed or were slow.
+    """Gives every request an id, reports its outcome, and logs those that failed or were slow.
 
     The id is the call's X-Request-ID where that is 1 to 64 of `A-Za-z0-9._-`, else a new one; it goes back with every
     answer and stands in every line that is logged meanwhile. It is to be the outermost layer, so that the answer to an
@@ -39,7 +39,7 @@ class Observed:
         on_refused: Callable[[str, int, str], None] = lambda *_: None,
         on_begun: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_done` hears the route's path template (or "unknown"), the method, the status and the seconds.
+        """Wrap an application; `on_done` gets the route's template (or "unknown"), method, status and seconds.
 
         `on_refused` hears route, status and the field of a problem. ParamsError where FORETWIN_LOG_REQUESTS is
         something else than `all`.
@@ -51,7 +51,7 @@ class Observed:
         self._logged_from = 0.0 if _log_all() else SLOW
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI call."""
+        """Serve one ASGI call."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, where its own environment variables ask for them; else nothing of it is imported.
+"""OpenTelemetry traces, imported only where its environment variables ask for them.
 
 OTEL_EXPORTER_OTLP_ENDPOINT (or ..._TRACES_ENDPOINT) is where spans go, by OTLP over HTTP. OTEL_TRACES_EXPORTER is
 `otlp` or `none`, OTEL_SDK_DISABLED=true switches it off. Sampler, batches, headers, propagation, the resource's
@@ -26,7 +26,7 @@ PROBES = "/(livez|readyz|metrics)$"  # asked every few seconds: their spans woul
 
 
 def traced(app: ASGIApp, service_name: str) -> ASGIApp:
-    """The application with a span for each call, children of the caller's `traceparent`; itself where nobody asks.
+    """Wrap the application in spans, children of the caller's `traceparent`; unchanged where tracing is off.
 
     What is still unsent leaves before the server ends. ParamsError for an exporter or a protocol that is not there.
     """
@@ -72,14 +72,14 @@ def _provider(service_name: str) -> "TracerProvider":
 
 
 class _Flushed:
-    """Sends what is still unsent before the server hears that the application has ended."""
+    """Flushes unsent spans before the application reports its end."""
 
     def __init__(self, app: ASGIApp, provider: "TracerProvider") -> None:
         self.app = app
         self.provider = provider
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI call; only the end of the lifespan is touched."""
+        """Serve one ASGI call; only the end of the lifespan is changed."""
 
         async def flush_first(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown"):
@@ -89,7 +89,7 @@ class _Flushed:
         await self.app(scope, receive, flush_first if scope["type"] == "lifespan" else send)
 
     def _flush(self) -> None:
-        """A receiver that is away would hold up the end for as long as its retries last, hence the thread."""
+        """Flush in a thread: an unreachable receiver would delay the end until its retries are over."""
         ending = threading.Thread(target=self.provider.shutdown, name="traces", daemon=True)
         ending.start()
         ending.join(FLUSHING)

@@ -1,4 +1,4 @@
-"""Champions as BentoML models, and one Bento that serves them all.
+"""Package champions as BentoML models, and one Bento that serves them all.
 
 Tags are derived from what they name: a model's from its registry version and bundle digest, the Bento's from its
 models, its code, its libraries and its bill of materials. Packaging the same things again therefore finds them in
@@ -44,24 +44,24 @@ class Built:
 
     @property
     def folder(self) -> Path:
-        """Where the Bento lies; its models lie beside it, in the store."""
+        """Return the folder of the Bento."""
         return self.store / "bentos" / self.tag.replace(":", "/")
 
     @property
     def bill_of_materials(self) -> Path:
-        """Its software bill of materials."""
+        """Return the path of its software bill of materials."""
         return self.folder / "src" / bill.NAME
 
     @property
     def size(self) -> int:
-        """Bytes of the Bento and its models."""
+        """Return the bytes of the Bento and its models."""
         models = [_model_folder(self.store, champion) for champion in self.champions]
         files = (path for folder in (self.folder, *models) for path in folder.rglob("*"))
         return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def package(root: Path, twin: str) -> str:
-    """Put the kept champions into the store and write models/<twin>/package.json; returns the Bento's tag."""
+    """Add the champions to the store and write models/<twin>/package.json; return the Bento's tag."""
     champions = kept_champions(root)
     mine = next((champion for champion in champions if champion.twin == twin), None)
     if mine is None:
@@ -81,12 +81,12 @@ def package(root: Path, twin: str) -> str:
 
 
 def ensure(root: Path) -> str:
-    """The tag of the Bento of all champions under models/; what the store lacks of it is built. Errors as `build`."""
+    """Return the tag of the Bento of all champions under models/, built where missing. Errors as `build`."""
     return build(root).tag
 
 
 def build(root: Path) -> Built:
-    """The Bento of all champions under models/; what the store lacks of it is built.
+    """Build the Bento of all champions under models/, as far as the store lacks it.
 
     RegistryError where there is no champion, BundleError where one is not the bundle that was kept.
     """
@@ -102,13 +102,13 @@ def build(root: Path) -> Built:
     with tempfile.TemporaryDirectory(prefix="foretwin-bento-") as folder:
         # Outside the project: the store lies inside it, and a Bento built from there would hold the store.
         context = Path(folder)
-        stage(root, context, champions)
+        stage_bento(root, context, champions)
         return Built(_ensure_bento(store, context, champions), store, tuple(champions))
 
 
-def stage(root: Path, context: Path, champions: Sequence[Packaged]) -> None:
-    """Fill an empty folder with all that the Bento's src holds: code, pinned libraries, bill of materials."""
-    code.stage(root, context)
+def stage_bento(root: Path, context: Path, champions: Sequence[Packaged]) -> None:
+    """Fill an empty folder with the Bento's src: code, pinned libraries, bill of materials."""
+    code.copy_served_files(root, context)
     libraries = closure()
     (context / LIBRARIES).write_text(pinned(libraries), encoding="utf-8")
     (context / bill.NAME).write_text(bill.bill_of_materials(champions, libraries), encoding="utf-8")
@@ -124,7 +124,7 @@ def bento_digest(context: Path, champions: Sequence[Packaged]) -> str:
 
 
 def _store(root: Path) -> Path:
-    """The store's folder, which BentoML reads from the environment when it is imported."""
+    """Return the store's folder, which BentoML reads from the environment when it is imported."""
     switch_telemetry_off()
     home = os.environ.setdefault("BENTOML_HOME", str((root / ".bentoml").resolve()))
     return Path(os.path.expandvars(home)).expanduser().resolve()
@@ -182,7 +182,7 @@ def _create_bento(number: str, context: Path, champions: Sequence[Packaged]) -> 
 
 
 def _fill(store: Path, create: Callable[[], None]) -> None:
-    """Let BentoML, which takes a second to import, add something to the store; RegistryError where it cannot."""
+    """Import BentoML, which takes a second, and add something to the store; RegistryError where it cannot."""
     from bentoml.exceptions import BentoMLException
 
     try:
@@ -192,12 +192,12 @@ def _fill(store: Path, create: Callable[[], None]) -> None:
 
 
 def _holds(place: Path, wanted: Path) -> bool:
-    """Whether every file under `wanted` lies under `place` with the same bytes."""
+    """Whether every file under `wanted` is under `place` with the same bytes."""
     files = [path.relative_to(wanted) for path in wanted.rglob("*") if path.is_file()]
     return all((place / file).is_file() and cmp(place / file, wanted / file, shallow=False) for file in files)
 
 
 def _commit(root: Path) -> str:
-    """The commit that is checked out, as far as there is one."""
+    """Return the checked-out commit, if any."""
     done = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() or "unknown"

@@ -1,4 +1,4 @@
-"""The software bill of materials of a Bento: CycloneDX 1.6, the same bytes for the same materials."""
+"""Software bill of materials of a Bento: CycloneDX 1.6, reproducible to the byte."""
 
 import json
 import uuid
@@ -14,7 +14,7 @@ APPLICATION = "foretwin"
 
 
 def bill_of_materials(champions: Sequence[Packaged], libraries: Sequence[Library]) -> str:
-    """Foretwin, its models and its libraries with who needs whom, as JSON.
+    """Return Foretwin, its models and libraries with their dependencies, as JSON.
 
     There is no time in it and its serial number is derived from its content: a Bento's tag is, too.
     """
@@ -66,7 +66,7 @@ def _library(library: Library) -> dict[str, Any]:
 
 
 def _model(champion: Packaged) -> dict[str, Any]:
-    """A model; its hash is the digest of its bundle, that is of manifest.json, which has one for every other file."""
+    """Describe a model; its hash is the digest of its bundle, that is of manifest.json, which lists all other files."""
     identity = champion.identity
     manifest = json.loads((champion.folder / "bundle" / "manifest.json").read_text(encoding="utf-8"))
     known = {"twin": champion.twin, "run": identity.run, "contract": manifest["contract"]}

@@ -1,4 +1,4 @@
-"""The champions of a Bento, read without BentoML, which takes a second to import and 200 MB."""
+"""Read the champions of a Bento without BentoML, whose import takes a second and 200 MB."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from foretwin.errors import BundleError
 
 
 def packaged_champions(bento: Path) -> list[Path]:
-    """The champion folders of a Bento, in the order of its bento.yaml; BundleError where one is missing.
+    """Return the champion folders of a Bento, in the order of its bento.yaml; BundleError where one is missing.
 
     An exported Bento, and one in a container, holds its models itself, as models/<name>/<version>. For one in BentoML's
     store, <store>/bentos/<name>/<version>, they lie in the store.

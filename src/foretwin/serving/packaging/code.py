@@ -1,4 +1,4 @@
-"""The files of Foretwin that the scoring service needs: found by their imports, laid out as a Bento holds them."""
+"""Collect the files of Foretwin that the scoring service imports, laid out as in a Bento."""
 
 import ast
 import shutil
@@ -12,7 +12,7 @@ COMMAND = LIBRARY / "serving" / "__main__.py"  # what `python -m foretwin.servin
 
 
 def served_files(root: Path) -> Iterator[Path]:
-    """The service's two entries and every module of Foretwin that they import, directly or through another."""
+    """Yield the service's two entry points and every module of Foretwin that they import, directly or indirectly."""
     waiting, seen = [root / SERVICE, COMMAND], set[Path]()
     while waiting:
         path = waiting.pop()
@@ -22,7 +22,7 @@ def served_files(root: Path) -> Iterator[Path]:
             waiting.extend(_imported(path))
 
 
-def stage(root: Path, context: Path) -> None:
+def copy_served_files(root: Path, context: Path) -> None:
     """Copy the served files and the container's template to an empty folder."""
     for path in (*served_files(root), root / CONTAINER):
         base = LIBRARY.parent if path.is_relative_to(LIBRARY) else root
@@ -32,7 +32,7 @@ def stage(root: Path, context: Path) -> None:
 
 
 def _imported(path: Path) -> Iterator[Path]:
-    """The files of the library's modules that one file imports."""
+    """Yield the files of the library's modules that one file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom):  # a name may be a module or something in one: what is no file is dropped

@@ -1,4 +1,4 @@
-"""The libraries that the scoring service runs on, as they are installed here: the closure of what it imports.
+"""Collect the installed libraries that the scoring service needs, with their versions and licences.
 
 A Bento pins all of them, so that an image which is built in a year holds what its bill of materials says.
 """
@@ -35,7 +35,7 @@ REQUIREMENTS = (
 
 @dataclass(frozen=True)
 class Library:
-    """One installed distribution: its canonical name, what it says of its licence, the names of what it needs."""
+    """One installed distribution: canonical name, licence, names of its requirements."""
 
     name: str
     version: str
@@ -45,7 +45,7 @@ class Library:
 
 
 def closure(names: Iterable[str] = REQUIREMENTS) -> list[Library]:
-    """These libraries and all that they need on this platform, by name; RegistryError where one is not installed."""
+    """Return these libraries and all their requirements on this platform, by name; RegistryError for a missing one."""
     waiting, found = [Requirement(name) for name in names], dict[tuple[str, frozenset[str]], Library]()
     while waiting:
         requirement = waiting.pop()
@@ -64,12 +64,12 @@ def closure(names: Iterable[str] = REQUIREMENTS) -> list[Library]:
 
 
 def pinned(libraries: Iterable[Library]) -> str:
-    """The text of a requirements file."""
+    """Return the text of a requirements file."""
     return "".join(f"{library.name}=={library.version}\n" for library in libraries)
 
 
 def _by_name(found: Iterable[Library]) -> list[Library]:
-    """One for each name: a library that is asked for with and without extras needs the sum of both."""
+    """Merge requirements by name: one asked for with and without extras needs the sum of both."""
     merged = dict[str, Library]()
     for one in found:
         needs = {*one.needs, *(merged[one.name].needs if one.name in merged else ())}
@@ -78,7 +78,7 @@ def _by_name(found: Iterable[Library]) -> list[Library]:
 
 
 def _needs(installed: Distribution, extras: set[str]) -> list[Requirement]:
-    """What a distribution requires on this platform, with these extras."""
+    """Return a distribution's requirements on this platform, with these extras."""
     chosen = [{"extra": extra} for extra in ("", *extras)]
     every = map(Requirement, installed.requires or [])
     return [one for one in every if not one.marker or any(one.marker.evaluate(extra) for extra in chosen)]
@@ -89,7 +89,7 @@ def _name(requirement: Requirement) -> str:
 
 
 def _licence(installed: Distribution) -> tuple[str | None, bool]:
-    """The licence, and whether it is an SPDX expression, which the older field need not be."""
+    """Return the licence, and whether it is an SPDX expression, which the older field need not be."""
     said = installed.metadata.json
     if "license_expression" in said:
         return str(said["license_expression"]), True

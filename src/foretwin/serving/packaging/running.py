@@ -1,4 +1,4 @@
-"""From the packaged Bento to the running service."""
+"""Run the packaged Bento as a service."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def serve(root: Path, port: int, host: str = "127.0.0.1", open_: bool = False) -> NoReturn:
-    """Become `python -m foretwin.serving` on the Bento of all champions, with the code that lies in it.
+    """Replace this process by `python -m foretwin.serving` on the Bento of all champions, with the Bento's own code.
 
     `open_` lets everybody in, whatever the environment says. Errors as `build`.
     """

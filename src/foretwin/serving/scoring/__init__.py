@@ -1,1 +1,1 @@
-"""The scoring service: windows of sensor readings in, remaining life, faults and their proof out, over HTTP."""
+"""The scoring service: windows of readings in; RUL, faults and model identity out, over HTTP."""

@@ -1,4 +1,4 @@
-"""Scores as they leave: with the model, the contract, the interval's level and the age of the data that prove them."""
+"""Encode score responses with model, contract, interval level and data age."""
 
 from datetime import datetime
 from typing import Any
@@ -9,15 +9,15 @@ import pyarrow as pa
 from foretwin.champion.champion import Champion
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import Answers
-from foretwin.predictor.records import records
-from foretwin.serving.scoring.call import ScoreCall
+from foretwin.predictor.records import score_records
+from foretwin.serving.scoring.calls.call import ScoreCall
 from foretwin.wire.tables import JSON, write_table
 
 METADATA = "foretwin"  # the key of a table's metadata: the model as JSON
 
 
-def encode(call: ScoreCall, answers: Answers, now: datetime, kind: str) -> bytes:
-    """The answer to a call in one of the media types of `http.tables`."""
+def encode_answer(call: ScoreCall, answers: Answers, now: datetime, kind: str) -> bytes:
+    """Encode the answer to a call in one of the media types of `wire.tables`."""
     champion, ages = call.champion, call.ages(now)
     add_staleness(call.contract, ages, answers)
     if kind != JSON:
@@ -26,7 +26,7 @@ def encode(call: ScoreCall, answers: Answers, now: datetime, kind: str) -> bytes
 
 
 def describe_model(champion: Champion) -> dict[str, str]:
-    """Which model answered."""
+    """Describe the model that answered."""
     identity = champion.identity
     return {
         "name": identity.name,
@@ -38,7 +38,7 @@ def describe_model(champion: Champion) -> dict[str, str]:
 
 
 def add_staleness(contract: Twin, ages: list[float | None], answers: Answers) -> None:
-    """A warning where the data is older than the contract allows."""
+    """Add a warning where the data is older than the contract allows."""
     allowed = contract.longest_silence
     if allowed is None:
         return
@@ -51,7 +51,7 @@ def _scores(champion: Champion, ages: list[float | None], answers: Answers) -> l
     contract = champion.bundle.contract
     level = champion.bundle.calibration.level if champion.bundle.calibration else None
     scores: list[dict[str, Any]] = []
-    for record, age in zip(records(contract, answers), ages, strict=True):
+    for record, age in zip(score_records(contract, answers), ages, strict=True):
         score: dict[str, Any] = {"asset": record.asset, "time": record.time, "rows": record.rows}
         if contract.rul:
             ends = {"low": record.rul_low, "high": record.rul_high}
@@ -65,7 +65,7 @@ def _scores(champion: Champion, ages: list[float | None], answers: Answers) -> l
 
 
 def _table(champion: Champion, ages: list[float | None], answers: Answers) -> pa.Table:
-    """The columns of `Bundle.score`, `data_age` where a caller told it, and the model in the metadata."""
+    """Return the columns of `Bundle.score`, `data_age` where the caller gave it, and the model in the metadata."""
     columns: dict[str, Any] = {"asset": answers.assets, "run": answers.runs, "time": answers.time, "rows": answers.rows}
     columns |= {name: values for name, values in answers.columns.items() if name != "warnings"}
     if any(age is not None for age in ages):

@@ -1,4 +1,4 @@
-"""The scoring service as one ASGI application: routes, health, and what every call passes through."""
+"""The scoring service as one ASGI application: routes, health, middleware."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, asynccontextmanager
@@ -16,17 +16,19 @@ from foretwin.serving.http.localhost_only import LoopbackOnly
 from foretwin.serving.http.problems import HANDLERS, Problem
 from foretwin.serving.http.requests import Observed
 from foretwin.serving.http.tracing import traced
-from foretwin.serving.scoring.explain import explain
-from foretwin.serving.scoring.models import models
-from foretwin.serving.scoring.openapi import openapi
-from foretwin.serving.scoring.score import score
+from foretwin.serving.scoring.explain import post_explain
+from foretwin.serving.scoring.models import get_models
+from foretwin.serving.scoring.openapi import get_openapi
+from foretwin.serving.scoring.score import post_score
 from foretwin.serving.scoring.state import Service
 
 NAME = "foretwin"
 
 
-def create_app(service: Service, following: Callable[[], AbstractContextManager[object]] | None = None) -> ASGIApp:
-    """The application; while it runs, `following` is entered, which replaces champions."""
+def create_scoring_app(
+    service: Service, following: Callable[[], AbstractContextManager[object]] | None = None
+) -> ASGIApp:
+    """Build the application; while it runs, `following` is entered, which replaces champions."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette):  # type: ignore[no-untyped-def]  # noqa: ARG001
@@ -37,15 +39,15 @@ def create_app(service: Service, following: Callable[[], AbstractContextManager[
             yield
 
     routes = [
-        Route("/v1/score", score, methods=["POST"]),
-        Route("/v1/explain", explain, methods=["POST"]),
-        Route("/v1/models", models, methods=["GET"]),
-        Route("/", index, methods=["GET"]),
-        Route("/openapi.json", openapi, methods=["GET"]),
-        Route("/docs.json", openapi, methods=["GET"]),  # BentoML's own would not show the routes above
-        Route("/livez", alive, methods=["GET"]),
-        Route("/readyz", ready, methods=["GET"]),
-        Route("/metrics", metrics, methods=["GET"]),
+        Route("/v1/score", post_score, methods=["POST"]),
+        Route("/v1/explain", post_explain, methods=["POST"]),
+        Route("/v1/models", get_models, methods=["GET"]),
+        Route("/", _index, methods=["GET"]),
+        Route("/openapi.json", get_openapi, methods=["GET"]),
+        Route("/docs.json", get_openapi, methods=["GET"]),  # BentoML's own would not show the routes above
+        Route("/livez", _alive, methods=["GET"]),
+        Route("/readyz", _ready, methods=["GET"]),
+        Route("/metrics", _metrics, methods=["GET"]),
     ]
     local = [Middleware(LoopbackOnly)] if service.guard.is_open else []
     app = Starlette(routes=routes, exception_handlers=HANDLERS, middleware=local, lifespan=lifespan)
@@ -55,18 +57,18 @@ def create_app(service: Service, following: Callable[[], AbstractContextManager[
     return traced(Observed(app, counts.request, counts.refused, counts.begun), NAME)
 
 
-async def index(request: Request) -> Response:
+async def _index(request: Request) -> Response:
     """GET /: where to go from here."""
     routes = [route.path for route in request.app.routes if isinstance(route, Route) and route.path != "/docs.json"]
     return _json({"service": NAME, "version": __version__, "routes": routes})
 
 
-async def alive(request: Request) -> Response:  # noqa: ARG001
+async def _alive(request: Request) -> Response:  # noqa: ARG001
     """GET /livez: whether the process answers."""
     return _json({"status": "alive"})
 
 
-async def ready(request: Request) -> Response:
+async def _ready(request: Request) -> Response:
     """GET /readyz: whether there is a champion that answers; with the version of each."""
     service: Service = request.app.state.service
     champions = service.champions.all()
@@ -76,7 +78,7 @@ async def ready(request: Request) -> Response:
     return _json({"status": "ready", "champions": versions})
 
 
-async def metrics(request: Request) -> Response:
+async def _metrics(request: Request) -> Response:
     """GET /metrics: what Prometheus scrapes."""
     service: Service = request.app.state.service
     body, kind = service.metrics.exposition()

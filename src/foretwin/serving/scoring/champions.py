@@ -1,4 +1,4 @@
-"""The champions that answer, as one state that is replaced as a whole.
+"""The active champions, as one mapping that is replaced as a whole.
 
 A call reads the state once and keeps the champion that it found: a swap meanwhile changes nothing for it.
 """
@@ -16,7 +16,7 @@ LONGEST_SHOWN = 60
 
 
 class Champions:
-    """The champion of each twin that is served. Reading takes no lock; writers take turns."""
+    """The champion of each served twin. Reading takes no lock; writers take turns."""
 
     def __init__(self, root: Path | None = None) -> None:
         """`root` is the project's folder, whose contracts say which twins there are besides; None without one."""
@@ -29,7 +29,7 @@ class Champions:
         ] = {}  # folder -> its stamp when it was last loaded; for the loading thread
 
     def get(self, twin: str) -> Champion:
-        """The champion of a twin; UnknownTwin where no such twin is known, Conflict where it has no champion."""
+        """Return the champion of a twin; UnknownTwin for an unknown twin, Conflict where it has no champion."""
         champion = self._served.get(twin)
         if champion is not None:
             return champion
@@ -41,29 +41,29 @@ class Champions:
         raise UnknownTwin("twin", f'"{shown}" is not served here; there is {", ".join(self._served) or "none"}')
 
     def all(self) -> Mapping[str, Champion]:
-        """The champions by the name of their twin, in its order; never changed afterwards."""
+        """Return the champions by the name of their twin, sorted; never changed afterwards."""
         return self._served
 
     def put(self, champion: Champion) -> None:
-        """Let this champion answer for its twin from the next call on."""
+        """Make this champion active for its twin from the next call on."""
         twin = champion.bundle.contract.name
         with self._writing:
             self._served = MappingProxyType(dict(sorted({**self._served, twin: champion}.items())))
             self._refused -= {twin}
 
     def drop(self, twin: str) -> None:
-        """Let nobody answer for a twin any more."""
+        """Remove a twin's champion."""
         with self._writing:
             self._served = MappingProxyType({name: found for name, found in self._served.items() if name != twin})
             self._refused -= {twin}
 
     def refuse(self, twin: str) -> None:
-        """Remember that a twin's champion was refused; the one before, if there is one, goes on answering."""
+        """Record that a twin's new champion was refused; the present one, if any, remains active."""
         with self._writing:
             self._refused |= {twin}
 
     def _known(self) -> set[str]:
-        """The twins that have a contract in the project."""
+        """Return the twins that have a contract in the project."""
         if self._contracts is None:
             return set()
         return {path.parent.name for path in self._contracts.glob("*/twin.yaml")}

@@ -1,4 +1,4 @@
-"""POST /v1/explain: what each channel contributes to the score of one asset."""
+"""POST /v1/explain: contribution of each channel to the score of one asset."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from foretwin.serving.http.body import bounded_body
 from foretwin.serving.http.negotiation import accepted, content_type
 from foretwin.serving.http.problems import RETRY_AFTER, Problem
 from foretwin.serving.scoring.answer import describe_model
-from foretwin.serving.scoring.json_call import decode_json
+from foretwin.serving.scoring.calls.json_call import decode_json
 from foretwin.serving.scoring.score import ADVICE
 from foretwin.serving.scoring.state import Service
 from foretwin.wire.tables import JSON
@@ -25,8 +25,8 @@ PATIENCE = 10  # seconds until a caller hears that there are too many before him
 ONE_AT_A_TIME = ThreadPoolExecutor(1, "explain")
 
 
-async def explain(request: Request) -> Response:
-    """POST /v1/explain: what each channel contributes to the score of one asset, a call as for /v1/score."""
+async def post_explain(request: Request) -> Response:
+    """POST /v1/explain: contribution of each channel to the score of one asset; a call as for /v1/score."""
     service: Service = request.app.state.service
     service.guard.admit(request.headers.get("authorization"), "score")
     content_type(request, (JSON,))

@@ -1,4 +1,4 @@
-"""New champions take the place of old ones while calls are answered.
+"""Replace champions while calls are answered.
 
 What the project keeps in models/<twin>/champion is looked at every second, and nothing else: `promote`, `rollback`,
 `foretwin follow` and the stage `package` write there. A champion that changed is loaded beside
@@ -25,7 +25,7 @@ Stamp = tuple[tuple[str, tuple[int, int] | None], ...]
 
 
 def load_first(champions: Champions, folders: Sequence[Path], metrics: Metrics) -> None:
-    """Let the champions in these folders answer; one that is damaged is logged, counted and left out."""
+    """Load the champions in these folders; a damaged one is logged, counted and left out."""
     for folder in folders:
         _renew(champions, folder, None, metrics)
 
@@ -41,13 +41,13 @@ def follow(champions: Champions, root: Path, metrics: Metrics, stop: Event) -> N
 
 
 def follow_kept(champions: Champions, root: Path, metrics: Metrics) -> None:
-    """One look at models/*/champion; a folder that is not there just now leaves its champion answering."""
+    """Look once at models/*/champion; a missing folder leaves its champion active."""
     for path in sorted((root / "models").glob("*/champion/identity.json")):
         _renew(champions, path.parent, path.parent.parent.name, metrics)
 
 
 def _renew(champions: Champions, folder: Path, twin: str | None, metrics: Metrics) -> None:
-    """Load a folder's champion if it changed, and let it answer if it is sound; `twin` is who it must be of."""
+    """Load a folder's champion if it changed, and activate it if it is sound; `twin` is the expected twin."""
     stamp = _stamp(folder)
     if stamp is None or champions.tried.get(folder) == stamp:
         return
@@ -63,7 +63,7 @@ def _renew(champions: Champions, folder: Path, twin: str | None, metrics: Metric
 
 
 def _sound(folder: Path, twin: str | None) -> Champion:
-    """A folder's champion, checked and warmed up; BundleError where it is not to be served."""
+    """Load, check and warm up a folder's champion; BundleError where it must not be served."""
     champion = read_champion(folder)
     name = champion.bundle.contract.name
     if twin not in (None, name):
@@ -87,7 +87,7 @@ def _swap(champions: Champions, champion: Champion, metrics: Metrics) -> None:
 
 
 def _refuse(champions: Champions, twin: str, error: Exception, metrics: Metrics) -> None:
-    """Count and log it once; what it says is one line."""
+    """Count and log a refusal once, in one line."""
     champions.refuse(twin)
     metrics.swapped(twin, "refused" if isinstance(error, ForetwinError) else "failed")
     before = champions.all().get(twin)
@@ -97,7 +97,7 @@ def _refuse(champions: Champions, twin: str, error: Exception, metrics: Metrics)
 
 
 def _twin_of(folder: Path) -> str:
-    """The twin of a Bento's model, as its folder names it: <store>/foretwin-<twin>/<version>."""
+    """Return the twin of a Bento's model, as its folder names it: <store>/foretwin-<twin>/<version>."""
     return folder.parent.name.removeprefix("foretwin-")
 
 

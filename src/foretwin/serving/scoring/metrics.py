@@ -1,4 +1,4 @@
-"""What an operator sees of the scoring service, in Prometheus' text format.
+"""Metrics of the scoring service in Prometheus' text format.
 
 Counts are plain numbers under one lock, and become metric families when somebody asks: a call pays some microseconds.
 Every label's values come from routes, contracts and champions; nothing that a caller sends can make a new series.
@@ -60,7 +60,7 @@ FAMILIES = {  # name -> what it is, and its labels
 
 
 class Histogram:
-    """How many values lie at or below each bound, and their sum."""
+    """Counts of values at or below each bound, and their sum."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
@@ -68,25 +68,25 @@ class Histogram:
         self.sum = 0.0
 
     def add(self, value: float) -> None:
-        """One value."""
+        """Add one value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value
 
     def add_all(self, values: list[float]) -> None:
-        """Several at once."""
+        """Add several values."""
         bounds, counts = self.bounds, self.counts
         for value in values:
             counts[bisect_left(bounds, value)] += 1
         self.sum += sum(values)
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Bound and number of values up to it, as Prometheus wants them."""
+        """Return bound and number of values up to it, as Prometheus expects them."""
         names = [*map(repr, self.bounds), "+Inf"]
         return list(zip(names, accumulate(self.counts), strict=True))
 
 
 @dataclass
-class Scored:
+class ScoreCounters:
     """What was answered for one twin since the process began."""
 
     has_rul: bool = False
@@ -118,7 +118,7 @@ class Metrics(Collector):
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._seconds: dict[str, Histogram] = {}
         self._refusals: Counter[tuple[str, int, str]] = Counter()
-        self._scored: dict[str, Scored] = {}
+        self._scored: dict[str, ScoreCounters] = {}
         self._swaps: Counter[tuple[str, str]] = Counter()
         self._champions: dict[str, Champion] = {}
         self._channels: frozenset[str] = frozenset()  # of every twin that is served
@@ -191,10 +191,10 @@ class Metrics(Collector):
         with self._lock:
             return [*self._of_calls(), *self._of_scores(), *self._of_models()]
 
-    def _scored_of(self, contract: Twin) -> Scored:
+    def _scored_of(self, contract: Twin) -> ScoreCounters:
         scored = self._scored.get(contract.name)
         if scored is None:
-            scored = self._scored[contract.name] = Scored()
+            scored = self._scored[contract.name] = ScoreCounters()
             scored.start(contract)
         return scored
 

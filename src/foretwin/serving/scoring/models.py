@@ -14,16 +14,18 @@ from foretwin.serving.scoring.state import Service
 from foretwin.wire.tables import JSON
 
 
-async def models(request: Request) -> Response:
+async def get_models(request: Request) -> Response:
     """GET /v1/models: which champion answers for each twin, how good it is, and what it wants to know."""
     service: Service = request.app.state.service
     service.guard.admit(request.headers.get("authorization"), "read", "score")
     now = datetime.now(UTC)
     champions = service.champions.all().values()
-    return Response(orjson.dumps({"models": [describe(champion, now) for champion in champions]}), media_type=JSON)
+    return Response(
+        orjson.dumps({"models": [describe_champion(champion, now) for champion in champions]}), media_type=JSON
+    )
 
 
-def describe(champion: Champion, now: datetime) -> dict[str, Any]:
+def describe_champion(champion: Champion, now: datetime) -> dict[str, Any]:
     """A champion as plain values; what its record does not know is null."""
     record, contract = champion.record, champion.bundle.contract
     promoted = record.promoted_at

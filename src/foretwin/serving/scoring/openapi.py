@@ -21,7 +21,7 @@ from foretwin.serving.scoring.schemas import (
     example_call,
     explanation_schema,
     models_schema,
-    record,
+    record_schema,
     table_columns,
 )
 from foretwin.serving.scoring.state import Service
@@ -56,18 +56,18 @@ REQUEST_ID = {
 Document = dict[str, Any]
 
 
-async def openapi(request: Request) -> Response:
+async def get_openapi(request: Request) -> Response:
     """GET /openapi.json: the service as OpenAPI 3.1, with a call for each twin that works when it is pasted."""
     service: Service = request.app.state.service
     champions = service.champions.all()
     kept = getattr(request.app.state, "openapi", None)
     if kept is None or kept[0] is not champions:
-        document = describe(champions, service.limits, needs_key=not service.guard.is_open)
+        document = describe_scoring_api(champions, service.limits, needs_key=not service.guard.is_open)
         kept = request.app.state.openapi = (champions, orjson.dumps(document))
     return Response(kept[1], media_type=JSON)
 
 
-def describe(champions: Mapping[str, Champion], limits: Limits, needs_key: bool = True) -> Document:
+def describe_scoring_api(champions: Mapping[str, Champion], limits: Limits, needs_key: bool = True) -> Document:
     """The document: routes, bodies and answers of each twin, refusals, and how a key is sent where one is needed."""
     components: Document = {
         "schemas": _schemas(champions, limits),
@@ -104,8 +104,10 @@ def _schemas(champions: Mapping[str, Champion], limits: Limits) -> dict[str, Sch
 def _paths(champions: Mapping[str, Champion], needs_key: bool) -> Document:
     """Every route; those of which an operator's tools need no key come last."""
     security: Document = {"security": [{"key": []}]} if needs_key else {}
-    health = record({"status": TEXT, "champions": {"type": "object", "additionalProperties": TEXT}}, ("champions",))
-    index = record({"service": TEXT, "version": TEXT, "routes": {"type": "array", "items": TEXT}})
+    health = record_schema(
+        {"status": TEXT, "champions": {"type": "object", "additionalProperties": TEXT}}, ("champions",)
+    )
+    index = record_schema({"service": TEXT, "version": TEXT, "routes": {"type": "array", "items": TEXT}})
     public = {
         "/": ("where to go from here", JSON, index, ()),
         "/openapi.json": ("this document", JSON, {"type": "object"}, ()),

@@ -27,13 +27,13 @@ SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 EXAMPLE_ROWS = 3
 
 
-def record(fields: Mapping[str, Schema], optional: Sequence[str] = (), **more: Any) -> Schema:
+def record_schema(fields: Mapping[str, Schema], optional: Sequence[str] = (), **more: Any) -> Schema:
     """An object with these fields and no others."""
     required = [name for name in fields if name not in optional]
     return {"type": "object", "properties": dict(fields), "required": required, "additionalProperties": False, **more}
 
 
-PROBLEM_SCHEMA = record(
+PROBLEM_SCHEMA = record_schema(
     {"type": TEXT, "title": TEXT, "status": {"type": "integer"}, "detail": TEXT, "field": TEXT},
     description="A refusal (RFC 9457). `field` is the path of what is at fault, `detail` says why.",
 )
@@ -46,18 +46,18 @@ def call_schema(contract: Twin, limits: Limits, most_assets: int | None = None) 
     column = {"type": "array", "items": numbers, "minItems": shortest, "maxItems": max(limits.rows, shortest)}
     channels = {name: {**column, "description": _about(channel)} for name, channel in contract.channels.items()}
     time = f"{clock.unit} since the run began, increasing; usually {clock.step:g} apart"
-    asset = record(
+    asset = record_schema(
         {
             "asset": {**NAME, "description": "the machine's name"},
             "run": {"type": "integer", "minimum": 0, "maximum": LARGEST_RUN, "default": 1},
             "time": {**column, "description": time},
-            "channels": record(channels, description="each with one value per time"),
+            "channels": record_schema(channels, description="each with one value per time"),
             "observed_at": {**_moment(), "description": "when the last reading was taken"},
         },
         optional=("run", "observed_at"),
     )
     units = {"time": clock.unit} | {name: channel.unit for name, channel in contract.channels.items()}
-    return record(
+    return record_schema(
         {
             "twin": {"const": contract.name},
             "assets": {
@@ -80,29 +80,31 @@ def call_schema(contract: Twin, limits: Limits, most_assets: int | None = None) 
 
 def answer_schema(champion: Champion) -> Schema:
     """The answer to a scoring call, for the twin of this champion."""
-    return record({"model": model_schema(champion), "scores": {"type": "array", "items": _score_schema(champion)}})
+    return record_schema(
+        {"model": model_schema(champion), "scores": {"type": "array", "items": _score_schema(champion)}}
+    )
 
 
 def explanation_schema(champion: Champion) -> Schema:
     """The answer to a call for an explanation, for the twin of this champion."""
     contract = champion.bundle.contract
-    contributions = record(dict.fromkeys(players(champion.bundle), NUMBER))
+    contributions = record_schema(dict.fromkeys(players(champion.bundle), NUMBER))
 
     def question(answer: Schema, unit: str) -> Schema:
         told = {"answer": answer, "unit": {"const": unit}, "base": NUMBER, "prediction": NUMBER}
         about = "base, the prediction for a healthy machine in the same operation, and contributions add up to it"
-        return record({**told, "contributions": contributions}, description=about)
+        return record_schema({**told, "contributions": contributions}, description=about)
 
     questions = {"rul": question({"const": "rul"}, contract.clock.unit)} if contract.rul else {}
     for axis in contract.axes:
         questions[axis] = question({"enum": list(contract.classes(axis))}, "probability")
     told = {"model": model_schema(champion), "asset": TEXT, "run": {"type": "integer"}, "time": NUMBER}
-    return record({**told, "questions": record(questions)})
+    return record_schema({**told, "questions": record_schema(questions)})
 
 
 def model_schema(champion: Champion) -> Schema:
     """Which model answered."""
-    return record(
+    return record_schema(
         {
             "name": {"const": champion.identity.name},
             "version": TEXT,
@@ -117,27 +119,33 @@ def models_schema() -> Schema:
     """The answer of /v1/models."""
     number_or_null, text_or_null = {"type": ["number", "null"]}, {"type": ["string", "null"]}
     span = {"min": NUMBER, "max": NUMBER}
-    channel = record(
-        {"unit": TEXT, "role": {"enum": ["setting", "sensor"]}, "description": TEXT, **span, "trained": record(span)},
+    channel = record_schema(
+        {
+            "unit": TEXT,
+            "role": {"enum": ["setting", "sensor"]},
+            "description": TEXT,
+            **span,
+            "trained": record_schema(span),
+        },
         description="`min`, `max`: the physical limits; `trained`: what the machines in training showed",
     )
     texts = {"type": "array", "items": TEXT}
-    model = record(
+    model = record_schema(
         {
             **dict.fromkeys(("twin", "title", "name", "version", "run", "digest", "contract"), TEXT),
             "commit": text_or_null,
             "promoted_at": {**text_or_null, "format": "date-time"},
             "age_seconds": {**number_or_null, "description": "since it was promoted"},
             "metrics": {"type": "object", "description": "measured on assets that took no part in training"},
-            "gate": _or_null(record({"promoted": {"type": "boolean"}, "reasons": texts})),
+            "gate": _or_null(record_schema({"promoted": {"type": "boolean"}, "reasons": texts})),
             "channels": {"type": "object", "additionalProperties": channel},
-            "window": record({"length": {"type": "integer"}, "shortest": {"type": "integer"}}),
-            "clock": record({"unit": TEXT, "step": NUMBER}),
-            "rul": _or_null(record({"unit": TEXT, "cap": NUMBER, "level": SHARE})),
-            "faults": {"type": "object", "additionalProperties": record({"title": TEXT, "classes": texts})},
+            "window": record_schema({"length": {"type": "integer"}, "shortest": {"type": "integer"}}),
+            "clock": record_schema({"unit": TEXT, "step": NUMBER}),
+            "rul": _or_null(record_schema({"unit": TEXT, "cap": NUMBER, "level": SHARE})),
+            "faults": {"type": "object", "additionalProperties": record_schema({"title": TEXT, "classes": texts})},
         }
     )
-    return record({"models": {"type": "array", "items": model}})
+    return record_schema({"models": {"type": "array", "items": model}})
 
 
 def example_call(bundle: Bundle) -> dict[str, Any]:
@@ -176,13 +184,15 @@ def _score_schema(champion: Champion) -> Schema:
     if contract.rul:
         life = {"type": "number", "minimum": 0, "maximum": contract.rul.cap}
         ends = {"value": life, "low": life, "high": life, "level": SHARE, "unit": {"const": contract.clock.unit}}
-        fields["rul"] = record(ends, description="the share `level` of true lives should lie between low and high")
+        fields["rul"] = record_schema(
+            ends, description="the share `level` of true lives should lie between low and high"
+        )
     axes = {axis: contract.classes(axis) for axis in contract.axes}
-    fields["faults"] = record({axis: record(dict.fromkeys(names, SHARE)) for axis, names in axes.items()})
-    fields["diagnosis"] = record({axis: {"enum": [*names, UNKNOWN]} for axis, names in axes.items()})
+    fields["faults"] = record_schema({axis: record_schema(dict.fromkeys(names, SHARE)) for axis, names in axes.items()})
+    fields["diagnosis"] = record_schema({axis: {"enum": [*names, UNKNOWN]} for axis, names in axes.items()})
     fields["data_age"] = {"type": "number", "minimum": 0, "description": "s since observed_at"}
     fields["warnings"] = {"type": "array", "items": TEXT}
-    return record(fields, optional=("data_age",))
+    return record_schema(fields, optional=("data_age",))
 
 
 def _about(channel: Channel) -> str:

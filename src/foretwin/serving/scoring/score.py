@@ -11,11 +11,11 @@ from starlette.responses import Response
 from foretwin.errors import BadInput
 from foretwin.serving.http.body import bounded_body
 from foretwin.serving.http.negotiation import accepted, content_type
-from foretwin.serving.scoring.answer import encode
-from foretwin.serving.scoring.call import ScoreCall
-from foretwin.serving.scoring.json_call import decode_json
+from foretwin.serving.scoring.answer import encode_answer
+from foretwin.serving.scoring.calls.call import ScoreCall
+from foretwin.serving.scoring.calls.json_call import decode_json
+from foretwin.serving.scoring.calls.table_call import decode_table_call
 from foretwin.serving.scoring.state import Service
-from foretwin.serving.scoring.table_call import decode_table
 from foretwin.wire.tables import ARROW, JSON, PARQUET, read_table
 
 MEDIA_TYPES = (JSON, ARROW, PARQUET)
@@ -23,7 +23,7 @@ ADVICE = "send fewer rows per call"
 INLINE_BYTES = 128 * 1024  # a longer call is answered in a thread, so that short ones and health checks need not wait
 
 
-async def score(request: Request) -> Response:
+async def post_score(request: Request) -> Response:
     """POST /v1/score: the rows of each asset in, one score per asset out, for its last time."""
     service: Service = request.app.state.service
     service.guard.admit(request.headers.get("authorization"), "score")
@@ -45,14 +45,14 @@ def _is_large(request: Request) -> bool:
 
 def answer(service: Service, body: bytes, kind: str, wanted: str, twin: str | None) -> bytes:
     """The answer to a body of the media type `kind`, in the form `wanted`."""
-    call = decode(service, body, kind, twin)
+    call = decode_call(service, body, kind, twin)
     answers = call.champion.bundle.answer(call.tracks)
-    encoded = encode(call, answers, datetime.now(UTC), wanted)
+    encoded = encode_answer(call, answers, datetime.now(UTC), wanted)
     service.metrics.scored(call.contract, answers)
     return encoded
 
 
-def decode(service: Service, body: bytes, kind: str, twin: str | None) -> ScoreCall:
+def decode_call(service: Service, body: bytes, kind: str, twin: str | None) -> ScoreCall:
     """The call in a body; a table's twin is named beside it."""
     rows, size = service.limits.rows, service.limits.body_bytes
     if kind == JSON:
@@ -60,4 +60,4 @@ def decode(service: Service, body: bytes, kind: str, twin: str | None) -> ScoreC
     if twin is None:
         raise BadInput("twin", "is missing: a table needs ?twin=NAME")
     champion = service.champions.get(twin)
-    return decode_table(read_table(body, kind, rows, 8 * size), champion)
+    return decode_table_call(read_table(body, kind, rows, 8 * size), champion)

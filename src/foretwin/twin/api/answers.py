@@ -11,7 +11,7 @@ from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import Connection
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring import scores
-from foretwin.twin.store.scoring.scores import Model, Score
+from foretwin.twin.store.scoring.scores import Score, ScoringModel
 
 COUNTERS = ("readings", "late", "duplicates", "gaps", "quarantined")
 
@@ -46,7 +46,7 @@ def as_asset(row: Mapping[str, Any]) -> Asset:
     return Asset(**{field.name: row[field.name] for field in fields(Asset)})
 
 
-def show_scores(
+def scores_with_models(
     connection: Connection, found: Iterable[Score], contracts: Mapping[str, Twin], twins: Mapping[int, str]
 ) -> list[dict[str, Any]]:
     """Scores with their models; `twins` says of which twin each asset is."""
@@ -55,7 +55,7 @@ def show_scores(
     return [show_score(score, contracts.get(twins[score.asset]), models[score.model]) for score in found]
 
 
-def show_score(score: Score, contract: Twin | None, model: Model) -> dict[str, Any]:
+def show_score(score: Score, contract: Twin | None, model: ScoringModel) -> dict[str, Any]:
     """A score; StoreError where the RUL that its twin has is missing, as a NaN is in SQLite."""
     shown: dict[str, Any] = {
         name: getattr(score, name)

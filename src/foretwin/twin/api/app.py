@@ -21,14 +21,14 @@ from foretwin.serving.http.problems import HANDLERS
 from foretwin.twin.api import cases, kpis, monitor, quarantine, readings, twins, what_if
 from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Living, endpoint, json_response
-from foretwin.twin.api.openapi import Way, describe
+from foretwin.twin.api.openapi import Way, describe_twin_api
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.store import Store
 
 THREADS = 8  # calls that are answered at once; fewer than the connections that the store keeps
 
 
-def ready(call: Call) -> dict[str, Any]:
+def _ready(call: Call) -> dict[str, Any]:
     """GET /readyz: whether the store answers."""
     with call.store.read() as connection:
         connection.exec_driver_sql("SELECT version_num FROM alembic_version")
@@ -36,29 +36,29 @@ def ready(call: Call) -> dict[str, Any]:
 
 
 WAYS = (
-    Way("GET", "/v1/twins", "read", twins.fleet, twins.FLEET.names),
-    Way("GET", "/v1/twins/{asset}", "read", twins.one),
-    Way("PUT", "/v1/twins/{asset}", "admin", twins.describe, (), (JSON,), twins.Description),
-    Way("DELETE", "/v1/twins/{asset}", "admin", twins.erase),
-    Way("GET", "/v1/twins/{asset}/readings", "read", readings.readings, readings.READINGS.names),
-    Way("POST", "/v1/twins/{asset}/readings", "ingest", readings.take, ("twin",), readings.TYPES),
-    Way("GET", "/v1/twins/{asset}/scores", "read", readings.scores, readings.SCORES.names),
-    Way("GET", "/v1/twins/{asset}/thread", "read", twins.events, tuple(twins.THREAD)),
-    Way("GET", "/v1/twins/{asset}/export", "read", twins.copy),
-    Way("POST", "/v1/twins/{asset}/maintenance", "admin", twins.maintain, (), (JSON,), Work),
-    Way("POST", "/v1/twins/{asset}/what-if", "score", what_if.ask, (), (JSON,), what_if.Question),
-    Way("GET", "/v1/cases", "read", cases.listed, cases.CASES.names),
-    Way("GET", "/v1/cases/{case}", "read", cases.one),
-    Way("GET", "/v1/cases/{case}/service-request", "read", cases.request),
-    Way("POST", "/v1/cases/{case}/acknowledge", "admin", cases.acknowledge, (), (JSON,)),
-    Way("POST", "/v1/cases/{case}/verdict", "admin", cases.verdict, (), (JSON,), Verdict),
-    Way("GET", "/v1/quarantine", "read", quarantine.listed, quarantine.QUARANTINE.names),
-    Way("POST", "/v1/quarantine/{message}/release", "admin", quarantine.send_again, (), (JSON,)),
-    Way("GET", "/v1/deliveries", "read", quarantine.deliveries, quarantine.DELIVERIES.names),
-    Way("GET", "/v1/monitor/{twin}", "read", monitor.last),
-    Way("GET", "/v1/kpis", "read", kpis.shown, tuple(kpis.KPIS)),
-    Way("GET", "/metrics", "read", monitor.metrics),
-    Way("GET", "/readyz", None, ready),
+    Way("GET", "/v1/twins", "read", twins.get_fleet, twins.FLEET.names),
+    Way("GET", "/v1/twins/{asset}", "read", twins.get_twin),
+    Way("PUT", "/v1/twins/{asset}", "admin", twins.put_twin, (), (JSON,), twins.Description),
+    Way("DELETE", "/v1/twins/{asset}", "admin", twins.delete_twin),
+    Way("GET", "/v1/twins/{asset}/readings", "read", readings.get_readings, readings.READINGS.names),
+    Way("POST", "/v1/twins/{asset}/readings", "ingest", readings.post_readings, ("twin",), readings.TYPES),
+    Way("GET", "/v1/twins/{asset}/scores", "read", readings.get_scores, readings.SCORES.names),
+    Way("GET", "/v1/twins/{asset}/thread", "read", twins.get_events, tuple(twins.THREAD)),
+    Way("GET", "/v1/twins/{asset}/export", "read", twins.get_export),
+    Way("POST", "/v1/twins/{asset}/maintenance", "admin", twins.post_maintenance, (), (JSON,), Work),
+    Way("POST", "/v1/twins/{asset}/what-if", "score", what_if.post_what_if, (), (JSON,), what_if.Question),
+    Way("GET", "/v1/cases", "read", cases.get_cases, cases.CASES.names),
+    Way("GET", "/v1/cases/{case}", "read", cases.get_case),
+    Way("GET", "/v1/cases/{case}/service-request", "read", cases.get_service_request),
+    Way("POST", "/v1/cases/{case}/acknowledge", "admin", cases.post_acknowledge, (), (JSON,)),
+    Way("POST", "/v1/cases/{case}/verdict", "admin", cases.post_verdict, (), (JSON,), Verdict),
+    Way("GET", "/v1/quarantine", "read", quarantine.get_quarantine, quarantine.QUARANTINE.names),
+    Way("POST", "/v1/quarantine/{message}/release", "admin", quarantine.post_release, (), (JSON,)),
+    Way("GET", "/v1/deliveries", "read", quarantine.get_deliveries, quarantine.DELIVERIES.names),
+    Way("GET", "/v1/monitor/{twin}", "read", monitor.get_monitor_report),
+    Way("GET", "/v1/kpis", "read", kpis.get_kpis, tuple(kpis.KPIS)),
+    Way("GET", "/metrics", "read", monitor.get_monitor_metrics),
+    Way("GET", "/readyz", None, _ready),
 )
 
 
@@ -66,13 +66,13 @@ METHODS = {path: [way.method for way in WAYS if way.path == path] for path in di
 OTHERS = ("GET /", "GET /livez", "GET /openapi.json")
 
 
-def create_app(store: Store, root: Path, guard: Guard) -> Starlette:
+def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
     """The application over an open store; contracts are those of the project's folder `root` as it is now.
 
     With an open guard only this machine may call. FORETWIN_MAX_BODY_BYTES bounds a body. ContractError and ParamsError
     where one of these is wrong.
     """
-    routes = [Route("/", index), Route("/livez", alive), Route("/openapi.json", openapi)]
+    routes = [Route("/", _index), Route("/livez", _alive), Route("/openapi.json", _openapi)]
     routes += [Route(path, _by_method(path), methods=METHODS[path]) for path in METHODS]
     doors = [Middleware(LoopbackOnly)] if guard.is_open else []
     app = Starlette(routes=routes, exception_handlers=HANDLERS, middleware=doors)
@@ -83,20 +83,20 @@ def create_app(store: Store, root: Path, guard: Guard) -> Starlette:
     return app
 
 
-async def alive(request: Request) -> Response:  # noqa: ARG001
+async def _alive(request: Request) -> Response:  # noqa: ARG001
     """GET /livez: whether the process answers."""
     return json_response({"status": "alive"})
 
 
-async def index(request: Request) -> Response:  # noqa: ARG001
+async def _index(request: Request) -> Response:  # noqa: ARG001
     """GET /: where to go from here."""
     routes = [f"{way.method} {way.path}" for way in WAYS]
     return json_response({"service": "foretwin live", "version": __version__, "routes": [*routes, *OTHERS]})
 
 
-async def openapi(request: Request) -> Response:  # noqa: ARG001
+async def _openapi(request: Request) -> Response:  # noqa: ARG001
     """GET /openapi.json: the routes, what they take and what they answer."""
-    return json_response(describe(WAYS))
+    return json_response(describe_twin_api(WAYS))
 
 
 def _by_method(path: str) -> Callable[[Request], Awaitable[Response]]:

@@ -38,7 +38,7 @@ async def read_body(request: Request, limit: int, types: Sequence[str]) -> tuple
     return body, kind
 
 
-def read_json(body: bytes, model: type[B]) -> B:
+def read_body_json(body: bytes, model: type[B]) -> B:
     """The body as `model`; BadInput names the field. An empty body is an empty object."""
     content = read_object(body)
     try:

@@ -5,7 +5,7 @@ from typing import Any
 
 from foretwin.errors import NotFound
 from foretwin.twin.api import answers
-from foretwin.twin.api.bodies import read_json
+from foretwin.twin.api.bodies import read_body_json
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Listing, answer_page, one_more, one_of, read_query, text
 from foretwin.twin.cases import feedback
@@ -27,7 +27,7 @@ CASES = Listing(
 )
 
 
-def listed(call: Call) -> dict[str, Any]:
+def get_cases(call: Call) -> dict[str, Any]:
     """GET /v1/cases: the cases."""
     page, given = CASES.read(call.query)
     contracts = call.living.contracts
@@ -42,38 +42,38 @@ def listed(call: Call) -> dict[str, Any]:
     return answer_page(call.route, call.query, page, items)
 
 
-def one(call: Call) -> dict[str, Any]:
+def get_case(call: Call) -> dict[str, Any]:
     """GET /v1/cases/{case}: one case."""
     read_query(call.query, {})
     with call.store.read() as connection:
-        return _shown(call, connection, cases.find(connection, call.number("case")))
+        return _shown(call, connection, cases.find_case(connection, call.number("case")))
 
 
-def request(call: Call) -> dict[str, Any]:
+def get_service_request(call: Call) -> dict[str, Any]:
     """GET /v1/cases/{case}/service-request: what a technician needs for the repair."""
     read_query(call.query, {})
     with call.store.read() as connection:
-        case = cases.find(connection, call.number("case"))
+        case = cases.find_case(connection, call.number("case"))
         contract = call.living.contracts.get(case.twin)
         if contract is None:
             raise NotFound("twin", f"{case.twin} has no contract here; data/{case.twin}/twin.yaml is missing")
         return service_request(connection, contract, case, call.now)
 
 
-def acknowledge(call: Call) -> dict[str, Any]:
+def post_acknowledge(call: Call) -> dict[str, Any]:
     """POST /v1/cases/{case}/acknowledge: somebody has seen it."""
     read_query(call.query, {})
     number = call.number("case")
-    feedback.acknowledge(call.store, number, call.actor, call.now)
+    feedback.acknowledge_case(call.store, number, call.actor, call.now)
     with call.store.read() as connection:
-        return _shown(call, connection, cases.find(connection, number))
+        return _shown(call, connection, cases.find_case(connection, number))
 
 
-def verdict(call: Call) -> dict[str, Any]:
+def post_verdict(call: Call) -> dict[str, Any]:
     """POST /v1/cases/{case}/verdict: what was found; it closes the case and becomes a label of the history."""
     read_query(call.query, {})
-    given = read_json(call.body, Verdict)
-    return feedback.give(call.store, call.living.contracts, call.number("case"), given, call.actor, call.now)
+    given = read_body_json(call.body, Verdict)
+    return feedback.give_verdict(call.store, call.living.contracts, call.number("case"), given, call.actor, call.now)
 
 
 def _shown(call: Call, connection: Connection, case: Case) -> dict[str, Any]:

@@ -6,18 +6,18 @@ from foretwin.errors import BadInput
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Reader, one_of, read_query, text
 from foretwin.twin.kpis import kpis, reported
-from foretwin.twin.kpis.periods import LENGTHS, Asked, read_day
+from foretwin.twin.kpis.periods import LENGTHS, PeriodRequest, read_day
 
 KPIS: dict[str, Reader] = {"twin": text, "period": one_of(*LENGTHS), "since": read_day, "until": read_day}
 
 
-def shown(call: Call) -> dict[str, Any]:
+def get_kpis(call: Call) -> dict[str, Any]:
     """GET /v1/kpis: what was foreseen, missed, avoided and saved, per period and twin."""
     given = read_query(call.query, KPIS)
     twin, contracts = given.pop("twin", None), call.living.contracts
     if twin is not None and twin not in contracts:
         raise BadInput("twin", f"{twin[:60]} has no contract here; there is {', '.join(contracts)}")
-    asked = Asked(length=given.pop("period", Asked.length), **given)
+    asked = PeriodRequest(length=given.pop("period", PeriodRequest.length), **given)
     with call.store.read() as connection:
         wanted = reported(connection, contracts, twin)
         return {"twins": [kpis(connection, contract, asked, call.now) for contract in wanted]}

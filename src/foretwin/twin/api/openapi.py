@@ -48,7 +48,7 @@ class Way:
     body: type[BaseModel] | None = None
 
 
-def describe(ways: Sequence[Way]) -> dict[str, Any]:
+def describe_twin_api(ways: Sequence[Way]) -> dict[str, Any]:
     """The document."""
     paths: dict[str, dict[str, Any]] = {}
     for way in ways:

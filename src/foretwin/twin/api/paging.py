@@ -35,7 +35,9 @@ class Listing:
 
         `sort` is a field, or `-field` for the largest first; the usual one may carry the minus in `sorts`.
         """
-        given = read_query(query, {**self.filters, "limit": whole(1, MOST), "offset": whole(0, FARTHEST), "sort": text})
+        given = read_query(
+            query, {**self.filters, "limit": whole_number(1, MOST), "offset": whole_number(0, FARTHEST), "sort": text}
+        )
         sort = given.pop("sort", self.sorts[0])
         names = [name.removeprefix("-") for name in self.sorts]
         if sort.removeprefix("-") not in names:
@@ -95,7 +97,7 @@ def one_of(*names: str) -> Reader:
     return read
 
 
-def whole(least: int, most: int) -> Reader:
+def whole_number(least: int, most: int) -> Reader:
     """A reader of a whole number from `least` to `most`."""
 
     def read(name: str, value: str) -> int:
@@ -106,7 +108,7 @@ def whole(least: int, most: int) -> Reader:
     return read
 
 
-def moment(name: str, value: str) -> datetime:
+def parse_moment(name: str, value: str) -> datetime:
     """A moment by ISO 8601; one without a zone is UTC.
 
     A plus that was not percent-encoded arrives as a space, which no such text holds otherwise before a zone.

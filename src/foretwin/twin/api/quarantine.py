@@ -15,7 +15,7 @@ QUARANTINE = Listing(
 DELIVERIES = Listing(listing.DELIVERY_SORTS, {"state": one_of("waiting", "delivered", "dead"), "target": text})
 
 
-def listed(call: Call) -> dict[str, Any]:
+def get_quarantine(call: Call) -> dict[str, Any]:
     """GET /v1/quarantine: what was set aside, and why."""
     page, given = QUARANTINE.read(call.query)
     released = given.pop("released", None)
@@ -24,7 +24,7 @@ def listed(call: Call) -> dict[str, Any]:
     return answer_page(call.route, call.query, page, rows)
 
 
-def send_again(call: Call) -> dict[str, Any]:
+def post_release(call: Call) -> dict[str, Any]:
     """POST /v1/quarantine/{message}/release: store it after all, whatever its clock says."""
     read_query(call.query, {})
     receipt = release(call.store, call.living.contracts, call.number("message"), call.actor, call.now)
@@ -34,7 +34,7 @@ def send_again(call: Call) -> dict[str, Any]:
     return {name: getattr(receipt, name) for name in ("stored", "duplicates", "late", "gaps")}
 
 
-def deliveries(call: Call) -> dict[str, Any]:
+def get_deliveries(call: Call) -> dict[str, Any]:
     """GET /v1/deliveries: events on their way to others; `state=dead` are those that were given up."""
     page, given = DELIVERIES.read(call.query)
     with call.store.read() as connection:

@@ -10,7 +10,7 @@ from foretwin.errors import BadInput, NotFound
 from foretwin.serving.http.problems import PROBLEM, encode_problem
 from foretwin.twin.api import answers
 from foretwin.twin.api.call import Call
-from foretwin.twin.api.paging import Listing, answer_page, moment, one_more, read_query, text, whole
+from foretwin.twin.api.paging import Listing, answer_page, one_more, parse_moment, read_query, text, whole_number
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.scoring.scores import Score
@@ -18,7 +18,7 @@ from foretwin.wire.decoder import decode
 from foretwin.wire.readings import Decoded, Rejected
 
 TYPES = ("application/json", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
-PERIOD = {"run": whole(0, 2**31 - 1), "since": moment, "until": moment}
+PERIOD = {"run": whole_number(0, 2**31 - 1), "since": parse_moment, "until": parse_moment}
 READINGS = Listing(listing.READING_SORTS, PERIOD)
 SCORES = Listing(listing.SCORE_SORTS, PERIOD)
 COUNTED = ("stored", "duplicates", "late", "gaps", "quarantined")
@@ -27,7 +27,7 @@ MOST_REFUSED = 100  # of one call that are shown; all of them are in the quarant
 logger = logging.getLogger("foretwin.live")
 
 
-def take(call: Call) -> Any:
+def post_readings(call: Call) -> Any:
     """POST /v1/twins/{asset}/readings: store readings; those that break the contract are set aside, each with why."""
     twin = read_query(call.query, {"twin": text}).get("twin")
     if not call.body:
@@ -41,30 +41,32 @@ def take(call: Call) -> Any:
         first = receipt.rejected[0]
         return _refused(first, told)
     with call.store.read() as connection:
-        asset = assets.find(connection, call.asset)
+        asset = assets.find_asset(connection, call.asset)
     return {"asset": asset.name, **answers.freshness(asset, contracts.get(asset.twin), call.now), **told}
 
 
-def readings(call: Call) -> dict[str, Any]:
+def get_readings(call: Call) -> dict[str, Any]:
     """GET /v1/twins/{asset}/readings: its readings in order of time."""
     page, given = READINGS.read(call.query)
     period = given.get("since"), given.get("until")
     with call.store.read() as connection:
-        asset = assets.find(connection, call.asset)
-        rows = listing.readings_of(connection, asset.id, one_more(page), given.get("run"), period)
+        asset = assets.find_asset(connection, call.asset)
+        rows = listing.list_readings(connection, asset.id, one_more(page), given.get("run"), period)
     fresh = answers.freshness(asset, call.living.contracts.get(asset.twin), call.now)
     return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, rows)}
 
 
-def scores(call: Call) -> dict[str, Any]:
+def get_scores(call: Call) -> dict[str, Any]:
     """GET /v1/twins/{asset}/scores: what models said of it."""
     page, given = SCORES.read(call.query)
     period = given.get("since"), given.get("until")
     contracts = call.living.contracts
     with call.store.read() as connection:
-        asset = assets.find(connection, call.asset)
-        rows = listing.scores_of(connection, asset.id, one_more(page), given.get("run"), period)
-        shown = answers.show_scores(connection, [Score(**row) for row in rows], contracts, {asset.id: asset.twin})
+        asset = assets.find_asset(connection, call.asset)
+        rows = listing.list_scores(connection, asset.id, one_more(page), given.get("run"), period)
+        shown = answers.scores_with_models(
+            connection, [Score(**row) for row in rows], contracts, {asset.id: asset.twin}
+        )
     fresh = answers.freshness(asset, contracts.get(asset.twin), call.now)
     return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, shown)}
 

@@ -11,13 +11,13 @@ from foretwin.errors import BadInput
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.localhost_only import check_loopback
 from foretwin.serving.http.protocol import SETTINGS
-from foretwin.twin.api.app import create_app
+from foretwin.twin.api.app import create_twin_app
 from foretwin.twin.store import Store
 
 GRACE = 10  # seconds for calls that are under way when it ends
 
 
-def serve(
+def serve_twins(
     store: Store,
     root: Path,
     guard: Guard,
@@ -31,7 +31,7 @@ def serve(
     a host that others reach where the guard is open.
     """
     host = check_loopback(address[0]) if guard.is_open else address[0]
-    app = create_app(store, root, guard)
+    app = create_twin_app(store, root, guard)
     with _listener(host, address[1]) as listener:
         config = uvicorn.Config(app, timeout_graceful_shutdown=GRACE, **SETTINGS)
         server = uvicorn.Server(config)

@@ -11,9 +11,9 @@ from starlette.responses import FileResponse
 
 from foretwin.errors import BadInput
 from foretwin.twin.api import answers
-from foretwin.twin.api.bodies import Body, read_json
+from foretwin.twin.api.bodies import Body, read_body_json
 from foretwin.twin.api.call import Call
-from foretwin.twin.api.paging import Listing, answer_page, moment, one_more, read_query, text, truth, whole
+from foretwin.twin.api.paging import Listing, answer_page, one_more, parse_moment, read_query, text, truth, whole_number
 from foretwin.twin.cases.feedback import Work, record_maintenance
 from foretwin.twin.data_export import export_asset
 from foretwin.twin.erasure.erase import erase_asset
@@ -27,12 +27,12 @@ from foretwin.twin.timeline import state, thread
 FLEET = Listing(listing.FLEET_SORTS, {"twin": text, "stale": truth, "location": text})
 MOST_ENTRIES = 10_000
 USUAL_ENTRIES = 200
-THREAD = {"at": moment, "since": moment, "until": moment, "limit": whole(1, MOST_ENTRIES)}
+THREAD = {"at": parse_moment, "since": parse_moment, "until": parse_moment, "limit": whole_number(1, MOST_ENTRIES)}
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class FittedPart(Body):
+class FittedPartBody(Body):
     """A part as it is fitted to an asset."""
 
     part: Name
@@ -47,39 +47,39 @@ class Description(Body):
     serial_number: Name | None = None
     location: Name | None = None
     tags: dict[Name, Name] | None = None
-    parts: list[FittedPart] = Field(default=[])
+    parts: list[FittedPartBody] = Field(default=[])
 
 
-def fleet(call: Call) -> dict[str, Any]:
+def get_fleet(call: Call) -> dict[str, Any]:
     """GET /v1/twins: the assets, each with its last score and how many cases it has."""
     page, given = FLEET.read(call.query)
     stale = given.pop("stale", None)
     since = heard_since(call.living.contracts, call.now)
     with call.store.read() as connection:
-        rows = listing.fleet(connection, one_more(page), given, stale, since)
+        rows = listing.list_fleet(connection, one_more(page), given, stale, since)
         found = [Score(**row["score"]) for row in rows if row["score"]]
         twins = {row["id"]: row["twin"] for row in rows}
-        shown = answers.show_scores(connection, found, call.living.contracts, twins)
+        shown = answers.scores_with_models(connection, found, call.living.contracts, twins)
     scored = {score.asset: one for score, one in zip(found, shown, strict=True)}
     items = [_item(call, row, scored.get(row["id"])) for row in rows]
     return answer_page(call.route, call.query, page, items)
 
 
-def one(call: Call) -> dict[str, Any]:
+def get_twin(call: Call) -> dict[str, Any]:
     """GET /v1/twins/{asset}: description, parts, counters, last reading, last score, open cases."""
     read_query(call.query, {})
     return _described(call)
 
 
-def describe(call: Call) -> dict[str, Any]:
+def put_twin(call: Call) -> dict[str, Any]:
     """PUT /v1/twins/{asset}: register an asset, or tell more of it."""
     read_query(call.query, {})
-    told = read_json(call.body, Description)
+    told = read_body_json(call.body, Description)
     with call.store.write() as connection:
         asset = _registered(call, connection, told.twin)
         changes = told.model_dump(include={"serial_number", "location", "tags"}, exclude_unset=True, exclude_none=True)
         if changes:
-            assets.describe(connection, asset, changes)
+            assets.describe_asset(connection, asset, changes)
             audit.record(connection, call.actor, "asset.described", changes, call.now, asset=asset.id)
         for part in told.parts:
             assets.fit_part(connection, asset, part.part, part.serial_number, part.provenance, call.now)
@@ -87,14 +87,14 @@ def describe(call: Call) -> dict[str, Any]:
     return _described(call)
 
 
-def events(call: Call) -> dict[str, Any]:
+def get_events(call: Call) -> dict[str, Any]:
     """GET /v1/twins/{asset}/thread: what happened to it, newest last; with `at`, also what was known at that moment."""
     given = read_query(call.query, THREAD)
     at: datetime | None = given.get("at")
     if at is not None and "until" in given:
         raise BadInput("until", "cannot stand beside `at`, which ends the thread itself")
     with call.store.read() as connection:
-        asset = assets.find(connection, call.asset)
+        asset = assets.find_asset(connection, call.asset)
         contract = call.contract_of(asset)
         until, limit = at or given.get("until"), given.get("limit", USUAL_ENTRIES)
         entries = thread(connection, contract, asset, given.get("since"), until, limit)
@@ -103,18 +103,18 @@ def events(call: Call) -> dict[str, Any]:
     return {"asset": asset.name, "twin": asset.twin, **fresh, **({"state": known} if known else {}), "entries": entries}
 
 
-def maintain(call: Call) -> dict[str, Any]:
+def post_maintenance(call: Call) -> dict[str, Any]:
     """POST /v1/twins/{asset}/maintenance: keep what was done; a replaced part or an ended run begins the next run."""
     read_query(call.query, {})
-    work = read_json(call.body, Work)
+    work = read_body_json(call.body, Work)
     living = call.living
     done = record_maintenance(call.store, living.contracts, call.asset, work, call.actor, call.now)
     with call.store.read() as connection:
-        asset = assets.find(connection, call.asset)
+        asset = assets.find_asset(connection, call.asset)
     return {**done, **answers.freshness(asset, living.contracts.get(asset.twin), call.now)}
 
 
-def copy(call: Call) -> FileResponse:
+def get_export(call: Call) -> FileResponse:
     """GET /v1/twins/{asset}/export: everything that is kept of an asset, as a ZIP."""
     read_query(call.query, {})
     folder = tempfile.TemporaryDirectory(prefix="foretwin-export-")
@@ -127,7 +127,7 @@ def copy(call: Call) -> FileResponse:
     return FileResponse(out, media_type="application/zip", filename=name, background=BackgroundTask(folder.cleanup))
 
 
-def erase(call: Call) -> dict[str, Any]:
+def delete_twin(call: Call) -> dict[str, Any]:
     """DELETE /v1/twins/{asset}: erase everything of an asset; answers with the certificate."""
     read_query(call.query, {})
     living = call.living
@@ -144,7 +144,7 @@ def _registered(call: Call, connection: Connection, twin: str | None) -> Asset:
         return known
     if twin not in call.living.contracts:
         raise BadInput("twin", f"{twin} has no contract here; there is {there}")
-    asset = assets.register(connection, twin, [call.asset], call.now)[call.asset]
+    asset = assets.register_assets(connection, twin, [call.asset], call.now)[call.asset]
     if known is None:
         audit.record(connection, call.actor, "asset.registered", {"twin": twin}, call.now, asset=asset.id)
     return asset
@@ -153,10 +153,10 @@ def _registered(call: Call, connection: Connection, twin: str | None) -> Asset:
 def _described(call: Call) -> dict[str, Any]:
     contracts = call.living.contracts
     with call.store.read() as connection:
-        asset = assets.find(connection, call.asset)
+        asset = assets.find_asset(connection, call.asset)
         rows = listing.last_scores(connection, [asset.id])
         found = [Score(**row) for row in rows.values()]
-        shown = answers.show_scores(connection, found, contracts, {asset.id: asset.twin})
+        shown = answers.scores_with_models(connection, found, contracts, {asset.id: asset.twin})
         parts = [answers.show_part(part) for part in assets.fitted_parts(connection, asset.id)]
         opened = cases.open_of(connection, [asset.id]).get(asset.id, [])
     return {

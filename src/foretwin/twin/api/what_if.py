@@ -18,7 +18,7 @@ class Question(BaseModel):
     options: list[what_if.Option]
 
 
-def ask(call: Call) -> dict[str, Any]:
+def post_what_if(call: Call) -> dict[str, Any]:
     """POST /v1/twins/{asset}/what-if: how long the asset lasts under each option, and as it is run now."""
     read_query(call.query, {})
     content = read_object(call.body)
@@ -27,5 +27,5 @@ def ask(call: Call) -> dict[str, Any]:
         raise BadInput(unknown[0][:60], "is unknown; there is options")
     options = what_if.read_options(content.get("options"))
     with call.store.read() as connection:
-        contract = call.contract_of(assets.find(connection, call.asset))
+        contract = call.contract_of(assets.find_asset(connection, call.asset))
     return what_if.what_if(call.store, call.living.root, contract, call.asset, options, call.now)

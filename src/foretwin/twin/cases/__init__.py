@@ -1,1 +1,1 @@
-"""Cases: decided from scores, kept in the store, told as service requests, closed by verdicts."""
+"""Cases: rules, application to the store, service requests, feedback."""

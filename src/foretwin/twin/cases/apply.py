@@ -1,4 +1,4 @@
-"""The decisions about cases applied to the store, for many assets at once, and never too many new cases in an hour.
+"""Apply case decisions to the store for many assets at once, bounded by the hourly limit of new cases.
 
 What exceeds the limit waits in the fleet's one open digest: a sensor that drifts everywhere gives one case to look at,
 not one for every asset. An asset that waits gets a case of its own at a later score, once there is room.
@@ -14,7 +14,7 @@ from typing import Any
 from foretwin.contract.twin import Twin
 from foretwin.errors import Conflict
 from foretwin.twin.cases import digest as digests
-from foretwin.twin.cases.digest import Waiting
+from foretwin.twin.cases.digest import DeferredFault
 from foretwin.twin.cases.rules import (
     DIGEST,
     PLANNED,
@@ -25,7 +25,7 @@ from foretwin.twin.cases.rules import (
     Open,
     OpenCase,
     Refresh,
-    decide,
+    decide_cases,
     limit,
     probability_of,
     remedy_of,
@@ -47,7 +47,7 @@ NEW_PER_HOUR = 25  # where the contract names no number
 def review(
     connection: Connection, contract: Twin, scores: Sequence[Score], assets: Mapping[int, Asset], now: datetime
 ) -> list[int]:
-    """Apply what the scores say to the cases of their assets; returns the ids of the cases whose state changed.
+    """Apply new scores to the cases of their assets; return the ids of the cases whose state changed.
 
     Of several scores of an asset the newest speaks, and none of an earlier run than the asset's present one. A case
     that stays is given the newer numbers.
@@ -59,7 +59,7 @@ def review(
     numbers: dict[int, Numbers] = {}
     due: dict[int, Score] = {}
     for asset_id, score in newest.items():
-        changes = decide(_as_open(open_cases.get(asset_id, [])), score, contract)
+        changes = decide_cases(_as_open(open_cases.get(asset_id, [])), score, contract)
         refreshed = [change.case for change in changes if isinstance(change, Refresh)]
         numbers |= {case.id: _numbers(score, case.fault) for case in refreshed}
         if len(refreshed) < len(changes) or asset_id in waiting:
@@ -72,7 +72,7 @@ def review(
 
 @dataclass(frozen=True)
 class _Review:
-    """The assets of which some state changes: what is open of each, by fault, and which ids have changed so far."""
+    """A review in progress: open cases by asset and fault, and the ids changed so far."""
 
     connection: Connection
     contract: Twin
@@ -104,8 +104,8 @@ class _Review:
             self.changed.append(case.id)
             self.request_service(case, score)
 
-    def open_some(self, wanted: Sequence[tuple[Score, Open]]) -> list[Waiting]:
-        """Open as many as the hour has room for, the most pressing first; the others have to wait."""
+    def open_some(self, wanted: Sequence[tuple[Score, Open]]) -> list[DeferredFault]:
+        """Open as many cases as the hour's limit allows, the most pressing first; the others wait in the digest."""
         if not wanted:
             return []
         most = self.contract.cases.new_per_hour or NEW_PER_HOUR
@@ -116,9 +116,9 @@ class _Review:
             self.open(opening, score)
         return [self.wait(score, opening) for score, opening in pressing[room:]]
 
-    def wait(self, score: Score, opening: Open) -> Waiting:
+    def wait(self, score: Score, opening: Open) -> DeferredFault:
         name, since = self.assets[score.asset].name, self.now.astimezone(UTC).isoformat()
-        return Waiting(score.asset, name, score.run, opening.fault, opening.severity, since)
+        return DeferredFault(score.asset, name, score.run, opening.fault, opening.severity, since)
 
     def merge(self, score: Score, change: Merge) -> None:
         case = self.open_cases[score.asset][change.case.fault]
@@ -137,7 +137,7 @@ class _Review:
 
 
 def _change(connection: Connection, contract: Twin, due: Mapping[int, Score], now: datetime) -> list[int]:
-    """Decide again while no other process reviews the twin, and apply it; the ids of the cases that changed."""
+    """Decide again under the twin's lock and apply the decisions; return the ids of the changed cases."""
     stored.lock(connection, contract.name)
     digest = stored.open_of_fleet(connection, contract.name, DIGEST)
     listed = digests.waiting_in(digest)
@@ -146,7 +146,9 @@ def _change(connection: Connection, contract: Twin, due: Mapping[int, Score], no
     found = stored.open_of(connection, scores)
     open_cases = {asset_id: {case.fault: case for case in found.get(asset_id, [])} for asset_id in scores}
     decisions = [
-        (score, change) for i, score in scores.items() for change in decide(_as_open(found.get(i, [])), score, contract)
+        (score, change)
+        for i, score in scores.items()
+        for change in decide_cases(_as_open(found.get(i, [])), score, contract)
     ]
     review = _Review(connection, contract, assets, open_cases, now)
     for score, change in decisions:
@@ -166,7 +168,7 @@ def _change(connection: Connection, contract: Twin, due: Mapping[int, Score], no
 
 
 def _is_answered(answered: Mapping[tuple[int, int, str], float], score: Score, opening: Open, contract: Twin) -> bool:
-    """Whether somebody has looked at this fault of this run so lately that the model's word does not stand against it.
+    """Whether a verdict on this fault of this run is recent enough to override the model.
 
     A verdict holds for the lead time of the part, on the machine's own clock: what is wrong then is a new case.
     """
@@ -175,7 +177,7 @@ def _is_answered(answered: Mapping[tuple[int, int, str], float], score: Score, o
 
 
 def _newest(scores: Iterable[Score], assets: Mapping[int, Asset]) -> dict[int, Score]:
-    """By asset the newest score, where it is not of a run that is over."""
+    """Return the newest score of each asset, without runs that have ended."""
     newest: dict[int, Score] = {}
     for score in sorted(scores, key=lambda one: (one.run, one.time, one.scored_at)):
         if score.asset in assets and score.run >= assets[score.asset].run:
@@ -193,13 +195,13 @@ def _numbers(score: Score, fault: str) -> Numbers:
 
 
 def _evidence(score: Score, fault: str, contract: Twin) -> dict[str, Any]:
-    """What spoke for a case when it opened; its other numbers follow the newer scores."""
+    """Return the evidence kept with a new case; its other numbers follow newer scores."""
     said = {name: getattr(score, name) for name in ("time", "rul", "rul_low", "rul_high", "faults", "diagnosis")}
     limits = {"rul_low": limit(contract, fault), "probability": contract.cases.open_probability}
     return {**said, "warnings": score.warnings, "limits": limits}
 
 
 def _pressure(wanted: tuple[Score, Open]) -> tuple[bool, float, int]:
-    """Sorts the urgent before the planned, then the shortest life before the longer ones."""
+    """Sort key: urgent before planned, then by RUL."""
     score, opening = wanted
     return opening.severity != URGENT, inf if score.rul_low is None else score.rul_low, score.asset

@@ -1,4 +1,4 @@
-"""The fleet's digest: one case that lists the assets and faults for which there was no room in the hour."""
+"""The fleet's digest: one case that lists the faults for which the hourly limit left no room."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -14,8 +14,8 @@ from foretwin.twin.store.scoring.scores import Score
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A fault of an asset that waits for a case of its own, since a moment in ISO 8601."""
+class DeferredFault:
+    """A fault of an asset that waits for its own case, since a moment in ISO 8601."""
 
     asset: int
     name: str
@@ -25,20 +25,20 @@ class Waiting:
     since: str
 
 
-def waiting_in(digest: Case | None) -> list[Waiting]:
-    """What a digest lists, the longest waiting first."""
-    return [] if digest is None else [Waiting(**entry) for entry in digest.evidence["waiting"]]
+def waiting_in(digest: Case | None) -> list[DeferredFault]:
+    """Return the entries of a digest, the longest waiting first."""
+    return [] if digest is None else [DeferredFault(**entry) for entry in digest.evidence["waiting"]]
 
 
 def still_waiting(
-    listed: Iterable[Waiting], assets: Mapping[int, Asset], scores: Mapping[int, Score], contract: Twin
-) -> list[Waiting]:
-    """Those of them that neither recovered by a newer score nor belong to a run that is over, or to no asset any more.
+    listed: Iterable[DeferredFault], assets: Mapping[int, Asset], scores: Mapping[int, Score], contract: Twin
+) -> list[DeferredFault]:
+    """Drop entries that have recovered, or whose run or asset is gone.
 
     As with a case, an estimate between the two limits changes nothing.
     """
 
-    def waits(one: Waiting) -> bool:
+    def waits(one: DeferredFault) -> bool:
         if one.asset not in assets or one.run < assets[one.asset].run:
             return False
         score = scores.get(one.asset)
@@ -47,8 +47,8 @@ def still_waiting(
     return [one for one in listed if waits(one)]
 
 
-def add_to(waiting: Sequence[Waiting], more: Iterable[Waiting]) -> list[Waiting]:
-    """Both together: one that is listed already keeps its place and its moment, and never becomes less urgent."""
+def add_to(waiting: Sequence[DeferredFault], more: Iterable[DeferredFault]) -> list[DeferredFault]:
+    """Merge two lists of entries: an entry keeps its place and moment, and never becomes less urgent."""
     together = {(one.asset, one.fault): one for one in waiting}
     for one in more:
         listed = together.setdefault((one.asset, one.fault), one)
@@ -57,8 +57,8 @@ def add_to(waiting: Sequence[Waiting], more: Iterable[Waiting]) -> list[Waiting]
     return list(together.values())
 
 
-def without_cases(waiting: Sequence[Waiting], open_faults: Iterable[tuple[int, str]]) -> list[Waiting]:
-    """Those that have no case of their own; an end of life does not wait beside a fault of the same asset."""
+def without_cases(waiting: Sequence[DeferredFault], open_faults: Iterable[tuple[int, str]]) -> list[DeferredFault]:
+    """Drop entries that have a case of their own; an end of life gives way to a named fault of the same asset."""
     taken = set(open_faults)
     named = {asset for asset, fault in taken if fault != END_OF_LIFE}
     named |= {one.asset for one in waiting if one.fault != END_OF_LIFE}
@@ -70,9 +70,9 @@ def without_cases(waiting: Sequence[Waiting], open_faults: Iterable[tuple[int, s
 
 
 def keep(
-    connection: Connection, twin: str, digest: Case | None, waiting: Sequence[Waiting], actor: str, now: datetime
+    connection: Connection, twin: str, digest: Case | None, waiting: Sequence[DeferredFault], actor: str, now: datetime
 ) -> list[int]:
-    """Open, change or dissolve the twin's digest, so that it lists these; returns its id where its state changed."""
+    """Open, update or close the twin's digest so that it lists these entries; return its id if its state changed."""
     urgent = any(one.severity == URGENT for one in waiting)
     evidence = {"waiting": [asdict(one) for one in waiting]}
     if digest is None:

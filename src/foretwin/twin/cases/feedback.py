@@ -1,4 +1,4 @@
-"""What technicians tell: that a case is seen, what they found, what they did. Their verdicts become training labels."""
+"""Feedback of technicians: acknowledgements, verdicts, maintenance. Verdicts become training labels."""
 
 import math
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ OF_A_FLEET = ("confirmed", "no_fault_found")
 
 
 class Told(BaseModel):
-    """What a person sends: exactly these fields."""
+    """Base of request bodies: exactly these fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -40,29 +40,29 @@ class Told(BaseModel):
 
 
 class Verdict(Told):
-    """The answer to a case."""
+    """A technician's verdict on a case."""
 
     verdict: Literal["confirmed", "other_fault", "no_fault_found", "part_replaced", "run_ended"]
     fault: Text | None = Field(default=None, description="what was found, <axis>.<class>, where it is not the case's")
 
 
 class Work(Told):
-    """Maintenance that no case called for."""
+    """Maintenance without a case."""
 
     kind: Literal["inspection", "part_replaced", "run_ended"]
     part: Text | None = Field(default=None, description="as the contract's remedies name it")
 
 
-def acknowledge(store: Store, case_id: int, actor: str, now: datetime) -> None:
-    """Keep that somebody has seen a case; a second time changes nothing. NotFound, or Conflict where it is closed."""
+def acknowledge_case(store: Store, case_id: int, actor: str, now: datetime) -> None:
+    """Acknowledge a case; a second time changes nothing. NotFound, or Conflict for a closed case."""
     with store.write() as connection:
-        cases.acknowledge(connection, cases.find(connection, case_id), actor, now)
+        cases.mark_acknowledged(connection, cases.find_case(connection, case_id), actor, now)
 
 
-def give(
+def give_verdict(
     store: Store, contracts: Mapping[str, Twin], case_id: int, verdict: Verdict, actor: str, now: datetime
 ) -> Answer:
-    """Give a case its verdict, and close it: what was found, what was done, and the new run where one begins.
+    """Store the verdict on a case and close it, with the maintenance done and the new run where one begins.
 
     After `part_replaced` and `run_ended` the asset's next reading belongs to its next run. The same verdict again
     changes nothing and has the same answer; another one is a Conflict. BadInput names the field that does not fit the
@@ -70,8 +70,8 @@ def give(
     no verdict.
     """
     with store.write() as connection:
-        given = verdicts.of_case(connection, case_id)
-        case = cases.find(connection, case_id)
+        given = verdicts.verdict_of_case(connection, case_id)
+        case = cases.find_case(connection, case_id)
         if case.asset is None or case.run is None:
             return _give_fleet(connection, case, verdict, actor, now)
         contract = _contract(contracts, case.twin)
@@ -98,13 +98,13 @@ def give(
 def record_maintenance(
     store: Store, contracts: Mapping[str, Twin], name: str, work: Work, actor: str, now: datetime
 ) -> Answer:
-    """Keep maintenance that no case called for; a run that ended, or a new part, begins the asset's next run.
+    """Record maintenance without a case; the end of a run, or a new part, begins the asset's next run.
 
     NotFound where there is no such asset, BadInput for a part that the contract does not know, and for the end of a
     run that has no reading yet.
     """
     with store.write() as connection:
-        asset = assets.find(connection, name)
+        asset = assets.find_asset(connection, name)
         contract = _contract(contracts, asset.twin)
         part = _part_of(work, contract)
         last = _last_time(connection, asset.id, asset.run)
@@ -113,7 +113,7 @@ def record_maintenance(
         time = _time_of(work, last, contract)
         ends = work.kind in NEW_RUN and last is not None
         where, said = (asset.id, asset.run, time, now), (work.kind, part, work.serial_number, work.note)
-        maintenance.add(connection, Maintenance(*where, *said, case=None, actor=actor))
+        maintenance.add_maintenance(connection, Maintenance(*where, *said, case=None, actor=actor))
         if part is not None:
             assets.fit_part(connection, asset, part, work.serial_number, work.provenance, now)
         if ends:
@@ -126,7 +126,7 @@ def record_maintenance(
 
 
 def _give_fleet(connection: Connection, case: Case, verdict: Verdict, actor: str, now: datetime) -> Answer:
-    """The verdict on a fleet's drift, of which the audit tells: it is about no run, and no label follows from it."""
+    """Store the verdict on a fleet's drift case; it belongs to no run and labels nothing."""
     if case.fault != DRIFT:
         raise BadInput("case", f"{case.id} is a case of the whole fleet: give the cases of its assets a verdict")
     if verdict.verdict not in OF_A_FLEET:
@@ -138,8 +138,8 @@ def _give_fleet(connection: Connection, case: Case, verdict: Verdict, actor: str
 
 
 def _keep(connection: Connection, contract: Twin, case: Case, verdict: Verdict, given: GivenVerdict) -> None:
-    """Everything that a verdict leaves in the store."""
-    verdicts.add(connection, given)
+    """Store everything that a verdict implies."""
+    verdicts.add_verdict(connection, given)
     asset = assets.by_id(connection, [given.asset])[given.asset]
     if given.verdict in NEW_RUN:
         part = _replaced(verdict, case, contract) if given.verdict == "part_replaced" else None
@@ -155,7 +155,7 @@ def _keep(connection: Connection, contract: Twin, case: Case, verdict: Verdict, 
             case=case.id,
             actor=given.actor,
         )
-        maintenance.add(connection, done)
+        maintenance.add_maintenance(connection, done)
         if part is not None:
             assets.fit_part(connection, asset, part, verdict.serial_number, verdict.provenance, given.at)
         if asset.run <= given.run:  # else a later run has come already
@@ -168,8 +168,8 @@ def _keep(connection: Connection, contract: Twin, case: Case, verdict: Verdict, 
 
 
 def _answer(connection: Connection, name: str, given: GivenVerdict) -> Answer:
-    """From what is stored, so that the same verdict has the same answer at any time."""
-    done = maintenance.of_case(connection, given.case)
+    """Build the answer from the stored verdict, so that repeating the call gives the same answer."""
+    done = maintenance.maintenance_of_case(connection, given.case)
     return {
         "case": given.case,
         "asset": name,
@@ -189,7 +189,7 @@ def _answer(connection: Connection, name: str, given: GivenVerdict) -> Answer:
 def _is_same(connection: Connection, verdict: Verdict, found: str | None, given: GivenVerdict) -> bool:
     if (verdict.verdict, found, verdict.note) != (given.verdict, given.fault, given.note):
         return False
-    done = maintenance.of_case(connection, given.case)
+    done = maintenance.maintenance_of_case(connection, given.case)
     part = done.part if done else None
     fitted = [one for one in assets.fitted_parts(connection, given.asset, given.at) if one.part == part]
     new = (fitted[0].serial_number, fitted[0].provenance) if fitted else (None, None)
@@ -197,7 +197,7 @@ def _is_same(connection: Connection, verdict: Verdict, found: str | None, given:
 
 
 def _found(verdict: Verdict, case: Case, contract: Twin) -> str | None:
-    """The fault that the verdict names, or means; None for none, and for an end of life."""
+    """Return the fault that the verdict names or implies; None for none, and for an end of life."""
     kind, fault = verdict.verdict, verdict.fault
     own = case.fault if case.fault in faults_of(contract) else None
     if kind != "part_replaced":
@@ -216,7 +216,7 @@ def _found(verdict: Verdict, case: Case, contract: Twin) -> str | None:
 
 
 def _replaced(verdict: Verdict, case: Case, contract: Twin) -> str:
-    """The part that repairs what was found."""
+    """Return the part that repairs the fault."""
     remedy = remedy_of(contract, verdict.fault or case.fault)
     if remedy is None:
         raise BadInput("fault", f"is missing; {contract.name} no longer knows {case.fault}")
@@ -243,7 +243,7 @@ def _refuse_part(told: Told, kind: str) -> None:
 
 
 def _time_of(told: Told, last: float | None, contract: Twin) -> float:
-    """As told, else that of the run's last reading. A time far beyond that one would label readings yet to come."""
+    """Return the given time, else that of the run's last reading. A time far beyond it would label future readings."""
     if told.time is None:
         return last or 0.0
     if told.time > (last or 0.0) + longest_gap(contract):
@@ -253,7 +253,7 @@ def _time_of(told: Told, last: float | None, contract: Twin) -> float:
 
 
 def _last_time(connection: Connection, asset_id: int, run: int) -> float | None:
-    """Of the run's newest reading; None where it has none yet."""
+    """Return the time of the run's newest reading; None without readings."""
     newest = float(newest_times(connection, np.array([asset_id]), np.array([run]))[0])
     return None if math.isnan(newest) else newest
 

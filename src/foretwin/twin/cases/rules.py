@@ -1,4 +1,4 @@
-"""When a case opens, escalates, merges and closes: decisions alone, from a score and the cases that are open.
+"""Decide from a score and the open cases when a case opens, escalates, merges or closes; pure functions.
 
 A fault is named `<axis>.<class>`; `end_of_life` is an asset that nears its end without a fault that has a name. What
 opens a case and what closes it are two limits, so that an estimate which hovers at one of them changes nothing.
@@ -21,7 +21,7 @@ HEADROOM = 4 / 3  # closing limit over opening limit, where the contract names n
 
 @dataclass(frozen=True)
 class OpenCase:
-    """What a decision needs to know of a case that is open or acknowledged."""
+    """The facts of an open or acknowledged case that decisions need."""
 
     id: int
     fault: str
@@ -32,7 +32,7 @@ class OpenCase:
 
 @dataclass(frozen=True)
 class Open:
-    """A new case."""
+    """Open a new case."""
 
     fault: str
     severity: str
@@ -40,14 +40,14 @@ class Open:
 
 @dataclass(frozen=True)
 class Escalate:
-    """A planned case becomes urgent; never the other way round."""
+    """Make a planned case urgent; never the reverse."""
 
     case: OpenCase
 
 
 @dataclass(frozen=True)
 class Merge:
-    """An end of life whose fault now has a name: it goes on in the open case of the fault `into`."""
+    """Merge an end-of-life case into the open case of the fault `into`, which now has a name."""
 
     case: OpenCase
     into: str
@@ -55,7 +55,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class Close:
-    """A case that is over."""
+    """Close a case."""
 
     case: OpenCase
     because: Literal["recovered", "new_run"]
@@ -63,7 +63,7 @@ class Close:
 
 @dataclass(frozen=True)
 class Refresh:
-    """A case that stays as it is, with newer numbers."""
+    """Update the numbers of a case that stays as it is."""
 
     case: OpenCase
 
@@ -71,8 +71,8 @@ class Refresh:
 Change = Open | Escalate | Merge | Close | Refresh
 
 
-def decide(open_cases: Sequence[OpenCase], score: Score, contract: Twin) -> list[Change]:
-    """What a score of one asset makes of that asset's open cases.
+def decide_cases(open_cases: Sequence[OpenCase], score: Score, contract: Twin) -> list[Change]:
+    """Return the changes that a score of one asset makes to its open cases.
 
     Merges come after the opening that they need. A score of an earlier run than a case speaks of a life that is over
     and changes nothing.
@@ -102,7 +102,7 @@ def decide(open_cases: Sequence[OpenCase], score: Score, contract: Twin) -> list
 
 
 def recovers(fault: str, score: Score, contract: Twin) -> bool:
-    """Whether a score says that the fault of an open case is gone.
+    """Whether a score clears the fault of an open case.
 
     It is where neither the fault is still probable nor the asset still close to its end. A fault of which the score
     says nothing, as after a change of the contract, does not recover.
@@ -120,43 +120,43 @@ def recovers(fault: str, score: Score, contract: Twin) -> bool:
 
 
 def present_faults(score: Score, contract: Twin) -> list[str]:
-    """The faults that are probable enough to open a case, the most probable first."""
+    """Return the faults probable enough to open a case, the most probable first."""
     known = [(probability_of(score, fault), fault) for fault in faults_of(contract)]
     present = [(p, fault) for p, fault in known if p is not None and p >= contract.cases.open_probability]
     return [fault for _, fault in sorted(present, key=lambda one: -one[0])]
 
 
 def probability_of(score: Score, fault: str) -> float | None:
-    """The probability of a fault; None where the score says nothing of it, as of an end of life."""
+    """Return the probability of a fault; None for an end of life or a fault without a probability."""
     axis, _, name = fault.partition(".")
     return score.faults.get(axis, {}).get(name)
 
 
 def faults_of(contract: Twin) -> list[str]:
-    """Every fault that has a remedy, in the contract's order."""
+    """Return every fault that has a remedy, in the contract's order."""
     return [f"{axis}.{name}" for axis in contract.axes for name in contract.classes(axis)[1:]]
 
 
 def severity(fault: str, score: Score, contract: Twin) -> str:
-    """Urgent where the remedy's part no longer arrives within the life that is left."""
+    """Return `urgent` where the remedy's part cannot arrive within the RUL, else `planned`."""
     remedy = remedy_of(contract, fault)
     return URGENT if remedy and _lasts_no_longer_than(remedy.lead_time, score, contract) else PLANNED
 
 
 def limit(contract: Twin, fault: str) -> float:
-    """The lower end of the RUL, in the clock's unit, at or below which an asset nears its end: time to act."""
+    """Return the lower RUL bound, in the clock's unit, at or below which a case opens."""
     remedy = remedy_of(contract, fault)
     return max(contract.cases.open_below or 0.0, remedy.lead_time if remedy else 0.0)
 
 
 def closing_limit(contract: Twin, fault: str) -> float:
-    """The lower end of the RUL above which an asset no longer nears its end; above `limit`, unless that is 0."""
+    """Return the lower RUL bound above which a case closes; above `limit`, unless that is 0."""
     opens_at, closes_above = limit(contract, fault), contract.cases.close_above
     return closes_above if closes_above is not None and closes_above > opens_at else opens_at * HEADROOM
 
 
 def remedy_of(contract: Twin, fault: str) -> Remedy | None:
-    """What repairs a fault; None for one that the contract does not know, a healthy class, and a case of a fleet."""
+    """Return the remedy of a fault; None for an unknown or healthy class, and for a fleet's case."""
     if fault == END_OF_LIFE:
         return contract.rul.remedy if contract.rul else None
     axis, _, name = fault.partition(".")
@@ -168,7 +168,7 @@ def _opens_end_of_life(score: Score, contract: Twin) -> bool:
 
 
 def _lasts_no_longer_than(time: float, score: Score, contract: Twin) -> bool:
-    """Never so at the cap, which means "that or more": a lead time beyond the cap must not make every asset urgent."""
+    """Compare a life with a lead time; false at the cap, which means "that or more"."""
     return score.rul_low is not None and score.rul_low <= time and not _is_capped(score, contract)
 
 

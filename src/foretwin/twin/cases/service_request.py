@@ -1,4 +1,4 @@
-"""A service request: what a planner needs for the repair that a case calls for, in one document."""
+"""Service request of a case: part, instruction, skills and time window, in one document."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,13 +10,13 @@ from foretwin.twin.cases.rules import END_OF_LIFE, remedy_of
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.casework.cases import Case
 from foretwin.twin.store.scoring import scores
-from foretwin.twin.store.scoring.scores import Model, Score
+from foretwin.twin.store.scoring.scores import Score, ScoringModel
 
 Document = dict[str, Any]
 
 
 def service_request(connection: Connection, contract: Twin, case: Case, now: datetime) -> Document:
-    """The request as JSON; moments are RFC 3339 in UTC, other times numbers in the contract's clock unit.
+    """Build the request as JSON; moments in RFC 3339 UTC, other times in the contract's clock unit.
 
     It keeps its number as long as the case keeps its severity. `latest_safe_date` is the moment of the reading behind
     the case's last score plus the lower end of the RUL; null where the twin has no RUL, or its clock counts something
@@ -59,7 +59,7 @@ def service_request(connection: Connection, contract: Twin, case: Case, now: dat
 
 
 def as_text(document: Document) -> str:
-    """The request as Markdown for a person."""
+    """Render the request as Markdown."""
     asset, fault = document["asset"], document["fault"]
     likely = None if fault["probability"] is None else f"probability {fault['probability']:.0%}"
     tags = [f"{name} = {value}" for name, value in sorted(asset["tags"].items())]
@@ -99,7 +99,7 @@ def _fault(contract: Twin, case: Case) -> dict[str, Any]:
 
 
 def _evidence(case: Case, score: Score | None) -> dict[str, Any]:
-    """What spoke for the case when it opened, and what the last score says."""
+    """Return the evidence at opening and the last score."""
     if score is None:
         return {"when_opened": case.evidence, "last_score": None}
     names = ("run", "time", "rows", "faults", "diagnosis", "warnings")
@@ -107,7 +107,7 @@ def _evidence(case: Case, score: Score | None) -> dict[str, Any]:
     return {"when_opened": case.evidence, "last_score": last}
 
 
-def _rul(contract: Twin, case: Case, model: Model | None) -> dict[str, Any] | None:
+def _rul(contract: Twin, case: Case, model: ScoringModel | None) -> dict[str, Any] | None:
     if case.rul is None:
         return None
     interval = {"value": case.rul, "low": case.rul_low, "high": case.rul_high}
@@ -115,7 +115,7 @@ def _rul(contract: Twin, case: Case, model: Model | None) -> dict[str, Any] | No
 
 
 def _part(connection: Connection, asset_id: int, remedy: Remedy) -> dict[str, Any]:
-    """The part to order, and the one that it replaces where that is known."""
+    """Return the part to order, and the fitted part that it replaces where known."""
     fitted = [part for part in assets.fitted_parts(connection, asset_id) if part.part == remedy.part]
     shown = [
         {"serial_number": one.serial_number, "provenance": one.provenance, "fitted_at": _moment(one.fitted_at)}
@@ -127,7 +127,7 @@ def _part(connection: Connection, asset_id: int, remedy: Remedy) -> dict[str, An
 def _window(
     contract: Twin, remedy: Remedy, now: datetime, safe_until: datetime | None, left: float | None
 ) -> dict[str, Any]:
-    """From when the part can be there until when it is still safe; late where that is before the part is there."""
+    """Return from when the part is available until when the repair is safe; late if the second comes first."""
     earliest = _later(now, remedy.lead_time, contract)
     if earliest is not None and safe_until is not None:
         late = earliest > safe_until
@@ -137,7 +137,7 @@ def _window(
 
 
 def _later(moment: datetime, time: float | None, contract: Twin) -> datetime | None:
-    """The moment after a time of the contract's clock; None where the clock counts something else."""
+    """Return the moment after a time of the contract's clock; None where the clock is no calendar."""
     seconds = contract.clock.seconds
     return None if time is None or seconds is None else moment + timedelta(seconds=time * seconds)
 
@@ -154,7 +154,7 @@ def _interval(rul: Mapping[str, Any] | None) -> str | None:
 
 
 def _period(window: Mapping[str, Any]) -> str | None:
-    """None where the clock gives no dates and nothing is late."""
+    """Format the window; None where the clock gives no dates and nothing is late."""
     if window["late"]:
         return _joined("the part comes too late", window["earliest"] and f"at the earliest {window['earliest']}")
     begin, end = window["earliest"], window["latest"]

@@ -1,1 +1,1 @@
-"""What is kept of an asset: its thread, its copy, its erasure, and what training learns from it."""
+"""Erasure of an asset: store, files, caches, and the models that saw it."""

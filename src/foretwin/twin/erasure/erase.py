@@ -1,4 +1,4 @@
-"""Erasing an asset: from the store, from the histories given to training and from what the stages made of them.
+"""Erase an asset from the store, from exported histories and from the outputs that stages made of them.
 
 A certificate says what was removed where, and which models saw the asset; it names the asset by a digest alone.
 """
@@ -40,13 +40,13 @@ UNTOUCHED = [
 def erase_asset(
     store: Store, root: Path, contracts: Mapping[str, Twin], name: str, actor: str, now: datetime
 ) -> dict[str, Any]:
-    """Remove an asset, write erasures/<its number>.json and return that certificate as JSON values.
+    """Erase an asset, write erasures/<its number>.json and return that certificate as JSON values.
 
     NotFound where there is no such asset. The store comes last: what was interrupted before can be asked for again. An
     asset that goes on sending is registered anew, under another number.
     """
     with store.read() as connection:
-        asset = assets.find(connection, name)
+        asset = assets.find_asset(connection, name)
         histories = stored.exports_with(connection, asset.id)
     cache, beyond = cache_folder(root), remotes(root)
     copies = find_copies(root, asset.twin, name, cache)
@@ -78,7 +78,7 @@ def erase_asset(
 
 
 def _history_without(store: Store, root: Path, contracts: Mapping[str, Twin], asset: Asset, now: datetime) -> str:
-    """What became of data/<twin>/history/, which training reads next."""
+    """Rewrite data/<twin>/history/ without the asset and return what became of it."""
     folder = Paths(root, asset.twin).data / FOLDER
     if not (folder / TABLE).exists() or not holds(folder / TABLE, asset.name):
         return "did not hold the asset"
@@ -93,7 +93,7 @@ def _history_without(store: Store, root: Path, contracts: Mapping[str, Twin], as
 
 
 def _overwritten(store: Store) -> dict[str, Any]:
-    """Whether the room of the deleted rows has been overwritten, and if not, why: they are gone for every reader."""
+    """Whether the freed space was overwritten, and if not, why; deleted rows are unreadable either way."""
     try:
         erasure.overwrite(store)
     except StoreError as error:
@@ -102,7 +102,7 @@ def _overwritten(store: Store) -> dict[str, Any]:
 
 
 def _counted(copies: Copies, root: Path) -> dict[str, Any]:
-    """The removed files of the project by name; DVC's objects, which are named by their content, by their number."""
+    """List removed project files by name, and count DVC's objects, whose names are digests."""
     return {
         "folders": [path.relative_to(root).as_posix() for path in copies.folders],
         "files": [path.relative_to(root).as_posix() for path in copies.files],

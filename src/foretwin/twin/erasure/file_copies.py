@@ -1,4 +1,4 @@
-"""Files of a project that hold rows of an asset of the store, found by what is in them, and their removal.
+"""Find and remove project files that hold rows of an asset, by content.
 
 All of them are made again by `dvc repro` from what remains. DVC's cache is searched object by object, since it also
 holds what was made by earlier commits.
@@ -28,7 +28,7 @@ PARQUET_MAGIC = b"PAR1"
 
 @dataclass(frozen=True)
 class Copies:
-    """What was found. `folders` are outputs of stages that go as a whole, `objects` files of DVC's cache."""
+    """The copies found. `folders` are stage outputs removed as a whole, `objects` files of DVC's cache."""
 
     folders: tuple[Path, ...]
     files: tuple[Path, ...]
@@ -39,7 +39,7 @@ class Copies:
 
 
 def find_copies(root: Path, twin: str, name: str, cache: Path | None) -> Copies:
-    """Everything in the project and in DVC's cache that names the asset, as `store/<name>` or as a row of a history."""
+    """Find every file in the project and DVC's cache that names the asset, as `store/<name>` or as a history row."""
     paths = Paths(root, twin)
     outputs = (paths.raw / FOLDER, paths.rows, paths.validation, paths.windows)
     folders = [folder for folder in outputs if any(holds(path, name) for path in files_under(folder))]
@@ -50,7 +50,7 @@ def find_copies(root: Path, twin: str, name: str, cache: Path | None) -> Copies:
 
 
 def remove_copies(copies: Copies) -> None:
-    """Delete what was found; where this was interrupted, doing it again deletes the rest."""
+    """Delete the copies; after an interruption, a second call deletes the rest."""
     for path in (*copies.files, *copies.objects):
         path.unlink(missing_ok=True)
     for folder in copies.folders:
@@ -72,14 +72,14 @@ def holds(path: Path, name: str) -> bool:
 
 
 def cache_folder(root: Path) -> Path | None:
-    """Where DVC keeps the project's cache; None outside a DVC repository. StoreError where DVC does not say."""
+    """Return DVC's cache folder; None outside a DVC repository. StoreError where DVC does not report it."""
     if not (root / ".dvc").is_dir():
         return None
     return Path(_dvc(root, "cache", "dir").strip())
 
 
 def remotes(root: Path) -> list[str]:
-    """The names of the project's DVC remotes."""
+    """Return the names of the project's DVC remotes."""
     if not (root / ".dvc").is_dir():
         return []
     return [line.split()[0] for line in _dvc(root, "remote", "list").splitlines() if line.strip()]
@@ -101,7 +101,7 @@ def _holds_rows(table: pq.ParquetFile, name: str) -> bool:
 
 
 def _named(name: str) -> re.Pattern[bytes]:
-    """The asset's name in a text or in JSON, and not only the beginning of a longer one."""
+    """Whether the asset's full name, not a prefix of a longer one, occurs in text or JSON."""
     spelt = {name.encode(), json.dumps(name)[1:-1].encode(), json.dumps(name, ensure_ascii=False)[1:-1].encode()}
     prefixes = {PREFIX.encode(), PREFIX.replace("/", r"\/").encode()}
     either = b"|".join(re.escape(prefix + one) for prefix in sorted(prefixes) for one in sorted(spelt))
@@ -109,7 +109,7 @@ def _named(name: str) -> re.Pattern[bytes]:
 
 
 def _listing(cache: Path | None, objects: Iterable[Path]) -> list[Path]:
-    """The cache's lists of folders that name one of the objects: without it they restore nothing."""
+    """Return the cache's folder listings that name one of the objects: without it they restore nothing."""
     gone = {f"{path.parent.name}{path.name}" for path in objects}
     if cache is None or not gone:
         return []
@@ -122,7 +122,7 @@ def _listing(cache: Path | None, objects: Iterable[Path]) -> list[Path]:
 
 
 def files_under(folder: Path) -> list[Path]:
-    """Every file under a folder, in order."""
+    """List every file under a folder, in order."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 

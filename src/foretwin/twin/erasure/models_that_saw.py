@@ -1,4 +1,4 @@
-"""Which models a project knows of and what each was made of: what the stages recorded, found by what is in it.
+"""Find the models whose training or evaluation data held an asset, from the stages' records.
 
 Records of earlier trainings lie in DVC's cache, which has no names to tell them by, and in MLflow's artifacts. A record
 of training (`training.json`) names the split of the assets and the store's history by their digests; `lineage.json`
@@ -29,7 +29,7 @@ PACKAGE = {"model", "bento", "digest"}
 
 @dataclass(frozen=True)
 class SeenBy:
-    """A model whose data held the asset. `versions` are the numbers that a registry gave it, empty where none did."""
+    """A model whose data held the asset. `versions` are its registry numbers, if any."""
 
     bundle: str  # digest
     seen_in: str  # training, evaluation, or where the split is lost, one of them
@@ -39,7 +39,7 @@ class SeenBy:
 
 @dataclass
 class Known:
-    """A model as far as records tell of it."""
+    """A model as far as records describe it."""
 
     twin: str
     bundle: str  # digest
@@ -52,37 +52,37 @@ class Known:
 
     @property
     def ordered_versions(self) -> tuple[str, ...]:
-        """The versions, the first first."""
+        """Return the versions in ascending order."""
         return tuple(sorted(self.versions, key=int))
 
     @property
     def order(self) -> tuple[list[int], str]:
-        """By version, those that have none first."""
+        """Sort key: by version, unregistered models first."""
         return [int(version) for version in self.ordered_versions], self.bundle
 
 
 @dataclass
 class Knowledge:
-    """Everything that was found: bundle -> model, and digest of a splits.json -> asset -> its fold."""
+    """The records found: bundle -> model, and digest of a splits.json -> asset -> its fold."""
 
     models: dict[str, Known] = field(default_factory=dict)
     splits: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, folders: Iterable[Path]) -> Self:
-        """What the JSON files under these folders say; of two records of one bundle the first counts."""
+        """Collect the JSON files under these folders; of two records of one bundle the first counts."""
         found = cls()
         for folder in folders:
             found.read(folder)
         return found
 
     def read(self, folder: Path) -> None:
-        """Add what the JSON files under a folder say."""
+        """Add the JSON files under a folder."""
         for path in files_under(folder):
             self._add(path)
 
     def seen_in(self, model: Known, asset: str) -> str | None:
-        """What the model did with an asset: training, evaluation; None where it had none of it, as far as is known.
+        """Return the model's use of the asset, training or evaluation; None where records name none.
 
         Assets of the store are named `store/<name>`.
         """
@@ -94,17 +94,17 @@ class Knowledge:
         return None if fold is None else HELD_OUT if fold == TEST else TRAINED
 
     def model(self, twin: str, bundle: str) -> Known:
-        """What is known of a bundle, from now on if nothing was."""
+        """Return the entry of a bundle, created where missing."""
         return self.models.setdefault(bundle, Known(twin, bundle))
 
     def add_identity(self, identity: Mapping[str, Any]) -> None:
-        """A registered version, as identity.json names it."""
+        """Add a registered version, as identity.json names it."""
         model = self.model(str(identity["name"]).removeprefix(NAME), identity["digest"])
         model.versions.add(str(identity["version"]))
         model.runs.add(str(identity["run"]))
 
     def _add(self, path: Path) -> None:
-        """Take a file for what its keys say that it is; most are no record at all."""
+        """Add a JSON file by the keys it holds; most are no record at all."""
         content = json_object(path)
         keys = content.keys()
         if keys >= TRAINING:
@@ -137,13 +137,13 @@ class Knowledge:
 
 
 def champion_digest(paths: Paths) -> str | None:
-    """The bundle of the champion that is kept in models/<twin>/champion/."""
+    """Return the digest of the bundle in models/<twin>/champion/."""
     kept = kept_identity(paths)
     return kept.digest if kept else None
 
 
 def models_that_saw(root: Path, twin: str, name: str, histories: Collection[str], cache: Path | None) -> list[SeenBy]:
-    """The models in order of their versions; `histories` are the digests of the exports that held the asset.
+    """List the models by version; `histories` are the digests of the exports that held the asset.
 
     To be asked before any copy is removed: where a model has no lineage.json, a split that names the asset says whether
     it was trained on or held out.

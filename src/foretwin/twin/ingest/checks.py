@@ -32,7 +32,7 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class Course:
+class RunPositions:
     """Where each of N readings stands in its run.
 
     `is_late` (N,) older than the newest one; `missing` (N,) int64 how many were left out before it; `jumped` (N,) too
@@ -90,7 +90,7 @@ def follow_runs(
 
 def follow_clock(
     group: NDArray[np.intp], time: NDArray[np.float64], newest: NDArray[np.float64], contract: Twin, check: bool
-) -> Course:
+) -> RunPositions:
     """Where each reading stands in its run, as they came one after the other.
 
     `group` (N,) says which of K runs it is of; `newest` (K,) are the times of the newest readings that are stored, NaN
@@ -108,7 +108,7 @@ def follow_clock(
     step = time - before
     skipped = (step > SKIPPED * contract.clock.step) & (step <= longest)
     missing = np.where(skipped, np.rint(step / contract.clock.step) - 1, 0).astype(np.int64)
-    return Course(step < 0, missing, jumped, before)
+    return RunPositions(step < 0, missing, jumped, before)
 
 
 def longest_gap(contract: Twin) -> float:

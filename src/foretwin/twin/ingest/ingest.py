@@ -58,8 +58,8 @@ def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, act
     cannot be decoded.
     """
     with store.write() as connection:
-        stored_readings.take_turn(connection)
-        held = quarantine.find(connection, quarantine_id)
+        stored_readings.serialise_writers(connection)
+        held = quarantine.find_quarantined(connection, quarantine_id)
         if held.released_at is not None:
             raise Conflict("id", f"{quarantine_id} was released on {held.released_at:%Y-%m-%d %H:%M} UTC")
         decoded = decode(held.content.encode(), JSON, contracts, held.twin, held.asset)
@@ -91,12 +91,12 @@ def _ingest(
     now: datetime,
     check_clock: bool = True,
 ) -> Receipt:
-    stored_readings.take_turn(connection)
+    stored_readings.serialise_writers(connection)
     receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
     for readings in _by_twin([one.readings for one in decoded if one.readings is not None]):
         receipt += _store(_Call(connection, contracts[readings.twin], via, now, check_clock), readings)
     if receipt.rejected:
-        new = quarantine.add(connection, via, receipt.rejected, now)
+        new = quarantine.add_quarantined(connection, via, receipt.rejected, now)
         assets.count_quarantined(connection, Counter(one.asset for one in new if is_name(one.asset)))
     return receipt
 
@@ -145,7 +145,7 @@ def _assets(call: _Call, readings: Readings) -> list[Asset]:
     known = assets.find_all(call.connection, readings.names, for_update=True)
     missing = [name for name in readings.names if name not in known]
     if missing:
-        known |= assets.register(call.connection, readings.twin, missing, call.now)
+        known |= assets.register_assets(call.connection, readings.twin, missing, call.now)
     return [known[name] for name in readings.names]
 
 
@@ -184,7 +184,7 @@ def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) 
     """Store what is new and count it for its assets; and which readings contradict stored ones."""
     ids = np.array([asset.id for asset in known], np.int64)
     lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
-    stored = stored_readings.add(call.connection, call.via, lines, call.now)
+    stored = stored_readings.add_readings(call.connection, call.via, lines, call.now)
     repeated = np.zeros(len(lines), dtype=bool)
     if not stored.all():
         repeated[~stored] = stored_readings.are_same(call.connection, lines.only(~stored))

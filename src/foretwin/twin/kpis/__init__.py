@@ -1,4 +1,4 @@
-"""The key figures of a fleet: what its cases were worth, per period, counted by rules that are written here.
+"""Key figures of a fleet: the value of its cases, per period, by the counting rules below.
 
 What is counted
     A run is one life of an asset, up to a failure or an exchange of its part. It has one outcome at most:
@@ -42,15 +42,15 @@ from typing import Any
 
 from foretwin.contract.twin import Twin
 from foretwin.twin.kpis.counting import Tally, count
-from foretwin.twin.kpis.figures import Precision, assumptions, figures_of
+from foretwin.twin.kpis.figures import Precision, kpi_assumptions, tally_figures
 from foretwin.twin.kpis.lives import lives
-from foretwin.twin.kpis.periods import Asked, day_of, split
+from foretwin.twin.kpis.periods import PeriodRequest, day_of, split
 from foretwin.twin.store import Connection
 from foretwin.twin.store.scoring import kpis as stored
 
 
-def kpis(connection: Connection, contract: Twin, asked: Asked, now: datetime) -> dict[str, Any]:
-    """The report of one twin as JSON values; figures that are not defined are None.
+def kpis(connection: Connection, contract: Twin, asked: PeriodRequest, now: datetime) -> dict[str, Any]:
+    """Return the report of one twin as JSON values; undefined figures are None.
 
     BadInput where the periods end before they begin, or are too many.
     """
@@ -58,7 +58,7 @@ def kpis(connection: Connection, contract: Twin, asked: Asked, now: datetime) ->
     registered = stored.first_registered(connection, contract.name)
     first = today if registered is None else day_of(registered)
     periods = split(asked, first, today)
-    runs, ends = stored.runs(connection, contract.name), stored.ends(connection, contract.name)
+    runs, ends = stored.kpi_runs(connection, contract.name), stored.ends(connection, contract.name)
     tallies = count(lives(runs, ends, stored.answered_cases(connection, contract.name)), contract, periods)
     whole = Tally.sum_of(tallies)
     precision = Precision.of(whole)
@@ -73,24 +73,24 @@ def kpis(connection: Connection, contract: Twin, asked: Asked, now: datetime) ->
         "since": periods.all[0].since.isoformat(),
         "until": periods.all[-1].until.isoformat(),
         "costs": None if contract.costs is None else contract.costs.model_dump(),
-        "total": figures_of(whole, contract, precision),
+        "total": tally_figures(whole, contract, precision),
         "periods": [
             {
                 "name": period.name,
                 "since": period.since.isoformat(),
                 "until": period.until.isoformat(),
                 "is_over": period.until < today,
-                **figures_of(tally, contract, precision),
+                **tally_figures(tally, contract, precision),
             }
             for period, tally in zip(periods.all, tallies, strict=True)
         ],
-        "assumptions": [*assumptions(contract, precision), *lost],
+        "assumptions": [*kpi_assumptions(contract, precision), *lost],
         "erased_assets": erased,
     }
 
 
 def reported(connection: Connection, contracts: Mapping[str, Twin], twin: str | None) -> list[Twin]:
-    """The contracts to report about: that of the twin, or of all that have assets."""
+    """Return the contracts to report on: the given twin's, or those of all twins with assets."""
     if twin is not None:
         return [contracts[twin]]
     known = stored.twins_with_assets(connection)

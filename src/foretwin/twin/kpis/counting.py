@@ -1,4 +1,4 @@
-"""How runs and alarms become counts: each run has at most one outcome, each count belongs to one period."""
+"""Count runs and alarms: each run has at most one outcome, each count belongs to one period."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ PACE = 2.0  # readings that came in this much faster or slower than their machin
 
 @dataclass
 class Tally:
-    """What was counted in one period; times in the contract's clock unit."""
+    """The counts of one period; times in the contract's clock unit."""
 
     outcomes: Counter[Kind] = field(default_factory=Counter)
     missed_after_alarm: int = 0  # of the missed: an alarm had been withdrawn, or answered by no_fault_found
@@ -36,7 +36,7 @@ class Tally:
 
     @classmethod
     def sum_of(cls, parts: Iterable["Tally"]) -> "Tally":
-        """All periods as one."""
+        """Return the sum over all periods."""
         whole = cls()
         for part in parts:
             whole.outcomes.update(part.outcomes)
@@ -53,7 +53,7 @@ class Tally:
 
 
 def count(lives: Iterable[Life], contract: Twin, periods: Periods) -> list[Tally]:
-    """A tally for each period. `lives` come in order of asset and run, and are held one at a time."""
+    """Return a tally for each period. `lives` come in order of asset and run, and are held one at a time."""
     tallies, changes = [Tally() for _ in periods.all], [0] * len(periods.all)
     before: Life | None = None
     for life in lives:
@@ -91,7 +91,7 @@ def _count_outcome(life: Life, tallies: list[Tally], contract: Twin, periods: Pe
 
 
 def _count_downtime(life: Life, following: Run, tallies: list[Tally], contract: Twin, periods: Periods) -> None:
-    """The time between the last reading of a run that ended and the next run's first, where the clock gives it."""
+    """Add the time between the last reading of an ended run and the next run's first, where the clock gives it."""
     run, outcome, seconds = life.run, life.outcome, contract.clock.seconds
     if outcome is None or life.end is None or seconds is None:
         return
@@ -104,7 +104,7 @@ def _count_downtime(life: Life, following: Run, tallies: list[Tally], contract: 
 
 
 def _count_alarm(alarm: Alarm, tallies: list[Tally], changes: list[int], periods: Periods) -> None:
-    """`changes` is by how many more alarms are open at the end of each period than at the end of the one before it."""
+    """Count an alarm; `changes` is the change of open alarms at the end of each period."""
     moments: list[tuple[str, datetime | None]] = [("opened", alarm.opened_at)]
     if alarm.verdict is not None:
         moments.append((alarm.verdict, alarm.verdict_at))

@@ -1,4 +1,4 @@
-"""From counts to figures: shares with what they are shares of, quartiles, availability, and cost as a range.
+"""Derive figures from counts: shares with their totals, quartiles, availability, and cost as a range.
 
 A figure that is not defined is None, and none has more decimals than what it was made from.
 """
@@ -23,14 +23,14 @@ MANY = 100  # from so many on, a share has a decimal of a percent
 
 @dataclass(frozen=True)
 class Precision:
-    """Which share of the alarms that were answered were right; None where none was."""
+    """The share of answered alarms that were right; None without any."""
 
     value: float | None
     low: float | None
 
     @classmethod
     def of(cls, tally: Tally) -> "Precision":
-        """With the lower end of its 95 % interval by Wilson's score (Wilson, 1927), which holds for few alarms too."""
+        """Return it with the lower end of its 95 % interval by Wilson's score (Wilson, 1927), for few alarms too."""
         right, answered = sum(tally.alarms[name] for name in RIGHT), sum(tally.alarms[name] for name in VERDICTS)
         if answered == 0:
             return cls(None, None)
@@ -40,8 +40,8 @@ class Precision:
         return cls(p, max(0.0, (middle - spread) / (1 + z * z / answered)))
 
 
-def figures_of(tally: Tally, contract: Twin, precision: Precision) -> Figures:
-    """The figures of one tally; `precision` is of the whole report, so that costs of its periods add up."""
+def tally_figures(tally: Tally, contract: Twin, precision: Precision) -> Figures:
+    """Return the figures of one tally; `precision` is of the whole report, so that costs of its periods add up."""
     failures = sum(tally.outcomes[kind] for kind in FAILURES)
     answered = sum(tally.alarms[name] for name in VERDICTS)
     return {
@@ -72,7 +72,7 @@ def _share(count: int, of: int) -> Figures:
 
 
 def _lead_time(tally: Tally, contract: Twin) -> Figures:
-    """In the clock's unit."""
+    """Return quartiles of the lead time in the clock's unit."""
     names, places = ("lower_quartile", "median", "upper_quartile"), max(decimals(contract.clock.step), 0)
     known = np.quantile(tally.lead_times, (0.25, 0.5, 0.75)).tolist() if tally.lead_times else [None] * 3
     quartiles = {name: _rounded(value, places) for name, value in zip(names, known, strict=True)}
@@ -80,7 +80,7 @@ def _lead_time(tally: Tally, contract: Twin) -> Figures:
 
 
 def _availability(tally: Tally, contract: Twin) -> Figures:
-    """`assumed`: with the contract's downtimes; `measured`: with those that the readings show in their place."""
+    """Return availability: `assumed` from the contract's downtimes, `measured` from those in the readings."""
     costs, places = contract.costs, max(decimals(contract.clock.step), 0)
     failures, repairs = (sum(tally.outcomes[kind] for kind in kinds) for kinds in (FAILURES, REPAIRS))
     unseen_failures = failures - sum(tally.measured[kind] for kind in FAILURES)
@@ -110,7 +110,7 @@ def _ratio(operating: float, downtime: float | None) -> float | None:
 
 
 def _cost(tally: Tally, costs: Costs, precision: Precision) -> Figures:
-    """What it cost with the twin, and what it may have cost without.
+    """Return the cost with the twin, and the range of what it would have been without.
 
     with = failures · failure + (avoided + replaced) · planned + visits · inspection;
     without = (failures + w · avoided) · failure + replaced · planned;
@@ -133,7 +133,7 @@ def _cost(tally: Tally, costs: Costs, precision: Precision) -> Figures:
 
 
 def decimals(value: float) -> int:
-    """How many decimals a number was written with, at most six; less than none where it ends in zeros: 2500 has -2."""
+    """Return how many decimals a number was written with, at most six; negative where it ends in zeros: 2500 has -2."""
     exponent = Decimal(repr(float(value))).normalize().as_tuple().exponent
     return min(-exponent, 6) if isinstance(exponent, int) else 0
 
@@ -144,8 +144,8 @@ def _rounded(value: float | None, places: int) -> float | None:
     return round(value, places) if places > 0 else round(round(value, places))
 
 
-def assumptions(contract: Twin, precision: Precision) -> Sequence[str]:
-    """What the figures rest on, as sentences."""
+def kpi_assumptions(contract: Twin, precision: Precision) -> Sequence[str]:
+    """List the assumptions behind the figures, as sentences."""
     unit, costs = contract.clock.unit, contract.costs
     told = [
         "A failure is a run that ended so; a run that somebody repaired without saying that it had failed is none.",

@@ -1,4 +1,4 @@
-"""The runs of a fleet one by one, each with its alarms and with what became of it."""
+"""Iterate over a fleet's runs, each with its alarms and its outcome."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Alarm:
 
     @property
     def stands(self) -> bool:
-        """Neither withdrawn by the model nor found to be wrong."""
+        """Whether it was neither withdrawn by the model nor found to be wrong."""
         if self.verdict is None:
             return self.closed_because != RECOVERED
         return self.verdict != NO_FAULT_FOUND
@@ -36,7 +36,7 @@ class Alarm:
 
 @dataclass(frozen=True)
 class Life:
-    """A run with what ended it, if anything has, and its alarms in the order in which they opened."""
+    """A run with what ended it, if anything, and its alarms in order of opening."""
 
     run: Run
     end: End | None
@@ -44,7 +44,7 @@ class Life:
 
     @property
     def outcome(self) -> tuple[Kind, datetime] | None:
-        """What became of the run, and the moment that it counts at; None while nothing has."""
+        """Return the run's outcome and the moment at which it counts; None while it is open."""
         if self.end is not None and self.end.kind == RUN_ENDED:
             return ("missed" if self.first_alarm is None else "foreseen"), self.end.at
         confirmed = [one.verdict_at for one in self.alarms if one.verdict in CONFIRMING and one.verdict_at is not None]
@@ -54,13 +54,13 @@ class Life:
 
     @property
     def first_alarm(self) -> Alarm | None:
-        """The first that stands and that opened before the end, in the run's own time."""
+        """Return the first valid alarm opened before the end, in the run's own time."""
         end = self.end
         return next((one for one in self.alarms if one.stands and end is not None and one.opened_time < end.time), None)
 
 
 def lives(runs: Iterable[Run], ends: Iterable[End], cases: Iterable[AnsweredCase]) -> Iterator[Life]:
-    """The runs in their order, which is that of the other two as well."""
+    """Yield the runs in order, which is that of the other two streams as well."""
     ends_of, cases_of = _Following(ends), _Following(cases)
     for run in runs:
         # A part that was fitted before the first reading of a run ended nothing.
@@ -69,7 +69,7 @@ def lives(runs: Iterable[Run], ends: Iterable[End], cases: Iterable[AnsweredCase
 
 
 def alarms_of(cases: Sequence[AnsweredCase]) -> list[Alarm]:
-    """The alarms of one run."""
+    """Return the alarms of one run."""
     numbers = {case.id for case in cases}
     together: dict[int, list[AnsweredCase]] = {}
     for case in cases:
@@ -87,14 +87,14 @@ def alarms_of(cases: Sequence[AnsweredCase]) -> list[Alarm]:
 
 
 class _Following(Generic[Told]):
-    """What belongs to each run, out of a stream in the order of the runs."""
+    """Match items to runs, from a stream in the order of the runs."""
 
     def __init__(self, stream: Iterable[Told]) -> None:
         self._stream: Iterator[Told] = iter(stream)
         self._next: Told | None = next(self._stream, None)
 
     def take(self, run: Run) -> list[Told]:
-        """Those of this run; those of runs before it that nobody took are left behind."""
+        """Return the items of this run; items of earlier runs that nobody took are skipped."""
         wanted, taken = (run.asset, run.run), []
         while self._next is not None and (self._next.asset, self._next.run) <= wanted:
             if (self._next.asset, self._next.run) == wanted:

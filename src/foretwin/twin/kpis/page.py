@@ -1,4 +1,4 @@
-"""The key figures as one HTML page with a small picture for each figure inside, so that it can be mailed."""
+"""Render key figures as one HTML page with inline charts, ready to be mailed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ PICTURES: dict[str, Callable[[Figures], Reach]] = {
 
 @dataclass(frozen=True)
 class Bar:
-    """One period's figure, in pixels; `whisker` goes from its low end to its high one."""
+    """One period's figure, in pixels; `whisker` spans its range."""
 
     left: float
     top: float
@@ -44,13 +44,13 @@ class Bar:
 
     @property
     def middle(self) -> float:
-        """Where the whisker stands."""
+        """Return the horizontal position of the whisker."""
         return round(self.left + self.width / 2, 1)
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Bars over the periods, in their order; a period without the figure has none. `zero` is the height of 0."""
+    """Bars over the periods, in order; a period without the figure has none. `zero` is the height of 0."""
 
     title: str
     zero: float
@@ -58,7 +58,7 @@ class Picture:
 
 
 def page_of(reports: Sequence[dict[str, Any]]) -> str:
-    """The page."""
+    """Render the page."""
     twins = [(report, list(columns(report)), rows(report), _pictures(report)) for report in reports]
     return render_page("foretwin.twin.kpis", "key_figures.html", twins=twins, width=WIDTH, height=HEIGHT)
 

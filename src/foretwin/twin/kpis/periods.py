@@ -1,4 +1,4 @@
-"""Periods: whole days in UTC, in months, weeks or days, or all of them as one."""
+"""Reporting periods: whole days in UTC, grouped into months, weeks, days or one."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which periods are asked for. Both days belong to them; None: from the first asset on, up to today."""
+class PeriodRequest:
+    """The requested periods. Both days are included; None: from the first asset on, up to today."""
 
     length: Length = "month"
     since: date | None = None
@@ -35,7 +35,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Periods:
-    """Periods that follow each other without a gap, the oldest first."""
+    """Consecutive periods without gaps, the oldest first."""
 
     all: tuple[Period, ...]
 
@@ -44,12 +44,12 @@ class Periods:
         return [period.since for period in self.all]
 
     def at(self, day: date) -> int | None:
-        """The index of the period that the day is in; None for a day before or after all of them."""
+        """Return the index of the period that contains the day; None for a day outside all of them."""
         found = bisect_right(self._starts, day) - 1
         return found if found >= 0 and day <= self.all[found].until else None
 
     def shares(self, begin: datetime, end: datetime) -> dict[int, float]:
-        """Index -> which share of the time from one moment to another lies in that period.
+        """Return index -> share of the time between two moments that lies in that period.
 
         No time at all, or the end before the beginning, lies where its beginning is.
         """
@@ -68,8 +68,8 @@ class Periods:
         return shares
 
 
-def split(asked: Asked, first: date, today: date) -> Periods:
-    """The periods from `asked.since`, else `first`, to `asked.until`, else `today`; the outer ones may be cut off.
+def split(asked: PeriodRequest, first: date, today: date) -> Periods:
+    """Split from `asked.since`, else `first`, to `asked.until`, else `today`; the outer periods may be cut off.
 
     BadInput where they end before they begin, or are too many.
     """
@@ -89,7 +89,7 @@ def split(asked: Asked, first: date, today: date) -> Periods:
 
 
 def read_day(name: str, text: str) -> date:
-    """A day such as 2026-11-21; BadInput names the parameter where it is none."""
+    """Parse a day such as 2026-11-21; BadInput names the parameter otherwise."""
     try:
         day = date.fromisoformat(text)
     except ValueError:
@@ -100,12 +100,12 @@ def read_day(name: str, text: str) -> date:
 
 
 def day_of(moment: datetime) -> date:
-    """The day of a moment, in UTC."""
+    """Return the UTC day of a moment."""
     return moment.astimezone(UTC).date()
 
 
 def midnight(day: date) -> datetime:
-    """The moment at which a day begins."""
+    """Return the moment at which a day begins."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 

@@ -1,4 +1,4 @@
-"""The figures of a report as people read them: one row of text per period, and the whole in the last."""
+"""Format a report's figures for people: a row of text per period, and the total in the last."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ Figures = dict[str, Any]
 
 
 def columns(report: dict[str, Any]) -> dict[str, Callable[[Figures], str]]:
-    """Heading -> how a period's figures look below it."""
+    """Return heading -> formatter of a period's figures."""
     currency = report["costs"]["currency"] if report["costs"] else ""
     return {
         "failures": lambda one: str(one["failures"]["count"]),
@@ -25,7 +25,7 @@ def columns(report: dict[str, Any]) -> dict[str, Callable[[Figures], str]]:
 
 
 def rows(report: dict[str, Any]) -> list[list[str]]:
-    """A row for each period, its name first, and behind them that of the whole where there are several."""
+    """Return a row for each period, its name first, and a total where there are several."""
     shown = columns(report)
     parts = [(one["name"] + ("" if one["is_over"] else " (so far)"), one) for one in report["periods"]]
     whole = [("all", report["total"])] if len(parts) > 1 else []
@@ -33,17 +33,17 @@ def rows(report: dict[str, Any]) -> list[list[str]]:
 
 
 def share(one: Figures) -> str:
-    """A share with what it is a share of; without any, what there was none of."""
+    """Format a share with its total; without any, name what there was none of."""
     return f"{percent(one['share'])} ({one['count']} of {one['of']})" if one["of"] else ""
 
 
 def percent(value: float | None) -> str:
-    """With the decimals that the value has."""
+    """Format a percentage with the decimals of its value."""
     return "" if value is None else f"{round(100 * value, 1):g}%"
 
 
 def amount(value: float) -> str:
-    """With its thousands apart."""
+    """Format an amount with separated thousands."""
     return f"{value:,}".replace(",", " ")
 
 

@@ -1,4 +1,4 @@
-"""A report as a file: HTML for people, JSON and CSV for programs."""
+"""Write a report to a file: HTML for people, JSON and CSV for programs."""
 
 import csv
 import io
@@ -15,13 +15,13 @@ Reports = Sequence[dict[str, Any]]
 
 
 def check_form(path: Path) -> None:
-    """BadInput where the name's ending is none of those that can be written."""
+    """Raise BadInput where the name's ending is no supported format."""
     if path.suffix not in FORMS:
         raise BadInput("--out", f"{path} ends in none of {', '.join(FORMS)}")
 
 
 def write_reports(reports: Reports, path: Path) -> None:
-    """Write them in the form that the name's ending says, whole or not at all."""
+    """Write the reports in the format of the name's ending, whole or not at all."""
     check_form(path)
     with fresh_file(path) as out:
         out.write_text(FORMS[path.suffix](reports), encoding="utf-8", newline="")
@@ -32,7 +32,7 @@ def _as_json(reports: Reports) -> str:
 
 
 def _as_csv(reports: Reports) -> str:
-    """A row per twin and period; the whole is left out, so that a column may be summed up."""
+    """Return a row per twin and period, without totals, so that a column can be summed."""
     lines = [
         {"twin": report["twin"], "unit": report["unit"], "currency": (report["costs"] or {}).get("currency")}
         | dict(_flat("", one))
@@ -48,7 +48,7 @@ def _as_csv(reports: Reports) -> str:
 
 
 def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """`failures.foreseen` and so on; what is None is an empty cell."""
+    """Flatten keys to `failures.foreseen` and so on; None is an empty cell."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield from _flat(f"{prefix}.{name}" if prefix else name, part)

@@ -1,1 +1,1 @@
-"""The monitor: recent readings and scores against what the champion was trained on, and against what became true."""
+"""Monitoring: drift of readings and scores against training, and realised errors."""

@@ -1,4 +1,4 @@
-"""Signals that a data source is failing, each with a limit: missing values, gaps, rejections, sensors that are stuck.
+"""Data quality signals, each with a limit: missing values, gaps, rejections, stuck sensors.
 
 None of them is about the model, and none opens a case: the ones to act are those who look after sensors and network.
 """
@@ -36,7 +36,7 @@ MOST_NAMES = 10  # of assets behind a signal
 
 @dataclass(frozen=True)
 class Signal:
-    """A share from 0 to 1 and its limit; `of` is the channel or the reason, `assets` names some that are behind it."""
+    """A share from 0 to 1 and its limit; `of` is the channel or the reason, `assets` names some of those affected."""
 
     name: str
     of: str
@@ -46,23 +46,23 @@ class Signal:
 
     @property
     def broken(self) -> bool:
-        """Whether it is above its limit."""
+        """Whether the share exceeds the limit."""
         return self.value > self.limit
 
     @property
     def sentence(self) -> str:
-        """What it says, for people."""
+        """Return the signal as a sentence."""
         behind = f": {', '.join(self.assets)}" if self.assets else ""
         return f"{self.value:.1%} {MEANINGS[self.name].format(of=self.of)} (limit {self.limit:.0%}){behind}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {**asdict(self), "assets": list(self.assets), "broken": self.broken, "sentence": self.sentence}
 
 
 @dataclass
-class Course:
-    """What the newest readings of each asset are like, one asset after the other."""
+class RecentBehaviour:
+    """Statistics of the newest readings, collected asset by asset."""
 
     contract: Twin
     readings: int = 0
@@ -72,7 +72,7 @@ class Course:
     stuck: dict[str, list[int]] = field(default_factory=dict)  # sensor -> ids of assets
 
     def add(self, runs: Iterable[Readings]) -> None:
-        """Look at the readings of these assets, some of one run of each."""
+        """Add the readings of these assets."""
         clock, quality = self.contract.clock, self.contract.quality
         for one in runs:
             self.assets += 1
@@ -91,8 +91,8 @@ class Course:
                     )
 
 
-def of_readings(course: Course, names: Mapping[int, str]) -> list[Signal]:
-    """Missing values, gaps and stuck sensors; none where there are no readings."""
+def of_readings(course: RecentBehaviour, names: Mapping[int, str]) -> list[Signal]:
+    """Return missing values, gaps and stuck sensors; empty without readings."""
     if not course.readings:
         return []
     found = [Signal("missing", of, count / course.readings, LIMITS["missing"]) for of, count in course.missing.items()]
@@ -104,13 +104,13 @@ def of_readings(course: Course, names: Mapping[int, str]) -> list[Signal]:
 
 
 def of_rejections(set_aside: Mapping[str, int], stored: int) -> list[Signal]:
-    """By reason, the share of what came that is in quarantine."""
+    """Return by reason the share of incoming readings that went to quarantine."""
     came = stored + sum(set_aside.values())
     return [Signal("quarantine", why, count / came, LIMITS["quarantine"]) for why, count in set_aside.items()]
 
 
 def of_scores(said: Said) -> list[Signal]:
-    """By channel, the share of scores that left the range of training."""
+    """Return by channel the share of scores outside the training range."""
     if not said.scores:
         return []
     limit = LIMITS["out_of_training_range"]
@@ -118,5 +118,5 @@ def of_scores(said: Said) -> list[Signal]:
 
 
 def of_silence(silent: list[str], assets: int) -> list[Signal]:
-    """The share of assets of which nothing is heard any more."""
+    """Return the share of assets that have stopped sending."""
     return [Signal("silent", "", len(silent) / assets, LIMITS["silent"], tuple(silent[:MOST_NAMES]))] if assets else []

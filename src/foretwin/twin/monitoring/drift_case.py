@@ -32,7 +32,7 @@ def keep_case(  # noqa: PLR0913, PLR0917 - a case is made of these
     details: Mapping[str, Any],
     now: datetime,
 ) -> dict[str, Any] | None:
-    """Open, refresh or close the case; returns its number, state and what was done, None where there is none.
+    """Open, refresh or close the case; return its number, state and the action, None where there is none.
 
     `looked` says of each kind of limit whether there was enough to look at: what cannot be seen has not recovered.
     `details` become part of the evidence.
@@ -66,7 +66,7 @@ def keep_case(  # noqa: PLR0913, PLR0917 - a case is made of these
 def _refreshed(
     connection: Connection, case: Case, evidence: dict[str, Any], looked: Mapping[str, bool], now: datetime
 ) -> dict[str, Any]:
-    """A case that goes on, or ends because nothing is broken any more."""
+    """Refresh a case, or close it where no limit is broken any more."""
     if not evidence["sentences"]:
         if case.evidence["sudden"] or not all(looked[kind] for kind in case.evidence["kinds"]):
             return _told(case, "kept")

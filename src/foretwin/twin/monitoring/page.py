@@ -1,4 +1,4 @@
-"""A look of the monitor as one HTML page: what is broken first, then what was compared; pictures are inline SVG."""
+"""Render a monitoring report as one HTML page: broken limits first, then what was compared, with inline SVG."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from foretwin.project.pages import render_page
 
 
 def render(report: Mapping[str, Any], title: str) -> str:
-    """The page of a report as `monitor` returns it."""
+    """Render the page of a report as `monitor` returns it."""
     return render_page("foretwin.twin.monitoring", "monitor.html", r=report, title=title, n=_number, share=_share)
 
 

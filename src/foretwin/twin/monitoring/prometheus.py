@@ -1,4 +1,4 @@
-"""The last reports in Prometheus' text format: for `GET /metrics`, and for node_exporter's textfile collector."""
+"""Format the last reports for Prometheus: `GET /metrics`, and node_exporter's textfile collector."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -59,7 +59,7 @@ class _Reports(Collector):
 
 
 def exposition(reports: Sequence[Mapping[str, Any]]) -> bytes:
-    """What the reports of several twins say; a figure that is not known has no series."""
+    """Return the metrics of several twins' reports; an unknown figure has no series."""
     registry = CollectorRegistry()
     registry.register(_Reports(reports))
     return generate_latest(registry)

@@ -1,4 +1,4 @@
-"""What models said against what became true: runs that ended in a failure tell the RUL of each of their scores.
+"""Realised errors: scores compared with the RUL that a later failure revealed.
 
 Truths are capped at the contract's cap, as in training. Whole assets are drawn for intervals. PHM08 is given per score,
 since a sum grows with the number of scores.
@@ -16,8 +16,8 @@ from foretwin.evaluation.resampling import bootstrap, remaining_life_bands
 from foretwin.metrics import coverage, phm08
 from foretwin.twin.store import Connection
 from foretwin.twin.store.scoring import monitoring
-from foretwin.twin.store.scoring.monitoring import Alarms, Scored
-from foretwin.twin.store.scoring.scores import Model
+from foretwin.twin.store.scoring.monitoring import Alarms, ScoredReadings
+from foretwin.twin.store.scoring.scores import ScoringModel
 
 MOST_RUNS = 1000  # that ended last
 ENOUGH_RUNS = 10  # below these nothing is concluded
@@ -28,7 +28,7 @@ SEED = 1
 
 @dataclass
 class Errors:
-    """Of one model: a row per run that it scored and that ended in a failure."""
+    """Errors of one model: a row per run that it scored and that ended in a failure."""
 
     assets: list[int] = field(default_factory=list)
     sums: list[tuple[float, ...]] = field(default_factory=list)  # scores, squared error, covered, late, PHM08
@@ -36,22 +36,22 @@ class Errors:
 
 
 @dataclass
-class Truth:
-    """What the ended runs of a twin say."""
+class RealisedErrors:
+    """The errors of all ended runs of a twin."""
 
     models: dict[int, Errors] = field(default_factory=dict)
     failures: int = 0
     lead_times: list[float] = field(default_factory=list)  # from the opening of the first case to the failure
 
 
-def compare(
+def compare_with_failures(
     connection: Connection, contract: Twin, failed: Mapping[tuple[int, int], float], opened: Mapping[Any, float]
-) -> Truth:
-    """Go through the last MOST_RUNS runs one by one; those that nobody scored teach nothing, and are not missed.
+) -> RealisedErrors:
+    """Compare the scores of the last MOST_RUNS runs; runs without scores are skipped and not counted as missed.
 
     `opened` says when the first case of a run opened.
     """
-    truth = Truth()
+    truth = RealisedErrors()
     for (asset, run), time in list(failed.items())[-MOST_RUNS:]:
         scored, end = monitoring.scores_of_run(connection, asset, run, time)
         if scored is None:
@@ -65,8 +65,8 @@ def compare(
     return truth
 
 
-def figures(errors: Errors, level: float | None) -> dict[str, Any]:
-    """The realised figures of one model as JSON values, in the contract's time unit; intervals are of 95 %."""
+def realised_figures(errors: Errors, level: float | None) -> dict[str, Any]:
+    """Return the realised figures of one model as JSON values, in the contract's time unit; intervals are of 95 %."""
     sums = np.array(errors.sums)
     low, high = bootstrap(lambda drawn: _rmse(sums[drawn]), np.array(errors.assets), SEED)
     count, _, covered, late, score = sums.sum(axis=0).tolist()
@@ -88,7 +88,7 @@ def figures(errors: Errors, level: float | None) -> dict[str, Any]:
 
 
 def limits_broken(version: str, found: Mapping[str, Any], held_out: float | None, unit: str) -> list[str]:
-    """What is worse than was promised, as sentences; nothing from fewer than ENOUGH_RUNS runs."""
+    """List what is worse than promised, as sentences; empty for fewer than ENOUGH_RUNS runs."""
     if found["runs"] < ENOUGH_RUNS:
         return []
     sentences = []
@@ -107,8 +107,8 @@ def limits_broken(version: str, found: Mapping[str, Any], held_out: float | None
     return sentences
 
 
-def summary(truth: Truth, alarms: Alarms, known: Mapping[int, Model]) -> dict[str, Any]:
-    """Everything about the truth as JSON values; `known` are the models by number, the newest first in the answer."""
+def summary(truth: RealisedErrors, alarms: Alarms, known: Mapping[int, ScoringModel]) -> dict[str, Any]:
+    """Return all realised errors as JSON values; `known` are the models by number, the newest first in the answer."""
     ordered = sorted(truth.models, reverse=True)
     lead = np.array(truth.lead_times)
     quartiles = np.quantile(lead, [0.25, 0.5, 0.75]).tolist() if len(lead) else [None] * 3
@@ -122,7 +122,7 @@ def summary(truth: Truth, alarms: Alarms, known: Mapping[int, Model]) -> dict[st
             {
                 "version": known[number].version,
                 "digest": known[number].digest,
-                **figures(truth.models[number], known[number].level),
+                **realised_figures(truth.models[number], known[number].level),
             }
             for number in ordered
         ],
@@ -133,8 +133,8 @@ def _rmse(sums: NDArray[np.float64]) -> float:
     return float(np.sqrt(sums[:, 1].sum() / sums[:, 0].sum()))
 
 
-def _add(models: dict[int, Errors], asset: int, scored: Scored, left: NDArray[np.float64], cap: float) -> None:
-    """`left` (N,) is the true RUL of each score."""
+def _add(models: dict[int, Errors], asset: int, scored: ScoredReadings, left: NDArray[np.float64], cap: float) -> None:
+    """Add one run's errors; `left` (N,) is the true RUL of each score."""
     truth = np.minimum(left, cap)
     for model in np.unique(scored.model).tolist():
         mine = (scored.model == model) & np.isfinite(scored.rul)

@@ -1,4 +1,4 @@
-"""Where the monitor's last report of a twin lies, and reading it."""
+"""Store and read the monitor's last report of a twin."""
 
 import json
 import shutil
@@ -15,24 +15,24 @@ from foretwin.twin.store.holdings import quoted
 
 
 def folder_of(root: Path, twin: str) -> Path:
-    """The folder of report.html, report.json and metrics.prom."""
+    """Return the folder of report.html, report.json and metrics.prom."""
     return root / "reports" / "monitor" / twin
 
 
 def report_of(root: Path, twin: str) -> Path:
-    """The last report as JSON."""
+    """Return the path of the last report as JSON."""
     return folder_of(root, twin) / "report.json"
 
 
 def forget(root: Path, twin: str, name: str) -> None:
-    """Remove the last report where it names the asset; the next look writes it anew."""
+    """Remove the last report if it names the asset; the next run writes it anew."""
     report = report_of(root, twin)
     if report.exists() and any(form in report.read_text(encoding="utf-8") for form in quoted(name)):
         shutil.rmtree(report.parent)
 
 
 def write(root: Path, report: Mapping[str, Any], title: str) -> None:
-    """Put the report in the place of the last one, file by file, each whole."""
+    """Replace the last report, file by file, each whole."""
     folder = folder_of(root, report["twin"])
     contents = {
         "report.html": render(report, title).encode(),
@@ -46,8 +46,8 @@ def write(root: Path, report: Mapping[str, Any], title: str) -> None:
                 out.write_bytes(content)
 
 
-def read(root: Path, twin: str) -> dict[str, Any] | None:
-    """The last report; None where there is none yet, or what is there is not one."""
+def read_report(root: Path, twin: str) -> dict[str, Any] | None:
+    """Read the last report; None where there is none, or where the file is damaged."""
     try:
         report = json.loads(report_of(root, twin).read_bytes())
     except (OSError, ValueError):
@@ -56,5 +56,5 @@ def read(root: Path, twin: str) -> dict[str, Any] | None:
 
 
 def read_all(root: Path, twins: Iterable[str]) -> list[dict[str, Any]]:
-    """Those of these twins that have one."""
-    return [report for twin in twins if (report := read(root, twin)) is not None]
+    """Read the reports of these twins, as far as there are any."""
+    return [report for twin in twins if (report := read_report(root, twin)) is not None]

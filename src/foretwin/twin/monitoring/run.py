@@ -1,4 +1,4 @@
-"""One look of the monitor at a twin: what it reads, what it concludes, and what it leaves behind.
+"""One monitoring run of a twin: read, compare, report.
 
 Limits are of two kinds. Those of drift and of realised error are about the model: where one breaks, the fleet's drift
 case opens, and training again is called for once there is something new to learn from. The signals are about the data
@@ -41,15 +41,15 @@ FEWEST_TOGETHER, MOST_TOGETHER = 10, 0.9  # healthy assets, and the share of the
 
 @dataclass(frozen=True)
 class MonitorSettings:
-    """How many readings of healthy life are compared, or, where that is set, over which period."""
+    """How many readings of healthy life are compared, or over which period."""
 
     readings: int = READINGS
     since: timedelta | None = None
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a look reads of the store."""
+class MonitoredData:
+    """The data that a run reads from the store."""
 
     readings: Shown
     earlier: Shown
@@ -61,7 +61,7 @@ class Seen:
 
 
 def monitor(store: Store, root: Path, contract: Twin, settings: MonitorSettings, now: datetime) -> dict[str, Any]:
-    """Look at a twin, write reports/monitor/<twin>/, keep the fleet's drift case; returns the report as JSON values.
+    """Monitor a twin, write reports/monitor/<twin>/, keep the fleet's drift case; return the report as JSON values.
 
     `contract` is the project's, which says what of the data counts as failing. RegistryError where the twin has no
     champion, BundleError where its files are damaged, StoreError as the store's transactions.
@@ -84,7 +84,9 @@ def monitor(store: Store, root: Path, contract: Twin, settings: MonitorSettings,
     return report
 
 
-def _see(connection: Connection, champion: Champion, policy: Twin, settings: MonitorSettings, now: datetime) -> Seen:
+def _see(
+    connection: Connection, champion: Champion, policy: Twin, settings: MonitorSettings, now: datetime
+) -> MonitoredData:
     contract, name = champion.bundle.contract, policy.name
     since = now - (settings.since or RECENT)
     most = MOST_READINGS if settings.since else settings.readings
@@ -95,7 +97,7 @@ def _see(connection: Connection, champion: Champion, policy: Twin, settings: Mon
     said = look_at_scores(connection, contract, heard, healthy, model, (most, since))
     readings, earlier = newest_healthy(connection, contract, said.healthy, most, first if settings.since else 0)
     beside = shadow.comparison(connection, name, since, now, contract.rul.cap if contract.rul else None)
-    return Seen(
+    return MonitoredData(
         readings=readings,
         earlier=earlier,
         said=said,
@@ -114,10 +116,10 @@ def _signals(
     since: tuple[datetime, int],
     now: datetime,
 ) -> list[signals.Signal]:
-    """`since` is the beginning of the period, as a moment and as the first batch after it."""
+    """Return the data quality signals; `since` is the period's beginning, as a moment and as its first batch."""
     moment, first = since
     places = ((one.id, one.run, None) for one in heard)
-    course = signals.Course(policy)
+    course = signals.RecentBehaviour(policy)
     newest = monitoring.newest_readings(connection, policy.name, policy.channel_names, places, (RECENT_EACH, first))
     course.add(readings for readings, _ in newest)
     set_aside = monitoring.set_aside(connection, policy.name, moment)
@@ -131,13 +133,15 @@ def _signals(
 
 def _truth(connection: Connection, contract: Twin, since: datetime | None) -> dict[str, Any]:
     failed = history.failed_runs(history.findings(connection, contract.name))
-    found = truth.compare(connection, contract, failed, monitoring.cases_of_runs(connection, contract.name))
+    found = truth.compare_with_failures(
+        connection, contract, failed, monitoring.cases_of_runs(connection, contract.name)
+    )
     known = scores.models(connection, found.models)
     return truth.summary(found, monitoring.alarms(connection, contract.name, since), known)
 
 
-def _drift(path: Path, champion: Champion, seen: Seen) -> dict[str, Any]:
-    """The section of the report, with `limits_broken` as sentences."""
+def _drift(path: Path, champion: Champion, seen: MonitoredData) -> dict[str, Any]:
+    """Return the report's drift section, with `limits_broken` as sentences."""
     readings, assets = len(seen.readings[0]), len(np.unique(seen.readings[0]))
     result: dict[str, Any] = {"readings": readings, "assets": assets, "enough": False, "channels": [], "scores": []}
     broken = _not_healthy(seen.said)
@@ -166,7 +170,7 @@ def _drift(path: Path, champion: Champion, seen: Seen) -> dict[str, Any]:
 
 
 def _sentence(one: ChannelDrift) -> str:
-    """What has happened to a channel that has drifted."""
+    """Describe the change of a channel that has drifted."""
     psi = f"PSI {one.psi:.2f}, limit {one.limit:.2f}"
     if not isfinite(one.shift_limit):
         return f"{one.name} was constant among healthy machines, and no longer is ({psi})"
@@ -177,7 +181,7 @@ def _sentence(one: ChannelDrift) -> str:
 
 
 def _not_healthy(said: Said) -> list[str]:
-    """A shift so large that the model calls every machine ill leaves nothing of healthy life to compare."""
+    """Whether a shift makes the model call every machine faulty, so that no healthy life is left to compare."""
     sentences = []
     if said.judged >= FEWEST_JUDGED and said.never > MOST_NEVER * said.judged:
         sentences.append(
@@ -206,7 +210,7 @@ def _broken_by_truth(champion: Champion, contract: Twin, realised: dict[str, Any
 
 
 def _held_out(champion: Champion) -> float | None:
-    """The champion's RMSE on its held-out assets, truths capped."""
+    """Return the champion's RMSE on its held-out assets, truths capped."""
     error = champion.record.metrics.get("rul", {}).get("clipped", {}).get("rmse")
     return None if error is None else float(error)
 
@@ -214,7 +218,7 @@ def _held_out(champion: Champion) -> float | None:
 def _report(
     contract: Twin,
     champion: Champion,
-    seen: Seen,
+    seen: MonitoredData,
     drift: dict[str, Any],
     broken: dict[str, list[str]],
     now: datetime,

@@ -1,4 +1,4 @@
-"""Which readings and scores the monitor compares: the newest of healthy life, from as many assets as there are.
+"""Select the readings and scores that the monitor compares: the newest of healthy life, from many assets.
 
 A machine is in healthy life as long as scores say so, and what the same run showed before was too: wear does not heal.
 Of machines that are not called healthy any more nothing is taken, since what they showed last was the beginning of
@@ -20,7 +20,7 @@ from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.drift.mean_shift import EARLIER
 from foretwin.twin.store import Connection
 from foretwin.twin.store.scoring import monitoring
-from foretwin.twin.store.scoring.monitoring import Healthy, Heard, Scored
+from foretwin.twin.store.scoring.monitoring import Healthy, Heard, ScoredReadings
 from foretwin.wire.readings import Readings
 
 STILL = 12  # steps of the clock since a score last called the machine healthy, at most, for it to count as such
@@ -35,7 +35,7 @@ Shown = tuple[NDArray[np.int64], NDArray[np.float32]]  # ids (N,), values (N, C)
 
 @dataclass
 class Said:
-    """What the newest scores of all assets say."""
+    """The newest scores of all assets."""
 
     scores: int = 0
     outside: dict[str, int] = field(default_factory=dict)  # channel -> scores that saw in it what training did not show
@@ -48,13 +48,13 @@ class Said:
     diagnosis: list[dict[str, str]] = field(default_factory=list)  # (M,)
 
     def columns(self, contract: Twin) -> dict[str, NDArray[Any]]:
-        """The M scores of healthy machines: `rul`, and the answer on each axis, each (M,)."""
+        """Return the M scores of healthy machines: `rul`, and the answer on each axis, each (M,)."""
         rul = {"rul": np.array(self.rul, np.float64)} if contract.rul else {}
         return {**rul, **{axis: np.array([one[axis] for one in self.diagnosis], object) for axis in contract.axes}}
 
 
 def healthy_words(contract: Twin) -> Healthy:
-    """What a score of a healthy machine says, as `drift.says_healthy` has it: no fault, and a life up to the cap."""
+    """Return the answers of a healthy score, as `drift.says_healthy` defines it: no fault, an RUL up to the cap."""
     answers = {axis: (contract.classes(axis)[0], UNKNOWN) for axis in contract.axes}
     return Healthy(answers, contract.rul.cap if contract.rul else None)
 
@@ -62,7 +62,7 @@ def healthy_words(contract: Twin) -> Healthy:
 def newest_healthy(
     connection: Connection, contract: Twin, healthy: Places, most: int, batch: int
 ) -> tuple[Shown, Shown]:
-    """The newest readings of healthy life, N at most `most`, and those of the same assets before them.
+    """Return the newest readings of healthy life, N at most `most`, and those of the same assets before them.
 
     `healthy` says of each asset up to which run and time it was; only readings of `batch` or later ones count as new.
     The newest by receipt come first, and of those that came together the last of each asset, then the one before it.
@@ -88,7 +88,7 @@ def look_at_scores(
     model: int | None,
     limits: tuple[int, datetime | None],
 ) -> Said:
-    """What the newest scores say; `model` is the champion's number, None where it has not scored yet.
+    """Summarise the newest scores; `model` is the champion's number, None where it has not scored yet.
 
     `limits` are how many scores of healthy machines at most, spread over the assets, and since when all were made.
     """
@@ -107,7 +107,7 @@ def look_at_scores(
     return said
 
 
-def _count(said: Said, contract: Twin, asset: int, scored: Scored, until: tuple[int, float] | None) -> None:
+def _count(said: Said, contract: Twin, asset: int, scored: ScoredReadings, until: tuple[int, float] | None) -> None:
     """Whether an asset is healthy, stopped being so, or never was, by its newest scores and the last healthy one."""
     run = int(scored.run.max())
     mine = scored.run == run
@@ -121,7 +121,7 @@ def _count(said: Said, contract: Twin, asset: int, scored: Scored, until: tuple[
         said.never += since == float("inf")
 
 
-def _outside(scored: Scored) -> list[str]:
+def _outside(scored: ScoredReadings) -> list[str]:
     found = (warning for warnings in scored.warnings for warning in warnings if warning.startswith(OUTSIDE))
     return [warning.removeprefix(OUTSIDE) for warning in found]
 
@@ -133,7 +133,7 @@ def _read(
 
 
 class _Kept:
-    """The newest readings of all that were added, in bounded memory."""
+    """The newest of all added readings, in bounded memory."""
 
     def __init__(self, most: int, channels: int) -> None:
         self.most = most
@@ -154,7 +154,7 @@ class _Kept:
         self._time, self._batch, self._rank = time[first], batch[first], rank[first]
 
     def oldest(self) -> dict[int, float]:
-        """Asset -> a time just before that of its oldest reading that is kept."""
+        """Return asset -> a time just before that of its oldest kept reading."""
         found: dict[int, float] = {}
         for asset, time in zip(self.assets.tolist(), self._time.tolist(), strict=True):
             found[asset] = min(found.get(asset, time), float(np.nextafter(time, -np.inf)))

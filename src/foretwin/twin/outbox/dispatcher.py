@@ -25,7 +25,7 @@ import orjson
 from foretwin.errors import BadInput, BrokerError
 from foretwin.project.backoff import Backoff
 from foretwin.twin.connectors.mqtt.address import parse_address
-from foretwin.twin.connectors.mqtt.session import Session, connect
+from foretwin.twin.connectors.mqtt.session import Session, connect_broker
 from foretwin.twin.outbox.cloud_events import as_cloud_event
 from foretwin.twin.store import Store
 from foretwin.twin.store.casework import events as outbox
@@ -63,7 +63,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Answer:
+class DeliveryOutcome:
     """What a target made of an event.
 
     `error` is None where it took it; `gone`: it wants no more of them; `broken`: the connection is to be made anew.
@@ -74,7 +74,7 @@ class Answer:
     broken: bool = False
 
 
-Send = Callable[[Event], Answer]
+Send = Callable[[Event], DeliveryOutcome]
 
 
 def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
@@ -142,7 +142,7 @@ class _Courier:
         now = datetime.now(UTC)
         with self.store.write() as connection:
             outbox.assign(connection, self.target.name, now, self._since())
-            self.newest = outbox.newest(connection)
+            self.newest = outbox.newest_event(connection)
             found = outbox.due(connection, self.target.name, now, PASS)
         for delivery in found:
             if self.stop.is_set():
@@ -160,7 +160,7 @@ class _Courier:
         self.all_seen = time.monotonic()
         return None
 
-    def _attempt(self, send: Send, delivery: Delivery) -> Answer:
+    def _attempt(self, send: Send, delivery: Delivery) -> DeliveryOutcome:
         """Count the attempt, make it, keep what came of it.
 
         It is counted first: where the store takes nothing more, or the process is killed halfway, the target is not
@@ -171,14 +171,14 @@ class _Courier:
         counted = replace(delivery, attempts=attempts, due_at=due_at)
         with self.store.write() as connection:
             if not outbox.claim(connection, delivery, counted):
-                return Answer()
+                return DeliveryOutcome()
         answer = send(delivery.event)
         given_up = answer.gone or attempts >= self.most_attempts
         state = "delivered" if answer.error is None else "dead" if given_up else "waiting"
         if state == "dead":
             logger.warning("event %s to %s: given up: %s", delivery.event.id, delivery.target, answer.error)
         with self.store.write() as connection:
-            outbox.settle(connection, replace(counted, state=state, error=answer.error))
+            outbox.settle_delivery(connection, replace(counted, state=state, error=answer.error))
         return answer
 
 
@@ -188,39 +188,39 @@ def _sender(target: Target, stop: threading.Event) -> Iterator[Send]:
         with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as client:
             yield partial(_post, client, target)
         return
-    with closing(connect(target.url, f"foretwin-events-{uuid.uuid4().hex[:12]}", stop)) as session:
+    with closing(connect_broker(target.url, f"foretwin-events-{uuid.uuid4().hex[:12]}", stop)) as session:
         yield partial(_publish, session)
 
 
-def _post(client: httpx.Client, target: Target, event: Event) -> Answer:
+def _post(client: httpx.Client, target: Target, event: Event) -> DeliveryOutcome:
     """Only the answer's status counts; its body is not read, however long it is."""
     body = orjson.dumps(as_cloud_event(event))
     headers = {
         "content-type": "application/cloudevents+json",
-        **signature(target.secret, event.id, body, datetime.now(UTC)),
+        **webhook_signature(target.secret, event.id, body, datetime.now(UTC)),
     }
     try:
         with client.stream("POST", target.url, content=body, headers=headers) as response:
             status = response.status_code
     except httpx.TimeoutException:
-        return Answer(f"no answer within {TIMEOUT} s")
+        return DeliveryOutcome(f"no answer within {TIMEOUT} s")
     except httpx.HTTPError as error:
-        return Answer(f"{type(error).__name__}: {error}")
+        return DeliveryOutcome(f"{type(error).__name__}: {error}")
     if 200 <= status < 300:
-        return Answer()
-    return Answer(f"answered {status} {response.reason_phrase}".rstrip(), gone=status == 410)
+        return DeliveryOutcome()
+    return DeliveryOutcome(f"answered {status} {response.reason_phrase}".rstrip(), gone=status == 410)
 
 
-def _publish(session: Session, event: Event) -> Answer:
+def _publish(session: Session, event: Event) -> DeliveryOutcome:
     """Delivered is what the broker has taken, whether anybody subscribes to it or not."""
     body = orjson.dumps(as_cloud_event(event))
     try:
         session.publish(topic_of(event), body, "application/cloudevents+json").result(TIMEOUT)
     except TimeoutError:  # the session would send it again by itself; so would we, and not know of it
-        return Answer(f"no answer within {TIMEOUT} s", broken=True)
+        return DeliveryOutcome(f"no answer within {TIMEOUT} s", broken=True)
     except BrokerError as error:
-        return Answer(str(error))
-    return Answer()
+        return DeliveryOutcome(str(error))
+    return DeliveryOutcome()
 
 
 def topic_of(event: Event) -> str:
@@ -228,7 +228,7 @@ def topic_of(event: Event) -> str:
     return "/".join(["foretwin", event.twin, *([event.asset_name] if event.asset_name else []), "events"])
 
 
-def signature(secret: bytes, event_id: str, body: bytes, now: datetime) -> dict[str, str]:
+def webhook_signature(secret: bytes, event_id: str, body: bytes, now: datetime) -> dict[str, str]:
     """The headers by which a receiver knows sender, moment and content: Standard Webhooks 1.0.0, symmetric (v1)."""
     timestamp = str(int(now.timestamp()))
     digest = hmac.digest(secret, b".".join((event_id.encode(), timestamp.encode(), body)), hashlib.sha256)

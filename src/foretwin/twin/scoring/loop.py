@@ -1,14 +1,8 @@
-"""The scoring loop: what came in since the last look, windows, scores, cases.
+"""The scoring loop: new readings, windows, scores, cases.
 
-A pass reads what is new, scores the assets that it belongs to many at once, and writes scores, cases and how far each
-asset has been scored in one transaction. A process that is killed therefore leaves an asset either scored or as it
-was, and the next one goes on from there.
-
-Several loops may run, and harm nothing but their speed: in its transaction, of which there is one at a time, each
-leaves out the assets that another has scored meanwhile.
-
-Where a candidate is on trial, it is asked about the same windows after the champion, and what it says is written in the
-same transaction.
+A pass reads new readings, scores their assets in batches, and writes scores, cases and scoring progress in one
+transaction, so that a killed process leaves each asset either scored or unchanged. Several loops may run: each skips
+assets that another has scored meanwhile. A challenger on trial scores the same windows in the same transaction.
 """
 
 import gc
@@ -22,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foretwin.champion.challenger import Trial, trial_stamp
+from foretwin.champion.challenger import Challenger, trial_stamp
 from foretwin.champion.champion import Champion, champion_stamp, file_stamp, load_champion
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError, StoreError
@@ -30,16 +24,16 @@ from foretwin.project.backoff import Backoff
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.cases.apply import review
-from foretwin.twin.scoring.scores import Answer, as_scores, score_assets
-from foretwin.twin.scoring.shadow import Beside, load_beside
-from foretwin.twin.scoring.staleness import tell_stale
-from foretwin.twin.scoring.window_cache import Recent
+from foretwin.twin.scoring.scores import LoopScores, as_scores, score_assets
+from foretwin.twin.scoring.shadow import ShadowScorer, load_shadow
+from foretwin.twin.scoring.staleness import emit_stale
+from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring import scores, shadow
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.telemetry import readings, windows
-from foretwin.twin.store.telemetry.windows import News, Wanted
+from foretwin.twin.store.telemetry.windows import News, ReadingQuery
 
 NEWS_AT_ONCE = 20_000  # readings that are decoded before they are appended
 LOADED_AT_ONCE = 500  # assets whose windows are read before they are put
@@ -51,7 +45,7 @@ logger = logging.getLogger("foretwin.watch")
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """What the loop may use, and how often it looks."""
+    """Resources of the loop and the interval of its passes."""
 
     twins: tuple[str, ...] | None = None  # None: every one that has a champion
     memory_bytes: int = 256 * 1024 * 1024  # for the newest windows of all twins together
@@ -61,26 +55,26 @@ class WatchSettings:
 
 @dataclass
 class Watched:
-    """One twin as the loop knows it: who scores it, its assets' newest windows, and up to which batch these go."""
+    """The loop's state of one twin: champion, newest windows, and the batch that they include."""
 
     champion: Champion
     stamp: tuple[int, int] | None
-    recent: Recent
+    recent: WindowCache
     policy: Twin  # the contract by which cases are decided: the project's, as far as the champion answers it
     policy_stamp: tuple[int, int] | None = None  # of the file that it was read from; None: not read yet, or not there
     upto: int = 0
-    beside: Beside | None = None
+    beside: ShadowScorer | None = None
     trial_stamp: tuple[int, int] | None = None  # of the trial that was looked at last, whatever came of it
 
     @property
     def contract(self) -> Twin:
-        """The contract that the champion was trained under."""
+        """Return the contract that the champion was trained under."""
         return self.champion.bundle.contract
 
 
 @dataclass
 class Watching:
-    """A loop: its settings, and what it remembers from one pass to the next."""
+    """The loop: settings and state between passes."""
 
     store: Store
     root: Path
@@ -89,14 +83,14 @@ class Watching:
     told: dict[str, str] = field(default_factory=dict)  # about what -> the line that was logged last
 
     def tell(self, about: str, line: str) -> None:
-        """Log a line, unless it is what was said last about this."""
+        """Log a line, unless it repeats the last one on this subject."""
         if self.told.get(about) != line:
             self.told[about] = line
             logger.warning(line)
 
 
 def watch(store: Store, root: Path, settings: WatchSettings, stop: threading.Event) -> None:
-    """Score what comes in until `stop` is set; while the store cannot be used, try again, less and less often.
+    """Score new readings until `stop` is set; while the store is unavailable, retry with growing pauses.
 
     Champions are those under models/ of `root`, and are loaded anew when others take their place.
     """
@@ -104,7 +98,7 @@ def watch(store: Store, root: Path, settings: WatchSettings, stop: threading.Eve
     backoff = Backoff(settings.pause, LONGEST_PAUSE)
     while not stop.is_set():
         try:
-            scored = step(watching, lambda: datetime.now(UTC))
+            scored = score_once(watching, lambda: datetime.now(UTC))
         except StoreError as error:
             watching.tell("store", f"{error}; scoring goes on once it can be used again")
             failures += 1
@@ -116,20 +110,20 @@ def watch(store: Store, root: Path, settings: WatchSettings, stop: threading.Eve
             stop.wait(settings.pause)
 
 
-def step(watching: Watching, clock: Clock) -> int:
-    """One pass over all twins; returns how many assets were scored. StoreError as the store's transactions."""
+def score_once(watching: Watching, clock: Clock) -> int:
+    """Run one pass over all twins; return how many assets were scored. StoreError as the store's transactions."""
     _renew_champions(watching)
     scored = 0
     for watched in watching.twins.values():
         _renew_policy(watching, watched)
         _renew_trial(watching, watched)
         scored += _score_news(watching, watched, clock)
-        tell_stale(watching.store, watched.policy, clock)
+        emit_stale(watching.store, watched.policy, clock)
     return scored
 
 
 def _renew_champions(watching: Watching) -> None:
-    """Load the champions that are new or have changed; one that cannot be loaded leaves the one before in place."""
+    """Load new or changed champions; one that cannot be loaded leaves the present one active."""
     kept = sorted(path.parent.parent.name for path in watching.root.glob("models/*/champion/identity.json"))
     names = kept if watching.settings.twins is None else watching.settings.twins
     memory = watching.settings.memory_bytes // max(1, len(names))
@@ -144,19 +138,19 @@ def _renew_champions(watching: Watching) -> None:
             continue
         watching.told.pop(f"champion of {name}", None)
         trained = champion.bundle.contract
-        watching.twins[name] = Watched(champion, stamp, Recent(trained, memory), trained)
+        watching.twins[name] = Watched(champion, stamp, WindowCache(trained, memory), trained)
         _settle()
 
 
 def _settle() -> None:
-    """What is loaded stays for long: a collection that walks it would only hold up scoring."""
+    """Exempt what is loaded from garbage collection: it lives long, and walking it would delay scoring."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
 
 
 def _renew_policy(watching: Watching, watched: Watched) -> None:
-    """Take the case policy from the contract as it is now; one that is wrong leaves the one before in place."""
+    """Read the case policy from the present contract; an invalid one leaves the previous one active."""
     name = watched.contract.name
     stamp = file_stamp(Paths(watching.root, name).contract)
     if stamp is not None and stamp == watched.policy_stamp:
@@ -171,14 +165,14 @@ def _renew_policy(watching: Watching, watched: Watched) -> None:
 
 
 def _renew_trial(watching: Watching, watched: Watched) -> None:
-    """Take up the trial that is new or has changed; what cannot be tried is passed over until it changes."""
+    """Load a new or changed trial; an invalid one is skipped until it changes."""
     name, before = watched.contract.name, watched.beside
     stamp = trial_stamp(watching.root, name)
     if stamp == watched.trial_stamp:
         return
     watched.trial_stamp = stamp
     try:
-        watched.beside = load_beside(watching.root, watched.contract)
+        watched.beside = load_shadow(watching.root, watched.contract)
     except ForetwinError as error:
         watched.beside = None
         watching.tell(f"candidate of {name}", f"{name}: its candidate is not tried: {error}")
@@ -189,14 +183,14 @@ def _renew_trial(watching: Watching, watched: Watched) -> None:
         before.end()
     length = max(watched.contract.window.length, watched.beside.length if watched.beside else 0)
     if length != watched.recent.length:
-        watched.recent = Recent(watched.contract, watched.recent.memory_bytes, length)
+        watched.recent = WindowCache(watched.contract, watched.recent.memory_bytes, length)
 
 
-def _read_news(store: Store, watched: Watched) -> tuple[News, Wanted]:
-    """Bring the windows up to the newest batch; which assets are to be scored, those whose windows are held first."""
+def _read_news(store: Store, watched: Watched) -> tuple[News, ReadingQuery]:
+    """Bring the windows up to the newest batch; return the assets to score, cached ones first."""
     contract, recent = watched.contract, watched.recent
     with store.read() as connection:
-        wanted = Wanted(contract.name, contract.channel_names, readings.last_batch(connection))
+        wanted = ReadingQuery(contract.name, contract.channel_names, readings.last_batch(connection))
         news = windows.with_news(connection, contract.name)
         if watched.beside and len(news):
             watched.beside.find_assets(connection)
@@ -209,12 +203,12 @@ def _read_news(store: Store, watched: Watched) -> tuple[News, Wanted]:
 
 
 def _score_news(watching: Watching, watched: Watched, clock: Clock) -> int:
-    """Score what is new, a part at a time; while one is written, the network answers for the next."""
+    """Score new readings part by part; while one is written, the network computes the next."""
     store, recent = watching.store, watched.recent
     news, wanted = _read_news(store, watched)
     at_once = min(watching.settings.assets_per_call, recent.capacity)
     scored = 0
-    before: Asked | None = None
+    before: ScoredBatch | None = None
     with ThreadPoolExecutor(1) as network:
         for begin in range(0, len(news), at_once):
             part = news[begin : begin + at_once]
@@ -229,40 +223,40 @@ def _score_news(watching: Watching, watched: Watched, clock: Clock) -> int:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The assets of a part, what the champion says of them, and what the candidate does."""
+class ScoredBatch:
+    """A part's assets with the scores of champion and challenger."""
 
     part: News
-    champion: Answer
-    candidate: Answer
+    champion: LoopScores
+    candidate: LoopScores
 
 
-def _ask(watched: Watched, part: News) -> Asked:
-    """Ask both, the champion first."""
+def _ask(watched: Watched, part: News) -> ScoredBatch:
+    """Score with both, the champion first."""
     recent, bundle = watched.recent, watched.champion.bundle
     enough = recent.counts(part.asset) >= watched.contract.window.shortest
     answer = score_assets(bundle, recent, part.asset[enough])
-    return Asked(part, answer, watched.beside.ask(recent, answer) if watched.beside else Answer())
+    return ScoredBatch(part, answer, watched.beside.ask(recent, answer) if watched.beside else LoopScores())
 
 
-def _keep(store: Store, watched: Watched, asked: Asked, wanted: Wanted, clock: Clock) -> int:
-    """Keep the scores of a part and what follows from them in one transaction; returns how many there are.
+def _keep(store: Store, watched: Watched, asked: ScoredBatch, wanted: ReadingQuery, clock: Clock) -> int:
+    """Store a part's scores and their consequences in one transaction; return how many there are.
 
     Left out are assets that another loop has scored, that began a new run or that were erased since they were read.
     """
     contract, beside, part = watched.contract, watched.beside, asked.part
     with store.write() as connection:
-        readings.take_turn(connection)
+        readings.serialise_writers(connection)
         now = clock()
         known = assets.by_id(connection, part.asset.tolist())
         due = {number: asset for number, asset in known.items() if asset.scored_batch < wanted.upto}
         found = _scores(connection, watched.champion, asked.champion, part, due, now)
         if beside:
             found, heard = beside.divide(found, _scores(connection, beside.trial, asked.candidate, part, due, now))
-            shadow.add(connection, heard)
-        scores.add(connection, found)
+            shadow.add_shadow_scores(connection, heard)
+        scores.add_scores(connection, found)
         review(connection, watched.policy, found, due, now)
-        windows.mark(connection, list(due), wanted.upto)
+        windows.mark_scored(connection, list(due), wanted.upto)
     if beside:
         beside.note(asked.candidate)
     refused = asked.champion.refused
@@ -274,9 +268,14 @@ def _keep(store: Store, watched: Watched, asked: Asked, wanted: Wanted, clock: C
 
 
 def _scores(
-    connection: Connection, by: Champion | Trial, answer: Answer, part: News, due: Mapping[int, Asset], now: datetime
+    connection: Connection,
+    by: Champion | Challenger,
+    answer: LoopScores,
+    part: News,
+    due: Mapping[int, Asset],
+    now: datetime,
 ) -> list[Score]:
-    """What champion or candidate says of those assets that are due and still in the run that it saw."""
+    """Return the scores of those assets that are due and still in the scored run."""
     if not answer.scored:
         return []
     contract, calibration = by.bundle.contract, by.bundle.calibration
@@ -287,8 +286,8 @@ def _scores(
     return [score for score in made if score.asset in due and due[score.asset].run == score.run]
 
 
-def _load_missing(store: Store, recent: Recent, part: News, wanted: Wanted) -> None:
-    """Hold the windows of all these assets."""
+def _load_missing(store: Store, recent: WindowCache, part: News, wanted: ReadingQuery) -> None:
+    """Load the windows of all these assets."""
     recent.use(part.asset)  # so that those which are held do not make room for the others
     missing = part[~recent.holds(part.asset, part.run)]
     if len(missing) == 0:
@@ -296,5 +295,5 @@ def _load_missing(store: Store, recent: Recent, part: News, wanted: Wanted) -> N
     with store.read() as connection:
         for begin in range(0, len(missing), LOADED_AT_ONCE):
             some = missing[begin : begin + LOADED_AT_ONCE]
-            found = windows.newest(connection, wanted, some.asset.tolist(), recent.length)
+            found = windows.newest_windows(connection, wanted, some.asset.tolist(), recent.length)
             recent.put(some.asset, some.run, found)

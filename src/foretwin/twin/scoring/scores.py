@@ -1,4 +1,4 @@
-"""From windows to rows of the table of scores, by `Bundle.answer` and nothing else."""
+"""Score cached windows with `Bundle.score`, and convert the result to rows of the store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,38 +10,40 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.bundle import Answers, Bundle
-from foretwin.predictor.records import records
-from foretwin.twin.scoring.window_cache import Recent
+from foretwin.predictor.records import score_records
+from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store.scoring.scores import Score
 
 
 @dataclass(frozen=True)
-class Answer:
+class LoopScores:
     """What a bundle says of some assets, by their ids, and the assets that it cannot score, with why."""
 
     scored: tuple[Answers, ...] = ()
     refused: tuple[tuple[int, str], ...] = ()
 
 
-def score_assets(bundle: Bundle, recent: Recent, chosen: NDArray[np.int64], most_refused: int | None = None) -> Answer:
-    """The scores for the windows of these assets (N,), by their numbers.
+def score_assets(
+    bundle: Bundle, recent: WindowCache, chosen: NDArray[np.int64], most_refused: int | None = None
+) -> LoopScores:
+    """Score the windows of these assets (N,), by their numbers.
 
     An asset that cannot be scored is looked for by halving, so that it does not stop the others; once `most_refused`
     were found, the rest of a call that failed counts as refused too.
     """
     if len(chosen) == 0:
-        return Answer()
+        return LoopScores()
     try:
-        return Answer((bundle.answer(recent.inputs(chosen, bundle.contract)),))
+        return LoopScores((bundle.answer(recent.inputs(chosen, bundle.contract)),))
     except (BadInput, BundleError) as error:
         reason = str(error)
     if len(chosen) == 1 or (most_refused is not None and most_refused <= 0):
-        return Answer(refused=tuple((number, reason) for number in chosen.tolist()))
+        return LoopScores(refused=tuple((number, reason) for number in chosen.tolist()))
     before, after = np.array_split(chosen, 2)
     first = score_assets(bundle, recent, before, most_refused)
     left = None if most_refused is None else most_refused - len(first.refused)
     second = score_assets(bundle, recent, after, left)
-    return Answer(first.scored + second.scored, first.refused + second.refused)
+    return LoopScores(first.scored + second.scored, first.refused + second.refused)
 
 
 def as_scores(
@@ -51,5 +53,5 @@ def as_scores(
     moment = now.timestamp()
     return [
         Score(one.asset, one.run, one.time, model, now, max(0.0, moment - received_at[one.asset]), *one[3:])
-        for one in records(contract, answers)
+        for one in score_records(contract, answers)
     ]

@@ -1,4 +1,4 @@
-"""A candidate beside the champion: what it says of the same windows, and whose answer counts.
+"""Run a challenger next to the champion on the same windows, in shadow or as a pilot.
 
 Whatever becomes of the candidate, the champion is asked as if there were none, and its answer counts where the
 candidate gives none.
@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foretwin.champion.challenger import PILOT, Trial, end_if_champion, load_trial, mismatch
+from foretwin.champion.challenger import PILOT, Challenger, end_if_champion, load_trial, mismatch
 from foretwin.contract.twin import Twin
 from foretwin.errors import BundleError, ForetwinError
 from foretwin.project.paths import Paths
-from foretwin.twin.scoring.scores import Answer, score_assets
-from foretwin.twin.scoring.window_cache import Recent
+from foretwin.twin.scoring.scores import LoopScores, score_assets
+from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.scoring.scores import Score
 
@@ -26,8 +26,8 @@ MOST_REFUSED = 10  # in one call; a candidate that cannot score these is not ask
 logger = logging.getLogger("foretwin.watch")
 
 
-def load_beside(root: Path, champion: Twin) -> "Beside | None":
-    """The trial beside a champion of this contract; one whose candidate has become the champion is ended instead.
+def load_shadow(root: Path, champion: Twin) -> "ShadowScorer | None":
+    """Load the trial of this contract; one whose challenger has become champion is ended instead.
 
     BundleError where it cannot be loaded, or does not go with the champion.
     """
@@ -44,35 +44,35 @@ def load_beside(root: Path, champion: Twin) -> "Beside | None":
     reason = mismatch(trial.bundle.contract, champion, trial.mode)
     if reason:
         raise BundleError(reason)
-    return Beside(trial)
+    return ShadowScorer(trial)
 
 
 @dataclass
-class Beside:
-    """A trial as the loop knows it."""
+class ShadowScorer:
+    """A trial in the loop."""
 
-    trial: Trial
+    trial: Challenger
     numbers: frozenset[int] = frozenset()  # the assets of a pilot, as they are known at this pass
     silent: int = 0  # how often it gave no score where the champion did
 
     @property
     def length(self) -> int:
-        """How many readings of an asset it looks at."""
+        """Return how many readings of an asset the challenger needs."""
         return self.trial.bundle.contract.window.length
 
     def find_assets(self, connection: Connection) -> None:
-        """Look up the assets of a pilot; one that is not known, or not of this twin, is passed over."""
+        """Look up the assets of a pilot; unknown ones, or those of another twin, are skipped."""
         if self.trial.assets is not None:
             found = assets.find_all(connection, self.trial.assets).values()
             self.numbers = frozenset(one.id for one in found if one.twin == self.trial.bundle.contract.name)
 
-    def ask(self, recent: Recent, said: Answer) -> Answer:
-        """What the candidate says of those assets that the champion has scored, of a pilot's alone where it is one.
+    def ask(self, recent: WindowCache, said: LoopScores) -> LoopScores:
+        """Score with the challenger those assets that the champion has scored; in a pilot, only the pilot's.
 
         An asset whose run is too short for it has no answer, and is not refused either.
         """
         if not said.scored:
-            return Answer()
+            return LoopScores()
         scored: NDArray[np.int64] = np.concatenate([answers.assets for answers in said.scored])
         if self.trial.assets is not None:
             scored = scored[np.isin(scored, list(self.numbers))]
@@ -81,24 +81,24 @@ class Beside:
             return score_assets(self.trial.bundle, recent, chosen, MOST_REFUSED)
         except Exception as error:  # onnxruntime's own, a lack of memory: the champion goes on
             reason = (str(error).splitlines() or [repr(error)])[0]
-            return Answer(refused=tuple((number, reason) for number in chosen.tolist()))
+            return LoopScores(refused=tuple((number, reason) for number in chosen.tolist()))
 
     def divide(self, champion: Sequence[Score], candidate: Sequence[Score]) -> tuple[list[Score], list[Score]]:
-        """The scores that count, one for each of the champion's, and those that are kept for comparison."""
+        """Split into served scores, one for each of the champion's, and shadow scores kept for comparison."""
         other = {(score.asset, score.run, score.time): score for score in candidate}
         pairs = [(score, other.get((score.asset, score.run, score.time))) for score in champion]
         if self.trial.mode == PILOT:
             return [two or one for one, two in pairs], [one for one, two in pairs if two]
         return list(champion), [two for _, two in pairs if two]
 
-    def note(self, answer: Answer) -> None:
-        """Count what the candidate has not answered; say so the first time."""
+    def note(self, answer: LoopScores) -> None:
+        """Count assets that the challenger could not score; log the first."""
         if answer.refused and not self.silent:
             logger.warning("%s gave no score, the champion answers: %s", self, answer.refused[0][1])
         self.silent += len(answer.refused)
 
     def end(self) -> None:
-        """Say how the trial went on."""
+        """Log how the trial ended."""
         failed = f"; {self.silent} times it gave no score" if self.silent else ""
         logger.info("%s is no longer tried%s", self, failed)
 

@@ -1,4 +1,4 @@
-"""Whether an asset has been silent for longer than its contract allows, and telling others so."""
+"""Detect assets that have been silent longer than their contract allows, and emit events about them."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -12,19 +12,19 @@ EVENTS_AT_ONCE = 500  # in one transaction
 
 
 def is_stale(contract: Twin, received_at: datetime | None, now: datetime) -> bool:
-    """Whether the last reading came in longer ago than `cases.stale_after`; an asset without any is not stale."""
+    """Whether the last reading is older than `cases.stale_after`; an asset without readings is not stale."""
     allowed = contract.longest_silence
     return allowed is not None and received_at is not None and now - received_at > allowed
 
 
 def heard_since(contracts: Mapping[str, Twin], now: datetime) -> dict[str, datetime]:
-    """By twin the moment since when an asset must have been heard of so as not to be stale; only where there is one."""
+    """Return by twin the moment before which a last reading is stale; only where the contract has a limit."""
     allowed = {name: contract.longest_silence for name, contract in contracts.items()}
     return {name: now - silence for name, silence in allowed.items() if silence is not None}
 
 
-def tell_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> int:
-    """Emit one `asset.stale` for each asset that has become stale; returns how many.
+def emit_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> int:
+    """Emit one `asset.stale` for each asset that has become stale; return how many.
 
     An asset is told again only after it has spoken again, whatever restarts and however many loops there are: the
     events themselves say who has been told of, and are asked in the transaction that adds one.
@@ -37,7 +37,7 @@ def tell_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> i
     told = 0
     for begin in range(0, len(found), EVENTS_AT_ONCE):
         with store.write() as connection:
-            readings.take_turn(connection)
+            readings.serialise_writers(connection)
             now = clock()
             still = set(windows.silent(connection, contract.name, now - allowed))
             chosen = [number for number in found[begin : begin + EVENTS_AT_ONCE] if number in still]

@@ -1,4 +1,4 @@
-"""The newest windows of many assets, in as much memory as is allowed and no more.
+"""Cache of the newest windows of many assets, in bounded memory.
 
 Each asset that is held has a ring of `length` readings of its present run. Readings that go on from there are
 appended; an asset that got anything else, a late reading or a new run, is let go, and so is the one that was longest
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
-from foretwin.predictor.inputs import Names, Tracks
+from foretwin.predictor.inputs import ModelInputs, Names
 from foretwin.wire.readings import Readings
 
 BOOKS = 320  # bytes per asset besides its readings: numbers, and its place in the dictionary
 
 
-class Recent:
+class WindowCache:
     """The windows of the twin's assets; `capacity` is how many fit into `memory_bytes`, at least one."""
 
     def __init__(self, contract: Twin, memory_bytes: int, length: int | None = None) -> None:
-        """`length` is how many readings of each asset are held: the contract's window where it is not given."""
+        """Reserve the cache; `length` is how many readings of each asset are kept: the contract's window by default."""
         self.memory_bytes = memory_bytes
         self.names = contract.channel_names
         self.length = length or contract.window.length
@@ -44,19 +44,19 @@ class Recent:
         return len(self._places)
 
     def holds(self, assets: NDArray[np.int64], runs: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(N,) whether the window of that run of each asset is held."""
+        """Return (N,) whether the window of that run of each asset is cached."""
         places = self._find(assets)
         held: NDArray[np.bool_] = (places >= 0) & (self._runs[places] == runs)
         return held
 
     def use(self, assets: NDArray[np.int64]) -> None:
-        """Those of these assets that are held are needed now: others go first where there is no room."""
+        """Mark the cached ones of these assets as used: others are evicted first."""
         places = self._find(assets)
         self._clock += 1
         self._used[places[places >= 0]] = self._clock
 
     def append(self, news: Readings) -> None:
-        """Go on with readings in any order. Those of assets that are not held, or of earlier runs, are passed over."""
+        """Append readings in any order. Those of assets that are not cached, or of earlier runs, are skipped."""
         places = self._find(news.asset)
         known = places >= 0
         self._let_go(places[known & (news.run > self._runs[places])])
@@ -69,7 +69,7 @@ class Recent:
         self._write(places[chosen[on_time]], news, chosen[on_time])
 
     def put(self, assets: NDArray[np.int64], runs: NDArray[np.int64], found: Readings) -> None:
-        """Hold these assets, N at most `capacity`, each with the readings of its run in `found`, and no others.
+        """Cache these assets, N at most `capacity`, each with the readings of its run in `found`, and no others.
 
         `found` is in order of asset and time.
         """
@@ -83,10 +83,10 @@ class Recent:
         self._write(where[of_run], found, of_run)
 
     def counts(self, assets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(N,) how many readings are held of assets that are."""
+        """Return (N,) how many readings of each cached asset there are."""
         return self._counts[self._find(assets)]
 
-    def inputs(self, assets: NDArray[np.int64], contract: Twin) -> Tracks:
+    def inputs(self, assets: NDArray[np.int64], contract: Twin) -> ModelInputs:
         """The windows of N assets that are held, by their ids, as a model of this contract reads them.
 
         Of each asset the newest readings, as many as the contract's window is long; channels in the contract's order.
@@ -105,14 +105,14 @@ class Recent:
         if not finite.all():
             row, channel = np.argwhere(~finite)[0].tolist()
             raise BadInput(contract.channel_names[channel], f"is not finite at time {time[row]:g}")
-        return Tracks.of_columns(Names(np.repeat(assets, counts)), runs, time, values, len(contract.axes))
+        return ModelInputs.of_columns(Names(np.repeat(assets, counts)), runs, time, values, len(contract.axes))
 
     def _find(self, assets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(N,) the place of each asset, -1 where it is not held."""
+        """Return (N,) the slot of each asset, -1 where it is not cached."""
         return np.fromiter(map(self._places.get, assets.tolist(), repeat(-1)), np.int64, len(assets))
 
     def _write(self, places: NDArray[np.int64], news: Readings, chosen: NDArray[np.int64]) -> None:
-        """Append the chosen readings, in order of place and time, each to the ring of its place."""
+        """Append the chosen readings, in order of slot and time, each to the ring of its slot."""
         begins = _begins(places)
         counts = np.diff(np.append(begins, len(places)))
         rank = np.arange(len(places)) - np.repeat(begins, counts)
@@ -126,7 +126,7 @@ class Recent:
         self._newest[those] = news.time[chosen[begins + counts - 1]]
 
     def _place(self, assets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(N,) a place for each asset: its own, a free one, or that of the asset that was longest not used."""
+        """Return (N,) a slot for each asset: its own, a free one, or that of the least recently used asset."""
         self.use(assets)
         places = self._find(assets)
         missing = np.flatnonzero(places < 0)
@@ -149,5 +149,5 @@ class Recent:
 
 
 def _begins(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where each stretch of equal values begins."""
+    """Return where each group of equal values begins."""
     return np.flatnonzero(np.append(True, values[1:] != values[:-1])) if len(values) else np.empty(0, np.int64)

@@ -1,1 +1,1 @@
-"""A fleet's readings, sent as its machines would send them."""
+"""Simulated machines: a fleet's readings sent as its machines would send them."""

@@ -1,4 +1,4 @@
-"""What goes wrong on the way from a machine to its twin, put into a stream of readings on purpose, from a seed.
+"""Disturb a stream of readings on purpose, from a seed: losses, duplicates, disorder, sensor faults, clock jumps.
 
 Each function takes a stream and the share of its readings that it strikes, and returns another stream; what it struck
 is marked. The stream itself is not changed.
@@ -21,7 +21,7 @@ STUCK = (6, 24)  # readings for which a stuck sensor shows the same value: from,
 
 @dataclass(frozen=True)
 class Disturbances:
-    """The share of readings that each disturbance strikes, 0 to 1."""
+    """The share of readings that each disturbance affects, 0 to 1."""
 
     dropouts: float = 0.0  # never sent
     duplicates: float = 0.0  # sent twice
@@ -34,7 +34,7 @@ class Disturbances:
 
 @dataclass(frozen=True)
 class Stream:
-    """Readings in the order in which they are sent; one row each.
+    """Readings in sending order; one row each.
 
     `asset` is object (N,), `run` int64 (N,), `time` float64 (N,) what the machine says, `channels` float32 (N, C)
     in the contract's order, `due` float64 (N,) the machines' clock when it is sent, `failed` bool (N,) the machine ends
@@ -53,11 +53,11 @@ class Stream:
         return len(self.time)
 
     def pick(self, rows: NDArray[Any]) -> "Stream":
-        """The stream of these rows, in this order."""
+        """Return the stream of these rows, in this order."""
         return Stream(**{column.name: getattr(self, column.name)[rows] for column in fields(self)})
 
     def by_run(self) -> list[NDArray[np.int64]]:
-        """The rows of each asset's run, in the order in which they are sent."""
+        """Return the rows of each asset's run, in sending order."""
         if not len(self):
             return []
         order = np.lexsort((self.run, self.asset.astype(str)))
@@ -70,13 +70,13 @@ UNDISTURBED = Disturbances()
 KINDS = tuple(field.name for field in fields(Disturbances))
 
 
-def mark(kind: str) -> np.uint8:
-    """The bit that stands for a kind of disturbance in `Stream.marks`."""
+def disturbance_bit(kind: str) -> np.uint8:
+    """Return the bit of a kind of disturbance in `Stream.marks`."""
     return np.uint8(1 << KINDS.index(kind))
 
 
 def parse_disturbances(texts: Iterable[str]) -> Disturbances:
-    """From texts such as `dropouts=0.05`; BadInput where one is none."""
+    """Parse texts such as `dropouts=0.05`; BadInput where one is invalid."""
     rates: dict[str, float] = {}
     for text in texts:
         name, _, value = text.partition("=")
@@ -92,7 +92,7 @@ def parse_disturbances(texts: Iterable[str]) -> Disturbances:
 
 
 def disturb(stream: Stream, rates: Disturbances, contract: Twin, generator: np.random.Generator) -> Stream:
-    """The stream with all disturbances: first of what is measured, then of the way, then of the clock."""
+    """Apply all disturbances: first to values, then to transmission, then to clocks."""
     stream = stuck(stream, rates.stuck, contract, generator)
     stream = outliers(stream, rates.outliers, contract, generator)
     stream = spikes(stream, rates.spikes, contract, generator)
@@ -103,13 +103,13 @@ def disturb(stream: Stream, rates: Disturbances, contract: Twin, generator: np.r
 
 
 def dropouts(stream: Stream, rate: float, generator: np.random.Generator) -> Stream:
-    """Readings that are marked, so as not to be sent; they stay in the stream, so that they can be counted."""
+    """Mark readings as not sent; they stay in the stream, so that they can be counted."""
     return _marked(stream, generator.random(len(stream)) < rate, "dropouts")
 
 
 def duplicates(stream: Stream, rate: float, generator: np.random.Generator) -> Stream:
-    """Readings that are sent again, right behind themselves; the second one is marked."""
-    struck = (generator.random(len(stream)) < rate) & (stream.marks & mark("dropouts") == 0)
+    """Send readings twice, the second one marked."""
+    struck = (generator.random(len(stream)) < rate) & (stream.marks & disturbance_bit("dropouts") == 0)
     twice = stream.pick(np.repeat(np.arange(len(stream)), 1 + struck))
     second = np.flatnonzero(struck) + np.arange(1, struck.sum() + 1)
     again = np.zeros(len(twice), bool)
@@ -118,7 +118,7 @@ def duplicates(stream: Stream, rate: float, generator: np.random.Generator) -> S
 
 
 def disorder(stream: Stream, rate: float, step: float, generator: np.random.Generator) -> Stream:
-    """Readings that are sent 1 to LATEST steps after they were due."""
+    """Delay readings by 1 to LATEST steps."""
     struck = generator.random(len(stream)) < rate
     late = generator.integers(1, LATEST + 1, len(stream)) * step
     due = np.where(struck, stream.due + late, stream.due)
@@ -126,18 +126,18 @@ def disorder(stream: Stream, rate: float, step: float, generator: np.random.Gene
 
 
 def spikes(stream: Stream, rate: float, contract: Twin, generator: np.random.Generator) -> Stream:
-    """One channel above its physical maximum, by a tenth of its range up to all of it."""
+    """Raise one channel above its physical maximum, by a tenth of its range up to all of it."""
     low, high = _limits(contract)
     return _replaced(stream, rate, (high + 0.1 * (high - low), high + (high - low)), "spikes", generator)
 
 
 def outliers(stream: Stream, rate: float, contract: Twin, generator: np.random.Generator) -> Stream:
-    """One channel anywhere between its physical limits: no check can refuse it."""
+    """Set one channel anywhere between its physical limits: no check can refuse it."""
     return _replaced(stream, rate, _limits(contract), "outliers", generator)
 
 
 def stuck(stream: Stream, rate: float, contract: Twin, generator: np.random.Generator) -> Stream:
-    """One sensor keeps its value for some of its run's next readings; each of those is marked, the first is not."""
+    """Hold one sensor's value for some of its run's next readings; each of those is marked, the first is not."""
     sensors = [i for i, channel in enumerate(contract.channels.values()) if channel.role == "sensor"]
     starts = generator.random(len(stream)) < rate
     sensor, length = generator.choice(sensors, len(stream)), generator.integers(*STUCK, len(stream), endpoint=True)
@@ -151,9 +151,9 @@ def stuck(stream: Stream, rate: float, contract: Twin, generator: np.random.Gene
 
 
 def clock_jumps(stream: Stream, rate: float, contract: Twin, generator: np.random.Generator) -> Stream:
-    """Times further ahead than the contract's longest gap; never the first sent of a run, which may have any time."""
+    """Move times further ahead than the contract's longest gap; never the first of a run, which may have any time."""
     struck = generator.random(len(stream)) < rate
-    sent = np.flatnonzero(stream.marks & mark("dropouts") == 0)
+    sent = np.flatnonzero(stream.marks & disturbance_bit("dropouts") == 0)
     struck[[sent[rows[0]] for rows in stream.pick(sent).by_run()]] = False
     ahead = generator.uniform(2, 4, len(stream)) * longest_gap(contract)
     return _marked(replace(stream, time=np.where(struck, stream.time + ahead, stream.time)), struck, "clock_jumps")
@@ -162,7 +162,7 @@ def clock_jumps(stream: Stream, rate: float, contract: Twin, generator: np.rando
 def _replaced(
     stream: Stream, rate: float, limits: tuple[Any, Any], kind: str, generator: np.random.Generator
 ) -> Stream:
-    """One channel of each struck reading drawn anew between `limits`, (C,) each."""
+    """Redraw one channel of each affected reading between `limits`, (C,) each."""
     struck = generator.random(len(stream)) < rate
     channel = generator.integers(stream.channels.shape[1], size=len(stream))
     drawn = generator.uniform(limits[0][channel], limits[1][channel])
@@ -177,4 +177,4 @@ def _limits(contract: Twin) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _marked(stream: Stream, struck: NDArray[np.bool_], kind: str) -> Stream:
-    return replace(stream, marks=np.where(struck, stream.marks | mark(kind), stream.marks).astype(np.uint8))
+    return replace(stream, marks=np.where(struck, stream.marks | disturbance_bit(kind), stream.marks).astype(np.uint8))

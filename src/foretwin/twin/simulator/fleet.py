@@ -1,4 +1,4 @@
-"""Fleets to replay: pumps simulated anew, or assets that were recorded."""
+"""Fleets to replay: newly simulated pumps, or recorded assets."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ OTHER_SEED = 1000  # added to the contract's, whose fleet the champion has been 
 def fleet(
     contract: Twin, root: Path, assets: int | None = None, seed: int | None = None, file: Path | None = None
 ) -> pd.DataFrame:
-    """The rows of a fleet: the canonical columns, and `failed`, which is True on the row of a failure.
+    """Return the rows of a fleet: the canonical columns, and `failed`, which is True on the row of a failure.
 
     Of `file` (Parquet with the canonical columns) where it is given; else, for a twin whose source is `pump`, `assets`
     pumps R-001, R-002, ... simulated from `seed`, by default the contract's and 1000; else of the project's own
@@ -52,7 +52,7 @@ def _recorded(file: Path, contract: Twin) -> pd.DataFrame:
 
 
 def _with_ends(frame: pd.DataFrame) -> pd.DataFrame:
-    """A recorded run has ended in failure where its RUL is 0."""
+    """Mark the row of a recorded run where its RUL is 0 as its failure."""
     return frame.assign(failed=frame["rul"] == np.float32(0))
 
 

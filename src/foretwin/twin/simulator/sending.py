@@ -1,4 +1,4 @@
-"""A fleet's readings sent as its machines would send them: over MQTT or HTTP, at the pace of their clock or faster."""
+"""Send a fleet's readings over MQTT or HTTP, at the pace of their clock or faster."""
 
 import logging
 import threading
@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
 from foretwin.project.backoff import Backoff
-from foretwin.twin.connectors.mqtt.session import connect
-from foretwin.twin.simulator.disturbances import KINDS, UNDISTURBED, Disturbances, Stream, disturb, mark
+from foretwin.twin.connectors.mqtt.session import connect_broker
+from foretwin.twin.simulator.disturbances import KINDS, UNDISTURBED, Disturbances, Stream, disturb, disturbance_bit
 from foretwin.twin.simulator.fleet import fleet
 from foretwin.wire.asset_names import check_name
 
-__all__ = ["Failure", "Plan", "Summary", "fleet", "replay"]
+__all__ = ["Failure", "ReplayPlan", "Summary", "fleet", "replay"]
 
 logger = logging.getLogger("foretwin.replay")
 
@@ -38,8 +38,8 @@ RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Where to, how fast, and what goes wrong on the way.
+class ReplayPlan:
+    """Destination, pace and disturbances of a replay.
 
     `url` is mqtt://, mqtts://, http:// or https://; `speed` how many units of the machines' clock pass in a second, 0
     for as fast as possible; `rows` how many readings of an asset share a message; `key` the API key for http.
@@ -54,7 +54,7 @@ class Plan:
 
 
 class Failure(NamedTuple):
-    """A machine's end, which the replay has passed."""
+    """A machine's failure that the replay has passed."""
 
     asset: str
     run: int
@@ -63,7 +63,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class Summary:
-    """What was sent. `disturbed` counts readings by kind; `unheard` messages were taken, but nobody subscribes."""
+    """Counts of a replay. `disturbed` counts readings by kind; `unheard` messages had no subscriber."""
 
     messages: int
     readings: int
@@ -76,11 +76,11 @@ class Summary:
 def replay(
     contract: Twin,
     rows: pd.DataFrame,
-    plan: Plan,
+    plan: ReplayPlan,
     stop: threading.Event,
     on_step: Callable[[float, int], None] | None = None,
 ) -> Summary:
-    """Send the rows of `fleet` until their end or until `stop` is set; all assets keep one clock.
+    """Send the rows of `fleet` until their end or until `stop` is set; all assets share one clock.
 
     `on_step(clock, messages)` is called after each step of the machines' clock, which begins at the first reading and
     goes on from one run of an asset to its next. A service or broker that is away is waited for. BrokerError where a
@@ -96,7 +96,7 @@ def replay(
             for places in group:
                 if stop.is_set():
                     break
-                sender.send(stream.asset[places[0]], encode(stream, places, contract))
+                sender.send(stream.asset[places[0]], encode_message(stream, places, contract))
                 sent[places] = True
                 messages += 1
             if on_step:
@@ -107,7 +107,7 @@ def replay(
 
 
 def to_stream(rows: pd.DataFrame, contract: Twin) -> Stream:
-    """The rows in the order of the machines' clock; an asset's next run begins a step after the last one's end."""
+    """Order the rows by the machines' clock; an asset's next run begins a step after the last one's end."""
     rows = rows.sort_values(["asset", "run", "time"], kind="stable", ignore_index=True)
     lasts = rows.groupby(["asset", "run"])["time"].max() + contract.clock.step
     before = lasts.groupby("asset").cumsum() - lasts
@@ -124,8 +124,8 @@ def to_stream(rows: pd.DataFrame, contract: Twin) -> Stream:
     return stream.pick(np.argsort(due, kind="stable"))
 
 
-def encode(stream: Stream, places: NDArray[np.int64], contract: Twin) -> bytes:
-    """These rows of one asset and run as one message: numbers where there is one row, else lists."""
+def encode_message(stream: Stream, places: NDArray[np.int64], contract: Twin) -> bytes:
+    """Encode rows of one asset and run as one message: numbers for one row, lists for several."""
     at: Any = places if len(places) > 1 else places[0]
     values = np.ascontiguousarray(stream.channels[at].T)
     channels = {name: values[i] for i, name in enumerate(contract.channel_names)}
@@ -134,17 +134,17 @@ def encode(stream: Stream, places: NDArray[np.int64], contract: Twin) -> bytes:
 
 
 class MqttSender:
-    """Publishes at least once, with as many messages in flight as the broker takes."""
+    """Publish at least once, with as many messages in flight as the broker accepts."""
 
     def __init__(self, url: str, twin: str, stop: threading.Event) -> None:
         """Connect; BrokerError where the broker refuses."""
         self.twin, self.stop = twin, stop
         self.refused = self.unheard = 0
         self.heard = False
-        self.session = connect(url, f"foretwin-replay-{uuid.uuid4().hex[:12]}", stop)
+        self.session = connect_broker(url, f"foretwin-replay-{uuid.uuid4().hex[:12]}", stop)
 
     def send(self, asset: str, body: bytes) -> None:
-        """Publish one message, the first one as often as it takes until somebody hears it.
+        """Publish one message; repeat the first until somebody subscribes.
 
         BadInput where the asset's name cannot be in a topic.
         """
@@ -179,7 +179,7 @@ class MqttSender:
 
 
 class HttpSender:
-    """Posts one message after the other, and again while the service is away or busy."""
+    """Post messages one after the other, and repeat while the service is unavailable or busy."""
 
     def __init__(self, url: str, twin: str, stop: threading.Event, key: str | None) -> None:
         self.url, self.twin, self.stop = url.rstrip("/"), twin, stop
@@ -188,7 +188,7 @@ class HttpSender:
         self.client = httpx.Client(timeout=PATIENCE, headers=headers)
 
     def send(self, asset: str, body: bytes) -> None:
-        """Post one message; logs the first refusal. BadInput where the service does not take the key."""
+        """Post one message; logs the first refusal. BadInput where the service rejects the key."""
         url = f"{self.url}/v1/twins/{quote(asset, safe='')}/readings"
         failures = 0
         while True:
@@ -220,7 +220,7 @@ class HttpSender:
 Sender = MqttSender | HttpSender
 
 
-def _sender(plan: Plan, twin: str, stop: threading.Event) -> Sender:
+def _sender(plan: ReplayPlan, twin: str, stop: threading.Event) -> Sender:
     url = plan.url
     if url.startswith(("mqtt://", "mqtts://")):
         return MqttSender(url, twin, stop)
@@ -229,7 +229,7 @@ def _sender(plan: Plan, twin: str, stop: threading.Event) -> Sender:
     raise BadInput("url", f"{url!r} begins with none of mqtt://, mqtts://, http://, https://")
 
 
-def _check(plan: Plan, rows: pd.DataFrame) -> None:
+def _check(plan: ReplayPlan, rows: pd.DataFrame) -> None:
     if not 0 <= plan.speed < np.inf:
         raise BadInput("speed", f"is {plan.speed:g}, a number from 0 on is needed; 0 is as fast as possible")
     if plan.rows < 1:
@@ -244,8 +244,8 @@ Step = tuple[float, list[NDArray[np.int64]]]  # the machines' clock, and the row
 
 
 def _steps(stream: Stream, most: int) -> Iterator[Step]:
-    """The messages in order, each of up to `most` rows of one asset and run, due with its last."""
-    left = np.flatnonzero(stream.marks & mark("dropouts") == 0)
+    """Yield the messages in order, each of up to `most` rows of one asset and run, due with its last."""
+    left = np.flatnonzero(stream.marks & disturbance_bit("dropouts") == 0)
     runs = [left[rows] for rows in stream.pick(left).by_run()]
     messages = [rows[begin : begin + most] for rows in runs for begin in range(0, len(rows), most)]
     messages.sort(key=lambda places: int(places[-1]))
@@ -254,7 +254,7 @@ def _steps(stream: Stream, most: int) -> Iterator[Step]:
 
 
 def _paced(steps: Iterator[Step], speed: float, stop: threading.Event) -> Iterator[Step]:
-    """The steps at their time, until `stop` is set."""
+    """Yield the steps at their time, until `stop` is set."""
     start, begin = None, time.monotonic()
     for due, group in steps:
         start = due if start is None else start
@@ -266,12 +266,12 @@ def _paced(steps: Iterator[Step], speed: float, stop: threading.Event) -> Iterat
 
 def _summary(stream: Stream, sent: NDArray[np.bool_], messages: int, clock: float, sender: Sender) -> Summary:
     passed = stream.due <= clock
-    marks = np.where(sent, stream.marks, np.where(passed, stream.marks & mark("dropouts"), 0))
+    marks = np.where(sent, stream.marks, np.where(passed, stream.marks & disturbance_bit("dropouts"), 0))
     ends = np.flatnonzero(passed & stream.failed)
     return Summary(
         messages=messages,
         readings=int(sent.sum()),
-        disturbed={kind: int((marks & mark(kind) > 0).sum()) for kind in KINDS},
+        disturbed={kind: int((marks & disturbance_bit(kind) > 0).sum()) for kind in KINDS},
         failures=tuple(Failure(str(stream.asset[i]), int(stream.run[i]), float(stream.time[i])) for i in ends),
         refused=sender.refused,
         unheard=sender.unheard,

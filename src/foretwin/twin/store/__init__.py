@@ -1,4 +1,4 @@
-"""The twins' memory: SQLite beside the project, or PostgreSQL by URL; the only place with SQL.
+"""The store of the living twin: SQLite in the project, or PostgreSQL by URL; the only package with SQL.
 
 `open_store` gives a `Store`; the functions of the modules here take the connection of one of its transactions, so that
 their caller decides what is written together or not at all.

@@ -1,4 +1,4 @@
-"""The assets: who they are, which parts they carry, and what has come of each so far."""
+"""Assets: identity, fitted parts, counters."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -41,12 +41,12 @@ class Asset:
 
     @property
     def is_unread(self) -> bool:
-        """Whether nothing says yet which run it is in: its first reading will."""
+        """Whether its run is still unknown: the first reading will tell."""
         return self.time is None and self.run == FIRST_RUN
 
 
 @dataclass(frozen=True)
-class Part:
+class FittedPart:
     """A part that is fitted to an asset, or was until `removed_at`."""
 
     part: str
@@ -58,7 +58,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What one transaction brought an asset: its newest reading and batch from now on, and how many of each kind."""
+    """What one transaction brought an asset: its newest reading and batch, and counts by kind."""
 
     id: int
     run: int
@@ -83,8 +83,8 @@ _COUNT_ARRIVALS = _COUNT_ARRIVALS.values(
 )
 
 
-def find(connection: Connection, name: str) -> Asset:
-    """The asset of that name; NotFound where there is none."""
+def find_asset(connection: Connection, name: str) -> Asset:
+    """Return the asset of that name; NotFound where there is none."""
     found = find_all(connection, [name])
     if name not in found:
         raise NotFound("asset", f"{name!r} is not known; it is once it has sent a reading or has been registered")
@@ -92,18 +92,18 @@ def find(connection: Connection, name: str) -> Asset:
 
 
 def find_all(connection: Connection, names: Iterable[str], for_update: bool = False) -> dict[str, Asset]:
-    """Name -> asset, of those that exist; with `for_update` nobody else changes them until the transaction ends."""
+    """Return name -> asset, as far as they exist; `for_update` locks them until the transaction ends."""
     found = _find(connection, _BY_NAME_FOR_UPDATE if for_update else _BY_NAME, names)
     return {asset.name: asset for asset in found}
 
 
 def by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Asset]:
-    """Id -> asset, of those that exist."""
+    """Return id -> asset, as far as they exist."""
     return {asset.id: asset for asset in _find(connection, _BY_ID, ids)}
 
 
-def register(connection: Connection, twin: str, names: Iterable[str], now: datetime) -> dict[str, Asset]:
-    """Name -> asset, in the order of the names; those that are missing are added.
+def register_assets(connection: Connection, twin: str, names: Iterable[str], now: datetime) -> dict[str, Asset]:
+    """Return name -> asset, in the order of the names; missing assets are added.
 
     BadInput where a name is none, Conflict where an asset belongs to another twin already.
     """
@@ -121,8 +121,8 @@ def register(connection: Connection, twin: str, names: Iterable[str], now: datet
     return {name: found[name] for name in wanted}
 
 
-def describe(connection: Connection, asset: Asset, changes: Mapping[str, Any]) -> Asset:
-    """The asset with another serial_number, location or tags (text -> text); BadInput for any other field."""
+def describe_asset(connection: Connection, asset: Asset, changes: Mapping[str, Any]) -> Asset:
+    """Change serial_number, location or tags (text -> text) of an asset; BadInput for any other field."""
     unknown = [name for name in changes if name not in DESCRIBED]
     if unknown:
         raise BadInput(unknown[0], f"cannot be changed; there is {', '.join(DESCRIBED)}")
@@ -134,39 +134,39 @@ def describe(connection: Connection, asset: Asset, changes: Mapping[str, Any]) -
 def fit_part(
     connection: Connection, asset: Asset, part: str, serial_number: str | None, provenance: str | None, now: datetime
 ) -> None:
-    """Fit a part; one of the same name that was fitted until now is removed."""
+    """Fit a part; one of the same name is removed."""
     fitted = (tables.parts.c.asset == asset.id) & (tables.parts.c.part == part) & tables.parts.c.removed_at.is_(None)
     connection.execute(update(tables.parts).where(fitted).values(removed_at=now))
     row = {"asset": asset.id, "part": part, "serial_number": serial_number, "provenance": provenance}
     connection.execute(insert(tables.parts).values(**row, fitted_at=now))
 
 
-def fitted_parts(connection: Connection, asset_id: int, at: datetime | None = None) -> list[Part]:
-    """What is fitted now, or was at that moment, by name."""
+def fitted_parts(connection: Connection, asset_id: int, at: datetime | None = None) -> list[FittedPart]:
+    """Return the parts fitted now, or at that moment, by name."""
     parts = tables.parts.c
     if at is None:
         there: ColumnElement[bool] = parts.removed_at.is_(None)
     else:
         there = (parts.fitted_at <= at) & or_(parts.removed_at.is_(None), parts.removed_at > at)
-    columns = [parts[field.name] for field in fields(Part)]
+    columns = [parts[field.name] for field in fields(FittedPart)]
     rows = connection.execute(select(*columns).where(parts.asset == asset_id, there).order_by(parts.part, parts.id))
-    return [Part(*row) for row in rows]
+    return [FittedPart(*row) for row in rows]
 
 
 def begin_run(connection: Connection, asset: Asset, run: int) -> None:
-    """The asset's present run from now on; `time` and `received_at` stay until readings come."""
+    """Begin a run of the asset; `time` and `received_at` stay until readings come."""
     connection.execute(update(tables.assets).where(tables.assets.c.id == asset.id).values(run=run))
 
 
 def count_arrivals(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
-    """Note what came for each of these assets."""
+    """Count the arrivals of each of these assets."""
     if arrivals:
         rows = [{f"new_{field.name}": getattr(one, field.name) for field in fields(Arrivals)} for one in arrivals]
         connection.execute(_COUNT_ARRIVALS, rows)
 
 
 def count_quarantined(connection: Connection, counts: Mapping[str, int]) -> None:
-    """Name -> how many more readings of the asset are in quarantine; names of no asset are passed over."""
+    """Add name -> number of quarantined readings to the counters; unknown names are skipped."""
     if not counts:
         return
     columns = tables.assets.c

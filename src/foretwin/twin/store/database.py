@@ -1,4 +1,4 @@
-"""Opening the store: engine, schema version, transactions, and one kind of error for whatever goes wrong below."""
+"""Open the store: engine, schema version, transactions, and one class of error for whatever fails below."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -26,21 +26,21 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 @dataclass(frozen=True)
 class Store:
-    """An open store. `name` shows which one, without a password."""
+    """An open store. `name` identifies it without a password."""
 
     engine: Engine
     name: str
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the store and writes nothing; StoreError as below."""
+        """Open a transaction that sees one state of the store and writes nothing; StoreError as below."""
         options = {"begin": "BEGIN"} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with self._transaction(options) as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that is kept when the body ends well and leaves no trace otherwise.
+        """Open a transaction that commits when the body ends well and rolls back otherwise.
 
         StoreAway where the store cannot be reached or stays busy, StoreError where it refuses.
         """
@@ -49,11 +49,11 @@ class Store:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether it is the embedded one."""
+        """Whether it is SQLite."""
         return self.engine.dialect.name == "sqlite"
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.engine.dispose()
 
     @contextmanager
@@ -65,12 +65,12 @@ class Store:
 
 
 def store_url(root: Path, environ: Mapping[str, str]) -> str:
-    """FORETWIN_STORE where it is set, else twins.db in the project's folder."""
+    """Return FORETWIN_STORE where it is set, else twins.db in the project's folder."""
     return environ.get(VARIABLE) or f"sqlite:///{(root / FILE).resolve()}"
 
 
 def open_store(url: str) -> Store:
-    """Open a store by its SQLAlchemy URL, and make or renew its tables.
+    """Open a store by its SQLAlchemy URL, and create or migrate its tables.
 
     `sqlite:///path` or `postgresql://user:password@host/name`. StoreError where the URL is none, or the store was made
     by a newer version of Foretwin.
@@ -121,7 +121,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _migrate(engine: Engine, name: str) -> None:
-    """Bring the tables up to date; processes that start together wait for one another."""
+    """Migrate the tables; processes that start together wait for one another."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     scripts = ScriptDirectory.from_config(config)
@@ -140,7 +140,7 @@ def _migrate(engine: Engine, name: str) -> None:
 
 @contextmanager
 def _worded(name: str) -> Iterator[None]:
-    """Word the database's own errors as one line that says what to do."""
+    """Word a database error as one line with advice."""
     try:
         yield
     except DBAPIError as error:

@@ -1,4 +1,4 @@
-"""Removing an asset from every table, so that not even its bytes stay in the file."""
+"""Remove an asset from every table, so that not even its bytes stay in the file."""
 
 import sqlite3
 from typing import Any, cast
@@ -13,7 +13,7 @@ from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.database import Store
 from foretwin.twin.store.holdings import holdings, quoted
 from foretwin.twin.store.tables import audit, cases, events, exports, metadata
-from foretwin.twin.store.telemetry.readings import take_turn
+from foretwin.twin.store.telemetry.readings import serialise_writers
 
 MENTIONS = (audit.c.detail, cases.c.evidence, events.c.data)  # where rows about no single asset may name one
 NAMING = ("asset", "name")  # the fields by which they do
@@ -21,11 +21,11 @@ ERASED = "erased"
 
 
 def erase(connection: Connection, asset: Asset) -> dict[str, int]:
-    """Delete everything about the asset; table -> how many rows are gone.
+    """Delete everything about the asset; return table -> number of deleted rows.
 
     What others share with it stays without it: a fleet's digest no longer lists it, an export no longer counts it.
     """
-    take_turn(connection)
+    serialise_writers(connection)
     assets.find_all(connection, [asset.name], for_update=True)
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete = ON")  # zeros over what is deleted
@@ -41,7 +41,7 @@ def erase(connection: Connection, asset: Asset) -> dict[str, int]:
 
 
 def overwrite(store: Store) -> None:
-    """Rewrite the store without the room that deleted rows leave; StoreError where that cannot be done now.
+    """Rewrite the store without the space of deleted rows; StoreError where that is impossible now.
 
     SQLite's file is written anew, for which its disk must have room for a second one, and its write-ahead log is
     emptied. PostgreSQL's tables are vacuumed: their room is used again; its own log and archives are not touched.
@@ -67,7 +67,7 @@ def overwrite(store: Store) -> None:
 
 
 def _forget_mentions(connection: Connection, name: str) -> None:
-    """Take the name out of what speaks of several assets."""
+    """Remove the name from rows about several assets."""
     for column in MENTIONS:
         table = column.table
         text = sql_cast(column, String)
@@ -77,7 +77,7 @@ def _forget_mentions(connection: Connection, name: str) -> None:
 
 
 def without(value: Any, name: str) -> Any:
-    """A JSON value that no longer tells of the asset of that name: lists lose the objects that are about it."""
+    """Return a JSON value without the asset of that name: lists lose the objects that are about it."""
     if isinstance(value, dict):
         kept = {key: without(part, name) for key, part in value.items() if key != name}
         return {key: ERASED if key in NAMING and part == name else part for key, part in kept.items()}

@@ -1,4 +1,4 @@
-"""Which rows of the store are about one asset: what an export holds, and what an erasure removes."""
+"""Define which rows of the store are about one asset, for export and erasure."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ AT_ONCE = 10_000
 
 
 def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
-    """Table -> which of its rows are about the asset; tables whose rows refer to others' come before those."""
+    """Return table -> condition of the rows about the asset; referring tables come before referred ones."""
     events_of = select(events.c.id).where(events.c.asset == asset.id)
     cases_of = select(cases.c.id).where(cases.c.asset == asset.id)
     # Of a message that could not be read, the sender's own text may be all that names the asset.
@@ -50,7 +50,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
 
 
 def rows_of(connection: Connection, asset: Asset, name: str) -> Iterator[dict[str, Any]]:
-    """The asset's rows of the table of that name, in order of its primary key."""
+    """Return the asset's rows of the table of that name, in order of its primary key."""
     table = metadata.tables[name]
     query = select(table).where(holdings(asset)[table]).order_by(*table.primary_key.columns)
     names = [str(column.name) for column in table.c]  # plain text: SQLAlchemy's own kind is no key of JSON
@@ -58,8 +58,8 @@ def rows_of(connection: Connection, asset: Asset, name: str) -> Iterator[dict[st
         yield dict(zip(names, row, strict=True))
 
 
-def scores_of(connection: Connection, asset: Asset, name: str = "scores") -> Iterator[list[dict[str, Any]]]:
-    """The asset's scores, in order of run, time and model, some thousands at a time; the model by name and version.
+def held_scores(connection: Connection, asset: Asset, name: str = "scores") -> Iterator[list[dict[str, Any]]]:
+    """Yield the asset's scores in order of run, time and model, some thousands at a time; models by name and version.
 
     `name` is that of the table: of the scores, or of those that were kept beside them.
     """
@@ -73,5 +73,5 @@ def scores_of(connection: Connection, asset: Asset, name: str = "scores") -> Ite
 
 
 def quoted(name: str) -> set[str]:
-    """The name as it may stand in JSON, in quotation marks."""
+    """Return the forms that the name may have in JSON, in quotation marks."""
     return {json.dumps(name), json.dumps(name, ensure_ascii=False)}

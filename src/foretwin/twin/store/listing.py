@@ -1,4 +1,4 @@
-"""Lists in pages: the fleet, an asset's readings and scores, cases, quarantine, deliveries.
+"""Paged lists: the fleet, an asset's readings and scores, cases, quarantine, deliveries.
 
 Each row is a mapping of the table's columns, with what else a list shows of it. The order of a page is total, so that
 nothing is shown twice or left out while the store stands still.
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
 
 from foretwin.twin.store.tables import assets, batches, cases, deliveries, events, layouts, quarantine, readings, scores
-from foretwin.twin.store.telemetry.packing import unpack
+from foretwin.twin.store.telemetry.packing import unpack_channels
 
 Row = dict[str, Any]
 Filters = Mapping[str, Any]  # column -> value
@@ -27,7 +27,7 @@ DELIVERY_SORTS = ("due_at", "attempts", "target")
 
 @dataclass(frozen=True)
 class Page:
-    """At most `limit` rows after the first `offset`, in the order of the field `sort`."""
+    """At most `limit` rows after the first `offset`, ordered by the field `sort`."""
 
     limit: int
     offset: int
@@ -35,10 +35,10 @@ class Page:
     descending: bool
 
 
-def fleet(
+def list_fleet(
     connection: Connection, page: Page, filters: Filters, stale: bool | None, silent_since: Mapping[str, datetime]
 ) -> list[Row]:
-    """Assets with `open_cases`, their number, and `score`: of the present run the one of its newest reading, or None.
+    """List assets with `open_cases`, their number, and `score`: the present run's newest, or None.
 
     `silent_since` says for each twin that can be stale before which moment its last reading must have come for that.
     """
@@ -59,7 +59,7 @@ def fleet(
 
 
 def last_scores(connection: Connection, asset_ids: Iterable[int]) -> dict[int, Row]:
-    """By asset the score of the newest reading of its present run that has one; of several models the latest."""
+    """Return by asset the newest score of its present run; of several models the latest."""
     wanted = assets.c.id.in_(list(asset_ids))
     newest = select(assets.c.id, assets.c.run, _newest_score("time").label("time")).where(wanted).subquery()
     same = (newest.c.id == scores.c.asset, newest.c.run == scores.c.run, newest.c.time == scores.c.time)
@@ -67,20 +67,20 @@ def last_scores(connection: Connection, asset_ids: Iterable[int]) -> dict[int, R
     return {row["asset"]: row for row in _rows(connection, query)}
 
 
-def scores_of(
+def list_scores(
     connection: Connection, asset_id: int, page: Page, run: int | None, period: tuple[datetime | None, datetime | None]
 ) -> list[Row]:
-    """Scores of an asset, those made in the period from its first moment to its second, where they are given."""
+    """List scores of an asset, those made in the period from its first moment to its second, where given."""
     query = select(scores).where(scores.c.asset == asset_id, *_within(scores.c.scored_at, period))
     query = query if run is None else query.where(scores.c.run == run)
     order = {"time": (scores.c.run, scores.c.time), "scored_at": (scores.c.scored_at,), "rul_low": (scores.c.rul_low,)}
     return _rows(connection, _paged(query, page, *order[page.sort], scores.c.run, scores.c.time, scores.c.model))
 
 
-def readings_of(
+def list_readings(
     connection: Connection, asset_id: int, page: Page, run: int | None, period: tuple[datetime | None, datetime | None]
 ) -> list[Row]:
-    """Readings of an asset, those received in the period: run, time, received_at, via, and `channels` by name."""
+    """List readings of an asset received in the period: run, time, received_at, via, and `channels` by name."""
     columns = (readings.c.run, readings.c.time, readings.c.channels, batches.c.received_at, batches.c.via)
     query = select(*columns, layouts.c.channels.label("layout"))
     query = query.join(batches, batches.c.id == readings.c.batch).join(layouts, layouts.c.id == readings.c.layout)
@@ -92,7 +92,7 @@ def readings_of(
 
 
 def list_cases(connection: Connection, page: Page, filters: Filters) -> list[Row]:
-    """Cases, each with `asset_name`; the filter `asset` is a name."""
+    """List cases, each with `asset_name`; the filter `asset` is a name."""
     query = select(cases, assets.c.name.label("asset_name")).outerjoin(assets, assets.c.id == cases.c.asset)
     wanted = {name: value for name, value in filters.items() if name != "asset"}
     query = query.where(_equal(cases, wanted))
@@ -103,7 +103,7 @@ def list_cases(connection: Connection, page: Page, filters: Filters) -> list[Row
 
 
 def list_quarantine(connection: Connection, page: Page, filters: Filters, released: bool | None) -> list[Row]:
-    """Readings and messages that were set aside; `released` those that were sent again, or the others."""
+    """List quarantined readings and messages; `released` those that were sent again, or the others."""
     query = select(quarantine).where(_equal(quarantine, filters))
     if released is not None:
         query = query.where(quarantine.c.released_at.is_not(None) if released else quarantine.c.released_at.is_(None))
@@ -111,7 +111,7 @@ def list_quarantine(connection: Connection, page: Page, filters: Filters, releas
 
 
 def list_deliveries(connection: Connection, page: Page, filters: Filters) -> list[Row]:
-    """Events on their way to others, each with the event's type, subject and moment (`at`)."""
+    """List deliveries, each with the event's type, subject and moment (`at`)."""
     query = select(deliveries, events.c.type, events.c.subject, events.c.at)
     query = query.join(events, events.c.id == deliveries.c.event).where(_equal(deliveries, filters))
     column = deliveries.c[page.sort]
@@ -119,7 +119,7 @@ def list_deliveries(connection: Connection, page: Page, filters: Filters) -> lis
 
 
 def _newest_score(column: str) -> ColumnElement[Any]:
-    """A column of the score of each asset's newest reading in its present run."""
+    """Return a column of the score of each asset's newest reading in its present run."""
     mine = (scores.c.asset == assets.c.id, scores.c.run == assets.c.run)
     newest = select(scores.c[column]).where(*mine).order_by(scores.c.time.desc(), scores.c.scored_at.desc()).limit(1)
     return newest.correlate(assets).scalar_subquery()
@@ -139,7 +139,7 @@ def _within(column: Any, period: tuple[datetime | None, datetime | None]) -> lis
 
 
 def _paged(query: Select[Any], page: Page, *order: Any) -> Select[Any]:
-    """In order of the columns, unknown values last; the ones after the first make the order total."""
+    """Order by the columns, unknown values last; the ones after the first make the order total."""
     columns = [(column.desc() if page.descending else column.asc()).nulls_last() for column in order]
     return query.order_by(*columns).limit(page.limit).offset(page.offset)
 
@@ -150,5 +150,5 @@ def _rows(connection: Connection, query: Select[Any]) -> list[Row]:
 
 def _with_channels(row: Row) -> Row:
     names: Sequence[str] = row.pop("layout").split(",")
-    values = unpack([row["channels"]], names, names)[0].tolist()
+    values = unpack_channels([row["channels"]], names, names)[0].tolist()
     return {**row, "channels": dict(zip(names, values, strict=True))}

@@ -1,4 +1,4 @@
-"""The tables of the store, the same for SQLite and PostgreSQL; `migrations/` makes them, step by step.
+"""Tables of the store, the same for SQLite and PostgreSQL; `migrations/` creates them, step by step.
 
 Every moment is UTC. A reading's `time` is time since its run began, in the contract's clock unit, as everywhere else.
 """

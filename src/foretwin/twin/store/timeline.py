@@ -1,4 +1,4 @@
-"""What happened to one asset, as rows in order of their moments; `records.thread` makes one timeline of them."""
+"""Rows of one asset's history in order of their moments; `twin.timeline` merges them."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -25,7 +25,7 @@ HOUR = 3600
 
 
 def received_hours(connection: Connection, asset_id: int, period: Period, limit: int) -> list[Row]:
-    """Per run and hour of receipt: count, first_time, last_time, first_at, last_at; newest first.
+    """Return per run and hour of receipt: count, first_time, last_time, first_at, last_at; newest first.
 
     At most `limit` of them.
     """
@@ -44,7 +44,7 @@ def received_hours(connection: Connection, asset_id: int, period: Period, limit:
 
 
 def scores_in_order(connection: Connection, asset_id: int, period: Period) -> Iterator[Row]:
-    """Each score with name and version of its model, the oldest first, without its probabilities."""
+    """Yield each score with name and version of its model, the oldest first, without its probabilities."""
     columns = (scores.c.scored_at, scores.c.run, scores.c.time, scores.c.rul, scores.c.rul_low, scores.c.rul_high)
     query = select(*columns, scores.c.diagnosis, models.c.name.label("model"), models.c.version)
     query = query.join(models, models.c.id == scores.c.model)
@@ -55,7 +55,7 @@ def scores_in_order(connection: Connection, asset_id: int, period: Period) -> It
 
 
 def cases_open_at(connection: Connection, asset_id: int, at: datetime) -> list[Row]:
-    """Cases that were open at that moment, as they are now, with `escalated`: whether that came only afterwards."""
+    """Return the cases open at that moment, as they are now; `escalated`: whether that came only afterwards."""
     later = (audit.c.case == cases.c.id, audit.c.action == "case.escalated", audit.c.at > at)
     still = or_(cases.c.closed_at.is_(None), cases.c.closed_at > at)
     query = select(cases, exists().where(*later).label("escalated"))
@@ -64,25 +64,25 @@ def cases_open_at(connection: Connection, asset_id: int, at: datetime) -> list[R
 
 
 def verdicts_of(connection: Connection, asset_id: int, period: Period) -> list[Row]:
-    """Verdicts, oldest first."""
+    """Return verdicts, oldest first."""
     query = select(verdicts).where(verdicts.c.asset == asset_id, *_within(verdicts.c.at, period))
     return _rows(connection, query.order_by(verdicts.c.at, verdicts.c.id))
 
 
 def maintenance_of(connection: Connection, asset_id: int, period: Period) -> list[Row]:
-    """Maintenance, oldest first."""
+    """Return maintenance, oldest first."""
     query = select(maintenance).where(maintenance.c.asset == asset_id, *_within(maintenance.c.at, period))
     return _rows(connection, query.order_by(maintenance.c.at, maintenance.c.id))
 
 
 def parts_of(connection: Connection, asset_id: int, period: Period) -> list[Row]:
-    """Parts that were fitted or removed in the period."""
+    """Return the parts fitted or removed in the period."""
     inside = or_(_all(parts.c.fitted_at, period), _all(parts.c.removed_at, period))
     return _rows(connection, select(parts).where(parts.c.asset == asset_id, inside).order_by(parts.c.id))
 
 
 def last_reading(connection: Connection, asset_id: int, at: datetime) -> Row | None:
-    """run, time and received_at of the newest reading among those received up to that moment."""
+    """Return run, time and received_at of the newest reading received up to that moment."""
     query = select(readings.c.run, readings.c.time, batches.c.received_at)
     query = query.join(batches, batches.c.id == readings.c.batch)
     query = query.where(readings.c.asset == asset_id, batches.c.received_at <= at)
@@ -91,12 +91,12 @@ def last_reading(connection: Connection, asset_id: int, at: datetime) -> Row | N
 
 
 def newest_entry(connection: Connection) -> int:
-    """The number of the audit's newest entry; 0 where it has none."""
+    """Return the number of the audit's newest entry; 0 where it has none."""
     return connection.execute(select(func.max(audit.c.id))).scalar() or 0
 
 
 def case_changes(connection: Connection, after: int) -> list[Row]:
-    """Audit entries about cases beyond that number, in their order, with twin, fault and asset_name."""
+    """Return audit entries about cases beyond that number, in order, with twin, fault and asset_name."""
     columns = (audit, cases.c.twin, cases.c.fault, assets.c.name.label("asset_name"))
     query = select(*columns).join(cases, cases.c.id == audit.c.case).outerjoin(assets, assets.c.id == cases.c.asset)
     query = query.where(audit.c.id > after, audit.c.action.startswith("case."))

@@ -1,4 +1,4 @@
-"""The store's history as training data: runs about which something was found out, labelled, in the canonical table.
+"""Export the store's labelled runs as training data in the canonical table.
 
 `sources.store` says what the two files are called, and takes them in at the next `dvc repro`.
 """
@@ -35,7 +35,7 @@ Findings = Mapping[tuple[int, int], Sequence[Finding]]  # by asset and run
 
 @dataclass(frozen=True)
 class HistoryExport:
-    """What was exported. `digest` is the SHA-256 of the table: the same content of the store gives the same one."""
+    """An export. `digest` is the SHA-256 of the table: equal content of the store gives an equal digest."""
 
     folder: Path
     digest: str
@@ -50,7 +50,7 @@ class HistoryExport:
 
 @dataclass
 class _Content:
-    """What has been written so far, and why other runs have not."""
+    """What has been written so far, and why other runs were left out."""
 
     assets: set[int] = field(default_factory=set)
     runs: set[tuple[int, int]] = field(default_factory=set)
@@ -100,11 +100,11 @@ def _by_run(findings: Sequence[Finding]) -> dict[tuple[int, int], list[Finding]]
 
 
 def _write(connection: Connection, contract: Twin, by_run: Findings, path: Path) -> _Content:
-    """The table, part by part; BadInput where none has a row."""
+    """Write the table part by part; BadInput where none has a row."""
     content = _Content()
     writer: pq.ParquetWriter | None = None
     try:
-        for part in _parts(stored.runs(connection, by_run)):
+        for part in _parts(stored.stored_runs(connection, by_run)):
             table = _part(connection, contract, part, by_run, content)
             if table is None:
                 continue
@@ -121,7 +121,7 @@ def _write(connection: Connection, contract: Twin, by_run: Findings, path: Path)
 
 
 def _parts(runs: Sequence[StoredRun]) -> Iterator[list[StoredRun]]:
-    """The runs in their order, as many at a time as fit into memory."""
+    """Yield the runs in order, as many at a time as fit into memory."""
     part: list[StoredRun] = []
     for run in runs:
         if part and (len(part) == MOST_RUNS or sum(one.readings for one in part) + run.readings > MOST_ROWS):
@@ -135,7 +135,7 @@ def _parts(runs: Sequence[StoredRun]) -> Iterator[list[StoredRun]]:
 def _part(
     connection: Connection, contract: Twin, runs: Sequence[StoredRun], by_run: Findings, content: _Content
 ) -> pa.Table | None:
-    """The labelled rows of those of the runs that the contract accepts; None where it accepts none."""
+    """Return the labelled rows of the runs that the contract accepts; None where it accepts none."""
     keys = [(one.asset, one.run) for one in runs]
     parts = stored.readings_of(connection, contract.name, contract.channel_names, keys)
     together = pd.concat(list(parts), ignore_index=True)
@@ -159,7 +159,7 @@ def _part(
 
 
 def _refusal(rows: pd.DataFrame, contract: Twin) -> str:
-    """Why the contract would refuse the rows of a run, and all others with them; empty where it would not."""
+    """Return why the contract refuses the rows of a run; empty where it accepts them."""
     if not is_labelled(rows, contract).any():
         return "no label"
     if len(rows) < contract.quality.min_run_rows:

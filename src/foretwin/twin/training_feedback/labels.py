@@ -1,4 +1,4 @@
-"""From what was found out about a run to labels that a network can learn from.
+"""Derive labels of a run from its verdicts and maintenance.
 
 A verdict speaks of some readings of its run: of a fault from the opening of its case to its own time, of a healthy
 axis up to its own time, of a failure for the whole run. All other readings keep unknown labels.
@@ -17,7 +17,7 @@ OF_ITS_CASE = ("confirmed", PART_REPLACED)  # these mean the case's fault where 
 
 
 def label(run: pd.DataFrame, findings: Sequence[Finding], contract: Twin) -> pd.DataFrame:
-    """The rows of one run, in order of time, with the columns `rul` and `fault_<axis>` of the canonical table.
+    """Label the rows of one run, in order of time, with the columns `rul` and `fault_<axis>` of the canonical table.
 
     `findings` are about this run, in the order in which they became known: of two that contradict each other the
     later counts, and a fault that was found counts more than none found. A run ends with the first failure or
@@ -44,7 +44,7 @@ def label(run: pd.DataFrame, findings: Sequence[Finding], contract: Twin) -> pd.
 
 
 def is_labelled(rows: pd.DataFrame, contract: Twin) -> "pd.Series[bool]":
-    """Of each row, whether anything is known about it."""
+    """Return for each row whether it has any label."""
     known = rows["rul"].notna()
     for axis in contract.axes:
         known |= rows[fault_column(axis)] != FAULT_UNKNOWN
@@ -52,14 +52,14 @@ def is_labelled(rows: pd.DataFrame, contract: Twin) -> "pd.Series[bool]":
 
 
 def _fault(finding: Finding) -> str | None:
-    """The fault that was found, `<axis>.<class>`."""
+    """Return the fault that was found, `<axis>.<class>`."""
     if finding.kind == NO_FAULT_FOUND:
         return None
     return finding.fault or (finding.case_fault if finding.kind in OF_ITS_CASE else None)
 
 
 def _place(fault: str | None, contract: Twin) -> tuple[str, int] | None:
-    """Axis and number of the class; None for what is no class of the contract, such as `end_of_life`."""
+    """Return axis and number of the class; None for what is no class of the contract, such as `end_of_life`."""
     axis, _, name = (fault or "").partition(".")
     if axis not in contract.faults or name not in contract.classes(axis):
         return None

@@ -1,1 +1,1 @@
-"""What would become of a machine that is run otherwise."""
+"""What-if: remaining life of an asset under another duty."""

@@ -1,4 +1,4 @@
-"""What drawn lives say of each option: RUL, chances of survival, difference to the present duty, what fails first.
+"""Summarise simulated lives per option: RUL, survival, difference to the present duty, first failure.
 
 Every figure comes from the same draws: draw 17 is the same machine with the same luck under each option.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.physics.degradation import RATED_RPM, Forward
+from foretwin.physics.degradation import RATED_RPM, DegradationModel
 from foretwin.physics.pump import LIMITS
 from foretwin.physics.pump.forecasting import Ends
 
@@ -25,8 +25,10 @@ FAULTS = {  # limit of the physics -> class of the fault whose wear leads there
 Array = NDArray[np.float64]
 
 
-def compare(asked: Mapping[str, Any], ends: Ends, forward: Forward, contract: Twin) -> list[dict[str, Any]]:
-    """The options with their outlook, the longest RUL first.
+def compare_options(
+    asked: Mapping[str, Any], ends: Ends, forward: DegradationModel, contract: Twin
+) -> list[dict[str, Any]]:
+    """Return the options with their outlook, the longest RUL first.
 
     `asked` names the settings of each, in the order of the rows of `ends` (O, P); the first is the present duty, which
     says how far each draw is to be trusted.
@@ -51,8 +53,8 @@ def compare(asked: Mapping[str, Any], ends: Ends, forward: Forward, contract: Tw
     return [{"rank": rank} | outlooks[row] for rank, row in enumerate(order, start=1)]
 
 
-def assumptions(forward: Forward, hours: int) -> list[str]:
-    """What the answer takes for granted; `hours` of the machine's own duty were at hand."""
+def what_if_assumptions(forward: DegradationModel, hours: int) -> list[str]:
+    """List the assumptions of the answer; `hours` of the machine's own duty were available."""
     still, moving = forward.pipe.still, forward.pipe.moving
     return [
         f"What an option leaves open, pressures included, goes on as in the last {hours} h of this machine, in pieces "
@@ -65,20 +67,20 @@ def assumptions(forward: Forward, hours: int) -> list[str]:
     ]
 
 
-def _rul(left: Array, weights: Array, forward: Forward) -> dict[str, Any]:
-    """Median and central interval; `at_least` names those that the horizon cuts off."""
+def _rul(left: Array, weights: Array, forward: DegradationModel) -> dict[str, Any]:
+    """Return median and central interval; `at_least` marks figures cut off by the horizon."""
     figures = _figures(left, weights, forward.level)
     return {**figures, "at_least": [name for name, hours in figures.items() if hours >= forward.horizon]}
 
 
-def _difference(left: Array, weights: Array, forward: Forward) -> dict[str, Any]:
-    """Hours that `left[0]` gains on `left[1]`, draw by draw; `cut` is the share of which the horizon hides some."""
+def _difference(left: Array, weights: Array, forward: DegradationModel) -> dict[str, Any]:
+    """Return the hours that `left[0]` gains on `left[1]`, draw by draw; `cut` is the share hidden by the horizon."""
     cut = _share(left.max(axis=0) >= forward.horizon, weights)
     return {**_figures(left[0] - left[1], weights, forward.level), "cut": cut}
 
 
 def _fails_first(limit: NDArray[np.int64], weights: Array, contract: Twin) -> list[dict[str, Any]]:
-    """Which limit ends the life, the likeliest first, with `fault` and `part` where the contract has them."""
+    """Return the limits that end the life, the likeliest first, with `fault` and `part` where the contract has them."""
     found = []
     for number, name in enumerate(LIMITS):
         probability = _share(limit == number, weights)
@@ -96,13 +98,13 @@ def _remedied(fault: str | None, contract: Twin) -> dict[str, str | None]:
 
 
 def _curve(left: Array, weights: Array, horizon: int) -> dict[str, list[float]]:
-    """The chance to outlive each of POINTS times."""
+    """Return the probability to survive each of POINTS times."""
     times = np.linspace(0, horizon, POINTS)
     return {"time": times.tolist(), "probability": [_share(left > time, weights) for time in times]}
 
 
 def _figures(values: Array, weights: Array, level: float) -> dict[str, float]:
-    """Median and central interval at `level` of weighted draws."""
+    """Return median and central interval at `level` of weighted draws."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order])
     wanted = {"value": 0.5, "low": (1 - level) / 2, "high": (1 + level) / 2}

@@ -1,4 +1,4 @@
-"""What would become of a machine that is run otherwise: its degradation model, from its stored readings on.
+"""Forecast an asset's remaining life under other duties, from its stored readings and its degradation model.
 
 Where the machine stands is estimated from its last window of readings; from there its life is run on under each option
 and under its present duty, `AS_NOW`, with the same random draws for all. Two things are assumed beyond the physics, and
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
-from foretwin.physics.degradation import DRAWS, FILE, FORMAT, Forward, forecast, load_forward
+from foretwin.physics.degradation import DRAWS, FILE, FORMAT, DegradationModel, forecast, load_degradation
 from foretwin.physics.pump.beliefs import Belief
 from foretwin.physics.pump.filtering import Recordings
 from foretwin.physics.pump.forecasting import Ends, estimate
@@ -26,8 +26,8 @@ from foretwin.project.paths import Paths
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.telemetry import readings, windows
-from foretwin.twin.store.telemetry.windows import Wanted
-from foretwin.twin.what_if.outlook import assumptions, compare
+from foretwin.twin.store.telemetry.windows import ReadingQuery
+from foretwin.twin.what_if.outlook import compare_options, what_if_assumptions
 from foretwin.wire.readings import Readings
 
 AS_NOW = "as now"
@@ -38,7 +38,7 @@ SEED = 1  # the same readings and options give the same answer
 
 
 class Piece(BaseModel):
-    """A value for some hours; the last of several goes on for ever."""
+    """A setting's value for some hours; the last of several lasts for ever."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
@@ -47,7 +47,7 @@ class Piece(BaseModel):
 
 
 class Option(BaseModel):
-    """A future duty: setting -> its value from now on, or one piece after another."""
+    """A future duty: setting -> its value from now on, or successive pieces."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
@@ -57,12 +57,12 @@ class Option(BaseModel):
     ]
 
     def pieces(self, setting: str) -> list[Piece]:
-        """The pieces of one setting, in their order."""
+        """Return the pieces of one setting, in order."""
         asked = self.settings[setting]
         return asked if isinstance(asked, list) else [Piece(hours=1, value=asked)]
 
     def hourly(self, hours: int) -> dict[str, NDArray[np.float64]]:
-        """Setting -> (hours,) its value at the beginning of each coming hour."""
+        """Return setting -> (hours,) value at the beginning of each coming hour."""
         courses = {}
         for setting in self.settings:
             pieces = self.pieces(setting)
@@ -73,7 +73,7 @@ class Option(BaseModel):
 
 
 def read_options(content: Any) -> list[Option]:
-    """Options as JSON has them; BadInput names the field of the first that is wrong."""
+    """Parse options from JSON; BadInput names the field of the first invalid one."""
     if not isinstance(content, list):
         raise BadInput("options", "must be a list of objects with `name` and `settings`")
     options = []
@@ -90,22 +90,22 @@ def read_options(content: Any) -> list[Option]:
 def what_if(
     store: Store, root: Path, contract: Twin, name: str, options: Sequence[Option], now: datetime
 ) -> dict[str, Any]:
-    """How long the asset lasts under each option, as JSON: the longest first, `AS_NOW` among them.
+    """Return the remaining life under each option, as JSON: the longest first, `AS_NOW` among them.
 
     RUL and differences are medians with the central interval at the level of the degradation model; a figure that the
     horizon cuts off is named in `at_least`. BadInput (field `twin`) where the twin has no degradation model, (`asset`)
     where the asset's readings are too few or none of a running machine, (`options...`) where an option cannot be;
     NotFound where there is no such asset.
     """
-    forward = load_forward(Paths(root, contract.name).models / FILE)
+    forward = load_degradation(Paths(root, contract.name).models / FILE)
     _check(options, contract, forward)
     with store.read() as connection:
-        asset = assets.find(connection, name)
+        asset = assets.find_asset(connection, name)
         if asset.twin != contract.name:
             raise BadInput("asset", f"{name} is a {asset.twin}, not a {contract.name}")
-        wanted = Wanted(contract.name, contract.channel_names, readings.last_batch(connection))
+        wanted = ReadingQuery(contract.name, contract.channel_names, readings.last_batch(connection))
         length = max(RECENT, contract.window.length)
-        recent = windows.newest(connection, wanted, [asset.id], length)
+        recent = windows.newest_windows(connection, wanted, [asset.id], length)
     _check_history(asset.name, len(recent), contract)
     seen = hourly(recent, contract, forward)
     window = seen.tail(contract.window.length)
@@ -117,9 +117,9 @@ def what_if(
         "as_of": {"run": asset.run, "time": seen.time, "received_at": _text(asset.received_at)},
         "age_seconds": (now - asset.received_at).total_seconds() if asset.received_at else None,
         "stale": is_stale(contract, asset.received_at, now),
-        "options": compare(_asked(options), ends, forward, contract),
+        "options": compare_options(_asked(options), ends, forward, contract),
         "warnings": _window_warnings(window, contract, forward) + _duty_warnings(options, contract, forward, belief),
-        "assumptions": assumptions(forward, len(seen.missing)),
+        "assumptions": what_if_assumptions(forward, len(seen.missing)),
         "model": {
             "twin": forward.twin,
             "format": FORMAT,
@@ -132,22 +132,24 @@ def what_if(
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The last hours of an asset's run, T of them; one without a reading keeps the settings of the hour before."""
+class RecentHours:
+    """The last T hours of an asset's run; an hour without a reading keeps the settings of the hour before."""
 
     recordings: Recordings  # of this asset alone, NaN where an hour has no reading
     missing: NDArray[np.bool_]  # (T,)
     time: float  # of the last reading, since the run began
 
-    def tail(self, hours: int) -> "Seen":
-        """The last `hours` of them, where there are as many."""
+    def tail(self, hours: int) -> "RecentHours":
+        """Return the last `hours` of them, or all."""
         begin = max(0, len(self.missing) - hours)
         settings = {name: values[begin:] for name, values in self.recordings.settings.items()}
         counts = self.recordings.counts - begin
-        return Seen(Recordings(settings, self.recordings.measured[begin:], counts), self.missing[begin:], self.time)
+        return RecentHours(
+            Recordings(settings, self.recordings.measured[begin:], counts), self.missing[begin:], self.time
+        )
 
 
-def hourly(recent: Readings, contract: Twin, forward: Forward) -> Seen:
+def hourly(recent: Readings, contract: Twin, forward: DegradationModel) -> RecentHours:
     """The readings of one asset, with a row for each of its last RECENT hours; of several readings in one the last."""
     hour = np.rint((recent.time - recent.time[-1]) / contract.clock.step).astype(np.int64)
     late = hour > -max(RECENT, contract.window.length)
@@ -157,19 +159,19 @@ def hourly(recent: Readings, contract: Twin, forward: Forward) -> Seen:
     values = recent.values[np.maximum.accumulate(row)]  # rows are in the order of time
     recordings = Recordings.of(values[None], np.array([len(row)]), contract.channel_names, forward.sensors.names)
     measured = np.where(row[:, None, None] < 0, np.nan, recordings.measured)
-    return Seen(replace(recordings, measured=measured), row < 0, float(recent.time[-1]))
+    return RecentHours(replace(recordings, measured=measured), row < 0, float(recent.time[-1]))
 
 
-def _estimated(forward: Forward, seen: Seen, name: str) -> Belief:
-    """What is hidden in the asset; BadInput where its readings are none of such a machine that runs."""
+def _estimated(forward: DegradationModel, seen: RecentHours, name: str) -> Belief:
+    """Estimate the hidden wear; BadInput where the readings fit no running machine."""
     try:
         return estimate(forward.fleet, seen.recordings, np.array([seen.time]), forward.sensors)
     except (BadInput, np.linalg.LinAlgError) as error:
         raise BadInput("asset", f"{name}: its last readings are none of a running {forward.twin}: {error}") from None
 
 
-def _forecast(forward: Forward, belief: Belief, seen: Seen, options: Sequence[Option]) -> Ends:
-    """How the life ends as now and under each option; BadInput names the option under which a machine cannot run."""
+def _forecast(forward: DegradationModel, belief: Belief, seen: RecentHours, options: Sequence[Option]) -> Ends:
+    """Forecast the end of life as now and under each option; BadInput names an option that cannot be run."""
     courses = [{}, *(option.hourly(forward.horizon) for option in options)]
 
     def lives(some: Sequence[Mapping[str, NDArray[np.float64]]]) -> Ends:
@@ -193,8 +195,8 @@ def _check_history(name: str, rows: int, contract: Twin) -> None:
         raise BadInput("asset", f"{name} has {rows} readings of its present run, but {shortest} are needed")
 
 
-def _check(options: Sequence[Option], contract: Twin, forward: Forward) -> None:
-    """BadInput where an option cannot be, or its name does not tell it from the others."""
+def _check(options: Sequence[Option], contract: Twin, forward: DegradationModel) -> None:
+    """Raise BadInput for an impossible option, or for a name that is used twice."""
     if not 1 <= len(options) <= MOST_OPTIONS:
         raise BadInput("options", f"are {len(options)}, but there may be 1 to {MOST_OPTIONS}")
     taken = {AS_NOW}
@@ -212,12 +214,12 @@ def _check(options: Sequence[Option], contract: Twin, forward: Forward) -> None:
 
 
 def _values(option: Option) -> list[tuple[str, float]]:
-    """Every setting with each of its values."""
+    """Yield every setting with each of its values."""
     return [(setting, piece.value) for setting in option.settings for piece in option.pieces(setting)]
 
 
-def _window_warnings(window: Seen, contract: Twin, forward: Forward) -> list[str]:
-    """What makes the estimate less sure than its intervals say."""
+def _window_warnings(window: RecentHours, contract: Twin, forward: DegradationModel) -> list[str]:
+    """List what makes the estimate less certain than its intervals say."""
     found = []
     if forward.learnt_from.get("contract") != contract.digest:
         found.append("the contract has changed since the degradation model was learnt")
@@ -229,8 +231,8 @@ def _window_warnings(window: Seen, contract: Twin, forward: Forward) -> list[str
     return found
 
 
-def _duty_warnings(options: Sequence[Option], contract: Twin, forward: Forward, belief: Belief) -> list[str]:
-    """Which duties were never seen, and at which the machine would do nothing."""
+def _duty_warnings(options: Sequence[Option], contract: Twin, forward: DegradationModel, belief: Belief) -> list[str]:
+    """List duties never seen in training, and duties at which the machine would stand still."""
     found = []
     for option in options:
         for setting, value in _values(option):
@@ -247,13 +249,13 @@ def _means_pieces(value: Any, within: tuple[int | str, ...]) -> bool:
 
 
 def _place(number: int, within: tuple[int | str, ...]) -> str:
-    """The path of a value of an option, as `options[0].settings.commanded_speed[1].hours`."""
+    """Return the path of an option's value, as `options[0].settings.commanded_speed[1].hours`."""
     steps = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in within if part not in BRANCHES]
     return f"options[{number}]" + "".join(steps)
 
 
 def _asked(options: Sequence[Option]) -> dict[str, Any]:
-    """Name -> settings as they were asked for."""
+    """Return name -> settings as requested."""
     return {AS_NOW: {}} | {option.name: option.model_dump()["settings"] for option in options}
 
 

@@ -15,7 +15,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, StoreAway
 from foretwin.project.backoff import Backoff
 from foretwin.project.digests import text_digest
-from foretwin.twin.connectors.mqtt.session import BACKOFF, connect
+from foretwin.twin.connectors.mqtt.session import BACKOFF, connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.store import Store
@@ -31,7 +31,7 @@ AHEAD = 1000  # messages that the broker may send before earlier ones are stored
 RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a store that is away
 
 
-class Waiting:
+class PendingMessages:
     """Messages received but not stored yet, in the order of their arrival."""
 
     def __init__(self) -> None:
@@ -78,9 +78,9 @@ def listen(
     the broker refuses, or another process listens for this store; StoreError where the store refuses. Whatever ends
     it, what is not stored has not been acknowledged.
     """
-    waiting = Waiting()
+    waiting = PendingMessages()
     subscription = Subscription(TOPIC, waiting.put, AHEAD, waiting.full)
-    session = connect(url, session_name(store), stop, subscription, backoff)
+    session = connect_broker(url, session_name(store), stop, subscription, backoff)
     try:
         while not stop.is_set():
             session.check()

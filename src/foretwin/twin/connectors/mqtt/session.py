@@ -39,7 +39,7 @@ MOST_LOSSES = 3  # of young connections before it is no accident any more
 PAUSE, QUIET = 0.02, 0.2  # s between two looks whether there is room again; of silence before a connection is left
 
 
-def connect(
+def connect_broker(
     url: str,
     client_id: str,
     stop: threading.Event,

@@ -1,4 +1,4 @@
-"""The audit: who did what to which asset or case, and when; entries are added and never changed."""
+"""Audit trail: who did what to which asset or case, and when; entries are added and never changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from foretwin.twin.store.tables import audit
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One entry. `asset` is a number that may belong to an asset that has been erased since."""
+class AuditEntry:
+    """One audit entry. `asset` is a number that may belong to an asset erased since."""
 
     id: int
     at: datetime
@@ -32,7 +32,7 @@ def record(  # noqa: PLR0913, PLR0917 - who, what, when, about whom
     asset: int | None = None,
     case: int | None = None,
 ) -> None:
-    """Add an entry in the transaction of what it tells; `action` is such as `case.opened`, `detail` is JSON."""
+    """Add an entry in the caller's transaction; `action` is such as `case.opened`, `detail` is JSON."""
     connection.execute(
         insert(audit).values(at=now, actor=actor, action=action, asset=asset, case=case, detail=dict(detail))
     )
@@ -40,12 +40,12 @@ def record(  # noqa: PLR0913, PLR0917 - who, what, when, about whom
 
 def of_asset(
     connection: Connection, asset_id: int, since: datetime | None, until: datetime | None, limit: int
-) -> list[Entry]:
-    """The asset's newest `limit` entries from `since` up to and with `until`, the newest first."""
+) -> list[AuditEntry]:
+    """Return the asset's newest `limit` entries from `since` up to and with `until`, the newest first."""
     entries = select(audit).where(audit.c.asset == asset_id)
     if since is not None:
         entries = entries.where(audit.c.at >= since)
     if until is not None:
         entries = entries.where(audit.c.at <= until)
     rows = connection.execute(entries.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit))
-    return [Entry(**row) for row in rows.mappings()]
+    return [AuditEntry(**row) for row in rows.mappings()]

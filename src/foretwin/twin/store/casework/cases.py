@@ -1,4 +1,4 @@
-"""Cases: finding them, and each change of their state with its audit entry and its event, in one transaction.
+"""Cases: queries, and each change of state with its audit entry and its event, in one transaction.
 
 A case is open or acknowledged until it is closed, and never opens again. That an asset has one open case of a fault,
 and a twin one of its fleet and kind, is the database's to keep (`tables.py`).
@@ -26,7 +26,7 @@ IS_OPEN, IS_OF_FLEET = text("state <> 'closed' AND asset IS NOT NULL"), text("st
 
 @dataclass(frozen=True)
 class Numbers:
-    """What a score says of a case's fault; times in the contract's clock unit."""
+    """A score's figures for a case's fault; times in the contract's clock unit."""
 
     time: float
     scored_at: datetime
@@ -39,7 +39,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class NewCase:
-    """A case to be opened; of a whole fleet `asset`, `run` and `numbers` are None."""
+    """A case to be opened; for a whole fleet `asset`, `run` and `numbers` are None."""
 
     twin: str
     asset: int | None
@@ -52,7 +52,7 @@ class NewCase:
 
 @dataclass(frozen=True)
 class Case:
-    """A row of the table; the numbers from `time` on are of the score that speaks last for it."""
+    """A row of the table; the numbers from `time` on are of the newest score."""
 
     id: int
     twin: str
@@ -78,8 +78,8 @@ class Case:
     evidence: dict[str, Any]
 
 
-def find(connection: Connection, case_id: int) -> Case:
-    """The case of that number; NotFound where there is none."""
+def find_case(connection: Connection, case_id: int) -> Case:
+    """Return the case of that number; NotFound where there is none."""
     found = _all(connection, select(cases).where(cases.c.id == case_id))
     if not found:
         raise NotFound("case", f"{case_id} is not there; list the cases for their numbers")
@@ -87,7 +87,7 @@ def find(connection: Connection, case_id: int) -> Case:
 
 
 def open_of(connection: Connection, asset_ids: Iterable[int]) -> dict[int, list[Case]]:
-    """The open and acknowledged cases of each of these assets that has any, the oldest first."""
+    """Return the open and acknowledged cases of each of these assets that has any, the oldest first."""
     ids = list(asset_ids)
     found: dict[int, list[Case]] = {}
     for begin in range(0, len(ids), MOST_NAMES):
@@ -99,7 +99,7 @@ def open_of(connection: Connection, asset_ids: Iterable[int]) -> dict[int, list[
 
 
 def answered(connection: Connection, asset_ids: Iterable[int]) -> dict[tuple[int, int, str], float]:
-    """Asset, run and fault of the cases that a verdict closed -> the time in that run at which the last was given."""
+    """Return asset, run and fault of cases closed by a verdict -> time in the run of the last verdict."""
     ids = list(asset_ids)
     found: dict[tuple[int, int, str], float] = {}
     for begin in range(0, len(ids), MOST_NAMES):
@@ -112,25 +112,25 @@ def answered(connection: Connection, asset_ids: Iterable[int]) -> dict[tuple[int
 
 
 def open_of_fleet(connection: Connection, twin: str, fault: str) -> Case | None:
-    """The open case of the twin's whole fleet of that kind: its digest, its drift."""
+    """Return the open case of the twin's whole fleet of that kind: its digest, its drift."""
     mine = (cases.c.twin == twin, cases.c.fault == fault, IS_OF_FLEET)
     return next(iter(_all(connection, select(cases).where(*mine))), None)
 
 
 def count_opened(connection: Connection, twin: str, since: datetime) -> int:
-    """How many cases of the twin's assets opened after that moment, whatever has become of them."""
+    """Count the cases of the twin's assets opened after that moment, whatever became of them."""
     mine = (cases.c.twin == twin, cases.c.asset.is_not(None), cases.c.opened_at > since)
     return connection.execute(select(func.count()).select_from(cases).where(*mine)).scalar_one()
 
 
 def lock(connection: Connection, twin: str) -> None:
-    """Wait until no other transaction holds this twin's cases; SQLite has one writer at a time as it is."""
+    """Wait until no other transaction holds this twin's cases; SQLite has one writer at a time anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(LOCK, func.hashtext(twin))))
 
 
 def insert(connection: Connection, new: NewCase, actor: str, now: datetime) -> Case | None:
-    """Open a case; None, and nothing is done, where one of that asset and fault is open already."""
+    """Open a case; None, and nothing changes, where one of that asset and fault is open already."""
     values = {name: getattr(new, name) for name in ("twin", "asset", "run", "fault", "severity", "evidence")}
     values |= {"state": "open", "opened_at": now, "updated_at": now}
     if new.numbers is not None:
@@ -145,7 +145,7 @@ def insert(connection: Connection, new: NewCase, actor: str, now: datetime) -> C
 
 
 def escalate(connection: Connection, case: Case, numbers: Numbers | None, actor: str, now: datetime) -> Case:
-    """Make a case urgent, with the numbers of the score that says so; Conflict where it is closed."""
+    """Make a case urgent, with the numbers of its score; Conflict where it is closed."""
     changed = _change(
         connection, case, {"severity": "urgent", "updated_at": now, **(asdict(numbers) if numbers else {})}
     )
@@ -153,8 +153,8 @@ def escalate(connection: Connection, case: Case, numbers: Numbers | None, actor:
     return changed
 
 
-def acknowledge(connection: Connection, case: Case, actor: str, now: datetime) -> None:
-    """Keep that somebody has seen the case; a second time changes nothing. Conflict where it is closed."""
+def mark_acknowledged(connection: Connection, case: Case, actor: str, now: datetime) -> None:
+    """Mark the case as acknowledged; a second time changes nothing. Conflict where it is closed."""
     if case.state == "acknowledged":
         return
     values = {"state": "acknowledged", "acknowledged_at": now, "updated_at": now}
@@ -172,7 +172,7 @@ def close(
 
 
 def refresh(connection: Connection, numbers: Mapping[int, Numbers], now: datetime) -> None:
-    """Give open cases, by their ids, the numbers of newer scores; no audit entry, no event.
+    """Update open cases, by their ids, with newer numbers; no audit entry, no event.
 
     A score of an earlier time than the one that spoke last changes nothing.
     """
@@ -186,7 +186,7 @@ def refresh(connection: Connection, numbers: Mapping[int, Numbers], now: datetim
 
 
 def keep_evidence(connection: Connection, case: Case, evidence: Mapping[str, Any], now: datetime) -> None:
-    """Replace what a case shows as its evidence; no audit entry, no event. Conflict where it is closed."""
+    """Replace a case's evidence; no audit entry, no event. Conflict where it is closed."""
     _change(connection, case, {"evidence": dict(evidence), "updated_at": now})
 
 
@@ -195,7 +195,7 @@ def _all(connection: Connection, query: Select[Any]) -> list[Case]:
 
 
 def _change(connection: Connection, case: Case, values: Mapping[str, Any]) -> Case:
-    """The case with these values, if it is not closed: another process may have closed it since it was read."""
+    """Update the case if it is not closed: another process may have closed it since it was read."""
     query = update(cases).where(cases.c.id == case.id, cases.c.state != "closed").values(values).returning(cases)
     row = connection.execute(query).mappings().first()
     if row is None:

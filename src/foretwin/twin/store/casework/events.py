@@ -1,4 +1,4 @@
-"""The outbox: events, and for each of their targets how far the delivery has come."""
+"""Outbox: events, and the state of their delivery to each target."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Delivery:
-    """An event on its way to a target; `error` is what the last attempt met."""
+    """An event on its way to a target; `error` is that of the last attempt."""
 
     event: Event
     target: str
@@ -38,7 +38,7 @@ class Delivery:
     error: str | None
 
 
-def add(connection: Connection, event: Event) -> None:
+def add_event(connection: Connection, event: Event) -> None:
     """Put an event into the outbox."""
     row = asdict(event)
     del row["asset_name"]
@@ -46,7 +46,7 @@ def add(connection: Connection, event: Event) -> None:
 
 
 def assign(connection: Connection, target: str, now: datetime, since: datetime | None = None) -> None:
-    """Have the events that the target has not been given yet wait for it; those before `since` are not looked at."""
+    """Queue the events that the target has not been given yet; those before `since` are skipped."""
     given = exists().where(deliveries.c.event == events.c.id, deliveries.c.target == target)
     columns = [events.c.id, literal(target), literal("waiting"), literal(0), literal(now, Moment)]
     missing = select(*columns).where(~given)
@@ -58,14 +58,14 @@ def assign(connection: Connection, target: str, now: datetime, since: datetime |
     connection.execute(waiting)
 
 
-def newest(connection: Connection) -> datetime | None:
-    """The latest moment of any event; None where there is none."""
+def newest_event(connection: Connection) -> datetime | None:
+    """Return the latest moment of any event; None without events."""
     last: str | None = connection.execute(select(func.max(events.c.id))).scalar_one()  # the end of the primary key
     return None if last is None else datetime.fromtimestamp(int(last.replace("-", "")[:12], 16) / 1000, UTC)
 
 
 def due(connection: Connection, target: str, now: datetime, limit: int) -> list[Delivery]:
-    """What may be sent to the target now, oldest first.
+    """Return the deliveries that are due now, oldest first.
 
     Of each asset only its oldest waiting event: later ones wait until that one is delivered or dead, so that a receiver
     learns what happens to an asset in order.
@@ -85,18 +85,18 @@ def due(connection: Connection, target: str, now: datetime, limit: int) -> list[
 
 
 def claim(connection: Connection, found: Delivery, counted: Delivery) -> bool:
-    """Keep attempts and due_at of `counted` before the attempt is made; False where another process was first."""
+    """Store attempts and due_at of `counted` before the attempt is made; False where another process was first."""
     query = _waiting(found).where(deliveries.c.attempts == found.attempts)
     return connection.execute(query.values(attempts=counted.attempts, due_at=counted.due_at)).rowcount == 1
 
 
-def settle(connection: Connection, attempted: Delivery) -> None:
-    """Keep state and error after the attempt; what another process has delivered in the meantime stays delivered."""
+def settle_delivery(connection: Connection, attempted: Delivery) -> None:
+    """Store state and error after the attempt; what another process has delivered in the meantime stays delivered."""
     connection.execute(_waiting(attempted).values(state=attempted.state, error=attempted.error))
 
 
 def revive(connection: Connection, event_ids: Sequence[str] | None, now: datetime) -> int:
-    """Have dead deliveries of these events, or of all where None, sent again; returns how many."""
+    """Queue dead deliveries of these events, or of all where None, again; return how many."""
     query = update(deliveries).where(deliveries.c.state == "dead")
     if event_ids is not None:
         query = query.where(deliveries.c.event.in_(event_ids))

@@ -1,4 +1,4 @@
-"""Maintenance: what was done to an asset, with a case or without one."""
+"""Maintenance of an asset, with a case or without one."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from foretwin.twin.store.tables import maintenance
 
 @dataclass(frozen=True)
 class Maintenance:
-    """A row of the table; `run` and `time` say where in the asset's life it happened."""
+    """A row of the table; `run` and `time` locate it in the asset's life."""
 
     asset: int
     run: int
@@ -24,13 +24,13 @@ class Maintenance:
     actor: str
 
 
-def add(connection: Connection, done: Maintenance) -> None:
-    """Keep what was done."""
+def add_maintenance(connection: Connection, done: Maintenance) -> None:
+    """Store maintenance."""
     connection.execute(insert(maintenance).values(asdict(done)))
 
 
-def of_case(connection: Connection, case_id: int) -> Maintenance | None:
-    """What was done because of a case."""
+def maintenance_of_case(connection: Connection, case_id: int) -> Maintenance | None:
+    """Return the maintenance of a case."""
     columns = [maintenance.c[name] for name in Maintenance.__dataclass_fields__]
     row = connection.execute(select(*columns).where(maintenance.c.case == case_id)).mappings().first()
     return None if row is None else Maintenance(**row)

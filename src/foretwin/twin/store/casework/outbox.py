@@ -1,4 +1,4 @@
-"""Putting events into the outbox, in the transaction of what they tell of: one is kept exactly when the other is."""
+"""Put events into the outbox in the transaction that causes them: both are stored, or neither."""
 
 import itertools
 import secrets
@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Connection
 
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.casework.events import Event, add
+from foretwin.twin.store.casework.events import Event, add_event
 
 _count = itertools.count()
 
@@ -40,12 +40,12 @@ def emit(  # noqa: PLR0913, PLR0917 - what happened, to whom, when
         subject=subject,
         data=orjson.loads(orjson.dumps(data)),
     )
-    add(connection, event)
+    add_event(connection, event)
     return event.id
 
 
 def _identity(now: datetime, count: int) -> uuid.UUID:
-    """A UUID of version 7 (RFC 9562, section 5.7): milliseconds, then a counter of this process, then chance.
+    """Return a UUID of version 7 (RFC 9562, section 5.7): milliseconds, a counter of this process, random bits.
 
     So the events of one moment sort in the order in which they happened.
     """

@@ -1,4 +1,4 @@
-"""Verdicts: what a technician found, at most one for each case."""
+"""Verdicts of technicians, at most one for each case."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -23,13 +23,13 @@ class GivenVerdict:
     actor: str
 
 
-def add(connection: Connection, given: GivenVerdict) -> None:
-    """Keep a verdict."""
+def add_verdict(connection: Connection, given: GivenVerdict) -> None:
+    """Store a verdict."""
     connection.execute(insert(verdicts).values(asdict(given)))
 
 
-def of_case(connection: Connection, case_id: int) -> GivenVerdict | None:
-    """The verdict that a case has; whoever asks for the same case in another transaction waits for this one's end."""
+def verdict_of_case(connection: Connection, case_id: int) -> GivenVerdict | None:
+    """Return the verdict of a case; concurrent transactions wait for this one's end."""
     connection.execute(select(cases.c.id).where(cases.c.id == case_id).with_for_update())
     columns = [verdicts.c[name] for name in GivenVerdict.__dataclass_fields__]
     row = connection.execute(select(*columns).where(verdicts.c.case == case_id)).mappings().first()

@@ -1,4 +1,4 @@
-"""What the key figures of a fleet are counted from: runs, how they ended, and cases with their verdicts.
+"""Read what key figures are counted from: runs, their ends, and cases with their verdicts.
 
 Each in order of the assets' numbers and of the runs, and told one at a time: memory does not grow with the store.
 """
@@ -56,8 +56,8 @@ class AnsweredCase:
     verdict_at: datetime | None
 
 
-def runs(connection: Connection, twin: str) -> Iterator[Run]:
-    """The runs of the twin's assets: by a few steps through the primary key for each, however many readings it has."""
+def kpi_runs(connection: Connection, twin: str) -> Iterator[Run]:
+    """Yield the runs of the twin's assets, by a few index steps each, however many readings a run has."""
     walked = _walked(twin)
     first, last = batches.alias("first_batch"), batches.alias("last_batch")
     times = (
@@ -72,7 +72,7 @@ def runs(connection: Connection, twin: str) -> Iterator[Run]:
 
 
 def ends(connection: Connection, twin: str) -> Iterator[End]:
-    """What ended the runs of the twin's assets; of one run in order of its own time, a failure first."""
+    """Yield what ended the runs of the twin's assets; of one run in order of its own time, a failure first."""
     table = maintenance.c
     query = select(table.asset, table.run, table.kind, table.time, table.at).join(assets, assets.c.id == table.asset)
     query = query.where(assets.c.twin == twin, table.kind.in_(ENDS))
@@ -83,7 +83,7 @@ def ends(connection: Connection, twin: str) -> Iterator[End]:
 
 
 def answered_cases(connection: Connection, twin: str) -> Iterator[AnsweredCase]:
-    """The cases of the twin's assets; of one run in order of their numbers."""
+    """Yield the cases of the twin's assets; of one run in order of their numbers."""
     columns = [cases.c[name] for name in AnsweredCase.__dataclass_fields__ if not name.startswith("verdict")]
     query = select(*columns, verdicts.c.verdict, verdicts.c.at).outerjoin(verdicts, verdicts.c.case == cases.c.id)
     query = query.where(cases.c.twin == twin, cases.c.asset.is_not(None))
@@ -91,23 +91,23 @@ def answered_cases(connection: Connection, twin: str) -> Iterator[AnsweredCase]:
 
 
 def twins_with_assets(connection: Connection) -> set[str]:
-    """The names of the twins that have any."""
+    """Return the names of the twins that have assets."""
     return set(connection.execute(select(assets.c.twin).distinct()).scalars())
 
 
 def first_registered(connection: Connection, twin: str) -> datetime | None:
-    """When the twin's first asset was; None where it has none."""
+    """Return when the twin's first asset was registered; None without assets."""
     return connection.execute(select(func.min(assets.c.registered_at)).where(assets.c.twin == twin)).scalar()
 
 
 def count_erased(connection: Connection) -> int:
-    """How many assets of any twin were erased: all that is still known of them."""
+    """Count erased assets of any twin; nothing else is known of them."""
     query = select(func.count()).select_from(audit).where(audit.c.action == "asset.erased")
     return connection.execute(query).scalar_one()
 
 
 def _walked(twin: str) -> CTE:
-    """Columns asset, run: each run of each asset, and None behind the last."""
+    """Return columns asset, run: each run of each asset, and None behind the last."""
     of_asset = readings.c.asset == assets.c.id
     first = select(func.min(readings.c.run)).where(of_asset).correlate(assets).scalar_subquery().label("run")
     walk = select(assets.c.id.label("asset"), first).where(assets.c.twin == twin).cte("walk", recursive=True)
@@ -117,7 +117,7 @@ def _walked(twin: str) -> CTE:
 
 
 def _edge(walked: CTE, column: str, newest: bool) -> ColumnElement[Any]:
-    """A column of the first or of the last reading of each run."""
+    """Return a column of the first or of the last reading of each run."""
     mine = (readings.c.asset == walked.c.asset, readings.c.run == walked.c.run)
     time = readings.c.time.desc() if newest else readings.c.time.asc()
     return select(readings.c[column]).where(*mine).order_by(time).limit(1).correlate(walked).scalar_subquery()

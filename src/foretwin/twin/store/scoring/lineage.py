@@ -1,4 +1,4 @@
-"""Which models have scored: how often each did since when, and what was said of an asset at a time."""
+"""Read which models have scored: how often, since when, and every model's score of a reading."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ class Use:
 
 
 def uses(connection: Connection, asset_id: int | None = None) -> list[Use]:
-    """Every model that has ever scored, in the order of its first use; its scores, or those of one asset alone."""
+    """Return every model that has ever scored, in order of first use; with all its scores, or those of one asset."""
     counted = select(
         scores.c.model,
         func.count().label("scores"),
@@ -43,7 +43,7 @@ def uses(connection: Connection, asset_id: int | None = None) -> list[Use]:
 
 
 def scores_at(connection: Connection, asset_id: int, run: int | None, time: float | None) -> list[Score]:
-    """What every model said of the asset's newest reading that was scored; the last word first, empty where none was.
+    """Return every model's score of the asset's newest scored reading, the newest first; empty where none was.
 
     With a `run` of that run, else of the newest one that has any; with a `time` of those up to and with that time.
     """

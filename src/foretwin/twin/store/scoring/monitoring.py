@@ -1,4 +1,4 @@
-"""What the monitor reads: readings of healthy life, recent readings and scores, what was set aside, and ended runs.
+"""Read what the monitor compares: readings of healthy life, recent readings and scores, quarantine, ended runs.
 
 Each question is asked of one asset or run at a time, from its primary key, and a generator holds one answer at a time:
 memory does not grow with the store.
@@ -28,7 +28,7 @@ from foretwin.twin.store.tables import (
     verdicts,
 )
 from foretwin.twin.store.telemetry.history import ENDS, NO_FAULT_FOUND
-from foretwin.twin.store.telemetry.layouts import decode, layouts_of
+from foretwin.twin.store.telemetry.layouts import decode_layouts, layouts_of
 from foretwin.wire.readings import Readings
 
 MOST_COUNTED = 1_000_000  # readings that a share is taken of: more are not worth the time to count them
@@ -47,13 +47,13 @@ class Heard:
 
 @dataclass(frozen=True)
 class Healthy:
-    """What a score of a healthy machine says: on each fault axis one of these, and an interval up to the RUL's cap."""
+    """What a healthy score looks like: on each fault axis one of these classes, and an interval up to the RUL's cap."""
 
     diagnosis: Mapping[str, Sequence[str]]
     rul_high: float | None  # None where the twin has no RUL
 
-    def holds(self, scored: "Scored") -> NDArray[np.bool_]:
-        """(N,) the scores that say so."""
+    def holds(self, scored: "ScoredReadings") -> NDArray[np.bool_]:
+        """Return (N,) whether each score is healthy."""
         found = np.ones(len(scored), dtype=bool)
         if self.rul_high is not None:
             found &= scored.rul_high >= self.rul_high
@@ -63,7 +63,7 @@ class Healthy:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredReadings:
     """N scores of one asset or run; RUL and interval NaN where a score has none."""
 
     run: NDArray[np.int64]  # (N,)
@@ -82,7 +82,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Alarms:
-    """What became of the cases of a twin's assets: how many closed, by a verdict, as none, and by themselves."""
+    """Counts of a twin's closed cases: all, by a verdict, as no fault, by themselves."""
 
     closed: int
     no_fault_found: int
@@ -90,7 +90,7 @@ class Alarms:
 
 
 def heard(connection: Connection, twin: str, since: datetime | None) -> list[Heard]:
-    """The assets with a reading since that moment, or ever, in order of their ids."""
+    """Return the assets with a reading since that moment, or ever, in order of their ids."""
     columns = (assets.c.id, assets.c.name, assets.c.run, assets.c.received_at)
     query = select(*columns).where(assets.c.twin == twin, assets.c.received_at.is_not(None)).order_by(assets.c.id)
     query = query if since is None else query.where(assets.c.received_at >= since)
@@ -98,7 +98,7 @@ def heard(connection: Connection, twin: str, since: datetime | None) -> list[Hea
 
 
 def first_batch(connection: Connection, since: datetime | None) -> int:
-    """The number after that of the newest batch before that moment."""
+    """Return the first batch number at or after that moment."""
     if since is None:
         return 0
     older = select(batches.c.id).where(batches.c.received_at < since).order_by(batches.c.id.desc()).limit(1)
@@ -106,7 +106,7 @@ def first_batch(connection: Connection, since: datetime | None) -> int:
 
 
 def healthy_until(connection: Connection, asset_ids: Iterable[int], healthy: Healthy) -> dict[int, tuple[int, float]]:
-    """Asset -> the newest run and time of which a score says that it was healthy; only where there is one.
+    """Return asset -> newest run and time of a healthy score, as far as there is one.
 
     Wear does not heal: what the same run showed before that was of healthy life too.
     """
@@ -129,7 +129,7 @@ def newest_readings(
     places: Iterable[tuple[int, int, float | None]],
     limits: tuple[int, int],
 ) -> Iterator[tuple[Readings, NDArray[np.int64]]]:
-    """Of each (asset, run, up to that time) the newest readings in order of time, where there are any.
+    """Yield the newest readings of each (asset, run, up to that time), as far as there are any.
 
     With each N of them (N,) which batch brought it. `limits` are how many of each at most, and the first batch that
     counts.
@@ -147,15 +147,15 @@ def newest_readings(
         rows = connection.execute(query, {"of": asset, "in_run": run, "upto": float(last)}).all()[::-1]
         if rows:
             times, numbers, layout, packed = zip(*rows, strict=True)
-            values = decode(layout, packed, held, channels)
+            values = decode_layouts(layout, packed, held, channels)
             keys = np.full(len(rows), asset), np.full(len(rows), run), np.array(times, np.float64)
             yield Readings(twin, tuple(channels), *keys, values), np.array(numbers, np.int64)
 
 
 def recent_scores(
     connection: Connection, asset_ids: Iterable[int], since: datetime | None, most: int
-) -> Iterator[tuple[int, Scored]]:
-    """Of each asset the newest `most` scores of those made since that moment, where there are any."""
+) -> Iterator[tuple[int, ScoredReadings]]:
+    """Yield of each asset the newest `most` scores made since that moment, as far as there are any."""
     of: Any = bindparam("of")
     query = select(*_SCORE).where(scores.c.asset == of).order_by(scores.c.scored_at.desc()).limit(most)
     query = query if since is None else query.where(scores.c.scored_at >= since)
@@ -165,8 +165,8 @@ def recent_scores(
             yield asset, _scored(rows)
 
 
-def scores_of_run(connection: Connection, asset_id: int, run: int, upto: float) -> tuple[Scored | None, float]:
-    """All scores of a run up to a time, and the time of its last reading up to then, at which its life ended.
+def scores_of_run(connection: Connection, asset_id: int, run: int, upto: float) -> tuple[ScoredReadings | None, float]:
+    """Return all scores of a run up to a time, and the time of its last reading up to then, when its life ended.
 
     None where it was never scored; the scores are in order of time.
     """
@@ -179,13 +179,13 @@ def scores_of_run(connection: Connection, asset_id: int, run: int, upto: float) 
 
 
 def model_number(connection: Connection, twin: str, identity: ModelIdentity) -> int | None:
-    """The number of a model that has scored; None where it has not yet."""
+    """Return the number of a model that has scored; None where it has not yet."""
     named = (models.c.twin == twin, models.c.version == identity.version, models.c.digest == identity.digest)
     return connection.execute(select(models.c.id).where(*named)).scalar()
 
 
 def cases_of_runs(connection: Connection, twin: str) -> dict[tuple[int, int], float]:
-    """(asset, run) -> the time in the run at which the first of its cases opened, of those that were no false alarm."""
+    """Return (asset, run) -> time in the run at which its first case opened, false alarms left out."""
     query = select(cases.c.asset, cases.c.run, func.min(cases.c.opened_time)).outerjoin(
         verdicts, verdicts.c.case == cases.c.id
     )
@@ -199,7 +199,7 @@ def cases_of_runs(connection: Connection, twin: str) -> dict[tuple[int, int], fl
 
 
 def alarms(connection: Connection, twin: str, since: datetime | None) -> Alarms:
-    """The cases of the twin's assets that closed since that moment, but those that go on in another one."""
+    """Count the cases of the twin's assets closed since that moment, merged ones left out."""
     over = [cases.c.twin == twin, cases.c.asset.is_not(None), cases.c.state == "closed", cases.c.merged_into.is_(None)]
     if since is not None:
         over.append(cases.c.closed_at >= since)
@@ -214,7 +214,7 @@ def alarms(connection: Connection, twin: str, since: datetime | None) -> Alarms:
 
 
 def set_aside(connection: Connection, twin: str, since: datetime | None) -> dict[str, int]:
-    """Reason -> how many messages of the twin went to quarantine since that moment and are still there."""
+    """Return reason -> number of the twin's messages quarantined since that moment and still there."""
     query = select(quarantine.c.reason, func.count()).where(quarantine.c.twin == twin)
     query = query.where(quarantine.c.released_at.is_(None))
     query = query if since is None else query.where(quarantine.c.received_at >= since)
@@ -223,7 +223,7 @@ def set_aside(connection: Connection, twin: str, since: datetime | None) -> dict
 
 
 def stored_since(connection: Connection, twin: str, batch: int) -> int:
-    """How many readings of the twin came with that batch or a later one, at most MOST_COUNTED."""
+    """Count the twin's readings of that batch or later ones, at most MOST_COUNTED."""
     mine = select(layouts.c.id).where(layouts.c.twin == twin)
     some = select(literal(1)).select_from(readings).where(readings.c.batch >= batch, readings.c.layout.in_(mine))
     counted = some.limit(MOST_COUNTED).subquery()
@@ -231,7 +231,7 @@ def stored_since(connection: Connection, twin: str, batch: int) -> int:
 
 
 def runs_not_learnt(connection: Connection, twin: str) -> int:
-    """Of how many runs something was found out since the twin's history was last given to training."""
+    """Count the runs with findings since the twin's history was last exported for training."""
     last = connection.execute(select(func.max(exports.c.at)).where(exports.c.twin == twin)).scalar()
     told = select(verdicts.c.asset, verdicts.c.run).join(assets, assets.c.id == verdicts.c.asset)
     done = select(maintenance.c.asset, maintenance.c.run).join(assets, assets.c.id == maintenance.c.asset)
@@ -255,10 +255,10 @@ _SCORE = (
 )
 
 
-def _scored(rows: Sequence[Any]) -> Scored:
+def _scored(rows: Sequence[Any]) -> ScoredReadings:
     run, time, model, seen, rul, low, high, diagnosis, warnings = zip(*rows, strict=True)
     real = [np.array(column, np.float64) for column in (rul, low, high)]  # None becomes NaN
-    return Scored(
+    return ScoredReadings(
         run=np.array(run, np.int64),
         time=np.array(time, np.float64),
         model=np.array(model, np.int64),

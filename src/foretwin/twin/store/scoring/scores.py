@@ -1,4 +1,4 @@
-"""Scores: what a model said of an asset after one of its readings, and which model it was."""
+"""Scores of readings, and the models that made them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ REPLACE = f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET " + ", ".join(
 
 
 def _said(table: str, cast: str) -> str:
-    """What a score says, as a row to be compared; JSON as text, since PostgreSQL's has no equality."""
+    """Return a score's content as a row to compare; JSON as text, since PostgreSQL's has no equality."""
     return ", ".join([*(f"{table}.{name}" for name in NUMBERS), *(f"{table}.{name}{cast}" for name in TEXTS)])
 
 
@@ -57,7 +57,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Model:
+class ScoringModel:
     """A model that has scored; `contract` is the digest of the contract that it was trained under."""
 
     name: str
@@ -68,8 +68,8 @@ class Model:
     level: float | None  # share of truths that its RUL's interval should cover
 
 
-def add(connection: Connection, found: Sequence[Score]) -> None:
-    """Keep the scores. One that is there already is replaced where it says something else, as after a late reading.
+def add_scores(connection: Connection, found: Sequence[Score]) -> None:
+    """Store scores. An existing one is replaced where its content differs, as after a late reading.
 
     The same score again changes nothing, its moment included.
     """
@@ -88,7 +88,7 @@ def add(connection: Connection, found: Sequence[Score]) -> None:
 
 
 def last(connection: Connection, asset_id: int, at: datetime | None = None) -> Score | None:
-    """The asset's newest score, or the newest of those made up to `at`; None where there is none."""
+    """Return the asset's newest score, or the newest of those made up to `at`; None where there is none."""
     found = history(connection, asset_id, None, at, 1)
     return found[0] if found else None
 
@@ -96,7 +96,7 @@ def last(connection: Connection, asset_id: int, at: datetime | None = None) -> S
 def history(
     connection: Connection, asset_id: int, since: datetime | None, until: datetime | None, limit: int
 ) -> list[Score]:
-    """The asset's newest `limit` scores of those made from `since` up to and with `until`, the newest first."""
+    """Return the asset's newest `limit` scores of those made from `since` up to and with `until`, the newest first."""
     query = select(scores).where(scores.c.asset == asset_id)
     if since is not None:
         query = query.where(scores.c.scored_at >= since)
@@ -114,7 +114,7 @@ def model_id(
     now: datetime,
     level: float | None = None,
 ) -> int:
-    """The model's number, given to it at its first use.
+    """Return the model's number, assigned at its first use.
 
     `contract` is the digest of the contract of its bundle, `level` that of its RUL's interval.
     """
@@ -128,21 +128,21 @@ def model_id(
     return int(present)
 
 
-def models(connection: Connection, ids: Iterable[int]) -> dict[int, Model]:
-    """The models of these numbers."""
+def models(connection: Connection, ids: Iterable[int]) -> dict[int, ScoringModel]:
+    """Return the models of these numbers."""
     rows = connection.execute(select(models_table).where(models_table.c.id.in_(set(ids))))
-    return {row.id: Model(row.name, row.version, row.run, row.digest, row.contract, row.level) for row in rows}
+    return {row.id: ScoringModel(row.name, row.version, row.run, row.digest, row.contract, row.level) for row in rows}
 
 
 def as_stored(moments: Iterable[datetime], connection: Connection) -> dict[datetime, Any]:
-    """Each moment as the driver takes it."""
+    """Convert moments as the driver takes them."""
     column: Any = scores.c.scored_at.type
     written = column.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     return {moment: written(moment) for moment in moments}
 
 
 def _texts(score: Score) -> tuple[str, str, str]:
-    """The JSON of its probabilities, its diagnosis and its warnings."""
+    """Return the JSON of its probabilities, its diagnosis and its warnings."""
     faults, diagnosis, warnings = map(orjson.dumps, (score.faults, score.diagnosis, score.warnings))
     return faults.decode(), diagnosis.decode(), warnings.decode()
 

@@ -1,4 +1,4 @@
-"""What was said beside the scores that count: by a candidate in shadow, or of a pilot's assets by the champion."""
+"""Shadow scores: of a challenger in shadow, or of the champion on a pilot's assets, and their comparison."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
-from foretwin.twin.store.scoring.scores import Model, Score, as_stored, models
+from foretwin.twin.store.scoring.scores import Score, ScoringModel, as_stored, models
 from foretwin.twin.store.tables import assets, readings, scores, shadow_scores
 from foretwin.twin.store.tables import models as models_table
 from foretwin.twin.store.telemetry.history import failed_runs, findings
@@ -51,7 +51,7 @@ class Realised:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """An asset of which two models say different things."""
+    """An asset on which two models disagree."""
 
     asset: str
     scores: int
@@ -61,13 +61,13 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models, asked about the same readings: whose answer counted, and who was heard beside it.
+    """Two models on the same readings: the one served and the one in shadow.
 
     Differences are what was said beside less what was served. What the twin does not predict is None.
     """
 
-    served: Model
-    beside: Model
+    served: ScoringModel
+    beside: ScoringModel
     scores: int
     assets: int
     rul_mean: float | None
@@ -80,7 +80,7 @@ class Comparison:
 
 @dataclass
 class _Tally:
-    """Sums over answers of two models."""
+    """Sums over the scores of two models."""
 
     scores: int = 0
     lives: int = 0  # answers with an RUL
@@ -114,7 +114,7 @@ class _Tally:
 
 @dataclass
 class _Pair:
-    """What two models have said, as far as it has been read; grows with the number of assets alone."""
+    """The scores of two models read so far; grows with the number of assets alone."""
 
     every: _Tally = field(default_factory=_Tally)
     by_asset: defaultdict[int, _Tally] = field(default_factory=lambda: defaultdict(_Tally))
@@ -124,7 +124,7 @@ class _Pair:
     beside: float = 0.0
 
     def add(self, row: Row[Any], true: float | None) -> None:
-        """Two answers about one reading; `true` is the RUL that it had, where that is known."""
+        """Add two scores of one reading; `true` is its RUL, where known."""
         both = row.rul is not None and row.rul_beside is not None
         difference = row.rul_beside - row.rul if both else None
         differs = _differ(row.diagnosis, row.diagnosis_beside)
@@ -137,14 +137,14 @@ class _Pair:
             self.beside += (row.rul_beside - true) ** 2
 
     def realised(self) -> Realised | None:
-        """The errors, where there are any."""
+        """Return the errors, if there are any."""
         if not self.errors:
             return None
         served, beside = sqrt(self.served / self.errors), sqrt(self.beside / self.errors)
         return Realised(len(self.ended), self.errors, served, beside)
 
 
-def add(connection: Connection, found: Sequence[Score]) -> None:
+def add_shadow_scores(connection: Connection, found: Sequence[Score]) -> None:
     """Keep what was said beside; what was there already for the same reading, by the same model, is replaced."""
     if not found:
         return
@@ -163,7 +163,7 @@ def add(connection: Connection, found: Sequence[Score]) -> None:
 def comparison(
     connection: Connection, twin: str, since: datetime, until: datetime, cap: float | None = None
 ) -> list[Comparison]:
-    """Every two models of a twin that were asked about the same readings from `since` up to and with `until`.
+    """Compare every two models of a twin that scored the same readings from `since` up to and with `until`.
 
     `cap` is the longest life that the models tell apart: a longer one counts as that much where errors are realised,
     which is where a run has ended in a failure. Memory grows with the number of assets, not of scores.
@@ -189,7 +189,7 @@ def comparison(
 
 def _compared(
     connection: Connection,
-    known: Mapping[int, Model],
+    known: Mapping[int, ScoringModel],
     both: tuple[int, int],
     pair: _Pair,
     chosen: ColumnElement[bool],
@@ -211,7 +211,7 @@ def _compared(
 
 
 def _percentiles(connection: Connection, chosen: ColumnElement[bool], count: int) -> dict[int, float]:
-    """Of `count` differences of the RUL: the database sorts them, so that they need not be in memory."""
+    """Return percentiles of `count` differences of the RUL: the database sorts them, so that memory stays bounded."""
     if count == 0:
         return {}
     difference = shadow_scores.c.rul - scores.c.rul
@@ -225,7 +225,7 @@ def _percentiles(connection: Connection, chosen: ColumnElement[bool], count: int
 
 
 def _largest(connection: Connection, by_asset: Mapping[int, _Tally]) -> tuple[Disagreement, ...]:
-    """The assets of which the two say the most different things, by RUL, then by diagnosis."""
+    """Return the assets with the largest disagreement, by RUL, then by diagnosis."""
     order = sorted(by_asset, key=lambda one: (-(by_asset[one].mean_absolute or 0), -(by_asset[one].share or 0), one))
     chosen = order[:MOST_ASSETS]
     named = select(assets.c.id, assets.c.name).where(assets.c.id.in_(chosen))
@@ -235,7 +235,7 @@ def _largest(connection: Connection, by_asset: Mapping[int, _Tally]) -> tuple[Di
 
 
 def _failures(connection: Connection, twin: str) -> dict[tuple[int, int], float]:
-    """(asset, run) -> time of the last reading before the failure that ended the run, as labels of training have it."""
+    """Return (asset, run) -> time of the last reading before the failure that ended the run, as labels have it."""
     failed = {}
     for (asset, run), time in failed_runs(findings(connection, twin)).items():
         of_run = (readings.c.asset == asset) & (readings.c.run == run) & (readings.c.time <= time)
@@ -246,7 +246,7 @@ def _failures(connection: Connection, twin: str) -> dict[tuple[int, int], float]
 
 
 def _differ(one: Mapping[str, str], other: Mapping[str, str]) -> bool | None:
-    """Whether two diagnoses differ on some axis that both have; None where there is no such axis."""
+    """Whether two diagnoses differ on an axis that both have; None where there is no such axis."""
     if one == other:
         return False if one else None
     axes = one.keys() & other.keys()

@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, literal, null, select, tuple_
 
 from foretwin.twin.store.tables import assets, batches, cases, exports, maintenance, readings, verdicts
-from foretwin.twin.store.telemetry.layouts import Layouts, decode, layouts_of
+from foretwin.twin.store.telemetry.layouts import Layouts, decode_layouts, layouts_of
 
 AT_ONCE = 50_000  # readings decoded together
 MOST_RUNS, MOST_IDS = 1_000, 10_000  # in one statement: SQLite takes 32,766 values
@@ -105,7 +105,7 @@ def failed_runs(found: Iterable[Finding]) -> dict[tuple[int, int], float]:
     return {key: end.time for key, end in ends.items() if end.kind == RUN_ENDED}
 
 
-def runs(connection: Connection, of: Iterable[tuple[int, int]]) -> list[StoredRun]:
+def stored_runs(connection: Connection, of: Iterable[tuple[int, int]]) -> list[StoredRun]:
     """Those of the (asset, run) that have readings, in order of the assets' names, and of the runs."""
     wanted = sorted(set(of))
     found: list[StoredRun] = []
@@ -181,7 +181,7 @@ def _read(connection: Connection, twin: str, channels: Sequence[str], query: Any
 
 def _decoded(rows: Sequence[Row[Any]], held: Layouts, channels: Sequence[str]) -> pd.DataFrame:
     asset, run, time, batch, layout, packed = zip(*rows, strict=True)
-    values = decode(layout, packed, held, channels)
+    values = decode_layouts(layout, packed, held, channels)
     keys = {"asset": np.array(asset, np.int64), "run": np.array(run, np.int64), "time": np.array(time, np.float64)}
     keys["batch"] = np.array(batch, np.int64)
     return pd.DataFrame({**keys, **dict(zip(channels, values.T, strict=True))})

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from foretwin.twin.store.tables import layouts
-from foretwin.twin.store.telemetry.packing import unpack
+from foretwin.twin.store.telemetry.packing import unpack_channels
 
 Layouts = Mapping[int, tuple[str, ...]]  # number -> the channels that it holds
 
@@ -18,12 +18,14 @@ def layouts_of(connection: Connection, twin: str) -> dict[int, tuple[str, ...]]:
     return {row.id: tuple(row.channels.split(",")) for row in connection.execute(query)}
 
 
-def decode(layout: Sequence[int], packed: Sequence[bytes], held: Layouts, wanted: Sequence[str]) -> NDArray[np.float32]:
+def decode_layouts(
+    layout: Sequence[int], packed: Sequence[bytes], held: Layouts, wanted: Sequence[str]
+) -> NDArray[np.float32]:
     """(N, len(wanted)) from the bytes of N readings and the layout of each; NaN for a channel that a reading lacks."""
     layout_of = np.array(layout, np.int64)
     values = np.empty((len(packed), len(wanted)), np.float32)
     for number in np.unique(layout_of).tolist():
         chosen = np.flatnonzero(layout_of == number)
         here = packed if len(chosen) == len(packed) else [packed[i] for i in chosen.tolist()]
-        values[chosen] = unpack(here, held[number], wanted)
+        values[chosen] = unpack_channels(here, held[number], wanted)
     return values

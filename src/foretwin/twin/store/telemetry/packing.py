@@ -16,7 +16,7 @@ def pack(values: NDArray[np.float32]) -> list[bytes]:
     return [together[begin : begin + size] for begin in range(0, len(together), size)]
 
 
-def unpack(packed: Sequence[bytes], channels: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float32]:
+def unpack_channels(packed: Sequence[bytes], channels: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float32]:
     """(N, len(wanted)) from the bytes of N readings of one layout; NaN for a channel that the layout lacks."""
     held = np.frombuffer(b"".join(packed), PACKED).reshape(len(packed), len(channels))
     if tuple(channels) == tuple(wanted):

@@ -35,7 +35,7 @@ class Quarantined:
     released_at: datetime | None
 
 
-def add(connection: Connection, via: str, rejected: Sequence[Rejected], now: datetime) -> list[Rejected]:
+def add_quarantined(connection: Connection, via: str, rejected: Sequence[Rejected], now: datetime) -> list[Rejected]:
     """Keep what is not there yet, and return it: what is sent again with the same content adds nothing."""
     once: dict[str, Rejected] = {}
     for one in rejected:
@@ -53,7 +53,7 @@ def add(connection: Connection, via: str, rejected: Sequence[Rejected], now: dat
     return list(new.values())
 
 
-def find(connection: Connection, quarantine_id: int) -> Quarantined:
+def find_quarantined(connection: Connection, quarantine_id: int) -> Quarantined:
     """One row; NotFound where there is none of that number."""
     if not 0 < quarantine_id < LARGEST_ID:
         raise NotFound("id", f"there is no {quarantine_id} in quarantine")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from foretwin.twin.store import tables
-from foretwin.twin.store.telemetry.packing import pack, unpack
+from foretwin.twin.store.telemetry.packing import pack, unpack_channels
 from foretwin.wire.readings import Readings
 
 AT_ONCE = 5_000  # keys in one SQLite statement, four values each: it takes 32766
@@ -47,7 +47,7 @@ LAYOUT = select(tables.layouts.c.id).where(tables.layouts.c.twin == _OF, tables.
 NEW_LAYOUT = insert(tables.layouts).values(twin=_OF, channels=_ORDER).returning(tables.layouts.c.id)
 
 
-def take_turn(connection: Connection) -> None:
+def serialise_writers(connection: Connection) -> None:
     """Wait until no other transaction stores readings, and let none do so until this one ends.
 
     That makes the batches' numbers follow the order of the commits. SQLite has one writer at a time as it is.
@@ -56,12 +56,12 @@ def take_turn(connection: Connection) -> None:
         connection.exec_driver_sql("LOCK TABLE batches IN EXCLUSIVE MODE")
 
 
-def add(connection: Connection, via: str, rows: Readings, now: datetime) -> NDArray[np.bool_]:
+def add_readings(connection: Connection, via: str, rows: Readings, now: datetime) -> NDArray[np.bool_]:
     """Store those that are not there yet, as one batch; (N,) True where stored, False where the key was there.
 
     Of several rows with one key the first counts. No batch is left behind where nothing was stored.
     """
-    take_turn(connection)
+    serialise_writers(connection)
     batch: int = connection.execute(NEW_BATCH, {"received_at": now, "via": via}).scalar_one()
     stored = _insert(connection, rows, batch, _layout(connection, rows.twin, rows.channels))
     if stored == len(rows):
@@ -92,7 +92,7 @@ def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
     same = np.zeros(len(rows), dtype=bool)
     for layout in layouts:
         here = np.array([of == layout for _, of, _ in held])
-        values = unpack([packed for _, of, packed in held if of == layout], channels[layout], rows.channels)
+        values = unpack_channels([packed for _, of, packed in held if of == layout], channels[layout], rows.channels)
         same[here] = ((values == rows.values[here]) | np.isnan(values)).all(axis=1)
     return same
 

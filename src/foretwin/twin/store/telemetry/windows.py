@@ -16,7 +16,7 @@ from sqlalchemy import Connection, exists, func, literal, select, true, tuple_, 
 from sqlalchemy.types import NullType
 
 from foretwin.twin.store.tables import assets, events, readings
-from foretwin.twin.store.telemetry.layouts import decode, layouts_of
+from foretwin.twin.store.telemetry.layouts import decode_layouts, layouts_of
 from foretwin.wire.readings import Readings
 
 STALE = "foretwin.asset.stale.v1"  # the type of the event that tells of a silent asset
@@ -41,7 +41,7 @@ class News:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReadingQuery:
     """Which readings are read: of one twin, with these channels, up to one batch."""
 
     twin: str
@@ -59,7 +59,7 @@ def with_news(connection: Connection, twin: str) -> News:
     return News(np.array(ids, np.int64), np.array(runs, np.int64), np.array(seconds, np.float64))
 
 
-def after(connection: Connection, wanted: Wanted, batch: int, most: int) -> Iterator[Readings]:
+def after(connection: Connection, wanted: ReadingQuery, batch: int, most: int) -> Iterator[Readings]:
     """The readings of the batches after `batch`, in their order, at most `most` of them at a time."""
     held = _layouts(connection, wanted)
     place = (readings.c.batch, readings.c.asset, readings.c.run, readings.c.time)
@@ -75,7 +75,7 @@ def after(connection: Connection, wanted: Wanted, batch: int, most: int) -> Iter
         rows = connection.execute(further).all()
 
 
-def newest(connection: Connection, wanted: Wanted, asset_ids: Sequence[int], length: int) -> Readings:
+def newest_windows(connection: Connection, wanted: ReadingQuery, asset_ids: Sequence[int], length: int) -> Readings:
     """The newest `length` readings of the present run of each of some hundred assets, in order of asset and time.
 
     Both databases answer this from the primary key, with about `length` rows per asset however long its history is.
@@ -96,7 +96,7 @@ def newest(connection: Connection, wanted: Wanted, asset_ids: Sequence[int], len
     return _decoded(rows, held, wanted)
 
 
-def mark(connection: Connection, asset_ids: Sequence[int], upto: int) -> None:
+def mark_scored(connection: Connection, asset_ids: Sequence[int], upto: int) -> None:
     """These assets have been scored as far as their readings up to that batch go."""
     behind = update(assets).where(assets.c.id.in_(list(asset_ids)), assets.c.scored_batch < upto)
     connection.execute(behind.values(scored_batch=upto))
@@ -109,14 +109,14 @@ def silent(connection: Connection, twin: str, since: datetime) -> list[int]:
     return list(connection.execute(query.order_by(assets.c.id)).scalars())
 
 
-def _layouts(connection: Connection, wanted: Wanted) -> dict[int, tuple[str, ...]]:
+def _layouts(connection: Connection, wanted: ReadingQuery) -> dict[int, tuple[str, ...]]:
     """The layouts of the twin that hold every channel that is wanted."""
     found = layouts_of(connection, wanted.twin)
     return {number: channels for number, channels in found.items() if set(wanted.channels) <= set(channels)}
 
 
-def _decoded(rows: Sequence[Sequence[Any]], held: dict[int, tuple[str, ...]], wanted: Wanted) -> Readings:
+def _decoded(rows: Sequence[Sequence[Any]], held: dict[int, tuple[str, ...]], wanted: ReadingQuery) -> Readings:
     asset, run, time, layout, packed, *_ = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     keys = np.array(asset, np.int64), np.array(run, np.int64), np.array(time, np.float64)
-    values = decode(layout, packed, held, wanted.channels)
+    values = decode_layouts(layout, packed, held, wanted.channels)
     return Readings(wanted.twin, wanted.channels, *keys, values)

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from foretwin.champion.champion import Champion
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, TooLarge
-from foretwin.predictor.inputs import Tracks
-from foretwin.serving.scoring.call import ScoreCall, check_moment
+from foretwin.predictor.inputs import ModelInputs
+from foretwin.serving.scoring.calls.call import ScoreCall, check_moment
 from foretwin.wire.asset_names import check_name
 from foretwin.wire.columns import Columns, find_wrong_unit
 from foretwin.wire.json import check_list, check_object, check_text, parse
@@ -79,9 +79,9 @@ def _decode_asset(entry: Any, path: str, contract: Twin, most_rows: int) -> _Ass
     return _Asset(readings, observed_at)
 
 
-def _tracks(names: list[str], readings: tuple[Readings, ...], contract: Twin) -> Tracks:
+def _tracks(names: list[str], readings: tuple[Readings, ...], contract: Twin) -> ModelInputs:
     runs, times = [int(one.run[0]) for one in readings], [one.time for one in readings]
-    return Tracks.of_one_run_each(names, runs, times, [one.values for one in readings], len(contract.axes))
+    return ModelInputs.of_one_run_each(names, runs, times, [one.values for one in readings], len(contract.axes))
 
 
 def _path_of(fault: Invalid, path: str) -> str:

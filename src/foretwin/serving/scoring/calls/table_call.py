@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from foretwin.champion.champion import Champion
 from foretwin.errors import BadInput
-from foretwin.predictor.inputs import Names, Tracks
-from foretwin.serving.scoring.call import ScoreCall, check_moment
+from foretwin.predictor.inputs import ModelInputs, Names
+from foretwin.serving.scoring.calls.call import ScoreCall, check_moment
 from foretwin.wire.columns import Columns, check_text_column, columns_of
 from foretwin.wire.readings import Invalid, Readings
 from foretwin.wire.values import PRESENT_RUN, cell_of, wrong_run
@@ -16,7 +16,7 @@ from foretwin.wire.values import PRESENT_RUN, cell_of, wrong_run
 KEYS = ("asset", "run", "time", "observed_at")
 
 
-def decode_table(table: pa.Table, champion: Champion) -> ScoreCall:
+def decode_table_call(table: pa.Table, champion: Champion) -> ScoreCall:
     """The call in a table whose column names are all different.
 
     Each asset's rows stand together, in order of time; of several runs of an asset the last one is scored. A field may
@@ -31,7 +31,7 @@ def decode_table(table: pa.Table, champion: Champion) -> ScoreCall:
     channels = {name: cells for name, cells in columns.items() if name not in KEYS}
     read = Columns(contract, asset, columns.get("run", 1), columns["time"], channels, units)
     readings = _all_of(read)
-    tracks = Tracks.of_columns(
+    tracks = ModelInputs.of_columns(
         Names(readings.asset, np.array(readings.names, object)),
         readings.run,
         readings.time,
@@ -61,7 +61,7 @@ def _all_of(columns: Columns) -> Readings:
     raise BadInput(field, f"{found.detail} ({where})")
 
 
-def _moments(column: pa.ChunkedArray | None, tracks: Tracks) -> tuple[datetime | None, ...]:
+def _moments(column: pa.ChunkedArray | None, tracks: ModelInputs) -> tuple[datetime | None, ...]:
     if column is None:
         return (None,) * len(tracks)
     if not pa.types.is_timestamp(column.type):

@@ -1,4 +1,4 @@
-"""A scoring call as it is understood, whatever form it came in."""
+"""A decoded scoring call, whatever its media type."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import numpy as np
 from foretwin.champion.champion import Champion
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
-from foretwin.predictor.inputs import Tracks
+from foretwin.predictor.inputs import ModelInputs
 
 ODD_STEP = 20  # times the contract's step, or a part of it: hours differ from days by 24, from minutes by 60
 AHEAD = timedelta(minutes=5)  # by which a sender's clock may be wrong
@@ -16,10 +16,10 @@ AHEAD = timedelta(minutes=5)  # by which a sender's clock may be wrong
 
 @dataclass(frozen=True)
 class ScoreCall:
-    """What a call asks for, and of whom: one champion answers all of it, even while another takes its place."""
+    """A scoring call and its champion, which answers all of it even if another takes over meanwhile."""
 
     champion: Champion
-    tracks: Tracks
+    tracks: ModelInputs
     observed_at: tuple[datetime | None, ...]  # (A,) when each asset's last reading was taken, where the caller says so
 
     @property
@@ -28,7 +28,7 @@ class ScoreCall:
         return self.champion.bundle.contract
 
     def find_odd_clock(self) -> tuple[int, float] | None:
-        """The first asset whose times cannot be in the contract's unit, and its usual step; None where all can be.
+        """Return the first asset whose times cannot be in the contract's unit, and its usual step; None where all can.
 
         The usual step is the median of three rows or more, since a machine may have stood still in between.
         """
@@ -44,18 +44,18 @@ class ScoreCall:
         return None
 
     def odd_clock(self, field: str, usual: float) -> BadInput:
-        """The refusal of times in another unit."""
+        """Return the error for times in another unit."""
         clock = self.contract.clock
         reason = f"usually advances by {usual:g}, {clock.step:g} is this twin's step: times are in {clock.unit}"
         return BadInput(field, reason)
 
     def ages(self, now: datetime) -> list[float | None]:
-        """(A,) the age of each asset's data, s."""
+        """Return (A,) the age of each asset's data, s."""
         return [None if at is None else max((now - at).total_seconds(), 0.0) for at in self.observed_at]
 
 
 def check_moment(at: datetime, field: str) -> datetime:
-    """A moment with a zone that has passed; else BadInput."""
+    """Return a past moment with a time zone; else BadInput."""
     if at.tzinfo is None:
         raise BadInput(field, "has no zone; a moment such as 2026-11-21T12:00:00Z is needed")
     if at > datetime.now(UTC) + AHEAD:

@@ -1,0 +1,1 @@
+"""Scoring calls: JSON and table bodies decoded into one form."""
