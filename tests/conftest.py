@@ -27,6 +27,8 @@ SLOW = (
     "system/test_lost_store.py",
     "system/test_dvc_remote.py",
     "system/test_installed.py",
+    "system/test_upgrade.py",
+    "system/test_outages.py",
     "system/test_locks.py",
     "system/test_soak.py",
     "system/test_observability.py",
@@ -34,7 +36,6 @@ SLOW = (
     "system/test_leakage.py",
     "registry",
     "serving/packaging",
-    "serving/scoring/test_alias.py",
     "serving/scoring/test_fuzz.py",
     "serving/scoring/test_schemathesis.py",
     "serving/scoring/test_refusals.py",
@@ -126,6 +127,8 @@ def built(tmp_path_factory):
 def pytest_collection_modifyitems(items):
     """Mark the slow tests, and begin with them, so that no worker is left alone with a long file at the end."""
     place = {Path(__file__).parent / name: number for number, name in enumerate(SLOW)}
+    if gone := [str(path) for path in place if not path.exists()]:
+        raise pytest.UsageError(f"SLOW in {__file__}: no such file: {', '.join(gone)}; correct the list")
     numbers = {}
     for item in items:
         found = [place[path] for path in (item.path, *item.path.parents) if path in place]

@@ -47,15 +47,38 @@ def only_twin(contracts: "dict[str, Twin]") -> str:
 
 
 @contextmanager
-def opened_store() -> "Iterator[Store]":
-    """Open the store that FORETWIN_STORE names, or twins.db in the project's folder."""
-    from foretwin.twin.store import open_store, store_url
+def opened_store(stop: threading.Event | None = None) -> "Iterator[Store]":
+    """Open the store that FORETWIN_STORE names, or twins.db in the project's folder.
 
-    store = open_store(store_url(PROJECT, os.environ))
+    With `stop`, an unavailable store is waited for until that is set: at boot a database may start after its clients.
+    """
+    from foretwin.twin.store import store_url
+
+    store = _reached(store_url(PROJECT, os.environ), stop)
     try:
         yield store
     finally:
         store.close()
+
+
+def _reached(url: str, stop: threading.Event | None) -> "Store":
+    """Open a store, with growing pauses between attempts while it is unavailable; StoreAway where `stop` ends them."""
+    import logging
+
+    from foretwin.errors import StoreAway
+    from foretwin.project.backoff import Backoff
+    from foretwin.twin.store import open_store
+
+    backoff, failures = Backoff(0.5, 30.0), 0
+    while True:
+        try:
+            return open_store(url)
+        except StoreAway as error:
+            if stop is None or stop.is_set():
+                raise
+            failures += 1
+            logging.getLogger("foretwin.store").warning("%s; waiting for the store", error)
+            stop.wait(backoff.wait(failures))
 
 
 def command_prefix() -> str:

@@ -32,7 +32,7 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
     contracts, total = project.load_project(), Totals()
     of = project.contract_named(contracts, twin or project.only_twin(contracts)).name if files else ""
     project.log_to_terminal()
-    with project.opened_store() as store, project.stop_on_signals() as stop:
+    with project.stop_on_signals() as stop, project.opened_store(stop if mqtt else None) as store:
         for file in files:
             for receipt in ingest_file(store, contracts[of], file, datetime.now(UTC)):
                 total.add(receipt)

@@ -32,6 +32,6 @@ def live_command(port: int, host: str, is_open: bool) -> None:
     def started(url: str) -> None:
         click.echo(f"answering {who} on {url}; Ctrl-C ends it")
 
-    with project.opened_store() as store, project.stop_on_signals() as stop:
+    with project.stop_on_signals() as stop, project.opened_store(stop) as store:
         calls = serve_twins(store, project.PROJECT, guard, (host, port), stop, started)
     click.echo(f"ended after {calls} calls")

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import click
 
+from foretwin.errors import StoreError
 from foretwin.twin.ingest.ingest import Receipt
 from foretwin.twin.store import Store, timeline
 
@@ -29,21 +31,17 @@ class Totals:
 
 @dataclass
 class CaseNews:
-    """Changes of cases in the audit after the entry `after`, each reported once."""
+    """Changes of cases in the audit, each reported once; those before the first look are not."""
 
-    after: int
+    after: int | None = None  # the audit's newest entry that was seen
     counts: Counter[str] = field(default_factory=Counter)
 
-    @classmethod
-    def from_now(cls, store: Store) -> "CaseNews":
-        """Report only changes from now on."""
-        with store.read() as connection:
-            return cls(timeline.newest_entry(connection))
-
     def tell(self, store: Store) -> None:
-        """Print a line for each new change."""
-        with store.read() as connection:
-            changes = timeline.case_changes(connection, self.after)
+        """Print a line for each new change; while the store is unavailable, they wait for the next look."""
+        try:
+            changes = self._read(store)
+        except StoreError:  # the scoring loop logs it
+            return
         for change in changes:
             self.after = change["id"]
             action = change["action"].partition(".")[2]
@@ -55,6 +53,12 @@ class CaseNews:
             click.echo(
                 f"{change['at']:%H:%M:%S}  {who}: case {change['case']} {action}: {change['fault']}{severity}{because}"
             )
+
+    def _read(self, store: Store) -> list[dict[str, Any]]:
+        with store.read() as connection:
+            if self.after is None:
+                self.after = timeline.newest_entry(connection)
+            return timeline.case_changes(connection, self.after)
 
     def __str__(self) -> str:
         words = ", ".join(f"{count} {action}" for action, count in self.counts.items())

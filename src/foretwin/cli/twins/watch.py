@@ -29,8 +29,9 @@ def watch_command(memory: int) -> None:
     targets = targets_from(os.environ)
     settings = WatchSettings(memory_bytes=memory * MEGABYTE)
     project.log_to_terminal()
-    with project.opened_store() as store, project.stop_on_signals() as stop:
-        news, failures = CaseNews.from_now(store), list[BaseException]()
+    with project.stop_on_signals() as stop, project.opened_store(stop) as store:
+        news, failures = CaseNews(), list[BaseException]()
+        news.tell(store)
         threads = [project.start_thread(lambda: run_loop(store, project.PROJECT, settings, stop), stop, failures)]
         if targets:
             threads.append(project.start_thread(lambda: deliver(store, targets, stop), stop, failures))
