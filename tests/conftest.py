@@ -1,12 +1,16 @@
 """What every test starts from: no store of the developer's own, and servers of the tests' own."""
 
 import os
+import signal
 import uuid
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+
+# A shell that starts the suite in the background ignores Ctrl-C for it; the tests send it to their own processes.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OWN = ("BENTOML_HOME", "MLFLOW_TRACKING", "MLFLOW_REGISTRY", "FORETWIN_", "OTEL_")
 for name in list(os.environ):

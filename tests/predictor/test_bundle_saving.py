@@ -89,7 +89,7 @@ def test_a_folder_that_is_not_there_is_no_bundle(tmp_path):
 def test_another_format_says_to_train_again(copy):
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"format": 1}))
-    with pytest.raises(BundleError, match="bundle format is 1, not 2; train again"):
+    with pytest.raises(BundleError, match="bundle format 1, this version reads 2"):
         Bundle.load(copy)
 
 

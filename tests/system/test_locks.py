@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.servers import wait_for
 from foretwin.champion import ledger
-from foretwin.errors import TrainingError
+from foretwin.errors import ForetwinError, TrainingError
 from foretwin.project.paths import Paths
 from foretwin.twin.retraining import _one_at_a_time
 
@@ -26,10 +26,10 @@ APPENDING = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from foretwin.champion.ledger import Entry, append
+from foretwin.champion.ledger import LedgerEntry, append
 for number in range(20):
     version = f"{sys.argv[2]}-{number}"
-    append(Path(sys.argv[1]), Entry(datetime.now(UTC), "refused", version, "b", "r", None, None, (), "test"))
+    append(Path(sys.argv[1]), LedgerEntry(datetime.now(UTC), "refused", version, "b", "r", None, None, (), "test"))
 """
 WITHOUT_FCNTL = """
 import sys
@@ -62,7 +62,7 @@ def test_a_champion_is_kept_by_one_process_and_by_the_next_once_that_was_killed(
     first = begin(HOLDING, CHAMPION, tmp_path, "first")
     held(tmp_path, "first")
     begin(HOLDING, CHAMPION, tmp_path, "second")
-    with pytest.raises(AssertionError):
+    with pytest.raises(ForetwinError):
         held(tmp_path, "second", seconds=4)
     first.kill()
     held(tmp_path, "second")

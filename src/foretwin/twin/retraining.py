@@ -97,7 +97,10 @@ def record_stages(root: Path, twin: str, *stages: str) -> str | None:
 
     Returns None, or what went wrong in one line.
     """
-    done = dvc(root, "repro", "--force", "--single-item", *(stage(twin, name) for name in stages))
+    addresses = [stage(twin, name) for name in stages]
+    if twin in load_params(root / "params.yaml").twins:
+        addresses.append(f"twin@{twin}")  # the project's own stage, which depends on the chain's last output
+    done = dvc(root, "repro", "--force", "--single-item", *addresses)
     return _trouble(f"{done.stdout}\n{done.stderr}") if done.returncode else None
 
 

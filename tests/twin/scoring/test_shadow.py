@@ -302,7 +302,7 @@ def test_a_trial_that_cannot_be_loaded_is_told_of_once_and_the_champion_goes_on(
 def test_scores_and_what_is_kept_beside_them_are_one_transaction(store, root, watching, monkeypatch):
     try_candidate(root)
     store_rows(store, TWIN, random_rows(TWIN, {"a": 9}))
-    monkeypatch.setattr(loop.windows, "mark", lambda *_: 1 / 0)
+    monkeypatch.setattr(loop.windows, "mark_scored", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         look(watching)
     assert (count(store, table), count(store, shadow_scores)) == (0, 0)

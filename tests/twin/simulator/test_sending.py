@@ -175,12 +175,12 @@ def test_ctrl_c_ends_it_with_its_summary(receiver, tmp_path):
     script = f"""
 from foretwin.cli.project import stop_on_signals
 from foretwin.contract.twin import Twin
-from foretwin.twin.simulator.sending import Plan, replay
+from foretwin.twin.simulator.sending import ReplayPlan, replay
 import pandas as pd
 twin = Twin.model_validate_json(open({str(tmp_path / "twin.json")!r}).read())
 rows = pd.read_parquet({str(tmp_path / "rows.parquet")!r})
 with stop_on_signals() as stop:
-    print(replay(twin, rows, Plan({receiver.url!r}, speed=1), stop))
+    print(replay(twin, rows, ReplayPlan({receiver.url!r}, speed=1), stop))
 """
     (tmp_path / "twin.json").write_text(TWIN.model_dump_json())
     rows(A=100).to_parquet(tmp_path / "rows.parquet")

@@ -75,10 +75,10 @@ def open_store(url: str) -> Store:
     `sqlite:///path` or `postgresql://user:password@host/name`. StoreError where the URL is none, or the store was made
     by a newer version of Foretwin.
 
-    >>> from foretwin.twin.store.listing import Page, fleet
+    >>> from foretwin.twin.store.listing import Page, list_fleet
     >>> store = foretwin.open_store("sqlite:///twins.db")
     >>> with store.read() as connection:
-    ...     fleet(connection, Page(10, 0, "name", False), filters={}, stale=None, silent_since={})
+    ...     list_fleet(connection, Page(10, 0, "name", False), filters={}, stale=None, silent_since={})
     []
     >>> store.close()
     """
