@@ -1,4 +1,4 @@
-"""Scores as plain values, one record per asset: what the scoring service writes out and the living twin keeps."""
+"""Scores as plain values, one record per asset, for the scoring service and the living twin."""
 
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ class ScoreRecord(NamedTuple):
 
 
 def score_records(contract: Twin, answers: Answers) -> list[ScoreRecord]:
-    """The scores of A assets, in their order."""
+    """Return the scores of A assets, in order."""
     columns = {name: values.tolist() for name, values in answers.columns.items()}
     places, nothing = range(len(answers.rows)), [None] * len(answers.rows)
     rul = [columns.get(name, nothing) for name in ("rul", "rul_low", "rul_high")]
@@ -34,5 +34,5 @@ def score_records(contract: Twin, answers: Answers) -> list[ScoreRecord]:
 
 
 def _probabilities(contract: Twin, axis: str, columns: dict[str, list[Any]]) -> list[tuple[str, list[float]]]:
-    """Each class with the probabilities (A,) of it."""
+    """Return each class with its probabilities (A,)."""
     return [(name, columns[probability_column(axis, name)]) for name in contract.classes(axis)]

@@ -1,4 +1,4 @@
-"""Runs, versions, the champion and its ledger in MLflow. Nothing else imports mlflow (`pyfunc.py` is run by it).
+"""MLflow runs, versions, the champion and its ledger. Nothing else imports MLflow (`pyfunc.py` is run by it).
 
 Every function may be called again: a run is keyed by the digest of its record, a version by the digest of its bundle,
 and what is there already is used. They raise RegistryError where a record or a model is missing or refused.

@@ -1,4 +1,4 @@
-"""The pages of a registered model and of its versions, so that each says by itself why it is champion, or is not.
+"""Descriptions of a registered model and its versions: why each is champion, or is not.
 
 What a page says follows from the verdict alone. It is written once for each verdict: what a roll-back adds stays.
 """
@@ -35,7 +35,7 @@ ARTIFACTS = {
 
 
 def publish_verdict(client: "MlflowClient", paths: Paths, run: str, version: str, verdict: Mapping[str, Any]) -> None:
-    """Write the version's page from its verdict, and add what the gate left to its run.
+    """Write the version's description from its verdict, and add the gate's files to its run.
 
     Tags: foretwin.gate, .reasons, .decided_at, .commit, .champion_before. Nothing is written where this verdict stands
     there already. The model's own page says what the twin is and which alias serves.
@@ -53,7 +53,7 @@ def publish_verdict(client: "MlflowClient", paths: Paths, run: str, version: str
 
 
 def publish_kept(client: "MlflowClient", paths: Paths, version: str) -> None:
-    """Write the page of a champion that was restored from models/<twin>/champion/, from what is kept beside it."""
+    """Write the description of a champion restored from models/<twin>/champion/, from the files kept there."""
     name, folder = model_name(paths.twin), paths.models / "champion"
     found = client.get_model_version(name, version)
     record = read_json(folder / "record.json")
@@ -92,7 +92,7 @@ def _write(
 
 
 def _describe_model(client: "MlflowClient", name: str, bundle: Path) -> None:
-    """The page of the registered model, from the contract in its newest bundle."""
+    """Describe the registered model from the contract in its newest bundle."""
     contract = Twin.model_validate_json((bundle / "contract.json").read_bytes())
     answers = ["the remaining useful life with an interval"] if contract.rul else []
     answers += [f"{axis.title} ({', '.join(axis.classes)})" for axis in contract.faults.values()]
@@ -109,7 +109,7 @@ of each version says what the gate decided on it.
 
 
 def _page(version: str, verdict: Mapping[str, Any], records: Mapping[str, dict[str, Any]]) -> str:
-    """The description of a version in Markdown, which MLflow shows on its page."""
+    """Return the description of a version in Markdown."""
     parts = [
         _decision(verdict),
         _checks(verdict),
@@ -123,7 +123,7 @@ def _page(version: str, verdict: Mapping[str, Any], records: Mapping[str, dict[s
 
 
 def _decision(verdict: Mapping[str, Any]) -> str:
-    """What was decided, when, and what follows from it."""
+    """Return the decision, its date and its consequences."""
     before, champion = verdict.get("champion_before"), verdict.get("champion")
     moment = verdict["decided_at"].replace("T", " ").replace("+00:00", " UTC")
     if verdict.get("forced"):
@@ -138,14 +138,14 @@ def _decision(verdict: Mapping[str, Any]) -> str:
 
 
 def _checks(verdict: Mapping[str, Any]) -> str:
-    """Each check of the gate, those that failed first; the reasons alone where no checks are known."""
+    """Return the gate's checks, failed ones first; the reasons alone where no checks are known."""
     checks = sorted(verdict.get("checks", ()), key=lambda check: bool(check["passed"]))
     lines = [f"* {'passed' if one['passed'] else '**failed**'} ({one['name']}): {one['sentence']}" for one in checks]
     return "### What the gate looked at\n\n" + "\n".join(lines or [f"* {reason}" for reason in verdict["reasons"]])
 
 
 def _figures(verdict: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """Candidate, champion before and baselines in one table; empty where the verdict has no figures."""
+    """Return candidate, previous champion and baselines as one table; empty where the verdict has no figures."""
     candidate, before = verdict.get("candidate"), verdict.get("champion_before")
     if not candidate:
         return ""
@@ -173,7 +173,7 @@ def _interval(metrics: Mapping[str, Any]) -> str:
 
 
 def _origin(verdict: Mapping[str, Any], records: Mapping[str, dict[str, Any]]) -> str:
-    """Code and data, by their digests."""
+    """Return code and data, by their digests."""
     training, lineage = records["training"], records["lineage"]
     data = training.get("data") or lineage.get("data") or {}
     git = _git(records)
@@ -213,5 +213,5 @@ def _number(value: float | None) -> str:
 
 
 def _cut(text: str) -> str:
-    """The text within the limit of a tag, at the end of a word where it is too long."""
+    """Shorten the text to the limit of a tag, at the end of a word."""
     return text if len(text) <= LONGEST_REASONS else text[: LONGEST_REASONS - 2].rpartition(" ")[0] + " …"

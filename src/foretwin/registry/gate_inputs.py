@@ -1,4 +1,4 @@
-"""What the gate has to be told of a candidate and its champion, gathered from files and registry."""
+"""Collect the gate's inputs about a candidate and its champion from files and registry."""
 
 import json
 import tempfile
@@ -40,7 +40,7 @@ def collect_gate_inputs(
     champion: RegisteredChampion | None,
     trouble: str,
 ) -> gate.Decision:
-    """The gate's decision on models/<twin>/bundle; `trouble` is why the champion's bundle cannot be read."""
+    """Return the gate's decision on models/<twin>/bundle; `trouble` is why the champion's bundle cannot be read."""
     bundle = Bundle.load(paths.models / "bundle")
     test_rows = read_rows(paths.windows / "test.parquet", bundle.contract)
     held_out = HeldOut.of(test_rows, bundle)
@@ -65,7 +65,7 @@ def _rival(
     candidate: Bundle,
     rows: pd.DataFrame,
 ) -> gate.Rival:
-    """The present champion, and what it says of the candidate's held-out rows."""
+    """Return the present champion with its predictions of the candidate's held-out rows."""
     label = _label(champion)
     try:
         bundle = Bundle.load(champion.folder)
@@ -85,7 +85,7 @@ def _rival(
 def _unseen(
     client: "MlflowClient", paths: Paths, champion: RegisteredChampion, assets: NDArray[np.str_]
 ) -> NDArray[np.bool_] | None:
-    """(N,) whether the champion was not trained on the asset of each window; None where nobody recorded it."""
+    """Return (N,) whether the champion was not trained on the asset of each window; None without a record."""
     lineage = _lineage(client, paths, champion)
     if not lineage or not lineage.get("assets"):
         return None
@@ -94,7 +94,7 @@ def _unseen(
 
 
 def _lineage(client: "MlflowClient", paths: Paths, champion: RegisteredChampion) -> dict[str, Any] | None:
-    """The champion's lineage.json: as kept beside it, else as its run has it."""
+    """Return the champion's lineage.json from its folder, else from its run."""
     kept = paths.models / "champion" / LINEAGE
     if kept.exists():
         content = dict(json.loads(kept.read_text(encoding="utf-8")))
@@ -115,7 +115,7 @@ def _leaks(paths: Paths, bundle: Bundle, test_rows: pd.DataFrame) -> list[gate.C
 
 
 def _rolled_back(paths: Paths, digest: str) -> list[gate.Check]:
-    """A failed check where this bundle was champion and was taken back, and is not champion again."""
+    """Return a failed check if this bundle was champion, was rolled back, and is not champion again."""
     left = ledger.taken_back(ledger.read(paths.ledger)).values()
     last = next((entry for entry in left if entry.bundle == digest), None)
     if last is None:
@@ -126,7 +126,7 @@ def _rolled_back(paths: Paths, digest: str) -> list[gate.Check]:
 
 
 def _latency_ms(bundle: Bundle, test_rows: pd.DataFrame) -> float:
-    """The median time of one window through `Bundle.score`, in milliseconds."""
+    """Return the median time of one window through `Bundle.score`, in milliseconds."""
     one = test_rows[test_rows["asset"] == test_rows["asset"].iat[0]]
     bundle.score(one)
     seconds = []

@@ -1,4 +1,4 @@
-"""Where runs and versions are tracked, by which tags they are found again, and which files a run shows."""
+"""Locations of the tracking store and its artifacts, tags of runs, and the files that a run holds."""
 
 import json
 import os
@@ -22,7 +22,7 @@ PARENT = "mlflow.parentRunId"
 
 
 def tracking_uri(root: Path) -> str:
-    """`MLFLOW_TRACKING_URI`, else the SQLite file in the project's folder."""
+    """Return `MLFLOW_TRACKING_URI`, else the SQLite file in the project's folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{root.resolve() / 'mlflow.db'}"
 
 
@@ -38,24 +38,24 @@ def artifact_root(root: Path) -> str | None:
 
 
 def local_database(root: Path) -> Path | None:
-    """The file of a store in SQLite, whether or not it is there; None where the store is no local file."""
+    """Return the file of a SQLite store, whether or not it exists; None for another store."""
     uri = tracking_uri(root)
     return root / uri.removeprefix(SQLITE) if uri.startswith(SQLITE) else None
 
 
 def has_store(root: Path) -> bool:
-    """Whether there is a store that can be asked: MLflow would make a local one where there is none."""
+    """Whether there is a store to ask: MLflow would create a local one."""
     database = local_database(root)
     return database is None or (database.exists() and database.stat().st_size > 0)
 
 
 def model_name(twin: str) -> str:
-    """The name of a twin's registered model, and of the experiment that holds its runs."""
+    """Return the name of a twin's registered model, and of the experiment of its runs."""
     return f"foretwin-{twin}"
 
 
 def run_files(root: Path, twin: str) -> list[Path]:
-    """Files and folders that the run of the training shows, as far as they are there and about its bundle."""
+    """Return the files and folders of the training's run, as far as they exist and belong to its bundle."""
     models = root / "models" / twin
     training, tuning, metrics, verdict, lineage, drift = (
         read_json(models / f"{name}.json")
@@ -74,7 +74,7 @@ def run_files(root: Path, twin: str) -> list[Path]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object, empty where there is no such file; RegistryError where it is something else."""
+    """Read a JSON object, empty where there is no such file; RegistryError where it is something else."""
     try:
         return dict(json.loads(path.read_bytes()))
     except FileNotFoundError:
@@ -84,11 +84,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def verdict_digest(verdict: Mapping[str, Any]) -> str:
-    """SHA-256 of what a verdict says, however its file is laid out."""
+    """Return the SHA-256 of a verdict's content, however its file is laid out."""
     return json_digest(verdict)
 
 
 def damaged(store: str, reason: str) -> RegistryError:
-    """What to say of a SQLite file that cannot be read, and what to do."""
+    """Return the error for a SQLite file that cannot be read."""
     advice = "move it away, and `foretwin publish` makes it again from DVC's records"
     return RegistryError(f"{store}: is damaged ({reason}): {advice}")

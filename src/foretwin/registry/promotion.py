@@ -1,4 +1,4 @@
-"""Put a candidate to the gate, and keep what was decided.
+"""Submit a candidate to the gate, and record the decision.
 
 The verdict is kept as an artifact of the candidate's run, and is given again, unchanged, as long as the question and
 the champion that followed from it are the same: repeating the stage changes nothing. What is decided anew is appended
@@ -44,7 +44,7 @@ SHORTEST_REASON = 10  # characters
 def promote(
     paths: Paths, params: Params, predict: Predict, force: str | None = None, actor: str = "pipeline"
 ) -> dict[str, Any]:
-    """Decide on models/<twin>/bundle and, where it passes, make it the champion; returns the verdict as JSON values.
+    """Decide on models/<twin>/bundle and, where it passes, make it the champion; return the verdict as JSON values.
 
     `predict` (`evaluation.predict`) scores candidate and champion on the held-out rows. `force` is why a candidate is
     promoted that the gate refuses; `actor` is who asks. The verdict, the lineage and the model card are written to
@@ -85,7 +85,7 @@ def promote(
 def _verdict(
     decision: gate.Decision, before: RegisteredChampion | None, force: str | None, about: dict[str, Any]
 ) -> dict[str, Any]:
-    """What promotion.json holds, without the champion that follows from it."""
+    """Return the content of promotion.json, without the champion that follows from it."""
     forced = force.strip() if force and not decision.promoted else None
     verdict: dict[str, Any] = finite(
         {
@@ -100,7 +100,7 @@ def _verdict(
 
 
 def _evidence(paths: Paths, params: Params) -> dict[str, Any]:
-    """What the decision depends on beside bundle and metrics: digests of files, the limits, the gate's own rules."""
+    """Return what the decision depends on besides bundle and metrics: digests of files, limits, the gate's rules."""
     files = [paths.models / "baselines.parquet"]
     files += [paths.windows / name for name in ("development.parquet", "test.parquet", "splits.json")]
     try:
@@ -119,7 +119,7 @@ def _evidence(paths: Paths, params: Params) -> dict[str, Any]:
 def _still_answers(
     recorded: dict[str, Any], evidence: dict[str, Any], before: RegisteredChampion | None, force: str | None
 ) -> bool:
-    """Whether the verdict that was kept answers this question too."""
+    """Whether the stored verdict answers this question too."""
     if recorded["evidence"] != evidence or (force and not recorded["promoted"]):
         return False
     champion = recorded["champion"]
@@ -149,14 +149,14 @@ def _record(paths: Paths, verdict: dict[str, Any], actor: str, force: str | None
 
 
 def _is_last(entry: ledger.LedgerEntry, paths: Paths) -> bool:
-    """Whether the ledger ends with this decision: a store that was lost, or a stop before the alias moved."""
+    """Whether the ledger ends with this decision: after a lost store, or a stop before the alias moved."""
     last = next(reversed(ledger.read(paths.ledger)), None)
     told = ("action", "bundle", "champion_before", "champion", "reasons", "reason")
     return last is not None and all(getattr(last, name) == getattr(entry, name) for name in told)
 
 
 def _write(paths: Paths, metrics: dict[str, Any], verdict: dict[str, Any]) -> None:
-    """models/<twin>/promotion.json, lineage.json and card.html."""
+    """Write models/<twin>/promotion.json, lineage.json and card.html."""
     with fresh_file(paths.models / VERDICT) as out:
         out.write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
     with fresh_file(paths.models / "lineage.json") as out:
@@ -168,7 +168,7 @@ def _write(paths: Paths, metrics: dict[str, Any], verdict: dict[str, Any]) -> No
 
 
 def _keep(client: "MlflowClient", paths: Paths) -> None:
-    """Let models/<twin>/champion/ hold the champion; one whose bundle is lost leaves what is there.
+    """Write the champion to models/<twin>/champion/; one whose bundle is lost leaves the folder as it is.
 
     The verdict names that loss, and the stage `package` says what to do.
     """
@@ -180,7 +180,7 @@ def _keep(client: "MlflowClient", paths: Paths) -> None:
 
 
 def _present(client: "MlflowClient", paths: Paths) -> tuple[RegisteredChampion | None, str]:
-    """The present champion, or None and why it cannot be read, if there is one at all."""
+    """Return the present champion, or None and why it cannot be read, if there is one at all."""
     try:
         return current(client, paths.root, paths.twin), ""
     except RegistryError as error:
@@ -188,7 +188,7 @@ def _present(client: "MlflowClient", paths: Paths) -> tuple[RegisteredChampion |
 
 
 def _recorded(client: "MlflowClient", run: str) -> dict[str, Any] | None:
-    """The verdict that was kept with the candidate's run."""
+    """Return the verdict stored with the candidate's run."""
     if not has_artifact(client, run, VERDICT):
         return None
     with tempfile.TemporaryDirectory() as folder:
@@ -196,6 +196,6 @@ def _recorded(client: "MlflowClient", run: str) -> dict[str, Any] | None:
 
 
 def _decided_at(recorded: dict[str, Any] | None, before: RegisteredChampion | None, digest: str) -> str:
-    """Now, in UTC; a champion that stays was decided on before."""
+    """Return now, in UTC; for a champion that stays, the moment of its decision."""
     earlier = recorded.get("decided_at") if recorded and before and before.digest == digest else None
     return earlier or datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""Whether a local store still shows what DVC holds, without MLflow where nothing has changed since it was last asked.
+"""Check whether a local store still shows what DVC holds, without MLflow where nothing changed since the last check.
 
 MLflow takes two seconds to import and pydantic half of one: a look after every `dvc repro` should not wait for them.
 So a complete store is noted in .foretwin/<twin>/tracking_store.json: digests of the files of models/<twin>/, inode,
@@ -17,7 +17,7 @@ NOTE = "tracking_store.json"
 
 
 def lacking(root: Path, twin: str) -> list[str] | None:
-    """What a store in a SQLite file lacks of models/<twin>/, as names for people; None for a store elsewhere.
+    """Return what a SQLite store lacks of models/<twin>/, as names for people; None for another store.
 
     RegistryError where the store cannot be read.
     """
@@ -39,7 +39,7 @@ def lacking(root: Path, twin: str) -> list[str] | None:
 
 
 def _state(root: Path, twin: str, database: Path) -> dict[str, Any]:
-    """Digests of what has to be shown, and what differs from one state of the store's file to the next."""
+    """Return digests of what must be shown, and the state of the store's file."""
     models = root / "models" / twin
     files = [*run_files(root, twin), models / "promotion.json", models / "champion" / "identity.json"]
     stamps = []
@@ -51,7 +51,7 @@ def _state(root: Path, twin: str, database: Path) -> dict[str, Any]:
 
 
 def _noted(note: Path, state: dict[str, Any]) -> bool:
-    """Whether this state was found whole, and the artifacts are still there."""
+    """Whether this state was complete at the last check, and the artifacts still exist."""
     try:
         content = json.loads(note.read_text(encoding="utf-8"))
         return bool(content["state"] == state) and all(Path(place).exists() for place in content["places"])

@@ -1,4 +1,4 @@
-"""What MLflow runs when it loads a registered model: `Bundle.score` behind MLflow's own interface.
+"""MLflow model of a bundle: `Bundle.score` behind MLflow's interface.
 
 MLflow copies this file and the package beside it into the model ("models from code"), so that a version can be loaded
 where Foretwin is not installed, and nothing is ever pickled. It is not imported by the product.
@@ -23,7 +23,7 @@ class Scorer(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # mlflow is not 
         self.bundle = Bundle.load(Path(context.artifacts["bundle"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002  # MLflow's signature
-        """Rows in, one score per asset out, as `Bundle.score`; `context` and `params` are not looked at."""
+        """Return one score per asset, as `Bundle.score`; `context` and `params` are ignored."""
         return self.bundle.score(model_input)
 
 

@@ -1,4 +1,4 @@
-"""A project that was moved or copied with its mlflow.db: runs, models and versions are made again where it lies now.
+"""Recreate runs, models and versions of a project that was moved or copied with its mlflow.db.
 
 MLflow keeps absolute places of artifacts, and its client changes none of them. So everything is created once more,
 with the artifacts from the folder that came along; runs get new ids, and their tags say which they had.
@@ -25,7 +25,7 @@ PAGE = 100
 
 
 def relocate(client: "MlflowClient", root: Path) -> None:
-    """Make each twin's part of the project's own store again whose artifacts are said to lie in another folder."""
+    """Recreate each twin's part of the project's own store whose artifact locations are in another folder."""
     found = client.search_experiments(filter_string=f"name LIKE '%{model_name('%')}'")
     for experiment in found:
         if _moved(root, experiment):
@@ -41,7 +41,7 @@ def relocate(client: "MlflowClient", root: Path) -> None:
 
 
 def _moved(root: Path, experiment: Any) -> bool:
-    """Whether the experiment's artifacts are looked for in another folder's mlartifacts, and are here or gone."""
+    """Whether the experiment's artifacts are registered in another folder's mlartifacts, and are here or gone."""
     place, here = Path(experiment.artifact_location), root.resolve() / ARTIFACTS / experiment.name
     ours = experiment.name.startswith(model_name("")) and str(place).startswith("/")
     ours = ours and place.parts[-2:] == here.parts[-2:]
@@ -64,7 +64,7 @@ def _relocate_twin(client: "MlflowClient", root: Path, old: Any) -> None:
 
 
 def _copy_runs(client: "MlflowClient", old: Any, number: str, here: Path) -> dict[str, str]:
-    """Every run of the experiment `old` in that of this number, parents first; old ids -> new ids."""
+    """Copy every run of the experiment `old` to that of this number, parents first; return old id -> new id."""
     done = {}
     for run in _pages(lambda token: client.search_runs([number], max_results=PAGE, page_token=token)):
         if run.info.status == "RUNNING" and BEFORE in run.data.tags:
@@ -101,7 +101,7 @@ def _copy_run(client: "MlflowClient", run: Any, number: str, here: Path, done: d
 
 
 def _copy_models(client: "MlflowClient", old: Any, number: str, here: Path, runs: dict[str, str]) -> dict[str, Any]:
-    """Every logged model of the experiment `old` in that of this number; old ids -> new models."""
+    """Copy every logged model of the experiment `old` to that of this number; return old id -> new model."""
 
     def models(experiment: str) -> Iterator[Any]:
         return _pages(lambda token: client.search_logged_models([experiment], max_results=50, page_token=token))
@@ -126,7 +126,7 @@ def _copy_models(client: "MlflowClient", old: Any, number: str, here: Path, runs
 
 
 def _copy_versions(client: "MlflowClient", name: str, runs: dict[str, str], models: dict[str, Any]) -> None:
-    """The registered model with its versions under their numbers, with pages, tags and aliases."""
+    """Recreate the registered model: versions under their numbers, descriptions, tags and aliases."""
     aside = f"{ASIDE} {name}"
     if not _registered(client, aside):
         if not _registered(client, name):
@@ -146,7 +146,7 @@ def _copy_versions(client: "MlflowClient", name: str, runs: dict[str, str], mode
 
 
 def _copy_version(client: "MlflowClient", name: str, old: Any, runs: dict[str, str], models: dict[str, Any]) -> None:
-    """One version under its number; those below it that are free are used up by versions deleted at once."""
+    """Recreate one version under its number; lower free numbers are used up by versions deleted at once."""
     tags, model = dict(old.tags), models.get(old.tags.get(MODEL, ""))
     if model is not None:
         tags[MODEL] = model.model_id
@@ -166,7 +166,7 @@ def _registered(client: "MlflowClient", name: str) -> bool:
 
 
 def _pages(fetch: Callable[[str | None], Any]) -> Iterator[Any]:
-    """What a search finds, page after page."""
+    """Yield the results of a paged search."""
     token = None
     while True:
         page = fetch(token)

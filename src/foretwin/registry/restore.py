@@ -1,4 +1,4 @@
-"""What a store lacks of what DVC holds, and runs, versions and the alias made again from what DVC restores.
+"""Find what a store lacks of what DVC holds, and recreate runs, versions and the alias.
 
 models/<twin>/ holds the records of the stages, the candidate's bundle with promotion.json, and the champion's bundle
 with identity.json. A champion that the store has, and can read, is never replaced here.
@@ -41,7 +41,7 @@ CAME = ("promoted", "forced")  # how a version becomes champion, a roll-back to 
 
 @mlflow_errors()
 def publish(root: Path, twins: Iterable[str]) -> dict[str, RegisteredChampion | None]:
-    """Bring the store up to what is in models/<twin>/; returns each twin's champion.
+    """Bring the store up to models/<twin>/; return each twin's champion.
 
     What was never trained is passed over: its champion is None.
     """
@@ -92,7 +92,7 @@ def _restore_candidate(client: "MlflowClient", paths: Paths, run: str, verdict: 
 
 
 def _gate(paths: Paths, digest: str, otherwise: str, champion: bool) -> str:
-    """What the ledger has last of a bundle; of a champion, how it came, whatever was rolled back since."""
+    """Return the ledger's last action on a bundle; for a champion, how it became one."""
     last = (str(one.action) for one in reversed(ledger.read(paths.ledger)) if one.bundle == digest)
     return next((action for action in last if not champion or action in CAME), otherwise)
 
@@ -112,7 +112,7 @@ def _has_champion(client: "MlflowClient", paths: Paths) -> bool:
 
 
 def _run_of(client: "MlflowClient", paths: Paths, folder: Path, identity: dict[str, str]) -> str:
-    """The run that a restored champion belongs to: its training's where that is at hand, else one of its own."""
+    """Return the run of a restored champion: its training's where available, else one of its own."""
     known = version_of(client, paths.twin, identity["digest"])
     if known is not None:
         return str(known.run_id)
@@ -130,7 +130,7 @@ def _run_of(client: "MlflowClient", paths: Paths, folder: Path, identity: dict[s
 
 
 def _verdict(paths: Paths) -> dict[str, Any] | None:
-    """promotion.json, if it is about the bundle that is there."""
+    """Return promotion.json if it is about the present bundle."""
     verdict = read_json(paths.models / "promotion.json")
     bundle = paths.models / "bundle"
     if not verdict or not bundle.exists() or verdict["evidence"]["bundle"] != verify(bundle):
@@ -140,7 +140,7 @@ def _verdict(paths: Paths) -> dict[str, Any] | None:
 
 @mlflow_errors()
 def examine(root: Path, twin: str) -> tuple[list[str], list[str]]:
-    """What is lacking, as names for people, and the local artifacts that were found, as their absolute places."""
+    """Return what is missing, as names for people, and the absolute paths of the local artifacts found."""
     client, paths = connect_mlflow(root), Paths(root, twin)
     gone, places = _examine_run(client, paths)
     more_gone, more_places = _examine_model(client, paths)
@@ -148,7 +148,7 @@ def examine(root: Path, twin: str) -> tuple[list[str], list[str]]:
 
 
 def _examine_run(client: "MlflowClient", paths: Paths) -> tuple[list[str], list[str]]:
-    """Whether the run of training.json is there, or which of its artifacts are not."""
+    """Return the missing run of training.json, or its missing artifacts."""
     record = paths.models / "training.json"
     if not record.exists():
         return [], []
@@ -171,7 +171,7 @@ def _examine_run(client: "MlflowClient", paths: Paths) -> tuple[list[str], list[
 
 
 def _examine_model(client: "MlflowClient", paths: Paths) -> tuple[list[str], list[str]]:
-    """Whether the version that was decided on, its page and the alias are there."""
+    """Return what is missing of the decided version, its description and the alias."""
     training, verdict = read_json(paths.models / "training.json"), read_json(paths.models / "promotion.json")
     gone, places = [], []
     if verdict and verdict["evidence"]["bundle"] == training.get("bundle"):
@@ -192,7 +192,7 @@ def _examine_model(client: "MlflowClient", paths: Paths) -> tuple[list[str], lis
 
 
 def _model_file(version: Any | None) -> str | None:
-    """The place of a version's model file, "" where it is not on this machine; None where it is not there."""
+    """Return the path of a version's model file, "" where it is on another machine; None where it is missing."""
     if version is None:
         return None
     if not str(version.source).startswith("/"):

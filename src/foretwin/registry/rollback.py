@@ -1,4 +1,4 @@
-"""Put an earlier champion back: the alias moves, the ledger says why, and the folder that services watch holds it."""
+"""Roll back to an earlier champion: move the alias, record why, update the served folder."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ REASON = "foretwin.rolled_back"  # the tag of a version that was left: when, by 
 
 @mlflow_errors()
 def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = None) -> RegisteredChampion:
-    """Let the champion before the present one answer again, or the former champion of version `to`; returns it.
+    """Make the champion before the present one, or the former champion of version `to`, active again; return it.
 
     Its bundle is found and verified before anything moves. Done twice, it goes back to the champion before that one.
     RegistryError where `reason` is empty, where there is no champion to go back to, or where its bundle is lost.
@@ -70,7 +70,7 @@ def rollback(root: Path, twin: str, reason: str, actor: str, to: str | None = No
 
 
 def former(decisions: Sequence[LedgerEntry], present: str) -> str | None:
-    """The champion in whose place `present` came; those that were rolled back are passed over for the one before."""
+    """Return the champion that `present` replaced; rolled-back ones are skipped for the one before."""
     wanted, left = present, ledger.taken_back(decisions)
     for decision in reversed(decisions):
         before = decision.champion_before
@@ -82,7 +82,7 @@ def former(decisions: Sequence[LedgerEntry], present: str) -> str | None:
 
 
 def _wanted(paths: Paths, decisions: Sequence[LedgerEntry], present: str, to: str | None) -> str:
-    """The version to go back to; RegistryError where the ledger knows none, or not the one that is asked for."""
+    """Return the version to go back to; RegistryError where the ledger knows none, or not the requested one."""
     name = model_name(paths.twin)
     were = {version for one in decisions for version in (one.champion_before, one.champion) if version}
     if to is not None:
@@ -101,7 +101,7 @@ def _wanted(paths: Paths, decisions: Sequence[LedgerEntry], present: str, to: st
 def _at_hand(
     client: "MlflowClient", paths: Paths, decisions: Sequence[LedgerEntry], wanted: str
 ) -> tuple[Any, RegisteredChampion]:
-    """The version as the registry has it, with its verified bundle; by the digest that the ledger has of it.
+    """Return the version from the registry with its verified bundle; by the digest that the ledger has of it.
 
     A restored registry may number its versions otherwise.
     """
@@ -122,7 +122,7 @@ def _at_hand(
 
 
 def _tell(client: "MlflowClient", left: Any, back: Any, decisions: Sequence[LedgerEntry], entry: LedgerEntry) -> None:
-    """Say on the pages of both versions what happened, above what stands there."""
+    """Describe the roll-back on both versions, above their descriptions."""
     moment = f"{entry.at:%Y-%m-%d %H:%M} UTC by {entry.actor}: {entry.reason}"
     client.set_model_version_tag(left.name, left.version, GATE, ROLLED_BACK)
     client.set_model_version_tag(left.name, left.version, REASON, moment)
@@ -136,7 +136,7 @@ def _tell(client: "MlflowClient", left: Any, back: Any, decisions: Sequence[Ledg
 
 
 def _keep(client: "MlflowClient", paths: Paths, back: RegisteredChampion) -> None:
-    """Let models/<twin>/champion/ hold the champion that is back."""
+    """Write the restored champion to models/<twin>/champion/."""
     try:
         keep_named(client, paths)
     except ForetwinError as error:

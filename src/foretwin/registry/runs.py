@@ -1,4 +1,4 @@
-"""What the stages recorded of one training, from data to verdict, as one MLflow run with the Optuna trials inside it.
+"""Publish one training, from data to verdict, as one MLflow run with its Optuna trials nested.
 
 A run is keyed by the digest of training.json, so publishing twice makes one run. What its artifacts lack, or hold in
 an older state, is put back.
@@ -37,7 +37,7 @@ DIGEST_LENGTH = 36  # MLflow keeps no more of a data set's digest
 
 @mlflow_errors()
 def publish_training(paths: Paths) -> str:
-    """The run of models/<twin>/training.json with its bundle and, nested in it, the trials; returns its id.
+    """Publish models/<twin>/training.json with its bundle and nested trials; return the run's id.
 
     RegistryError where there is no such record, or where the bundle beside it is another one.
     """
@@ -67,7 +67,7 @@ def publish_training(paths: Paths) -> str:
 
 @mlflow_errors()
 def publish_evaluation(paths: Paths) -> str:
-    """Add the figures, plots and reports to the training's run; returns its id.
+    """Add figures, plots and reports to the training's run; return its id.
 
     RegistryError where metrics.json measures another bundle than the one that is there.
     """
@@ -89,7 +89,7 @@ def publish_evaluation(paths: Paths) -> str:
 
 @mlflow_errors()
 def publish_decision(paths: Paths, run_id: str) -> None:
-    """Add what the gate left, and the raw data and rows that the lineage names, to the training's run."""
+    """Add the gate's files, and the raw data and rows that the lineage names, to the training's run."""
     client = connect_mlflow(paths.root)
     files = [path for path in run_files(paths.root, paths.twin) if path.name in DECISION]
     attach(client, run_id, files)
@@ -106,7 +106,7 @@ def publish_decision(paths: Paths, run_id: str) -> None:
 
 
 def read_record(paths: Paths, name: str) -> tuple[dict[str, Any], str]:
-    """A record of models/<twin>/ and the SHA-256 of its bytes; RegistryError where it cannot be read."""
+    """Return a record of models/<twin>/ and the SHA-256 of its bytes; RegistryError where it cannot be read."""
     path = paths.models / name
     try:
         content = path.read_bytes()
@@ -118,7 +118,7 @@ def read_record(paths: Paths, name: str) -> tuple[dict[str, Any], str]:
 
 
 def _publish_tuning(client: "MlflowClient", experiment_id: str, parent: str, record: dict[str, Any]) -> None:
-    """A run inside the training's for each trial, and over the trials what each reached and the best until then."""
+    """Publish a nested run for each trial, and per trial its value and the best so far."""
     trials = record["trials"]
     known = [(int(trial["number"]), float(trial["value"])) for trial in trials if trial["value"] is not None]
     points: list[Point] = [("tune/value", value, number) for number, value in known]
@@ -143,7 +143,7 @@ def _publish_trial(client: "MlflowClient", experiment_id: str, parent: str, tria
 
 
 def _curves(members: list[dict[str, Any]]) -> list[Point]:
-    """Each member's curves as `<metric>/fold-<fold>` over the epochs, so that the folds share a chart's group."""
+    """Return each member's curves as `<metric>/fold-<fold>` over the epochs, so that folds share a chart's group."""
     several = len({member.get("seed") for member in members}) > 1
     return [
         (
@@ -159,7 +159,7 @@ def _curves(members: list[dict[str, Any]]) -> list[Point]:
 
 
 def _origin(record: dict[str, Any]) -> dict[str, str]:
-    """Tags that say where a training came from."""
+    """Return tags that identify a training's origin."""
     git = record.get("git", {})
     environment = {f"environment.{name}": str(value) for name, value in record.get("environment", {}).items()}
     return environment | {
@@ -173,13 +173,13 @@ def _origin(record: dict[str, Any]) -> dict[str, str]:
 
 
 def _windows(files: dict[str, str], twin: str) -> list[Any]:
-    """The tables that training and evaluation read, as MLflow data sets."""
+    """Return the tables that training and evaluation read, as MLflow data sets."""
     known = {name: digest for name, digest in files.items() if name in CONTEXTS}
     return [_data_set(f"windows/{name}", digest, twin, CONTEXTS[name]) for name, digest in known.items()]
 
 
 def _data_set(place: str, digest: str, twin: str, context: str) -> Any:
-    """A file of data/<twin>/ as an MLflow data set, named by its place and known by its SHA-256."""
+    """Return a file of data/<twin>/ as an MLflow data set, named by its path and identified by its SHA-256."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     source = json.dumps({"uri": f"data/{twin}/{place}", "sha256": digest})

@@ -1,4 +1,4 @@
-"""Keep in models/<twin>/champion/ what the registry's alias `champion` names; services and the scoring loop watch that.
+"""Keep models/<twin>/champion/ at what the registry's alias `champion` names, for services and the scoring loop.
 
 `promote` and `rollback` keep what they have moved the alias to; `foretwin follow` does for whatever moved it.
 """
@@ -32,7 +32,7 @@ logger = logging.getLogger("foretwin.follow")
 
 
 def follow_registry(root: Path) -> Iterator[Change]:
-    """Keep every champion that the registry names; yields what changed: twin, version, and the version before.
+    """Update every champion that the registry names; yield what changed: twin, version, and the version before.
 
     What cannot be kept yields twin and error instead, and the other twins are followed nevertheless. RegistryError
     where the registry itself does not answer. A project without a tracking store stays without one.
@@ -53,7 +53,7 @@ def follow_registry(root: Path) -> Iterator[Change]:
 
 
 def keep_following(root: Path, seconds: float, stop: Event) -> None:
-    """Follow the registry every so many seconds until `stop` is set, and log what changed.
+    """Follow the registry every so many seconds until `stop` is set, and log changes.
 
     Where it does not answer, or a champion cannot be kept, the next look comes later and later; the reason is logged
     once.
@@ -81,13 +81,13 @@ def keep_following(root: Path, seconds: float, stop: Event) -> None:
 
 
 def told_of(change: Change) -> str:
-    """What changed, as a line for people."""
+    """Describe a change in one line."""
     came = f"version {change['before']}" if change["before"] else "none"
     return f"{change['twin']}: the registry names version {change['version']}, kept was {came}"
 
 
 def keep_named(client: "MlflowClient", paths: Paths) -> Change | None:
-    """Keep the version that the alias names, if its bundle is not the one that is kept; returns what changed.
+    """Keep the version that the alias names, unless its bundle is kept already; return what changed.
 
     RegistryError, BundleError where it cannot be kept.
     """
@@ -110,7 +110,7 @@ def keep_named(client: "MlflowClient", paths: Paths) -> Change | None:
 
 
 def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> ChampionRecord:
-    """What the stages recorded of the bundle, from the artifacts of its run, as far as they are there.
+    """Return the stages' records of the bundle, from the artifacts of its run, as far as they exist.
 
     What stands beside a champion is left in the empty `folder`.
     """

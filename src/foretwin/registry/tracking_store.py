@@ -1,4 +1,4 @@
-"""The tracking store: its experiments, and runs that are found again by what they record.
+"""The tracking store: experiments, and runs found again by their records.
 
 One way for all of them: the SQLite file of the project, a database by its URL, a server of MLflow. Artifacts lie in a
 folder, in S3, or where the server has them.
@@ -62,7 +62,7 @@ def mlflow_errors() -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what a library says, with the way out where it names none of ours."""
+    """Return the first line of a library's message, with advice where it names none of ours."""
     reason = (str(error).strip().splitlines() or [repr(error)])[0]
     if "out-of-date database schema" in reason:
         versions = reason.partition(". ")[0]
@@ -76,7 +76,7 @@ def _reason(error: Exception) -> str:
 
 
 def connect_mlflow(root: Path) -> "MlflowClient":
-    """A client of the project's store, which is created at first use."""
+    """Return a client of the project's store, which is created at first use."""
     switch_telemetry_off()
     if not show_progress():
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -92,7 +92,7 @@ def connect_mlflow(root: Path) -> "MlflowClient":
 
 @cache
 def _look(uri: str) -> None:
-    """RegistryError where a database does not answer, at once: MLflow would try for two minutes."""
+    """Raise RegistryError at once where a database does not answer: MLflow would try for two minutes."""
     if not uri.startswith(DATABASES):
         return
     from mlflow.store.db.utils import create_sqlalchemy_engine
@@ -116,7 +116,7 @@ def _look(uri: str) -> None:
 
 
 def experiment(client: "MlflowClient", root: Path, twin: str) -> str:
-    """The id of the twin's experiment; created, or restored when it was deleted."""
+    """Return the id of the twin's experiment; created, or restored when it was deleted."""
     name = model_name(twin)
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -128,7 +128,7 @@ def experiment(client: "MlflowClient", root: Path, twin: str) -> str:
 
 
 def find_run(client: "MlflowClient", experiment_id: str, kind: str, record: str) -> str | None:
-    """The finished run that holds this record; what an interrupted publication left of it is deleted."""
+    """Return the finished run with this record; remains of an interrupted publication are deleted."""
     query = f"tags.`{KIND}` = '{kind}' AND tags.`{RECORD}` = '{record}'"
     finished = None
     for run in client.search_runs([experiment_id], query):
@@ -145,7 +145,7 @@ def find_run(client: "MlflowClient", experiment_id: str, kind: str, record: str)
 def new_run(
     client: "MlflowClient", experiment_id: str, name: str, tags: Mapping[str, str], status: str = "FINISHED"
 ) -> Iterator[str]:
-    """A new run that has `status` once the body went well, and FAILED when it did not."""
+    """Create a run that ends with `status` when the body went well, and FAILED otherwise."""
     run_id = str(client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
     try:
         yield run_id
@@ -182,7 +182,7 @@ def has_artifact(client: "MlflowClient", run_id: str, name: str) -> bool:
 
 
 def attach(client: "MlflowClient", run_id: str, paths: Iterable[Path]) -> list[str]:
-    """Upload the files and folders that the run does not hold as they are; returns their names."""
+    """Upload the files and folders that the run lacks; return their names."""
     kept = json.loads(client.get_run(run_id).data.tags.get(FILES, "{}"))
     there = {found.path for found in client.list_artifacts(run_id)}
     digests = {path: path_digest(path) for path in paths}
@@ -200,7 +200,7 @@ def attach(client: "MlflowClient", run_id: str, paths: Iterable[Path]) -> list[s
 
 @contextmanager
 def files_of_run(root: Path, run: str, names: Sequence[str]) -> Iterator[Path]:
-    """A folder with those of these files that lie with the run; it is gone afterwards."""
+    """Download those of these files that the run has to a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         with mlflow_errors():
             client = connect_mlflow(root)
@@ -210,7 +210,7 @@ def files_of_run(root: Path, run: str, names: Sequence[str]) -> Iterator[Path]:
 
 
 def tags_upwards(root: Path, run: str) -> Iterator[dict[str, str]]:
-    """The tags of a run, then those of the run that it is nested in, and so on; none where there is no such run."""
+    """Return the tags of a run, then those of its parents; empty where there is no such run."""
     with mlflow_errors():
         from mlflow.exceptions import MlflowException
 
@@ -227,7 +227,7 @@ def tags_upwards(root: Path, run: str) -> Iterator[dict[str, str]]:
 
 
 def flatten(value: Any, separator: str, name: str = "") -> dict[str, Scalar]:
-    """Nested dicts as one, `outer<separator>inner`: value; what is neither dict nor scalar is left out."""
+    """Flatten nested dicts to `outer<separator>inner`: value; anything but dicts and scalars is left out."""
     if isinstance(value, dict):
         parts = (flatten(v, separator, f"{name}{separator}{key}" if name else str(key)) for key, v in value.items())
         return {key: scalar for part in parts for key, scalar in part.items()}
@@ -235,6 +235,6 @@ def flatten(value: Any, separator: str, name: str = "") -> dict[str, Scalar]:
 
 
 def metric_points(value: Any, prefix: str) -> list[Point]:
-    """The numbers of nested dicts as metrics `prefix/outer/inner` at step 0."""
+    """Return the numbers of nested dicts as metrics `prefix/outer/inner` at step 0."""
     flat = flatten(value, "/", prefix).items()
     return [(key, float(v), 0) for key, v in flat if isinstance(v, int | float) and not isinstance(v, bool)]

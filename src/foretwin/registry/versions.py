@@ -1,4 +1,4 @@
-"""Registered versions of a twin's model, and which of them is the champion.
+"""Registered versions of a twin's model, and the champion among them.
 
 A version is keyed by its bundle's digest. Its model is `Bundle.score` as MLflow loads it (`pyfunc.py`), with the
 bundle, the package's code and a signature from the contract; none of it is pickled.
@@ -42,13 +42,13 @@ class RegisteredChampion:
     folder: Path
 
     def identity(self) -> dict[str, str]:
-        """What a record or an answer says of it."""
+        """Return its identity for records and answers."""
         return {"name": self.name, "version": self.version, "run": self.run, "digest": self.digest}
 
 
 @mlflow_errors()
 def champion(root: Path, twin: str) -> RegisteredChampion | None:
-    """The twin's champion, or None where there is none.
+    """Return the twin's champion, or None where there is none.
 
     RegistryError where its bundle is gone or is not the registered one.
     """
@@ -56,7 +56,7 @@ def champion(root: Path, twin: str) -> RegisteredChampion | None:
 
 
 def current(client: "MlflowClient", root: Path, twin: str) -> RegisteredChampion | None:
-    """As `champion`; what MLflow itself raises is passed on, so that it is not taken for a lost bundle."""
+    """Return the champion as `champion` does; MLflow's own errors are passed on, not taken for a lost bundle."""
     version = aliased(client, twin)
     if version is None:
         return None
@@ -66,13 +66,13 @@ def current(client: "MlflowClient", root: Path, twin: str) -> RegisteredChampion
 
 @mlflow_errors()
 def set_champion(root: Path, twin: str, version: str) -> None:
-    """Let the alias `champion` name this version; RegistryError where there is no such version."""
+    """Move the alias `champion` to this version; RegistryError where there is no such version."""
     connect_mlflow(root).set_registered_model_alias(model_name(twin), ALIAS, version)
 
 
 @mlflow_errors()
 def register(paths: Paths, run: str, bundle: Path | None = None, wanted: int = 0) -> str:
-    """The version that holds this bundle (models/<twin>/bundle), registered by `run` if there is none yet.
+    """Return the version of this bundle (models/<twin>/bundle), registered by `run` if there is none yet.
 
     A new version takes the number `wanted` if that is still free, so that a restored registry agrees with the records
     that name its versions. RegistryError for a model without a signature.
@@ -96,19 +96,19 @@ def register(paths: Paths, run: str, bundle: Path | None = None, wanted: int = 0
 
 
 def version_of(client: "MlflowClient", twin: str, digest: str) -> Any | None:
-    """MLflow's record of the version with this bundle, or None; the oldest, if there should be several."""
+    """Return MLflow's record of the version with this bundle, or None; the oldest of several."""
     query = f"name = '{model_name(twin)}' AND tags.`{BUNDLE}` = '{digest}'"
     return min(client.search_model_versions(query), key=lambda found: int(found.version), default=None)
 
 
 def numbered(client: "MlflowClient", twin: str) -> dict[str, Any]:
-    """MLflow's records of the twin's versions by their numbers, the first first."""
+    """Return MLflow's records of the twin's versions by number, in order."""
     found = client.search_model_versions(f"name = '{model_name(twin)}'")
     return {str(one.version): one for one in sorted(found, key=lambda one: int(one.version))}
 
 
 def bundle_folder(client: "MlflowClient", root: Path, twin: str, version: Any) -> Path:
-    """The version's bundle on this machine, downloaded if it is kept elsewhere; RegistryError unless it is intact."""
+    """Return the version's bundle on this machine, downloaded if necessary; RegistryError unless it is intact."""
     digest = version.tags.get(BUNDLE, "")
     label = f"{model_name(twin)} version {version.version}"
     try:
@@ -121,7 +121,7 @@ def bundle_folder(client: "MlflowClient", root: Path, twin: str, version: Any) -
 
 
 def registered(root: Path, twin: str) -> Iterator[dict[str, str]]:
-    """The name, version, run and bundle's digest of each registered version; others' are left out."""
+    """Return name, version, run and bundle digest of each registered version; others' are left out."""
     with mlflow_errors():
         for version in connect_mlflow(root).search_model_versions(f"name = '{model_name(twin)}'"):
             if BUNDLE in version.tags:
@@ -130,7 +130,7 @@ def registered(root: Path, twin: str) -> Iterator[dict[str, str]]:
 
 
 def signature(contract: Twin) -> "ModelSignature":
-    """The columns that `Bundle.score` takes and gives back, in MLflow's types.
+    """Return the columns that `Bundle.score` takes and returns, in MLflow's types.
 
     Channels are doubles, so that both float32 and float64 are accepted; the bundle itself computes in float32.
     """
@@ -150,7 +150,7 @@ def signature(contract: Twin) -> "ModelSignature":
 
 
 def aliased(client: "MlflowClient", twin: str) -> Any | None:
-    """MLflow's record of the champion's version, with its tags; None where there is none."""
+    """Return MLflow's record of the champion's version, with its tags; None where there is none."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -206,7 +206,7 @@ def _create_version(client: "MlflowClient", twin: str, model: Any, tags: dict[st
 
 
 def _put_back(client: "MlflowClient", paths: Paths, version: Any, folder: Path) -> None:
-    """Upload a version's model once more, where its artifacts have vanished."""
+    """Upload a version's model again, where its artifacts have vanished."""
     try:
         bundle_folder(client, paths.root, paths.twin, version)
     except RegistryError:
@@ -240,7 +240,7 @@ def _upload(client: "MlflowClient", paths: Paths, model: Any, folder: Path) -> N
 
 
 def _example(paths: Paths, contract: Twin) -> pd.DataFrame | None:
-    """The rows of the first held-out cut, as a caller would send them; None where there are none for this contract."""
+    """Return the rows of the first held-out cut, as a caller would send them; None where there are none."""
     try:
         rows = read_rows(paths.windows / "test.parquet", contract)
     except RowsError:

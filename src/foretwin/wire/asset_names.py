@@ -1,4 +1,4 @@
-"""Which names an asset may have: they stand in paths and in MQTT topics."""
+"""Valid asset names: they occur in paths and in MQTT topics."""
 
 import unicodedata
 from typing import Any, TypeGuard
@@ -22,12 +22,12 @@ def is_name(name: Any) -> TypeGuard[str]:
 
 
 def wrong_name(name: Any) -> str:
-    """What is wrong with something that is no name."""
+    """Describe why a value is no valid name."""
     return f"is {shown(name)}, {NEEDED}"
 
 
 def check_name(name: Any, field: str = "asset") -> str:
-    """The name; BadInput where it is none."""
+    """Return the name; BadInput where it is invalid."""
     if not is_name(name):
         raise BadInput(field, wrong_name(name))
     return name

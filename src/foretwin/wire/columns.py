@@ -1,4 +1,4 @@
-"""Checks what a sender wrote, column by column, against the contract: readings, and what is wrong with the others.
+"""Check a sender's columns against the contract: readings, and the faults of the others.
 
 The scoring service and ingestion both read by these rules. The service refuses a call for its first fault; ingestion
 rejects each reading that has one.
@@ -48,7 +48,7 @@ class Columns:
     texts: bool = False
 
     def decode(self) -> Decoded:
-        """Every row, either as a reading or as rejected; lists of different lengths are rejected as one."""
+        """Return every row, as a reading or as rejected; lists of different lengths are rejected as one."""
         wrong = self._find_wrong_column()
         if wrong:
             if self._find_wrong_length():
@@ -61,7 +61,7 @@ class Columns:
         return Decoded(self._readings(parsed.only_good()) if parsed.good.any() else None, rejected)
 
     def decode_all(self) -> Readings | Invalid:
-        """Every row as a reading, or what is wrong with the first that is none."""
+        """Return all rows as readings, or the fault of the first invalid one."""
         wrong = self._find_wrong_column()
         if wrong:
             return wrong
@@ -83,13 +83,13 @@ class Columns:
         return _Parsed(asset, names, run, time, values, good if named.all() else good & named[asset])
 
     def _readings(self, parsed: "_Parsed") -> Readings:
-        """All rows."""
+        """Return all rows."""
         run = np.empty(len(parsed.time), np.int64)
         run[:] = parsed.run
         return Readings(self.contract.name, self.contract.channel_names, parsed.asset, run, *parsed[3:5], parsed.names)
 
     def _find_wrong_column(self) -> Invalid | None:
-        """What makes every reading wrong: the units, which channels there are, or their lengths."""
+        """Return the fault that makes every reading invalid: units, channels, or lengths."""
         wrong = find_wrong_unit(self.units, self.contract)
         if wrong:
             return Invalid(None, f"units.{wrong[0]}", "unit", wrong[1])
@@ -104,7 +104,7 @@ class Columns:
         return None
 
     def _fault(self, parsed: "_Parsed", row: int) -> Invalid:
-        """The first thing that is wrong with a reading that is not good."""
+        """Return the first fault of an invalid reading."""
         if not is_name(parsed.names[parsed.asset[row]]):
             return Invalid(row, "asset", "unknown", wrong_name(parsed.names[parsed.asset[row]]))
         run = parsed.run[row] if isinstance(parsed.run, np.ndarray) else parsed.run
@@ -117,7 +117,7 @@ class Columns:
         return Invalid(row, f"channels.{channel}", "type", wrong_number(cell_of(self.channels[channel], row)))
 
     def _rejected(self, row: int | None, fault: Invalid) -> Rejected:
-        """One reading, or all of them where there is no row, with what came."""
+        """Return one rejected reading, or all of them without a row, with their content."""
         asset, run = _same_or_cell(self.asset, row), _same_or_cell(self.run, row)
         channels = {name: cell_of(cells, row) for name, cells in self.channels.items()}
         content = {"twin": self.contract.name, "asset": asset}
@@ -149,14 +149,14 @@ class _Parsed(NamedTuple):
 
 
 def columns_of(table: pa.Table) -> tuple[dict[str, pa.ChunkedArray], dict[str, str]]:
-    """The columns of a table by their names, which differ, and the units that their metadata tells."""
+    """Return the columns of a table by name, and the units in their metadata."""
     units = {field.name: (field.metadata or {}).get(b"unit") for field in table.schema}
     told = {name: unit.decode("utf-8", "replace") for name, unit in units.items() if unit is not None}
     return dict(zip(table.column_names, table.columns, strict=True)), told
 
 
 def check_text_column(field: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column; BadInput where it holds anything but text."""
+    """Return the column; BadInput where it holds anything but text."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
         raise BadInput(field, f"holds {kind}, text is needed")
@@ -164,7 +164,7 @@ def check_text_column(field: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def find_wrong_unit(units: Mapping[str, Any], contract: Twin) -> tuple[str, str] | None:
-    """The first of time and channels that the sender means in another unit than the contract, and how they differ."""
+    """Return the first of time and channels whose unit differs from the contract's, and how."""
     if not units:
         return None
     known = {"time": contract.clock.unit} | {name: channel.unit for name, channel in contract.channels.items()}
@@ -176,7 +176,7 @@ def find_wrong_unit(units: Mapping[str, Any], contract: Twin) -> tuple[str, str]
 
 
 def _find_wrong_channel(channels: Mapping[str, Cells], contract: Twin) -> tuple[str, str] | None:
-    """The first channel that is unknown or missing, and which of both."""
+    """Return the first unknown or missing channel, and which of both."""
     if channels.keys() == contract.channels.keys():
         return None
     for name in channels:
@@ -186,12 +186,12 @@ def _find_wrong_channel(channels: Mapping[str, Cells], contract: Twin) -> tuple[
 
 
 def _same_or_cell(value: Any, row: int | None) -> Any:
-    """A cell of a column, or what is the same in every row."""
+    """Return a cell of a column, or the value that is the same in every row."""
     return cell_of(value, row) if isinstance(value, pa.ChunkedArray) else value
 
 
 def _numbered(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], tuple[Any, ...]]:
-    """(N,) places in what follows: the different texts of a column, None where a cell is empty."""
+    """Return (N,) places in what follows: the different texts of a column, None where a cell is empty."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     array = column.unify_dictionaries().combine_chunks()
@@ -204,7 +204,7 @@ def _numbered(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], tuple[Any, ..
 
 
 def _only_used(asset: NDArray[np.int64], names: tuple[Any, ...]) -> tuple[NDArray[np.int64], tuple[Any, ...]]:
-    """(N,) places in the names that follow, those that occur."""
+    """Return (N,) places in the names that follow, unused names dropped."""
     used = np.bincount(asset, minlength=len(names)) > 0
     if used.all():
         return asset, names

@@ -1,4 +1,4 @@
-"""Readings as they arrive: JSON messages, Arrow streams and Parquet files, decoded into arrays.
+"""Decode readings from JSON messages, Arrow streams and Parquet files.
 
     {"twin": "pump", "asset": "P-017", "run": 1, "time": [58, 59],
      "channels": {"flow": [1.2, 1.3]}, "units": {"flow": "m3/h"}}
@@ -29,7 +29,7 @@ MOST_BYTES = 512 * 1024 * 1024  # of the table that a body unpacks to
 def decode(
     body: bytes, content_type: str, contracts: Mapping[str, Twin], twin: str | None, asset: str | None
 ) -> Decoded:
-    """The readings of one body; `twin` and `asset` as topic or path name them, else the body has to.
+    """Decode one body; `twin` and `asset` come from topic or path, else from the body.
 
     BadInput where the whole body is of no use, NotFound where its twin is not known, TooLarge beyond a million
     readings.
@@ -44,14 +44,14 @@ def decode(
 
 
 def undecodable(body: bytes, error: BadInput, twin: str | None, asset: str | None) -> Decoded:
-    """A body that `decode` refused, as something for the quarantine."""
+    """Return a body that `decode` refused, for the quarantine."""
     reason = "unknown" if isinstance(error, NotFound) else "undecodable"
     content = body.decode("utf-8", "backslashreplace")
     return Decoded(None, (Rejected(twin, asset, error.field, reason, error.reason, content),))
 
 
 def decode_table(table: pa.Table, contract: Twin, asset: str | None, texts: bool = False) -> Decoded:
-    """The readings of a table with the columns time, run (optional), asset (unless named here) and one per channel.
+    """Decode a table with the columns time, run (optional), asset (unless named here) and one per channel.
 
     With `texts` columns of text may hold numbers. BadInput where time or asset is missing.
     """
@@ -86,7 +86,7 @@ def _contract(contracts: Mapping[str, Twin], twin: str | None) -> Twin:
 
 
 def _agreed(field: str, said: Any, given: str | None) -> Any:
-    """What the message says, or else its topic or path; BadInput where they disagree."""
+    """Return the message's value, or else its topic's or path's; BadInput where they disagree."""
     if said is None:
         return given
     if given is not None and said != given:
@@ -95,7 +95,7 @@ def _agreed(field: str, said: Any, given: str | None) -> Any:
 
 
 def _names(column: pa.ChunkedArray | None, given: str | None) -> str | pa.ChunkedArray:
-    """The name of all, or a column of names; BadInput where there is neither, or they disagree."""
+    """Return the name of all, or a column of names; BadInput where there is neither, or they disagree."""
     if column is None:
         return check_name(given)
     check_text_column("asset", column)

@@ -1,4 +1,4 @@
-"""Reads JSON bodies and the objects and lists in them; BadInput names the field at fault."""
+"""Parse JSON bodies, their objects and lists; BadInput names the field at fault."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from foretwin.wire.values import clipped, shown
 
 
 def parse(body: bytes) -> Any:
-    """The value in a body; BadInput where it is not JSON.
+    """Parse a body; BadInput where it is not JSON.
 
     NaN, Infinity and 1e999, which are no JSON, are read as numbers, and half a surrogate pair as text: no check of a
     value lets them pass, and it can say which field holds them.
@@ -28,7 +28,7 @@ def parse(body: bytes) -> Any:
 def check_object(
     value: Any, path: str, required: tuple[str, ...] = (), optional: tuple[str, ...] | None = None
 ) -> dict[str, Any]:
-    """An object with the required fields and none but the optional ones besides; None: whichever there are."""
+    """Return an object with the required fields and no others but optional ones; None: any others."""
     if type(value) is not dict:
         raise BadInput(path, f"is {shown(value)}, an object is needed")
     prefix = "" if path == "body" else f"{path}."

@@ -1,4 +1,4 @@
-"""GET /v1/models: which champion answers for each twin, how good it is, and what it wants to know."""
+"""GET /v1/models: champion, figures and channels of each twin."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +26,7 @@ async def get_models(request: Request) -> Response:
 
 
 def describe_champion(champion: Champion, now: datetime) -> dict[str, Any]:
-    """A champion as plain values; what its record does not know is null."""
+    """Describe a champion as plain values; unknown figures are null."""
     record, contract = champion.record, champion.bundle.contract
     promoted = record.promoted_at
     return {
@@ -49,7 +49,7 @@ def describe_champion(champion: Champion, now: datetime) -> dict[str, Any]:
 
 
 def _channels(bundle: Bundle) -> dict[str, Any]:
-    """`min` and `max` are the physical limits, `trained` what the machines in training showed."""
+    """Describe channels: `min` and `max` are physical limits, `trained` the range in training."""
     low, high = bundle.reference.ranges.tolist()
     return {
         name: {
@@ -65,7 +65,7 @@ def _channels(bundle: Bundle) -> dict[str, Any]:
 
 
 def _rul(bundle: Bundle) -> dict[str, Any] | None:
-    """`cap` is the longest life that is told apart, `level` the share of cases in which the interval should hold."""
+    """Describe the RUL: `cap` is the longest RUL, `level` the nominal coverage of the interval."""
     if bundle.contract.rul is None or bundle.calibration is None:
         return None
     unit = bundle.contract.clock.unit

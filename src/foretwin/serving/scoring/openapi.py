@@ -1,4 +1,4 @@
-"""GET /openapi.json: the service as OpenAPI 3.1, generated from the contracts of the twins that it serves."""
+"""GET /openapi.json: OpenAPI 3.1 document, generated from the contracts of the served twins."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -68,7 +68,7 @@ async def get_openapi(request: Request) -> Response:
 
 
 def describe_scoring_api(champions: Mapping[str, Champion], limits: Limits, needs_key: bool = True) -> Document:
-    """The document: routes, bodies and answers of each twin, refusals, and how a key is sent where one is needed."""
+    """Return the document: routes, bodies and answers of each twin, errors, and how a key is sent."""
     components: Document = {
         "schemas": _schemas(champions, limits),
         "responses": {status: _refusal(status) for status in REFUSALS},
@@ -102,7 +102,7 @@ def _schemas(champions: Mapping[str, Champion], limits: Limits) -> dict[str, Sch
 
 
 def _paths(champions: Mapping[str, Champion], needs_key: bool) -> Document:
-    """Every route; those of which an operator's tools need no key come last."""
+    """Return every route; those without a key come last."""
     security: Document = {"security": [{"key": []}]} if needs_key else {}
     health = record_schema(
         {"status": TEXT, "champions": {"type": "object", "additionalProperties": TEXT}}, ("champions",)
@@ -179,7 +179,7 @@ def _explaining(champions: Mapping[str, Champion], refusals: tuple[str, ...]) ->
 
 
 def _calls(champions: Mapping[str, Champion], kind: str) -> Document:
-    """The JSON bodies of a call, told apart by their twin, with an example of each."""
+    """Return the JSON bodies of a call, told apart by twin, with an example of each."""
     schema = _one_of(champions, kind)
     if champions:
         mapping = {twin: f"#/components/schemas/{twin}.{kind}" for twin in champions}

@@ -1,4 +1,4 @@
-"""JSON Schemas of what the service reads and writes, from the contracts of the twins that it serves.
+"""JSON Schemas of the service's bodies, from the contracts of the served twins.
 
 They say what the service checks, no more: a body that fits may still be refused for what a schema cannot say, such as
 times that do not increase.
@@ -28,7 +28,7 @@ EXAMPLE_ROWS = 3
 
 
 def record_schema(fields: Mapping[str, Schema], optional: Sequence[str] = (), **more: Any) -> Schema:
-    """An object with these fields and no others."""
+    """Return an object schema with these fields and no others."""
     required = [name for name in fields if name not in optional]
     return {"type": "object", "properties": dict(fields), "required": required, "additionalProperties": False, **more}
 
@@ -40,7 +40,7 @@ PROBLEM_SCHEMA = record_schema(
 
 
 def call_schema(contract: Twin, limits: Limits, most_assets: int | None = None) -> Schema:
-    """The body of a scoring call for one twin."""
+    """Return the body schema of a scoring call for one twin."""
     shortest, clock = contract.window.shortest, contract.clock
     numbers = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
     column = {"type": "array", "items": numbers, "minItems": shortest, "maxItems": max(limits.rows, shortest)}
@@ -79,14 +79,14 @@ def call_schema(contract: Twin, limits: Limits, most_assets: int | None = None) 
 
 
 def answer_schema(champion: Champion) -> Schema:
-    """The answer to a scoring call, for the twin of this champion."""
+    """Return the answer schema of a scoring call for the twin of this champion."""
     return record_schema(
         {"model": model_schema(champion), "scores": {"type": "array", "items": _score_schema(champion)}}
     )
 
 
 def explanation_schema(champion: Champion) -> Schema:
-    """The answer to a call for an explanation, for the twin of this champion."""
+    """Return the answer schema of an explanation call for the twin of this champion."""
     contract = champion.bundle.contract
     contributions = record_schema(dict.fromkeys(players(champion.bundle), NUMBER))
 
@@ -103,7 +103,7 @@ def explanation_schema(champion: Champion) -> Schema:
 
 
 def model_schema(champion: Champion) -> Schema:
-    """Which model answered."""
+    """Return the schema of the model that answered."""
     return record_schema(
         {
             "name": {"const": champion.identity.name},
@@ -116,7 +116,7 @@ def model_schema(champion: Champion) -> Schema:
 
 
 def models_schema() -> Schema:
-    """The answer of /v1/models."""
+    """Return the answer schema of /v1/models."""
     number_or_null, text_or_null = {"type": ["number", "null"]}, {"type": ["string", "null"]}
     span = {"min": NUMBER, "max": NUMBER}
     channel = record_schema(
@@ -149,7 +149,7 @@ def models_schema() -> Schema:
 
 
 def example_call(bundle: Bundle) -> dict[str, Any]:
-    """A call that can be scored: what a healthy machine shows, as few rows of it as are enough."""
+    """Return a valid call: a healthy machine, with as few rows as suffice."""
     contract, healthy = bundle.contract, bundle.reference.healthy[0]  # (P, C)
     count = min(max(contract.window.shortest, EXAMPLE_ROWS), contract.window.length)
     rows = healthy[np.arange(count) % len(healthy)]
@@ -162,13 +162,13 @@ def example_call(bundle: Bundle) -> dict[str, Any]:
 
 
 def table_columns(contract: Twin) -> str:
-    """The columns of a table for one twin, as text."""
+    """Describe the columns of a table for one twin."""
     channels = ", ".join(f"`{name}` ({channel.unit})" for name, channel in contract.channels.items())
     return f"`asset` (text), `time` ({contract.clock.unit}), {channels}, and if known `run` (integer) and `observed_at`"
 
 
 def answer_columns(contract: Twin) -> str:
-    """The columns of a table of scores for one twin, as text."""
+    """Describe the columns of a table of scores for one twin."""
     rul = f"`rul`, `rul_low`, `rul_high` ({contract.clock.unit}), " if contract.rul else ""
     faults = "".join(
         f"`{axis}` with the answer, `p_{axis}_` with each of {', '.join(contract.classes(axis))}, "

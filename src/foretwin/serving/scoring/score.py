@@ -1,4 +1,4 @@
-"""POST /v1/score: the rows of each asset in, one score per asset out, for its last time."""
+"""POST /v1/score: readings of each asset in, one score per asset out, for its last time."""
 
 import asyncio
 from contextlib import nullcontext
@@ -38,13 +38,13 @@ async def post_score(request: Request) -> Response:
 
 
 def _is_large(request: Request) -> bool:
-    """Whether the body may be one that is answered in a thread: it says so, or does not say how long it is."""
+    """Whether a large body must be answered in a thread: by its announced length, or without one."""
     length = request.headers.get("content-length", "")
     return not length.isdigit() or len(length) > 9 or int(length) > INLINE_BYTES
 
 
 def answer(service: Service, body: bytes, kind: str, wanted: str, twin: str | None) -> bytes:
-    """The answer to a body of the media type `kind`, in the form `wanted`."""
+    """Answer a body of the media type `kind` in the form `wanted`."""
     call = decode_call(service, body, kind, twin)
     answers = call.champion.bundle.answer(call.tracks)
     encoded = encode_answer(call, answers, datetime.now(UTC), wanted)
@@ -53,7 +53,7 @@ def answer(service: Service, body: bytes, kind: str, wanted: str, twin: str | No
 
 
 def decode_call(service: Service, body: bytes, kind: str, twin: str | None) -> ScoreCall:
-    """The call in a body; a table's twin is named beside it."""
+    """Decode a body; a table's twin is given separately."""
     rows, size = service.limits.rows, service.limits.body_bytes
     if kind == JSON:
         return decode_json(body, service.champions.get, rows)

@@ -1,4 +1,4 @@
-"""How the service begins: which champions answer, who may call, what is counted, and what replaces champions."""
+"""Start the service: champions, access, metrics, and the thread that replaces champions."""
 
 import gc
 import threading
@@ -19,7 +19,7 @@ ENDING = 5.0  # seconds that a swap in progress is waited for
 
 
 def start(environ: Mapping[str, str]) -> Service:
-    """The service as FORETWIN_PROJECT, else FORETWIN_BENTO, say; ParamsError where neither is a folder.
+    """Build the service from FORETWIN_PROJECT, else FORETWIN_BENTO; ParamsError where neither is a folder.
 
     A champion that is damaged is refused, and those of the other twins answer.
     """
@@ -34,14 +34,14 @@ def start(environ: Mapping[str, str]) -> Service:
 
 
 def service_of(folders: list[Path], root: Path | None, environ: Mapping[str, str]) -> Service:
-    """The service of the champions in these folders; keys lie in `root`, or here where there is no project."""
+    """Build the service of the champions in these folders; keys are in `root`, or here without a project."""
     metrics, champions = Metrics(), Champions(root)
     load_first(champions, folders, metrics)
     return Service(champions, Limits.from_env(environ), Guard.from_env(root or Path(), environ), metrics)
 
 
 def following(service: Service, environ: Mapping[str, str]) -> Callable[[], AbstractContextManager[None]] | None:
-    """What replaces champions while the application runs: a thread, where there is a project to follow."""
+    """Return a context that replaces champions while the application runs, where there is a project to follow."""
     root = _folder(environ, "FORETWIN_PROJECT")
     if root is None:
         return None
@@ -63,7 +63,7 @@ def following(service: Service, environ: Mapping[str, str]) -> Callable[[], Abst
 
 
 def freeze() -> None:
-    """What is loaded stays for good: a collection of garbage that walks it would only hold up calls."""
+    """Exempt loaded objects from garbage collection: they live for good, and walking them delays calls."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)

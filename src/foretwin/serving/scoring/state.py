@@ -1,4 +1,4 @@
-"""What every call of the scoring service works with."""
+"""Shared state of the scoring service."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ LARGE_CALLS = 8  # in work at once, which bounds the memory that their bodies ta
 
 @dataclass(frozen=True)
 class Service:
-    """Champions, limits, who may call, and what is counted."""
+    """Champions, limits, access and metrics."""
 
     champions: Champions
     limits: Limits

@@ -1,4 +1,4 @@
-"""Files of readings, CSV or Parquet, stored piece by piece."""
+"""Store files of readings, CSV or Parquet, piece by piece."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -26,7 +26,7 @@ EMPTY = ["", "NA", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "None"]
 
 
 def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iterator[Receipt]:
-    """Store the readings of a file, a receipt for each piece; each is a transaction of its own.
+    """Store the readings of a file, each piece in a transaction of its own; yield a receipt for each.
 
     The file has the columns asset, time since the run began, an optional run and one per channel, and may be of any
     size; or those of the twin's own table source, and then is read at once, as for training. Storing it again, or the

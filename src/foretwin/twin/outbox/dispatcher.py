@@ -193,7 +193,7 @@ def _sender(target: Target, stop: threading.Event) -> Iterator[Send]:
 
 
 def _post(client: httpx.Client, target: Target, event: Event) -> DeliveryOutcome:
-    """Only the answer's status counts; its body is not read, however long it is."""
+    """Post an event; only the answer's status counts, its body is not read."""
     body = orjson.dumps(as_cloud_event(event))
     headers = {
         "content-type": "application/cloudevents+json",
@@ -212,7 +212,7 @@ def _post(client: httpx.Client, target: Target, event: Event) -> DeliveryOutcome
 
 
 def _publish(session: Session, event: Event) -> DeliveryOutcome:
-    """Delivered is what the broker has taken, whether anybody subscribes to it or not."""
+    """Publish an event; it is delivered once the broker has it, with or without subscribers."""
     body = orjson.dumps(as_cloud_event(event))
     try:
         session.publish(topic_of(event), body, "application/cloudevents+json").result(TIMEOUT)
@@ -224,12 +224,12 @@ def _publish(session: Session, event: Event) -> DeliveryOutcome:
 
 
 def topic_of(event: Event) -> str:
-    """`foretwin/<twin>/<asset>/events`, or `foretwin/<twin>/events` for the fleet."""
+    """Return `foretwin/<twin>/<asset>/events`, or `foretwin/<twin>/events` for the fleet."""
     return "/".join(["foretwin", event.twin, *([event.asset_name] if event.asset_name else []), "events"])
 
 
 def webhook_signature(secret: bytes, event_id: str, body: bytes, now: datetime) -> dict[str, str]:
-    """The headers by which a receiver knows sender, moment and content: Standard Webhooks 1.0.0, symmetric (v1)."""
+    """Return the headers of Standard Webhooks 1.0.0, symmetric (v1): sender, moment and content."""
     timestamp = str(int(now.timestamp()))
     digest = hmac.digest(secret, b".".join((event_id.encode(), timestamp.encode(), body)), hashlib.sha256)
     return {

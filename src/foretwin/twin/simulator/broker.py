@@ -25,7 +25,7 @@ class Broker:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return the URL."""
         return f"mqtt://127.0.0.1:{self.port}"
 
     def start(self) -> "Broker":
@@ -47,6 +47,6 @@ class Broker:
         return self
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it; with SIGTERM everything that it has accepted is kept."""
+        """Stop it; with SIGTERM everything accepted is kept."""
         end(self.process, how)
         self.process = None

@@ -1,4 +1,4 @@
-"""A scoring call in JSON: to tracks, or refused with the path of the field at fault.
+"""Decode a scoring call in JSON, or refuse it with the path of the field at fault.
 
     {"twin": "pump", "assets": [{"asset": "P-017", "run": 1, "time": [58, 59], "channels": {"flow": [1.2, 1.3]}}]}
 
@@ -30,7 +30,7 @@ class _Asset(NamedTuple):
 
 
 def decode_json(body: bytes, find: Find, most_rows: int) -> ScoreCall:
-    """The call in a body; BadInput names the field that breaks the contract, TooLarge where it has too many rows."""
+    """Decode a body; BadInput names the field that breaks the contract, TooLarge where it has too many rows."""
     call = check_object(parse(body), "body", required=("twin", "assets"), optional=("units",))
     champion = find(check_text(call["twin"], "twin"))
     contract = champion.bundle.contract
@@ -85,7 +85,7 @@ def _tracks(names: list[str], readings: tuple[Readings, ...], contract: Twin) ->
 
 
 def _path_of(fault: Invalid, path: str) -> str:
-    """Where a fault stands in the call: a run is that of all rows, and a column is at fault as a whole or in a cell."""
+    """Return the path of a fault in the call: a run is that of all rows, a column at fault as a whole or in a cell."""
     is_cell = fault.row is not None and fault.field != "run"
     return f"{path}.{fault.field}[{fault.row}]" if is_cell else f"{path}.{fault.field}"
 

@@ -1,4 +1,4 @@
-"""A scoring call as a table: columns asset, run (optional), time, one per channel, observed_at (optional)."""
+"""Decode a scoring call in a table: columns asset, run (optional), time, one per channel, observed_at (optional)."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ KEYS = ("asset", "run", "time", "observed_at")
 
 
 def decode_table_call(table: pa.Table, champion: Champion) -> ScoreCall:
-    """The call in a table whose column names are all different.
+    """Decode a table with distinct column names.
 
     Each asset's rows stand together, in order of time; of several runs of an asset the last one is scored. A field may
     have a `unit` in its metadata, which is checked. BadInput names the column that breaks the contract.
@@ -46,7 +46,7 @@ def decode_table_call(table: pa.Table, champion: Champion) -> ScoreCall:
 
 
 def _all_of(columns: Columns) -> Readings:
-    """The readings; BadInput names the column at fault, and in which row of which asset."""
+    """Return the readings; BadInput names the column at fault, with row and asset."""
     found = columns.decode_all()
     if isinstance(found, Readings):
         empty = np.flatnonzero(found.run == PRESENT_RUN)

@@ -1,1 +1,1 @@
-"""Sessions with a broker, and readings that come through one."""
+"""MQTT: sessions with a broker, and readings that come through one."""

@@ -1,4 +1,4 @@
-"""Where an MQTT broker is, as a URL.
+"""Address of an MQTT broker, from a URL.
 
 `mqtt://user:password@host:port` or `mqtts://...?ca=FILE&cert=FILE&key=FILE`.
 """
@@ -17,7 +17,7 @@ FILES = ("ca", "cert", "key")
 
 @dataclass(frozen=True)
 class Address:
-    """Where a broker is, and who we are there. As text it shows neither user nor password."""
+    """Address and credentials of a broker. As text it shows neither user nor password."""
 
     host: str
     port: int
@@ -30,7 +30,7 @@ class Address:
         return f"{'mqtts' if self.secure else 'mqtt'}://{self.host}:{self.port}"
 
     def tls_context(self) -> ssl.SSLContext:
-        """Trust in the system's authorities or the one of `ca`, our own certificate; BadInput for unusable files."""
+        """Return a TLS context: the system's authorities or `ca`, our own certificate; BadInput for unusable files."""
         try:
             context = ssl.create_default_context(cafile=self.files.get("ca"))
             if "cert" in self.files:
@@ -42,7 +42,7 @@ class Address:
 
 
 def parse_address(url: str, environ: Mapping[str, str]) -> Address:
-    """The address in a URL; the password may stand in FORETWIN_MQTT_PASSWORD instead. BadInput where it is none."""
+    """Parse a URL; the password may be in FORETWIN_MQTT_PASSWORD instead. BadInput where it is invalid."""
     try:
         parts = urlsplit(url)
         port, query = parts.port, dict(parse_qsl(parts.query, keep_blank_values=True))

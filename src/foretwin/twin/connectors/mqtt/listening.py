@@ -1,4 +1,4 @@
-"""Readings from an MQTT broker into the store: none is acknowledged before its transaction is committed.
+"""Store readings from an MQTT broker; none is acknowledged before its transaction is committed.
 
 Delivery is at least once and storing is idempotent, so this process, the broker and the database may each stop at any
 moment: what was not acknowledged comes again, and what comes again changes nothing.
@@ -32,7 +32,7 @@ RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a
 
 
 class PendingMessages:
-    """Messages received but not stored yet, in the order of their arrival."""
+    """Messages received but not stored yet, in order of arrival."""
 
     def __init__(self) -> None:
         self._messages: deque[tuple[Message, float]] = deque()  # with the moment of arrival
@@ -45,11 +45,11 @@ class PendingMessages:
             self._changed.notify()
 
     def full(self) -> bool:
-        """Whether to read on would fill the memory: the broker sends again what it holds for a broken connection."""
+        """Whether reading on would exceed the memory: the broker sends again what a broken connection held."""
         return len(self._messages) >= 2 * AHEAD
 
     def take(self, most: int, patience: float, stop: threading.Event) -> list[Message]:
-        """Up to `most` messages, the oldest first, once there are so many or the oldest is `patience` seconds old.
+        """Return up to `most` messages, oldest first, once there are so many or the oldest is `patience` seconds old.
 
         None at all where nothing comes for a while.
         """
@@ -95,7 +95,7 @@ def listen(
 
 
 def session_name(store: Store) -> str:
-    """The client's name at the broker, of this store alone: the same after a restart."""
+    """Return the client's name at the broker, derived from this store: the same after a restart."""
     return f"foretwin-ingest-{text_digest(store.name)[:12]}"
 
 
@@ -121,7 +121,7 @@ def _stored(
 
 
 def _decoded(message: Message, contracts: Mapping[str, Twin]) -> Decoded:
-    """What a message says; one that nobody can read becomes a rejected one, for the quarantine."""
+    """Decode a message; an unreadable one becomes a rejected one, for the quarantine."""
     _, twin, asset, _ = message.topic.split("/")
     try:
         return decode(message.body, message.content_type, contracts, twin, asset)

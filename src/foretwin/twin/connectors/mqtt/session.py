@@ -1,4 +1,4 @@
-"""MQTT 5 sessions with a broker, whose connection is made again whenever it breaks; the only importer of paho.
+"""MQTT 5 sessions that reconnect whenever the connection breaks; the only importer of paho.
 
 `connect` waits until the broker accepts; from then on a thread of the session's own keeps the connection. What is
 published waits for a connection and goes out once or more; what is received is delivered only when acknowledged.
@@ -46,7 +46,7 @@ def connect_broker(
     subscription: Subscription | None = None,
     backoff: Backoff = BACKOFF,
 ) -> "Session":
-    """A session that the broker has accepted, subscription included; or, once `stop` is set, one that it has not.
+    """Return a session that the broker has accepted, subscription included; unaccepted once `stop` is set.
 
     A broker that cannot be reached is tried again until then. BrokerError where it refuses, or where its certificate
     is not trusted; BadInput where the URL is none. The password may also stand in FORETWIN_MQTT_PASSWORD.
@@ -93,12 +93,12 @@ class Session:
         self._thread.start()
 
     def check(self) -> None:
-        """BrokerError where the broker has refused for good."""
+        """Raise BrokerError where the broker has refused for good."""
         if self._failure is not None:
             raise self._failure
 
     def acknowledge(self, messages: Iterable[Message]) -> None:
-        """Tell the broker that these are safe; those of an earlier connection it sends again by itself."""
+        """Acknowledge these messages; the broker sends those of an earlier connection again by itself."""
         with self._lock:
             for message in messages:
                 if message.number and message.connection == self._connection:
@@ -129,7 +129,7 @@ class Session:
         return answer
 
     def close(self, seconds: float = 10) -> None:
-        """Wait for what is still in flight, then leave; the broker keeps the session of a subscriber."""
+        """Wait for what is in flight, then disconnect; the broker keeps the session of a subscriber."""
         if self._accepted:
             wait(list(self._answers.values()), seconds)
         self._closing.set()
@@ -164,7 +164,7 @@ class Session:
         return client
 
     def _run(self) -> None:
-        """The network thread: connect, serve the connection until it breaks, wait, again."""
+        """Run the network thread: connect, serve the connection until it breaks, wait, repeat."""
         failures = 0  # to keep a connection, in a row
         try:
             while not self._closing.is_set() and self._failure is None:
@@ -215,7 +215,7 @@ class Session:
             self._client.loop_misc()
 
     def _wake(self, *_: object) -> None:
-        """Something is to be written: the network thread need not wait longer for something to read."""
+        """Wake the network thread to write."""
         with contextlib.suppress(OSError):  # it is awake already, or has ended
             self._waker.send(b"x")
 
@@ -231,7 +231,7 @@ class Session:
         self._failure = self._failure or BrokerError(f"{self.address}: {reason}")
 
     def _warn(self, trouble: str) -> None:
-        """Log a trouble once, not at each attempt."""
+        """Log a problem once, not at each attempt."""
         if trouble != self._trouble and not self._closing.is_set():
             logger.warning("%s: %s; trying again", self.address, trouble)
             self._trouble = trouble

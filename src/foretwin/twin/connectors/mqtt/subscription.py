@@ -1,4 +1,4 @@
-"""What a session with a broker hears."""
+"""A subscription of a session, and the messages that it receives."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Message:
-    """A message as it came. It can be acknowledged on its own connection only: numbers are used again on the next."""
+    """A received message. It can be acknowledged on its own connection only: numbers are reused on the next."""
 
     topic: str
     body: bytes
@@ -17,7 +17,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Subscription:
-    """What a session hears. `receive` runs in the network thread and must return at once and not raise.
+    """A subscription. `receive` runs in the network thread and must return at once and not raise.
 
     The broker may send `most` messages ahead of their acknowledgement. Not every one keeps to it (Mosquitto 2.0.11 does
     not), so nothing is read from the network while `full()`.

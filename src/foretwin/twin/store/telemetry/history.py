@@ -1,4 +1,4 @@
-"""What the store remembers for training: the readings of whole runs, what was found out about them, and the exports."""
+"""Read what training needs: readings of whole runs, findings about them, and exports."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ COLUMNS = (readings.c.asset, readings.c.run, readings.c.time, readings.c.batch, 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a verdict, or maintenance without one, says of a run of an asset, at a time of that run."""
+    """A finding about a run of an asset, from a verdict or from maintenance, at a time of that run."""
 
     asset: int
     run: int
@@ -35,7 +35,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run of an asset and how many readings of it there are."""
+    """A run of an asset and its number of readings."""
 
     asset: int
     name: str
@@ -45,7 +45,7 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Exported:
-    """A history that was given to training: a row of the table `exports`."""
+    """A history exported for training: a row of the table `exports`."""
 
     twin: str
     digest: str
@@ -55,7 +55,7 @@ class Exported:
 
 
 def findings(connection: Connection, twin: str) -> list[Finding]:
-    """What is known about the runs of a twin's assets, in the order in which it became known.
+    """Return the findings about the runs of a twin's assets, in the order in which they became known.
 
     A part that was exchanged no later than the first reading of a run ended nothing of it, and is left out.
     """
@@ -89,14 +89,14 @@ def findings(connection: Connection, twin: str) -> list[Finding]:
 
 
 def end_of(found: Iterable[Finding]) -> Finding | None:
-    """What ended a run, of the findings about it: the first failure or exchange of a part, at one time the failure."""
+    """Return what ended a run: the first failure or exchange of a part, at one time the failure."""
     return min(
         (one for one in found if one.kind in ENDS), key=lambda one: (one.time, one.kind != RUN_ENDED), default=None
     )
 
 
 def failed_runs(found: Iterable[Finding]) -> dict[tuple[int, int], float]:
-    """(asset, run) -> when it failed, of the runs that ended so, in the order in which their ends became known."""
+    """Return (asset, run) -> time of failure of failed runs, in the order in which their ends became known."""
     ends: dict[tuple[int, int], Finding] = {}
     for one in found:
         if one.kind in ENDS:
@@ -106,7 +106,7 @@ def failed_runs(found: Iterable[Finding]) -> dict[tuple[int, int], float]:
 
 
 def stored_runs(connection: Connection, of: Iterable[tuple[int, int]]) -> list[StoredRun]:
-    """Those of the (asset, run) that have readings, in order of the assets' names, and of the runs."""
+    """Return those of the (asset, run) that have readings, in order of asset name and run."""
     wanted = sorted(set(of))
     found: list[StoredRun] = []
     for begin in range(0, len(wanted), MOST_RUNS):
@@ -121,7 +121,7 @@ def stored_runs(connection: Connection, of: Iterable[tuple[int, int]]) -> list[S
 def readings_of(
     connection: Connection, twin: str, channels: Sequence[str], of: Sequence[tuple[int, int]]
 ) -> Iterator[pd.DataFrame]:
-    """The readings of at most 1,000 (asset, run), in order of asset, run and time, some tens of thousands at a time.
+    """Yield the readings of at most 1,000 (asset, run), in order of asset, run and time, some ten thousands at a time.
 
     Columns: asset (its id), run, time, batch, and one per channel (float32), NaN where a reading lacks it.
     """
@@ -130,17 +130,17 @@ def readings_of(
 
 
 def all_readings(connection: Connection, twin: str, channels: Sequence[str], asset_id: int) -> Iterator[pd.DataFrame]:
-    """All readings of one asset; as `readings_of`."""
+    """Yield all readings of one asset, as `readings_of`."""
     yield from _read(connection, twin, channels, select(*COLUMNS).where(readings.c.asset == asset_id))
 
 
 def stored_channels(connection: Connection, twin: str) -> list[str]:
-    """Every channel that readings of the twin were ever stored with."""
+    """Return every channel that readings of the twin were ever stored with."""
     return list(dict.fromkeys(name for channels in layouts_of(connection, twin).values() for name in channels))
 
 
 def received_at(connection: Connection, batch_ids: Sequence[int]) -> dict[int, datetime]:
-    """When these batches came in."""
+    """Return when these batches came in."""
     found: dict[int, datetime] = {}
     for begin in range(0, len(batch_ids), MOST_IDS):
         some = batches.c.id.in_(batch_ids[begin : begin + MOST_IDS])
@@ -149,14 +149,14 @@ def received_at(connection: Connection, batch_ids: Sequence[int]) -> dict[int, d
 
 
 def add_export(connection: Connection, exported: Exported, now: datetime) -> None:
-    """Keep which assets are in an exported history; the same history again changes nothing."""
+    """Record the assets of an exported history; the same history again changes nothing."""
     known = select(exports.c.id).where(exports.c.twin == exported.twin, exports.c.digest == exported.digest)
     if connection.execute(known).first() is None:
         connection.execute(insert(exports).values(**asdict(exported), at=now))
 
 
 def exports_with(connection: Connection, asset_id: int) -> list[str]:
-    """The digests of the exported histories that hold readings of the asset."""
+    """Return the digests of the exported histories that hold readings of the asset."""
     rows = connection.execute(select(exports.c.digest, exports.c.assets).order_by(exports.c.id))
     return list(dict.fromkeys(row.digest for row in rows if asset_id in row.assets))
 

@@ -1,4 +1,4 @@
-"""Readings whose bytes are of several layouts: which channels each of these holds, and all of them as one table."""
+"""Layouts of packed readings: the channels of each, and decoding of mixed layouts."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ Layouts = Mapping[int, tuple[str, ...]]  # number -> the channels that it holds
 
 
 def layouts_of(connection: Connection, twin: str) -> dict[int, tuple[str, ...]]:
-    """Every layout that readings of the twin were ever stored with, the first first."""
+    """Return every layout of the twin's readings, in order."""
     query = select(layouts.c.id, layouts.c.channels).where(layouts.c.twin == twin).order_by(layouts.c.id)
     return {row.id: tuple(row.channels.split(",")) for row in connection.execute(query)}
 
@@ -21,7 +21,7 @@ def layouts_of(connection: Connection, twin: str) -> dict[int, tuple[str, ...]]:
 def decode_layouts(
     layout: Sequence[int], packed: Sequence[bytes], held: Layouts, wanted: Sequence[str]
 ) -> NDArray[np.float32]:
-    """(N, len(wanted)) from the bytes of N readings and the layout of each; NaN for a channel that a reading lacks."""
+    """Decode the bytes of N readings by their layouts to (N, len(wanted)); NaN for a channel that a reading lacks."""
     layout_of = np.array(layout, np.int64)
     values = np.empty((len(packed), len(wanted)), np.float32)
     for number in np.unique(layout_of).tolist():

@@ -1,4 +1,4 @@
-"""The channels of a reading as bytes: float32, little-endian, in the order of a layout."""
+"""Pack the channels of a reading into bytes: float32, little-endian, in the order of a layout."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ PACKED = np.dtype("<f4")
 
 
 def pack(values: NDArray[np.float32]) -> list[bytes]:
-    """(N, C) -> N times the bytes of C numbers."""
+    """Pack (N, C) into N times the bytes of C numbers."""
     rows = np.ascontiguousarray(values, PACKED)
     size = rows.shape[1] * PACKED.itemsize
     together = rows.tobytes()
@@ -17,7 +17,7 @@ def pack(values: NDArray[np.float32]) -> list[bytes]:
 
 
 def unpack_channels(packed: Sequence[bytes], channels: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float32]:
-    """(N, len(wanted)) from the bytes of N readings of one layout; NaN for a channel that the layout lacks."""
+    """Unpack N readings of one layout to (N, len(wanted)); NaN for a channel that the layout lacks."""
     held = np.frombuffer(b"".join(packed), PACKED).reshape(len(packed), len(channels))
     if tuple(channels) == tuple(wanted):
         return held.astype(np.float32, copy=False)

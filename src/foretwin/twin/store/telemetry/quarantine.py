@@ -1,4 +1,4 @@
-"""What was not stored, and why: kept until somebody looks at it, and sent again where it was right after all."""
+"""Quarantine of rejected readings: stored with their reason until released."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -36,7 +36,7 @@ class Quarantined:
 
 
 def add_quarantined(connection: Connection, via: str, rejected: Sequence[Rejected], now: datetime) -> list[Rejected]:
-    """Keep what is not there yet, and return it: what is sent again with the same content adds nothing."""
+    """Store rejected readings and return the new ones: the same content again adds nothing."""
     once: dict[str, Rejected] = {}
     for one in rejected:
         once.setdefault(_digest(one), one)
@@ -54,7 +54,7 @@ def add_quarantined(connection: Connection, via: str, rejected: Sequence[Rejecte
 
 
 def find_quarantined(connection: Connection, quarantine_id: int) -> Quarantined:
-    """One row; NotFound where there is none of that number."""
+    """Return one row; NotFound where there is none of that number."""
     if not 0 < quarantine_id < LARGEST_ID:
         raise NotFound("id", f"there is no {quarantine_id} in quarantine")
     row = connection.execute(_columns().where(tables.quarantine.c.id == quarantine_id)).one_or_none()
@@ -64,7 +64,7 @@ def find_quarantined(connection: Connection, quarantine_id: int) -> Quarantined:
 
 
 def mark_released(connection: Connection, quarantine_id: int, now: datetime) -> None:
-    """Note that it has been sent again and was stored."""
+    """Mark it as released and stored."""
     statement = update(tables.quarantine).where(tables.quarantine.c.id == quarantine_id)
     connection.execute(statement.values(released_at=now))
 
@@ -87,7 +87,7 @@ def _digest(rejected: Rejected) -> str:
 
 
 def _storable(value: str | None, name: str) -> str | None:
-    """The text without what a database refuses, no longer than its column should hold."""
+    """Return the text without characters that a database refuses, cut to the column's length."""
     if value is None:
         return None
     sound = value.encode("utf-8", "backslashreplace").replace(b"\0", rb"\x00")

@@ -1,4 +1,4 @@
-"""The readings themselves: stored once each, in batches whose numbers are in the order of the commits."""
+"""Readings, stored once each, in batches numbered in the order of their commits."""
 
 from datetime import datetime
 from itertools import chain, repeat
@@ -48,7 +48,7 @@ NEW_LAYOUT = insert(tables.layouts).values(twin=_OF, channels=_ORDER).returning(
 
 
 def serialise_writers(connection: Connection) -> None:
-    """Wait until no other transaction stores readings, and let none do so until this one ends.
+    """Wait until no other transaction stores readings, and block others until this one ends.
 
     That makes the batches' numbers follow the order of the commits. SQLite has one writer at a time as it is.
     """
@@ -57,7 +57,7 @@ def serialise_writers(connection: Connection) -> None:
 
 
 def add_readings(connection: Connection, via: str, rows: Readings, now: datetime) -> NDArray[np.bool_]:
-    """Store those that are not there yet, as one batch; (N,) True where stored, False where the key was there.
+    """Store new readings as one batch; return (N,) True where stored, False where the key existed.
 
     Of several rows with one key the first counts. No batch is left behind where nothing was stored.
     """
@@ -77,13 +77,13 @@ def add_readings(connection: Connection, via: str, rows: Readings, now: datetime
 
 
 def last_batch(connection: Connection) -> int:
-    """The number of the newest batch, 0 where there is none."""
+    """Return the number of the newest batch, 0 where there is none."""
     newest: int | None = connection.execute(LAST_BATCH).scalar_one()
     return newest or 0
 
 
 def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
-    """(N,) True where the store holds the reading's key with the same values in every channel that both have."""
+    """Return (N,) True where the store holds the reading's key with the same values in every common channel."""
     held = _held(connection, rows)
     layouts = {layout for _, layout, _ in held if layout is not None}
     table = tables.layouts.c
@@ -98,7 +98,7 @@ def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
 
 
 def newest_times(connection: Connection, asset: NDArray[np.int64], run: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(K,) the time of the newest reading of each of K runs; NaN where it has none."""
+    """Return (K,) the time of the newest reading of each of K runs; NaN where it has none."""
     if connection.dialect.name == "postgresql":
         found = connection.exec_driver_sql(NEWEST_POSTGRESQL, (asset.tolist(), run.tolist()))
     else:
@@ -108,7 +108,7 @@ def newest_times(connection: Connection, asset: NDArray[np.int64], run: NDArray[
 
 
 def _insert(connection: Connection, rows: Readings, batch: int, layout: int) -> int:
-    """How many of them were stored."""
+    """Insert them; return how many were new."""
     asset, run, time, packed = rows.asset.tolist(), rows.run.tolist(), rows.time.tolist(), pack(rows.values)
     if connection.dialect.name == "postgresql":
         columns = (batch, layout, asset, run, time, packed)
@@ -128,7 +128,7 @@ def _insert(connection: Connection, rows: Readings, batch: int, layout: int) -> 
 
 
 def _layout(connection: Connection, twin: str, channels: tuple[str, ...]) -> int:
-    """The number of that order of channels; a new one is noted."""
+    """Return the number of that order of channels; a new one is recorded."""
     key = {"of": twin, "order": ",".join(channels)}
     found: int | None = connection.execute(LAYOUT, key).scalar_one_or_none()
     if found is None:
@@ -137,7 +137,7 @@ def _layout(connection: Connection, twin: str, channels: tuple[str, ...]) -> int
 
 
 def _held(connection: Connection, rows: Readings) -> list[tuple[Any, Any, Any]]:
-    """Batch, layout and bytes of what is stored under each row's key; None three times where nothing is."""
+    """Return batch, layout and bytes stored under each row's key; None three times where nothing is."""
     asset, run, time = rows.asset.tolist(), rows.run.tolist(), rows.time.tolist()
     if connection.dialect.name == "postgresql":
         return [tuple(row) for row in connection.exec_driver_sql(HELD_POSTGRESQL, (asset, run, time))]

@@ -1,4 +1,4 @@
-"""What the scoring loop reads and marks: which assets have news, their readings, and how far they have been scored.
+"""Read and mark what the scoring loop needs: assets with new readings, their readings, scoring progress.
 
 Batch numbers are given in the order of the commits, so all readings up to a batch that can be seen can be seen too:
 several statements with the same `upto` read one state. Readings whose layout lacks a channel that is wanted are left
@@ -27,7 +27,7 @@ COLUMNS = (readings.c.asset, readings.c.run, readings.c.time, readings.c.layout,
 
 @dataclass(frozen=True)
 class News:
-    """N assets with readings that have not been scored: what the table of assets says of them."""
+    """N assets with unscored readings, from the table of assets."""
 
     asset: NDArray[np.int64]  # (N,) ids, increasing
     run: NDArray[np.int64]  # (N,) present run
@@ -42,7 +42,7 @@ class News:
 
 @dataclass(frozen=True)
 class ReadingQuery:
-    """Which readings are read: of one twin, with these channels, up to one batch."""
+    """A query of readings: one twin, these channels, up to one batch."""
 
     twin: str
     channels: tuple[str, ...]
@@ -50,7 +50,7 @@ class ReadingQuery:
 
 
 def with_news(connection: Connection, twin: str) -> News:
-    """The assets of a twin that got readings since they were scored."""
+    """Return the assets of a twin with readings since they were scored."""
     query = select(assets.c.id, assets.c.run, assets.c.received_at)
     query = query.where(assets.c.twin == twin, assets.c.batch > assets.c.scored_batch).order_by(assets.c.id)
     rows = connection.execute(query).all()
@@ -60,7 +60,7 @@ def with_news(connection: Connection, twin: str) -> News:
 
 
 def after(connection: Connection, wanted: ReadingQuery, batch: int, most: int) -> Iterator[Readings]:
-    """The readings of the batches after `batch`, in their order, at most `most` of them at a time."""
+    """Yield the readings of the batches after `batch`, in order, at most `most` of them at a time."""
     held = _layouts(connection, wanted)
     place = (readings.c.batch, readings.c.asset, readings.c.run, readings.c.time)
     query = select(*COLUMNS, readings.c.batch).order_by(*place).limit(most)
@@ -76,7 +76,7 @@ def after(connection: Connection, wanted: ReadingQuery, batch: int, most: int) -
 
 
 def newest_windows(connection: Connection, wanted: ReadingQuery, asset_ids: Sequence[int], length: int) -> Readings:
-    """The newest `length` readings of the present run of each of some hundred assets, in order of asset and time.
+    """Return the newest `length` readings of the present run of each of some hundred assets, by asset and time.
 
     Both databases answer this from the primary key, with about `length` rows per asset however long its history is.
     """
@@ -97,20 +97,20 @@ def newest_windows(connection: Connection, wanted: ReadingQuery, asset_ids: Sequ
 
 
 def mark_scored(connection: Connection, asset_ids: Sequence[int], upto: int) -> None:
-    """These assets have been scored as far as their readings up to that batch go."""
+    """Mark these assets as scored up to that batch."""
     behind = update(assets).where(assets.c.id.in_(list(asset_ids)), assets.c.scored_batch < upto)
     connection.execute(behind.values(scored_batch=upto))
 
 
 def silent(connection: Connection, twin: str, since: datetime) -> list[int]:
-    """The assets without a reading since that moment of which no `asset.stale` has told since their last one."""
+    """Return the assets without a reading since that moment for which no `asset.stale` was emitted since."""
     told = exists().where(events.c.asset == assets.c.id, events.c.type == STALE, events.c.at > assets.c.received_at)
     query = select(assets.c.id).where(assets.c.twin == twin, assets.c.received_at < since, ~told)
     return list(connection.execute(query.order_by(assets.c.id)).scalars())
 
 
 def _layouts(connection: Connection, wanted: ReadingQuery) -> dict[int, tuple[str, ...]]:
-    """The layouts of the twin that hold every channel that is wanted."""
+    """Return the layouts of the twin that hold every wanted channel."""
     found = layouts_of(connection, wanted.twin)
     return {number: channels for number, channels in found.items() if set(wanted.channels) <= set(channels)}
 
