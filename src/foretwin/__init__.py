@@ -1,4 +1,4 @@
-"""Foretwin: a digital twin of every machine, and what it says about the time the machine has left.
+"""Foretwin: a digital twin of every machine, with its remaining useful life and its faults.
 
 The names of `__all__` are the Python API; docs/api.md describes them. They are imported when they are first used, so
 that `import foretwin` loads neither numpy nor pandas nor torch.

@@ -1,1 +1,1 @@
-"""The functions of the Python API that are made of several parts of the library; `import foretwin` offers them."""
+"""Functions of the Python API that combine several packages; `import foretwin` offers them."""

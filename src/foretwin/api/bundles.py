@@ -32,7 +32,7 @@ def load_bundle(source: Path | str, root: Path | str = ".", threads: int = 1) ->
 
 
 def _registered(root: Path, twin: str, alias: str | None, number: str | None) -> Path:
-    """The verified folder of a registered version's bundle, by its alias or its number."""
+    """Return the verified folder of a registered version's bundle, by its alias or its number."""
     from foretwin.registry.locations import model_name  # MLflow takes two seconds to import
     from foretwin.registry.tracking_store import connect_mlflow, mlflow_errors
     from foretwin.registry.versions import bundle_folder

@@ -67,7 +67,7 @@ def hold_out(
 
 
 def checked(rows: pd.DataFrame, contract: Twin) -> pd.DataFrame:
-    """The rows as a canonical table with the index 0, 1, 2, ...; absent labels become unknown.
+    """Return the rows as a canonical table with the index 0, 1, 2, ...; absent labels become unknown.
 
     RowsError where a column is missing, a reading is not finite, a class is none of the contract's, or a run's rows are
     not together and in order of time.
@@ -89,7 +89,7 @@ def checked(rows: pd.DataFrame, contract: Twin) -> pd.DataFrame:
 
 
 def _refuse(rows: pd.DataFrame, wrong: np.ndarray, problem: str) -> None:
-    """RowsError with the first of the rows where `wrong`, bool (N,), is true."""
+    """Raise RowsError with the first of the rows where `wrong`, bool (N,), is true."""
     if wrong.any():
         first = rows[wrong].iloc[0]
         raise RowsError(f"{problem}: asset {first['asset']}, run {first['run']}, time {first['time']:g}")

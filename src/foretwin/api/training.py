@@ -65,7 +65,7 @@ def _params(windows: int, seed: int) -> TrainParams:
 
 
 def _deal(rows: pd.DataFrame, contract: Twin, folds: int, seed: int) -> Development:
-    """The rows with each asset in a fold; none is held out."""
+    """Return the rows with each asset in a fold; none is held out."""
     assets = rows["asset"].nunique()
     if not 2 <= folds <= assets:
         raise BadInput("folds", f"{folds} is not between 2 and {assets}, the number of assets")
@@ -77,7 +77,7 @@ def _deal(rows: pd.DataFrame, contract: Twin, folds: int, seed: int) -> Developm
 
 
 def _replaceable(folder: Path) -> Path:
-    """The folder, if it is not there, empty, or a bundle; whatever else lies in it would be lost."""
+    """Return the folder if it is missing, empty, or a bundle; anything else in it would be lost."""
     if folder.exists() and not (folder / "manifest.json").exists() and any(folder.iterdir()):
         raise BadInput("folder", f"{folder} holds something other than a bundle; name another")
     return folder

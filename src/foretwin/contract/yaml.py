@@ -1,4 +1,4 @@
-"""YAML 1.2 files as content and nodes, refused where YAML would guess or drop something without a word."""
+"""Read YAML 1.2 files as content and nodes; ambiguous values and duplicate keys are refused."""
 
 import re
 from functools import cache
@@ -11,7 +11,7 @@ OCTAL = re.compile(r"[-+]?0[0-7_]*[1-7][0-7_]*")  # 017 is 15 in YAML 1.1, and 1
 
 
 def read_yaml(path: Path, wrong: type[ForetwinError]) -> tuple[Any, Any]:
-    """The content of a YAML file, and its root node, which knows its lines; `wrong` where it is not YAML."""
+    """Return the content of a YAML file and its root node, which knows its lines; `wrong` where it is not YAML."""
     from ruamel.yaml import YAML
     from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import YAMLError
@@ -31,7 +31,7 @@ def read_yaml(path: Path, wrong: type[ForetwinError]) -> tuple[Any, Any]:
 
 
 def find_entry(node: Any, part: str | int) -> tuple[int, Any] | None:
-    """Line and node of the entry `part` of a mapping or a sequence; None where the node has no such entry."""
+    """Return line and node of the entry `part` of a mapping or a sequence; None where there is none."""
     from ruamel.yaml.nodes import MappingNode, SequenceNode
 
     if isinstance(node, MappingNode):
@@ -44,12 +44,12 @@ def find_entry(node: Any, part: str | int) -> tuple[int, Any] | None:
 
 @cache
 def _constructor() -> Any:
-    """The class that makes Python values of nodes; made when it is needed, since light commands read no YAML."""
+    """Return the class that makes Python values of nodes; created on demand, since light commands read no YAML."""
     from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError, SafeConstructor
 
     class Constructor(SafeConstructor):  # type: ignore[misc]  # the library is not typed
         def check_mapping_key(self, _node: Any, key_node: Any, mapping: Any, key: Any, _value: Any) -> bool:
-            """Refuse a key that its mapping has already, in words of ours."""
+            """Refuse a key that its mapping has already."""
             if key in mapping:
                 reason = f"{key}: stands twice in one place; keep one of them"
                 raise DuplicateKeyError(None, None, reason, key_node.start_mark)

@@ -1,4 +1,4 @@
-"""The model card: what a model is for, what it was made of, how good it is, where it ends, as one HTML page.
+"""Write the model card: purpose, origin, figures and limits of a model, as one HTML page.
 
 The sections follow Mitchell et al., Model Cards for Model Reporting (FAT* 2019). Everything on it comes from the
 records of the stages and from the contract; the pictures are inside, so that it can be mailed.
@@ -52,7 +52,7 @@ def write_card(
 
 
 def _use(contract: Twin) -> str:
-    """What goes in and what comes out, in a sentence."""
+    """Return inputs and outputs, in a sentence."""
     unit, answers = contract.clock.unit, []
     if contract.rul:
         answers.append(f"how long the machine has left, up to {contract.rul.cap:g} {unit}, with an interval")
@@ -64,7 +64,7 @@ def _use(contract: Twin) -> str:
 
 
 def _calibrated(contract: Twin, network: Mapping[str, Any]) -> list[str]:
-    """What the fault probabilities and answers are worth, a sentence per axis."""
+    """Return the quality of fault probabilities and answers, a sentence per axis."""
     found = []
     for axis, fault in contract.faults.items():
         figures = network.get("fault", {}).get(axis, {})
@@ -80,7 +80,7 @@ def _calibrated(contract: Twin, network: Mapping[str, Any]) -> list[str]:
 
 
 def _tables(metrics: Mapping[str, Any], contract: Twin) -> dict[str, list[list[str]]]:
-    """The table of the report, for all predictions and for each subset."""
+    """Return the report's table, for all predictions and for each subset."""
     content = dict(metrics)
     return {"": figures_table(content, contract), **subset_tables(content, contract)}
 
@@ -96,7 +96,7 @@ def _decision(verdict: Mapping[str, Any]) -> str:
 
 
 def _slices(verdict: Mapping[str, Any], unit: str) -> dict[str, list[list[str]]]:
-    """Kind of slice -> its rows, as text."""
+    """Return kind of slice -> its rows, as text."""
     found: dict[str, list[list[str]]] = {}
     for one in verdict.get("slices", ()):
         life = one["question"] == "rul_rmse"
@@ -114,7 +114,7 @@ def _slices(verdict: Mapping[str, Any], unit: str) -> dict[str, list[list[str]]]
 
 
 def _data(training: Mapping[str, Any], metrics: Mapping[str, Any], lineage: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Machines, windows, digests and what validation said of them."""
+    """Return machines, windows, digests and the validation's result."""
     assets, validation = lineage.get("assets") or {}, lineage.get("validation")
     found = [("machines trained on", str(len(assets["trained"])))] if assets else []
     found += [("machines held out", str(metrics["assets"])), ("predictions measured", str(metrics["cuts"]))]
@@ -129,7 +129,7 @@ def _data(training: Mapping[str, Any], metrics: Mapping[str, Any], lineage: Mapp
 
 
 def _limits(contract: Twin, network: Mapping[str, Any]) -> list[str]:
-    """What it does not know, in sentences."""
+    """Return the model's limits, in sentences."""
     unit, shortest = contract.clock.unit, contract.window.shortest
     found = []
     if contract.rul:
@@ -164,7 +164,7 @@ def _limits(contract: Twin, network: Mapping[str, Any]) -> list[str]:
 def _origin(
     training: Mapping[str, Any], verdict: Mapping[str, Any], lineage: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
-    """Code, data, study and run behind it, by name or digest."""
+    """Return code, data, study and run, by name or digest."""
     git, study, dvc = training.get("git", {}), lineage.get("study"), lineage.get("dvc") or {}
     dirty = " and changes that were not committed" if git.get("dirty") else ""
     found = [

@@ -1,4 +1,4 @@
-"""The result of one twin for people: a table of figures, and one HTML page with the pictures inside."""
+"""Present one twin's results: a table of figures, and one HTML page with the plots inside."""
 
 import math
 from pathlib import Path
@@ -9,7 +9,7 @@ from foretwin.project.pages import inline_pictures, render_page
 
 
 def figures_table(metrics: dict[str, Any], contract: Twin) -> list[list[str]]:
-    """A header and one row for the network and each baseline, as text."""
+    """Return a header and one row for the network and each baseline, as text."""
     unit = contract.clock.unit
     header = ["model"]
     if contract.rul:
@@ -20,7 +20,7 @@ def figures_table(metrics: dict[str, Any], contract: Twin) -> list[list[str]]:
 
 
 def subset_tables(metrics: dict[str, Any], contract: Twin) -> dict[str, list[list[str]]]:
-    """Subset -> the same table for that part of the predictions; empty where the data name no parts."""
+    """Return subset -> table for that part of the predictions; empty where the data name no parts."""
     network, baselines = metrics["network"], metrics["baselines"]
     return {
         subset: figures_table(
@@ -42,7 +42,7 @@ def _cells(figures: dict[str, Any], contract: Twin) -> list[str]:
 
 
 def write_page(contract: Twin, metrics: dict[str, Any], pictures: Path, path: Path) -> None:
-    """The page, with the PNG files of the folder `pictures` inside, so that it can be mailed."""
+    """Write the page, with the PNG files of the folder `pictures` inside, so that it can be mailed."""
     tables = {"": figures_table(metrics, contract), **subset_tables(metrics, contract)}
     values = {"contract": contract, "metrics": metrics, "tables": tables, "pictures": inline_pictures(pictures)}
     path.write_text(render_page("foretwin.evaluation", "report.html", **values), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How long to wait between two attempts to reach something that is away: exponential, bounded, with jitter."""
+"""Pauses between attempts: exponential, bounded, with jitter."""
 
 import random
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ MOST_STEPS = 64  # beyond them any span is at its bound, and a float would overf
 
 @dataclass(frozen=True)
 class Backoff:
-    """Seconds between two attempts: `shortest` at first, `factor` times as long each time, at most `longest`.
+    """Seconds between attempts: `shortest` at first, `factor` times as long each time, at most `longest`.
 
     `jitter` is the largest share of a wait that chance takes off, so that those who failed together come back apart.
     """
@@ -19,6 +19,6 @@ class Backoff:
     jitter: float = 0.0
 
     def wait(self, failures: int) -> float:
-        """Seconds to wait after `failures` failed attempts in a row, which are at least 1."""
+        """Return the seconds to wait after `failures` failed attempts in a row, at least 1."""
         span = min(self.longest, self.shortest * self.factor ** min(failures - 1, MOST_STEPS))
         return span * random.uniform(1 - self.jitter, 1)

@@ -1,4 +1,4 @@
-"""A twin's chain of stages: data/<twin>/dvc.yaml, a link to the one that all twins share.
+"""A twin's chain of stages: data/<twin>/dvc.yaml, a link to the file that all twins share.
 
     python -m foretwin.project.chain TWIN
 
@@ -18,12 +18,12 @@ SHARED = Path("pipelines/chain.yaml")
 
 
 def stage(twin: str, name: str) -> str:
-    """What DVC calls one stage of a twin's chain."""
+    """Return DVC's address of one stage of a twin's chain."""
     return f"data/{twin}/dvc.yaml:{name}"
 
 
 def link_chain(root: Path, twin: str) -> bool:
-    """Make data/<twin>/dvc.yaml and chain.yaml, which names the twin, where they are not there; whether one was not."""
+    """Create data/<twin>/dvc.yaml and chain.yaml, which names the twin, where missing; return whether one was."""
     link, name = Paths(root, twin).data / "dvc.yaml", Paths(root, twin).data / "chain.yaml"
     made = False
     if not name.exists():
@@ -37,7 +37,7 @@ def link_chain(root: Path, twin: str) -> bool:
 
 
 def link_and_build(twin: str, root: Path = Path()) -> None:
-    """Link the chain where it is not, and build it then."""
+    """Link the chain where it is missing, and build it then."""
     Paths(root, twin).load_contract()
     if not link_chain(root, twin):
         return

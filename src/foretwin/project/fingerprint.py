@@ -1,4 +1,4 @@
-"""Whether files are as they were when they were last read: by size, time and inode, without opening them.
+"""Detect changed files by size, time and inode, without opening them.
 
 It imports the standard library alone: a look before every build should not wait for pandas.
 """
@@ -16,19 +16,19 @@ State = dict[str, list[int] | None]
 
 
 def file_state(files: Iterable[Path]) -> State:
-    """Path -> size (bytes), time of the last change (ns) and inode of each file; None where there is none."""
+    """Return path -> size (bytes), modification time (ns) and inode of each file; None for a missing one."""
     return {str(path): _state(path) for path in files}
 
 
 def write_fingerprint(record: Path, sources: State, folders: Iterable[Path]) -> None:
-    """Keep the state of the sources as it was before they were read, and that of all files in the folders now."""
+    """Record the state of the sources before they were read, and that of all files in the folders now."""
     content = {"settings": _settings(), "sources": sources, "folders": {str(path): _inside(path) for path in folders}}
     with fresh_file(record) as out:
         out.write_text(json.dumps(content), encoding="utf-8")
 
 
 def is_unchanged(record: Path) -> bool:
-    """Whether sources, folders, code and settings are as the record has them; False where there is no record."""
+    """Whether sources, folders, code and settings equal the record; False where there is no record."""
     try:
         known = json.loads(record.read_bytes())
         sources = file_state(map(Path, known["sources"]))
@@ -47,12 +47,12 @@ def _state(path: Path) -> list[int] | None:
 
 
 def _inside(folder: Path) -> State | None:
-    """The state of every file in a folder; None where there is no such folder."""
+    """Return the state of every file in a folder; None where there is no such folder."""
     return file_state(sorted(path for path in folder.rglob("*") if path.is_file())) if folder.is_dir() else None
 
 
 def _settings() -> dict[str, object]:
-    """What else decides what a fetch brings: the code, and where official archives are looked for."""
+    """Return what else decides a fetch: the code, and the folder of official archives."""
     code = {path: state for path, state in file_state(sorted(CODE.rglob("*.py"))).items() if state}
     newest = max(state[1] for state in code.values() if state)
     return {"code": [str(CODE), len(code), sum(state[0] for state in code.values() if state), newest]} | {

@@ -1,4 +1,4 @@
-"""HTML pages of Jinja2 templates: a package keeps its own beside its code, all extend this one's base.html."""
+"""Render HTML pages from Jinja2 templates: each package has its own, all extend base.html of this one."""
 
 import base64
 from pathlib import Path
@@ -17,6 +17,6 @@ def render_page(package: str, template: str, **values: object) -> str:
 
 
 def inline_pictures(folder: Path) -> list[tuple[str, str]]:
-    """Name and content, as the URL of an image, of each PNG file in a folder, by name."""
+    """Return name and image URL with the content of each PNG file in a folder, by name."""
     found = sorted(folder.glob("*.png"))
     return [(png.stem, f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}") for png in found]

@@ -30,13 +30,13 @@ class Readings:
         return len(self.time)
 
     def only(self, rows: Any) -> Self:
-        """Those in these places, of the same assets; `rows` is (N,) bool, places or a slice."""
+        """Return the readings in these places, of the same assets; `rows` is (N,) bool, places or a slice."""
         kept = (self.asset[rows], self.run[rows], self.time[rows], self.values[rows])
         return type(self)(self.twin, self.channels, *kept, self.names)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """Named readings of one twin, one part after the other; an asset of several parts is one."""
+        """Join named readings of one twin; an asset of several parts is one."""
         if len(parts) == 1:
             return parts[0]
         place: dict[str, int] = {}
@@ -54,7 +54,7 @@ class Readings:
 
 @dataclass(frozen=True)
 class Invalid:
-    """What is wrong with the reading of one row, or with all where `row` is None; `reason` is the quarantine's word."""
+    """The fault of one row's reading, or of all where `row` is None; `reason` is the quarantine's word."""
 
     row: int | None
     field: str
@@ -76,7 +76,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What one body held."""
+    """The readings of one body."""
 
     readings: Readings | None
     rejected: tuple[Rejected, ...] = ()

@@ -1,4 +1,4 @@
-"""Tables in HTTP bodies: Arrow streams and Parquet files, bounded before they are unpacked.
+"""Read and write tables in HTTP bodies: Arrow streams and Parquet files, bounded before they are unpacked.
 
 A table here is flat: its columns hold numbers or text. Its bytes may come from anybody, so the sizes that it announces
 are added up first, and what binds the reader is what is added: a small body cannot become a large table.
@@ -40,7 +40,7 @@ NAMES = {ARROW: "Arrow stream", PARQUET: "Parquet file"}
 
 
 def read_table(body: bytes, kind: str, most_rows: int, most_bytes: int) -> pa.Table:
-    """The table in a body of the type ARROW or PARQUET.
+    """Read the table in a body of the type ARROW or PARQUET.
 
     Its columns have distinct names and hold numbers, text, or a dictionary of either; at most `most_bytes` would be
     needed to write them out. BadInput for damaged bytes and for other columns, TooLarge beyond one of the bounds.
@@ -55,7 +55,7 @@ def read_table(body: bytes, kind: str, most_rows: int, most_bytes: int) -> pa.Ta
 
 
 def write_table(table: pa.Table, kind: str) -> bytes:
-    """The table as a body of the type ARROW or PARQUET."""
+    """Write the table as a body of the type ARROW or PARQUET."""
     out = io.BytesIO()
     if kind == ARROW:
         with pa.ipc.new_stream(out, table.schema) as stream:
@@ -121,7 +121,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _written_out(table: pa.Table, most_bytes: int) -> pa.Table:
-    """The table without views; TooLarge where its text, which a dictionary or a view may repeat, is too long."""
+    """Return the table without views; TooLarge where its text, which a dictionary or a view may repeat, is too long."""
     size = 0
     for i, field in enumerate(table.schema):
         if not _is_text(field.type):
@@ -144,7 +144,7 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
 
 
 def _lengths(cells: pa.Array) -> pa.Array:
-    """How many bytes each text has."""
+    """Return the bytes of each text."""
     if types.is_dictionary(cells.type):
         return _lengths(cells.dictionary).take(cells.indices)
     if types.is_string_view(cells.type):

@@ -1,4 +1,4 @@
-"""Parses cells to numbers, by one rule for every body and file, and shows them in messages.
+"""Parse cells to numbers, by one rule for every body and file, and format them for messages.
 
 A number is accepted where it rounds to a finite float32, in which the store keeps it and the network reads it. So
 3.4028235e38, the shortest decimal of the largest float32, is one, although it lies a little above that.
@@ -30,7 +30,7 @@ Cells: TypeAlias = Sequence[Any] | pa.ChunkedArray  # of a JSON list, or of a co
 def parse_numbers(
     time: Cells, columns: Sequence[Cells], texts: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.bool_]]:
-    """Times (N,), values (N, C) of C columns, and where (N,) both are finite numbers of single precision.
+    """Return times (N,), values (N, C) of C columns, and (N,) whether both are finite in single precision.
 
     With `texts` a column of text may hold numbers, as those of a CSV file do.
     """
@@ -55,7 +55,7 @@ def parse_numbers(
 
 
 def runs(cells: Any, texts: bool = False) -> NDArray[np.float64] | float:
-    """(N,) of a column, or one value for all: whole numbers from 0 to LARGEST_RUN, NaN for what is none.
+    """Return (N,) runs of a column, or one value for all: whole numbers from 0 to LARGEST_RUN, NaN for others.
 
     PRESENT_RUN stands for None and for an empty cell of a table, -2 for a number below zero.
     """
@@ -68,26 +68,26 @@ def runs(cells: Any, texts: bool = False) -> NDArray[np.float64] | float:
 
 
 def wrong_number(cell: Any) -> str:
-    """What is wrong with a cell that is no number, or not a finite one of single precision."""
+    """Describe a cell that is no number, or not a finite one of single precision."""
     if type(cell) in NUMBERS:
         return f"is {shown(cell)}, a finite number up to {LARGEST:.5g} is needed"
     return f"is {shown(cell)}, a number is needed"
 
 
 def wrong_run(cell: Any) -> str:
-    """What is wrong with a cell that is no run."""
+    """Describe a cell that is no run."""
     return f"is {shown(cell)}, a whole number from 0 to {LARGEST_RUN} is needed"
 
 
 def cell_of(cells: Cells, row: int | None) -> Any:
-    """One cell as a Python value; all of a list where there is no row."""
+    """Return one cell as a Python value; all of a list where there is no row."""
     if isinstance(cells, pa.ChunkedArray):
         return cells[row].as_py()
     return cells if row is None else cells[row]
 
 
 def shown(cell: Any) -> str:
-    """A cell as a message may show it: the kind of a container, the beginning of a long text."""
+    """Format a cell for a message: the kind of a container, the beginning of a long text."""
     if isinstance(cell, str):
         return f'"{clipped(cell)}"'
     if type(cell) is int and abs(cell) >= 10**20:
@@ -96,13 +96,13 @@ def shown(cell: Any) -> str:
 
 
 def clipped(text: str) -> str:
-    """The beginning of a long text, on one line."""
+    """Return the beginning of a long text, on one line."""
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}... ({len(text)} characters)"
 
 
 def to_json(value: Any) -> str:
-    """JSON of whatever came; what JSON does not know becomes text, and a number that is none null."""
+    """Encode any value as JSON; unknown types become text, non-finite numbers null."""
     try:
         return orjson.dumps(value, default=str, option=NATIVE).decode()
     except orjson.JSONEncodeError:  # an integer of more than 64 bits, or half a surrogate pair
@@ -128,7 +128,7 @@ def _is_number(cell: Any) -> bool:
 
 
 def _column(cells: pa.ChunkedArray, texts: bool) -> NDArray[Any]:
-    """(N,) numbers, NaN where the cell is empty or holds something other than one."""
+    """Return (N,) numbers, NaN where the cell is empty or no number."""
     kind = cells.type
     if kind in (pa.float64(), pa.float32()):  # the most usual, as they are
         return cells.to_numpy()  # type: ignore[no-any-return]  # pyarrow is not typed

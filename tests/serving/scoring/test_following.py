@@ -134,14 +134,14 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("reason", FAULTS)
-def test_an_unsound_champion_is_refused_once_and_the_old_one_goes_on(project, told, reason):
+def test_an_unsound_champion_is_refused_once_and_the_old_one_present(project, told, reason):
     project.keep("4")
     FAULTS[reason](project)
     for _ in range(3):
         project.look()
     assert project.version == "3"
     (message,) = told.messages
-    assert message.startswith("pump: its new champion is refused, version 3 goes on answering: ")
+    assert message.startswith("pump: its new champion is refused, version 3 remains active: ")
     assert reason in message
     assert "\n" not in message
     assert (project.count("refused"), project.count("swapped")) == (1, 0)
@@ -177,7 +177,7 @@ def test_a_network_that_onnxruntime_cannot_read_leaves_the_old_one(project, told
     assert project.version == "3"
     assert project.count("failed") == 1
     (message,) = told.messages
-    assert "version 3 goes on answering" in message
+    assert "version 3 remains active" in message
     assert "Protobuf parsing failed" in message
 
 
@@ -230,7 +230,7 @@ def test_a_damaged_first_champion_stops_nobody_else(tmp_path, told):
     assert list(champions.all()) == ["fan"]
     with pytest.raises(Conflict, match="the champion of pump was refused"):
         champions.get("pump")
-    assert "pump: its new champion is refused, nobody answers for it" in told.text
+    assert "pump: its new champion is refused, no model is active" in told.text
 
 
 def test_the_thread_follows_within_seconds_and_ends_when_told(project):

@@ -161,7 +161,7 @@ def test_an_unsound_champion_is_refused_and_the_old_one_answers_on(project, dama
     assert not calls.errors
     assert {answer.status for answer in calls.answers} == {200}
     assert "4" not in {answer.version for answer in calls.answers}
-    assert "version 3 goes on answering" in service.log.read_text()
+    assert "version 3 remains active" in service.log.read_text()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the demonstration shows: the fleet as a table, a line per case, and a conclusion."""
+"""Output of the demonstration: the fleet as a table, a line per case, and a conclusion."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -91,9 +91,9 @@ def _refuse(champions: Champions, twin: str, error: Exception, metrics: Metrics)
     champions.refuse(twin)
     metrics.swapped(twin, "refused" if isinstance(error, ForetwinError) else "failed")
     before = champions.all().get(twin)
-    goes_on = f"version {before.identity.version} goes on answering" if before else "nobody answers for it"
+    present = f"version {before.identity.version} remains active" if before else "no model is active"
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    logger.error("%s: its new champion is refused, %s: %s", twin, goes_on, reason)
+    logger.error("%s: its new champion is refused, %s: %s", twin, present, reason)
 
 
 def _twin_of(folder: Path) -> str:

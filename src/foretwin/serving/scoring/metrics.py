@@ -87,7 +87,7 @@ class Histogram:
 
 @dataclass
 class ScoreCounters:
-    """What was answered for one twin since the process began."""
+    """Counts of one twin's scores since the process began."""
 
     has_rul: bool = False
     windows: int = 0
@@ -98,7 +98,7 @@ class ScoreCounters:
     warnings: Counter[str] = field(default_factory=Counter)  # by kind
 
     def start(self, contract: Twin) -> None:
-        """Series that are there from the beginning: from an absent one Prometheus sees no first increase."""
+        """Create the series that must exist at once: from an absent one Prometheus sees no first increase."""
         self.has_rul = contract.rul is not None
         for axis in contract.axes:
             for name in (*contract.classes(axis), UNKNOWN):
@@ -110,7 +110,7 @@ class ScoreCounters:
 
 
 class Metrics(Collector):
-    """The counts of one process; any thread may add to them."""
+    """The metrics of one process; any thread may add to them."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -127,12 +127,12 @@ class Metrics(Collector):
         ProcessCollector(registry=self._registry)
 
     def begun(self) -> None:
-        """A call has arrived; `request` ends it."""
+        """Count an arrived call; `request` ends it."""
         with self._lock:
             self._in_flight += 1
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A call has been answered; `route` is a path template of the service."""
+        """Count an answered call; `route` is a path template of the service."""
         with self._lock:
             self._in_flight -= 1
             self._requests[route, method if method in METHODS else OTHER, status] += 1
@@ -142,12 +142,12 @@ class Metrics(Collector):
             histogram.add(seconds)
 
     def refused(self, route: str, status: int, field: str) -> None:
-        """A call was answered with a problem; of `field`, the path of what is wrong, only the bounded part is kept."""
+        """Count a problem response; of `field`, the path of the fault, only the bounded part is kept."""
         with self._lock:
             self._refusals[route, status, reduced(field, self._channels)] += 1
 
     def scored(self, contract: Twin, answers: Answers) -> None:
-        """A call's windows were scored."""
+        """Count a call's scored windows."""
         count = len(answers.rows)
         columns = answers.columns
         with self._lock:
@@ -168,12 +168,12 @@ class Metrics(Collector):
                         scored.outside[rest] += 1
 
     def swapped(self, twin: str, result: str) -> None:
-        """Another champion was promoted: it is "swapped" in, "refused" by its check, or "failed" to load."""
+        """Count a promoted champion: "swapped" in, "refused" by its check, or "failed" to load."""
         with self._lock:
             self._swaps[twin, result] += 1
 
     def serving(self, champions: Mapping[str, Champion]) -> None:
-        """Which champions answer from now on, by twin; the series of those before are gone."""
+        """Set the active champions by twin; earlier ones lose their series."""
         with self._lock:
             self._champions = dict(champions)
             self._channels = frozenset(c for one in champions.values() for c in one.bundle.contract.channel_names)
@@ -183,11 +183,11 @@ class Metrics(Collector):
                     self._swaps[twin, result] += 0
 
     def exposition(self) -> tuple[bytes, str]:
-        """The body of GET /metrics and its content type."""
+        """Return the body of GET /metrics and its content type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
     def collect(self) -> Iterable[Metric]:
-        """Every family but the process' own."""
+        """Yield every family but the process' own."""
         with self._lock:
             return [*self._of_calls(), *self._of_scores(), *self._of_models()]
 
@@ -243,7 +243,7 @@ class Metrics(Collector):
 
 
 def reduced(field: str, channels: Set[str] = frozenset()) -> str:
-    """The path of a problem without indexes and without what a caller may call something: one of FIELDS, or "other".
+    """Return a problem's path without indexes and callers' names: one of FIELDS, or "other".
 
     `assets[0].channels.flow` becomes `assets.channels`, a column that is a channel `channels`.
     """

@@ -1,1 +1,1 @@
-"""Ways in for readings: MQTT and files."""
+"""Connectors that bring readings in: MQTT and files."""

@@ -1,1 +1,1 @@
-"""Readings in: decoded, checked against the contract and the store, kept once; the rest in quarantine."""
+"""Ingestion of readings: checked against contract and store, stored once; the rest goes to quarantine."""

@@ -1,4 +1,4 @@
-"""What is wrong with decoded readings, and where in its asset's history each stands; pure."""
+"""Check decoded readings, and locate each in its asset's history; pure functions."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ SKIPPED = 1.5  # steps: a longer one forward has left readings out
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with the reading of one row."""
+    """The fault of one row's reading."""
 
     row: int
     field: str
@@ -25,7 +25,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Runs:
-    """Of each of N readings its run, and the present run of its asset before it came, both (N,) int64."""
+    """For each of N readings its run, and its asset's present run before it came, both (N,) int64."""
 
     run: NDArray[np.int64]
     present: NDArray[np.int64]
@@ -33,7 +33,7 @@ class Runs:
 
 @dataclass(frozen=True)
 class RunPositions:
-    """Where each of N readings stands in its run.
+    """Position of each of N readings in its run.
 
     `is_late` (N,) older than the newest one; `missing` (N,) int64 how many were left out before it; `jumped` (N,) too
     far ahead of the newest one; `before` (N,) float64 the time of that one, NaN where there is none.
@@ -46,7 +46,7 @@ class RunPositions:
 
 
 def find_impossible(readings: Readings, contract: Twin) -> list[Fault]:
-    """Readings from before their run began, or with a value outside its channel's limits: one fault per row."""
+    """Return a fault per reading from before its run began, or with a value outside its channel's limits."""
     limits = np.array([(channel.min, channel.max) for channel in contract.channels.values()])
     with np.errstate(over="ignore"):
         low, high = limits.T.astype(np.float32)  # rounded as the values are, so that a limit itself stays inside
@@ -68,7 +68,7 @@ def find_impossible(readings: Readings, contract: Twin) -> list[Fault]:
 def follow_runs(
     asset: NDArray[np.intp], run: NDArray[np.int64], present: NDArray[np.int64], unread: NDArray[np.bool_]
 ) -> Runs:
-    """The run of each reading, in the order in which they came; one of a higher run than the present one begins it.
+    """Return the run of each reading in order of arrival; one of a higher run than the present one begins it.
 
     `asset` (N,) says which of A assets it is of, `run` (N,) is -1 for the present run; `present` (A,) are the present
     runs before all of them, `unread` (A,) the assets whose first reading says which run they are in.
@@ -91,7 +91,7 @@ def follow_runs(
 def follow_clock(
     group: NDArray[np.intp], time: NDArray[np.float64], newest: NDArray[np.float64], contract: Twin, check: bool
 ) -> RunPositions:
-    """Where each reading stands in its run, as they came one after the other.
+    """Return the position of each reading in its run, in order of arrival.
 
     `group` (N,) says which of K runs it is of; `newest` (K,) are the times of the newest readings that are stored, NaN
     where there is none. Without `check` no clock has jumped.
@@ -112,14 +112,14 @@ def follow_clock(
 
 
 def longest_gap(contract: Twin) -> float:
-    """How far ahead of the one before a reading may be, in the clock's unit."""
+    """Return how far a reading may be ahead of the one before, in the clock's unit."""
     return contract.clock.longest_gap or LONGEST_GAP * contract.clock.step
 
 
 def _newest_before(
     group: NDArray[np.intp], time: NDArray[np.float64], newest: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """(N,) the largest time of the row's group among `newest` and the rows before it; NaN where there is none.
+    """Return (N,) the largest time of the row's group among `newest` and earlier rows; NaN where there is none.
 
     A running maximum within groups without a loop: on ranks, each group's raised above all of the group before.
     """
@@ -139,7 +139,7 @@ def _newest_before(
 def _one_by_one(
     time: NDArray[np.float64], newest: float, longest: float
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(T,) the newest time before each reading of one run, and whether it is too far ahead of that."""
+    """Return (T,) the newest time before each reading of one run, and whether it is too far ahead of that."""
     before, jumped = np.empty(len(time)), np.zeros(len(time), dtype=bool)
     for i, moment in enumerate(time):
         before[i] = newest

@@ -1,4 +1,4 @@
-"""Storing decoded readings: checked, de-duplicated and counted, in one transaction.
+"""Store decoded readings: checked, de-duplicated and counted, in one transaction.
 
 Readings count in the order in which they came. The same one again is a duplicate; one with a key that is there with
 other values contradicts it and is put into quarantine. So a sender may repeat whatever it is not sure of.
@@ -29,7 +29,7 @@ from foretwin.wire.values import PRESENT_RUN, to_json
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of the readings of one call; `late` ones are among those stored, `gaps` counts readings left out."""
+    """Counts of one call's readings; `late` ones are among those stored, `gaps` counts readings left out."""
 
     stored: int = 0
     duplicates: int = 0
@@ -43,7 +43,7 @@ class Receipt:
 
 
 def ingest(store: Store, contracts: Mapping[str, Twin], decoded: Sequence[Decoded], via: str, now: datetime) -> Receipt:
-    """Store what was decoded, all of it or, where the store fails, nothing; `via` is http, file or mqtt.
+    """Store decoded readings, all or, where the store fails, none; `via` is http, file or mqtt.
 
     Assets that are not known yet are registered.
     """
@@ -52,7 +52,7 @@ def ingest(store: Store, contracts: Mapping[str, Twin], decoded: Sequence[Decode
 
 
 def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, actor: str, now: datetime) -> Receipt:
-    """Send a reading in quarantine again, whatever its clock says; where it is stored now, it is marked as released.
+    """Ingest a quarantined reading again, whatever its clock says; if stored now, it is marked as released.
 
     NotFound where there is none of that number, Conflict where it was released before, BadInput where its content
     cannot be decoded.
@@ -74,7 +74,7 @@ def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, act
 
 @dataclass(frozen=True)
 class _Call:
-    """What one twin's readings are stored with."""
+    """The shared arguments of storing one twin's readings."""
 
     connection: Connection
     contract: Twin
@@ -102,7 +102,7 @@ def _ingest(
 
 
 def _by_twin(readings: Sequence[Readings]) -> list[Readings]:
-    """All readings of each twin as one."""
+    """Merge the readings of each twin."""
     twins: dict[str, list[Readings]] = {}
     for one in readings:
         twins.setdefault(one.twin, []).append(one)
@@ -111,7 +111,7 @@ def _by_twin(readings: Sequence[Readings]) -> list[Readings]:
 
 @dataclass(frozen=True)
 class _Placed:
-    """The readings of one twin that may be stored, M of N: `rows` (M,) are their places, `of` (M,) their assets.
+    """The valid readings of one twin, M of N: `rows` (M,) are their places, `of` (M,) their assets.
 
     `group` (M,) is the run of one asset that each is of, in order of runs; `run` (K,) are their numbers, `newest` (K,)
     the times of their newest readings until now, NaN where there is none.
@@ -141,7 +141,7 @@ def _store(call: _Call, readings: Readings) -> Receipt:
 
 
 def _assets(call: _Call, readings: Readings) -> list[Asset]:
-    """The assets that the readings name; those that are not known yet are registered."""
+    """Return the assets that the readings name, registering unknown ones."""
     known = assets.find_all(call.connection, readings.names, for_update=True)
     missing = [name for name in readings.names if name not in known]
     if missing:
@@ -150,7 +150,7 @@ def _assets(call: _Call, readings: Readings) -> list[Asset]:
 
 
 def _strangers(known: list[Asset], of: NDArray[np.intp], twin: str) -> list[Fault]:
-    """The readings of assets that belong to another twin."""
+    """Return the readings of assets that belong to another twin."""
     other = {i: f"{asset.name} is a {asset.twin}, not a {twin}" for i, asset in enumerate(known) if asset.twin != twin}
     rows = np.flatnonzero(np.isin(of, list(other))) if other else ()
     return [Fault(int(row), "asset", "unknown", other[int(of[row])]) for row in rows]
@@ -159,7 +159,7 @@ def _strangers(known: list[Asset], of: NDArray[np.intp], twin: str) -> list[Faul
 def _place(
     call: _Call, readings: Readings, known: list[Asset], of: NDArray[np.intp], faults: Mapping[int, Fault]
 ) -> tuple[Readings, _Placed, list[Fault]]:
-    """The readings with their runs, where those without a fault stand in them, and those whose clock has jumped."""
+    """Return the readings with runs and positions, and those whose clock has jumped."""
     rows = np.delete(np.arange(len(readings)), list(faults))
     present = np.array([asset.run for asset in known], np.int64)
     unread = np.array([asset.is_unread for asset in known])
@@ -181,7 +181,7 @@ def _place(
 
 
 def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) -> tuple[Receipt, list[Fault]]:
-    """Store what is new and count it for its assets; and which readings contradict stored ones."""
+    """Store new readings and count them for their assets; return those that contradict stored ones."""
     ids = np.array([asset.id for asset in known], np.int64)
     lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
     stored = stored_readings.add_readings(call.connection, call.via, lines, call.now)
@@ -204,7 +204,7 @@ def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) 
 def _newest(
     call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]
 ) -> list[tuple[int, float | None, datetime | None, int]]:
-    """Run, time and arrival of each asset's newest reading from now on, and the last batch that brought it some."""
+    """Return run, time and arrival of each asset's newest reading, and the last batch that brought it some."""
     newest = [(asset.run, asset.time, asset.received_at, asset.batch) for asset in known]
     if not stored.any():
         return newest

@@ -1,1 +1,1 @@
-"""Events told to others: CloudEvents, by signed webhooks and over MQTT."""
+"""Delivery of events: CloudEvents, by signed webhooks and over MQTT."""

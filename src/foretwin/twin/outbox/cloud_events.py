@@ -1,4 +1,4 @@
-"""Events of the outbox as others read them: CloudEvents 1.0 in structured JSON mode."""
+"""Format events as CloudEvents 1.0 in structured JSON mode."""
 
 from datetime import UTC
 from typing import Any
@@ -8,12 +8,12 @@ from foretwin.twin.store.casework.events import Event
 
 
 def source_of(twin: str, asset: str | None) -> str:
-    """Where an event comes from: `/foretwin/<twin>/<asset>`, or `/foretwin/<twin>` for the fleet; a URI reference."""
+    """Return an event's source, a URI reference: `/foretwin/<twin>/<asset>`, or `/foretwin/<twin>` for the fleet."""
     return "/".join(["/foretwin", twin, *([] if asset is None else [quote(asset, safe="")])])
 
 
 def as_cloud_event(event: Event) -> dict[str, Any]:
-    """The event in CloudEvents' structured JSON format (its media type is application/cloudevents+json)."""
+    """Return the event in CloudEvents' structured JSON format (media type application/cloudevents+json)."""
     return {
         "specversion": "1.0",
         "id": event.id,

@@ -1,4 +1,4 @@
-"""Events of the outbox to those who act on them: webhooks and an MQTT broker, each event at least once.
+"""Deliver events of the outbox to webhooks and an MQTT broker, each at least once.
 
 A receiver knows an event that comes twice by its id. Each target has a thread of its own, so that a slow or crashed one
 holds up nobody else.
@@ -45,7 +45,7 @@ logger = logging.getLogger("foretwin.delivery")
 
 @dataclass(frozen=True)
 class Target:
-    """Who is told. `url` may hold credentials, `name` never does; `secret` signs what goes to a webhook."""
+    """A receiver. `url` may hold credentials, `name` never does; `secret` signs what goes to a webhook."""
 
     url: str = field(repr=False)
     secret: bytes = field(default=b"", repr=False)
@@ -57,14 +57,14 @@ class Target:
 
     @property
     def name(self) -> str:
-        """The URL without user, password and query: any of them may be a secret."""
+        """Return the URL without user, password and query: any of them may be a secret."""
         parts = urlsplit(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 @dataclass(frozen=True)
 class DeliveryOutcome:
-    """What a target made of an event.
+    """The outcome of one delivery attempt.
 
     `error` is None where it took it; `gone`: it wants no more of them; `broken`: the connection is to be made anew.
     """
@@ -78,7 +78,7 @@ Send = Callable[[Event], DeliveryOutcome]
 
 
 def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
-    """The targets that FORETWIN_WEBHOOKS (URLs, joined by commas) and FORETWIN_EVENTS_MQTT (one URL) name.
+    """Return the targets of FORETWIN_WEBHOOKS (URLs, joined by commas) and FORETWIN_EVENTS_MQTT (one URL).
 
     BadInput names the variable that is wrong: no URL, two targets that differ in their credentials alone, or webhooks
     without FORETWIN_WEBHOOK_SECRET.
@@ -102,7 +102,7 @@ def deliver(
     backoff: Backoff = BACKOFF,
     attempts: int = ATTEMPTS,
 ) -> None:
-    """Send what the outbox holds, and what comes into it, until `stop` is set.
+    """Deliver the outbox's events, present and new ones, until `stop` is set.
 
     Events are sent in the order of each asset. One that a target never takes is dead after `attempts` attempts, and at
     once where the target answers 410; `store.events` lists those and revives them.
@@ -117,7 +117,7 @@ def deliver(
 
 @dataclass
 class _Courier:
-    """Brings events to one target."""
+    """Delivers events to one target."""
 
     store: Store
     target: Target
@@ -138,7 +138,7 @@ class _Courier:
                 self.stop.wait(PAUSE)
 
     def _pass(self, send: Send) -> bool:
-        """Attempt what is due, or pause where nothing is; False where the connection is to be made anew."""
+        """Attempt due deliveries, or pause without any; False where the connection must be made anew."""
         now = datetime.now(UTC)
         with self.store.write() as connection:
             outbox.assign(connection, self.target.name, now, self._since())
@@ -154,14 +154,14 @@ class _Courier:
         return True
 
     def _since(self) -> datetime | None:
-        """Where to look for new events from; None: at all, so that no order of the senders' clocks is assumed."""
+        """Return where to look for new events from; None: everywhere, so that no order of clocks is assumed."""
         if self.newest is not None and time.monotonic() < self.all_seen + LOOK_AT_ALL:
             return self.newest - LOOK_BACK
         self.all_seen = time.monotonic()
         return None
 
     def _attempt(self, send: Send, delivery: Delivery) -> DeliveryOutcome:
-        """Count the attempt, make it, keep what came of it.
+        """Count the attempt, make it, store its outcome.
 
         It is counted first: where the store takes nothing more, or the process is killed halfway, the target is not
         told the same thing again at once, over and over.

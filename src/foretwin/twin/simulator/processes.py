@@ -1,4 +1,4 @@
-"""Processes of their own on loopback: started, watched and ended, with what they say in a file."""
+"""Child processes on loopback: started, watched and ended, their output in a file."""
 
 import socket
 import subprocess
@@ -17,7 +17,7 @@ Process = subprocess.Popen[bytes]
 
 
 def free_port() -> int:
-    """Find a port of loopback on which nobody listens just now."""
+    """Find a free port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -65,7 +65,7 @@ def check(processes: list[Process], log: Path) -> None:
 
 
 def listens(port: int) -> bool:
-    """Tell whether somebody listens on this port of loopback."""
+    """Whether a process listens on this port of loopback."""
     with socket.socket() as probe:
         probe.settimeout(0.2)
         return probe.connect_ex(("127.0.0.1", port)) == 0

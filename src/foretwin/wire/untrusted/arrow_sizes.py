@@ -1,4 +1,4 @@
-"""What an Arrow stream says that it holds, read from the messages' metadata before any buffer is unpacked.
+"""Read the sizes that an Arrow stream announces from its metadata, before any buffer is unpacked.
 
 A few kilobytes of zstd unpack to gigabytes, and pyarrow unpacks a batch as a whole: so the sizes that the messages
 announce, which bind the reader, are added up first. The layouts are those of Message.fbs in the Arrow format;
@@ -16,7 +16,7 @@ DICTIONARY_DATA = 1
 
 
 def announced(body: bytes) -> Iterator[tuple[int, int]]:
-    """Rows and unpacked bytes of each batch of a stream, one after the other; a dictionary counts no rows.
+    """Yield rows and unpacked bytes of each batch of a stream; a dictionary counts no rows.
 
     ArrowException, or struct.error where a message points outside itself.
     """
@@ -41,7 +41,7 @@ def _batch(message: pa.Message) -> tuple[int, int]:
 
 
 def _buffers(metadata: memoryview, batch: int) -> Iterator[tuple[int, int]]:
-    """Offset and length of each buffer in the message's body."""
+    """Yield offset and length of each buffer in the message's body."""
     vector = _table(metadata, batch, BATCH_BUFFERS)
     if vector:
         count: int = struct.unpack_from("<I", metadata, vector)[0]
@@ -51,7 +51,7 @@ def _buffers(metadata: memoryview, batch: int) -> Iterator[tuple[int, int]]:
 
 
 def _unpacked(body: memoryview, offset: int, length: int) -> int:
-    """The size that stands before a packed buffer; -1 there means that it is not packed."""
+    """Return the size in front of a packed buffer; -1 means that it is not packed."""
     if length == 0:
         return 0
     size: int = struct.unpack_from("<q", body, offset)[0]
@@ -59,13 +59,13 @@ def _unpacked(body: memoryview, offset: int, length: int) -> int:
 
 
 def _table(metadata: memoryview, table: int, place: int) -> int:
-    """Where a field of a flatbuffers table that is a table or a vector itself begins; 0 where it is absent."""
+    """Return the start of a flatbuffers field that is a table or a vector; 0 where it is absent."""
     at = _field(metadata, table, place)
     return at + struct.unpack_from("<I", metadata, at)[0] if at else 0
 
 
 def _field(metadata: memoryview, table: int, place: int) -> int:
-    """Where a field of a flatbuffers table stands; 0 where it is absent."""
+    """Return the position of a field of a flatbuffers table; 0 where it is absent."""
     layout: int = table - struct.unpack_from("<i", metadata, table)[0]
     size: int = struct.unpack_from("<H", metadata, layout)[0]
     entry = 4 + 2 * place

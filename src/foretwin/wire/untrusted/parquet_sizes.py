@@ -1,4 +1,4 @@
-"""How large a Parquet file becomes when it is read, from its footer and the headers of its pages.
+"""Read the unpacked size of a Parquet file from its footer and the headers of its pages.
 
 The footer says how many rows there are, and claims sizes; the sizes that bind the reader stand in the pages' headers.
 pyarrow's own view of a column's metadata is of no use here: a damaged one ends the process instead of an error.
@@ -32,7 +32,7 @@ DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY = 6, 7
 
 
 def read_footer(body: bytes) -> Struct:
-    """The file's FileMetaData; ValueError or IndexError where it is damaged, larger than MOST_FOOTER or encrypted."""
+    """Return the file's FileMetaData; ValueError or IndexError where it is damaged, too large or encrypted."""
     length = int.from_bytes(body[-8:-4], "little")
     if body[:4] != MAGIC or body[-4:] != MAGIC or length > len(body) - 12:
         raise ValueError("its first and last bytes are not those of one")
@@ -45,7 +45,7 @@ def read_footer(body: bytes) -> Struct:
 
 
 def row_count(footer: Struct) -> int:
-    """How many rows there are, by the file's or by its row groups' word, whichever is more."""
+    """Return the number of rows, by the file's or by its row groups' metadata, whichever is more."""
     counts = [footer[ROWS], *(group[GROUP_ROWS] for group in footer[GROUPS])]
     if min(counts) < 0:
         raise ValueError("it counts fewer than no rows")
@@ -53,7 +53,7 @@ def row_count(footer: Struct) -> int:
 
 
 def page_sizes(body: bytes, footer: Struct) -> Iterator[int]:
-    """The unpacked bytes of each page, in the order in which they are read.
+    """Yield the unpacked bytes of each page, in reading order.
 
     ValueError or IndexError where they are damaged, too many, or of an encoding that is not read here.
     """

@@ -1,4 +1,4 @@
-"""Structs of Thrift's compact protocol, in which a Parquet file describes itself, as plain values by field number."""
+"""Decode structs of Thrift's compact protocol, in which a Parquet file describes itself, by field number."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Struct = dict[int, Any]
 
 
 def read_struct(data: bytes, at: int, depth: int = 0) -> tuple[Struct, int]:
-    """Integers, texts, lists and structs by field, other values as None; and where the next byte stands.
+    """Return integers, texts, lists and structs by field, other values as None; and the next byte's position.
 
     ValueError or IndexError for damaged bytes.
     """
