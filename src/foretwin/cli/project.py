@@ -86,6 +86,17 @@ def command_prefix() -> str:
     return ".venv/bin/" if (PROJECT / ".venv" / "bin" / "foretwin").exists() else ""
 
 
+def record_champion(twin: str, *stages: str) -> None:
+    """Update DVC's records of a champion that was changed by hand; a failure is reported, since the change stays."""
+    import click
+
+    from foretwin.twin.retraining import record_stages
+
+    trouble = record_stages(PROJECT, twin, *stages)
+    if trouble:
+        click.echo(f"DVC's records still name the champion before: {trouble}; then `dvc repro`", err=True)
+
+
 def person() -> str:
     """Return the user who runs the command, for the audit."""
     try:

@@ -21,7 +21,7 @@ def promote_command(twin: str, reason: str) -> None:
     \b
       foretwin promote pump --force "the flow sensor was exchanged, the old model cannot be fed"
     """
-    from foretwin.cli.project import contract_named, load_project, person
+    from foretwin.cli.project import contract_named, load_project, person, record_champion
     from foretwin.evaluation.held_out import predict
     from foretwin.project.params import load_params
     from foretwin.project.paths import Paths
@@ -31,13 +31,4 @@ def promote_command(twin: str, reason: str) -> None:
     paths = Paths(PROJECT, twin)
     verdict = decide(paths, load_params(paths.params), predict, force=reason, actor=person())
     click.echo(f"promote {twin}: version {verdict['version']} is champion by force: {verdict['forced']}")
-    _record(twin, "promote", "package", "publish")
-
-
-def _record(twin: str, *stages: str) -> None:
-    """Update DVC's records of the champion; a failure is reported, since the promotion itself stays."""
-    from foretwin.twin.retraining import record_stages
-
-    trouble = record_stages(PROJECT, twin, *stages)
-    if trouble:
-        click.echo(f"DVC's records still name the champion before: {trouble}; then `dvc repro`", err=True)
+    record_champion(twin, "promote", "package", "publish")
