@@ -72,7 +72,8 @@ bench: $(READY) ## measure speed; ratios go to reports/bench.json and bench_*.js
 circle: $(READY) ## once around the life of a model, from drift to roll-back, in a copy of a built project; reports/circle.json
 	python -m benchmarks.model_life.circle
 
-kill: $(READY) ## kill ingest and watch 50 times under load; what was lost goes to reports/reliability_*.json
+kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; then 50 kills on each database, reports/reliability_*.json
+	python -m benchmarks.reliability.faults.run
 	python -m benchmarks.reliability.kill 50 sqlite
 	python -m benchmarks.reliability.kill 50 postgresql
 

@@ -25,11 +25,12 @@ class Postgres:
     settings: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     process: Process | None = None
+    host: str = "127.0.0.1"  # an address of this machine
 
     @property
     def url(self) -> str:
         """Its first database."""
-        return f"postgresql://foretwin@127.0.0.1:{self.port}/postgres"
+        return f"postgresql://foretwin@{self.host}:{self.port}/postgres"
 
     def start(self) -> "Postgres":
         """Start it, made anew where the folder is empty; ForetwinError where it is not installed."""
@@ -43,8 +44,10 @@ class Postgres:
         if not data.exists():
             command = [str(found[-1] / "initdb"), "-D", str(data), "-U", "foretwin", "-A", "trust", "--locale=C.UTF-8"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, user=user)
+            with (data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self.host}/24 trust\n")
         command = [str(found[-1] / "postgres"), "-D", str(data), "-p", str(self.port), "-c", "shared_buffers=64MB"]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={self.folder}"]
+        command += ["-c", f"listen_addresses={self.host}", "-c", f"unix_socket_directories={self.folder}"]
         command += [word for setting in self.settings for word in ("-c", setting)]
         self.process = started(command, self.folder / "log.txt", cwd=self.folder, user=user)
         wait_for(self._answers, f"PostgreSQL on port {self.port}: see {self.folder}/log.txt")

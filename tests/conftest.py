@@ -35,6 +35,7 @@ SLOW = (
     "system/test_outages.py",
     "system/test_locks.py",
     "system/test_soak.py",
+    "system/test_faults.py",
     "system/test_observability.py",
     "system/test_parity.py",
     "system/test_leakage.py",

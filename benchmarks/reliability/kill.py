@@ -15,13 +15,14 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.reliability.accounts import examine, wait_until_scored
 from benchmarks.servers import Postgres
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError
@@ -32,29 +33,12 @@ from foretwin.training.ensemble import environment
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import check, running, start_foretwin
 from foretwin.twin.simulator.sending import ReplayPlan, Summary, fleet, replay
-from foretwin.twin.store import Store, open_store
-from foretwin.twin.store.telemetry.packing import unpack_channels
+from foretwin.twin.store import open_store
 
 PUMPS = 100
 SECONDS_PER_KILL = 2.5  # on average; a process needs about one to start
 BROKER_EVERY = 10  # kills
 PATIENCE = 600  # s until everything has arrived and has been scored
-QUESTIONS = {
-    "scores": "SELECT count(*) FROM scores",
-    "scores without their reading": """
-        SELECT count(*) FROM scores LEFT JOIN readings
-            ON readings.asset = scores.asset AND readings.run = scores.run AND readings.time = scores.time
-        WHERE readings.asset IS NULL""",
-    "cases": "SELECT count(*) FROM cases WHERE asset IS NOT NULL",
-    "open cases of one asset and fault beyond the first": """
-        SELECT coalesce(sum(more), 0) FROM (SELECT count(*) - 1 AS more FROM cases
-            WHERE state <> 'closed' AND asset IS NOT NULL GROUP BY asset, fault) AS groups""",
-    "cases whose opening was not audited once": """
-        SELECT count(*) FROM cases WHERE 1 <> (SELECT count(*) FROM audit
-            WHERE audit."case" = cases.id AND audit.action = 'case.opened')""",
-    "quarantined": "SELECT count(*) FROM quarantine",
-}
-BEHIND = "SELECT count(*) FROM assets WHERE scored_batch < batch"
 
 
 def main(kills: int, database: str) -> None:
@@ -72,7 +56,7 @@ def main(kills: int, database: str) -> None:
         broker = Broker(Path(folder) / "broker").start()
         ending.callback(broker.stop)
         sent, killed = _disturbed(contract, rows, broker, url, kills)
-        found = _examined(store, contract, rows)
+        found = examine(store, contract, rows)
     report: dict[str, Any] = {"machine": environment(), "database": database, "pumps": PUMPS}
     report |= {"kills": killed, "sent": _told(sent), "found": found}
     out = Path("reports") / f"reliability_{database}.json"
@@ -112,54 +96,13 @@ def _disturbed(
                 killed["broker, stopped and started"] += 1
             print(f"\r{number + 1} of {kills} kills", end="", file=sys.stderr, flush=True)
         sender.join()
-        with running(list(alive.values()), logs):
-            _wait(open_store(store_url), len(rows), lambda: check(list(alive.values()), logs))
+        with running(list(alive.values()), logs), closing(open_store(store_url)) as store:
+            wait_until_scored(store, len(rows), lambda: check(list(alive.values()), logs), PATIENCE)
     finally:
         stop.set()
         for process in alive.values():
             process.kill()
     return summary[0], dict(killed)
-
-
-def _wait(store: Store, readings: int, check_processes: Any) -> None:
-    """Until so many readings are stored, or no more come, and all are scored."""
-    end, before, since = time.monotonic() + PATIENCE, -1, time.monotonic()
-    while time.monotonic() < end:
-        check_processes()
-        stored = _count(store, "SELECT count(*) FROM readings")
-        if stored != before:
-            before, since = stored, time.monotonic()
-        arrived = stored >= readings or time.monotonic() - since > 20
-        if arrived and _count(store, BEHIND) == 0:
-            break
-        time.sleep(0.5)
-    store.close()
-
-
-def _examined(store: Store, contract: Twin, rows: pd.DataFrame) -> dict[str, int]:
-    """What the store holds against what was sent."""
-    with store.read() as connection:
-        names = dict(tuple(row) for row in connection.exec_driver_sql("SELECT id, name FROM assets"))
-        held = list(connection.exec_driver_sql("SELECT asset, run, time, channels FROM readings"))
-    keys = [(names[asset], run, time) for asset, run, time, _ in held]
-    values = unpack_channels([bytes(row[3]) for row in held], contract.channel_names, contract.channel_names)
-    wanted = rows.set_index(["asset", "run", "time"])[list(contract.channel_names)]
-    there = wanted.index.isin(keys)
-    same = np.zeros(0, bool)
-    if held:
-        same = (wanted.reindex(pd.MultiIndex.from_tuples(keys)).to_numpy(np.float32) == values).all(axis=1)
-    found = {
-        "readings": len(held),
-        "acknowledged readings that are lost": int((~there).sum()),
-        "readings that stand twice": len(keys) - len(set(keys)),
-        "readings that differ from what was sent": int((~same).sum()),
-    }
-    return found | {name: _count(store, question) for name, question in QUESTIONS.items()}
-
-
-def _count(store: Store, question: str) -> int:
-    with store.read() as connection:
-        return int(connection.exec_driver_sql(question).scalar_one())
 
 
 def _told(sent: Summary) -> dict[str, int]:

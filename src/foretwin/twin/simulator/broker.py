@@ -22,11 +22,12 @@ class Broker:
     lines: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     process: Process | None = None
+    host: str = "127.0.0.1"  # an address of this machine
 
     @property
     def url(self) -> str:
         """Return the URL."""
-        return f"mqtt://127.0.0.1:{self.port}"
+        return f"mqtt://{self.host}:{self.port}"
 
     def start(self) -> "Broker":
         """Start it; BrokerError where it is not installed, ForetwinError where it does not listen in time."""
@@ -35,7 +36,7 @@ class Broker:
             raise BrokerError("mosquitto: not installed; on Debian `apt install mosquitto` brings it")
         self.folder.mkdir(parents=True, exist_ok=True)
         # Without the user it would drop to another one than the folder's.
-        lines = [f"user {pwd.getpwuid(os.getuid()).pw_name}", f"listener {self.port} 127.0.0.1", "log_type error"]
+        lines = [f"user {pwd.getpwuid(os.getuid()).pw_name}", f"listener {self.port} {self.host}", "log_type error"]
         lines += ["persistence true", f"persistence_location {self.folder.resolve()}/", "autosave_interval 1"]
         lines += ["max_queued_messages 0", "set_tcp_nodelay true"]
         if not any(line.startswith("password_file") for line in self.lines):
@@ -43,7 +44,8 @@ class Broker:
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join([*lines, *self.lines]) + "\n")
         self.process = started([program, "-c", str(config)], self.folder / "log.txt")
-        wait_for(lambda: listens(self.port), f"mosquitto on port {self.port} ({self.folder}/log.txt says why)")
+        what = f"mosquitto on port {self.port} ({self.folder}/log.txt says why)"
+        wait_for(lambda: listens(self.port, self.host), what)
         return self
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:

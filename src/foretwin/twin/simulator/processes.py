@@ -64,11 +64,11 @@ def check(processes: list[Process], log: Path) -> None:
             raise ForetwinError(f"{process.args!r}: ended with code {process.returncode}; {log} says why")
 
 
-def listens(port: int) -> bool:
-    """Whether a process listens on this port of loopback."""
+def listens(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether a process listens on this port of an address, by default of loopback."""
     with socket.socket() as probe:
         probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
