@@ -1,4 +1,4 @@
-"""The figures of reports/fuzz.json and reports/soak.json as Markdown."""
+"""The figures of reports/fuzz.json, reports/soak.json and reports/faults.json as Markdown."""
 
 from collections import Counter
 from typing import Any
@@ -47,4 +47,26 @@ def soak(report: dict[str, Any]) -> str:
     return f"{table(header, lines)}\nFrom `reports/soak.json`.\n"
 
 
-SOAK = {"fuzz": fuzz, "soak": soak}
+def faults(report: dict[str, Any]) -> str:
+    """What was thrown at the living twin, and what it lost, doubled or could not get over by itself."""
+    found, starts = report["found"], report["starts"]
+    lines = [
+        *([kind, str(times)] for kind, times in report["kinds"].items()),
+        ["readings acknowledged", f"{found['readings']:,}"],
+        ["of these lost", str(report["lost"])],
+        ["stored twice, or other than sent", str(report["doubled"])],
+        ["cases opened", str(found["cases"])],
+        ["of these opened or told twice", str(report["cases_doubled"])],
+        ["processes that somebody had to start by hand", str(report["by_hand"])],
+        ["events received / never delivered", f"{report['events_received']} / {report['undelivered_events']}"],
+        ["starts by the supervisor", ", ".join(f"{name} {count}" for name, count in starts.items())],
+        ["backlog gone after the end, s", f"{report['longest_backlog_s']:g}"],
+    ]
+    header = [
+        f"{report['trials']} faults in {report['seconds'] / 60:g} minutes, {report['readings_per_second']:g} readings/s",
+        "",
+    ]
+    return f"{table(header, lines)}\nFrom `reports/faults.json`.\n"
+
+
+SOAK = {"fuzz": fuzz, "soak": soak, "faults": faults}

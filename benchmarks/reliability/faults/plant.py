@@ -4,8 +4,8 @@ The commands of the living twin run in a network namespace, linked to broker and
 interfaces that can be taken down. That and the small disk need root; without it those faults are left out.
 """
 
+import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,7 +55,8 @@ class Plant:
             return {}
         library = next(iter(sorted(Path("/").glob(LIBFAKETIME.lstrip("/")))))
         told = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_CACHE_DURATION": "1"}
-        told |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
+        # Without the last one, waits with a timeout end late: a process with threads is ten times slower.
+        told |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
         return told | {"PYTHONPATH": str(SLEEP_MENDED)}
 
     def set_clock(self, seconds: int) -> None:
@@ -73,9 +74,10 @@ class Plant:
         if self.disk is None:
             raise ForetwinError("disk: there is none of its own to fill")
         ballast = self.disk / "ballast"
-        with ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(self.disk).free)
         try:
+            with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(1 << 20))
             yield
         finally:
             ballast.unlink()

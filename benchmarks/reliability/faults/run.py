@@ -78,8 +78,9 @@ def main(faults: int, minutes: float, seed: int) -> None:
 
 
 def last_rows(rows: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The newest rows of each asset, so that many come to their end within the time."""
-    return rows.groupby("asset", sort=False).tail(most).reset_index(drop=True)
+    """The newest rows of each asset, as if it were new with them: many come to their end, and all send all the time."""
+    newest = rows.groupby("asset", sort=False).tail(most).reset_index(drop=True)
+    return newest.assign(time=newest["time"] - newest.groupby("asset")["time"].transform("min"))
 
 
 def run(root: Path, contract: Twin, rows: pd.DataFrame, campaign: Campaign) -> dict[str, Any]:
