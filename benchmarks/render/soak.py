@@ -62,10 +62,8 @@ def faults(report: dict[str, Any]) -> str:
         ["starts by the supervisor", ", ".join(f"{name} {count}" for name, count in starts.items())],
         ["backlog gone after the end, s", f"{report['longest_backlog_s']:g}"],
     ]
-    header = [
-        f"{report['trials']} faults in {report['seconds'] / 60:g} minutes, {report['readings_per_second']:g} readings/s",
-        "",
-    ]
+    title = f"{report['trials']} faults in {report['seconds'] / 60:g} minutes"
+    header = [f"{title}, {report['readings_per_second']:g} readings a second", ""]
     return f"{table(header, lines)}\nFrom `reports/faults.json`.\n"
 
 
