@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.parser import Parser
 
 from foretwin.errors import ContractError
 from foretwin.project.chain import link_and_build, link_chain, stage
@@ -130,3 +132,7 @@ def test_the_lock_of_the_layout_before_does_no_harm(project):
     (project / "dvc.lock").write_text(yaml.safe_dump(lock))
     assert len(repro(project)) == 4
     assert repro(project) == []
+
+
+def test_dvc_reads_its_files_in_c():
+    assert YAML(typ="safe").Parser is not Parser  # the one in Python, which DVC has to take without ruamel.yaml.clib
