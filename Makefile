@@ -12,6 +12,8 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := 1
 export GX_ANALYTICS_ENABLED := False
 export MLFLOW_DISABLE_TELEMETRY := true
+# The tests start hundreds of processes: none of them shall compile the package once more.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-quick test-clock lint format serve bento fleet ui bench circle kill soak docs lock clean

@@ -78,11 +78,11 @@ SLOW = (
 
 @pytest.fixture(scope="session")
 def postgres():
-    """A PostgreSQL server for the whole session."""
+    """A PostgreSQL server for the whole session, in a zone whose clocks change."""
     from benchmarks.servers import Postgres
 
     # Many small databases; what a power cut would leave is not tried here.
-    server = Postgres(settings=("fsync=off", "full_page_writes=off")).start()
+    server = Postgres(settings=("fsync=off", "full_page_writes=off", "timezone=Europe/Berlin")).start()
     yield server
     server.remove()
 

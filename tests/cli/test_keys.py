@@ -32,6 +32,7 @@ def test_a_new_key_is_printed_alone_and_admitted(folder):
     assert key.expires_at - key.created_at == timedelta(days=90)
 
 
+@pytest.mark.dated
 def test_keys_are_listed_without_their_secrets(folder):
     tokens = [foretwin("keys", "new", name, "--scope", "ingest").stdout.strip() for name in ("gateway", "old")]
     past = datetime.now(UTC) - timedelta(days=3)

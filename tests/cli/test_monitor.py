@@ -55,6 +55,7 @@ def test_drift_is_told_with_its_case(project, own_store):
         printed("pump", "--since", "1h", "--readings", "4")
 
 
+@pytest.mark.dated
 def test_a_period_leaves_out_what_came_before_it(project, own_store):
     now = datetime.now(UTC)
     live_through(own_store, project, machines(20, 30, seed=3, c1=1.5), now - timedelta(hours=3))

@@ -6,6 +6,7 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,3 +106,23 @@ def test_a_module_s_name_repeats_only_where_its_package_tells_it_apart():
         if path.stem not in ("__init__", "__main__"):
             places[path.stem].add(".".join(path.relative_to(PACKAGE).parent.parts))
     assert {name: found for name, found in places.items() if len(found) > 1} == REPEATED
+
+
+def asks_what_time_it_is(path: Path) -> bool:
+    names = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+    return bool(names & {"datetime.now", "time.time", "date.today"})
+
+
+def constant(path: Path, name: str) -> Any:
+    """The value that a module gives to a name."""
+    assigned = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Assign)]
+    return next(ast.literal_eval(node.value) for node in assigned if ast.unparse(node.targets[0]) == name)
+
+
+def test_quick_tests_that_ask_what_time_it_is_are_marked_as_dated():
+    """So that they are tried on special days; the slow ones, which are not, have no need of the mark."""
+    slow = {ROOT / "tests" / name for name in constant(ROOT / "tests/conftest.py", "SLOW")}
+    quick = [path for path in ROOT.glob("tests/**/test_*.py") if not {path, *path.parents} & slow]
+    unmarked = [path for path in quick if asks_what_time_it_is(path) and "mark.dated" not in path.read_text()]
+    assert [str(path.relative_to(ROOT)) for path in unmarked] == []
+    assert any("mark.dated" in path.read_text() for path in quick)

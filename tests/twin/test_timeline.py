@@ -18,6 +18,8 @@ from foretwin.twin.timeline import state, thread
 from foretwin.wire.decoder import decode
 from support.live_project import PUMP, message
 
+pytestmark = pytest.mark.dated
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 HEALTHY = {"mode": "healthy", "bearing": "good"}

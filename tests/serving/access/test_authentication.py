@@ -13,6 +13,8 @@ from foretwin.serving.access.authentication import Guard
 from foretwin.serving.access.keys import SCOPES, KeyRequest, make_key, revoke_key
 from foretwin.serving.access.rate import Bucket
 
+pytestmark = pytest.mark.dated
+
 
 @pytest.fixture(autouse=True)
 def _looks_at_every_call(monkeypatch):

@@ -200,6 +200,7 @@ def test_units_that_are_said_are_checked(decode):
         assert refused.value.field == field
 
 
+@pytest.mark.dated
 def test_when_the_data_was_observed_is_read_and_gives_its_age(decode):
     now = datetime.now(UTC)
     call = decode([asset(observed_at=(now - timedelta(hours=2)).isoformat()), asset(asset="B")])
@@ -215,6 +216,7 @@ def test_when_the_data_was_observed_is_read_and_gives_its_age(decode):
         (17, "is 17, a text"),
     ],
 )
+@pytest.mark.dated
 def test_a_moment_that_is_none_is_refused(decode, moment, reason):
     with pytest.raises(BadInput, match=reason) as refused:
         decode([asset(observed_at=moment)])

@@ -16,6 +16,8 @@ from foretwin.predictor.inputs import read_frame
 from foretwin.serving.scoring.metrics import FAMILIES, FIELDS, Metrics, reduced
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_twin
 
+pytestmark = pytest.mark.dated
+
 TWIN = tiny_twin("press")
 
 

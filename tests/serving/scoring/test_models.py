@@ -10,6 +10,8 @@ from foretwin.champion.champion import ChampionRecord
 from foretwin.serving.access.keys import KeyRequest, make_key
 from support.small_service import FAN, PUMP, running, service_over, tiny_champion
 
+pytestmark = pytest.mark.dated
+
 PROMOTED = datetime(2026, 11, 20, 12, tzinfo=UTC)
 RECORD = ChampionRecord(
     PROMOTED, "abc123", {"rul": {"clipped": {"rmse": 17.2}}}, {"promoted": True, "reasons": ["better"]}

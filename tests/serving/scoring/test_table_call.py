@@ -109,6 +109,7 @@ def test_a_unit_in_the_metadata_of_a_column_is_checked(champion):
                 decode_table_call(said, champion)
 
 
+@pytest.mark.dated
 def test_when_the_data_was_observed_is_that_of_an_assets_last_row(champion):
     now = datetime.now(UTC)
     moments = [now - timedelta(hours=9 - i) for i in range(8)]

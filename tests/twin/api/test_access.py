@@ -124,6 +124,7 @@ def test_a_key_with_the_scope_is_let_through_and_no_further(client, root):
     assert_problem(client.get("/v1/twins/P-1/readings", headers=gateway), 403, "Authorization", "has ingest")
 
 
+@pytest.mark.dated
 def test_a_key_ends_while_the_server_runs(client, root):
     soon = datetime.now(UTC) + timedelta(seconds=2.5)
     short = with_key(root, "short", "read", expires_at=soon)

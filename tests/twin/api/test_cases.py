@@ -57,6 +57,7 @@ def test_a_case_that_is_not_there_is_not_found(client, number):
     assert_problem(client.post(f"/v1/cases/{number}/verdict", json={"verdict": "confirmed"}), 404, "case")
 
 
+@pytest.mark.dated
 def test_a_case_is_acknowledged_by_somebody(client):
     first = numbers(client)[0]
     told = client.post(f"/v1/cases/{first}/acknowledge", headers={"X-Actor": "ann"}).raise_for_status().json()
@@ -67,6 +68,7 @@ def test_a_case_is_acknowledged_by_somebody(client):
     assert ("acknowledged", "ann") in [(one.get("action"), one.get("actor")) for one in entries]
 
 
+@pytest.mark.dated
 def test_a_verdict_closes_the_case_and_begins_the_next_run(client):
     first = numbers(client, "?asset=P-1")[0]
     verdict = {"verdict": "part_replaced", "serial_number": "N-1", "note": "worn"}
@@ -98,6 +100,7 @@ def test_a_verdict_that_is_none_is_refused_and_the_case_stays_open(client, sent,
     assert client.get(f"/v1/cases/{first}").json()["state"] == "open"
 
 
+@pytest.mark.dated
 def test_deliveries_that_were_given_up_are_listed(client, store):
     now = datetime.now(UTC)
     with store.write() as connection:

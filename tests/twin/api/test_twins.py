@@ -135,6 +135,7 @@ def test_the_shortest_life_comes_first(client, store, root):
     assert lows[0] < lows[-1]
 
 
+@pytest.mark.dated
 def test_pages_lead_through_the_whole_fleet_once(client, store):
     with store.write() as connection:
         assets.register_assets(connection, "pump", [f"P-{i:03}" for i in range(23)], datetime.now(UTC))
@@ -216,6 +217,7 @@ def test_a_score_that_lost_its_number_is_an_error_and_no_null(client, store, roo
 # thread, maintenance, copy, erasure
 
 
+@pytest.mark.dated
 def test_the_thread_tells_what_was_known_at_a_moment(client, store, root):
     fill(client, "P-1", count=4)
     score(store, root)
@@ -389,6 +391,7 @@ def test_twenty_callers_at_once_are_all_answered(client):
     assert len(names_of(client, "")) == 20
 
 
+@pytest.mark.dated
 def test_a_digest_of_the_fleet_is_shown_without_an_asset(client, store):
     with store.write() as connection:
         new = NewCase("pump", None, None, "digest", "planned", None, {"assets": []})

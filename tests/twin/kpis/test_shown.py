@@ -17,6 +17,8 @@ from support.kpis_fleet import PUMP, THRUST, YEAR_END, Fleet, on, outcomes, repo
 from support.live_project import living_project
 from support.tiny_bundle import tiny_twin
 
+pytestmark = pytest.mark.dated
+
 
 def test_a_report_is_written_for_people_and_for_programs(fleet, store, tmp_path):
     fleet.lives("P-1", on(1, 10), 100)

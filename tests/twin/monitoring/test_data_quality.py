@@ -14,6 +14,8 @@ from foretwin.wire.readings import Rejected
 from support.monitored_fleet import PUMP, live_through, look, machines, monitored_project
 from support.stored_readings import store_rows
 
+pytestmark = pytest.mark.dated
+
 ON_SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 POLICY = PUMP.model_copy(
     update={"quality": Quality(max_stuck_rows=6, may_be_constant=("c2",)), "cases": CasePolicy(stale_after=6)}

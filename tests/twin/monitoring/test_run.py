@@ -24,6 +24,8 @@ from support.monitored_fleet import PUMP, keep_reference, live_through, look, ma
 from support.stored_readings import store_rows
 from support.tiny_bundle import keep_tiny_champion
 
+pytestmark = pytest.mark.dated
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CHAMPION = ModelIdentity("foretwin-pump", "3", "run", "d" * 64)
 

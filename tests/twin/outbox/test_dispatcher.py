@@ -131,6 +131,7 @@ def test_a_failing_receiver_is_tried_again_and_the_order_of_the_asset_is_kept(st
     assert receiver.unsound == []  # the redirect was not followed
 
 
+@pytest.mark.dated
 def test_what_is_never_taken_is_dead_after_the_last_attempt_and_can_be_sent_again(store, receiver):
     receiver.answers = [500] * 4
     ids = tell(store, 2)
