@@ -5,7 +5,6 @@ rejects each reading that has one.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,8 +30,7 @@ from foretwin.wire.values import (
 )
 
 
-@dataclass(frozen=True)
-class Columns:
+class Columns(NamedTuple):
     """N readings of one twin as they were written; lists may differ in length.
 
     `asset` is a name for all of them, or a column of text; `run` a value for all, None for the present run, or a
@@ -55,10 +53,10 @@ class Columns:
                 return Decoded(None, (self._rejected(None, wrong),))
             return Decoded(None, tuple(self._rejected(row, wrong) for row in range(len(self.time))))
         parsed = self._parse()
-        if parsed.good.all():
+        if parsed.good is None:
             return Decoded(self._readings(parsed))
         rejected = tuple(self._rejected(row, self._fault(parsed, row)) for row in np.flatnonzero(~parsed.good).tolist())
-        return Decoded(self._readings(parsed.only_good()) if parsed.good.any() else None, rejected)
+        return Decoded(self._readings(parsed.only(parsed.good)) if parsed.good.any() else None, rejected)
 
     def decode_all(self) -> Readings | Invalid:
         """Return all rows as readings, or the fault of the first invalid one."""
@@ -66,7 +64,7 @@ class Columns:
         if wrong:
             return wrong
         parsed = self._parse()
-        if parsed.good.all():
+        if parsed.good is None:
             return self._readings(parsed)
         return self._fault(parsed, int(parsed.good.argmin()))
 
@@ -75,12 +73,12 @@ class Columns:
         time, values, good = parse_numbers(self.time, channels, self.texts)
         run = runs(self.run, self.texts)
         if isinstance(run, np.ndarray) or not run >= PRESENT_RUN:
-            good = good & (run >= PRESENT_RUN)
+            good = _and(good, np.broadcast_to(run >= PRESENT_RUN, len(time)))
         if isinstance(self.asset, str):
             return _Parsed(np.zeros(len(time), np.int64), (self.asset,), run, time, values, good)
         asset, names = _numbered(self.asset)
         named = np.array([is_name(name) for name in names], dtype=bool)
-        return _Parsed(asset, names, run, time, values, good if named.all() else good & named[asset])
+        return _Parsed(asset, names, run, time, values, _and(good, named[asset]))
 
     def _readings(self, parsed: "_Parsed") -> Readings:
         """Return all rows."""
@@ -131,7 +129,7 @@ class Columns:
 class _Parsed(NamedTuple):
     """Each of N readings in arrays (N,), `values` (N, C): `asset` its place in `names`, `good` whether it is one.
 
-    `run` is a number where it is the same of all.
+    `run` is a number where it is the same of all, `good` None where all are good.
     """
 
     asset: NDArray[np.int64]
@@ -139,13 +137,12 @@ class _Parsed(NamedTuple):
     run: NDArray[np.float64] | float
     time: NDArray[np.float64]
     values: NDArray[np.float32]
-    good: NDArray[np.bool_]
+    good: NDArray[np.bool_] | None
 
-    def only_good(self) -> "_Parsed":
-        asset, names = _only_used(self.asset[self.good], self.names)
-        run = self.run[self.good] if isinstance(self.run, np.ndarray) else self.run
-        good = self.good
-        return _Parsed(asset, names, run, self.time[good], self.values[good], good[good])
+    def only(self, rows: NDArray[np.bool_]) -> "_Parsed":
+        asset, names = _only_used(self.asset[rows], self.names)
+        run = self.run[rows] if isinstance(self.run, np.ndarray) else self.run
+        return _Parsed(asset, names, run, self.time[rows], self.values[rows], None)
 
 
 def columns_of(table: pa.Table) -> tuple[dict[str, pa.ChunkedArray], dict[str, str]]:
@@ -183,6 +180,12 @@ def _find_wrong_channel(channels: Mapping[str, Cells], contract: Twin) -> tuple[
         if name not in contract.channels:
             return clipped(name), f"is unknown; there is {', '.join(contract.channel_names)}"
     return next(name for name in contract.channels if name not in channels), "is missing"
+
+
+def _and(good: NDArray[np.bool_] | None, more: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+    """Return (N,) whether a reading is good by both; None, as in `_Parsed`, where all are."""
+    both = more if good is None else good & more
+    return None if both.all() else both
 
 
 def _same_or_cell(value: Any, row: int | None) -> Any:

@@ -29,21 +29,20 @@ Cells: TypeAlias = Sequence[Any] | pa.ChunkedArray  # of a JSON list, or of a co
 
 def parse_numbers(
     time: Cells, columns: Sequence[Cells], texts: bool = False
-) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.bool_] | None]:
     """Return times (N,), values (N, C) of C columns, and (N,) whether both are finite in single precision.
 
-    With `texts` a column of text may hold numbers, as those of a CSV file do.
+    The last is None where all are. With `texts` a column of text may hold numbers, as those of a CSV file do.
     """
     together = [time, *columns]
     if LISTS.issuperset(map(type, together)) and NUMBERS.issuperset(map(type, chain.from_iterable(together))):
         try:
-            both = np.array(together, np.float64)
+            both = np.fromiter(chain.from_iterable(together), np.float64).reshape(len(together), len(time))
         except OverflowError:  # an integer beyond the largest double
             pass
         else:
-            within = np.abs(both) <= LARGEST
-            if within.all():
-                return both[0], np.ascontiguousarray(both[1:].T, np.float32), within[0]
+            if not both.size or np.abs(both).max() <= LARGEST:
+                return both[0], both[1:].T.astype(np.float32, order="C"), None
     values = np.empty((len(time), len(columns)), np.float32)
     with np.errstate(over="ignore"):
         for i, cells in enumerate(columns):
@@ -51,7 +50,8 @@ def parse_numbers(
         times = _of_any(time, texts).astype(np.float64, copy=False)
     finite = np.isfinite(values)
     right: NDArray[np.bool_] = np.abs(times) <= LARGEST
-    return times, values, right if finite.all() else right & finite.all(axis=1)
+    right = right if finite.all() else right & finite.all(axis=1)
+    return times, values, None if right.all() else right
 
 
 def runs(cells: Any, texts: bool = False) -> NDArray[np.float64] | float:
