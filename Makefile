@@ -39,7 +39,7 @@ test: $(READY) ## the whole test suite, with two workers
 test-quick: $(READY) ## the tests that neither start servers nor train
 	pytest -n 2 -m 'not slow'
 
-test-clock: $(READY) ## the quick tests 400 days from now, on 29 February, at a year's end, over changes of the clock
+test-clock: $(READY) ## the quick tests 400 days from now, the dated ones on 29 February, at a year's end, over changes of the clock
 	.ci/clock
 
 lint: $(READY) ## ruff, mypy (strict) and the import contracts
