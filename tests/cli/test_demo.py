@@ -1,10 +1,17 @@
 """`foretwin demo` where something that it needs is missing; tests/system/test_fleet.py lets it run."""
 
+from datetime import UTC, datetime
+
+import pyarrow as pa
 import pytest
 
+from foretwin.cli.demo.fleet import next_lives
+from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.simulator.broker import Broker
+from foretwin.twin.store import assets, open_store
+from foretwin.wire.decoder import decode_table
 from support.commands import refusal
-from support.tiny_bundle import keep_tiny_champion, tiny_twin
+from support.tiny_bundle import keep_tiny_champion, random_rows, tiny_twin
 
 
 @pytest.fixture
@@ -23,3 +30,21 @@ def test_without_mosquitto_the_error_says_what_to_install_and_nothing_is_started
 def test_without_a_champion_no_broker_is_started(project, monkeypatch):
     monkeypatch.setattr(Broker, "start", lambda _: pytest.fail("started"))
     assert "pump has no champion yet" in refusal("demo")
+
+
+def test_the_next_demonstration_orders_the_pumps_next_lives(project, monkeypatch):
+    monkeypatch.setenv("FORETWIN_STORE", f"sqlite:///{project}/twins.db")
+    twin, store = tiny_twin(), open_store(f"sqlite:///{project}/twins.db")
+
+    def send(rows, begins) -> int:
+        decoded = decode_table(pa.Table.from_pandas(rows, preserve_index=False), twin, None)
+        return ingest(store, {twin.name: twin}, [decoded], "mqtt", datetime.now(UTC), begins).stored
+
+    rows = random_rows(twin, {"R-001": 3, "R-002": 3})
+    assert send(rows[rows["asset"] == "R-001"].assign(run=4), "any") == 3
+    lives = next_lives(rows)
+    assert set(lives["run"]) == {5}
+    assert send(lives, "next") == 6
+    with store.read() as connection:
+        assert {one.run for one in assets.find_all(connection, ["R-001", "R-002"]).values()} == {5}
+    store.close()

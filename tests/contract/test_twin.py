@@ -310,6 +310,15 @@ def test_the_digest_follows_the_content_and_not_the_layout(contract_file):
     assert load_twin(contract_file(TEXT.replace("cap: 100", "cap: 101"))).digest != digest
 
 
+def test_how_a_run_begins_is_no_part_of_what_a_model_was_trained_under(contract_file):
+    said = load_twin(contract_file(TEXT + "runs:\n  begin_by: readings\n"))
+    assert said.runs.begin_by == "readings"
+    assert load_twin(contract_file(TEXT)).runs.begin_by == "orders"
+    assert said.digest == load_twin(contract_file(TEXT)).digest
+    with pytest.raises(ContractError, match=r"runs\.begin_by"):
+        load_twin(contract_file(TEXT + "runs:\n  begin_by: messages\n"))
+
+
 def test_the_order_of_channels_is_part_of_the_content(contract_file):
     load = "  load: {unit: kN, role: setting, min: 0, max: 900}\n"
     swapped = TEXT.replace(load, "").replace("regimes:\n", load + "regimes:\n")

@@ -157,6 +157,12 @@ class CasePolicy(ContractPart):
         return self
 
 
+class Runs(ContractPart):
+    """What begins an asset's next run: orders alone, or also readings in which its own sender numbers it."""
+
+    begin_by: Literal["orders", "readings"] = "orders"
+
+
 class Costs(ContractPart):
     """Cost assumptions behind the key figures of a fleet; not used by models."""
 
@@ -184,7 +190,8 @@ class Twin(ContractPart):
     window: Window
     quality: Quality = Quality()
     cases: CasePolicy = CasePolicy()
-    # Not part of the contract that a model was trained under: readers take it from the project's file.
+    # Not part of the contract that a model was trained under: readers take these from the project's file.
+    runs: Runs = Field(default=Runs(), exclude=True)
     costs: Costs | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")

@@ -65,6 +65,13 @@ def test_a_file_is_stored_piece_by_piece_and_once(store, tmp_path, monkeypatch, 
         assert assets.find_asset(connection, "a").run == 2
 
 
+def test_a_history_goes_in_with_all_its_lives(store, tmp_path):
+    lives = pd.concat([frame({"a": 5}, run=run) for run in (1, 2, 40, 12_000)])
+    assert total(store, write(lives, tmp_path / "readings.parquet")) == Receipt(stored=20)
+    with store.read() as connection:
+        assert assets.find_asset(connection, "a").run == 12_000
+
+
 def test_an_interrupted_file_goes_on_where_it_was(store, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "ROWS", 20)
     path = write(frame({"a": 50}), tmp_path / "readings.parquet")

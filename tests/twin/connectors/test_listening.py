@@ -34,9 +34,9 @@ CONTRACTS = {TWIN.name: TWIN}
 SCRIPT = Path(__file__).parents[2] / "support" / "listener.py"
 
 
-def message(time_, value=1.0) -> bytes:
+def message(time_, value=1.0, **more) -> bytes:
     channels = dict.fromkeys(TWIN.channel_names, value)
-    return json.dumps({"run": 1, "time": time_, "channels": channels}).encode()
+    return json.dumps({"run": 1, "time": time_, "channels": channels} | more).encode()
 
 
 @contextmanager
@@ -170,6 +170,9 @@ def test_repeated_and_disordered_readings_are_stored_once(broker, store):
         ("pump", "P-001", b"", "undecodable"),
         ("pump", "P-001", b'{"time": 1}', "undecodable"),
         ("pump", "P-001", message(1, 5000), "range"),
+        ("pump", "P-001", message(1, asset="P-002"), "undecodable"),
+        ("pump", "P-001", message(1, twin="fan"), "undecodable"),
+        ("pump", "P-001", message(1, run=2_000_000_000), "run"),
         ("submarine", "S-001", message(1), "unknown"),
     ],
 )

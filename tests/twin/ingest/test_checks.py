@@ -6,8 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretwin.contract.twin import Twin
-from foretwin.twin.ingest.checks import find_impossible, follow_clock, follow_runs, longest_gap
+from foretwin.twin.ingest.checks import (
+    FARTHEST_FIRST,
+    find_impossible,
+    follow_clock,
+    follow_runs,
+    longest_gap,
+    runs_ahead,
+)
 from foretwin.wire.readings import Readings
+from foretwin.wire.values import LARGEST_RUN
 from support.tiny_bundle import tiny_twin
 
 TWIN = tiny_twin()
@@ -64,15 +72,43 @@ def test_a_time_below_zero_is_out_of_order():
 )
 def test_a_higher_run_begins_and_a_reading_without_one_is_of_the_present(said, present, unread, run, before):
     asset = np.zeros(len(said), np.intp)
-    runs = follow_runs(asset, np.array(said), np.array([present]), np.array([unread]))
+    runs = follow_runs(asset, np.array(said), np.array([present]), np.array([unread]), LARGEST_RUN)
     assert runs.run.tolist() == run
     assert runs.present.tolist() == before
+    assert not runs.refused.any()
 
 
 def test_runs_of_several_assets_do_not_mix():
     said, asset = np.array([2, -1, 5, -1, -1]), np.array([0, 1, 1, 0, 1])
-    runs = follow_runs(asset, said, np.array([1, 3]), np.array([False, False]))
+    runs = follow_runs(asset, said, np.array([1, 3]), np.array([False, False]), 2)
     assert runs.run.tolist() == [2, 3, 5, 2, 5]
+
+
+@pytest.mark.parametrize(
+    ("said", "unread", "ahead", "refused", "present"),
+    [
+        ([5, 4, -1], False, 0, [True, False, False], 4),
+        ([6, 5, 6, 7], False, 1, [True, False, False, False], 7),
+        ([6, -1], False, 1, [True, False], 4),
+        ([FARTHEST_FIRST + 1, 9, 8, 10], True, 0, [True, False, False, True], 9),
+        ([-1, 5], True, 0, [False, True], 4),
+        ([FARTHEST_FIRST, 2**31 - 1], True, 0, [False, True], FARTHEST_FIRST),
+    ],
+)
+def test_a_run_that_its_sender_may_not_begin_is_refused_and_moves_nothing(said, unread, ahead, refused, present):
+    asset = np.zeros(len(said) + 1, np.intp)
+    runs = follow_runs(asset, np.array([*said, -1]), np.array([4]), np.array([unread]), ahead)
+    assert runs.refused.tolist() == [*refused, False]
+    assert runs.run[-1] == present
+
+
+@pytest.mark.parametrize(
+    ("begins", "by", "ahead"),
+    [("any", "orders", LARGEST_RUN), ("next", "orders", 0), ("next", "readings", 1), ("none", "readings", 0)],
+)
+def test_a_machine_begins_its_next_run_only_where_the_contract_lets_it(begins, by, ahead):
+    content = TWIN.model_dump() | {"runs": {"begin_by": by}}
+    assert runs_ahead(begins, Twin.model_validate(content)) == ahead
 
 
 def test_older_than_the_newest_is_late_and_the_same_time_is_not():

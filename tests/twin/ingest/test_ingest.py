@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, Conflict, NotFound, StoreError
+from foretwin.twin.ingest.checks import Begins
 from foretwin.twin.ingest.ingest import Receipt, ingest, release
 from foretwin.twin.store import Store, assets, listing, open_store, tables
 from foretwin.twin.store.casework import audit
@@ -42,8 +43,8 @@ def message(time, c1=2.0, asset: str = "P-1", twin: str = "pump", **more) -> Dec
     return decode(json.dumps(content).encode(), JSON, CONTRACTS, None, None)
 
 
-def send(store: Store, *messages: Decoded, now: datetime = NOON) -> Receipt:
-    return ingest(store, CONTRACTS, messages, "mqtt", now)
+def send(store: Store, *messages: Decoded, now: datetime = NOON, begins: Begins = "none") -> Receipt:
+    return ingest(store, CONTRACTS, messages, "mqtt", now, begins)
 
 
 def asset_of(store: Store, name: str = "P-1") -> assets.Asset:
@@ -141,7 +142,7 @@ def test_a_late_reading_is_stored_and_counted(store):
 
 def test_a_higher_run_begins_and_readings_of_an_earlier_one_are_late(store):
     send(store, message([1, 2]))
-    assert send(store, message([0, 1], run=2)) == Receipt(stored=2)
+    assert send(store, message([0, 1], run=2), begins="any") == Receipt(stored=2)
     assert send(store, message(2)) == Receipt(stored=1)
     assert send(store, message([3, 4], run=1)) == Receipt(stored=2, late=2)
     assert list(kept(store)) == [(1, 1), (1, 2), (1, 3), (1, 4), (2, 0), (2, 1), (2, 2)]
@@ -199,6 +200,59 @@ def test_a_clock_that_jumped_is_set_aside_and_can_be_released(store):
     assert (entry.action, entry.actor, entry.detail["stored"]) == ("reading.released", "ann", 1)
     with pytest.raises(Conflict, match="was released"):
         release(store, CONTRACTS, held.id, "ann", LATER)
+
+
+@pytest.mark.parametrize("run", [2, 3, 2_000_000_000])
+def test_a_run_that_nobody_ordered_is_set_aside_until_somebody_does(store, run):
+    send(store, message([1, 2]))
+    receipt = send(store, message([1, 2], 3.0, run=run), message(3))
+    assert (receipt.stored, receipt.late, reasons(receipt)) == (1, 0, ["run", "run"])
+    assert (asset_of(store).run, asset_of(store).time) == (1, 3)
+    first = waiting(store)[-1]
+    assert first.field == "run"
+    assert f"is {run}, but P-1 is in run 1; " in first.detail
+    assert "`foretwin quarantine --release`" in first.detail
+    assert release(store, CONTRACTS, first.id, "ann", LATER) == Receipt(stored=2)
+    assert (asset_of(store).run, asset_of(store).time) == (run, 2)
+    with store.read() as connection:
+        (entry,) = audit.of_asset(connection, asset_of(store).id, None, None, 10)
+    assert (entry.action, entry.actor, entry.detail["run"]) == ("reading.released", "ann", run)
+    assert send(store, message(3, 3.0, run=run), message(4, run=1)) == Receipt(stored=2, late=1)
+
+
+def test_what_waited_for_the_same_run_is_released_with_it(store):
+    send(store, message(1))
+    send(store, message([1, 2, 2, 3, 5000], [1.0, 2.0, 9.0, 3.0, 4.0], run=2), message(1, run=20), message(1, run=3))
+    send(store, message(1, asset="P-2"), message(1, asset="P-2", run=2))
+    *_, first = waiting(store)
+    assert release(store, CONTRACTS, first.id, "ann", LATER) == Receipt(stored=3)
+    assert list(kept(store)) == [(1, 1), (2, 1), (2, 2), (2, 3)]
+    assert list(kept(store, "P-2")) == [(1, 1)]
+    left = [(one.asset, one.reason, json.loads(one.content)["run"]) for one in waiting(store) if not one.released_at]
+    assert sorted(left) == [
+        ("P-1", "clock", 2),
+        ("P-1", "conflict", 2),
+        ("P-1", "run", 3),
+        ("P-1", "run", 20),
+        ("P-2", "run", 2),
+    ]
+
+
+def test_a_machine_begins_its_next_run_where_the_contract_lets_it_and_jumps_none(store):
+    content = PUMP.model_dump() | {"runs": {"begin_by": "readings"}}
+    contracts = {"pump": Twin.model_validate(content)}
+    assert contracts["pump"].digest == PUMP.digest
+    send(store, message([1, 2]))
+    receipt = ingest(store, contracts, [message(1, run=3), message(1, run=2), message(2)], "mqtt", LATER, "next")
+    assert (receipt.stored, reasons(receipt)) == (2, ["run"])
+    assert list(kept(store)) == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert reasons(ingest(store, contracts, [message(1, run=3)], "http", LATER, "none")) == ["run"]
+
+
+def test_the_first_reading_says_which_run_an_asset_is_in_but_no_absurd_one(store):
+    receipt = send(store, message(1, run=2_000_000_000), message([1, 2], run=7), message(3))
+    assert (receipt.stored, receipt.late, reasons(receipt)) == (3, 0, ["run"])
+    assert list(kept(store)) == [(7, 1), (7, 2), (7, 3)]
 
 
 def test_what_is_still_wrong_is_not_released(store):
@@ -335,7 +389,7 @@ def test_the_quarantine_is_listed_by_what_it_holds(store):
         assert held(connection, 10, offset=2) == everything[2:]
         assert held(connection, 1, asset="b") == everything[:1]
         assert held(connection, 10, reason="order", twin="pump") == everything[2:]
-        quarantine.mark_released(connection, everything[0].id, LATER)
+        quarantine.mark_released(connection, [everything[0].id], LATER)
         assert [one.id for one in held(connection, 10, released=True)] == [everything[0].id]
         assert len(held(connection, 10, released=False)) == 2
 
@@ -360,7 +414,7 @@ def test_repeats_in_any_order_and_any_calls_leave_each_reading_once(sent, data):
     ]
     calls = np.split(np.arange(len(messages)), [min(cut, len(messages)) for cut in cuts])
     store = open_store("sqlite://")
-    receipts = [send(store, *[messages[i] for i in call]) for call in calls]
+    receipts = [send(store, *[messages[i] for i in call], begins="any") for call in calls]
     wanted = {row for rows in sent for row in rows}
     for name in "ab":
         rows = {(run, time): float(run * 10 + time) for of, run, time in wanted if of == name and time >= 0}

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -12,11 +13,12 @@ import pandas as pd
 from foretwin.champion.champion import load_champion
 from foretwin.cli.demo.client import ask, asked_all
 from foretwin.cli.demo.shown import conclusion, console, live_table, opening, table
-from foretwin.cli.project import PROJECT
+from foretwin.cli.project import PROJECT, person
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import check, running, start_foretwin
 from foretwin.twin.simulator.sending import ReplayPlan, fleet, replay
 from foretwin.twin.store import assets, open_store, store_url
+from foretwin.twin.store.casework import audit
 
 TWIN = "pump"
 LOGS = PROJECT / ".foretwin" / "fleet"
@@ -49,13 +51,19 @@ def watch_fleet(pumps: int, speed: float, port: int) -> None:
 
 
 def next_lives(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the same rows, as the run that follows whatever the store knows of these assets."""
+    """Return the same rows, as the run that follows whatever the store knows of these assets; begin it there."""
+    now = datetime.now(UTC)
     store = open_store(store_url(PROJECT, os.environ))
-    with store.read() as connection:
-        known = assets.find_all(connection, rows["asset"].unique())
+    with store.write() as connection:
+        known = assets.find_all(connection, rows["asset"].unique()).values()
+        run = max((asset.run + (asset.readings > 0) for asset in known), default=1)
+        for asset in known:
+            if asset.run == run:
+                continue
+            assets.begin_run(connection, asset, run)
+            audit.record(connection, person(), "run.begun", {"run": run}, now, asset=asset.id)
     store.close()
-    lived = [asset.run + (asset.readings > 0) for asset in known.values()]
-    return rows.assign(run=max(lived, default=1))
+    return rows.assign(run=run)
 
 
 def wait_until_ready(api: str, check_processes: Callable[[], None]) -> None:

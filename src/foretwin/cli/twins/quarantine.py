@@ -12,7 +12,12 @@ MOST_SHOWN = 50
 
 
 @click.command("quarantine")
-@click.option("--release", metavar="ID", type=int, help="Send this one again, with the check of its clock off.")
+@click.option(
+    "--release",
+    metavar="ID",
+    type=int,
+    help="Send this one again, whatever its clock or run; what waits for that run too.",
+)
 @click.option("--asset", help="Only this asset's.")
 @click.option("--limit", default=MOST_SHOWN, show_default=True, type=click.IntRange(1), help="How many.")
 def quarantine_command(release: int | None, asset: str | None, limit: int) -> None:

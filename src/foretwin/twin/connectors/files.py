@@ -39,7 +39,7 @@ def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iter
     with Progress(*columns, transient=True, disable=not show_progress()) as progress:
         task = progress.add_task(path.name, total=total)
         for decoded, done in pieces:
-            receipt = ingest(store, {contract.name: contract}, [decoded], "file", now)
+            receipt = ingest(store, {contract.name: contract}, [decoded], "file", now, begins="any")
             progress.update(task, completed=done)
             yield receipt
 

@@ -1,16 +1,21 @@
 """Check decoded readings, and locate each in its asset's history; pure functions."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.wire.readings import Readings
-from foretwin.wire.values import PRESENT_RUN
+from foretwin.wire.values import LARGEST_RUN, PRESENT_RUN
 
 LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
+FARTHEST_FIRST = 10_000  # the highest run that the first reading of an asset may name
 SKIPPED = 1.5  # steps: a longer one forward has left readings out
+
+# Which runs a sender may begin: an operator any, a machine its own next one where the contract lets it, others none.
+Begins: TypeAlias = Literal["any", "next", "none"]
 
 
 @dataclass(frozen=True)
@@ -24,11 +29,15 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Runs:
-    """For each of N readings its run, and its asset's present run before it came, both (N,) int64."""
+class RunOrder:
+    """For each of N readings its run, and its asset's present run before it came, both (N,) int64.
+
+    `refused` (N,) says which names a run that its sender may not begin; such a one moves nothing.
+    """
 
     run: NDArray[np.int64]
     present: NDArray[np.int64]
+    refused: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -65,27 +74,46 @@ def find_impossible(readings: Readings, contract: Twin) -> list[Fault]:
     return faults
 
 
+def runs_ahead(begins: Begins, contract: Twin) -> int:
+    """Return by how many runs a reading may be ahead of its asset's present one."""
+    if begins == "any":
+        return LARGEST_RUN
+    return 1 if begins == "next" and contract.runs.begin_by == "readings" else 0
+
+
 def follow_runs(
-    asset: NDArray[np.intp], run: NDArray[np.int64], present: NDArray[np.int64], unread: NDArray[np.bool_]
-) -> Runs:
+    asset: NDArray[np.intp], run: NDArray[np.int64], present: NDArray[np.int64], unread: NDArray[np.bool_], ahead: int
+) -> RunOrder:
     """Return the run of each reading in order of arrival; one of a higher run than the present one begins it.
 
     `asset` (N,) says which of A assets it is of, `run` (N,) is -1 for the present run; `present` (A,) are the present
-    runs before all of them, `unread` (A,) the assets whose first reading says which run they are in.
+    runs before all of them, `unread` (A,) the assets whose first reading says which run they are in. A reading may be
+    `ahead` runs ahead of the present one, a first one of any run up to FARTHEST_FIRST.
     """
     before = present[asset]
     if ((run == PRESENT_RUN) | (run == before)).all():
-        return Runs(before, before)
+        return RunOrder(before, before, np.zeros(len(run), dtype=bool))
     order = np.argsort(asset, kind="stable")
     begins = np.flatnonzero(np.diff(asset[order], prepend=-1))
-    found, earlier = np.empty_like(run), np.empty_like(run)
+    found = np.empty((3, len(run)), np.int64)
     for rows in np.split(order, begins[1:]):
-        said, of = run[rows], asset[rows[0]]
-        first = min(present[of], said[0]) if unread[of] and said[0] != PRESENT_RUN else present[of]
-        highest = np.maximum.accumulate(np.concatenate([[first], said]))[:-1]
-        earlier[rows] = highest
-        found[rows] = np.where(said == PRESENT_RUN, highest, said)
-    return Runs(found, earlier)
+        of = asset[rows[0]]
+        found[:, rows] = _runs_of_one(run[rows].tolist(), int(present[of]), bool(unread[of]), ahead)
+    return RunOrder(found[0], found[1], found[2].astype(bool))
+
+
+def _runs_of_one(said: list[int], present: int, unread: bool, ahead: int) -> NDArray[np.int64]:
+    """Return (3, N) runs, present runs before, and 1 where refused, of one asset's readings."""
+    found = []
+    for one in said:
+        run = present if one == PRESENT_RUN else one
+        if run > (max(FARTHEST_FIRST, present + ahead) if unread else present + ahead):
+            found.append((run, present, 1))
+            continue
+        before = min(present, run) if unread else present
+        found.append((run, before, 0))
+        present, unread = max(before, run), False
+    return np.array(found, np.int64).T
 
 
 def follow_clock(

@@ -14,12 +14,21 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import Conflict
-from foretwin.twin.ingest.checks import Fault, find_impossible, follow_clock, follow_runs, longest_gap
+from foretwin.twin.ingest.checks import (
+    Begins,
+    Fault,
+    find_impossible,
+    follow_clock,
+    follow_runs,
+    longest_gap,
+    runs_ahead,
+)
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Arrivals, Asset
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry import readings as stored_readings
+from foretwin.twin.store.telemetry.quarantine import Quarantined
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.decoder import decode
 from foretwin.wire.readings import Decoded, Readings, Rejected
@@ -42,17 +51,37 @@ class Receipt:
         return Receipt(*counts, self.gaps + other.gaps, self.rejected + other.rejected)
 
 
-def ingest(store: Store, contracts: Mapping[str, Twin], decoded: Sequence[Decoded], via: str, now: datetime) -> Receipt:
+@dataclass(frozen=True)
+class _Sending:
+    """How readings came: `via` http, file or mqtt, and which runs their sender may begin."""
+
+    via: str
+    begins: Begins
+    now: datetime
+    check_clock: bool = True
+
+
+def ingest(
+    store: Store,
+    contracts: Mapping[str, Twin],
+    decoded: Sequence[Decoded],
+    via: str,
+    now: datetime,
+    begins: Begins = "none",
+) -> Receipt:
     """Store decoded readings, all or, where the store fails, none; `via` is http, file or mqtt.
 
-    Assets that are not known yet are registered.
+    Assets that are not known yet are registered. A reading of a run that its sender may not begin is rejected.
     """
     with store.write() as connection:
-        return _ingest(connection, contracts, decoded, via, now)
+        return _ingest(connection, contracts, decoded, _Sending(via, begins, now))
 
 
 def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, actor: str, now: datetime) -> Receipt:
-    """Ingest a quarantined reading again, whatever its clock says; if stored now, it is marked as released.
+    """Ingest a quarantined reading again, whatever its clock and run say; if stored now, it is marked as released.
+
+    One that waited for its run brings with it what else waited for that: the counts are those of all, and what of these
+    breaks the contract otherwise is back in quarantine with that reason.
 
     NotFound where there is none of that number, Conflict where it was released before, BadInput where its content
     cannot be decoded.
@@ -63,13 +92,26 @@ def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, act
         if held.released_at is not None:
             raise Conflict("id", f"{quarantine_id} was released on {held.released_at:%Y-%m-%d %H:%M} UTC")
         decoded = decode(held.content.encode(), JSON, contracts, held.twin, held.asset)
-        receipt = _ingest(connection, contracts, [decoded], held.via, now, check_clock=False)
+        receipt = _ingest(connection, contracts, [decoded], _Sending(held.via, "any", now, check_clock=False))
         if not receipt.rejected:
-            quarantine.mark_released(connection, quarantine_id, now)
-            asset = next((one.id for one in assets.find_all(connection, [held.asset or ""]).values()), None)
+            quarantine.mark_released(connection, [quarantine_id], now)
+            receipt += _release_waiting(connection, contracts, held, now) if held.reason == "run" else Receipt()
+            asset = next(iter(assets.find_all(connection, [held.asset or ""]).values()), None)
             done = {"quarantine": quarantine_id, "stored": receipt.stored, "duplicates": receipt.duplicates}
-            audit.record(connection, actor, "reading.released", done, now, asset=asset)
+            done |= {"run": asset.run} if asset and held.reason == "run" else {}
+            audit.record(connection, actor, "reading.released", done, now, asset=asset.id if asset else None)
         return receipt
+
+
+def _release_waiting(
+    connection: Connection, contracts: Mapping[str, Twin], held: Quarantined, now: datetime
+) -> Receipt:
+    """Ingest the other readings that wait for the run of a released one, in their order; return the counts."""
+    others = quarantine.find_waiting(connection, held)
+    decoded = [decode(one.content.encode(), JSON, contracts, one.twin, one.asset) for one in others]
+    receipt = _ingest(connection, contracts, decoded, _Sending(held.via, "none", now))
+    quarantine.mark_released(connection, [one.id for one in others], now)
+    return replace(receipt, rejected=())
 
 
 @dataclass(frozen=True)
@@ -78,25 +120,22 @@ class _Call:
 
     connection: Connection
     contract: Twin
-    via: str
-    now: datetime
-    check_clock: bool
+    sending: _Sending
+
+    @property
+    def now(self) -> datetime:
+        return self.sending.now
 
 
 def _ingest(
-    connection: Connection,
-    contracts: Mapping[str, Twin],
-    decoded: Sequence[Decoded],
-    via: str,
-    now: datetime,
-    check_clock: bool = True,
+    connection: Connection, contracts: Mapping[str, Twin], decoded: Sequence[Decoded], sending: _Sending
 ) -> Receipt:
     stored_readings.serialise_writers(connection)
     receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
     for readings in _by_twin([one.readings for one in decoded if one.readings is not None]):
-        receipt += _store(_Call(connection, contracts[readings.twin], via, now, check_clock), readings)
+        receipt += _store(_Call(connection, contracts[readings.twin], sending), readings)
     if receipt.rejected:
-        new = quarantine.add_quarantined(connection, via, receipt.rejected, now)
+        new = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
         assets.count_quarantined(connection, Counter(one.asset for one in new if is_name(one.asset)))
     return receipt
 
@@ -159,32 +198,36 @@ def _strangers(known: list[Asset], of: NDArray[np.intp], twin: str) -> list[Faul
 def _place(
     call: _Call, readings: Readings, known: list[Asset], of: NDArray[np.intp], faults: Mapping[int, Fault]
 ) -> tuple[Readings, _Placed, list[Fault]]:
-    """Return the readings with runs and positions, and those whose clock has jumped."""
+    """Return the readings with runs and positions, and those whose run or clock has jumped."""
     rows = np.delete(np.arange(len(readings)), list(faults))
     present = np.array([asset.run for asset in known], np.int64)
     unread = np.array([asset.is_unread for asset in known])
-    runs = follow_runs(of[rows], readings.run[rows], present, unread)
+    ahead = runs_ahead(call.sending.begins, call.contract)
+    runs = follow_runs(of[rows], readings.run[rows], present, unread, ahead)
     run = np.where(readings.run == PRESENT_RUN, present[of], readings.run)
     run[rows] = runs.run
-    of = of[rows]
-    keys, group = np.unique(of * 2**32 + runs.run, return_inverse=True)  # a run is a number below 2**31
+    readings, taken = replace(readings, run=run), ~runs.refused
+    refused = [_odd_run(readings, int(rows[i]), int(runs.present[i])) for i in np.flatnonzero(runs.refused)]
+    rows, before = rows[taken], runs.present[taken]
+    of, run = of[rows], run[rows]
+    keys, group = np.unique(of * 2**32 + run, return_inverse=True)  # a run is a number below 2**31
     ids = np.array([asset.id for asset in known], np.int64)
     numbers = keys & (2**32 - 1)
     newest = stored_readings.newest_times(call.connection, ids[keys >> 32], numbers)
-    course = follow_clock(group, readings.time[rows], newest, call.contract, call.check_clock)
+    course = follow_clock(group, readings.time[rows], newest, call.contract, call.sending.check_clock)
     jumped = np.flatnonzero(course.jumped)
     jumps = [_jump(readings, call.contract, int(rows[i]), float(course.before[i])) for i in jumped]
     kept = ~course.jumped
-    late = (course.is_late | (runs.run < runs.present))[kept]
+    late = (course.is_late | (run < before))[kept]
     placed = _Placed(rows[kept], of[kept], group[kept], numbers, newest, late, course.missing[kept])
-    return replace(readings, run=run), placed, jumps
+    return readings, placed, refused + jumps
 
 
 def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) -> tuple[Receipt, list[Fault]]:
     """Store new readings and count them for their assets; return those that contradict stored ones."""
     ids = np.array([asset.id for asset in known], np.int64)
     lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
-    stored = stored_readings.add_readings(call.connection, call.via, lines, call.now)
+    stored = stored_readings.add_readings(call.connection, call.sending.via, lines, call.now)
     repeated = np.zeros(len(lines), dtype=bool)
     if not stored.all():
         repeated[~stored] = stored_readings.are_same(call.connection, lines.only(~stored))
@@ -219,6 +262,12 @@ def _newest(
         is_ahead = (run >= asset.run or asset.is_unread) and not time <= placed.newest[last[i]]
         newest[i] = (run, time, call.now, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
     return newest
+
+
+def _odd_run(readings: Readings, row: int, present: int) -> Fault:
+    name = readings.names[readings.asset[row]]
+    orders = "a verdict, maintenance or `foretwin quarantine --release` of this reading begins another"
+    return Fault(row, "run", "run", f"is {readings.run[row]}, but {name} is in run {present}; {orders}")
 
 
 def _jump(readings: Readings, contract: Twin, row: int, before: float) -> Fault:

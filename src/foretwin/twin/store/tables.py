@@ -227,7 +227,7 @@ quarantine = Table(
     Column("twin", String),
     Column("asset", String, index=True),  # as the sender named it
     Column("field", String, nullable=False),
-    Column("reason", String, nullable=False),  # unit, range, type, order, clock, conflict, unknown, undecodable
+    Column("reason", String, nullable=False),  # unit, range, type, order, run, clock, conflict, ...
     Column("detail", String, nullable=False),
     Column("content", String, nullable=False),  # the reading as JSON, or the message as text, at most 64 KiB
     Column("digest", String, nullable=False, unique=True),  # of sender, reason and content: redelivery adds nothing

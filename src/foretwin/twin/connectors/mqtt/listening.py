@@ -107,7 +107,7 @@ def _stored(
     failures = 0
     while True:
         try:
-            receipt = ingest(store, contracts, decoded, "mqtt", datetime.now(UTC))
+            receipt = ingest(store, contracts, decoded, "mqtt", datetime.now(UTC), "next")
         except StoreAway as error:
             failures += 1
             if failures == 1:

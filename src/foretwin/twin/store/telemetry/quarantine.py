@@ -1,5 +1,6 @@
 """Quarantine of rejected readings: stored with their reason until released."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -17,6 +18,7 @@ AT_ONCE = 10_000  # digests in one statement
 LONGEST = {"content": 64 * 1024}  # bytes
 LONGEST_OTHER = 1000
 LARGEST_ID = 2**63
+MOST_WAITING = 50_000  # readings that are released with one
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,20 @@ def find_quarantined(connection: Connection, quarantine_id: int) -> Quarantined:
     return Quarantined(*row)
 
 
-def mark_released(connection: Connection, quarantine_id: int, now: datetime) -> None:
-    """Mark it as released and stored."""
-    statement = update(tables.quarantine).where(tables.quarantine.c.id == quarantine_id)
-    connection.execute(statement.values(released_at=now))
+def find_waiting(connection: Connection, held: Quarantined) -> list[Quarantined]:
+    """Return the readings that wait for the same run of the same asset as this one, in their order, MOST_WAITING."""
+    columns, run = tables.quarantine.c, json.loads(held.content)["run"]
+    query = _columns().where(columns.asset == held.asset, columns.twin == held.twin, columns.reason == held.reason)
+    query = query.where(columns.id != held.id, columns.released_at.is_(None))
+    of_run = query.where(columns.content.contains(f'"run":{run},', autoescape=True)).order_by(columns.id)
+    return [Quarantined(*row) for row in connection.execute(of_run.limit(MOST_WAITING))]
+
+
+def mark_released(connection: Connection, ids: Sequence[int], now: datetime) -> None:
+    """Mark these as released and stored."""
+    for begin in range(0, len(ids), AT_ONCE):
+        statement = update(tables.quarantine).where(tables.quarantine.c.id.in_(ids[begin : begin + AT_ONCE]))
+        connection.execute(statement.values(released_at=now))
 
 
 def _columns() -> Select[Any]:
