@@ -4,9 +4,12 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from click.testing import CliRunner
 
+from foretwin.cli.main import main
 from foretwin.errors import Unauthorized
 from foretwin.serving.access.authentication import Guard
+from foretwin.serving.access.bounds import Bounds
 from foretwin.serving.access.keys import KeyRequest, make_key, read_keys
 from support.commands import foretwin, refusal, shown
 
@@ -40,10 +43,30 @@ def test_keys_are_listed_without_their_secrets(folder):
     shown("keys", "revoke", "old")
     told = shown("keys")
     assert told == shown("keys", "list")
-    assert re.search(r"gateway │ ingest │ 100/s │ \S+ \S+ by ann │ never │ valid ", told)
+    assert re.search(r"gateway │ ingest │ │ 100/s │ \S+ \S+ by ann │ never │ valid ", told)
     assert re.search(r"old │ ingest .* revoked \S+ \S+ by ann ", told)
-    assert re.search(rf"trial │ admin │ 5/s │ \S+ \S+ by bob │ {past:%Y-%m-%d %H:%M} │ expired ", told)
+    assert re.search(rf"trial │ admin │ │ 5/s │ \S+ \S+ by bob │ {past:%Y-%m-%d %H:%M} │ expired ", told)
     assert not any(part in told for token in tokens for part in token.split("_")[1:])
+
+
+def test_a_key_is_bound_and_its_bounds_are_listed_on_a_narrow_terminal(folder):
+    bounds = ["--twin", "pump", "--twin", "fan-*", "--asset", "P-0017", "--owner", "acme", "--owner", "site=hall ?"]
+    token = shown("keys", "new", "machine", "--scope", "ingest", *bounds)
+    bound = Guard(folder / "keys.json").admit(f"Bearer {token}", "ingest").bounds
+    assert bound == Bounds(twins=("pump", "fan-*"), assets=("P-0017",), owners=("owner=acme", "site=hall ?"))
+    told = CliRunner(env={"COLUMNS": "80"}).invoke(main, ["keys"]).stdout
+    assert max(map(len, told.splitlines())) <= 80
+    for words in ("twin pump", "twin fan-*", "asset", "P-0017", "owner=acme", "site=hall"):
+        assert words in told
+    for option, wrong in [
+        ("--asset", "P/1"),
+        ("--asset", ""),
+        ("--twin", "a" * 201),
+        ("--owner", "=x"),
+        ("--owner", "x="),
+    ]:
+        assert refusal("keys", "new", "wrong", "--scope", "read", option, wrong).startswith(f"{option}: ")
+    assert [key.name for key in read_keys(folder / "keys.json")] == ["machine"]
 
 
 def test_a_revoked_key_is_admitted_no_more(folder):

@@ -1,5 +1,8 @@
 """A project of tiny twins with champions, and its HTTP interface: a real server on a free port of this machine."""
 
+import re
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,8 +13,9 @@ import httpx
 from foretwin.serving.access.authentication import Guard
 from foretwin.twin.api.server import serve_twins
 from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
-from support.tiny_bundle import tiny_project, tiny_twin
+from support.tiny_bundle import environment, tiny_project, tiny_twin
 
 PUMP = tiny_twin("pump")
 OPEN = Guard(None)
@@ -46,6 +50,22 @@ def live(store, root: Path, guard=OPEN):
     finally:
         stop.set()
         thread.join(20)
+
+
+@contextmanager
+def live_process(root: Path, *arguments: str):
+    """The URL of `foretwin live` in a process of its own, in the project's folder."""
+    said = root / "live.txt"
+    command = [Path(sys.executable).with_name("foretwin"), "live", "--port", "0", *arguments]
+    with said.open("wb") as out:
+        env = environment(root, PYTHONUNBUFFERED="1")
+        process = subprocess.Popen(command, stdout=out, stderr=out, cwd=root, env=env)
+    try:
+        wait_for(lambda: "Ctrl-C" in said.read_text() or process.poll() is not None, "line of the command", 40)
+        yield re.search(r"http://\S+:\d+", said.read_text()).group()
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextmanager

@@ -130,6 +130,27 @@ def test_a_damaged_key_is_told_with_its_field(path, field, value):
         read_keys(path)
 
 
+def test_a_key_keeps_its_bounds_and_one_without_them_is_kept_as_before(path):
+    make(path, "free")
+    make(path, "bound", twins=["pump"], owners=["acme", "site=b*"])
+    free, bound = json.loads(path.read_text())["keys"]
+    assert "bounds" not in free, "so that an older version reads the file"
+    assert bound["bounds"] == {"twins": ["pump"], "owners": ["owner=acme", "site=b*"]}
+    assert [bool(key.bounds) for key in read_keys(path)] == [False, True]
+    revoke_key(path, "free", "ann", NOON)
+    assert str(read_keys(path)[1].bounds) == "twin pump, owner=acme, site=b*"
+
+
+@pytest.mark.parametrize("bounds", [{"assets": ["a/b"]}, {"owners": ["acme"]}, {"machines": ["x"]}, {"twins": "pump"}])
+def test_damaged_bounds_are_told_and_never_left_out(path, bounds):
+    make(path)
+    content = json.loads(path.read_text())
+    content["keys"][0]["bounds"] = bounds
+    path.write_text(json.dumps(content))
+    with pytest.raises(ParamsError, match=r"keys\.0\.bounds"):
+        read_keys(path)
+
+
 def test_the_file_is_named_by_the_environment(tmp_path):
     assert keys_path(tmp_path, {}) == tmp_path / "keys.json"
     assert keys_path(tmp_path, {"FORETWIN_KEYS": "secrets/k.json"}) == tmp_path / "secrets/k.json"

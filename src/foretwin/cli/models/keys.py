@@ -30,6 +30,9 @@ def keys_command(context: click.Context) -> None:
 @keys_command.command("new")
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="May be repeated.")
+@click.option("--twin", "twins", metavar="PATTERN", multiple=True, help="Only of these twins; may be repeated.")
+@click.option("--asset", "assets", metavar="PATTERN", multiple=True, help="Only of these assets; may be repeated.")
+@click.option("--owner", "owners", metavar="[TAG=]PATTERN", multiple=True, help="Only of assets with such a tag.")
 @click.option("--days", type=click.FloatRange(0, 36500, min_open=True), help="Until it expires; without, never.")
 @click.option(
     "--rate",
@@ -38,13 +41,23 @@ def keys_command(context: click.Context) -> None:
     type=click.FloatRange(0, 1e6, min_open=True),
     help="Calls per second that it may make of each service.",
 )
-def keys_new(name: str, scopes: tuple[str, ...], days: float | None, rate: float) -> None:
+def keys_new(  # noqa: PLR0913, PLR0917 - one parameter per option
+    name: str,
+    scopes: tuple[str, ...],
+    twins: tuple[str, ...],
+    assets: tuple[str, ...],
+    owners: tuple[str, ...],
+    days: float | None,
+    rate: float,
+) -> None:
     """Make a key and print it.
 
     It is shown this once: the file keeps only a digest of it. NAME says whose it is, and is what the audit shows.
+    A PATTERN binds it to what matches: `*` stands for any characters, `?` for one; --owner alone means the tag owner.
 
     \b
-      foretwin keys new gateway-hall-3 --scope ingest --days 90 --rate 500
+      foretwin keys new pump-1 --scope ingest --twin pump --asset P-1 --days 90
+      foretwin keys new acme --scope read --owner acme
       curl -H "Authorization: Bearer ftw_..." -H "Content-Type: application/json" \\
         -d '{"time": 1, "channels": {...}}' "http://127.0.0.1:3100/v1/twins/P-1/readings?twin=pump"
     """
@@ -56,7 +69,7 @@ def keys_new(name: str, scopes: tuple[str, ...], days: float | None, rate: float
 
     log_to_terminal()
     now = datetime.now(UTC)
-    wanted = KeyRequest(name, scopes, rate, now + timedelta(days=days) if days else None)
+    wanted = KeyRequest(name, scopes, rate, now + timedelta(days=days) if days else None, twins, assets, owners)
     click.echo(make_key(keys_path(PROJECT, os.environ), wanted, person(), now))
     click.echo("keep it: it is not shown again, and is sent as `Authorization: Bearer ftw_...`", err=True)
 
@@ -102,12 +115,13 @@ def _list() -> None:
         (
             key.name,
             ", ".join(key.scopes),
+            str(key.bounds).replace(", ", "\n"),
             f"{key.rate:g}/s",
             cell(key.created_at) + f" by {key.created_by}",
-            key.expires_at or "never",
+            cell(key.expires_at) or "never",
             key.state(now) + (f" {cell(key.revoked_at)} by {key.revoked_by}" if key.revoked_at else ""),
         )
         for key in read_keys(path)
     ]
     advice = "" if rows else f"{path} holds none; `foretwin keys new NAME --scope read` makes one"
-    show_table(("name", "scopes", "rate", "made", "expires", "state"), rows, advice)
+    show_table(("name", "scopes", "bound to", "rate", "made", "expires", "state"), rows, advice)

@@ -1,1 +1,1 @@
-"""Access control of the HTTP services: API keys, scopes, rates."""
+"""Access control of the HTTP services: API keys, scopes, bounds, rates."""

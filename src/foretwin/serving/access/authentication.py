@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn, Self
 
 from foretwin.errors import Forbidden, ParamsError, TooMany, Unauthorized
+from foretwin.serving.access.bounds import UNBOUND, Bounds
 from foretwin.serving.access.keys import PREFIX, SCOPES, Key, Scope, keys_path, read_keys, secret_digest
 from foretwin.serving.access.rate import Bucket
 
@@ -25,10 +26,30 @@ logger = logging.getLogger("foretwin.access")
 
 @dataclass(frozen=True)
 class Caller:
-    """The caller of a request: the name of the key and its scopes."""
+    """The caller of a request: the name of the key, its scopes and its bounds."""
 
     name: str
     scopes: frozenset[str]
+    bounds: Bounds = UNBOUND
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether it speaks as the machines that it names: its key is bound to assets, or nobody needs a key."""
+        return self is ANYBODY or bool(self.bounds.assets)
+
+    def check_twin(self, twin: str) -> None:
+        """Forbidden where a twin is outside of its bounds."""
+        if not self.bounds.admit_twin(twin):
+            self.refuse()
+
+    def check_name(self, asset: str) -> None:
+        """Forbidden where an asset of this name is outside of its bounds."""
+        if not self.bounds.admit_name(asset):
+            self.refuse()
+
+    def refuse(self, about: str = "something else, or something that is not there") -> NoReturn:
+        """Raise Forbidden; the same words whether what is outside of its bounds exists or not."""
+        raise Forbidden(FIELD, f"key {self.name} is bound to {self.bounds}; this call is about {about}")
 
 
 ANYBODY = Caller("anonymous", frozenset(SCOPES))
@@ -163,7 +184,7 @@ class Guard:
                 old = before.get(key.id)
                 bucket = old.bucket if old and old.bucket.rate == key.rate else Bucket(key.rate, now)
                 expires = key.expires_at.timestamp() if key.expires_at else float("inf")
-                caller = Caller(key.name, frozenset(key.scopes))
+                caller = Caller(key.name, frozenset(key.scopes), key.bounds)
                 self._known[key.id] = _Known(caller, bytes.fromhex(key.digest), expires, bucket)
 
 

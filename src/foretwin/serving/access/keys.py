@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from foretwin.errors import BadInput, Conflict, NotFound, ParamsError
 from foretwin.project.files import fresh_file
+from foretwin.serving.access.bounds import UNBOUND, Bounds, owner_pattern
 
 Scope = Literal["score", "read", "ingest", "admin"]
 SCOPES: dict[Scope, str] = {
@@ -31,6 +32,7 @@ PREFIX = "ftw_"  # so that a scanner for leaked secrets knows one
 ID_BYTES, SECRET_BYTES = 6, 32
 FASTEST = 1e6  # calls per second
 FIELDS = {"name": "NAME", "scopes": "--scope", "rate": "--rate"}
+BOUNDS = {"twins": "--twin", "assets": "--asset", "owners": "--owner"}
 
 logger = logging.getLogger("foretwin.access")
 
@@ -55,6 +57,7 @@ class Key(BaseModel):
     expires_at: AwareDatetime | None = None
     revoked_at: AwareDatetime | None = None
     revoked_by: str | None = None
+    bounds: Annotated[Bounds, Field(exclude_if=lambda bounds: not bounds)] = UNBOUND
 
     def state(self, now: datetime) -> str:
         """Return `valid`, `expired` or `revoked`."""
@@ -70,12 +73,18 @@ class _File(BaseModel):
 
 
 class KeyRequest(NamedTuple):
-    """A key to be made: `rate` in calls per second; without `expires_at` it is valid until revoked."""
+    """A key to be made: `rate` in calls per second; without `expires_at` it is valid until revoked.
+
+    `twins`, `assets` and `owners` are the patterns of its bounds; an owner may leave out the tag `owner`.
+    """
 
     name: str
     scopes: Sequence[str]
     rate: float
     expires_at: datetime | None = None
+    twins: Sequence[str] = ()
+    assets: Sequence[str] = ()
+    owners: Sequence[str] = ()
 
 
 def keys_path(root: Path, environ: Mapping[str, str]) -> Path:
@@ -103,7 +112,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 def make_key(path: Path, wanted: KeyRequest, by: str, now: datetime) -> str:
     """Add a key and return its token, which is stored nowhere.
 
-    BadInput for a name, scope or rate that can be none, Conflict where a key of that name was not revoked.
+    BadInput for a name, scope, rate or pattern that can be none, Conflict where a key of that name was not revoked.
     """
     secret = secrets.token_hex(SECRET_BYTES)
     key = _checked(wanted, secret_digest(secret).hex(), by, now)
@@ -113,7 +122,8 @@ def make_key(path: Path, wanted: KeyRequest, by: str, now: datetime) -> str:
             raise Conflict("NAME", f"there is a key {key.name} already; `foretwin keys revoke {key.name}` ends it")
         _write(path, (*there, key))
     until = f", until {key.expires_at:%Y-%m-%d %H:%M} UTC" if key.expires_at else ""
-    logger.info("key %s (%s) made by %s: %s, %g calls a second%s", key.name, key.id, by, _of(key), key.rate, until)
+    may = f"{_of(key)}, {key.rate:g} calls a second{until}" + (f", bound to {key.bounds}" if key.bounds else "")
+    logger.info("key %s (%s) made by %s: %s", key.name, key.id, by, may)
     return f"{PREFIX}{key.id}_{secret}"
 
 
@@ -141,13 +151,18 @@ def _of(key: Key) -> str:
 
 
 def _checked(wanted: KeyRequest, digest: str, by: str, now: datetime) -> Key:
-    asked = {**wanted._asdict(), "scopes": tuple(dict.fromkeys(wanted.scopes))}
+    bounds = {"twins": wanted.twins, "assets": wanted.assets, "owners": [owner_pattern(one) for one in wanted.owners]}
+    asked = {"name": wanted.name, "rate": wanted.rate, "expires_at": wanted.expires_at}
+    asked |= {"scopes": tuple(dict.fromkeys(wanted.scopes)), "bounds": bounds}
     made = {"id": secrets.token_hex(ID_BYTES), "digest": digest, "created_at": now, "created_by": by}
     try:
         return Key.model_validate({**asked, **made})
     except ValidationError as error:
         first = error.errors()[0]
         field = str(first["loc"][0])
+        if field == "bounds":
+            reason = "needs 1 to 200 characters without / and control characters; `*` stands for any, `?` for one"
+            raise BadInput(BOUNDS[str(first["loc"][1])], reason) from None
         reason = "needs 1 to 64 letters, digits, `.`, `_` or `-`, of which it begins with a letter or digit"
         raise BadInput(FIELDS.get(field, field), reason if field == "name" else first["msg"]) from None
 

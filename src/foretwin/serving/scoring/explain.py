@@ -14,8 +14,7 @@ from foretwin.serving.http.body import bounded_body
 from foretwin.serving.http.negotiation import accepted, content_type
 from foretwin.serving.http.problems import RETRY_AFTER, Problem
 from foretwin.serving.scoring.answer import describe_model
-from foretwin.serving.scoring.calls.json_call import decode_json
-from foretwin.serving.scoring.score import ADVICE
+from foretwin.serving.scoring.score import ADVICE, ScoreBody, decode_call
 from foretwin.serving.scoring.state import Service
 from foretwin.wire.tables import JSON
 
@@ -28,11 +27,12 @@ ONE_AT_A_TIME = ThreadPoolExecutor(1, "explain")
 async def post_explain(request: Request) -> Response:
     """POST /v1/explain: contribution of each channel to the score of one asset; a call as for /v1/score."""
     service: Service = request.app.state.service
-    service.guard.admit(request.headers.get("authorization"), "score")
+    caller = service.guard.admit(request.headers.get("authorization"), "score")
     content_type(request, (JSON,))
     accepted(request, (JSON,))
     body = await bounded_body(request, service.limits.body_bytes, ADVICE)
-    work = asyncio.get_running_loop().run_in_executor(ONE_AT_A_TIME, partial(_answer, service, body))
+    answering = partial(_answer, service, ScoreBody(caller, body, JSON))
+    work = asyncio.get_running_loop().run_in_executor(ONE_AT_A_TIME, answering)
     try:
         return Response(await asyncio.wait_for(work, PATIENCE), media_type=JSON)
     except TimeoutError:
@@ -40,8 +40,8 @@ async def post_explain(request: Request) -> Response:
         return Problem(503, "service", busy, {"Retry-After": str(RETRY_AFTER)})
 
 
-def _answer(service: Service, body: bytes) -> bytes:
-    call = decode_json(body, service.champions.get, service.limits.rows)
+def _answer(service: Service, sent: ScoreBody) -> bytes:
+    call = decode_call(service, sent)
     if len(call.tracks) != 1:
         raise BadInput("assets", f"holds {len(call.tracks)}; one is explained at a time: ask for each by itself")
     explanation = explain_tracks(call.champion.bundle, call.tracks)

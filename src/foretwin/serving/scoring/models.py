@@ -17,12 +17,11 @@ from foretwin.wire.tables import JSON
 async def get_models(request: Request) -> Response:
     """GET /v1/models: which champion answers for each twin, how good it is, and what it wants to know."""
     service: Service = request.app.state.service
-    service.guard.admit(request.headers.get("authorization"), "read", "score")
+    caller = service.guard.admit(request.headers.get("authorization"), "read", "score")
     now = datetime.now(UTC)
-    champions = service.champions.all().values()
-    return Response(
-        orjson.dumps({"models": [describe_champion(champion, now) for champion in champions]}), media_type=JSON
-    )
+    served = service.champions.all().items()
+    models = [describe_champion(champion, now) for twin, champion in served if caller.bounds.admit_twin(twin)]
+    return Response(orjson.dumps({"models": models}), media_type=JSON)
 
 
 def describe_champion(champion: Champion, now: datetime) -> dict[str, Any]:

@@ -31,7 +31,7 @@ BINARY: Schema = {"type": "string", "format": "binary"}
 REFUSALS = {
     "400": "the body is not what its Content-Type says, or came incomplete",
     "401": "nobody is known by the key; or there is none",
-    "403": "the key lacks the scope; or, where no keys are needed, the call came from another machine",
+    "403": "the key lacks the scope or is bound to others; or, without keys, the call came from another machine",
     "404": "no such twin is known here",
     "406": "there is no answer in a form that Accept asks for",
     "408": "the body did not arrive in time",

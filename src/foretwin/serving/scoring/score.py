@@ -2,13 +2,16 @@
 
 import asyncio
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from foretwin.champion.champion import Champion
 from foretwin.errors import BadInput
+from foretwin.serving.access.authentication import Caller
 from foretwin.serving.http.body import bounded_body
 from foretwin.serving.http.negotiation import accepted, content_type
 from foretwin.serving.scoring.answer import encode_answer
@@ -23,16 +26,26 @@ ADVICE = "send fewer rows per call"
 INLINE_BYTES = 128 * 1024  # a longer call is answered in a thread, so that short ones and health checks need not wait
 
 
+@dataclass(frozen=True)
+class ScoreBody:
+    """A body of the media type `kind`, and who sent it; a table's `twin` is given separately."""
+
+    caller: Caller
+    body: bytes
+    kind: str
+    twin: str | None = None
+
+
 async def post_score(request: Request) -> Response:
     """POST /v1/score: the rows of each asset in, one score per asset out, for its last time."""
     service: Service = request.app.state.service
-    service.guard.admit(request.headers.get("authorization"), "score")
+    caller = service.guard.admit(request.headers.get("authorization"), "score")
     kind = content_type(request, MEDIA_TYPES)
     wanted = accepted(request, MEDIA_TYPES)
     twin = None if kind == JSON else request.query_params.get("twin")
     async with service.large if _is_large(request) else nullcontext():
         body = await bounded_body(request, service.limits.body_bytes, ADVICE)
-        work = partial(answer, service, body, kind, wanted, twin)
+        work = partial(answer, service, ScoreBody(caller, body, kind, twin), wanted)
         content = work() if len(body) <= INLINE_BYTES else await asyncio.to_thread(work)
     return Response(content, media_type=wanted)
 
@@ -43,21 +56,30 @@ def _is_large(request: Request) -> bool:
     return not length.isdigit() or len(length) > 9 or int(length) > INLINE_BYTES
 
 
-def answer(service: Service, body: bytes, kind: str, wanted: str, twin: str | None) -> bytes:
-    """Answer a body of the media type `kind` in the form `wanted`."""
-    call = decode_call(service, body, kind, twin)
+def answer(service: Service, sent: ScoreBody, wanted: str) -> bytes:
+    """Answer a body in the form `wanted`."""
+    call = decode_call(service, sent)
     answers = call.champion.bundle.answer(call.tracks)
     encoded = encode_answer(call, answers, datetime.now(UTC), wanted)
     service.metrics.scored(call.contract, answers)
     return encoded
 
 
-def decode_call(service: Service, body: bytes, kind: str, twin: str | None) -> ScoreCall:
-    """Decode a body; a table's twin is given separately."""
+def decode_call(service: Service, sent: ScoreBody) -> ScoreCall:
+    """Decode a body; Forbidden where its twin or one of its assets is outside of the caller's bounds."""
     rows, size = service.limits.rows, service.limits.body_bytes
-    if kind == JSON:
-        return decode_json(body, service.champions.get, rows)
-    if twin is None:
+
+    def champion_of(twin: str) -> Champion:
+        sent.caller.check_twin(twin)
+        return service.champions.get(twin)
+
+    if sent.kind == JSON:
+        call = decode_json(sent.body, champion_of, rows)
+    elif sent.twin is None:
         raise BadInput("twin", "is missing: a table needs ?twin=NAME")
-    champion = service.champions.get(twin)
-    return decode_table_call(read_table(body, kind, rows, 8 * size), champion)
+    else:
+        champion = champion_of(sent.twin)
+        call = decode_table_call(read_table(sent.body, sent.kind, rows, 8 * size), champion)
+    for name in call.tracks.assets if sent.caller.bounds.assets else ():
+        sent.caller.check_name(name)
+    return call

@@ -36,29 +36,29 @@ def _ready(call: Call) -> dict[str, Any]:
 
 
 WAYS = (
-    Way("GET", "/v1/twins", "read", twins.get_fleet, twins.FLEET.names),
-    Way("GET", "/v1/twins/{asset}", "read", twins.get_twin),
-    Way("PUT", "/v1/twins/{asset}", "admin", twins.put_twin, (), (JSON,), twins.Description),
-    Way("DELETE", "/v1/twins/{asset}", "admin", twins.delete_twin),
-    Way("GET", "/v1/twins/{asset}/readings", "read", readings.get_readings, readings.READINGS.names),
-    Way("POST", "/v1/twins/{asset}/readings", "ingest", readings.post_readings, ("twin",), readings.TYPES),
-    Way("GET", "/v1/twins/{asset}/scores", "read", readings.get_scores, readings.SCORES.names),
-    Way("GET", "/v1/twins/{asset}/thread", "read", twins.get_events, tuple(twins.THREAD)),
-    Way("GET", "/v1/twins/{asset}/export", "read", twins.get_export),
-    Way("POST", "/v1/twins/{asset}/maintenance", "admin", twins.post_maintenance, (), (JSON,), Work),
-    Way("POST", "/v1/twins/{asset}/what-if", "score", what_if.post_what_if, (), (JSON,), what_if.Question),
-    Way("GET", "/v1/cases", "read", cases.get_cases, cases.CASES.names),
-    Way("GET", "/v1/cases/{case}", "read", cases.get_case),
-    Way("GET", "/v1/cases/{case}/service-request", "read", cases.get_service_request),
-    Way("POST", "/v1/cases/{case}/acknowledge", "admin", cases.post_acknowledge, (), (JSON,)),
-    Way("POST", "/v1/cases/{case}/verdict", "admin", cases.post_verdict, (), (JSON,), Verdict),
-    Way("GET", "/v1/quarantine", "read", quarantine.get_quarantine, quarantine.QUARANTINE.names),
-    Way("POST", "/v1/quarantine/{message}/release", "admin", quarantine.post_release, (), (JSON,)),
-    Way("GET", "/v1/deliveries", "read", quarantine.get_deliveries, quarantine.DELIVERIES.names),
-    Way("GET", "/v1/monitor/{twin}", "read", monitor.get_monitor_report),
-    Way("GET", "/v1/kpis", "read", kpis.get_kpis, tuple(kpis.KPIS)),
-    Way("GET", "/metrics", "read", monitor.get_monitor_metrics),
-    Way("GET", "/readyz", None, _ready),
+    Way("GET", "/v1/twins", "read", "list", twins.get_fleet, twins.FLEET.names),
+    Way("GET", "/v1/twins/{asset}", "read", "asset", twins.get_twin),
+    Way("PUT", "/v1/twins/{asset}", "admin", "newcomer", twins.put_twin, (), (JSON,), twins.Description),
+    Way("DELETE", "/v1/twins/{asset}", "admin", "asset", twins.delete_twin),
+    Way("GET", "/v1/twins/{asset}/readings", "read", "asset", readings.get_readings, readings.READINGS.names),
+    Way("POST", "/v1/twins/{asset}/readings", "ingest", "newcomer", readings.post_readings, ("twin",), readings.TYPES),
+    Way("GET", "/v1/twins/{asset}/scores", "read", "asset", readings.get_scores, readings.SCORES.names),
+    Way("GET", "/v1/twins/{asset}/thread", "read", "asset", twins.get_events, tuple(twins.THREAD)),
+    Way("GET", "/v1/twins/{asset}/export", "read", "asset", twins.get_export),
+    Way("POST", "/v1/twins/{asset}/maintenance", "admin", "asset", twins.post_maintenance, (), (JSON,), Work),
+    Way("POST", "/v1/twins/{asset}/what-if", "score", "asset", what_if.post_what_if, (), (JSON,), what_if.Question),
+    Way("GET", "/v1/cases", "read", "list", cases.get_cases, cases.CASES.names),
+    Way("GET", "/v1/cases/{case}", "read", "case", cases.get_case),
+    Way("GET", "/v1/cases/{case}/service-request", "read", "case", cases.get_service_request),
+    Way("POST", "/v1/cases/{case}/acknowledge", "admin", "case", cases.post_acknowledge, (), (JSON,)),
+    Way("POST", "/v1/cases/{case}/verdict", "admin", "case", cases.post_verdict, (), (JSON,), Verdict),
+    Way("GET", "/v1/quarantine", "read", "list", quarantine.get_quarantine, quarantine.QUARANTINE.names),
+    Way("POST", "/v1/quarantine/{message}/release", "admin", "quarantined", quarantine.post_release, (), (JSON,)),
+    Way("GET", "/v1/deliveries", "read", "plant", quarantine.get_deliveries, quarantine.DELIVERIES.names),
+    Way("GET", "/v1/monitor/{twin}", "read", "twin", monitor.get_monitor_report),
+    Way("GET", "/v1/kpis", "read", "fleets", kpis.get_kpis, tuple(kpis.KPIS)),
+    Way("GET", "/metrics", "read", "fleets", monitor.get_monitor_metrics),
+    Way("GET", "/readyz", None, "nothing", _ready),
 )
 
 
@@ -101,7 +101,7 @@ async def _openapi(request: Request) -> Response:  # noqa: ARG001
 
 def _by_method(path: str) -> Callable[[Request], Awaitable[Response]]:
     """The end point of a path, which must be one route for its refusal to name every method that is allowed."""
-    ends = {way.method: endpoint(way.handler, way.scope, way.accepts) for way in WAYS if way.path == path}
+    ends = {way.method: endpoint(way.handler, way.scope, way.about, way.accepts) for way in WAYS if way.path == path}
 
     async def answer(request: Request) -> Response:
         return await ends["GET" if request.method == "HEAD" else request.method](request)

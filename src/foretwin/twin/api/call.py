@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import orjson
 from starlette.datastructures import QueryParams
@@ -19,15 +19,25 @@ from starlette.responses import Response
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, NotFound, StoreError
-from foretwin.serving.access.authentication import ANYBODY, Guard
+from foretwin.serving.access.authentication import ANYBODY, Caller, Guard
 from foretwin.serving.access.keys import Scope
 from foretwin.twin.api.bodies import read_body
-from foretwin.twin.store import Store
+from foretwin.twin.store import Connection, Store, listing
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.listing import Page
+from foretwin.twin.store.visibility import is_visible
 
 LONGEST_ACTOR = 200
 UNNAMED = "http"  # who acts where nobody says
 LARGEST_ID = 2**31 - 1
+ONE = Page(1, 0, "id", descending=False)
+WHOLE_FLEET = "whole fleets, and needs a key without --asset and --owner"
+PLANT = "the whole plant, and needs a key without --twin, --asset and --owner"
+
+# What a call is about, and so how it keeps to the bounds of a key: one asset, also one that is not known yet
+# (newcomer), one case, one quarantined message, one twin; a list that its handler filters; figures of whole fleets, of
+# which its handler shows those that it may; the whole plant; nothing that anybody could be bound to.
+About: TypeAlias = Literal["asset", "newcomer", "case", "quarantined", "twin", "list", "fleets", "plant", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Living:
 
 @dataclass(frozen=True)
 class Call:
-    """One call. `actor` is who asks, for the audit; `now` is the moment at which it came in."""
+    """One call. `caller` holds the key, `actor` is who asks, for the audit; `now` is the moment at which it came in."""
 
     living: Living
     route: str
@@ -52,6 +62,7 @@ class Call:
     query: QueryParams
     body: bytes
     content_type: str
+    caller: Caller
     actor: str
     now: datetime
 
@@ -64,6 +75,23 @@ class Call:
     def asset(self) -> str:
         """The name of the asset that the path names."""
         return self.path["asset"]
+
+    @property
+    def contracts(self) -> dict[str, Twin]:
+        """The contracts of the twins within the caller's bounds."""
+        admit = self.caller.bounds.admit_twin
+        return {name: contract for name, contract in self.living.contracts.items() if admit(name)}
+
+    def check_newcomer(self, twin: str | None) -> None:
+        """Forbidden where an asset that is not known yet would be outside of the caller's bounds: nobody owns it."""
+        bounds = self.caller.bounds
+        if bounds.owners or (bounds.twins and (twin is None or not bounds.admit_twin(twin))):
+            self.caller.refuse()
+
+    def check_kept(self, connection: Connection) -> None:
+        """Forbidden where the asset, as it has just been described, has left the caller's bounds."""
+        if not is_visible(connection, self.asset, self.caller.bounds):
+            self.caller.refuse("its own asset, which it would put outside of that")
 
     def number(self, name: str) -> int:
         """A number of the path; NotFound for what can be none."""
@@ -83,16 +111,20 @@ Handler = Callable[[Call], Any]
 
 
 def endpoint(
-    handler: Handler, scope: Scope | None, accepts: Sequence[str] = ()
+    handler: Handler, scope: Scope | None, about: About, accepts: Sequence[str] = ()
 ) -> Callable[[Request], Awaitable[Response]]:
     """A route's end point: `handler` gets the call, with its body where it is of a type that the route accepts.
 
-    Who calls needs a key with that scope, where there is one; that is found out before anything of the body is read.
+    Who calls needs a key with that scope, where there is one, and within whose bounds is what the call is `about`. All
+    that needs no look into the store is found out before anything of the body is read.
     """
 
     async def answer(request: Request) -> Response:
         living: Living = request.app.state.living
-        actor = _actor(request, living.guard, scope)
+        caller = living.guard.admit(request.headers.get("authorization"), scope) if scope else ANYBODY
+        actor = _actor(request, caller)
+        if "asset" in request.path_params:
+            caller.check_name(request.path_params["asset"])
         body, kind = await read_body(request, living.body_bytes, accepts) if accepts else (b"", "")
         call = Call(
             living=living,
@@ -101,18 +133,47 @@ def endpoint(
             query=request.query_params,
             body=body,
             content_type=kind,
+            caller=caller,
             actor=actor,
             now=datetime.now(UTC),
         )
         _check_texts(call)
-        return await asyncio.get_running_loop().run_in_executor(living.threads, _run, handler, call)
+        return await asyncio.get_running_loop().run_in_executor(living.threads, _run, handler, call, about)
 
     return answer
 
 
-def _run(handler: Handler, call: Call) -> Response:
+def _run(handler: Handler, call: Call, about: About) -> Response:
+    if call.caller.bounds:
+        _check_bounds(call, about)
     content = handler(call)
     return content if isinstance(content, Response) else json_response(content)
+
+
+def _check_bounds(call: Call, about: About) -> None:
+    """Forbidden where what the call is about is outside of the caller's bounds; where it is not there, the same."""
+    bounds = call.caller.bounds
+    if about == "plant":
+        call.caller.refuse(PLANT)
+    if about in ("twin", "fleets") and not bounds.are_of_twins:
+        call.caller.refuse(WHOLE_FLEET)
+    if about == "twin":
+        call.caller.check_twin(call.path["twin"])
+    if about in ("asset", "newcomer", "case", "quarantined") and not _is_within(call, about):
+        call.caller.refuse()
+
+
+def _is_within(call: Call, about: About) -> bool:
+    bounds = call.caller.bounds
+    with call.store.read() as connection:
+        if about == "case":
+            return bool(listing.list_cases(connection, ONE, {"id": call.number("case")}, bounds))
+        if about == "quarantined":
+            return bool(listing.list_quarantine(connection, ONE, {"id": call.number("message")}, None, bounds))
+        found = is_visible(connection, call.asset, bounds)
+    if found is None:  # its name is admitted: what else binds the key nobody can tell
+        return about == "newcomer" or not (bounds.twins or bounds.owners)
+    return found
 
 
 def json_response(content: Any) -> Response:
@@ -134,10 +195,9 @@ def _check_finite(content: Any) -> None:
             _check_finite(value)
 
 
-def _actor(request: Request, guard: Guard, scope: Scope | None) -> str:
+def _actor(request: Request, caller: Caller) -> str:
     """Who acts, for the audit: the key's name and behind it whom the caller names, without keys the latter alone."""
     headers = request.headers
-    caller = guard.admit(headers.get("authorization"), scope) if scope else ANYBODY
     if "x-actor" not in headers:
         return UNNAMED if caller is ANYBODY else caller.name
     named = headers["x-actor"].strip()

@@ -30,9 +30,9 @@ CASES = Listing(
 def get_cases(call: Call) -> dict[str, Any]:
     """GET /v1/cases: the cases."""
     page, given = CASES.read(call.query)
-    contracts = call.living.contracts
+    contracts = call.contracts
     with call.store.read() as connection:
-        rows = listing.list_cases(connection, one_more(page), given)
+        rows = listing.list_cases(connection, one_more(page), given, call.caller.bounds)
         known = assets.by_id(connection, {row["asset"] for row in rows if row["asset"] is not None})
     items = []
     for row in rows:
@@ -54,7 +54,7 @@ def get_service_request(call: Call) -> dict[str, Any]:
     read_query(call.query, {})
     with call.store.read() as connection:
         case = cases.find_case(connection, call.number("case"))
-        contract = call.living.contracts.get(case.twin)
+        contract = call.contracts.get(case.twin)
         if contract is None:
             raise NotFound("twin", f"{case.twin} has no contract here; data/{case.twin}/twin.yaml is missing")
         return service_request(connection, contract, case, call.now)
@@ -73,7 +73,7 @@ def post_verdict(call: Call) -> dict[str, Any]:
     """POST /v1/cases/{case}/verdict: what was found; it closes the case and becomes a label of the history."""
     read_query(call.query, {})
     given = read_body_json(call.body, Verdict)
-    return feedback.give_verdict(call.store, call.living.contracts, call.number("case"), given, call.actor, call.now)
+    return feedback.give_verdict(call.store, call.contracts, call.number("case"), given, call.actor, call.now)
 
 
 def _shown(call: Call, connection: Connection, case: Case) -> dict[str, Any]:
@@ -81,5 +81,5 @@ def _shown(call: Call, connection: Connection, case: Case) -> dict[str, Any]:
     if case.asset is None:
         return answers.show_case(shown, None)
     asset = assets.by_id(connection, [case.asset])[case.asset]
-    fresh = answers.freshness(asset, call.living.contracts.get(asset.twin), call.now)
+    fresh = answers.freshness(asset, call.contracts.get(asset.twin), call.now)
     return {**answers.show_case(shown, asset.name), **fresh}

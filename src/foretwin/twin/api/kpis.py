@@ -14,7 +14,7 @@ KPIS: dict[str, Reader] = {"twin": text, "period": one_of(*LENGTHS), "since": re
 def get_kpis(call: Call) -> dict[str, Any]:
     """GET /v1/kpis: what was foreseen, missed, avoided and saved, per period and twin."""
     given = read_query(call.query, KPIS)
-    twin, contracts = given.pop("twin", None), call.living.contracts
+    twin, contracts = given.pop("twin", None), call.contracts
     if twin is not None and twin not in contracts:
         raise BadInput("twin", f"{twin[:60]} has no contract here; there is {', '.join(contracts)}")
     asked = PeriodRequest(length=given.pop("period", PeriodRequest.length), **given)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from foretwin import __version__
 from foretwin.serving.access.keys import Scope
 from foretwin.serving.http.problems import PROBLEM
-from foretwin.twin.api.call import Handler
+from foretwin.twin.api.call import About, Handler
 
 TEXT = {"type": "string"}
 ANSWERS = {"/v1/twins/{asset}/export": "application/zip", "/metrics": "text/plain"}  # what is no JSON
@@ -36,12 +36,13 @@ BEARER = {
 class Way:
     """A route: its method and path, who answers, the query parameters, types and schema of the body that it takes.
 
-    `scope` is what a key must have for it; without one it needs no key.
+    `scope` is what a key must have for it; without one it needs no key. `about` says how it keeps to a key's bounds.
     """
 
     method: str
     path: str
     scope: Scope | None
+    about: About
     handler: Handler
     query: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from foretwin.twin.api.paging import Listing, answer_page, one_more, one_of, rea
 from foretwin.twin.ingest.ingest import release
 from foretwin.twin.store import listing
 
-REASONS = ("unit", "range", "type", "order", "clock", "conflict", "unknown", "undecodable")
+REASONS = ("unit", "range", "type", "order", "run", "clock", "conflict", "unknown", "undecodable")
 QUARANTINE = Listing(
     listing.QUARANTINE_SORTS, {"twin": text, "asset": text, "reason": one_of(*REASONS), "released": truth}
 )
@@ -20,14 +20,14 @@ def get_quarantine(call: Call) -> dict[str, Any]:
     page, given = QUARANTINE.read(call.query)
     released = given.pop("released", None)
     with call.store.read() as connection:
-        rows = listing.list_quarantine(connection, one_more(page), given, released)
+        rows = listing.list_quarantine(connection, one_more(page), given, released, call.caller.bounds)
     return answer_page(call.route, call.query, page, rows)
 
 
 def post_release(call: Call) -> dict[str, Any]:
-    """POST /v1/quarantine/{message}/release: store it after all, whatever its clock says."""
+    """POST /v1/quarantine/{message}/release: store it after all, whatever its clock and run say."""
     read_query(call.query, {})
-    receipt = release(call.store, call.living.contracts, call.number("message"), call.actor, call.now)
+    receipt = release(call.store, call.contracts, call.number("message"), call.actor, call.now)
     if receipt.rejected:
         again = receipt.rejected[0]
         raise Conflict(again.field, f"is refused again ({again.reason}): {again.detail}")

@@ -32,9 +32,9 @@ def post_readings(call: Call) -> Any:
     twin = read_query(call.query, {"twin": text}).get("twin")
     if not call.body:
         raise BadInput("body", "is empty; readings are needed")
-    contracts = call.living.contracts
+    contracts = call.contracts
     decoded = _decoded(call, twin)
-    receipt = ingest(call.store, contracts, [decoded], "http", call.now)
+    receipt = ingest(call.store, contracts, [decoded], "http", call.now, "next" if call.caller.is_machine else "none")
     told = _told(receipt)
     _log(call, told)
     if receipt.rejected and not receipt.stored and not receipt.duplicates:
@@ -52,7 +52,7 @@ def get_readings(call: Call) -> dict[str, Any]:
     with call.store.read() as connection:
         asset = assets.find_asset(connection, call.asset)
         rows = listing.list_readings(connection, asset.id, one_more(page), given.get("run"), period)
-    fresh = answers.freshness(asset, call.living.contracts.get(asset.twin), call.now)
+    fresh = answers.freshness(asset, call.contracts.get(asset.twin), call.now)
     return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, rows)}
 
 
@@ -60,7 +60,7 @@ def get_scores(call: Call) -> dict[str, Any]:
     """GET /v1/twins/{asset}/scores: what models said of it."""
     page, given = SCORES.read(call.query)
     period = given.get("since"), given.get("until")
-    contracts = call.living.contracts
+    contracts = call.contracts
     with call.store.read() as connection:
         asset = assets.find_asset(connection, call.asset)
         rows = listing.list_scores(connection, asset.id, one_more(page), given.get("run"), period)
@@ -75,10 +75,15 @@ def _decoded(call: Call, twin: str | None) -> Decoded:
     """The readings of the body; NotFound for an unknown asset where nothing says of which twin it would be."""
     with call.store.read() as connection:
         known = assets.find_all(connection, [call.asset]).get(call.asset)
+    bounds = call.caller.bounds
+    if known is None and (twin or bounds.owners):
+        call.check_newcomer(twin)
     twin = twin or (known.twin if known else None)
     try:
-        return decode(call.body, call.content_type, call.living.contracts, twin, call.asset)
+        return decode(call.body, call.content_type, call.contracts, twin, call.asset)
     except BadInput as error:
+        if isinstance(error, NotFound) and bounds.twins:
+            call.caller.refuse()
         if error.field == "twin" and twin is None:
             reason = f"{call.asset} is not known; `?twin=NAME` registers it"
             raise NotFound("asset", reason) from None

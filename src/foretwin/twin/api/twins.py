@@ -54,12 +54,12 @@ def get_fleet(call: Call) -> dict[str, Any]:
     """GET /v1/twins: the assets, each with its last score and how many cases it has."""
     page, given = FLEET.read(call.query)
     stale = given.pop("stale", None)
-    since = heard_since(call.living.contracts, call.now)
+    since = heard_since(call.contracts, call.now)
     with call.store.read() as connection:
-        rows = listing.list_fleet(connection, one_more(page), given, stale, since)
+        rows = listing.list_fleet(connection, one_more(page), given, stale, since, call.caller.bounds)
         found = [Score(**row["score"]) for row in rows if row["score"]]
         twins = {row["id"]: row["twin"] for row in rows}
-        shown = answers.scores_with_models(connection, found, call.living.contracts, twins)
+        shown = answers.scores_with_models(connection, found, call.contracts, twins)
     scored = {score.asset: one for score, one in zip(found, shown, strict=True)}
     items = [_item(call, row, scored.get(row["id"])) for row in rows]
     return answer_page(call.route, call.query, page, items)
@@ -81,6 +81,7 @@ def put_twin(call: Call) -> dict[str, Any]:
         if changes:
             assets.describe_asset(connection, asset, changes)
             audit.record(connection, call.actor, "asset.described", changes, call.now, asset=asset.id)
+        call.check_kept(connection)
         for part in told.parts:
             assets.fit_part(connection, asset, part.part, part.serial_number, part.provenance, call.now)
             audit.record(connection, call.actor, "part.fitted", part.model_dump(), call.now, asset=asset.id)
@@ -107,11 +108,10 @@ def post_maintenance(call: Call) -> dict[str, Any]:
     """POST /v1/twins/{asset}/maintenance: keep what was done; a replaced part or an ended run begins the next run."""
     read_query(call.query, {})
     work = read_body_json(call.body, Work)
-    living = call.living
-    done = record_maintenance(call.store, living.contracts, call.asset, work, call.actor, call.now)
+    done = record_maintenance(call.store, call.contracts, call.asset, work, call.actor, call.now)
     with call.store.read() as connection:
         asset = assets.find_asset(connection, call.asset)
-    return {**done, **answers.freshness(asset, living.contracts.get(asset.twin), call.now)}
+    return {**done, **answers.freshness(asset, call.contracts.get(asset.twin), call.now)}
 
 
 def get_export(call: Call) -> FileResponse:
@@ -119,7 +119,7 @@ def get_export(call: Call) -> FileResponse:
     read_query(call.query, {})
     folder = tempfile.TemporaryDirectory(prefix="foretwin-export-")
     try:
-        out = export_asset(call.store, call.living.contracts, call.asset, Path(folder.name) / "export.zip", call.now)
+        out = export_asset(call.store, call.contracts, call.asset, Path(folder.name) / "export.zip", call.now)
     except BaseException:
         folder.cleanup()
         raise
@@ -130,19 +130,20 @@ def get_export(call: Call) -> FileResponse:
 def delete_twin(call: Call) -> dict[str, Any]:
     """DELETE /v1/twins/{asset}: erase everything of an asset; answers with the certificate."""
     read_query(call.query, {})
-    living = call.living
-    return erase_asset(call.store, living.root, living.contracts, call.asset, call.actor, call.now)
+    return erase_asset(call.store, call.living.root, call.contracts, call.asset, call.actor, call.now)
 
 
 def _registered(call: Call, connection: Connection, twin: str | None) -> Asset:
     """The asset of the path, registered where it is new; BadInput where that needs a twin."""
     known = assets.find_all(connection, [call.asset]).get(call.asset)
-    there = ", ".join(sorted(call.living.contracts)) or "none"
+    if known is None:
+        call.check_newcomer(twin)
+    there = ", ".join(sorted(call.contracts)) or "none"
     if twin is None:
         if known is None:
             raise BadInput("twin", f"is missing, and {call.asset} is not known yet; there is {there}")
         return known
-    if twin not in call.living.contracts:
+    if twin not in call.contracts:
         raise BadInput("twin", f"{twin} has no contract here; there is {there}")
     asset = assets.register_assets(connection, twin, [call.asset], call.now)[call.asset]
     if known is None:
@@ -151,7 +152,7 @@ def _registered(call: Call, connection: Connection, twin: str | None) -> Asset:
 
 
 def _described(call: Call) -> dict[str, Any]:
-    contracts = call.living.contracts
+    contracts = call.contracts
     with call.store.read() as connection:
         asset = assets.find_asset(connection, call.asset)
         rows = listing.last_scores(connection, [asset.id])
@@ -169,5 +170,5 @@ def _described(call: Call) -> dict[str, Any]:
 
 def _item(call: Call, row: dict[str, Any], score: dict[str, Any] | None) -> dict[str, Any]:
     asset = answers.as_asset(row)
-    shown = answers.show_asset(asset, call.living.contracts.get(asset.twin), call.now)
+    shown = answers.show_asset(asset, call.contracts.get(asset.twin), call.now)
     return {**shown, "last_score": score, "open_cases": row["open_cases"]}

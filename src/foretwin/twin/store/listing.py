@@ -11,8 +11,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
 
+from foretwin.serving.access.bounds import UNBOUND, Bounds
 from foretwin.twin.store.tables import assets, batches, cases, deliveries, events, layouts, quarantine, readings, scores
 from foretwin.twin.store.telemetry.packing import unpack_channels
+from foretwin.twin.store.visibility import visible_assets, visible_cases, visible_quarantine
 
 Row = dict[str, Any]
 Filters = Mapping[str, Any]  # column -> value
@@ -36,7 +38,12 @@ class Page:
 
 
 def list_fleet(
-    connection: Connection, page: Page, filters: Filters, stale: bool | None, silent_since: Mapping[str, datetime]
+    connection: Connection,
+    page: Page,
+    filters: Filters,
+    stale: bool | None,
+    silent_since: Mapping[str, datetime],
+    bounds: Bounds = UNBOUND,
 ) -> list[Row]:
     """List assets with `open_cases`, their number, and `score`: the present run's newest, or None.
 
@@ -49,6 +56,7 @@ def list_fleet(
         .scalar_subquery()
     )
     query = select(assets, open_cases.label("open_cases")).where(_equal(assets, filters))
+    query = query.where(visible_assets(connection, bounds))
     if stale is not None:
         silent = or_(false(), *(_silent(twin, moment) for twin, moment in silent_since.items()))
         query = query.where(silent if stale else ~silent)
@@ -91,20 +99,22 @@ def list_readings(
     return [_with_channels(row) for row in _rows(connection, paged)]
 
 
-def list_cases(connection: Connection, page: Page, filters: Filters) -> list[Row]:
+def list_cases(connection: Connection, page: Page, filters: Filters, bounds: Bounds = UNBOUND) -> list[Row]:
     """List cases, each with `asset_name`; the filter `asset` is a name."""
     query = select(cases, assets.c.name.label("asset_name")).outerjoin(assets, assets.c.id == cases.c.asset)
     wanted = {name: value for name, value in filters.items() if name != "asset"}
-    query = query.where(_equal(cases, wanted))
+    query = query.where(_equal(cases, wanted), visible_cases(connection, bounds))
     if "asset" in filters:
         query = query.where(assets.c.name == filters["asset"])
     column = assets.c.name if page.sort == "asset" else cases.c[page.sort]
     return _rows(connection, _paged(query, page, column, cases.c.id))
 
 
-def list_quarantine(connection: Connection, page: Page, filters: Filters, released: bool | None) -> list[Row]:
+def list_quarantine(
+    connection: Connection, page: Page, filters: Filters, released: bool | None, bounds: Bounds = UNBOUND
+) -> list[Row]:
     """List quarantined readings and messages; `released` those that were sent again, or the others."""
-    query = select(quarantine).where(_equal(quarantine, filters))
+    query = select(quarantine).where(_equal(quarantine, filters), visible_quarantine(connection, bounds))
     if released is not None:
         query = query.where(quarantine.c.released_at.is_not(None) if released else quarantine.c.released_at.is_(None))
     return _rows(connection, _paged(query, page, quarantine.c[page.sort], quarantine.c.id))
