@@ -1,6 +1,5 @@
 """Stage evaluate: measure the bundle and the baselines on held-out assets; write figures, plots and a page."""
 
-import json
 from pathlib import Path
 
 from foretwin.dataset.splits import Development
@@ -13,6 +12,7 @@ from foretwin.evaluation.report import figures_table, write_page
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh, fresh_file
+from foretwin.project.json import strict_json
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
 
@@ -54,7 +54,7 @@ def main(twin: str, root: Path = Path()) -> None:
     with fresh_file(paths.models / "report.html") as out:
         write_page(contract, metrics, paths.models / "plots", out)
     with fresh_file(paths.models / "metrics.json") as out:
-        out.write_text(json.dumps(metrics, indent=1))
+        out.write_text(strict_json(metrics, indent=1))
     for row in figures_table(metrics, contract):
         print(f"evaluate {twin}: " + "  ".join(f"{cell:>18}" for cell in row))
 

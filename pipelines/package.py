@@ -1,6 +1,5 @@
 """Stage package: package the registry's champion as files for serving, a BentoML model and a Bento."""
 
-import json
 from pathlib import Path
 
 from foretwin.champion.champion import keep_champion
@@ -8,6 +7,7 @@ from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import RegistryError
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh, fresh_file
+from foretwin.project.json import strict_json
 from foretwin.project.paths import Paths
 from foretwin.registry import champion, publish
 from foretwin.registry.locations import read_json
@@ -39,9 +39,9 @@ def _say_none(paths: Paths) -> None:
         )
     content = {"twin": paths.twin, "champion": None, "reasons": verdict.get("reasons", [])}
     with fresh(folder) as out:
-        (out / NONE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        (out / NONE).write_text(strict_json(content, indent=2) + "\n", encoding="utf-8")
     with fresh_file(paths.models / "package.json") as out:
-        out.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        out.write_text(strict_json(content, indent=2) + "\n", encoding="utf-8")
     print(f"package {paths.twin}: nothing to package: no version was promoted yet; promotion.json says why")
 
 

@@ -1,11 +1,11 @@
 """Stage publish: MLflow shows what DVC holds; what a lost or another store lacks is made again."""
 
-import json
 from pathlib import Path
 
 from foretwin.errors import RegistryError
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh_file
+from foretwin.project.json import strict_json
 from foretwin.registry.locations import read_json
 from foretwin.registry.published import lacking
 
@@ -20,7 +20,7 @@ def main(twin: str, root: Path = Path()) -> None:
     identity = read_json(models / "champion" / "identity.json")
     content = {"twin": twin, "champion": {key: identity[key] for key in ("name", "version")} if identity else None}
     with fresh_file(models / "published.json") as out:
-        out.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        out.write_text(strict_json(content) + "\n", encoding="utf-8")
 
 
 def _fill_store(twin: str, root: Path) -> None:

@@ -10,6 +10,7 @@ from foretwin.dataset.splits import Development
 from foretwin.project.digests import file_digests
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh, fresh_file
+from foretwin.project.json import strict_json
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
 from foretwin.training.ensemble import (
@@ -47,7 +48,7 @@ def main(twin: str, root: Path = Path()) -> None:
     with fresh_file(paths.models / "curves.csv") as out:
         pd.DataFrame(curves).to_csv(out, index=False)
     with fresh_file(paths.models / "training.json") as out:
-        out.write_text(json.dumps(record, indent=1))
+        out.write_text(strict_json(record, indent=1))
     shutil.rmtree(work)
 
 

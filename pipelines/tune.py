@@ -1,12 +1,12 @@
 """Stage tune: search the best hyper-parameters on a held-out fold, within a budget."""
 
-import json
 from pathlib import Path
 
 from foretwin.dataset.splits import Development
 from foretwin.project.digests import file_digests
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh_file
+from foretwin.project.json import strict_json
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
 from foretwin.training.ensemble import inputs_digest
@@ -23,7 +23,7 @@ def main(twin: str, root: Path = Path()) -> None:
     key = inputs_digest(file_digests(paths.windows), *parts, str(params.train.batch))
     record = tune(development, contract, params.tune, params.train, paths.work / f"tune-{key}.log")
     with fresh_file(paths.models / "tuning.json") as out:
-        out.write_text(json.dumps(record, indent=1))
+        out.write_text(strict_json(record, indent=1))
     print(f"tune {twin}: objective {record['value']:.3f} after {len(record['trials'])} trials with {record['best']}")
 
 

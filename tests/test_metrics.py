@@ -1,6 +1,7 @@
 """Each metric against numbers worked by hand."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -52,11 +53,26 @@ def test_float32_predictions_are_summed_in_double_precision():
     ],
 )
 def test_phm08_punishes_late_predictions_more(predicted, truth, score):
-    assert phm08(array(predicted), array(truth)) == pytest.approx(score)
+    assert phm08(array(predicted), array(truth), cap=125) == pytest.approx(score)
 
 
 def test_phm08_is_a_sum_over_predictions():
-    assert phm08(array(10, 20, 7), array(20, 10, 7)) == pytest.approx(math.exp(10 / 13) + math.e - 2)
+    assert phm08(array(10, 20, 7), array(20, 10, 7), cap=125) == pytest.approx(math.exp(10 / 13) + math.e - 2)
+
+
+@pytest.mark.parametrize("unit", [1, 24, 3600, 1e9])
+def test_the_phm08_score_and_late_life_do_not_depend_on_the_clocks_unit(unit):
+    predicted, truth = array(10, 60, 31, 7), array(15, 50, 29, 200)
+    figures = rul_metrics(predicted, truth, cap=70)
+    other = rul_metrics(predicted * unit, truth * unit, cap=70 * unit)
+    for kind in ("clipped", "unclipped"):
+        assert other[kind]["phm08"] == pytest.approx(figures[kind]["phm08"])
+        assert other[kind]["rmse_late"] == pytest.approx(figures[kind]["rmse_late"] * unit)
+
+
+def test_a_phm08_score_without_meaning_is_none():
+    assert phm08(array(60), array(60 * 3), cap=60) < 1e12, "three caps are still told"
+    assert math.isnan(phm08(array(60), array(1e7), cap=60)), "an overflow, or a number of 280 digits"
 
 
 def test_coverage_counts_both_ends_as_inside():
@@ -68,7 +84,7 @@ def test_unknown_truths_do_not_count():
     truth = array(1, NAN, 3)
     predicted = array(1, 100, 3)
     assert rmse(predicted, truth) == 0
-    assert phm08(predicted, truth) == 0
+    assert phm08(predicted, truth, cap=125) == 0
     assert coverage(array(0, 0, 0), array(2, 2, 2), truth) == 0.5
     assert macro_f1(np.array([0, 1, 1]), np.array([0, -1, 1]), 2) == 1
     assert accuracy(np.array([0, 1, 0]), np.array([0, -1, 1])) == 0.5
@@ -77,13 +93,13 @@ def test_unknown_truths_do_not_count():
 def test_where_no_truth_is_known_there_is_no_figure():
     nothing = array(NAN, NAN)
     assert math.isnan(rmse(array(1, 2), nothing))
-    assert math.isnan(phm08(array(1, 2), nothing)), "0 would be the best score there is"
+    assert math.isnan(phm08(array(1, 2), nothing, cap=125)), "0 would be the best score there is"
     assert math.isnan(coverage(array(0, 0), array(9, 9), nothing))
     assert math.isnan(macro_f1(np.array([0, 1]), np.array([-1, -1]), 2))
     assert math.isnan(accuracy(np.array([0, 1]), np.array([-1, -1])))
 
 
-@pytest.mark.parametrize("metric", [rmse, phm08])
+@pytest.mark.parametrize("metric", [rmse, partial(phm08, cap=125)])
 def test_a_prediction_that_is_not_a_number_is_not_passed_over(metric):
     assert math.isnan(metric(array(1, NAN), array(1, 2)))
 

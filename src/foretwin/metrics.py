@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
-LATE_LIFE = 30.0  # time units; "late" in rmse_late
+PHM08_CAP = 125.0  # cycles: the cap of the RUL that users of the challenge's turbofans agree on
+LATE_LIFE = 30.0  # of PHM08_CAP; "late" in rmse_late
+LARGEST_SCORE = 1e12  # a PHM08 score above says only that one error was many caps
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)  # bound for logarithms: a network may round to 0
 CONFIDENCE_BINS = 10
 
@@ -19,22 +21,26 @@ def rmse(predicted: Floats, truth: Floats) -> float:
     return float(np.sqrt(np.mean(error**2))) if len(error) else float("nan")
 
 
-def phm08(predicted: Floats, truth: Floats) -> float:
+def phm08(predicted: Floats, truth: Floats, cap: float) -> float:
     """Compute the score of the PHM 2008 challenge: late predictions cost more than early ones; a sum, lower is better.
 
-    NaN where no truth is known.
+    NaN where no truth is known, and above LARGEST_SCORE.
     """
     known = ~np.isnan(truth)
-    return float(np.sum(late_costs(predicted[known], truth[known]))) if known.any() else float("nan")
+    score = float(np.sum(late_costs(predicted[known], truth[known], cap))) if known.any() else float("nan")
+    return score if score <= LARGEST_SCORE else float("nan")
 
 
-def late_costs(predicted: Floats, truth: Floats) -> NDArray[np.float64]:
+def late_costs(predicted: Floats, truth: Floats, cap: float) -> NDArray[np.float64]:
     """Compute each prediction's contribution (N,) to the PHM 2008 score; NaN where its truth is NaN.
 
-    exp(-d / 13) - 1 for d < 0 and exp(d / 10) - 1 for d >= 0, with d = predicted - truth (Saxena et al., 2008).
+    exp(-d / 13) - 1 for d < 0 and exp(d / 10) - 1 for d >= 0 (Saxena et al., 2008), with d = predicted - truth. The
+    challenge's 13 and 10 are cycles of turbofans whose RUL is capped at 125; so d is counted in 125ths of `cap`, and
+    the score of a machine is the same whether its clock counts hours or seconds.
     """
-    d = np.asarray(predicted, np.float64) - truth
-    costs: NDArray[np.float64] = np.where(d < 0, np.exp(-d / 13), np.exp(d / 10)) - 1
+    d = (np.asarray(predicted, np.float64) - truth) * (PHM08_CAP / cap)
+    with np.errstate(over="ignore"):
+        costs: NDArray[np.float64] = np.exp(np.where(d < 0, -d / 13, d / 10)) - 1
     return costs
 
 
@@ -91,14 +97,15 @@ def calibration_error(probabilities: Floats, truth: NDArray[np.integer]) -> floa
 def rul_metrics(predicted: Floats, truth: Floats, cap: float) -> dict[str, dict[str, float]]:
     """Compute RMSE, PHM08 and RMSE in late life, with truths capped as in training (`clipped`) and uncapped.
 
-    The two kinds are not comparable: a perfect capped model has errors on the uncapped truths.
+    The two kinds are not comparable: a perfect capped model has errors on the uncapped truths. Late life is the last
+    30 of 125 parts of the cap.
     """
-    late = truth <= LATE_LIFE
+    late = truth <= LATE_LIFE * (cap / PHM08_CAP)
     result = {}
     for name, target in {"clipped": np.minimum(truth, cap), "unclipped": truth}.items():
         result[name] = {
             "rmse": rmse(predicted, target),
-            "phm08": phm08(predicted, target),
+            "phm08": phm08(predicted, target, cap),
             "rmse_late": rmse(predicted[late], target[late]),
         }
     return result

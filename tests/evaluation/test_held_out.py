@@ -22,6 +22,7 @@ from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.healthy_baseline import RegimeCentres
 from foretwin.predictor.rul_intervals import RulIntervals
+from foretwin.project.json import strict_json
 from foretwin.training.onnx import to_onnx
 from support.small_fleet import CAP, fleet_rows, fleet_twin, network_of, prepared
 from support.tiny_bundle import tiny_reference
@@ -68,9 +69,10 @@ def test_the_figures_of_a_small_table_are_those_worked_by_hand(bundle: Bundle) -
     # Errors against the capped truths 10, 30 and 20 are 3, -4 and 0; uncapped, the second is 26 - 35 = -9.
     assert clipped["rmse"] == pytest.approx(np.sqrt((9 + 16 + 0) / 3))
     assert unclipped["rmse"] == pytest.approx(np.sqrt((9 + 81 + 0) / 3))
-    assert clipped["phm08"] == pytest.approx(np.exp(0.3) - 1 + np.exp(4 / 13) - 1)
-    assert unclipped["phm08"] == pytest.approx(np.exp(0.3) - 1 + np.exp(9 / 13) - 1)
-    assert clipped["rmse_late"] == unclipped["rmse_late"] == pytest.approx(np.sqrt((9 + 0) / 2))
+    scale = 125 / CAP  # the PHM 2008 score counts in 125ths of the cap
+    assert clipped["phm08"] == pytest.approx(np.exp(0.3 * scale) - 1 + np.exp(4 / 13 * scale) - 1)
+    assert unclipped["phm08"] == pytest.approx(np.exp(0.3 * scale) - 1 + np.exp(9 / 13 * scale) - 1)
+    assert np.isnan([clipped["rmse_late"], unclipped["rmse_late"]]).all(), "no truth is within 30 of 125 parts of 30"
     # [11, 17] misses 10; [22, 30] holds the capped 30; [15, 25] holds 20; the second truth is unknown.
     assert got["rul"]["interval"]["coverage"] == pytest.approx(2 / 3)
     assert got["rul"]["interval"]["width"] == pytest.approx((6 + 4 + 8 + 10) / 4)
@@ -100,10 +102,11 @@ def test_a_predictor_without_an_interval_gets_the_same_figures(bundle: Bundle) -
     del full["rul"]["interval"]
     for axis in TWIN.axes:
         full["fault"][axis] = {name: full["fault"][axis][name] for name in ("macro_f1", "accuracy")}
-    assert plain == full
+    assert strict_json(plain) == strict_json(full), "with what is not known as null"
     only_faults = figures(fleet_twin("faults"), TRUTH, None, classes)
     assert only_faults == {"fault": full["fault"]}
-    assert figures(fleet_twin("rul"), TRUTH, SCORES["rul"].to_numpy(), []) == {"rul": full["rul"]}
+    only_rul = figures(fleet_twin("rul"), TRUTH, SCORES["rul"].to_numpy(), [])
+    assert strict_json(only_rul) == strict_json({"rul": full["rul"]})
 
 
 def test_the_predicted_class_is_the_most_probable_one() -> None:
@@ -189,7 +192,7 @@ def test_each_subset_gets_the_figures_of_its_own_predictions(bundle: Bundle) -> 
     parted = replace(TRUTH, subset=np.array(["warm", "", "cold", "warm"]))
     got = figures_of(bundle, SCORES, parted)
     subsets = got.pop("subsets")
-    assert got == figures_of(bundle, SCORES, TRUTH)
+    assert strict_json(got) == strict_json(figures_of(bundle, SCORES, TRUTH))
     assert list(subsets) == ["cold", "warm"]
     assert subsets["warm"].keys() == got.keys()
     # Errors against the capped truths: 3 and 0, and -4; intervals [11, 17] misses 10, [15, 25] holds 20.
@@ -200,7 +203,7 @@ def test_each_subset_gets_the_figures_of_its_own_predictions(bundle: Bundle) -> 
     assert subsets["warm"]["fault"]["mode"]["accuracy"] == pytest.approx(1 / 2)
     classes = [predicted_class(SCORES, TWIN, axis) for axis in TWIN.axes]
     plain = figures(TWIN, parted, SCORES["rul"].to_numpy(), classes)["subsets"]["warm"]
-    assert plain["rul"]["unclipped"] == subsets["warm"]["rul"]["unclipped"]
+    assert strict_json(plain["rul"]["unclipped"]) == strict_json(subsets["warm"]["rul"]["unclipped"])
     assert plain["fault"]["bearing"]["accuracy"] == 1
 
 

@@ -25,6 +25,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import BundleError, RegistryError
 from foretwin.predictor.bundle import Bundle, verify
 from foretwin.project.files import fresh, fresh_file
+from foretwin.project.json import strict_json
 from foretwin.project.paths import Paths
 
 Mode = Literal["shadow", "pilot"]
@@ -59,7 +60,7 @@ class Terms:
         """Write trial.json."""
         names = None if self.assets is None else sorted(self.assets)
         content = {"mode": self.mode, "assets": names, "since": self.since.astimezone(UTC).isoformat()}
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        path.write_text(strict_json(content, indent=2) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def keep_trial(
             raise RegistryError(f"{label}: cannot be tried: {reason}")
         with fresh(_folder(paths)) as out:
             shutil.copytree(bundle, out / "bundle")
-            (out / "identity.json").write_text(json.dumps(asdict(identity), indent=2) + "\n", encoding="utf-8")
+            (out / "identity.json").write_text(strict_json(asdict(identity), indent=2) + "\n", encoding="utf-8")
             terms.write(out / TRIAL)
 
 

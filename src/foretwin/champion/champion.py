@@ -28,6 +28,7 @@ from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import BundleError, RegistryError
 from foretwin.predictor.bundle import Bundle, verify
 from foretwin.project.files import fresh
+from foretwin.project.json import strict_json
 from foretwin.project.paths import Paths
 
 BESIDE = ("drift.json", "lineage.json")  # files of other stages, each with the bundle's digest under "bundle"
@@ -72,7 +73,7 @@ class ChampionRecord:
         """Write record.json; the same record gives the same bytes."""
         moment = self.promoted_at.isoformat() if self.promoted_at else None
         content = {"promoted_at": moment, **{key: getattr(self, key) for key in _REMEMBERED}}
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        path.write_text(strict_json(content, indent=2) + "\n", encoding="utf-8")
 
     def completed_by(self, before: Self) -> Self:
         """Return the record, completed from an earlier one, whose time of promotion is kept."""
@@ -213,7 +214,7 @@ def keep_champion(
             return
         with fresh(folder) as out:
             shutil.copytree(bundle, out / "bundle")
-            (out / "identity.json").write_text(json.dumps(asdict(identity), indent=2) + "\n", encoding="utf-8")
+            (out / "identity.json").write_text(strict_json(asdict(identity), indent=2) + "\n", encoding="utf-8")
             record.write(out / "record.json")
             for name, content in told.items():
                 (out / name).write_bytes(content)

@@ -25,6 +25,7 @@ from foretwin.champion.identity import model_tag
 from foretwin.dataset.windows import TEST
 from foretwin.project.digests import file_digest, file_digests, json_digest, text_digest
 from foretwin.project.files import fresh_file
+from foretwin.project.json import strict_json
 from foretwin.project.paths import Paths
 
 STAGES = ("fetch", "adapt", "validate", "prepare", "tune", "train")  # that produce the bundle
@@ -54,7 +55,7 @@ def write_lineage(paths: Paths, verdict: Mapping[str, Any], path: Path) -> None:
         "bento": model_tag(verdict["name"], verdict["version"], bundle),
     }
     with fresh_file(path) as out:
-        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        out.write_text(strict_json(content, indent=1) + "\n", encoding="utf-8")
 
 
 def decision(verdict: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import read_rows, run_starts, write_rows
 from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
 from foretwin.errors import RowsError
+from foretwin.project.json import strict_json
 from foretwin.project.params import PrepareParams
 
 
@@ -79,7 +80,7 @@ def prepare(rows: pd.DataFrame, contract: Twin, params: PrepareParams, out: Path
     held_out = rows["asset"].map(folds) == TEST
     test, development = rows[held_out].reset_index(drop=True), rows[~held_out].reset_index(drop=True)
     truncated = cut_held_out(test, contract, params.cuts, params.seed)
-    (out / "splits.json").write_text(json.dumps(folds, indent=1, sort_keys=True))
+    (out / "splits.json").write_text(strict_json(dict(sorted(folds.items())), indent=1))
     write_rows(development, contract, out / "development.parquet")
     write_rows(truncated, contract, out / "test.parquet")
     write_rows(_example(test), contract, out / "example.parquet")

@@ -34,7 +34,7 @@ from foretwin.project.chain import stage
 from foretwin.project.digests import file_digests
 from foretwin.project.dvc import dvc
 from foretwin.project.files import fresh, fresh_file
-from foretwin.project.json import finite
+from foretwin.project.json import strict_json
 from foretwin.project.params import Params, add_twins, load_params
 from foretwin.project.paths import Paths
 from foretwin.training.ensemble import (
@@ -91,7 +91,7 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
         "data": {name: digest for name, digest in file_digests(paths.windows).items() if name in SEEN},
     }
     with fresh_file(folder / f"{twin}.choice.json") as out:
-        out.write_text(json.dumps(decided, indent=1) + "\n")
+        out.write_text(strict_json(decided, indent=1) + "\n")
     members = list(
         _printed(plan, train_members(plan.development, plan.contract, plan.choice, plan.params.train, plan.work))
     )
@@ -102,7 +102,7 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
         **measure_plan(plan, members, folder / twin),
     }
     with fresh_file(folder / f"{twin}.json") as out:
-        out.write_text(json.dumps(finite(report), indent=1, allow_nan=False) + "\n")
+        out.write_text(strict_json(report, indent=1) + "\n")
     return folder / f"{twin}.json"
 
 

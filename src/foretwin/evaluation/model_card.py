@@ -68,11 +68,11 @@ def _calibrated(contract: Twin, network: Mapping[str, Any]) -> list[str]:
     found = []
     for axis, fault in contract.faults.items():
         figures = network.get("fault", {}).get(axis, {})
-        if "ece" not in figures:
+        if figures.get("ece") is None:
             continue
         sentence = f"{fault.title}: the probabilities are off by {100 * figures['ece']:.1f} percentage"
         sentence += " points on average (ECE)"
-        if "unknown" in figures:
+        if figures.get("accuracy_answered") is not None:
             right = f"{100 * figures['accuracy_answered']:.0f} % are right"
             sentence += f"; {100 * figures['unknown']:.0f} % of the answers are unknown, and of the others {right}"
         found.append(sentence + ".")

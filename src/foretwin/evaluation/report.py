@@ -35,10 +35,15 @@ def _cells(figures: dict[str, Any], contract: Twin) -> list[str]:
     cells = []
     if contract.rul:
         clipped, interval = figures["rul"]["clipped"], figures["rul"].get("interval")
-        cells += [f"{clipped['rmse']:.2f}", f"{figures['rul']['unclipped']['rmse']:.2f}", f"{clipped['phm08']:.0f}"]
-        cells += [f"{interval['coverage']:.1%}", f"{interval['width']:.1f}"] if interval else ["", ""]
-    scores = [figures["fault"][axis]["macro_f1"] for axis in contract.axes]
-    return cells + ["" if score is None or math.isnan(score) else f"{score:.3f}" for score in scores]
+        cells += [_cell(clipped["rmse"], ".2f"), _cell(figures["rul"]["unclipped"]["rmse"], ".2f")]
+        cells += [_cell(clipped["phm08"], ".0f")]
+        cells += [_cell(interval["coverage"], ".1%"), _cell(interval["width"], ".1f")] if interval else ["", ""]
+    return cells + [_cell(figures["fault"][axis]["macro_f1"], ".3f") for axis in contract.axes]
+
+
+def _cell(figure: float | None, form: str) -> str:
+    """Format a figure; one that is not known is an empty cell."""
+    return "" if figure is None or math.isnan(figure) else f"{figure:{form}}"
 
 
 def write_page(contract: Twin, metrics: dict[str, Any], pictures: Path, path: Path) -> None:

@@ -48,7 +48,7 @@ def late_cost_check(
         return []
     capped = np.minimum(truth, rul.cap)
     with np.errstate(over="ignore", invalid="ignore"):
-        costs = np.stack([late_costs(one.rul, capped) for one in (candidate, champion)], axis=1)  # type: ignore[arg-type]
+        costs = np.stack([late_costs(one.rul, capped, rul.cap) for one in (candidate, champion)], axis=1)  # type: ignore[arg-type]
         costs[np.isnan(truth)] = 0
         ours, theirs = (float(total) for total in costs.sum(axis=0))
         drawn = resamples.sums(costs)

@@ -22,6 +22,7 @@ from foretwin.physics.pump.learning import Fleet
 from foretwin.physics.pump.quantities import PASCALS_PER_BAR, RADIANS_PER_RPM, Array, Duty
 from foretwin.project.digests import json_digest
 from foretwin.project.files import fresh_file
+from foretwin.project.json import strict_json
 
 FORMAT = 1
 FILE = "forward.json"
@@ -218,4 +219,4 @@ def _forward(content: Mapping[str, Any]) -> DegradationModel:
 
 def _write(content: Mapping[str, Any], path: Path) -> None:
     with fresh_file(path) as out:
-        out.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        out.write_text(strict_json(content) + "\n", encoding="utf-8")

@@ -1,9 +1,15 @@
 """Conversion of values to strict JSON."""
 
+import json
 import math
 from typing import Any
 
 import numpy as np
+
+
+def strict_json(content: Any, indent: int | None = None) -> str:
+    """Format a stage's record as JSON that any reader accepts: what is not a finite number becomes null."""
+    return json.dumps(finite(content), indent=indent, allow_nan=False)
 
 
 def finite(value: Any) -> Any:

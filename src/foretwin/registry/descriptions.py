@@ -165,7 +165,7 @@ def _figures(verdict: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 
 def _interval(metrics: Mapping[str, Any]) -> str:
     interval = metrics.get("network", {}).get("rul", {}).get("interval")
-    if not interval:
+    if not interval or interval["coverage"] is None:
         return ""
     level, covered = f"{interval['level']:.0%}", f"{interval['coverage']:.1%}"
     width = f"{interval['width']:.4g} {metrics.get('unit', '')}".strip()

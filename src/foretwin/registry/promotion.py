@@ -21,7 +21,7 @@ from foretwin.evaluation.model_card import write_card
 from foretwin.predictor.bundle import verify
 from foretwin.project.digests import file_digest, text_digest
 from foretwin.project.files import fresh_file
-from foretwin.project.json import finite
+from foretwin.project.json import finite, strict_json
 from foretwin.project.params import Params
 from foretwin.project.paths import Paths
 from foretwin.registry.descriptions import publish_verdict
@@ -158,7 +158,7 @@ def _is_last(entry: ledger.LedgerEntry, paths: Paths) -> bool:
 def _write(paths: Paths, metrics: dict[str, Any], verdict: dict[str, Any]) -> None:
     """Write models/<twin>/promotion.json, lineage.json and card.html."""
     with fresh_file(paths.models / VERDICT) as out:
-        out.write_text(json.dumps(verdict, indent=2) + "\n", encoding="utf-8")
+        out.write_text(strict_json(verdict, indent=2) + "\n", encoding="utf-8")
     with fresh_file(paths.models / "lineage.json") as out:
         write_lineage(paths, verdict, out)
     lineage = json.loads((paths.models / "lineage.json").read_text(encoding="utf-8"))

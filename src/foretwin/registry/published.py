@@ -11,6 +11,7 @@ from typing import Any
 
 from foretwin.project.digests import path_digest
 from foretwin.project.files import fresh_file
+from foretwin.project.json import strict_json
 from foretwin.registry.locations import local_database, run_files
 
 NOTE = "tracking_store.json"
@@ -34,7 +35,7 @@ def lacking(root: Path, twin: str) -> list[str] | None:
     gone, places = examine(root, twin)
     if not gone:
         with fresh_file(note) as out:
-            out.write_text(json.dumps({"state": state, "places": places}, indent=1) + "\n", encoding="utf-8")
+            out.write_text(strict_json({"state": state, "places": places}, indent=1) + "\n", encoding="utf-8")
     return gone
 
 

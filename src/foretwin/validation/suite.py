@@ -5,7 +5,6 @@ Only this module imports Great Expectations, and only when a table is validated:
 """
 
 import html
-import json
 import re
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import pandas as pd
 from foretwin.contract.twin import Twin
 from foretwin.project.entrypoint import switch_telemetry_off
 from foretwin.project.files import fresh, fresh_file
+from foretwin.project.json import strict_json
 from foretwin.validation.profile import Profile
 from foretwin.validation.rules import Rule, column_rules, column_types_found, fleet_rules, row_rules, run_rules
 
@@ -117,7 +117,7 @@ def validate(rows: pd.DataFrame, contract: Twin, out: Path) -> ValidationReport:
         report = ValidationReport(contract.name, len(rows), len(outcomes), broken)
         _write_docs(Path(site), out / "docs", report)
     with fresh_file(out / "result.json") as path:
-        path.write_text(json.dumps(_plain(_as_result(report, outcomes, contract)), indent=1) + "\n", encoding="utf-8")
+        path.write_text(strict_json(_plain(_as_result(report, outcomes, contract)), indent=1) + "\n", encoding="utf-8")
     return report
 
 

@@ -86,7 +86,8 @@ def test_scores_of_failed_runs_are_held_against_the_life_that_was_left(store):
     assert three["rmse_high"] == pytest.approx(np.sqrt(5))
     assert three["coverage"] == pytest.approx(2 / 3)
     assert three["late_share"] == pytest.approx(2 / 3)
-    assert three["phm08_per_score"] == pytest.approx(phm08(np.array([5.0, 5, 0]), np.array([4.0, 2, 0])) / 3)
+    cap = PUMP.rul.cap
+    assert three["phm08_per_score"] == pytest.approx(phm08(np.array([5.0, 5, 0]), np.array([4.0, 2, 0]), cap) / 3)
     assert three["bands"] == {"0 to 20": {"scores": 3, "rmse": pytest.approx(np.sqrt(10 / 3))}}
 
 

@@ -146,7 +146,7 @@ def _add(models: dict[int, Errors], asset: int, scored: ScoredReadings, left: ND
         inside = coverage(scored.rul_low[mine], scored.rul_high[mine], true) * len(true)
         late = float((rul > true).sum())
         errors.assets.append(asset)
-        errors.sums.append((float(len(true)), float(square.sum()), inside, late, phm08(rul, true)))
+        errors.sums.append((float(len(true)), float(square.sum()), inside, late, phm08(rul, true, cap)))
         for name, chosen in remaining_life_bands(left[mine], cap).items():
             band = errors.bands.setdefault(name, [0.0, 0.0])
             band[0] += float(chosen.sum())
