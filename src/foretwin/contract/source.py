@@ -1,8 +1,8 @@
 """Data sources of a twin: the `source` section of the contract, one class per kind."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 
@@ -35,10 +35,41 @@ class HydraulicSource(ContractPart):
 
 
 class TableFault(ContractPart):
-    """Column of a fault axis in a table, and the class of each value; other values are unknown."""
+    """Labels of a fault axis in a table: one column with a value per class, or one column per class (`flags`)."""
 
-    column: str
-    values: dict[str, Word]
+    column: str | None = Field(default=None, description="column that holds the labels")
+    values: dict[str, Word] = Field(
+        default={}, description="class of each value; 1, 1.0 and True are one value; other values are unknown"
+    )
+    flags: dict[str, Word] = Field(
+        default={},
+        exclude_if=lambda flags: not flags,
+        description="instead of `column`: columns that are true where a class holds; where none is, the first class"
+        " holds, and where two are, the label is unknown",
+    )
+    holds_before: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        exclude_if=lambda time: time is None,
+        description="a class also holds on the healthy and unknown rows up to so long before, in the clock's unit",
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.column is None) == (not self.flags):
+            raise ValueError("name one `column` with its `values`, or columns of true and false as `flags`")
+        if (self.column is None) != (not self.values):
+            raise ValueError("`column` and `values` belong together")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns of the file that hold the labels."""
+        return tuple(self.flags) if self.column is None else (self.column,)
+
+    @property
+    def classes_named(self) -> tuple[str, ...]:
+        """Return the classes that cells are read as."""
+        return tuple(self.values.values()) + tuple(self.flags.values())
 
 
 class TableSource(ContractPart):
@@ -55,6 +86,16 @@ class TableSource(ContractPart):
     runs_end_in_failure: bool = False
     faults: dict[Word, TableFault] = {}
     missing: Literal["refuse", "carry_forward"] = "refuse"
+    spellings: Literal["join"] | None = Field(
+        default=None,
+        exclude_if=lambda way: way is None,
+        description="join: names that differ only in case, width, blanks or zeros are one machine; else an error",
+    )
+    rates: tuple[Word, ...] = Field(
+        default=(),
+        exclude_if=lambda names: not names,
+        description="channels that count up in the file and are read as their rise per unit of the clock",
+    )
 
 
 class StoreSource(ContractPart):

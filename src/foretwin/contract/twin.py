@@ -130,6 +130,11 @@ class Quality(ContractPart):
         default=None, description="longest stretch of one unchanged value that a sensor may show"
     )
     may_be_constant: tuple[Word, ...] = ()
+    allow: tuple[Word, ...] = Field(
+        default=(),
+        exclude_if=lambda names: not names,
+        description="channels that may tell the label by themselves, since they are known when scoring too",
+    )
 
 
 class CasePolicy(ContractPart):
@@ -205,9 +210,10 @@ class Twin(ContractPart):
         wrong = [name for name in self.regimes.channels if name not in settings] if self.regimes else []
         if wrong:
             raise ValueError(f"regimes: {wrong[0]} is not a channel with role `setting`")
-        wrong = [name for name in self.quality.may_be_constant if name not in self.channels]
-        if wrong:
-            raise ValueError(f"quality.may_be_constant: {wrong[0]} is not a channel")
+        for field in ("may_be_constant", "allow"):
+            wrong = [name for name in getattr(self.quality, field) if name not in self.channels]
+            if wrong:
+                raise ValueError(f"quality.{field}: {wrong[0]} is not a channel")
         answers = [f"{axis}_{name}" for axis, fault in self.faults.items() for name in fault.classes]
         twice = [name for name in answers if answers.count(name) > 1]
         if twice:
@@ -223,12 +229,13 @@ class Twin(ContractPart):
         for axis, fault in source.faults.items():
             if axis not in self.faults:
                 raise ValueError(f"source.faults: {axis} is not a fault axis")
-            unknown = [name for name in fault.values.values() if name not in self.faults[axis].classes]
+            unknown = [name for name in fault.classes_named if name not in self.faults[axis].classes]
             if unknown:
                 raise ValueError(f"source.faults.{axis}: {unknown[0]} is not a class of the axis")
-        wrong = [name for name in source.columns if name not in self.channels]
-        if wrong:
-            raise ValueError(f"source.columns: {wrong[0]} is not a channel")
+        for field, names in {"columns": source.columns, "rates": source.rates}.items():
+            wrong = [name for name in names if name not in self.channels]
+            if wrong:
+                raise ValueError(f"source.{field}: {wrong[0]} is not a channel")
 
     @property
     def channel_names(self) -> tuple[str, ...]:

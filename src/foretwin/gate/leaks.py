@@ -10,14 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.label_leaks import COUNTDOWN, FEWEST_LIVES, FEWEST_ROWS, rank_correlation, stands_for_classes
 from foretwin.dataset.table import fault_column
 from foretwin.dataset.windows import TEST, last_rows
 from foretwin.gate.figures import Check, share_text
 
 MOST_COPIES = 0.01  # of the held-out windows, beyond the share that development assets have in common by chance
-COUNTDOWN = 0.995  # rank correlation: machines differ, so no honest sensor puts all their lives into one order
-FEWEST_WINDOWS = 20  # in fewer windows, a channel may agree with a label by chance
-FEWEST_LIVES = 5
 
 
 def leak_checks(
@@ -72,13 +70,12 @@ def _readings(contract: Twin, rows: pd.DataFrame) -> NDArray[np.uint64]:
 
 def _countdowns(contract: Twin, last: pd.DataFrame, assets: "pd.Series[str]") -> list[str]:
     known = last["rul"].notna().to_numpy()
-    if known.sum() < FEWEST_WINDOWS or assets[known].nunique() < FEWEST_LIVES:
+    if known.sum() < FEWEST_ROWS or assets[known].nunique() < FEWEST_LIVES:
         return []
-    rul = last["rul"][known].rank()
+    rul = last["rul"].to_numpy()[known]
     found = []
-    for name in contract.channel_names:
-        ranks = last[name][known].rank()
-        correlation = float(ranks.corr(rul)) if ranks.std() > 0 else 0.0
+    for name in _judged(contract):
+        correlation = rank_correlation(last[name].to_numpy()[known], rul)
         if abs(correlation) > COUNTDOWN:
             finding = f"channel {name} tells the RUL: their ranks correlate with {correlation:.4f}"
             found.append(f"{finding}, though no two assets wear alike; it is made from the label, or counts it down")
@@ -87,16 +84,16 @@ def _countdowns(contract: Twin, last: pd.DataFrame, assets: "pd.Series[str]") ->
 
 def _labels(contract: Twin, last: pd.DataFrame) -> list[str]:
     found = []
-    sensors = [name for name, channel in contract.channels.items() if channel.role == "sensor"]
     for axis in contract.axes:
-        truth = last[fault_column(axis)]
-        known = truth >= 0
-        classes = truth[known].nunique()
-        if known.sum() < FEWEST_WINDOWS or classes < 2:
-            continue
-        for name in sensors:
-            pairs = pd.DataFrame({"value": last[name][known], "label": truth[known]}).drop_duplicates()
-            if len(pairs) == classes == pairs["value"].nunique():
+        truth = last[fault_column(axis)].to_numpy()
+        for name in _judged(contract):
+            if contract.channels[name].role == "sensor" and stands_for_classes(last[name].to_numpy(), truth):
+                classes = len(np.unique(truth[truth >= 0]))
                 each = f"its {classes} values stand for its {classes} classes one by one"
                 found.append(f"channel {name} tells the fault on {axis}: {each}; it is the label, no measurement")
     return found
+
+
+def _judged(contract: Twin) -> list[str]:
+    """Return the channels that must not tell a label by themselves: all but those of quality.allow."""
+    return [name for name in contract.channel_names if name not in contract.quality.allow]

@@ -12,16 +12,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.source import TableFault, TableSource
+from foretwin.contract.source import TableSource
 from foretwin.contract.twin import SECONDS, Twin
-from foretwin.dataset.table import FAULT_UNKNOWN, canonical, fault_column
+from foretwin.dataset.machine_names import first_spellings
+from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError, SourceError
+from foretwin.sources.counters import is_flattened, rise_rates
+from foretwin.sources.labels import hold_before, read_classes, read_flags
 from foretwin.sources.tabular import TableFile, is_missing, open_table, texts
 
 RUN = ["asset", "run"]
 FAILED = "source failed"  # with a space, which no channel name can have
-TRUE_WORDS = {"true", "t", "yes", "y", "1"}
-FALSE_WORDS = {"false", "f", "no", "n", "0"}
 RESTART_STEPS = 10  # if all runs of an asset begin within this many steps of each other, time restarts with each run
 
 
@@ -37,7 +38,9 @@ def adapt_table(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
     copies = [raw / name for name in ("table.csv", "table.parquet") if (raw / name).exists()]
     if len(copies) != 1:
         raise SourceError(f"{raw}: should hold one of table.csv and table.parquet; run the fetch stage first")
-    return read_rows_of(contract, source, copies[0])
+    table, frame = _read_frame(contract, source, copies[0])
+    table.refuse_flattened(frame)
+    return canonical(frame, contract)
 
 
 def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFrame:
@@ -48,26 +51,34 @@ def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFram
     true ends its run with RUL 0; a run without a failure has an unknown RUL. SourceError names the file, the line and
     the column of the first invalid cell.
     """
+    return canonical(_read_frame(contract, source, path)[1], contract)
+
+
+def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Table", pd.DataFrame]:
+    """Read what canonical rows are made of, with the channels in double precision."""
     if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
         raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
     file = open_table(path, source.path)
     channels = {name: source.columns.get(name, name) for name in contract.channel_names}
     plain = [source.time, source.run, source.failure, source.rul]
     columns = [source.asset, *(name for name in plain if name), *channels.values()]
-    labels = [fault.column for fault in source.faults.values()]
+    labels = [column for fault in source.faults.values() for column in fault.columns]
     table = _Table(file, file.read([*columns, *labels], text=[source.asset, *labels]), contract, source)
 
     frame = pd.DataFrame({name: file.numbers(table.frame[column], column) for name, column in channels.items()})
-    frame["asset"] = table.names(source.asset)
+    frame["asset"] = table.assets()
     frame["time"], stamped = table.times()
     if source.rul:
         frame["rul"] = file.numbers(table.frame[source.rul], source.rul)
     for axis, fault in source.faults.items():
-        frame[fault_column(axis)] = table.labels(fault, contract.classes(axis))
+        frame[fault_column(axis)] = read_classes(file, table.frame, axis, fault, contract.classes(axis))
     frame[FAILED] = table.failures()
     frame = table.with_runs(frame)
     frame["time"] = table.since_run_start(frame, stamped)
-    return canonical(table.without_gaps(table.with_rul(frame)), contract)
+    for axis, fault in source.faults.items():
+        if fault.holds_before is not None:
+            frame[fault_column(axis)] = hold_before(frame, fault_column(axis), fault.holds_before)
+    return table, table.without_gaps(table.with_rul(rise_rates(frame, source.rates)))
 
 
 def own_columns(contract: Twin, file: TableFile) -> TableSource | None:
@@ -98,6 +109,18 @@ class _Table:
         self._refuse(names == "", column, "is empty; every row needs one")
         return names
 
+    def assets(self) -> "pd.Series[str]":
+        """Return the names of the machines (N,), each in one spelling."""
+        names = self.names(self.source.asset)
+        joined = names.map(first_spellings(names.unique()))
+        other = np.flatnonzero(joined != names)
+        if len(other) and self.source.spellings != "join":
+            row = int(other[0])
+            pair = f"{names.iat[row]!r} and {joined.iat[row]!r} are one machine's name in two spellings"
+            fix = "write one of them, or set source.spellings: join"
+            raise self.file.wrong(row, self.source.asset, f"{pair} ({len(other)} rows); {fix}")
+        return joined
+
     def times(self) -> tuple[NDArray[np.float64], bool]:
         """Return times (N,) in the clock's unit, and whether they are timestamps, then counted from the earliest."""
         column = self.source.time
@@ -125,15 +148,7 @@ class _Table:
         column = self.source.failure
         if column is None:
             return np.zeros(len(self.frame), dtype=bool)
-        text = texts(self.frame[column]).str.lower()
-        failed = text.isin(TRUE_WORDS)
-        self._refuse(~(failed | text.isin(FALSE_WORDS) | is_missing(text)), column, "is neither true nor false", text)
-        return failed.to_numpy()
-
-    def labels(self, fault: TableFault, classes: tuple[str, ...]) -> "pd.Series[int]":
-        """Return the class (N,) on one axis; a value that the contract does not list is unknown."""
-        numbers = {value: classes.index(name) for value, name in fault.values.items()}  # noqa: PD011 - a dict
-        return texts(self.frame[fault.column]).map(numbers).fillna(FAULT_UNKNOWN).astype("int8")
+        return read_flags(self.file, self.frame, column)
 
     def with_runs(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add `run`, and group the rows by asset and run."""
@@ -200,6 +215,19 @@ class _Table:
         for name in names:
             self._refuse(frame[name].isna(), self.source.columns.get(name, name), advice)
         return frame
+
+    def refuse_flattened(self, frame: pd.DataFrame) -> None:
+        """Reject a channel whose course is lost in single precision, as that of a large counter."""
+        runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
+        for name in self.contract.channel_names:
+            if is_flattened(frame[name].to_numpy(np.float64), runs):
+                kept = f"{frame[name].nunique()} values become {frame[name].astype('float32').nunique()}"
+                column = self.source.columns.get(name, name)
+                raise SourceError(
+                    f"{self.file.shown}: column {column!r}: single precision, in which channels are kept, flattens it"
+                    f" ({kept}); add {name} to source.rates to read its rise per {self.contract.clock.unit}, or leave"
+                    " it out"
+                )
 
     def _refuse(
         self,

@@ -13,6 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.label_leaks import counts_life, stands_for_classes
+from foretwin.dataset.machine_names import first_spellings
 from foretwin.dataset.table import FAULT_UNKNOWN, HISTORY, fault_column, out_of_order, run_starts
 
 Mask = NDArray[np.bool_]
@@ -34,8 +36,9 @@ class Profile:
     `stuck_<sensor>`     the longest stretch of one unchanged value (with `quality.max_stuck_rows`)
     """
     fleet: pd.DataFrame
-    """A single row: `assets`, `distinct_<channel>` values, `known_fault_<axis>` share of rows from 0 to 1, and with
-    `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that reach RUL 0.
+    """A single row: `assets`, `respelt` assets whose name another one spells differently, `distinct_<channel>` values,
+    `tells_<channel>` (0 or 1, whether it tells a label by itself), `known_fault_<axis>` share of rows from 0 to 1, and
+    with `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that reach RUL 0.
 
     The shares are of the twin's own source where it has one: a history has labels only where there are verdicts."""
     rows_behind: dict[str, Mask]
@@ -119,6 +122,10 @@ def _fleet(rows: pd.DataFrame, contract: Twin, run: NDArray[np.int64]) -> tuple[
     for name in contract.channel_names:
         measures[f"distinct_{name}"] = rows[name].nunique()
         behind[f"distinct_{name}"] = np.ones(len(rows), dtype=bool)
+        measures[f"tells_{name}"] = float(_tells_label(rows, contract, name, run))
+        behind[f"tells_{name}"] = np.zeros(len(rows), dtype=bool)
+    respelt = {name for name, first in first_spellings(rows["asset"].unique()).items() if name != first}
+    measures["respelt"], behind["respelt"] = len(respelt), rows["asset"].isin(respelt).to_numpy(bool)
     unknown = {f"known_{fault_column(axis)}": rows[fault_column(axis)] == FAULT_UNKNOWN for axis in contract.axes}
     if contract.rul:
         unknown["known_rul"] = rows["rul"].isna()
@@ -133,3 +140,13 @@ def _fleet(rows: pd.DataFrame, contract: Twin, run: NDArray[np.int64]) -> tuple[
         measures[name] = (~mask[judged]).mean() if len(rows) else 0.0
         behind[name] = mask.to_numpy(bool) & judged
     return measures, behind
+
+
+def _tells_label(rows: pd.DataFrame, contract: Twin, name: str, run: NDArray[np.int64]) -> bool:
+    """Return whether a channel is made from a label, or only counts time, where the contract does not allow it."""
+    if name in contract.quality.allow:
+        return False
+    values = rows[name].to_numpy()
+    if any(stands_for_classes(values, rows[fault_column(axis)].to_numpy()) for axis in contract.axes):
+        return True
+    return counts_life(values, rows["time"].to_numpy(), rows["rul"].to_numpy(), run)

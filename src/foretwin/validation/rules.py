@@ -131,7 +131,14 @@ def fleet_rules(contract: Twin) -> list[Rule]:
         for name in contract.channel_names
         if name not in quality.may_be_constant
     ]
-    return [_between(words, column, {"column": measure, "min_value": low}) for words, column, measure, low in least]
+    rules = [_between(words, column, {"column": measure, "min_value": low}) for words, column, measure, low in least]
+    words = "no two assets have one name in two spellings (source.spellings)"
+    rules.append(_between(words, "asset", {"column": "respelt", "max_value": 0}))
+    for name in contract.channel_names:
+        if name not in quality.allow:
+            words = f"{name} does not tell a label, or the age of the run, by itself; leave it out or set quality.allow"
+            rules.append(_between(words, name, {"column": f"tells_{name}", "max_value": 0}))
+    return rules
 
 
 def _float32(limit: float) -> float:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from foretwin.contract.twin import RESERVED
 from foretwin.errors import SourceError
-from foretwin.sources.table import FALSE_WORDS, TRUE_WORDS
+from foretwin.sources.labels import FALSE_WORDS, TRUE_WORDS
 from foretwin.sources.tabular import TableFile, is_missing, texts
 
 # Names in order of preference, without spaces, underscores, case and accents.

@@ -1,0 +1,29 @@
+"""Spellings of one machine's name: `M-01` and `m-01 ` are one machine, and so are 7 and 07."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+FORMAT = "Cf"  # Unicode's category of characters that no reader sees: zero-width and direction marks, soft hyphens
+WHOLE = re.compile(r"([+-]?)0*(\d+)(\.0*)?")
+
+
+def spelling_key(name: str) -> str:
+    """Return what all spellings of one machine's name have in common.
+
+    Case, width and other compatibility forms (NFKC), blanks around it and characters without a width do not count, nor
+    do the zeros of a whole number: 07 and 7.0 are 7.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    seen = "".join(one for one in folded if unicodedata.category(one) != FORMAT).strip()
+    number = WHOLE.fullmatch(seen)
+    if number is None:
+        return " ".join(seen.split())
+    sign, digits, _ = number.groups()
+    return digits if sign != "-" or digits == "0" else f"-{digits}"
+
+
+def first_spellings(names: Iterable[str]) -> dict[str, str]:
+    """Return each distinct name with the spelling of its machine that comes first."""
+    known: dict[str, str] = {}
+    return {name: known.setdefault(spelling_key(name), name) for name in dict.fromkeys(names)}

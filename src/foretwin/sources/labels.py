@@ -1,0 +1,105 @@
+"""Labels in a user's table: cells of any spelling to the classes of a fault axis, and flags to true and false."""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.contract.source import TableFault
+from foretwin.dataset.table import FAULT_UNKNOWN
+from foretwin.errors import ContractError, SourceError
+from foretwin.sources.tabular import TableFile, is_missing, texts
+
+# English, what spreadsheets write in German and French, and switches.
+TRUE_WORDS = {"true", "t", "yes", "y", "1", "on", "wahr", "ja", "j", "vrai", "oui"}
+FALSE_WORDS = {"false", "f", "no", "n", "0", "off", "falsch", "nein", "faux", "non"}
+NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?")
+SHOWN_VALUES = 6
+ROUNDING = 1e-9  # of a span of time
+
+
+def label_key(text: str) -> str:
+    """Return what all spellings of one label have in common: 1, 1.0 and `1,00` are one, and so are `No` and `no `."""
+    folded = text.strip().casefold()
+    if not NUMBER.fullmatch(folded):
+        return folded
+    return str((Decimal(folded.replace(",", ".")) + 0).normalize())
+
+
+def read_flags(file: TableFile, frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+    """Return bool (N,), True where the cell says so; an empty cell is False. SourceError at the first other word."""
+    text = texts(frame[column])
+    keys = text.map(label_key)
+    true = keys.isin(TRUE_WORDS)
+    wrong = ~(true | keys.isin(FALSE_WORDS) | is_missing(text))
+    if wrong.any():
+        row, more = int(wrong.to_numpy().argmax()), f" ({wrong.sum()} rows in all)" if wrong.sum() > 1 else ""
+        raise file.wrong(row, column, f"{text.iat[row]!r} is neither true nor false{more}")
+    return true.to_numpy()
+
+
+def read_classes(
+    file: TableFile, frame: pd.DataFrame, axis: str, fault: TableFault, classes: Sequence[str]
+) -> NDArray[np.int8]:
+    """Return the class (N,) of each row on one axis, -1 where it is unknown.
+
+    SourceError where no cell of the column has one of the contract's values: it lists those that the column holds.
+    """
+    if fault.column is None:
+        return _flagged(file, frame, fault, classes)
+    text = texts(frame[fault.column])
+    numbers = {key: classes.index(name) for key, name in _spelt(axis, fault).items()}
+    found = text.map(label_key).map(numbers)
+    if found.isna().all():
+        wanted = ", ".join(map(repr, fault.values))
+        raise SourceError(
+            f"{file.shown}: column {fault.column!r}: no row holds {wanted}; it holds {_held(text)};"
+            f" correct source.faults.{axis}.values"
+        )
+    return np.asarray(found.fillna(FAULT_UNKNOWN), np.int8)
+
+
+def hold_before(frame: pd.DataFrame, column: str, span: float) -> NDArray[np.int8]:
+    """Return the classes (N,) with each mark of a fault also on the rows of its run up to `span` before it.
+
+    Rows that are marked themselves keep their class; `frame` has asset, run, time and the classes in `column`.
+    """
+    marked = frame[column] > 0
+    runs = [frame["asset"], frame["run"]]
+    mark = frame["time"].where(marked).groupby(runs, sort=False).bfill()
+    label = frame[column].where(marked).groupby(runs, sort=False).bfill()
+    held = ~marked & (mark - frame["time"] <= span * (1 + ROUNDING))
+    return np.asarray(frame[column].mask(held, label), np.int8)
+
+
+def _spelt(axis: str, fault: TableFault) -> dict[str, str]:
+    """Return key of a cell -> class; where all values are flags, each word for true or false counts."""
+    found: dict[str, str] = {}
+    for value, name in fault.values.items():  # noqa: PD011 - a dict
+        if found.setdefault(label_key(value), name) != name:
+            raise ContractError(f"source.faults.{axis}.values: {value!r} is there in two spellings; keep one")
+    for words in (TRUE_WORDS, FALSE_WORDS):
+        named = {found[word] for word in words & found.keys()}
+        if len(named) == 1 and found.keys() <= TRUE_WORDS | FALSE_WORDS:
+            found |= dict.fromkeys(words, named.pop())
+    return found
+
+
+def _flagged(file: TableFile, frame: pd.DataFrame, fault: TableFault, classes: Sequence[str]) -> NDArray[np.int8]:
+    result, count = np.zeros(len(frame), np.int8), np.zeros(len(frame), np.int8)
+    for column, name in fault.flags.items():
+        true = read_flags(file, frame, column)
+        result[true] = classes.index(name)
+        count += true
+    result[count > 1] = FAULT_UNKNOWN
+    return result
+
+
+def _held(text: "pd.Series[str]") -> str:
+    counts = text[~is_missing(text)].value_counts()
+    told = [f"{value!r} ({rows} rows)" for value, rows in counts.head(SHOWN_VALUES).items()]
+    more = [f"{len(counts) - SHOWN_VALUES} other values"] if len(counts) > SHOWN_VALUES else []
+    return ", ".join([*told, *more]) or "nothing"
