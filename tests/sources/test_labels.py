@@ -27,8 +27,7 @@ def press(faults: dict[str, dict]) -> Twin:
         {
             "name": "press",
             "title": "Press",
-            "source": {"kind": "table", "path": "press.csv", "asset": "asset", "time": "time", "faults": faults}
-            | source,
+            "source": {"kind": "table", "path": "press.csv", "asset": "asset", "time": "time", "faults": faults},
             "clock": {"unit": "h", "step": 1},
             "channels": {"force": {"unit": "1", "role": "sensor", "min": 0, "max": 100}},
             "faults": {axis: {"title": axis, "classes": classes[axis]} for axis in faults},
