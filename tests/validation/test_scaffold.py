@@ -9,7 +9,8 @@ from foretwin.dataset.table import column_types
 from foretwin.errors import ContractError, SourceError
 from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
-from foretwin.validation.scaffold import describe_file, is_setting, widened
+from foretwin.validation.scaffold.draft import draft_contract
+from foretwin.validation.scaffold.measures import is_setting, widened
 
 
 def fleet(assets: int = 6, life: int = 80, **columns) -> pd.DataFrame:
@@ -36,7 +37,7 @@ def made(tmp_path):
         frame.to_parquet(file) if parquet else frame.to_csv(file, index=False)
         paths = Paths(tmp_path / "project", "mine")
         paths.data.mkdir(parents=True)
-        text = describe_file("mine", file)
+        text = draft_contract("mine", file).text
         paths.contract.write_text(text, encoding="utf-8")
         contract = load_twin(paths.contract)
         paths.raw.mkdir()
@@ -55,7 +56,7 @@ def test_a_failure_flag_with_a_numeric_time(made):
     contract, rows, text = made(frame.assign(failed=(frame["hour"] == 79).astype(int)))
 
     assert (contract.source.asset, contract.source.time, contract.source.failure) == ("machine", "hour", "failed")
-    assert (contract.clock.unit, contract.clock.step, contract.clock.counts_from_start) == ("h", 1, True)
+    assert (contract.clock.unit, contract.clock.step, contract.clock.counts_from_start) == ("h", 1, False)
     assert {name: channel.role for name, channel in contract.channels.items()} == {"load": "setting", "temp": "sensor"}
     assert contract.channels["temp"].unit == "°C"
     assert contract.channels["load"].unit == "?"
@@ -102,7 +103,7 @@ def test_weird_column_names_become_channels_that_map_back(made):
     }
     frame = fleet().rename(columns={"Temp [°C]": 'Temp: "T1" # [°C]'})
     contract, _, text = made(
-        frame.assign(**{name: value + frame["hour"] / 100 * (name != "run") for name, value in columns.items()})
+        frame.assign(**{name: value + np.sin(frame["hour"]) * (name != "run") for name, value in columns.items()})
     )
 
     assert dict(contract.source.columns) == {
@@ -127,7 +128,9 @@ def test_columns_that_differ_in_nothing_but_the_unit_stay_apart(made):
 
 def test_constant_and_tiny_columns_load(made):
     frame = fleet()
-    contract, _, _ = made(frame.assign(zero=0.0, offset=-3.25, leak=1e-9 * frame["hour"], huge=1e12 * frame["hour"]))
+    contract, _, _ = made(
+        frame.assign(zero=0.0, offset=-3.25, leak=1e-9 * np.sin(frame["hour"]), huge=1e12 * np.sin(frame["hour"]))
+    )
 
     assert contract.quality.may_be_constant == ("zero", "offset")
     assert contract.channels["leak"].max < 1e-6
@@ -147,7 +150,7 @@ def test_text_and_half_empty_columns_are_left_out_with_the_reason(made):
     gaps = frame["hour"].where(frame["hour"] % 10 == 0)
     _, _, text = made(frame.assign(note="checked", sparse=gaps))
 
-    assert "\"note\": holds text, such as 'checked' on line 2" in text
+    assert "\"note\": holds text on 480 of 480 rows, such as 'checked' on line 2" in text
     assert '"sparse": is empty on more than half of the rows' in text
 
 
@@ -198,7 +201,7 @@ def test_a_file_that_cannot_be_a_twin_is_a_source_error(tmp_path, content, reaso
     file = tmp_path / "export.csv"
     file.write_text(content)
     with pytest.raises(SourceError, match=reason) as caught:
-        describe_file("mine", file)
+        draft_contract("mine", file)
     assert "export.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -206,7 +209,7 @@ def test_a_file_that_cannot_be_a_twin_is_a_source_error(tmp_path, content, reaso
 def test_a_name_that_no_twin_may_have_is_a_contract_error(tmp_path):
     fleet().to_csv(tmp_path / "export.csv", index=False)
     with pytest.raises(ContractError, match="My Twin: name: "):
-        describe_file("My Twin", tmp_path / "export.csv")
+        draft_contract("My Twin", tmp_path / "export.csv")
 
 
 @pytest.mark.parametrize(

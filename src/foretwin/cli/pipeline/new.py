@@ -15,8 +15,8 @@ def new_command(name: str, file: Path) -> None:
 
     Looks at FILE (CSV or Parquet) and writes data/NAME/twin.yaml.
 
-    Asset, time, failure and channels are guessed from names and content, with a comment at each guess: correct them by
-    hand, then `foretwin add NAME` and `dvc repro`.
+    Asset, time, labels and channels are guessed from names and content, with a comment at each guess. What was assumed
+    and left out is told, the costliest mistake first: correct it by hand, then `foretwin add NAME` and `dvc repro`.
 
     \b
       foretwin new press press.csv
@@ -24,12 +24,14 @@ def new_command(name: str, file: Path) -> None:
     from foretwin.errors import ContractError
     from foretwin.project.files import fresh_file
     from foretwin.project.paths import Paths
-    from foretwin.validation.scaffold import describe_file
+    from foretwin.validation.scaffold.draft import draft_contract
 
     path = Paths(PROJECT, name).contract
     if path.exists():
         raise ContractError(f"{path}: is there already; edit it, or remove it and run this again")
-    text = describe_file(name, file.resolve())
+    draft = draft_contract(name, file, PROJECT)
     with fresh_file(path) as out:
-        out.write_text(text, encoding="utf-8")
-    click.echo(f"wrote {path}: correct what is marked as guessed, then\n  foretwin add {name}\n  dvc repro")
+        out.write_text(draft.text, encoding="utf-8")
+    click.echo(f"wrote {path}")
+    click.echo("\n".join(draft.assumptions.lines()))
+    click.echo(f"Then\n  foretwin add {name}\n  dvc repro")

@@ -1,0 +1,102 @@
+"""What `foretwin new` gave up and assumed, in the order of what it costs to be wrong, for the terminal."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from foretwin.contract.source import TableSource
+from foretwin.sources.tabular import TableFile
+from foretwin.validation.scaffold.column_roles import Guess
+from foretwin.validation.scaffold.measures import TableFindings, TableProfile, TimeNotation, far_values
+
+WIDTH = 80
+SHOWN = 3  # far values of a channel
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """Sentences for a person: what to check, the costliest first, and each column that was left out with its reason."""
+
+    check: tuple[str, ...]
+    left_out: dict[str, str]
+
+    def lines(self) -> list[str]:
+        """Return all of it as lines of at most 80 columns."""
+        found = ["Check first what is costliest to get wrong:"]
+        for number, sentence in enumerate(self.check, 1):
+            found += _wrapped(sentence, f"{number:>3}. ", 5)
+        if self.left_out:
+            found.append("Columns left out:")
+        for column, reason in self.left_out.items():
+            found += _wrapped(f"{column!r} {reason}", "  - ", 4)
+        return found
+
+
+def assumptions_of(table: TableFile, found: TableFindings, hints: Sequence[str]) -> Assumptions:
+    """Tell what a draft assumes; `hints` are on the labels."""
+    guess, measured = found.guess, found.measured
+    written = "Parquet" if table.delimiter is None else f"text with {DELIMITERS[table.delimiter]} between its fields"
+    sentences = [
+        *_about_labels(guess, measured),
+        *(f"labels: {hint}." for hint in hints),
+        *_about_identity(guess, found.source, measured),
+        *_about_time(guess, found.notation, measured),
+        *_about_values(found.rows, found.source, guess),
+        f"notation: the file is read as {written}.",
+    ]
+    return Assumptions(tuple(sentences), dict(guess.left_out))
+
+
+def _about_labels(guess: Guess, measured: TableProfile) -> list[str]:
+    found = []
+    if guess.failure:
+        found.append(f"failure: a life ends on each row where {guess.failure!r} is true: {measured.lives} lives.")
+    elif guess.rul:
+        found.append(f"rul: {guess.rul!r} is the remaining life, in the clock's unit.")
+    elif not guess.axes:
+        found.append("labels: no column says when a machine failed; without one there is nothing to learn yet.")
+    for axis in guess.axes:
+        columns, classes = ", ".join(map(repr, axis.fault.columns)), ", ".join(axis.classes[1:])
+        found.append(f"faults: the axis {axis.name} is read from {columns}: healthy, or {classes}.")
+    return found
+
+
+def _about_identity(guess: Guess, source: TableSource, measured: TableProfile) -> list[str]:
+    lives = f", and {guess.run!r} its lives" if guess.run else ""
+    found = [f"asset: {guess.asset!r} names the machine{lives}: {measured.assets} machines."]
+    if source.spellings:
+        found.append("spellings: names that differ only in case, width, blanks or zeros are read as one machine.")
+    return found
+
+
+def _about_time(guess: Guess, notation: TimeNotation, measured: TableProfile) -> list[str]:
+    unit = "its unit is not told: write clock.unit" if notation.unit == "?" else f"the clock's unit is {notation.unit}"
+    age = f"no age of the machine: {measured.counts_age}" if measured.counts_age else "the age of the machine"
+    return [
+        f"time: {guess.time!r} holds {notation.kind}; {unit}, a step is {notation.step:g}.",
+        f"counts_from_start: the time is taken as {age}.",
+    ]
+
+
+def _about_values(rows: pd.DataFrame, source: TableSource, guess: Guess) -> list[str]:
+    counters = [guess.channels[name] for name in source.rates]
+    found = [f"rates: {column!r} counts up; its rise per unit of time is read instead." for column in counters]
+    for name, column in guess.channels.items():
+        values = rows[name].to_numpy(np.float64)
+        far = far_values(values)
+        if len(far):
+            count = int(np.isin(values, far).sum())
+            shown = ", ".join(f"{value:.6g}" for value in far[:SHOWN]) + (" and others" if len(far) > SHOWN else "")
+            found.append(f"extremes: {count} of {len(rows)} values of {column!r} are far from the rest: {shown}.")
+    if source.missing == "carry_forward":
+        found.append("missing: an empty cell takes the last value of its run.")
+    unknown = "units and physical limits: min and max are the file's own, widened."
+    return [*found, unknown]
+
+
+def _wrapped(text: str, head: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -1,0 +1,191 @@
+"""Guess of the meaning of an unknown table's columns, by names and contents, for a person to check."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.errors import SourceError
+from foretwin.sources.tabular import TableFile, is_missing, texts
+from foretwin.validation.scaffold.column_names import (
+    ASSET_NAMES,
+    FAILURE_NAMES,
+    INDEX_NAMES,
+    RUL_NAMES,
+    RUN_NAMES,
+    TIME_NAMES,
+    channel_names,
+    squashed,
+)
+from foretwin.validation.scaffold.label_columns import LabelAxis, is_flag, label_axes, label_reason, true_cells
+
+LARGEST_GAP = 0.5  # share of missing values that a channel may have
+SHORTEST_RUN = 5  # rows; in a shorter one no row is near the end
+EPOCHS = {"s": (9e8, 2.2e9), "ms": (9e11, 2.2e12), "us": (9e14, 2.2e15), "ns": (9e17, 2.2e18)}  # 1998 to 2039
+LONG_ENOUGH = 20  # rows; fewer may rise by one each by chance
+DATES = (19_000_101, 21_001_231)  # yyyymmdd
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Guessed meaning of a file's columns; `channels` maps names for the contract to columns."""
+
+    asset: str
+    time: str
+    run: str | None
+    failure: str | None
+    rul: str | None
+    axes: tuple[LabelAxis, ...]
+    channels: dict[str, str]
+    left_out: dict[str, str]  # column -> reason
+
+
+def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
+    """Guess the meaning of all columns from their names and contents.
+
+    SourceError where no column can be the time or the machine, or none is left to be a channel.
+    """
+    numbered = [column for column in frame.columns if not column.strip() or squashed(column) in INDEX_NAMES]
+    free = {column: squashed(column) for column in frame.columns if column not in numbered}
+    left_out = dict.fromkeys(numbered, "looks like a row number")
+    time = _time_column(table, frame, free)
+    del free[time]
+    asset = _named(free, ASSET_NAMES) or next((column for column in free if _groups(frame[column])), None)
+    if asset is None:
+        raise SourceError(f"{table.shown}: no column seems to name the machine; name one `asset`")
+    del free[asset]
+    run = _taken(free, RUN_NAMES, lambda column: not is_missing(texts(frame[column])).any())
+    failure = _taken(free, FAILURE_NAMES, lambda column: _ends_lives(frame, asset, run, column))
+    rul = None if failure else _taken(free, RUL_NAMES, lambda column: _is_number(frame[column]))
+    place = _place_in_run(frame, asset, run, failure)
+    labels = {column: label_reason(frame[column], column, place) for column in free}
+    reasons = {column: labels[column] or _unfit(table, frame[column]) for column in free}
+    left_out |= {column: reason for column, reason in reasons.items() if reason}
+    channels = channel_names(column for column, reason in reasons.items() if not reason)
+    if not channels:
+        raise SourceError(f"{table.shown}: no numeric column is left for a channel; add columns of readings")
+    axes = label_axes(frame, [column for column, reason in labels.items() if reason and "left of a life" not in reason])
+    return Guess(asset, time, run, failure, rul, tuple(axes), channels, left_out)
+
+
+def instants(values: "pd.Series[Any]") -> "pd.Series[pd.Timestamp]":
+    """Parse values to UTC timestamps (N,), NaT where a value is not in ISO 8601."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return pd.to_datetime(values, utc=True)
+    return pd.to_datetime(texts(values), format="ISO8601", utc=True, errors="coerce")
+
+
+def epoch_unit(values: "pd.Series[Any]") -> str | None:
+    """Return the unit of numbers that count from 1970, or None where they do not."""
+    if not _is_number(values):
+        return None
+    low, high = float(values.min()), float(values.max())
+    return next((unit for unit, (least, most) in EPOCHS.items() if least <= low <= high <= most), None)
+
+
+def are_dates(values: "pd.Series[Any]") -> bool:
+    """Return whether whole numbers are dates such as 20240131."""
+    if not _is_number(values) or not DATES[0] <= float(values.min()) <= float(values.max()) <= DATES[1]:
+        return False
+    days = texts(values.dropna().drop_duplicates())
+    return bool(pd.to_datetime(days, format="%Y%m%d", errors="coerce").notna().all())
+
+
+def _named(free: dict[str, str], names: Sequence[str], fits: Callable[[str], bool] = lambda _: True) -> str | None:
+    """Return the free column whose squashed name is first in `names` and whose content fits."""
+    known = sorted((names.index(plain), column) for column, plain in free.items() if plain in names)
+    return next((column for _, column in known if fits(column)), None)
+
+
+def _taken(free: dict[str, str], names: Sequence[str], fits: Callable[[str], bool]) -> str | None:
+    """Return a column as `_named` does, and remove it from the free ones."""
+    column = _named(free, names, fits)
+    if column is not None:
+        del free[column]
+    return column
+
+
+def _time_column(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> str:
+    column = _named(free, TIME_NAMES, lambda name: _is_number(frame[name]) or _is_timestamp(frame[name]))
+    column = column or next((name for name in free if _is_timestamp(frame[name])), None)
+    if column is not None:
+        if are_dates(frame[column]):
+            day = f"{frame[column].iat[0]:.0f}"
+            iso = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+            raise table.wrong(0, column, f"{day} is a date written as a number; write {iso}")
+        return column
+    named = _named(free, TIME_NAMES)
+    if named is None:
+        raise SourceError(f"{table.shown}: no column seems to hold the time; name one `time` or `timestamp`")
+    example = texts(frame[named]).iat[0]
+    raise table.wrong(0, named, f"{example!r} is not a time; write numbers, or times such as 2024-05-31T08:00:00")
+
+
+def _is_number(values: "pd.Series[Any]") -> bool:
+    return (
+        pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and bool(values.notna().any())
+    )
+
+
+def _is_timestamp(values: "pd.Series[Any]") -> bool:
+    return not pd.api.types.is_numeric_dtype(values) and instants(values).notna().mean() > 0.5
+
+
+def _groups(values: "pd.Series[Any]") -> bool:
+    """Return whether a text column has few, often repeated names, as of machines."""
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values) or is_flag(values):
+        return False
+    text = texts(values)
+    return not is_missing(text).any() and 2 <= text.nunique() <= len(text) / 5
+
+
+def _ends_lives(frame: pd.DataFrame, asset: str, run: str | None, column: str) -> bool:
+    """Return whether a flag marks single rows at which lives end: never two in turn, nor one within a run."""
+    if not is_flag(frame[column]):
+        return False
+    failed = pd.Series(true_cells(frame[column]))
+    lives = [frame[name].to_numpy() for name in (asset, run) if name]
+    after = failed.groupby(lives, sort=False).shift(-1)
+    return not bool((failed & (after.notna() if run else after.fillna(value=False).astype(bool))).any())
+
+
+def _place_in_run(frame: pd.DataFrame, asset: str, run: str | None, failure: str | None) -> NDArray[np.float64]:
+    """Return how far through its run each row is, (N,) from 0 to 1; 0.5 in runs of a few rows."""
+    keys = [frame[name].to_numpy() for name in (asset, run) if name]
+    if failure and not run:
+        failed = pd.Series(true_cells(frame[failure]).astype(int))
+        keys.append((failed.groupby(keys[0], sort=False).cumsum() - failed).to_numpy())
+    rows = pd.Series(0, index=range(len(frame))).groupby(keys, sort=False)
+    size = rows.transform("size").to_numpy()
+    place = rows.cumcount().to_numpy() / np.maximum(size - 1, 1)
+    return np.where(size >= SHORTEST_RUN, place, 0.5)
+
+
+def _unfit(table: TableFile, values: "pd.Series[Any]") -> str | None:
+    """Return why a column should not be a channel, or None."""
+    if values.isna().mean() > LARGEST_GAP:
+        return "is empty on more than half of the rows"
+    if pd.api.types.is_numeric_dtype(values):
+        return _not_measured(values)
+    text = texts(values)
+    number = pd.to_numeric(text.mask(is_missing(text)), errors="coerce").notna() | is_missing(text)
+    if number.all():
+        return None
+    row, others = int((~number).to_numpy().argmax()), text[~number]
+    seen = f"holds text on {len(others)} of {len(text)} rows, such as {text.iat[row]!r} on {table.place(row)}"
+    if number.any():
+        return f"{seen}; its other cells are numbers: correct or empty these"
+    return f"{seen}; write a number for each of its {others.nunique()} values to use it"
+
+
+def _not_measured(values: "pd.Series[Any]") -> str | None:
+    if are_dates(values):
+        return f"holds dates written as numbers, such as {texts(values.dropna()).iat[0]}"
+    unit = epoch_unit(values)
+    if unit:
+        return f"holds moments of time ({unit} since 1970)"
+    steps = np.diff(np.asarray(values, np.float64))
+    return "is the number of the row" if len(steps) >= LONG_ENOUGH and (steps == 1).all() else None

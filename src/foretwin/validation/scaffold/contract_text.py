@@ -1,0 +1,206 @@
+"""The text of a first twin.yaml, each guess marked as one."""
+
+import json
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from foretwin.contract.source import TableSource
+from foretwin.validation.scaffold.column_names import unit_of
+from foretwin.validation.scaffold.column_roles import Guess
+from foretwin.validation.scaffold.label_columns import LabelAxis
+from foretwin.validation.scaffold.measures import TableProfile, TimeNotation, is_setting, rounded, widened
+
+SHORTEST_WINDOW, LONGEST_WINDOW = 10, 60
+CAP_SHARE = 0.6  # of a median life: at more remaining life most machines show no wear
+OPEN_SHARE, CLOSE_SHARE = 0.25, 0.4  # of the cap
+SILENT_STEPS, SILENT_GAPS = 24, 2  # a machine is stale after so many steps, or of the file's longest gaps
+JUMP_STEPS = 1000  # what the clock may jump by, where longest_gap is not set
+
+
+def source_lines(name: str, source: TableSource, guess: Guess) -> list[str]:
+    """Return name, title and `source`."""
+    lines = [
+        "# A first contract, guessed from the file: check every line, above all those marked `guessed`.",
+        f"name: {name}",
+        f"title: {_quoted(name.replace('-', ' ').capitalize())}",
+        "",
+        "source:",
+        "  kind: table",
+        f"  path: {_quoted(source.path)}",
+        f"  asset: {_quoted(guess.asset)}  # guessed: names the machine",
+        f"  time: {_quoted(guess.time)}  # guessed",
+    ]
+    if source.spellings:
+        lines.append("  spellings: join  # guessed: some names differ only in case, width, blanks or zeros")
+    if guess.run:
+        lines.append(f"  run: {_quoted(guess.run)}  # guessed: a new life of the machine begins where it changes")
+    if guess.failure:
+        lines.append(f"  failure: {_quoted(guess.failure)}  # guessed: true on the row of a failure")
+    if guess.rul:
+        lines.append(f"  rul: {_quoted(guess.rul)}  # guessed: remaining life in the clock's unit")
+    lines += _missing_labels(guess)
+    if source.missing == "carry_forward":
+        lines.append("  missing: carry_forward  # guessed: some values are missing; `refuse` makes that an error")
+    if source.rates:
+        lines.append(f"  rates: [{', '.join(source.rates)}]  # guessed: counters, read as their rise per unit of time")
+    lines += _label_source(guess.axes)
+    renamed = {channel: column for channel, column in guess.channels.items() if channel != column}
+    lines += ["  columns:  # channel: column of the file"] if renamed else []
+    lines += [f"    {channel}: {_quoted(column)}" for channel, column in renamed.items()]
+    lines += ["  # Left out:"] if guess.left_out else []
+    return lines + [f"  #   {_quoted(column)}: {reason}" for column, reason in guess.left_out.items()]
+
+
+def clock_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -> list[str]:
+    """Return `clock`."""
+    start = measured.counts_age or "time is the machine's age; false if the records begin in mid-life"
+    asked = f": write the unit of column {_quoted(guess.time)}" if notation.unit == "?" else ""
+    lines = [
+        "",
+        "clock:",
+        f"  unit: {_quoted(notation.unit)}  # guessed{asked}",
+        f"  step: {_number(notation.step)}  # guessed: the median between two rows",
+        f"  counts_from_start: {str(not measured.counts_age).lower()}  # guessed: {start}",
+    ]
+    if measured.longest_gap > JUMP_STEPS * notation.step:
+        gap = rounded(2 * measured.longest_gap)
+        lines.append(f"  longest_gap: {_number(gap)}  # guessed: twice the file's longest; beyond, a clock jumped")
+    return lines
+
+
+def channel_lines(rows: pd.DataFrame, source: TableSource, guess: Guess) -> list[str]:
+    """Return `channels`, and regimes to be considered."""
+    lines = [
+        "",
+        "# Units marked ? are not in the file. min and max are the file's own, widened: put the physical limits there.",
+        "# role: `setting` is what somebody sets (load, speed), `sensor` what is measured; guessed by distinct values.",
+        "channels:",
+    ]
+    settings = [name for name in guess.channels if is_setting(rows[name]) and name not in source.rates]
+    for name, column in guess.channels.items():
+        low, high = widened(float(rows[name].min()), float(rows[name].max()))
+        unit = _quoted(unit_of(column) or "?")
+        role = "setting" if name in settings else "sensor"
+        lines.append(f"  {name}: {{unit: {unit}, role: {role}, min: {_number(low)}, max: {_number(high)}}}")
+    if settings:
+        lines += [
+            "",
+            "# Where sensors read differently under different settings, say under how many:",
+            f"# regimes: {{channels: [{', '.join(settings)}], count: 3}}",
+        ]
+    return lines
+
+
+def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -> list[str]:
+    """Return `rul`, `faults` and `cases`."""
+    cap, unit = rounded(CAP_SHARE * measured.median_life) or 1.0, notation.unit
+    lines: list[str] = []
+    if has_rul(guess):
+        known = "life" if guess.failure or guess.rul else "record"
+        lines += [
+            "",
+            "rul:",
+            f"  cap: {_number(cap)}  # guessed: {CAP_SHARE:.0%} of a median {known} of {measured.median_life:g} {unit}",
+            "  remedy:  # what a technician needs",
+            *(f"    {line}" for line in REMEDY),
+        ]
+    if guess.axes:
+        lines += ["", "faults:  # guessed from the columns of labels"]
+        for axis in guess.axes:
+            lines += [f"  {axis.name}:", f"    title: {_quoted(axis.name.replace('_', ' ').capitalize())}"]
+            lines += ["    classes:  # the first one is healthy", "      healthy: null"]
+            for one in axis.classes[1:]:
+                lines += [f"      {one}:", *(f"        {line}" for line in REMEDY)]
+    lines += ["", "cases:"]
+    if has_rul(guess):
+        lines += [
+            "  # A case opens when the lower bound of the remaining life falls below this:",
+            f"  open_below: {_number(rounded(OPEN_SHARE * cap))}  # guessed",
+            f"  close_above: {_number(rounded(CLOSE_SHARE * cap))}  # guessed",
+        ]
+    silence = rounded(max(SILENT_STEPS * notation.step, SILENT_GAPS * measured.longest_gap))
+    return [*lines, f"  stale_after: {_number(silence)}  # guessed: a machine that is silent for so long is told"]
+
+
+def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list[str]:
+    """Return `window` and `quality`."""
+    length = int(min(max(measured.median_rows // 4, SHORTEST_WINDOW), LONGEST_WINDOW))
+    lines = [
+        "",
+        "window:",
+        f"  length: {length}  # guessed: rows that one prediction sees",
+        "",
+        "quality:",
+        f"  min_assets: {max(3, measured.assets)}  # the file has {measured.assets}",
+    ]
+    if has_rul(guess):
+        lines.append(f"  min_failures: 3  # runs that end in a failure; the file has {measured.lives}")
+    if measured.shortest_rows < 2:
+        lines.append("  min_run_rows: 1  # guessed: the file has a run of a single row")
+    if measured.known_rul < 0.5 and (guess.failure or guess.rul):
+        lines.append(f"  min_known_rul: {_share(measured.known_rul)}")
+    if measured.known_faults < 0.5:
+        lines.append(f"  min_known_faults: {_share(measured.known_faults)}")
+    constant = [name for name in guess.channels if rows[name].min() == rows[name].max()]
+    if constant:
+        lines.append(f"  may_be_constant: [{', '.join(constant)}]  # guessed: constant in the file")
+    return lines
+
+
+def has_rul(guess: Guess) -> bool:
+    """Return whether the contract asks for the remaining life: always, but where the labels are faults alone."""
+    return bool(guess.failure or guess.rul or not guess.axes)
+
+
+REMEDY = (
+    "part: to be named",
+    "instruction: to be written",
+    "lead_time: 0  # until the part is there, in the clock's unit",
+)
+
+
+def _missing_labels(guess: Guess) -> list[str]:
+    if guess.failure or guess.rul:
+        return []
+    if guess.axes:
+        return [
+            "  # No column seems to say when a machine failed. To learn the remaining life too, name a column that is",
+            "  # true on the row of a failure as `failure`, or one with the remaining life as `rul`, and add `rul:`.",
+        ]
+    return [
+        "  # Missing: no column seems to say when a machine failed, so there is nothing to learn from yet. Name a",
+        "  # column that is true on the row of a failure as `failure`, or one with the remaining life as `rul`;",
+        "  # or, if the last row of every run is its failure, change this line to true:",
+        "  runs_end_in_failure: false",
+    ]
+
+
+def _label_source(axes: Sequence[LabelAxis]) -> list[str]:
+    lines = ["  faults:  # guessed: columns of labels, which no network sees as inputs"] if axes else []
+    for axis in axes:
+        lines.append(f"    {axis.name}:")
+        if axis.fault.column is None:
+            lines.append("      flags:  # column that is true: class; `healthy` where none is, unknown where two are")
+            lines += [f"        {_quoted(column)}: {name}" for column, name in axis.fault.flags.items()]
+        else:
+            lines += [f"      column: {_quoted(axis.fault.column)}", "      values:  # others are unknown"]
+            lines += [f"        {_quoted(value)}: {name}" for value, name in dict(axis.fault.values).items()]
+    return lines
+
+
+def _share(known: float) -> str:
+    return f"{math.floor(known * 10) / 10:g}  # guessed: known on {known:.0%} of the rows"
+
+
+def _number(value: float) -> str:
+    """Format a number so that YAML 1.1 reads it as one: 1.0e-05, not 1e-05."""
+    text = f"{value:.12g}"
+    mantissa, e, exponent = text.partition("e")
+    return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent}" if e else text
+
+
+def _quoted(text: str) -> str:
+    """Quote text as a double-quoted YAML scalar on one line; JSON's strings are valid YAML."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())

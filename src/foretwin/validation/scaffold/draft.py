@@ -1,0 +1,146 @@
+"""First contract of a machine from a user's own table: guesses for a person to correct, each marked as one."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from foretwin.contract.source import TableSource
+from foretwin.contract.twin import Twin
+from foretwin.dataset.machine_names import first_spellings
+from foretwin.errors import ContractError
+from foretwin.sources.counters import is_flattened
+from foretwin.sources.table import read_rows_of
+from foretwin.sources.tabular import open_table, texts
+from foretwin.validation.label_hints import label_hints
+from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
+from foretwin.validation.scaffold.column_roles import Guess, guess_columns
+from foretwin.validation.scaffold.contract_text import (
+    SHORTEST_WINDOW,
+    channel_lines,
+    clock_lines,
+    has_rul,
+    output_lines,
+    rest_lines,
+    source_lines,
+)
+from foretwin.validation.scaffold.label_columns import LabelAxis
+from foretwin.validation.scaffold.measures import (
+    TableFindings,
+    TimeNotation,
+    guess_clock,
+    measure_table,
+    telling_channels,
+)
+
+
+@dataclass(frozen=True)
+class ContractDraft:
+    """The text of a first twin.yaml, and what was given up and assumed in it."""
+
+    text: str
+    assumptions: Assumptions
+
+
+def draft_contract(name: str, file: Path, project: Path | None = None) -> ContractDraft:
+    """Draft the contract of twin `name` from a CSV or Parquet file; the text is a valid contract.
+
+    A file inside `project` is named relative to data/<name>/. SourceError where the file cannot be read, or has no
+    time, no machine or no channel; ContractError for an invalid name.
+    """
+    table = open_table(file, str(file))
+    frame = table.read([column for column in table.columns if column])
+    guess = guess_columns(table, frame)
+    notation = guess_clock(table.shown, frame, guess)
+    source = _source(source_path(name, file, project), frame, guess)
+    contract = _skeleton(name, source, guess, notation)
+    rows = read_rows_of(contract, source, file)
+    telling = telling_channels(rows, contract)
+    if telling and len(telling) < len(guess.channels):
+        guess = _without(guess, telling)
+        source = _source(source.path, frame, guess)
+        contract = _skeleton(name, source, guess, notation)
+    measured = measure_table(rows, contract, notation)
+    parts = [
+        source_lines(name, source, guess),
+        clock_lines(guess, notation, measured),
+        channel_lines(rows, source, guess),
+        output_lines(guess, notation, measured),
+        rest_lines(rows, guess, measured),
+    ]
+    found = TableFindings(rows, source, guess, notation, measured)
+    told = assumptions_of(table, found, label_hints(rows, contract))
+    return ContractDraft("\n".join(line for part in parts for line in part) + "\n", told)
+
+
+def source_path(name: str, file: Path, project: Path | None) -> str:
+    """Return the file's path as twin.yaml names it: links kept, relative to data/<name>/ inside the project."""
+    written = Path(os.path.abspath(file))  # noqa: PTH100 - resolve() would follow links
+    places = [written, written.parent.resolve() / written.name]
+    roots = [Path(os.path.abspath(project)), project.resolve()] if project else []  # noqa: PTH100
+    for place, root in zip(places, roots, strict=False):
+        if place.is_relative_to(root):
+            return Path(os.path.relpath(place, root / "data" / name)).as_posix()
+    return written.as_posix()
+
+
+def _source(path: str, frame: pd.DataFrame, guess: Guess) -> TableSource:
+    names = texts(frame[guess.asset])
+    spelt = first_spellings(names.unique())
+    runs = np.asarray(names.map(spelt).groupby(names.map(spelt), sort=False).ngroup(), np.int64)
+    return TableSource(
+        kind="table",
+        path=path,
+        asset=guess.asset,
+        time=guess.time,
+        run=guess.run,
+        columns=guess.channels,
+        failure=guess.failure,
+        rul=guess.rul,
+        faults={axis.name: axis.fault for axis in guess.axes},
+        missing="carry_forward" if any(frame[column].isna().any() for column in guess.channels.values()) else "refuse",
+        spellings="join" if any(name != first for name, first in spelt.items()) else None,
+        rates=tuple(name for name, column in guess.channels.items() if _flattened(frame[column], runs)),
+    )
+
+
+def _flattened(values: "pd.Series[float]", runs: "np.ndarray") -> bool:
+    if not pd.api.types.is_numeric_dtype(values):
+        return False
+    order = np.argsort(runs, kind="stable")
+    return is_flattened(np.asarray(values, np.float64)[order], runs[order])
+
+
+def _skeleton(name: str, source: TableSource, guess: Guess, notation: TimeNotation) -> Twin:
+    """Build a minimal contract to read the rows with."""
+    remedy: dict[str, object] = {"part": "?", "instruction": "?", "lead_time": 0}
+    content = {
+        "name": name,
+        "title": name,
+        "source": source,
+        "clock": {"unit": notation.unit, "step": notation.step},
+        "channels": {channel: {"unit": "?", "role": "sensor", "min": 0, "max": 1} for channel in guess.channels},
+        "rul": {"cap": 1, "remedy": remedy} if has_rul(guess) else None,
+        "faults": {axis.name: {"title": axis.name, "classes": _classes(axis, remedy)} for axis in guess.axes},
+        "window": {"length": SHORTEST_WINDOW},
+    }
+    try:
+        return Twin.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ContractError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _classes(axis: LabelAxis, remedy: dict[str, object]) -> dict[str, dict[str, object] | None]:
+    healthy, *others = axis.classes
+    return {healthy: None, **dict.fromkeys(others, remedy)}
+
+
+def _without(guess: Guess, telling: list[str]) -> Guess:
+    """Leave out the channels that count the life down or up."""
+    reason = "counts the life down or up by itself; if it is known when scoring too, add it and quality.allow"
+    kept = {name: column for name, column in guess.channels.items() if name not in telling}
+    return replace(guess, channels=kept, left_out=guess.left_out | {guess.channels[name]: reason for name in telling})
