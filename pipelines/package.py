@@ -4,6 +4,7 @@ from pathlib import Path
 
 from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
+from foretwin.champion.refusal import refusal_of
 from foretwin.errors import RegistryError
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh, fresh_file
@@ -42,7 +43,8 @@ def _say_none(paths: Paths) -> None:
         (out / NONE).write_text(strict_json(content, indent=2) + "\n", encoding="utf-8")
     with fresh_file(paths.models / "package.json") as out:
         out.write_text(strict_json(content, indent=2) + "\n", encoding="utf-8")
-    print(f"package {paths.twin}: nothing to package: no version was promoted yet; promotion.json says why")
+    why = refusal_of(paths) or "no version was promoted yet; promotion.json says why"
+    print(f"package {paths.twin}: nothing to package: {why}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from foretwin.cli.models import scored_file
-from foretwin.cli.models.scored_file import score_file, show_scores, write_scores
+from foretwin.cli.models.scored_file import load_scorer, score_file, show_scores, write_scores
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, BundleError, RegistryError, SourceError
 from foretwin.predictor.bundle import Bundle
@@ -40,6 +40,10 @@ def press(tmp_path) -> Bundle:
     return with_champion(tmp_path, Twin.model_validate({**TWIN.model_dump(), "name": "press", "source": TABLE}))
 
 
+def scored(root: Path, twin: str, file: Path, candidate: bool = False) -> pd.DataFrame:
+    return score_file(load_scorer(root, twin, candidate), file)
+
+
 def saved(rows: pd.DataFrame, path: Path) -> Path:
     rows.to_parquet(path, index=False) if path.suffix == ".parquet" else rows.to_csv(path, index=False)
     return path
@@ -48,7 +52,7 @@ def saved(rows: pd.DataFrame, path: Path) -> Path:
 @pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
 def test_a_file_scores_as_its_rows_do(bundle, tmp_path, name):
     rows = random_rows(TWIN, {"007": 12, "b": 5})
-    scores = score_file(tmp_path, "pump", saved(rows, tmp_path / name))
+    scores = scored(tmp_path, "pump", saved(rows, tmp_path / name))
     pd.testing.assert_frame_equal(scores, bundle.score(rows), check_dtype=False)
     assert scores["asset"].tolist() == ["007", "b"]
 
@@ -56,7 +60,7 @@ def test_a_file_scores_as_its_rows_do(bundle, tmp_path, name):
 def test_many_assets_are_scored_in_parts_and_in_the_order_of_the_file(bundle, tmp_path, monkeypatch):
     monkeypatch.setattr(scored_file, "AT_ONCE", 7)
     rows = random_rows(TWIN, {f"a{i * 37 % 50:02}": 2 + i % 9 for i in range(50)})
-    scores = score_file(tmp_path, "pump", saved(rows, tmp_path / "rows.csv"))
+    scores = scored(tmp_path, "pump", saved(rows, tmp_path / "rows.csv"))
     assert scores["asset"].tolist() == rows["asset"].unique().tolist()
     np.testing.assert_allclose(
         scores[list(bundle.score_columns)], bundle.score(rows)[list(bundle.score_columns)], atol=1e-4
@@ -67,20 +71,20 @@ def test_interleaved_assets_are_put_together(bundle, tmp_path):
     rows = random_rows(TWIN, {"a": 5, "b": 5})
     mixed = rows.sort_values("time", kind="stable")
     assert mixed["asset"].tolist()[:4] == ["a", "b", "a", "b"]
-    scores = score_file(tmp_path, "pump", saved(mixed, tmp_path / "rows.csv"))
+    scores = scored(tmp_path, "pump", saved(mixed, tmp_path / "rows.csv"))
     pd.testing.assert_frame_equal(scores, bundle.score(rows), check_dtype=False)
 
 
 def test_without_a_run_column_each_asset_lives_once(bundle, tmp_path):
     rows = random_rows(TWIN, {"a": 5})
-    scores = score_file(tmp_path, "pump", saved(rows.drop(columns="run"), tmp_path / "rows.csv"))
+    scores = scored(tmp_path, "pump", saved(rows.drop(columns="run"), tmp_path / "rows.csv"))
     assert scores["run"].tolist() == [1]
     pd.testing.assert_frame_equal(scores, bundle.score(rows), check_dtype=False)
 
 
 def test_a_run_column_tells_lives_apart(bundle, tmp_path):
     lives = [random_rows(TWIN, {"a": length}, seed=run).assign(run=run) for run, length in [(4, 9), (5, 3)]]
-    scores = score_file(tmp_path, "pump", saved(pd.concat(lives), tmp_path / "rows.csv"))
+    scores = scored(tmp_path, "pump", saved(pd.concat(lives), tmp_path / "rows.csv"))
     pd.testing.assert_frame_equal(scores, bundle.score(lives[1]), check_dtype=False)
     assert (scores["run"][0], scores["rows"][0]) == (5, 3)
 
@@ -88,14 +92,14 @@ def test_a_run_column_tells_lives_apart(bundle, tmp_path):
 def test_the_sources_own_columns_are_read_without_any_label(press, tmp_path):
     rows = random_rows(TWIN, {"a": 5, "b": 7})
     own = rows.rename(columns={"asset": "machine", "time": "hour", "speed": "Speed [rpm]"}).drop(columns="run")
-    scores = score_file(tmp_path, "press", saved(own, tmp_path / "own.csv"))
+    scores = scored(tmp_path, "press", saved(own, tmp_path / "own.csv"))
     pd.testing.assert_frame_equal(scores, press.score(rows), check_dtype=False)
 
 
 def test_after_a_failure_a_new_life_begins(press, tmp_path):
     rows = random_rows(TWIN, {"a": 10})
     own = rows.rename(columns={"asset": "machine", "time": "hour", "speed": "Speed [rpm]"}).drop(columns="run")
-    scores = score_file(tmp_path, "press", saved(own.assign(failed=own["hour"] == 6), tmp_path / "own.csv"))
+    scores = scored(tmp_path, "press", saved(own.assign(failed=own["hour"] == 6), tmp_path / "own.csv"))
     second = rows[rows["time"] > 6].assign(run=2)
     second["time"] -= second["time"].iloc[0]
     assert scores["rows"].tolist() == [4]
@@ -104,19 +108,19 @@ def test_after_a_failure_a_new_life_begins(press, tmp_path):
 
 def test_canonical_columns_serve_a_twin_with_names_of_its_own_too(press, tmp_path):
     rows = random_rows(TWIN, {"a": 5})
-    scores = score_file(tmp_path, "press", saved(rows, tmp_path / "rows.csv"))
+    scores = scored(tmp_path, "press", saved(rows, tmp_path / "rows.csv"))
     pd.testing.assert_frame_equal(scores, press.score(rows), check_dtype=False)
 
 
 def test_a_twin_without_a_champion_says_how_to_make_one(tmp_path):
     with pytest.raises(RegistryError, match=r"pump has no champion yet; `foretwin add pump` and `dvc repro` make one"):
-        score_file(tmp_path, "pump", saved(random_rows(TWIN, {"a": 5}), tmp_path / "rows.csv"))
+        scored(tmp_path, "pump", saved(random_rows(TWIN, {"a": 5}), tmp_path / "rows.csv"))
 
 
 def test_an_altered_champion_does_not_score(bundle, tmp_path):
     (tmp_path / "models" / "pump" / "champion" / "bundle" / "reference.json").write_text("{}")
     with pytest.raises(BundleError, match=r"reference.json: missing, unknown or altered"):
-        score_file(tmp_path, "pump", saved(random_rows(TWIN, {"a": 5}), tmp_path / "rows.csv"))
+        scored(tmp_path, "pump", saved(random_rows(TWIN, {"a": 5}), tmp_path / "rows.csv"))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +139,7 @@ def test_an_altered_champion_does_not_score(bundle, tmp_path):
 def test_a_file_that_cannot_be_scored_is_refused_with_the_place(bundle, tmp_path, change, kind, reason):
     path = saved(change(random_rows(TWIN, {"a": 5})), tmp_path / "rows.csv")
     with pytest.raises(kind, match=reason) as error:
-        score_file(tmp_path, "pump", path)
+        scored(tmp_path, "pump", path)
     assert "\n" not in str(error.value)
 
 

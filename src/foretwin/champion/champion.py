@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from foretwin.champion.golden import check_golden, keep_golden
 from foretwin.champion.identity import ModelIdentity
+from foretwin.champion.refusal import absence_of
 from foretwin.errors import BundleError, RegistryError
 from foretwin.predictor.bundle import Bundle, verify
 from foretwin.project.files import fresh
@@ -135,8 +136,7 @@ def load_champion(root: Path | str, twin: str, threads: int = 1) -> Champion:
             if before is not None:
                 raise
             if not (folder / "bundle").exists():
-                missing = f"{twin} has no champion yet; `foretwin add {twin}` and `dvc repro` make one"
-                raise RegistryError(f"{folder / 'bundle'}: {missing}") from None
+                raise RegistryError(f"{folder / 'bundle'}: {absence_of(Paths(root, twin))}") from None
             if left == 0:  # else the folder came back just now
                 raise
             continue

@@ -220,12 +220,20 @@ def bars(found: Attribution) -> list[tuple[str, float]]:
 
 
 def predictions_table(contract: Twin, scores: pd.DataFrame, truth: Truth) -> pd.DataFrame:
-    """Tabulate asset, time, true and predicted RUL of the held-out cuts, for `dvc plots`; empty without an RUL."""
+    """Tabulate the held-out cuts with a known label: asset, time, `true` and `predicted` RUL (for `dvc plots`).
+
+    Each fault axis has its true class as `true_<axis>`, empty where it is unknown, and the answer as `<axis>`.
+    """
     table: dict[str, Any] = {"asset": scores["asset"].str.rpartition("@")[0], "time": scores["time"]}
     cap = contract.rul.cap if contract.rul else np.inf
-    table["true"] = np.minimum(truth.rul, cap)
+    table["true"] = np.minimum(truth.rul, cap) if contract.rul else np.nan
     table["predicted"] = scores["rul"] if contract.rul else np.nan
-    return pd.DataFrame(table).dropna()
+    known = ~np.isnan(truth.rul) if contract.rul else np.zeros(len(scores), dtype=bool)
+    for axis in contract.axes:
+        names = np.array([*contract.classes(axis), ""], dtype=object)  # -1, for an unknown class, selects the last
+        table |= {f"true_{axis}": names[truth.faults[axis]], axis: scores[axis]}
+        known = known | (truth.faults[axis] >= 0)
+    return pd.DataFrame(table)[known]
 
 
 def _rul(contract: Twin) -> float:

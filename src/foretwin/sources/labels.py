@@ -53,7 +53,7 @@ def read_classes(
     text = texts(frame[fault.column])
     numbers = {key: classes.index(name) for key, name in _spelt(axis, fault).items()}
     found = text.map(label_key).map(numbers)
-    if found.isna().all():
+    if found.isna().all() and not is_missing(text).all():
         wanted = ", ".join(map(repr, fault.values))
         raise SourceError(
             f"{file.shown}: column {fault.column!r}: no row holds {wanted}; it holds {_held(text)};"
@@ -102,4 +102,4 @@ def _held(text: "pd.Series[str]") -> str:
     counts = text[~is_missing(text)].value_counts()
     told = [f"{value!r} ({rows} rows)" for value, rows in counts.head(SHOWN_VALUES).items()]
     more = [f"{len(counts) - SHOWN_VALUES} other values"] if len(counts) > SHOWN_VALUES else []
-    return ", ".join([*told, *more]) or "nothing"
+    return ", ".join([*told, *more])

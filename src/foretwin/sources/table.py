@@ -23,6 +23,7 @@ from foretwin.sources.tabular import TableFile, is_missing, open_table, texts
 
 RUN = ["asset", "run"]
 FAILED = "source failed"  # with a space, which no channel name can have
+SINCE_1970 = 9e8  # numbers from here on are moments of time (in s, ms, us or ns), no age
 RESTART_STEPS = 10  # if all runs of an asset begin within this many steps of each other, time restarts with each run
 
 
@@ -81,14 +82,20 @@ def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Tabl
     return table, table.without_gaps(table.with_rul(rise_rates(frame, source.rates)))
 
 
-def own_columns(contract: Twin, file: TableFile) -> TableSource | None:
-    """Return the twin's own table source without labels for this file; None where the file lacks its columns."""
+def own_columns(contract: Twin, file: TableFile, labelled: bool = False) -> TableSource | None:
+    """Return the twin's own table source for this file; None where the file lacks its columns.
+
+    Of the labels it has those whose columns are there if `labelled`, else none but the failures that end lives.
+    """
     own = contract.source
     if not isinstance(own, TableSource) or not {own.asset, own.time} <= set(file.columns):
         return None
-    kept = {name: getattr(own, name) for name in ("run", "failure") if getattr(own, name) in file.columns}
-    labels: dict[str, object] = {"rul": None, "runs_end_in_failure": False, "faults": {}}
-    return own.model_copy(update={"run": None, "failure": None, **kept, **labels, "path": str(file.path)})
+    there = ("run", "failure", "rul") if labelled else ("run", "failure")
+    kept: dict[str, object] = dict.fromkeys(("run", "failure", "rul"))
+    kept |= {name: getattr(own, name) for name in there if getattr(own, name) in file.columns}
+    axes = own.faults.items() if labelled else ()
+    kept["faults"] = {axis: fault for axis, fault in axes if set(fault.columns) <= set(file.columns)}
+    return own.model_copy(update={**kept, "runs_end_in_failure": False, "path": str(file.path)})
 
 
 @dataclass(frozen=True)
@@ -191,7 +198,8 @@ class _Table:
             late = overlaps.sort_values("row").iloc[0]
             reason = f"run {late['run']} of {late['asset']} begins before an earlier run of it ended"
             raise self.file.wrong(int(late["row"]), self.source.time, f"{reason}; correct the times or the runs")
-        kept = restarts | (~runs.duplicated("asset") & (not stamped))
+        age = runs["first"] < SINCE_1970
+        kept = restarts | (~runs.duplicated("asset") & age & (not stamped))
         runs["zero"] = runs["first"].mask(kept, 0.0)
         zero = frame[RUN].merge(runs[[*RUN, "zero"]], on=RUN, how="left")["zero"]
         since: pd.Series[float] = frame["time"] - zero.to_numpy()

@@ -11,23 +11,41 @@ from foretwin.cli.project import PROJECT
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--twin", required=True, help="The twin whose champion scores.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write a .csv or .parquet file instead.")
-def score_command(file: Path, twin: str, out: Path | None) -> None:
+@click.option("--every", is_flag=True, help="Score every step, not the last one alone; with figures if labelled.")
+@click.option("--candidate", is_flag=True, help="Score with the candidate, even if the gate refused it.")
+def score_command(file: Path, twin: str, out: Path | None, every: bool, candidate: bool) -> None:
     """Score every asset of a file.
 
     Each asset of FILE (CSV or Parquet) is scored for its last row, with the champion that is served.
 
     FILE has the columns that the twin's source has, or the canonical ones: asset, time, and one per channel; an
-    optional `run` tells lives apart.
+    optional `run` tells lives apart. With --every each row is scored as it would have been when it came in, beside its
+    true labels if FILE has them.
 
     \b
       foretwin score readings.csv --twin pump
       foretwin score readings.csv --twin pump --out scores.parquet
+      foretwin score life.csv --twin pump --every --out course.csv
+      foretwin score readings.csv --twin pump --candidate
     """
-    from foretwin.cli.models.scored_file import score_file, show_scores, write_scores
+    from foretwin.champion.refusal import refusal_of
+    from foretwin.cli.models.scored_file import load_scorer, score_file, show_scores, write_scores
+    from foretwin.project.paths import Paths
 
-    scores = score_file(PROJECT, twin, file)
+    bundle = load_scorer(PROJECT, twin, candidate)
+    refused = refusal_of(Paths(PROJECT, twin)) if candidate else None
+    if refused:
+        click.echo(f"note: scored by the candidate: {refused}", err=True)
+    if every:
+        from foretwin.cli.models.scored_steps import score_steps, show_figures
+
+        scores, figures = score_steps(bundle, file)
+    else:
+        scores, figures = score_file(bundle, file), None
     if out:
         write_scores(scores, out)
-        click.echo(f"wrote {out}: {len(scores)} assets")
+        click.echo(f"wrote {out}: {len(scores)} {'steps' if every else 'assets'}")
     else:
-        show_scores(scores)
+        show_scores(scores, urgent_first=not every)
+    if figures:
+        show_figures(bundle, figures, len(scores))

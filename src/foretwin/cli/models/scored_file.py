@@ -1,6 +1,7 @@
 """Score or explain a file with the champion, by the same `Bundle.score` as the service."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,26 +11,38 @@ from rich.progress import track
 from rich.table import Table
 
 from foretwin.champion.champion import load_champion
-from foretwin.contract.source import TableSource
+from foretwin.contract.source import TableFault, TableSource
 from foretwin.contract.twin import Twin
-from foretwin.errors import BadInput
+from foretwin.dataset.table import fault_column
+from foretwin.errors import BadInput, RegistryError
+from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.shapley import Explanation, explain
 from foretwin.project.entrypoint import show_progress
 from foretwin.project.files import fresh_file
+from foretwin.project.paths import Paths
 from foretwin.sources.table import own_columns, read_rows_of
-from foretwin.sources.tabular import open_table
+from foretwin.sources.tabular import TableFile, open_table
 
 AT_ONCE = 256  # assets; the progress bar moves after so many
 MOST_SHOWN = 30  # assets on the terminal
 
 
-def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
+def load_scorer(root: Path, twin: str, candidate: bool) -> Bundle:
+    """Load the champion's bundle, or the candidate's, whatever the gate said of it."""
+    if not candidate:
+        return load_champion(root, twin).bundle
+    folder = Paths(root, twin).models / "bundle"
+    if not folder.exists():
+        raise RegistryError(f"{folder}: {twin} has no candidate yet; `foretwin add {twin}` and `dvc repro` make one")
+    return Bundle.load(folder)
+
+
+def score_file(bundle: Bundle, file: Path) -> pd.DataFrame:
     """Return one score per asset of a CSV or Parquet file, as `Bundle.score` returns them.
 
     The file has the columns of the twin's own table source, or the canonical asset, time, optional run and channels.
     """
-    bundle = load_champion(root, twin).bundle
-    rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
+    rows = read_rows_of(bundle.contract, columns_of(file, bundle.contract), file)
     assets = rows["asset"].unique()
     parts = np.array_split(assets, max(1, -(-len(assets) // AT_ONCE)))
     scores = [
@@ -42,7 +55,7 @@ def score_file(root: Path, twin: str, file: Path) -> pd.DataFrame:
 def explain_asset(root: Path, twin: str, file: Path, asset: str) -> tuple[Twin, Explanation]:
     """Return the champion's contract, and the explanation of that asset's score."""
     bundle = load_champion(root, twin).bundle
-    rows = read_rows_of(bundle.contract, _columns_of(file, bundle.contract), file)
+    rows = read_rows_of(bundle.contract, columns_of(file, bundle.contract), file)
     chosen = rows[rows["asset"] == asset]
     if len(chosen) == 0:
         raise BadInput("--asset", f"{file} has no asset {asset}; its first one is {rows['asset'].iloc[0]}")
@@ -60,14 +73,14 @@ def write_scores(scores: pd.DataFrame, out: Path) -> None:
             scores.assign(warnings=scores["warnings"].map("; ".join)).to_csv(temporary, index=False)
 
 
-def show_scores(scores: pd.DataFrame) -> None:
-    """Print the scores as a table, the shortest remaining life first where there is one."""
+def show_scores(scores: pd.DataFrame, urgent_first: bool = True) -> None:
+    """Print the scores as a table, the shortest remaining life first where there is one, or in the file's order."""
     table = Table()
     columns = [name for name in scores.columns if name not in ("run", "rows")]
     for name in columns:
         number = pd.api.types.is_numeric_dtype(scores[name])
         table.add_column(name.removeprefix("p_"), justify="right" if number else "left")
-    ordered = scores.sort_values("rul", kind="stable") if "rul" in scores else scores
+    ordered = scores.sort_values("rul", kind="stable") if urgent_first and "rul" in scores else scores
     for row in ordered[columns].head(MOST_SHOWN).itertuples(index=False):
         table.add_row(*(_cell(value) for value in row))
     console = Console()
@@ -98,9 +111,21 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
-def _columns_of(file: Path, contract: Twin) -> TableSource:
-    """Return how to read the file: as the twin's own table source if its columns are there, else by canonical names."""
+def columns_of(file: Path, contract: Twin, labelled: bool = False) -> TableSource:
+    """Return how to read the file: as the twin's own table source if its columns are there, else by canonical names.
+
+    With its labels if `labelled`, as far as their columns are there.
+    """
     table = open_table(file, str(file))
-    run = "run" if "run" in table.columns else None
-    canonical = TableSource(kind="table", path=str(file), asset="asset", time="time", run=run)
-    return own_columns(contract, table) or canonical
+    return own_columns(contract, table, labelled) or _canonical_columns(table, contract, labelled)
+
+
+def _canonical_columns(table: TableFile, contract: Twin, labelled: bool) -> TableSource:
+    found: dict[str, Any] = {
+        name: name for name in ("run", "rul") if name in table.columns and (labelled or name == "run")
+    }
+    if labelled:
+        there = [axis for axis in contract.axes if fault_column(axis) in table.columns]
+        numbers = {axis: {str(i): name for i, name in enumerate(contract.classes(axis))} for axis in there}
+        found["faults"] = {axis: TableFault(column=fault_column(axis), values=numbers[axis]) for axis in there}
+    return TableSource(kind="table", path=str(table.path), asset="asset", time="time", **found)

@@ -27,3 +27,7 @@ def add_command(names: tuple[str, ...]) -> None:
     for name in names:
         link_chain(PROJECT, name)
     click.echo(f"params.yaml lists {', '.join(listed)}; `dvc repro` builds them")
+    if (PROJECT / ".git").exists():
+        click.echo("`dvc exp run` copies what git knows, so before it:")
+        for name in names:
+            click.echo(f"  git add params.yaml data/{name}/{{twin,chain,dvc}}.yaml")

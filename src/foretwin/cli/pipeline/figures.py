@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from foretwin.champion.champion import kept_identity
+from foretwin.champion.refusal import refusal_of
 from foretwin.cli.project import command_prefix
 from foretwin.errors import RegistryError
 from foretwin.evaluation.report import figures_table
@@ -62,7 +63,7 @@ def _champion(paths: Paths, metrics: dict[str, Any], promotion: dict[str, Any]) 
     """Return who is champion, and what became of the network whose figures are shown."""
     champion = kept_identity(paths)
     if champion is None:
-        return "none: this network was refused"
+        return f"none: {refusal_of(paths) or 'this network was refused'}"
     if champion.digest == metrics["bundle"]:
         verdict = "this network"
     else:

@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from foretwin.champion.champion import Packaged, kept_champions
+from foretwin.champion.refusal import absence_of
 from foretwin.errors import BundleError, RegistryError
 from foretwin.predictor.bundle import verify
 from foretwin.project.entrypoint import switch_telemetry_off
@@ -65,9 +66,7 @@ def package(root: Path, twin: str) -> str:
     champions = kept_champions(root)
     mine = next((champion for champion in champions if champion.twin == twin), None)
     if mine is None:
-        raise RegistryError(
-            f"{twin}: has no champion to package; promote one first: `dvc repro data/{twin}/dvc.yaml:promote`"
-        )
+        raise RegistryError(f"{twin}: has no champion to package: {absence_of(Paths(root, twin))}")
     bento = ensure(root)
     content = {
         "model": mine.tag,

@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import Final
 
 from foretwin.champion.champion import Champion
+from foretwin.champion.refusal import refusal_of
 from foretwin.errors import Conflict, UnknownTwin
+from foretwin.project.paths import Paths
 
 LONGEST_SHOWN = 60
 
@@ -20,7 +22,7 @@ class Champions:
 
     def __init__(self, root: Path | None = None) -> None:
         """`root` is the project's folder, whose contracts say which twins there are besides; None without one."""
-        self._contracts: Final = root / "data" if root else None
+        self._root: Final = root
         self._writing: Final = Lock()
         self._served: Mapping[str, Champion] = MappingProxyType({})
         self._refused: frozenset[str] = frozenset()
@@ -36,7 +38,8 @@ class Champions:
         if twin in self._refused:
             raise Conflict("twin", f"the champion of {twin} was refused when it was loaded; the service's log says why")
         if twin in self._known():
-            raise Conflict("twin", f"{twin} has no champion yet; `dvc repro` trains and promotes one")
+            refused = refusal_of(Paths(self._root, twin)) if self._root else None
+            raise Conflict("twin", refused or f"{twin} has no champion yet; `dvc repro` trains and promotes one")
         shown = twin if len(twin) <= LONGEST_SHOWN else f"{twin[:LONGEST_SHOWN]}..."
         raise UnknownTwin("twin", f'"{shown}" is not served here; there is {", ".join(self._served) or "none"}')
 
@@ -64,6 +67,6 @@ class Champions:
 
     def _known(self) -> set[str]:
         """Return the twins that have a contract in the project."""
-        if self._contracts is None:
+        if self._root is None:
             return set()
-        return {path.parent.name for path in self._contracts.glob("*/twin.yaml")}
+        return {path.parent.name for path in (self._root / "data").glob("*/twin.yaml")}

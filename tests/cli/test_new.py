@@ -1,0 +1,292 @@
+"""`foretwin new` as users type it: what it drafts from labels, names, counters and dates, and what it says of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foretwin.contract.twin import Twin, load_twin
+from foretwin.dataset.table import fault_column
+from foretwin.project.paths import Paths
+from foretwin.sources import adapt, fetch
+from support.commands import foretwin, refusal
+from support.tiny_bundle import shipped_params
+
+LIFE, MACHINES = 60, 6
+SEPARATORS = {"commas": ",", "semicolons": ";", "tabs": "\t"}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "params.yaml").write_text(shipped_params())
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def fleet(**columns) -> pd.DataFrame:
+    """Machines with lives of different length, that fail on their last row; `columns` are functions of the frame."""
+    generator = np.random.default_rng(3)
+    lengths = LIFE + 3 * np.arange(MACHINES)
+    frame = pd.DataFrame({"machine": np.repeat([f"M-{i:02d}" for i in range(MACHINES)], lengths)})
+    frame["hour"] = np.concatenate([np.arange(length) for length in lengths])
+    frame["temp"] = 60 + generator.normal(0, 1, len(frame))
+    frame["load"] = generator.choice([0.5, 0.75, 1.0], len(frame))
+    left = np.repeat(lengths, lengths) - 1 - frame["hour"]
+    frame = frame.assign(left=left)
+    made = {name: values(frame) if callable(values) else values for name, values in columns.items()}
+    return frame.assign(**made).drop(columns=["left"])
+
+
+def failing(frame: pd.DataFrame) -> "pd.Series[int]":
+    return (frame["left"] == 0).astype(int)
+
+
+def drafted(frame: pd.DataFrame, separator: str = ",", parquet: bool = False) -> tuple[Twin, str, pd.DataFrame]:
+    """Run the command in the current folder; return the contract, the terminal, and the rows that the stages make."""
+    file = Path("export.parquet" if parquet else "export.csv")
+    frame.to_parquet(file) if parquet else frame.to_csv(file, index=False, sep=separator)
+    done = foretwin("new", "mine", str(file))
+    assert done.exit_code == 0, done.output
+    assert max(map(len, done.output.splitlines())) <= 80
+    paths = Paths(Path(), "mine")
+    contract = load_twin(paths.contract)
+    paths.raw.mkdir()
+    fetch(contract, paths, paths.raw)
+    return contract, " ".join(done.output.split()), adapt(contract, paths.raw)
+
+
+@pytest.mark.parametrize("notation", [*SEPARATORS, "Parquet"])
+@pytest.mark.parametrize("cells", [(0, 1), (0.0, 1.0), (False, True), ("no", "yes"), ("falsch", "wahr")])
+def test_a_flag_becomes_a_fault_axis_and_never_a_channel(project, cells, notation):
+    late = fleet(anomaly=lambda frame: np.where(frame["left"] < 20, cells[1], cells[0]))
+    contract, told, rows = drafted(late, SEPARATORS.get(notation, ","), notation == "Parquet")
+    assert list(contract.channels) == ["temp", "load"]
+    assert contract.faults["anomaly"].classes.keys() == {"healthy", "anomaly"}
+    assert (rows["fault_anomaly"] == 1).sum() == 20 * MACHINES
+    assert contract.rul is None, "nothing says when a machine failed"
+    assert "faults: the axis anomaly is read from 'anomaly': healthy, or anomaly." in told
+    assert "'anomaly' looks like a label" in told
+    assert f"text with {notation} between its fields" in told or notation == "Parquet"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("changepoint", "Failure Type", "fault_code", "target", "Machine failure mode", "Label", "is_anomaly"),
+        *("defect", "Störung", "Ausfall", "panne", "défaut", "avería", "class", "outlier"),
+    ],
+)
+def test_a_column_with_the_name_of_a_label_is_no_channel_in_any_language(project, name):
+    contract, told, _ = drafted(fleet(**{name: lambda frame: frame["hour"] % 3, "failed": failing}))
+    assert list(contract.channels) == ["temp", "load"]
+    assert contract.regimes is None
+    assert f"'{name}' looks like a label" in told
+    assert len(contract.faults) == 1, "its few values are classes"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cycles_left", "life_pct", "Remaining useful life", "time_to_failure", "hours remaining", "Restlaufzeit"),
+        *("state_of_health", "lifetime used", "RUL [h]"),
+    ],
+)
+def test_what_is_left_of_a_life_is_no_channel_by_its_name(project, name):
+    generator = np.random.default_rng(1)
+    noisy = fleet(**{name: lambda frame: frame["left"] + generator.normal(0, 5, len(frame)), "failed": failing})
+    contract, told, _ = drafted(noisy)
+    assert list(contract.channels) == ["temp", "load"]
+    assert f"'{name}' looks like what is left of a life" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("x1", lambda frame: frame["left"]),
+        ("x2", lambda frame: (100 * frame["hour"] / (frame["hour"] + frame["left"])).round(1)),
+        ("x3", lambda frame: 5000 + 2.0 * frame["hour"]),
+    ],
+    ids=["countdown", "share of life", "age"],
+)
+def test_what_counts_the_life_is_no_channel_whatever_its_name(project, name, values):
+    contract, told, _ = drafted(fleet(**{name: values, "failed": failing}))
+    assert list(contract.channels) == ["temp", "load"]
+    assert f"'{name}' counts the life down or up by itself" in told
+
+
+def test_flags_that_hold_rarely_or_near_the_ends_are_labels_and_others_settings(project):
+    columns = {
+        "late": lambda frame: (frame["left"] < 8).astype(int),
+        "rare": lambda frame: (frame["hour"] == 30).astype(int),
+        "valve": lambda frame: (frame["hour"] // 7) % 2,
+        "failed": failing,
+    }
+    contract, told, rows = drafted(fleet(**columns))
+    assert list(contract.channels) == ["temp", "load", "valve"]
+    assert contract.channels["valve"].role == "setting"
+    assert "'late' is true near the ends of lives, as a label is" in told
+    assert "'rare' is true on" in told
+    assert contract.classes("fault") == ("healthy", "late", "rare"), "two modes that exclude each other: one axis"
+    assert set(rows["fault_fault"]) == {0, 1, 2}
+
+
+def test_two_questions_are_two_axes(project):
+    columns = {
+        "anomaly": lambda frame: (frame["left"] < 20).astype(float),
+        "changepoint": lambda frame: (frame["left"] == 19).astype(float),
+    }
+    contract, _, rows = drafted(fleet(**columns))
+    assert list(contract.faults) == ["anomaly", "changepoint"]
+    assert (rows[fault_column("changepoint")] == 1).sum() == MACHINES
+
+
+def test_codes_become_classes_and_the_commonest_or_the_normal_one_is_healthy(project):
+    kinds = np.array(["No Failure", "Tool wear", "3", "unknown"])
+    columns = {
+        "failure_type": lambda frame: kinds[np.where(frame["left"] < 20, frame["hour"] % 4, 0)],
+        "failed": failing,
+    }
+    contract, _, rows = drafted(fleet(**columns))
+    assert contract.classes("failure_type") == ("healthy", "tool_wear", "class_3", "unknown_2")
+    assert (rows["fault_failure_type"] >= 0).all()
+    assert contract.rul is not None
+
+
+def test_a_failure_flag_that_stays_true_marks_no_ends_of_lives(project):
+    contract, _, _ = drafted(fleet(failure=lambda frame: (frame["left"] < 10).astype(int)))
+    assert contract.source.failure is None
+    assert contract.classes("failure") == ("healthy", "failure")
+
+
+def test_names_in_two_spellings_are_one_machine(project):
+    frame = fleet(failed=failing)
+    frame["machine"] = frame["machine"].where(frame["hour"] < 30, frame["machine"].str.lower() + "\u200b")
+    contract, told, rows = drafted(frame)
+    assert contract.source.spellings == "join"
+    assert rows["asset"].nunique() == MACHINES == contract.quality.min_assets
+    assert "spellings: names that differ only in case" in told
+
+
+def test_a_counter_is_read_as_its_rate(project):
+    contract, told, rows = drafted(
+        fleet(energy=lambda frame: 3_300_000_000 + 7 * np.arange(len(frame)), failed=failing)
+    )
+    assert contract.source.rates == ("energy",)
+    assert rows["energy"].unique().tolist() == [7]
+    assert "rates: 'energy' counts up" in told
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (lambda frame: 20_240_101 + frame["hour"] % 28, "holds dates written as numbers, such as 20240101"),
+        (lambda frame: 1_709_251_200 + 3600 * frame["hour"] % 9999, "holds moments of time (s since 1970)"),
+        (lambda frame: np.arange(len(frame)), "is the number of the row"),
+        (
+            lambda frame: np.where(frame["hour"] == 5, "I/O Timeout", "7.5"),
+            "such as 'I/O Timeout' on line 7; its other",
+        ),
+        (lambda frame: np.take(["cool", "heat"], frame["hour"] % 2), "write a number for each of its 2 values"),
+        (lambda frame: frame["temp"].where(frame["hour"] % 3 == 0), "is empty on more than half of the rows"),
+    ],
+    ids=["dates", "epoch", "row number", "text cell", "category", "gaps"],
+)
+def test_every_column_left_out_is_told_with_the_reason(project, values, reason):
+    contract, told, _ = drafted(fleet(extra=values, failed=failing))
+    assert list(contract.channels) == ["temp", "load"]
+    assert f"- 'extra' {'holds text on ' if 'values' in reason or 'Timeout' in reason else ''}" in told
+    assert reason in told
+
+
+def test_dates_written_as_numbers_are_no_clock(project):
+    fleet(date=lambda frame: 20_240_101 + frame["hour"] % 28).drop(columns="hour").to_csv("export.csv", index=False)
+    told = refusal("new", "mine", "export.csv")
+    assert "line 2: column 'date': 20240101 is a date written as a number; write 2024-01-01" in told
+
+
+@pytest.mark.parametrize(("start", "unit"), [(1_709_251_200, "s"), (1_709_251_200_000, "ms")])
+def test_times_since_1970_are_no_age_of_a_machine(project, start, unit):
+    frame = fleet(failed=failing, ts=lambda frame: start + 3600 * np.arange(len(frame))).drop(columns="hour")
+    contract, told, rows = drafted(frame)
+    assert not contract.clock.counts_from_start
+    assert contract.clock.unit == unit
+    assert rows.groupby("asset")["time"].min().eq(0).all(), "each life counts from its first row"
+    assert f"'ts' holds {unit} since 1970" in told
+
+
+@pytest.mark.parametrize(("same", "counts"), [(False, True), (True, False)])
+def test_an_age_is_an_input_only_where_lives_differ(project, same, counts):
+    frame = fleet(failed=failing)
+    if same:
+        frame = frame[frame["hour"] < LIFE].assign(failed=lambda frame: (frame["hour"] == LIFE - 1).astype(int))
+    contract, told, _ = drafted(frame)
+    assert contract.clock.counts_from_start is counts
+    assert ("tells its remaining life by itself" in told) is same
+
+
+def test_a_label_that_the_row_number_tells_is_named(project):
+    _, told, _ = drafted(fleet(anomaly=lambda frame: (frame["hour"] >= 40).astype(int)))
+    assert "the row number within a run tells anomaly by itself, with an F1 of 1.00" in told
+
+
+def test_values_far_from_the_rest_are_told(project):
+    _, told, _ = drafted(
+        fleet(press=lambda frame: 990 + frame["hour"] % 10 - 988.5 * (frame["hour"] == 3), failed=failing)
+    )
+    assert f"extremes: {MACHINES} of" in told
+    assert "values of 'press' are far from the rest: 4.5." in told
+
+
+def test_the_costliest_assumption_comes_first_and_a_silent_machine_is_noticed(project):
+    frame = fleet(failed=failing)
+    contract, told, _ = drafted(frame[frame["hour"] != 7])
+    places = [told.index(f"{number}. {what}") for number, what in enumerate(("failure:", "asset:", "time:"), 1)]
+    assert places == sorted(places)
+    assert contract.cases.stale_after == 24
+
+
+def test_bursts_do_not_make_a_clock_that_jumps(project):
+    frame = fleet(failed=failing, second=lambda frame: frame["hour"] // 5 * 36_000 + frame["hour"] % 5)
+    contract, _, _ = drafted(frame.drop(columns="hour"))
+    assert contract.clock.longest_gap >= 36_000
+    assert contract.cases.stale_after >= 36_000
+
+
+def test_a_link_stays_a_link_and_paths_in_the_project_are_relative(project):
+    fleet(failed=failing).to_csv("january.csv", index=False)
+    fleet(failed=failing).iloc[:-5].to_csv("february.csv", index=False)
+    (project / "data" / "mine").mkdir(parents=True)
+    link = project / "data" / "mine" / "current.csv"
+    link.symlink_to("../../january.csv")
+    assert foretwin("new", "mine", "data/mine/current.csv").exit_code == 0
+    contract = load_twin(Paths(project, "mine").contract)
+    assert contract.source.path == "current.csv"
+    assert foretwin("new", "other", str(project / "january.csv")).exit_code == 0
+    assert load_twin(Paths(project, "other").contract).source.path == "../../january.csv"
+
+    lengths = []
+    for month in ("january", "february"):
+        link.unlink()
+        link.symlink_to(f"../../{month}.csv")
+        raw = project / month
+        raw.mkdir()
+        fetch(contract, Paths(project, "mine"), raw)
+        lengths.append(len(adapt(contract, raw)))
+    assert lengths[0] - lengths[1] == 5, "fetch reads what the link names now"
+
+
+def test_a_file_outside_the_project_is_named_from_the_root(project, tmp_path):
+    fleet(failed=failing).to_csv(tmp_path / "press.csv", index=False)
+    assert foretwin("new", "mine", "../press.csv").exit_code == 0
+    assert load_twin(Paths(project, "mine").contract).source.path == str(tmp_path / "press.csv")
+
+
+def test_what_an_experiment_needs_in_git_is_named(project):
+    fleet(failed=failing).to_csv("press.csv", index=False)
+    foretwin("new", "mine", "press.csv")
+    assert "git add" not in foretwin("add", "mine").output
+    (project / ".git").mkdir()
+    assert "  git add params.yaml data/mine/{twin,chain,dvc}.yaml\n" in foretwin("add", "mine").output
