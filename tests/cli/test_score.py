@@ -1,17 +1,20 @@
 """Scoring a whole file: by the source's own column names or by the canonical ones, as the service would."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from foretwin.cli.models import scored_file
+from foretwin.cli.models import scored_file, scored_steps
 from foretwin.cli.models.scored_file import load_scorer, score_file, show_scores, write_scores
+from foretwin.cli.models.scored_steps import score_steps
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, BundleError, RegistryError, SourceError
 from foretwin.predictor.bundle import Bundle
-from support.tiny_bundle import FAULTS, keep_tiny_champion, random_rows, tiny_twin
+from support.commands import foretwin, refusal
+from support.tiny_bundle import FAULTS, keep_tiny_champion, random_rows, save_tiny_bundle, tiny_twin
 
 TWIN = tiny_twin()
 TABLE = {
@@ -115,6 +118,97 @@ def test_canonical_columns_serve_a_twin_with_names_of_its_own_too(press, tmp_pat
 def test_a_twin_without_a_champion_says_how_to_make_one(tmp_path):
     with pytest.raises(RegistryError, match=r"pump has no champion yet; `foretwin add pump` and `dvc repro` make one"):
         scored(tmp_path, "pump", saved(random_rows(TWIN, {"a": 5}), tmp_path / "rows.csv"))
+
+
+def refused(root: Path, twin: str, reasons: list[str]) -> None:
+    verdict = {"promoted": False, "version": "1", "reasons": reasons}
+    (root / "models" / twin).mkdir(parents=True, exist_ok=True)
+    (root / "models" / twin / "promotion.json").write_text(json.dumps(verdict))
+
+
+@pytest.mark.parametrize("more", [[], ["too slow", "too large"]])
+def test_after_a_refusal_the_message_says_why_and_how_to_look_at_the_candidate(tmp_path, more):
+    refused(tmp_path, "pump", ["the linear baseline is better", *more])
+    with pytest.raises(RegistryError) as error:
+        scored(tmp_path, "pump", saved(random_rows(TWIN, {"a": 5}), tmp_path / "rows.csv"))
+    others = " (and 2 more)" if more else ""
+    because = f"version 1 was refused by the gate because the linear baseline is better{others}"
+    assert f"{because}; look at it by `foretwin score FILE --twin pump --candidate`" in str(error.value)
+    assert "no champion yet" not in str(error.value)
+
+
+def test_a_refused_candidate_scores_when_it_is_asked_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder, rows = tmp_path / "models" / "pump" / "bundle", random_rows(TWIN, {"a": 5})
+    saved(rows, tmp_path / "rows.csv")
+    command = ("score", "rows.csv", "--twin", "pump", "--candidate", "--out", "scores.csv")
+    assert "pump has no candidate yet; `foretwin add pump` and `dvc repro` make one" in refusal(*command)
+    folder.mkdir(parents=True)
+    save_tiny_bundle(folder, TWIN, bias=17)
+    refused(tmp_path, "pump", ["the linear baseline is better"])
+    done = foretwin(*command)
+    assert done.exit_code == 0
+    assert "note: scored by the candidate: version 1 was refused by the gate because the linear" in done.stderr
+    expected = Bundle.load(folder).score(rows)
+    np.testing.assert_allclose(pd.read_csv("scores.csv")["rul"], expected["rul"])
+
+
+def labelled(rows: pd.DataFrame) -> pd.DataFrame:
+    """Canonical rows with their labels, some of them unknown."""
+    rul = rows.groupby("asset")["time"].transform("max") - rows["time"]
+    modes = np.arange(len(rows)) % 3
+    return rows.assign(rul=rul.where(rows["asset"] != "b"), fault_mode=np.where(rows["time"] < 3, -1, modes))
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet"])
+def test_every_step_is_scored_as_when_it_came_in_beside_its_truth(bundle, tmp_path, name):
+    rows = labelled(random_rows(TWIN, {"a": 12, "b": 5}))
+    steps, figures = score_steps(bundle, saved(rows, tmp_path / name))
+    assert steps["asset"].tolist() == ["a"] * 11 + ["b"] * 4, "the contract asks for two rows at least"
+    for asset, time, rul in steps[["asset", "time", "rul"]].itertuples(index=False):
+        seen = rows[(rows["asset"] == asset) & (rows["time"] <= time)]
+        assert bundle.score(seen.drop(columns=["rul", "fault_mode"]))["rul"][0] == pytest.approx(rul, abs=1e-4)
+    known = rows[rows["time"] > 1].reset_index(drop=True)
+    np.testing.assert_array_equal(steps["true_rul"], known["rul"])
+    names = [*TWIN.classes("mode"), ""]
+    assert steps["true_mode"].tolist() == [names[number] for number in known["fault_mode"]]
+    error = (steps["rul"] - steps["true_rul"].clip(upper=TWIN.rul.cap)).dropna()
+    assert figures["rul"]["clipped"]["rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
+    assert 0 <= figures["fault"]["mode"]["accuracy"] <= 1
+
+
+def test_a_long_file_is_scored_in_parts(bundle, tmp_path, monkeypatch):
+    path = saved(labelled(random_rows(TWIN, {"a": 40, "b": 25})), tmp_path / "rows.csv")
+    whole, _ = score_steps(bundle, path)
+    monkeypatch.setattr(scored_steps, "WINDOWS_AT_ONCE", 7)
+    parts, _ = score_steps(bundle, path)
+    pd.testing.assert_frame_equal(parts, whole)
+
+
+def test_without_labels_every_step_has_a_score_and_no_figure(bundle, tmp_path):
+    steps, figures = score_steps(bundle, saved(random_rows(TWIN, {"a": 5}), tmp_path / "rows.csv"))
+    assert figures is None
+    assert not [name for name in steps if name.startswith("true_")]
+    with pytest.raises(BadInput, match="no run has the 2 rows that a score needs"):
+        score_steps(bundle, saved(random_rows(TWIN, {"a": 1}), tmp_path / "rows.csv"))
+
+
+def test_a_sources_own_labels_are_the_truth(press, tmp_path, monkeypatch):
+    rows = random_rows(TWIN, {"a": 9})
+    own = rows.rename(columns={"asset": "machine", "time": "hour", "speed": "Speed [rpm]"}).drop(columns="run")
+    own = own.assign(failed=own["hour"] == 9, Mode=np.where(own["hour"] > 5, "W", ""))
+    saved(own, tmp_path / "own.csv")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    done = foretwin("score", "own.csv", "--twin", "press", "--every", "--out", "steps.csv")
+    assert done.exit_code == 0, done.output
+    assert "wrote steps.csv: 8 steps" in done.output
+    assert "RMSE (h)" in done.output
+    assert "mode macro-F1" in done.output
+    steps = pd.read_csv("steps.csv", keep_default_na=False)
+    assert steps["true_rul"].tolist() == [7, 6, 5, 4, 3, 2, 1, 0]
+    assert steps["true_mode"].tolist() == [""] * 4 + ["wear"] * 4
+    assert "8 steps against the file's labels" in foretwin("score", "own.csv", "--twin", "press", "--every").output
 
 
 def test_an_altered_champion_does_not_score(bundle, tmp_path):

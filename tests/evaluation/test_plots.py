@@ -95,12 +95,27 @@ def test_pictures_are_drawn_however_few_truths_are_known(unknown: int, tmp_path:
 def test_a_prediction_s_row_names_its_asset_and_its_capped_truth() -> None:
     twin = fleet_twin()
     truth = truth_of(twin)
-    scores = scores_of(twin, truth)
+    scores = scores_of(twin, truth).assign(**dict.fromkeys(twin.axes, "unknown"))
     scores["asset"] = "pump@hall-2@" + scores["rows"].astype(str)  # an asset may have an @ in its name
     table = predictions_table(twin, scores, truth)
-    assert table.columns.tolist() == ["asset", "time", "true", "predicted"]
+    axes = [name for axis in twin.axes for name in (f"true_{axis}", axis)]
+    assert table.columns.tolist() == ["asset", "time", "true", "predicted", *axes]
     assert set(table["asset"]) == {"pump@hall-2"}
-    assert len(table) == COUNT - 5
-    np.testing.assert_array_equal(table["true"], np.minimum(truth.rul[5:], CAP))
-    np.testing.assert_array_equal(table["predicted"], scores["rul"][5:])
-    assert len(predictions_table(fleet_twin("faults"), scores_of(fleet_twin("faults"), truth), truth)) == 0
+    known = ~np.isnan(truth.rul)
+    np.testing.assert_array_equal(table.loc[known[table.index], "true"], np.minimum(truth.rul[known], CAP))
+    np.testing.assert_array_equal(table["predicted"], scores["rul"][table.index])
+
+
+@pytest.mark.parametrize("questions", QUESTIONS)
+def test_the_predictions_have_the_faults_too(questions: str) -> None:
+    twin = fleet_twin(questions)
+    truth = truth_of(twin)
+    scores = scores_of(twin, truth).assign(**dict.fromkeys(twin.axes, "unknown"))
+    table = predictions_table(twin, scores, truth)
+    labelled = np.zeros(len(scores), dtype=bool) if twin.rul is None else ~np.isnan(truth.rul)
+    for axis in twin.axes:
+        names = [*twin.classes(axis), ""]
+        assert table[f"true_{axis}"].tolist() == [names[truth.faults[axis][i]] for i in table.index]
+        assert set(table[axis]) == {"unknown"}
+        labelled |= truth.faults[axis] >= 0
+    assert table.index.tolist() == np.flatnonzero(labelled).tolist(), "what has no label at all is left out"

@@ -1,5 +1,6 @@
 """Which champion answers a call, and what a call is told where none does."""
 
+import json
 import sys
 import threading
 
@@ -55,6 +56,14 @@ def test_a_long_name_is_not_repeated_whole(champions):
 
 def test_a_twin_with_a_contract_but_without_a_champion_is_a_conflict(champions):
     with pytest.raises(Conflict, match="fan has no champion yet; `dvc repro` trains and promotes one"):
+        champions.get("fan")
+
+
+def test_a_refused_candidate_is_no_missing_one(champions, tmp_path):
+    verdict = {"promoted": False, "version": "1", "reasons": ["the linear baseline is better"]}
+    (tmp_path / "models" / "fan").mkdir(parents=True)
+    (tmp_path / "models" / "fan" / "promotion.json").write_text(json.dumps(verdict))
+    with pytest.raises(Conflict, match="version 1 was refused by the gate because the linear baseline is better"):
         champions.get("fan")
 
 

@@ -53,12 +53,13 @@ def score_steps(bundle: Bundle, file: Path) -> tuple[pd.DataFrame, dict[str, Any
 def show_figures(bundle: Bundle, figures: dict[str, Any], steps: int) -> None:
     """Print the figures of all labelled steps, as the report has them."""
     header, row = figures_table({"network": figures, "baselines": {}}, bundle.contract)
-    table = Table(title=f"{steps} steps against the file's labels", title_justify="left")
+    table, console = Table(), Console()
     table.add_column("figure")
     table.add_column("value", justify="right")
     for name, value in zip(header[1:], row[1:], strict=True):
         table.add_row(name, value)
-    Console().print(table)
+    console.print(f"{steps} steps against the file's labels:", highlight=False)
+    console.print(table)
 
 
 def _truth(at: pd.DataFrame, bundle: Bundle) -> Truth:
