@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretwin.contract.twin import Twin
 from foretwin.dataset.table import read_rows
 from foretwin.gate import Check, leak_checks
 from support.small_fleet import PREPARE, fleet_rows, fleet_twin, prepared
@@ -67,6 +68,14 @@ def test_a_channel_that_is_the_rul_is_found_and_a_sensor_that_shows_wear_is_not(
     sentences = leaks(leak_checks(TWIN, development, told, folds))
     assert bool(sentences) is found
     assert not found or sentences[0].startswith("channel vibration tells the RUL: their ranks correlate with -")
+
+
+def test_a_channel_that_the_contract_allows_may_tell_the_rul(split):
+    development, test, folds = split
+    told = test.assign(vibration=(100 - test["rul"]).astype("float32"))
+    allowed = Twin.model_validate(TWIN.model_dump() | {"quality": {"allow": ["vibration"]}})
+    assert leaks(leak_checks(TWIN, development, told, folds)) != []
+    assert leaks(leak_checks(allowed, development, told, folds)) == []
 
 
 def test_a_sensor_whose_few_values_are_the_classes_is_found_and_a_setting_is_not(split):

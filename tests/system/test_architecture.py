@@ -39,6 +39,7 @@ REPEATED = {
     "json": {"project", "wire"},
     "keys": {"cli.models", "serving.access"},
     "kpis": {"cli.twins", "twin.api", "twin.store.scoring"},
+    "labels": {"sources", "twin.training_feedback"},
     "ledger": {"champion", "cli.models"},
     "lineage": {"cli.models", "twin.store.scoring"},
     "metrics": {"", "serving.scoring"},

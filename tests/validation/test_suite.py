@@ -15,7 +15,7 @@ from foretwin.dataset.table import canonical
 from foretwin.validation.profile import Profile
 from foretwin.validation.rules import fleet_rules, row_rules, run_rules
 from foretwin.validation.suite import ValidationReport, validate
-from support.small_pump import STRICT, broken_rows, rows_of, twin_of
+from support.small_pump import LIFE, STRICT, broken_rows, rows_of, twin_of
 
 # The rule, its column, on how many rows it is broken, and the first three positions of them.
 BROKEN = [
@@ -47,6 +47,35 @@ def check(tmp_path):
         return validate(rows, twin or twin_of(), tmp_path)
 
     return run
+
+
+def test_a_channel_that_tells_the_label_and_a_name_in_two_spellings_are_refused(check):
+    rows = rows_of(twin_of()).assign(pressure=lambda rows: rows["rul"] / 100).replace({"asset": {"a1": "A0\u200b"}})
+    report = check(rows)
+    assert [(one.column, one.rows) for one in report.broken] == [("asset", LIFE), ("pressure", 0)]
+    spelt, told = (str(one) for one in report.broken)
+    assert spelt == "no two assets have one name in two spellings (source.spellings): 10 rows"
+    assert "leave it out or set quality.allow" in told
+
+
+@pytest.mark.parametrize(
+    ("values", "tells"),
+    [
+        (lambda rows: rows["rul"], True),
+        (lambda rows: rows["time"] + 1000, True),
+        (lambda rows: rows["fault_mode"], True),
+        (lambda rows: rows["pressure"] + rows["rul"] / 100, False),
+    ],
+    ids=["countdown", "age", "label", "noisy wear"],
+)
+def test_a_telling_channel_is_measured_unless_it_is_allowed(values, tells):
+    rows = rows_of(twin_of())
+    rows["pressure"] = values(rows).astype("float32")
+    for allow in ([], ["pressure"]):
+        twin = twin_of(allow=allow)
+        measured = Profile.of(rows, twin).fleet["tells_pressure"].iloc[0]
+        assert measured == float(tells and not allow)
+        assert ("tells_pressure" in {rule.measure for rule in fleet_rules(twin)}) is not bool(allow)
 
 
 @pytest.fixture(scope="module")

@@ -71,7 +71,12 @@ def test_the_stage_writes_its_report_and_clears_that_of_an_earlier_failure(tmp_p
     write_rows(rows, twin_of(), paths.rows / "rows.parquet")
     main("pump", tmp_path)
 
-    assert re.fullmatch(r"validate pump: 60 rows, \d+ expectations, all met\n", capsys.readouterr().out)
+    outcome, *notes = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"validate pump: 60 rows, \d+ expectations, all met", outcome)
+    assert [note.partition(" by itself")[0] for note in notes] == [
+        "validate pump: note: the row number within a run tells mode",
+        "validate pump: note: the age of a run tells its remaining life",
+    ]
     assert json.loads((paths.validation / "result.json").read_text())["success"] is True
     assert (paths.validation / "docs" / "index.html").is_file()
     assert not (paths.work / "validation-failed").exists()

@@ -42,7 +42,7 @@ def score_file(bundle: Bundle, file: Path) -> pd.DataFrame:
 
     The file has the columns of the twin's own table source, or the canonical asset, time, optional run and channels.
     """
-    rows = read_rows_of(bundle.contract, columns_of(file, bundle.contract), file)
+    rows = read_rows_of(bundle.contract, source_of_file(file, bundle.contract), file)
     assets = rows["asset"].unique()
     parts = np.array_split(assets, max(1, -(-len(assets) // AT_ONCE)))
     scores = [
@@ -55,7 +55,7 @@ def score_file(bundle: Bundle, file: Path) -> pd.DataFrame:
 def explain_asset(root: Path, twin: str, file: Path, asset: str) -> tuple[Twin, Explanation]:
     """Return the champion's contract, and the explanation of that asset's score."""
     bundle = load_champion(root, twin).bundle
-    rows = read_rows_of(bundle.contract, columns_of(file, bundle.contract), file)
+    rows = read_rows_of(bundle.contract, source_of_file(file, bundle.contract), file)
     chosen = rows[rows["asset"] == asset]
     if len(chosen) == 0:
         raise BadInput("--asset", f"{file} has no asset {asset}; its first one is {rows['asset'].iloc[0]}")
@@ -111,7 +111,7 @@ def _cell(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
-def columns_of(file: Path, contract: Twin, labelled: bool = False) -> TableSource:
+def source_of_file(file: Path, contract: Twin, labelled: bool = False) -> TableSource:
     """Return how to read the file: as the twin's own table source if its columns are there, else by canonical names.
 
     With its labels if `labelled`, as far as their columns are there.

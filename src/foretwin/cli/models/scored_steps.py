@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from foretwin.cli.models.scored_file import columns_of
+from foretwin.cli.models.scored_file import source_of_file
 from foretwin.dataset.table import fault_column
 from foretwin.dataset.windows import Histories, truncate
 from foretwin.errors import BadInput
@@ -28,7 +28,7 @@ def score_steps(bundle: Bundle, file: Path) -> tuple[pd.DataFrame, dict[str, Any
     Where the file has labels, `true_rul` (NaN where unknown) and `true_<axis>` (empty where unknown) are beside them.
     """
     contract = bundle.contract
-    rows = read_rows_of(contract, columns_of(file, contract, labelled=True), file)
+    rows = read_rows_of(contract, source_of_file(file, contract, labelled=True), file)
     ends = Histories.from_rows(rows, contract).ends(contract.window.shortest)
     if len(ends) == 0:
         raise BadInput(str(file), f"no run has the {contract.window.shortest} rows that a score needs")

@@ -10,7 +10,7 @@ from foretwin.contract.source import TableSource
 from foretwin.validation.scaffold.column_names import unit_of
 from foretwin.validation.scaffold.column_roles import Guess
 from foretwin.validation.scaffold.label_columns import LabelAxis
-from foretwin.validation.scaffold.measures import TableProfile, TimeNotation, is_setting, rounded, widened
+from foretwin.validation.scaffold.measures import TableProfile, TimeNotation, is_setting, significant, widened
 
 SHORTEST_WINDOW, LONGEST_WINDOW = 10, 60
 CAP_SHARE = 0.6  # of a median life: at more remaining life most machines show no wear
@@ -65,7 +65,7 @@ def clock_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) ->
         f"  counts_from_start: {str(not measured.counts_age).lower()}  # guessed: {start}",
     ]
     if measured.longest_gap > JUMP_STEPS * notation.step:
-        gap = rounded(2 * measured.longest_gap)
+        gap = significant(2 * measured.longest_gap)
         lines.append(f"  longest_gap: {_number(gap)}  # guessed: twice the file's longest; beyond, a clock jumped")
     return lines
 
@@ -95,7 +95,7 @@ def channel_lines(rows: pd.DataFrame, source: TableSource, guess: Guess) -> list
 
 def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -> list[str]:
     """Return `rul`, `faults` and `cases`."""
-    cap, unit = rounded(CAP_SHARE * measured.median_life) or 1.0, notation.unit
+    cap, unit = significant(CAP_SHARE * measured.median_life) or 1.0, notation.unit
     lines: list[str] = []
     if has_rul(guess):
         known = "life" if guess.failure or guess.rul else "record"
@@ -117,10 +117,10 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
     if has_rul(guess):
         lines += [
             "  # A case opens when the lower bound of the remaining life falls below this:",
-            f"  open_below: {_number(rounded(OPEN_SHARE * cap))}  # guessed",
-            f"  close_above: {_number(rounded(CLOSE_SHARE * cap))}  # guessed",
+            f"  open_below: {_number(significant(OPEN_SHARE * cap))}  # guessed",
+            f"  close_above: {_number(significant(CLOSE_SHARE * cap))}  # guessed",
         ]
-    silence = rounded(max(SILENT_STEPS * notation.step, SILENT_GAPS * measured.longest_gap))
+    silence = significant(max(SILENT_STEPS * notation.step, SILENT_GAPS * measured.longest_gap))
     return [*lines, f"  stale_after: {_number(silence)}  # guessed: a machine that is silent for so long is told"]
 
 

@@ -69,13 +69,13 @@ def guess_clock(shown: str, frame: pd.DataFrame, guess: Guess) -> TimeNotation:
         raise SourceError(f"{shown}: column {guess.time!r}: time never rises within a machine; sort the file by time")
     if stamped:
         unit = next((unit for unit in ("d", "h", "min") if step >= SECONDS[unit]), "s")
-        return TimeNotation(unit, rounded(step / SECONDS[unit], 6), kind, absolute=True)
+        return TimeNotation(unit, significant(step / SECONDS[unit], 6), kind, absolute=True)
     epoch = epoch_unit(values)
     if epoch:
-        return TimeNotation(epoch, rounded(step, 6), f"{epoch} since 1970", absolute=True)
+        return TimeNotation(epoch, significant(step, 6), f"{epoch} since 1970", absolute=True)
     unit = unit_of(guess.time) or UNITS_BY_NAME.get(squashed(guess.time), "?")
     kind = f"numbers from {values.min():g} to {values.max():g}"
-    return TimeNotation(unit, rounded(step, 6), kind, absolute=False)
+    return TimeNotation(unit, significant(step, 6), kind, absolute=False)
 
 
 def measure_table(rows: pd.DataFrame, contract: Twin, notation: TimeNotation) -> TableProfile:
@@ -129,10 +129,10 @@ def widened(low: float, high: float) -> tuple[float, float]:
     below, above = math.floor((low - span / 2) / step) * step, math.ceil((high + span / 2) / step) * step
     below = 0.0 if low >= 0 > below else below
     above = 0.0 if low < 0 and high <= 0 < above else above
-    return rounded(below, 12), rounded(above, 12)
+    return significant(below, 12), significant(above, 12)
 
 
-def rounded(value: float, digits: int = 2) -> float:
+def significant(value: float, digits: int = 2) -> float:
     """Round to significant digits."""
     return float(f"{value:.{digits}g}")
 
