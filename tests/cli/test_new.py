@@ -236,8 +236,7 @@ def test_values_far_from_the_rest_are_told(project):
     _, told, _ = drafted(
         fleet(press=lambda frame: 990 + frame["hour"] % 10 - 988.5 * (frame["hour"] == 3), failed=failing)
     )
-    assert f"extremes: {MACHINES} of" in told
-    assert "values of 'press' are far from the rest: 4.5." in told
+    assert f"values are far from the rest, in 'press' ({MACHINES}: 4.5)." in told
 
 
 def test_the_costliest_assumption_comes_first_and_a_silent_machine_is_noticed(project):
@@ -290,3 +289,15 @@ def test_what_an_experiment_needs_in_git_is_named(project):
     assert "git add" not in foretwin("add", "mine").output
     (project / ".git").mkdir()
     assert "  git add params.yaml data/mine/{twin,chain,dvc}.yaml\n" in foretwin("add", "mine").output
+
+
+@pytest.mark.parametrize("name", ["failure", "Machine failure", "defect"])
+def test_one_row_per_machine_is_a_question_of_risk_without_a_life(project, name):
+    frame = fleet(**{name: lambda frame: frame["hour"] % 5 == 0, "date": "2024-05-31"}).drop(columns="hour")
+    frame["machine"] = [f"D-{number}" for number in range(len(frame))]
+    contract, told, rows = drafted(frame)
+    assert contract.rul is None
+    assert (contract.window.length, contract.quality.min_run_rows) == (2, 1)
+    assert rows["asset"].nunique() == len(rows)
+    assert (rows[fault_column(*contract.axes)] == 1).sum() == frame[name].sum()
+    assert f"is read from {name!r}: healthy, or" in told

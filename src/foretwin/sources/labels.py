@@ -29,10 +29,15 @@ def label_key(text: str) -> str:
     return str((Decimal(folded.replace(",", ".")) + 0).normalize())
 
 
+def label_keys(text: "pd.Series[str]") -> "pd.Series[str]":
+    """Return `label_key` of each text (N,)."""
+    return text.map({value: label_key(value) for value in text.unique()})
+
+
 def read_flags(file: TableFile, frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
     """Return bool (N,), True where the cell says so; an empty cell is False. SourceError at the first other word."""
     text = texts(frame[column])
-    keys = text.map(label_key)
+    keys = label_keys(text)
     true = keys.isin(TRUE_WORDS)
     wrong = ~(true | keys.isin(FALSE_WORDS) | is_missing(text))
     if wrong.any():
@@ -52,7 +57,7 @@ def read_classes(
         return _flagged(file, frame, fault, classes)
     text = texts(frame[fault.column])
     numbers = {key: classes.index(name) for key, name in _spelt(axis, fault).items()}
-    found = text.map(label_key).map(numbers)
+    found = label_keys(text).map(numbers)
     if found.isna().all() and not is_missing(text).all():
         wanted = ", ".join(map(repr, fault.values))
         raise SourceError(

@@ -14,6 +14,7 @@ from foretwin.validation.scaffold.measures import TableFindings, TableProfile, T
 
 WIDTH = 80
 SHOWN = 3  # far values of a channel
+MOST_TOLD = 6  # channels with far values
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -85,17 +86,24 @@ def _about_time(guess: Guess, notation: TimeNotation, measured: TableProfile) ->
 def _about_values(rows: pd.DataFrame, source: TableSource, guess: Guess) -> list[str]:
     counters = [guess.channels[name] for name in source.rates]
     found = [f"rates: {column!r} counts up; its rise per unit of time is read instead." for column in counters]
-    for name, column in guess.channels.items():
-        values = rows[name].to_numpy(np.float64)
-        far = far_values(values)
-        if len(far):
-            count = int(np.isin(values, far).sum())
-            shown = ", ".join(f"{value:.6g}" for value in far[:SHOWN]) + (" and others" if len(far) > SHOWN else "")
-            found.append(f"extremes: {count} of {len(rows)} values of {column!r} are far from the rest: {shown}.")
+    found += _about_extremes(rows, guess)
     if source.missing == "carry_forward":
         found.append("missing: an empty cell takes the last value of its run.")
     unknown = "units and physical limits: min and max are the file's own, widened."
     return [*found, unknown]
+
+
+def _about_extremes(rows: pd.DataFrame, guess: Guess) -> list[str]:
+    found = []
+    for name, column in guess.channels.items():
+        values = rows[name].to_numpy(np.float64)
+        far = far_values(values)
+        if len(far):
+            shown = ", ".join(f"{value:.6g}" for value in far[:SHOWN]) + (", ..." if len(far) > SHOWN else "")
+            found.append(f"{column!r} ({np.isin(values, far).sum()}: {shown})")
+    others = [f"and {len(found) - MOST_TOLD} more columns"] if len(found) > MOST_TOLD else []
+    told = "; ".join(found[:MOST_TOLD] + others)
+    return [f"extremes: some of the {len(rows)} values are far from the rest, in {told}."] if found else []
 
 
 def _wrapped(text: str, head: str, indent: int) -> list[str]:

@@ -10,7 +10,7 @@ from foretwin.contract.twin import RESERVED
 ASSET_NAMES = (
     *("asset", "assetid", "machine", "machineid", "equipment", "equipmentid", "device", "deviceid"),
     *("unit", "unitid", "unitnumber", "unitnr", "engine", "engineid", "pump", "pumpid", "turbine", "turbineid"),
-    *("motor", "motorid", "vehicle", "vehicleid", "serial", "serialnumber", "id"),
+    *("motor", "motorid", "vehicle", "vehicleid", "serial", "serialnumber", "productid", "id"),
 )
 TIME_NAMES = (
     *("timestamp", "datetime", "time", "ts", "date", "cycle", "cycles", "timecycles", "timeincycles"),

@@ -143,8 +143,11 @@ def _groups(values: "pd.Series[Any]") -> bool:
 
 
 def _ends_lives(frame: pd.DataFrame, asset: str, run: str | None, column: str) -> bool:
-    """Return whether a flag marks single rows at which lives end: never two in turn, nor one within a run."""
-    if not is_flag(frame[column]):
+    """Return whether a flag marks single rows at which lives end: never two in turn, nor one within a run.
+
+    Where a machine has no more than one row, there is no life, and the flag is a label.
+    """
+    if not is_flag(frame[column]) or not frame[asset].duplicated().any():
         return False
     failed = pd.Series(true_cells(frame[column]))
     lives = [frame[name].to_numpy() for name in (asset, run) if name]
@@ -178,6 +181,8 @@ def _unfit(table: TableFile, values: "pd.Series[Any]") -> str | None:
     seen = f"holds text on {len(others)} of {len(text)} rows, such as {text.iat[row]!r} on {table.place(row)}"
     if number.any():
         return f"{seen}; its other cells are numbers: correct or empty these"
+    if (others == others.iat[0]).all():
+        return f"holds one text on every row, {text.iat[row]!r}"
     return f"{seen}; write a number for each of its {others.nunique()} values to use it"
 
 

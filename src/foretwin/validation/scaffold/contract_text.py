@@ -126,7 +126,8 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
 
 def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list[str]:
     """Return `window` and `quality`."""
-    length = int(min(max(measured.median_rows // 4, SHORTEST_WINDOW), LONGEST_WINDOW))
+    least = min(max(measured.median_rows, 2), SHORTEST_WINDOW)  # a run may be shorter than any window should be
+    length = int(min(max(measured.median_rows // 4, least), LONGEST_WINDOW))
     lines = [
         "",
         "window:",

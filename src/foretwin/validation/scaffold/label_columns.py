@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.source import TableFault
 from foretwin.contract.twin import SCORED
-from foretwin.sources.labels import FALSE_WORDS, TRUE_WORDS, label_key
+from foretwin.sources.labels import FALSE_WORDS, TRUE_WORDS, label_key, label_keys
 from foretwin.sources.tabular import is_missing, texts
 from foretwin.validation.scaffold.column_names import (
     LABEL_NAMES,
@@ -44,14 +44,18 @@ class LabelAxis:
 
 def is_flag(values: "pd.Series[Any]") -> bool:
     """Return whether a column holds nothing but true and false, in any spelling, or nothing."""
+    if pd.api.types.is_numeric_dtype(values):
+        return bool(values.notna().any() and (values.isna() | values.isin((0, 1))).all())
     text = texts(values)
     missing = is_missing(text)
-    return bool((text.map(label_key).isin(TRUE_WORDS | FALSE_WORDS) | missing).all() and not missing.all())
+    return bool((label_keys(text).isin(TRUE_WORDS | FALSE_WORDS) | missing).all() and not missing.all())
 
 
 def true_cells(values: "pd.Series[Any]") -> NDArray[np.bool_]:
     """Return bool (N,), True where a flag is."""
-    return np.asarray(texts(values).map(label_key).isin(TRUE_WORDS))
+    if pd.api.types.is_numeric_dtype(values):
+        return np.asarray(values == 1, np.bool_)
+    return np.asarray(label_keys(texts(values)).isin(TRUE_WORDS))
 
 
 def label_reason(values: "pd.Series[Any]", column: str, place: NDArray[np.float64]) -> str | None:
