@@ -120,7 +120,7 @@ class DriftReference:
     def write(self, path: Path) -> None:
         """Write as JSON, the same bytes for the same reference."""
         with fresh_file(path) as out:
-            out.write_text(json.dumps(self._to_dict(), separators=(",", ":")) + "\n")
+            out.write_text(json.dumps(self._to_dict(), separators=(",", ":"), allow_nan=False) + "\n")
 
     def _to_dict(self) -> dict[str, Any]:
         regimes = self.scale.regimes

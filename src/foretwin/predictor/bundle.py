@@ -231,11 +231,11 @@ def save_bundle(
     (folder / "contract.json").write_text(contract.model_dump_json(indent=2))
     (folder / "network.onnx").write_bytes(onnx)
     if calibration is not None:
-        (folder / "calibration.json").write_text(json.dumps(calibration.to_dict(), indent=2))
+        (folder / "calibration.json").write_text(json.dumps(calibration.to_dict(), indent=2, allow_nan=False))
     if fault_calibration:
         faults = {axis: found.to_dict() for axis, found in fault_calibration.items()}
-        (folder / "fault_calibration.json").write_text(json.dumps(faults, indent=2))
-    (folder / "reference.json").write_text(json.dumps(reference.to_dict(), indent=1))
+        (folder / "fault_calibration.json").write_text(json.dumps(faults, indent=2, allow_nan=False))
+    (folder / "reference.json").write_text(json.dumps(reference.to_dict(), indent=1, allow_nan=False))
     files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
     manifest = {"format": FORMAT, "twin": contract.name, "contract": contract.digest, "files": files}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2))
