@@ -121,8 +121,9 @@ def test_a_label_holds_so_long_before_its_mark(tmp_path, before, expected):
 
 def test_a_label_holds_in_its_own_run_alone(tmp_path):
     fault = {"column": "mark", "values": {"0": "fine", "1": "worn"}, "holds_before": 5}
-    columns = {"mark": [0, 1, 0, 0, 1], "asset": list("aabbb"), "time": [0, 1, 0, 9, 10]}
-    assert rows_of_table(press({"mode": fault}), tmp_path, columns)["fault_mode"].tolist() == [1, 1, 0, 1, 1]
+    columns = {"mark": [0, 1, 0, 0, 0, 1], "asset": list("aaabbb"), "time": [0, 1, 2, 0, 2, 7]}
+    rows = rows_of_table(press({"mode": fault}), tmp_path, columns)
+    assert rows["fault_mode"].tolist() == [1, 1, 0, 0, 1, 1], "not on the last row of a, 5 h before the mark of b"
 
 
 @pytest.mark.parametrize(
