@@ -167,7 +167,7 @@ def test_a_score_of_an_earlier_time_refreshes_nothing(store):
 def test_a_case_escalates_once(store):
     fleet = Fleet(store)
     fleet.score(fleet.said(90, thrust_bearing=0.9))
-    changed = fleet.score(fleet.said(40, hour=1, thrust_bearing=0.9), hour=1)
+    changed = fleet.score(fleet.said(35, hour=1, thrust_bearing=0.9), hour=1)
     assert changed == fleet.cases("id")
     assert fleet.score(fleet.said(30, hour=2, thrust_bearing=0.9), hour=2) == []
     assert fleet.cases("severity", "rul_low") == [("urgent", 30)]
@@ -202,14 +202,14 @@ def test_a_recovered_case_closes_and_may_open_again_as_another(store):
 
 def test_a_new_run_closes_what_the_one_before_left_open(store):
     fleet = Fleet(store)
-    fleet.score(fleet.said(40, thrust_bearing=0.9))
+    fleet.score(fleet.said(35, thrust_bearing=0.9))
     fleet.score(fleet.said(90, hour=1, run=2, thrust_bearing=0.9), hour=1)
     assert fleet.cases("run", "state", "closed_because") == [(1, "closed", "new_run"), (2, "open", None)]
 
 
 def test_a_score_of_a_run_that_a_verdict_has_ended_opens_nothing(store):
     fleet = Fleet(store)
-    said = fleet.said(40, thrust_bearing=0.9)
+    said = fleet.said(35, thrust_bearing=0.9)
     with store.write() as connection:
         seen_before = registered.by_id(connection, fleet.ids)
         connection.execute(update(assets).values(run=2))
@@ -219,7 +219,7 @@ def test_a_score_of_a_run_that_a_verdict_has_ended_opens_nothing(store):
 
 def test_of_several_scores_of_an_asset_the_newest_speaks(store):
     fleet = Fleet(store)
-    fleet.score(fleet.said(110, hour=2), fleet.said(40, hour=1, thrust_bearing=0.9), hour=2)
+    fleet.score(fleet.said(110, hour=2), fleet.said(35, hour=1, thrust_bearing=0.9), hour=2)
     assert fleet.cases() == []
 
 
@@ -243,7 +243,7 @@ def test_an_acknowledged_case_goes_on(store):
         for _ in range(2):
             cases.mark_acknowledged(connection, cases.find_case(connection, fleet.cases("id")[0]), "anna", NOON + HOUR)
     assert fleet.cases("state", "acknowledged_at") == [("acknowledged", NOON + HOUR)]
-    fleet.score(fleet.said(40, hour=2, thrust_bearing=0.9), hour=2)
+    fleet.score(fleet.said(35, hour=2, thrust_bearing=0.9), hour=2)
     assert fleet.cases("state", "severity") == [("acknowledged", "urgent")]
     fleet.score(fleet.said(110, hour=3), hour=3)
     assert fleet.cases("state", "closed_because") == [("closed", "recovered")]
@@ -372,7 +372,7 @@ def test_a_digest_whose_assets_were_erased_dissolves(store):
 
 def test_an_urgent_case_comes_before_planned_ones_and_makes_the_digest_urgent(store):
     fleet = Fleet(store, limited(PUMP, 1), count=3)
-    fleet.score(fleet.said(60, 0, radial_bearing=0.9), fleet.said(40, 1, radial_bearing=0.9))
+    fleet.score(fleet.said(60, 0, radial_bearing=0.9), fleet.said(35, 1, radial_bearing=0.9))
     assert fleet.cases("asset", "severity") == [(fleet.ids[1], "urgent"), (None, "planned")]
     changed = fleet.score(fleet.said(30, 2, 0.1, radial_bearing=0.9), hour=0.1)
     assert fleet.cases("asset", "severity") == [(fleet.ids[1], "urgent"), (None, "urgent")]
@@ -383,7 +383,7 @@ def test_an_urgent_case_comes_before_planned_ones_and_makes_the_digest_urgent(st
 def test_what_waits_and_becomes_urgent_makes_the_digest_urgent(store):
     fleet = Fleet(store, limited(PUMP, 1), count=2)
     fleet.score(*(fleet.said(90, i, radial_bearing=0.9) for i in range(2)))
-    fleet.score(fleet.said(40, 1, 0.1, radial_bearing=0.9), hour=0.1)
+    fleet.score(fleet.said(35, 1, 0.1, radial_bearing=0.9), hour=0.1)
     assert [one["severity"] for one in fleet.waiting()] == ["urgent"]
     fleet.score(fleet.said(90, 1, 0.2, radial_bearing=0.9), hour=0.2)
     assert [one["severity"] for one in fleet.waiting()] == ["urgent"]
@@ -414,23 +414,44 @@ def test_a_digest_takes_no_room_in_its_hour(store):
     assert fleet.cases("fault") == [RADIAL, "digest", RADIAL]
 
 
-def test_an_end_of_life_speaks_on_while_the_case_of_its_fault_waits(store):
-    planned_early = {"open_below": 100, "close_above": 120, "new_per_hour": 1}
-    fleet = Fleet(store, PUMP.model_copy(update={"cases": CasePolicy(**planned_early)}))
-    fleet.score(fleet.said(90))
-    fleet.score(fleet.said(85, hour=0.1, thrust_bearing=0.9), hour=0.1)
-    assert fleet.cases("fault", "state", "severity", "rul_low") == [
-        ("end_of_life", "open", "planned", 85),
-        ("digest", "open", "planned", None),
-    ]
-    fleet.score(fleet.said(60, hour=0.2, thrust_bearing=0.9), hour=0.2)
-    assert fleet.cases("severity")[0] == "urgent"
-    fleet.score(fleet.said(60, hour=1.5, thrust_bearing=0.9), hour=1.5)
-    assert fleet.cases("fault", "closed_because") == [
-        ("end_of_life", "merged"),
-        ("digest", "dissolved"),
-        (THRUST, None),
-    ]
+def test_an_end_of_life_goes_on_as_its_fault_though_the_hour_is_full(store):
+    """There is one case before and one after."""
+    fleet = Fleet(store, limited(PUMP, 1))
+    fleet.score(fleet.said(70))
+    fleet.score(fleet.said(60, hour=0.1, thrust_bearing=0.9), hour=0.1)
+    assert fleet.cases("fault", "closed_because") == [("end_of_life", "merged"), (THRUST, None)]
+    assert fleet.waiting() == []
+
+
+def test_cases_that_merge_count_once(store):
+    fleet = Fleet(store, limited(PUMP, 2), count=3)
+    fleet.score(fleet.said(70))
+    fleet.score(fleet.said(60, hour=0.1, thrust_bearing=0.9), hour=0.1)
+    fleet.score(fleet.said(60, 1, 0.2, radial_bearing=0.9), fleet.said(70, 2, 0.2, radial_bearing=0.9), hour=0.2)
+    assert fleet.cases("fault", "asset")[2:] == [(RADIAL, fleet.ids[1]), ("digest", None)]
+    assert [one["name"] for one in fleet.waiting()] == ["P-3"]
+
+
+@pytest.mark.parametrize(("run", "time", "opens"), [(1, 100.9, False), (1, 101, True), (2, 0.9, False), (2, 1, True)])
+def test_the_hour_is_over_when_the_machines_own_clock_says_so(store, run, time, opens):
+    """As in a replay, where they live days in a second: one case opened at 100 h, the other is due a second later."""
+    fleet = Fleet(store, limited(PUMP, 1), count=2)
+    fleet.score(fleet.said(90, 0, radial_bearing=0.9))
+    with store.write() as connection:
+        connection.execute(update(assets).where(assets.c.id == fleet.ids[0]).values(run=run, time=time))
+    fleet.score(fleet.said(90, 1, 1 / 3600, radial_bearing=0.9), hour=1 / 3600)
+    assert fleet.cases("fault") == [RADIAL, RADIAL if opens else "digest"]
+
+
+def test_a_clock_of_cycles_leaves_the_hour_to_the_wall(store):
+    cycles = PUMP.model_copy(update={"clock": PUMP.clock.model_copy(update={"unit": "cycle"})})
+    fleet = Fleet(store, limited(cycles, 1), count=2)
+    fleet.score(fleet.said(90, 0, radial_bearing=0.9))
+    with store.write() as connection:
+        connection.execute(update(assets).where(assets.c.id == fleet.ids[0]).values(time=200))
+    fleet.score(fleet.said(90, 1, 0.5, radial_bearing=0.9), hour=0.5)
+    fleet.score(fleet.said(90, 1, 1, radial_bearing=0.9), hour=1)
+    assert fleet.cases("fault") == [RADIAL, "digest", RADIAL]
 
 
 def test_twins_count_and_wait_apart(store):

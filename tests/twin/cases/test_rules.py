@@ -62,14 +62,21 @@ def test_a_healthy_asset_opens_nothing():
 
 @pytest.mark.parametrize(
     ("rul_low", "severity"),
-    [(110, PLANNED), (48.1, PLANNED), (48, URGENT), (0, URGENT)],  # the bearing arrives in 48 h
+    [(110, PLANNED), (48, PLANNED), (38.1, PLANNED), (38, URGENT), (0, URGENT)],  # 48 h for the bearing; RUL is 10 h more
 )
 def test_a_probable_fault_opens_a_case_as_urgent_as_its_part_is_late(rul_low, severity):
     assert decide_cases([], pump(rul_low, thrust=0.8), PUMP) == [Open(THRUST, severity)]
 
 
+def test_the_lower_end_of_a_wide_interval_makes_nothing_urgent():
+    """Else all cases are, since it is by that end that they open."""
+    assert decide_cases([], score(1, rul=73), PUMP) == [Open(END_OF_LIFE, PLANNED)]
+    assert decide_cases([case(END_OF_LIFE)], score(1, rul=72), PUMP) == [Escalate(case(END_OF_LIFE))]
+
+
 def test_an_asset_near_its_end_without_a_fault_opens_an_end_of_life():
-    assert decide_cases([], pump(72), PUMP) == [Open(END_OF_LIFE, URGENT)]  # the overhaul kit takes 72 h
+    assert decide_cases([], pump(72), PUMP) == [Open(END_OF_LIFE, PLANNED)]
+    assert decide_cases([], pump(62), PUMP) == [Open(END_OF_LIFE, URGENT)]  # the overhaul kit takes 72 h
     assert decide_cases([], pump(72.1), PUMP) == []
 
 
@@ -84,7 +91,7 @@ def test_the_lead_time_counts_where_it_is_longer_than_the_limit():
 def test_a_long_limit_opens_an_end_of_life_that_is_only_planned():
     early = PUMP.model_copy(update={"cases": CasePolicy(open_below=100, close_above=120)})
     assert decide_cases([], pump(90), early) == [Open(END_OF_LIFE, PLANNED)]
-    assert decide_cases([case(END_OF_LIFE)], pump(72), early) == [Escalate(case(END_OF_LIFE))]
+    assert decide_cases([case(END_OF_LIFE)], pump(62), early) == [Escalate(case(END_OF_LIFE))]
 
 
 def test_faults_of_several_axes_open_a_case_each_the_most_probable_first():
@@ -104,7 +111,7 @@ def test_a_fault_that_stays_is_refreshed_between_its_limits():
 
 
 def test_a_case_escalates_and_never_goes_back():
-    late = pump(48, thrust=0.9)
+    late = pump(38, thrust=0.9)
     assert decide_cases([case(THRUST)], late, PUMP) == [Escalate(case(THRUST))]
     assert decide_cases([case(THRUST, URGENT)], late, PUMP) == [Refresh(case(THRUST, URGENT))]
     assert decide_cases([case(THRUST, URGENT)], pump(110, thrust=0.9), PUMP) == [Refresh(case(THRUST, URGENT))]
@@ -124,7 +131,7 @@ def test_an_end_of_life_recovers_above_the_closing_limit():
 
 def test_an_end_of_life_goes_on_in_the_case_of_the_fault_that_shows():
     urgent = case(END_OF_LIFE, URGENT)
-    assert decide_cases([urgent], pump(40, thrust=0.9), PUMP) == [Open(THRUST, URGENT), Merge(urgent, THRUST)]
+    assert decide_cases([urgent], pump(30, thrust=0.9), PUMP) == [Open(THRUST, URGENT), Merge(urgent, THRUST)]
 
 
 def test_no_end_of_life_opens_beside_the_case_of_a_fault():
@@ -143,7 +150,7 @@ def test_an_end_of_life_rather_goes_on_in_a_case_that_is_open_already():
 
 def test_an_acknowledged_case_behaves_as_an_open_one():
     seen = case(THRUST, state="acknowledged")
-    assert decide_cases([seen], pump(48, thrust=0.9), PUMP) == [Escalate(seen)]
+    assert decide_cases([seen], pump(38, thrust=0.9), PUMP) == [Escalate(seen)]
     assert decide_cases([seen], pump(110), PUMP) == [Close(seen, "recovered")]
 
 
@@ -168,7 +175,8 @@ def test_a_twin_without_rul_decides_by_its_faults_alone():
 
 def test_a_twin_without_faults_decides_by_its_rul_alone():
     assert decide_cases([], score(3), RUL_ONLY) == []
-    assert decide_cases([], score(2), RUL_ONLY) == [Open(END_OF_LIFE, URGENT)]
+    assert decide_cases([], score(2), RUL_ONLY) == [Open(END_OF_LIFE, PLANNED)]
+    assert decide_cases([], score(0, rul=2), RUL_ONLY) == [Open(END_OF_LIFE, URGENT)]
     assert decide_cases([case(END_OF_LIFE, URGENT)], score(2.1), RUL_ONLY) == [Refresh(case(END_OF_LIFE, URGENT))]
     assert decide_cases([case(END_OF_LIFE, URGENT)], score(9), RUL_ONLY) == [
         Close(case(END_OF_LIFE, URGENT), "recovered")

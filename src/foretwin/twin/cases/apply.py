@@ -1,7 +1,9 @@
 """Apply case decisions to the store for many assets at once, bounded by the hourly limit of new cases.
 
-What exceeds the limit waits in the fleet's one open digest: a sensor that drifts everywhere gives one case to look at,
-not one for every asset. An asset that waits gets a case of its own at a later score, once there is room.
+The hour is over by whichever clock is ahead: the wall's, or that of the machines whose cases opened in it. In operation
+they agree; in a replay, or where an archive is read in, the machines live days in a second. What exceeds the limit
+waits in the fleet's one open digest: a sensor that drifts everywhere gives one case to look at, not one for every
+asset. An asset that waits gets a case of its own at a later score, once there is room.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +44,7 @@ from foretwin.twin.store.scoring.scores import Score
 
 ACTOR = "watch"
 NEW_PER_HOUR = 25  # where the contract names no number
+HOUR = timedelta(hours=1)
 
 
 def review(
@@ -108,8 +111,9 @@ class _Review:
         """Open as many cases as the hour's limit allows, the most pressing first; the others wait in the digest."""
         if not wanted:
             return []
-        most = self.contract.cases.new_per_hour or NEW_PER_HOUR
-        opened = stored.count_opened(self.connection, self.contract.name, self.now - timedelta(hours=1))
+        most, seconds = self.contract.cases.new_per_hour or NEW_PER_HOUR, self.contract.clock.seconds
+        length = HOUR.total_seconds() / seconds if seconds else None
+        opened = stored.count_opened(self.connection, self.contract.name, self.now - HOUR, length)
         room = max(most - opened, 0)
         pressing = sorted(wanted, key=_pressure)
         for score, opening in pressing[:room]:
@@ -126,7 +130,7 @@ class _Review:
         if into is not None:
             self.close(case, "merged", into.id)
         elif case.severity == PLANNED and severity(case.fault, score, self.contract) == URGENT:
-            self.escalate(case, score)  # the fault's case has to wait: until then the end of life speaks
+            self.escalate(case, score)  # a verdict keeps the fault's case closed: so the end of life speaks
         else:
             stored.refresh(self.connection, {case.id: _numbers(score, case.fault)}, self.now)
 
@@ -158,7 +162,12 @@ def _change(connection: Connection, contract: Twin, due: Mapping[int, Score], no
             review.escalate(open_cases[score.asset][change.case.fault], score)
     openings = [(score, change) for score, change in decisions if isinstance(change, Open)]
     answered = stored.answered(connection, {score.asset for score, _ in openings})
-    put_off = review.open_some([one for one in openings if not _is_answered(answered, *one, contract)])
+    unanswered = [one for one in openings if not _is_answered(answered, *one, contract)]
+    renamed = {(score.asset, change.into) for score, change in decisions if isinstance(change, Merge)}
+    for score, opening in unanswered:
+        if (score.asset, opening.fault) in renamed:  # an open case goes on in it: there is no more to do than before
+            review.open(opening, score)
+    put_off = review.open_some([one for one in unanswered if (one[0].asset, one[1].fault) not in renamed])
     for score, change in decisions:
         if isinstance(change, Merge):
             review.merge(score, change)

@@ -15,7 +15,7 @@ END_OF_LIFE = "end_of_life"
 DIGEST = "digest"  # the one case of a fleet in which too many would open at once
 DRIFT = "drift"  # the one case of a fleet whose readings or scores left what its champion was trained on
 PLANNED = "planned"  # the part arrives in time
-URGENT = "urgent"  # it no longer does
+URGENT = "urgent"  # as likely as not it no longer does
 HEADROOM = 4 / 3  # closing limit over opening limit, where the contract names none that is above it
 
 
@@ -138,9 +138,14 @@ def faults_of(contract: Twin) -> list[str]:
 
 
 def severity(fault: str, score: Score, contract: Twin) -> str:
-    """Return `urgent` where the remedy's part cannot arrive within the RUL, else `planned`."""
+    """Return `urgent` where the part is expected to come too late, else `planned`.
+
+    That is judged by the RUL itself, while a case opens by its interval's lower end: held against that as well, almost
+    every case would open as urgent, and none would come before another.
+    """
     remedy = remedy_of(contract, fault)
-    return URGENT if remedy and _lasts_no_longer_than(remedy.lead_time, score, contract) else PLANNED
+    late = remedy is not None and score.rul is not None and score.rul <= remedy.lead_time
+    return URGENT if late and not _is_capped(score, contract) else PLANNED
 
 
 def limit(contract: Twin, fault: str) -> float:
@@ -164,13 +169,11 @@ def remedy_of(contract: Twin, fault: str) -> Remedy | None:
 
 
 def _opens_end_of_life(score: Score, contract: Twin) -> bool:
-    return contract.rul is not None and _lasts_no_longer_than(limit(contract, END_OF_LIFE), score, contract)
-
-
-def _lasts_no_longer_than(time: float, score: Score, contract: Twin) -> bool:
-    """Compare a life with a lead time; false at the cap, which means "that or more"."""
-    return score.rul_low is not None and score.rul_low <= time and not _is_capped(score, contract)
+    if contract.rul is None or score.rul_low is None:
+        return False
+    return score.rul_low <= limit(contract, END_OF_LIFE) and not _is_capped(score, contract)
 
 
 def _is_capped(score: Score, contract: Twin) -> bool:
+    """Whether the RUL is at the cap, which means "that or more"."""
     return contract.rul is not None and score.rul is not None and score.rul >= contract.rul.cap

@@ -9,13 +9,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, or_, select, text, update
+from sqlalchemy import Connection, Select, and_, bindparam, exists, func, or_, select, text, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import Conflict, NotFound
 from foretwin.twin.store import assets
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.casework.outbox import emit
+from foretwin.twin.store.tables import assets as asset_table
 from foretwin.twin.store.tables import cases, verdicts
 
 MOST_NAMES = 10_000  # parameters of one statement; PostgreSQL takes 65,535 and SQLite 32,766
@@ -117,10 +118,21 @@ def open_of_fleet(connection: Connection, twin: str, fault: str) -> Case | None:
     return next(iter(_all(connection, select(cases).where(*mine))), None)
 
 
-def count_opened(connection: Connection, twin: str, since: datetime) -> int:
-    """Count the cases of the twin's assets opened after that moment, whatever became of them."""
-    mine = (cases.c.twin == twin, cases.c.asset.is_not(None), cases.c.opened_at > since)
-    return connection.execute(select(func.count()).select_from(cases).where(*mine)).scalar_one()
+def count_opened(connection: Connection, twin: str, since: datetime, length: float | None) -> int:
+    """Count the cases of the twin's assets opened after that moment, whatever became of them.
+
+    Left out are those whose asset has since gone on by `length` of its own clock, as in a replay (None: that clock is
+    no calendar), and those in which another case of the asset went on: a merge opens nothing.
+    """
+    mine = [cases.c.twin == twin, cases.c.asset.is_not(None), cases.c.opened_at > since]
+    if length is not None:
+        same, later = asset_table.c.run == cases.c.run, asset_table.c.run > cases.c.run
+        ends = (and_(same, asset_table.c.time >= cases.c.opened_time + length), and_(later, asset_table.c.time >= length))
+        mine.append(func.coalesce(~or_(*ends), true()))
+    before = cases.alias()
+    merged = exists().where(before.c.asset == cases.c.asset, before.c.merged_into == cases.c.id)
+    opened = select(func.count()).select_from(cases).join(asset_table, asset_table.c.id == cases.c.asset)
+    return connection.execute(opened.where(*mine, ~merged)).scalar_one()
 
 
 def lock(connection: Connection, twin: str) -> None:
