@@ -18,14 +18,16 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MODEL = ModelIdentity("foretwin-pump", "3", "run-of-pump", "d" * 64)
 
 
-def store_readings(store, contract: Twin, asset_id: int, run: int, times: list[float]) -> None:
-    """Readings of zeros, without the checks of `ingest`."""
+def store_readings(
+    store, contract: Twin, asset_id: int, run: int, times: list[float], came: tuple[str, datetime] = ("http", NOON)
+) -> None:
+    """Readings of zeros, without the checks of `ingest`; `came` says by which way and when."""
     count = len(times)
     keys = (np.full(count, asset_id), np.full(count, run), np.array(times, np.float64))
     values = np.zeros((count, len(contract.channels)), np.float32)
     with store.write() as connection:
         rows = Readings(contract.name, contract.channel_names, *keys, values)
-        readings.add_readings(connection, "http", rows, NOON)
+        readings.add_readings(connection, came[0], rows, came[1])
 
 
 def store_case(store, contract: Twin, fault: str, name: str = "P-017", **numbers) -> Case:

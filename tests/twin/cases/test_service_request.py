@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from sqlalchemy import delete
 
 from foretwin.contract.twin import load_twin
 from foretwin.errors import BadInput
@@ -13,7 +14,9 @@ from foretwin.twin.cases.service_request import as_text, service_request
 from foretwin.twin.store import assets
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.scoring import scores
-from support.stored_case import NOON, store_case
+from foretwin.twin.store.tables import readings as reading_table
+from foretwin.twin.store.tables import scores as score_table
+from support.stored_case import NOON, store_case, store_readings
 from support.tiny_bundle import tiny_twin
 
 PUMP = load_twin(Path(__file__).parents[3] / "data" / "pump" / "twin.yaml")
@@ -78,6 +81,69 @@ def test_a_part_that_comes_after_the_latest_safe_date_is_late(store):
 
     assert document["window"] == {"earliest": "2026-11-23T12:00:00Z", "latest": None, "late": True}
     assert "the part comes too late, at the earliest 2026-11-23T12:00:00Z" in as_text(document)
+
+
+def test_a_part_that_only_may_come_too_late_is_said_so(store):
+    """The expected life of 100 h is longer than the 48 h of the part, its lower end is not."""
+    case = store_case(store, PUMP, THRUST, rul_low=47.0, severity="planned")
+
+    assert "| the part may come too late, at the earliest 2026-11-23T12:00:00Z |" in as_text(request(store, case))
+
+
+def test_a_closed_case_has_no_dates(store):
+    case = store_case(store, PUMP, THRUST)
+    with store.write() as connection:
+        cases.close(connection, case, "verdict", "ann", NOON)
+        closed = cases.find_case(connection, case.id)
+
+    document = request(store, closed)
+
+    assert (document["state"], document["latest_safe_date"], document["remaining"]) == ("closed", None, None)
+    assert document["window"] == {"earliest": None, "latest": None, "late": False}
+    text = as_text(document)
+    assert "| State | closed |" in text.splitlines()
+    assert not any(word in text for word in ("safe date", "window", "None"))
+
+
+HOURS = timedelta(hours=1)
+STEADY = [(time, NOON - (412 - time) * HOURS) for time in range(350, 412)]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "via", "dated"),
+    [
+        ([], "http", True),  # it has just begun to send
+        ([], "file", False),
+        ([(411, NOON - HOURS)], "file", True),  # a file each hour
+        ([(411, NOON - timedelta(seconds=1))], "http", False),  # a replay
+        (STEADY, "mqtt", True),
+        ([(time, NOON - timedelta(seconds=412 - time)) for time in range(350, 412)], "mqtt", False),
+        ([*STEADY[:-1], (411, NOON - timedelta(seconds=1))], "http", True),  # a message was held up on the way
+        ([(time, NOON - 400 * HOURS) for time in range(300, 411)] + [(411, NOON - HOURS)], "http", True),  # an archive
+        (STEADY[:31] + [(time, NOON - timedelta(seconds=1)) for time in range(381, 412)], "mqtt", True),  # in bursts
+    ],
+)
+def test_dates_are_told_only_where_readings_came_as_they_were_taken(store, earlier, via, dated):
+    case = store_case(store, PUMP, THRUST)
+    with store.write() as connection:
+        connection.execute(delete(score_table))
+        connection.execute(delete(reading_table))
+    for time, at in earlier:
+        store_readings(store, PUMP, case.asset, 1, [float(time)], (via, at))
+    store_readings(store, PUMP, case.asset, 1, [412.0], (via, NOON))
+
+    document = request(store, case)
+
+    assert (document["latest_safe_date"] is not None) == dated == (document["undated"] is None)
+    assert document["remaining"] == {"value": 60, "unit": "h"}
+    assert ("| Latest safe date | unknown: the reading" in as_text(document)) == (not dated)
+
+
+def test_a_clock_that_counts_cycles_needs_no_dates(store):
+    engine = tiny_twin("engine")
+    engine = engine.model_copy(update={"clock": engine.clock.model_copy(update={"unit": "cycle"})})
+
+    assert request(store, store_case(store, engine, "mode.wear", rul_low=5.0), engine)["undated"] is None
 
 
 def test_the_number_stays_until_the_severity_changes(store):

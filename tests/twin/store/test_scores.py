@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.twin.store.scoring import scores
+from foretwin.twin.store.scoring.monitoring import recent_scores
 from foretwin.twin.store.scoring.scores import Score, ScoringModel
 from foretwin.twin.store.tables import scores as table
 from support.stored_readings import NOON, count, store_rows
@@ -107,6 +108,18 @@ def test_the_last_score_is_that_of_the_moment_asked_about(store, score):
         assert scores.last(connection, score.asset, NOON + timedelta(seconds=90)) == made[0]
         assert scores.last(connection, score.asset, NOON) is None
         assert scores.last(connection, score.asset + 1) is None
+
+
+def test_a_clock_that_ran_ahead_hides_no_newer_score(store, score):
+    """The first was made while the clock stood a year ahead, the second after it was set right."""
+    early = replace(score, time=1.0, scored_at=NOON + timedelta(days=365))
+    late = replace(score, time=2.0, scored_at=NOON + timedelta(hours=1))
+    add(store, early, late)
+    with store.read() as connection:
+        assert scores.last(connection, score.asset) == late
+        assert history(store, score) == [late, early]
+        ((_, seen),) = recent_scores(connection, [score.asset], None, 1)
+    assert seen.time.tolist() == [2.0]
 
 
 def test_a_model_keeps_its_number(store):

@@ -14,8 +14,8 @@ from foretwin.twin.store.scoring.scores import Score
 END_OF_LIFE = "end_of_life"
 DIGEST = "digest"  # the one case of a fleet in which too many would open at once
 DRIFT = "drift"  # the one case of a fleet whose readings or scores left what its champion was trained on
-PLANNED = "planned"  # the part arrives in time
-URGENT = "urgent"  # as likely as not it no longer does
+PLANNED = "planned"  # the part is expected in time
+URGENT = "urgent"  # it is not
 HEADROOM = 4 / 3  # closing limit over opening limit, where the contract names none that is above it
 
 

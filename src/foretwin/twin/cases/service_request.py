@@ -6,22 +6,25 @@ from typing import Any
 
 from foretwin.contract.twin import Remedy, Twin
 from foretwin.errors import BadInput
-from foretwin.twin.cases.rules import END_OF_LIFE, remedy_of
+from foretwin.twin.cases.dating import undated_because
+from foretwin.twin.cases.rules import END_OF_LIFE, URGENT, remedy_of
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.casework.cases import Case
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score, ScoringModel
 
 Document = dict[str, Any]
+CLOSED = "closed"
+NO_WINDOW = {"earliest": None, "latest": None, "late": False}
 
 
 def service_request(connection: Connection, contract: Twin, case: Case, now: datetime) -> Document:
     """Build the request as JSON; moments in RFC 3339 UTC, other times in the contract's clock unit.
 
     It keeps its number as long as the case keeps its severity. `latest_safe_date` is the moment of the reading behind
-    the case's last score plus the lower end of the RUL; null where the twin has no RUL, or its clock counts something
-    else than time, `remaining` is then all there is. BadInput for a fleet's digest, and for a fault that the contract
-    no longer has.
+    the case's last score plus the lower end of the RUL; null where the twin has no RUL, where its clock counts
+    something else than time, or where `undated` says why that moment is not known: `remaining` is then all there is. A
+    closed case has neither. BadInput for a fleet's digest, and for a fault that the contract no longer has.
     """
     remedy = remedy_of(contract, case.fault)
     if case.asset is None or case.time is None or case.scored_at is None:
@@ -29,14 +32,18 @@ def service_request(connection: Connection, contract: Twin, case: Case, now: dat
     if remedy is None:
         raise BadInput("case", f"{case.id} is about {case.fault}, which the contract of {case.twin} no longer has")
     asset = assets.by_id(connection, [case.asset])[case.asset]
-    score = scores.last(connection, case.asset, case.scored_at)
+    of = (case.asset, case.run or 0, case.time)
+    score = None if case.model is None else scores.find_score(connection, *of, case.model)
     model = scores.models(connection, [case.model]).get(case.model) if case.model is not None else None
+    left = None if case.state == CLOSED else case.rul_low
+    undated = None if left is None else undated_because(connection, contract, *of)
     read_at = case.scored_at - timedelta(seconds=score.age if score is not None else 0)
-    safe_until = _later(read_at, case.rul_low, contract)
+    safe_until = None if undated else _later(read_at, left, contract)
     return {
         "number": f"SR-{case.id}-{case.severity}",
         "issued_at": _moment(now),
         "severity": case.severity,
+        "state": case.state,
         "asset": {
             "twin": asset.twin,
             "name": asset.name,
@@ -47,12 +54,13 @@ def service_request(connection: Connection, contract: Twin, case: Case, now: dat
         "fault": {**_fault(contract, case), "evidence": _evidence(case, score)},
         "rul": _rul(contract, case, model),
         "latest_safe_date": _moment(safe_until),
-        "remaining": None if case.rul_low is None else {"value": case.rul_low, "unit": contract.clock.unit},
+        "undated": undated,
+        "remaining": None if left is None else {"value": left, "unit": contract.clock.unit},
         "part": _part(connection, case.asset, remedy),
         "instruction": remedy.instruction,
         "skills": list(remedy.skills),
         "lead_time": {"value": remedy.lead_time, "unit": contract.clock.unit},
-        "window": _window(contract, remedy, now, safe_until, case.rul_low),
+        "window": NO_WINDOW if case.state == CLOSED else _window(contract, remedy, now, safe_until, left),
         "model": None if model is None else {"name": model.name, "version": model.version, "run": model.run},
         "links": {"case": f"/v1/cases/{case.id}"},
     }
@@ -69,9 +77,10 @@ def as_text(document: Document) -> str:
         "Tags": _joined(*tags),
         "Fault": _joined(fault["title"], likely),
         "Severity": document["severity"],
+        "State": document["state"],
         "Remaining life": _interval(document["rul"]),
-        "Latest safe date": document["latest_safe_date"],
-        "Proposed window": _period(document["window"]),
+        "Latest safe date": document["latest_safe_date"] or (document["undated"] and f"unknown: {document['undated']}"),
+        "Proposed window": _period(document["window"], document["severity"]),
         "Part": document["part"]["name"],
         "Fitted now": _fitted(document["part"]["fitted"]),
         "Lead time": "{value:g} {unit}".format(**document["lead_time"]),
@@ -153,10 +162,11 @@ def _interval(rul: Mapping[str, Any] | None) -> str | None:
     return f"{rul['value']:.4g} {rul['unit']}, from {rul['low']:.4g} to {rul['high']:.4g}{level}"
 
 
-def _period(window: Mapping[str, Any]) -> str | None:
+def _period(window: Mapping[str, Any], severity: str) -> str | None:
     """Format the window; None where the clock gives no dates and nothing is late."""
     if window["late"]:
-        return _joined("the part comes too late", window["earliest"] and f"at the earliest {window['earliest']}")
+        late = "the part comes too late" if severity == URGENT else "the part may come too late"
+        return _joined(late, window["earliest"] and f"at the earliest {window['earliest']}")
     begin, end = window["earliest"], window["latest"]
     return begin and f"from {begin}" + (f" to {end}" if end else "")
 

@@ -151,7 +151,7 @@ cases = Table(
     Column("run", Integer),
     Column("fault", String, nullable=False),  # <axis>.<class>, `end_of_life`; of a fleet `digest`, `drift`
     Column("state", String, nullable=False),  # open, acknowledged, closed
-    Column("severity", String, nullable=False),  # planned: the part arrives in time; urgent: as likely as not it does not
+    Column("severity", String, nullable=False),  # planned: the part is expected in time; urgent: it is not
     Column("opened_at", Moment, nullable=False),
     Column("opened_time", Double),  # of the reading whose score opened it
     Column("updated_at", Moment, nullable=False),

@@ -90,6 +90,21 @@ def last_reading(connection: Connection, asset_id: int, at: datetime) -> Row | N
     return rows[0] if rows else None
 
 
+def receipts(connection: Connection, asset_id: int, run: int, time: float, most: int) -> list[Row]:
+    """Return time, received_at and via of a reading, and of the newest `most` before it that came in earlier batches.
+
+    The newest first; empty where there is no such reading.
+    """
+    of_run = (readings.c.asset == asset_id, readings.c.run == run)
+    query = select(readings.c.time, readings.c.batch, batches.c.received_at, batches.c.via)
+    query = query.join(batches, batches.c.id == readings.c.batch).where(*of_run)
+    own = _rows(connection, query.where(readings.c.time == time))
+    if not own:
+        return []
+    earlier = query.where(readings.c.time < time, readings.c.batch < own[0]["batch"])
+    return own + _rows(connection, earlier.order_by(readings.c.time.desc()).limit(most))
+
+
 def newest_entry(connection: Connection) -> int:
     """Return the number of the audit's newest entry; 0 where it has none."""
     return connection.execute(select(func.max(audit.c.id))).scalar() or 0

@@ -127,8 +127,8 @@ def count_opened(connection: Connection, twin: str, since: datetime, length: flo
     mine = [cases.c.twin == twin, cases.c.asset.is_not(None), cases.c.opened_at > since]
     if length is not None:
         same, later = asset_table.c.run == cases.c.run, asset_table.c.run > cases.c.run
-        ends = (and_(same, asset_table.c.time >= cases.c.opened_time + length), and_(later, asset_table.c.time >= length))
-        mine.append(func.coalesce(~or_(*ends), true()))
+        in_run = and_(same, asset_table.c.time >= cases.c.opened_time + length)
+        mine.append(func.coalesce(~or_(in_run, and_(later, asset_table.c.time >= length)), true()))
     before = cases.alias()
     merged = exists().where(before.c.asset == cases.c.asset, before.c.merged_into == cases.c.id)
     opened = select(func.count()).select_from(cases).join(asset_table, asset_table.c.id == cases.c.asset)

@@ -157,7 +157,8 @@ def recent_scores(
 ) -> Iterator[tuple[int, ScoredReadings]]:
     """Yield of each asset the newest `most` scores made since that moment, as far as there are any."""
     of: Any = bindparam("of")
-    query = select(*_SCORE).where(scores.c.asset == of).order_by(scores.c.scored_at.desc()).limit(most)
+    newest = scores.c.run.desc(), scores.c.time.desc(), scores.c.scored_at.desc()
+    query = select(*_SCORE).where(scores.c.asset == of).order_by(*newest).limit(most)
     query = query if since is None else query.where(scores.c.scored_at >= since)
     for asset in asset_ids:
         rows = connection.execute(query, {"of": asset}).all()

@@ -93,16 +93,27 @@ def last(connection: Connection, asset_id: int, at: datetime | None = None) -> S
     return found[0] if found else None
 
 
+def find_score(connection: Connection, asset_id: int, run: int, time: float, model: int) -> Score | None:
+    """Return the score that a model gave of a reading; None where it is not kept."""
+    columns = scores.c
+    mine = (columns.asset == asset_id, columns.run == run, columns.time == time, columns.model == model)
+    row = connection.execute(select(scores).where(*mine)).one_or_none()
+    return None if row is None else _score(row)
+
+
 def history(
     connection: Connection, asset_id: int, since: datetime | None, until: datetime | None, limit: int
 ) -> list[Score]:
-    """Return the asset's newest `limit` scores of those made from `since` up to and with `until`, the newest first."""
+    """Return the asset's newest `limit` scores of those made from `since` up to and with `until`, the newest first.
+
+    The newest is that of the newest reading: a clock that ran ahead dates an older score later.
+    """
     query = select(scores).where(scores.c.asset == asset_id)
     if since is not None:
         query = query.where(scores.c.scored_at >= since)
     if until is not None:
         query = query.where(scores.c.scored_at <= until)
-    newest = query.order_by(scores.c.scored_at.desc(), scores.c.run.desc(), scores.c.time.desc()).limit(limit)
+    newest = query.order_by(scores.c.run.desc(), scores.c.time.desc(), scores.c.scored_at.desc()).limit(limit)
     return [_score(row) for row in connection.execute(newest)]
 
 

@@ -1,0 +1,41 @@
+"""Tell whether a reading was taken when it came: only then can a date be counted from it.
+
+A reading says how old its run is, not on which day it was taken. In operation it comes soon after, so that the clock of
+the readings and that of their receipt run alike. In an archive that is read in, or a replay, the first runs ahead.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from foretwin.contract.twin import Twin
+from foretwin.twin.store import Connection, timeline
+
+PACE = 0.5  # receipts that span less of the time between readings do not keep up with it
+FROM_FILE = "the reading came in a file, and its time is the age of the run"
+AHEAD = "the readings came faster than they were taken"
+
+
+def undated_because(connection: Connection, contract: Twin, asset: int, run: int, time: float) -> str | None:
+    """Return why nobody knows when a reading was taken; None where its receipt says so, or its clock is no calendar."""
+    seconds = contract.clock.seconds
+    if seconds is None:
+        return None
+    return _find_reason(timeline.receipts(connection, asset, run, time, contract.window.length), seconds)
+
+
+def _find_reason(receipts: Sequence[dict[str, Any]], seconds: float) -> str | None:
+    """Judge a reading, the first, by those of earlier batches; the last of those and the first of the window.
+
+    The last is what tells of a machine that has just begun to send, the first of one whose messages come in bursts.
+    """
+    if not receipts:  # it is no longer kept, as after its term
+        return None
+    own, *earlier = receipts
+    if not earlier:
+        return FROM_FILE if own["via"] == "file" else None
+
+    def keeps_pace(one: dict[str, Any]) -> bool:
+        taken = (own["time"] - one["time"]) * seconds
+        return bool((own["received_at"] - one["received_at"]).total_seconds() >= PACE * taken)
+
+    return None if keeps_pace(earlier[0]) or keeps_pace(earlier[-1]) else AHEAD
