@@ -82,7 +82,7 @@ def test_what_was_set_aside_by_reason(store, root):
         quarantine.add_quarantined(connection, "http", rejected, now)
         quarantine.add_quarantined(connection, "http", [Rejected("fan", "F-1", "c1", "range", "", "x")], now)
         old = Rejected("pump", "P-1", "time", "clock", "", "old")
-        (one,) = quarantine.add_quarantined(connection, "http", [old], now - timedelta(days=9))
+        (one,) = quarantine.add_quarantined(connection, "http", [old], now - timedelta(days=9)).kept
         assert one == old
     signals = found(store, root)
     assert signals["quarantine", "range"]["value"] == pytest.approx(0.1)

@@ -11,6 +11,7 @@ from foretwin.twin.ingest.ingest import Receipt
 from foretwin.twin.store import Store, timeline
 
 COUNTED = ("stored", "duplicates", "late", "gaps")
+REFUSED = ("quarantined", "of these only counted")
 
 
 @dataclass
@@ -22,10 +23,10 @@ class Totals:
     def add(self, receipt: Receipt) -> None:
         """Add one transaction's counts."""
         self.counts.update({name: getattr(receipt, name) for name in COUNTED})
-        self.counts["quarantined"] += len(receipt.rejected)
+        self.counts.update({"quarantined": len(receipt.rejected), "of these only counted": receipt.counted})
 
     def __str__(self) -> str:
-        words = ", ".join(f"{self.counts[name]} {name}" for name in (*COUNTED[1:], "quarantined") if self.counts[name])
+        words = ", ".join(f"{self.counts[name]} {name}" for name in (*COUNTED[1:], *REFUSED) if self.counts[name])
         return f"{self.counts['stored']} readings stored{f' ({words})' if words else ''}"
 
 

@@ -21,8 +21,8 @@ TYPES = ("application/json", "application/vnd.apache.arrow.stream", "application
 PERIOD = {"run": whole_number(0, 2**31 - 1), "since": parse_moment, "until": parse_moment}
 READINGS = Listing(listing.READING_SORTS, PERIOD)
 SCORES = Listing(listing.SCORE_SORTS, PERIOD)
-COUNTED = ("stored", "duplicates", "late", "gaps", "quarantined")
-MOST_REFUSED = 100  # of one call that are shown; all of them are in the quarantine
+COUNTED = ("stored", "duplicates", "late", "gaps", "quarantined", "counted_only")
+MOST_REFUSED = 100  # of one call that are shown
 
 logger = logging.getLogger("foretwin.live")
 
@@ -91,9 +91,10 @@ def _decoded(call: Call, twin: str | None) -> Decoded:
 
 
 def _told(receipt: Receipt) -> dict[str, Any]:
-    counts = {name: getattr(receipt, name) for name in COUNTED[:-1]}
+    counts = {name: getattr(receipt, name) for name in COUNTED[:-2]}
     shown = [{"field": one.field, "reason": one.reason, "detail": one.detail} for one in receipt.rejected]
-    return {**counts, "quarantined": len(shown), "rejected": shown[:MOST_REFUSED]}
+    aside = {"quarantined": len(shown), "counted_only": receipt.counted}
+    return {**counts, **aside, "rejected": shown[:MOST_REFUSED]}
 
 
 def _log(call: Call, told: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ Readings count in the order in which they came. The same one again is a duplicat
 other values contradicts it and is put into quarantine. So a sender may repeat whatever it is not sure of.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from foretwin.twin.store.assets import Arrivals, Asset
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry import readings as stored_readings
+from foretwin.twin.store.telemetry.overflow import is_counted
 from foretwin.twin.store.telemetry.quarantine import Quarantined
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.decoder import decode
@@ -35,20 +37,27 @@ from foretwin.wire.readings import Decoded, Readings, Rejected
 from foretwin.wire.tables import JSON
 from foretwin.wire.values import PRESENT_RUN, to_json
 
+logger = logging.getLogger("foretwin.ingest")
+
 
 @dataclass(frozen=True)
 class Receipt:
-    """Counts of one call's readings; `late` ones are among those stored, `gaps` counts readings left out."""
+    """Counts of one call's readings; `late` ones are among those stored, `gaps` counts readings left out.
+
+    Of those that are `rejected`, `counted` ones left no content in quarantine, since there were too many at once.
+    """
 
     stored: int = 0
     duplicates: int = 0
     late: int = 0
     gaps: int = 0
     rejected: tuple[Rejected, ...] = ()
+    counted: int = 0
 
     def __add__(self, other: "Receipt") -> "Receipt":
         counts = (self.stored + other.stored, self.duplicates + other.duplicates, self.late + other.late)
-        return Receipt(*counts, self.gaps + other.gaps, self.rejected + other.rejected)
+        rejected = self.rejected + other.rejected
+        return Receipt(*counts, self.gaps + other.gaps, rejected, self.counted + other.counted)
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,12 @@ def ingest(
     Assets that are not known yet are registered. A reading of a run that its sender may not begin is rejected.
     """
     with store.write() as connection:
-        return _ingest(connection, contracts, decoded, _Sending(via, begins, now))
+        receipt = _ingest(connection, contracts, decoded, _Sending(via, begins, now))
+    if receipt.counted:
+        first = receipt.rejected[0]
+        told = f"{receipt.counted:,} of {len(receipt.rejected):,} refused readings are only counted in quarantine"
+        logger.warning("%s: %s, too many at once; the first: %s: %s", via, told, first.field, first.detail)
+    return receipt
 
 
 def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, actor: str, now: datetime) -> Receipt:
@@ -89,6 +103,10 @@ def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, act
     with store.write() as connection:
         stored_readings.serialise_writers(connection)
         held = quarantine.find_quarantined(connection, quarantine_id)
+        if is_counted(held.content):
+            raise Conflict(
+                "id", f"{quarantine_id} counts {held.readings:,} readings that were not kept: send them again"
+            )
         if held.released_at is not None:
             raise Conflict("id", f"{quarantine_id} was released on {held.released_at:%Y-%m-%d %H:%M} UTC")
         decoded = decode(held.content.encode(), JSON, contracts, held.twin, held.asset)
@@ -135,8 +153,10 @@ def _ingest(
     for readings in _by_twin([one.readings for one in decoded if one.readings is not None]):
         receipt += _store(_Call(connection, contracts[readings.twin], sending), readings)
     if receipt.rejected:
-        new = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
-        assets.count_quarantined(connection, Counter(one.asset for one in new if is_name(one.asset)))
+        aside = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
+        names = (one.asset for one in (*aside.kept, *aside.counted) if is_name(one.asset))
+        assets.count_quarantined(connection, Counter(names))
+        receipt = replace(receipt, counted=len(aside.counted))
     return receipt
 
 

@@ -230,8 +230,10 @@ quarantine = Table(
     Column("reason", String, nullable=False),  # unit, range, type, order, run, clock, conflict, ...
     Column("detail", String, nullable=False),
     Column("content", String, nullable=False),  # the reading as JSON, or the message as text, at most 64 KiB
+    Column("readings", Count, nullable=False, server_default="1"),  # more than one where they are only counted
     Column("digest", String, nullable=False, unique=True),  # of sender, reason and content: redelivery adds nothing
     Column("released_at", Moment),
+    Index("quarantine_by_moment", "received_at"),
 )
 
 audit = Table(

@@ -215,8 +215,8 @@ def alarms(connection: Connection, twin: str, since: datetime | None) -> Alarms:
 
 
 def set_aside(connection: Connection, twin: str, since: datetime | None) -> dict[str, int]:
-    """Return reason -> number of the twin's messages quarantined since that moment and still there."""
-    query = select(quarantine.c.reason, func.count()).where(quarantine.c.twin == twin)
+    """Return reason -> number of the twin's readings quarantined since that moment and still there."""
+    query = select(quarantine.c.reason, func.sum(quarantine.c.readings)).where(quarantine.c.twin == twin)
     query = query.where(quarantine.c.released_at.is_(None))
     query = query if since is None else query.where(quarantine.c.received_at >= since)
     rows = connection.execute(query.group_by(quarantine.c.reason).order_by(quarantine.c.reason))

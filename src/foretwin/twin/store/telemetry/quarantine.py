@@ -1,7 +1,7 @@
 """Quarantine of rejected readings: stored with their reason until released."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from foretwin.errors import NotFound
 from foretwin.project.digests import text_digest
 from foretwin.twin.store import tables
+from foretwin.twin.store.telemetry.overflow import MOST_KINDS, count_only, find_room, first_of_each_kind, storable
 from foretwin.wire.readings import Rejected
 
 AT_ONCE = 10_000  # digests in one statement
@@ -34,25 +35,44 @@ class Quarantined:
     reason: str
     detail: str
     content: str
+    readings: int  # that it stands for; more than one where they are only counted
     released_at: datetime | None
 
 
-def add_quarantined(connection: Connection, via: str, rejected: Sequence[Rejected], now: datetime) -> list[Rejected]:
-    """Store rejected readings and return the new ones: the same content again adds nothing."""
+@dataclass(frozen=True)
+class SetAside:
+    """New rejected readings: those whose content is kept, and those that are only counted."""
+
+    kept: tuple[Rejected, ...] = ()
+    counted: tuple[Rejected, ...] = ()
+
+
+def add_quarantined(connection: Connection, via: str, rejected: Sequence[Rejected], now: datetime) -> SetAside:
+    """Store rejected readings, and return the new ones: the same content again adds nothing.
+
+    Beyond the limits of `overflow` they are counted, without their content; the same ones are then counted again.
+    """
     once: dict[str, Rejected] = {}
     for one in rejected:
         once.setdefault(_digest(one), one)
-    there = _known(connection, list(once))
-    new = {digest: one for digest, one in once.items() if digest not in there}
-    if new:
+    room = find_room(connection, now)
+    crowded, first = room.rows < -MOST_KINDS, first_of_each_kind(once)
+    there = _known(connection, first)
+    new = {digest: one for digest, one in first.items() if digest not in there}
+    kept = {digest: one for digest, one in new.items() if room.take(one)}
+    counted = [one for digest, one in once.items() if digest not in kept and digest not in there]
+    if kept:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         rows = [
-            {name: _storable(value, name) for name, value in asdict(one).items()} | {"digest": digest}
-            for digest, one in new.items()
+            {name: storable(value, LONGEST.get(name, LONGEST_OTHER)) for name, value in asdict(one).items()}
+            | {"digest": digest}
+            for digest, one in kept.items()
         ]
         statement = dialect.insert(tables.quarantine).values(received_at=now, via=via).on_conflict_do_nothing()
         connection.execute(statement, rows)
-    return list(new.values())
+    if counted:
+        count_only(connection, via, counted, now, crowded)
+    return SetAside(tuple(kept.values()), tuple(counted))
 
 
 def find_quarantined(connection: Connection, quarantine_id: int) -> Quarantined:
@@ -85,7 +105,8 @@ def _columns() -> Select[Any]:
     return select(*(tables.quarantine.c[field.name] for field in fields(Quarantined)))
 
 
-def _known(connection: Connection, digests: list[str]) -> set[str]:
+def _known(connection: Connection, wanted: Iterable[str]) -> set[str]:
+    digests = list(wanted)
     found: set[str] = set()
     for begin in range(0, len(digests), AT_ONCE):
         among = tables.quarantine.c.digest.in_(digests[begin : begin + AT_ONCE])
@@ -96,11 +117,3 @@ def _known(connection: Connection, digests: list[str]) -> set[str]:
 def _digest(rejected: Rejected) -> str:
     parts = (rejected.twin, rejected.asset, rejected.field, rejected.reason, rejected.content)
     return text_digest(repr(parts))
-
-
-def _storable(value: str | None, name: str) -> str | None:
-    """Return the text without characters that a database refuses, cut to the column's length."""
-    if value is None:
-        return None
-    sound = value.encode("utf-8", "backslashreplace").replace(b"\0", rb"\x00")
-    return sound[: LONGEST.get(name, LONGEST_OTHER)].decode("utf-8", "ignore")
