@@ -24,7 +24,7 @@ from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import wait_for
-from foretwin.twin.store import open_store
+from foretwin.twin.store import listing, open_store
 from foretwin.twin.store.tables import assets, quarantine, readings
 from support.tiny_bundle import tiny_twin
 
@@ -375,9 +375,9 @@ def test_the_sessions_name_is_the_stores_own(tmp_path):
 
 
 def test_a_batch_waits_for_more_but_not_for_long():
-    waiting = PendingMessages()
+    waiting = PendingMessages(1000)
     never = threading.Event()
-    arrived = [Message("t", b"%d" % i, "x", 0, i) for i in range(5)]
+    arrived = [Message("t", b"%d" % i, "x", 0, i, 1) for i in range(5)]
     for one in arrived[:3]:
         waiting.put(one)
     begin = time.monotonic()
@@ -390,10 +390,43 @@ def test_a_batch_waits_for_more_but_not_for_long():
 
 
 def test_waiting_messages_fill_up_to_a_limit():
-    waiting = PendingMessages()
+    waiting = PendingMessages(1000)
     for i in range(2 * listening.AHEAD):
         assert not waiting.full()
-        waiting.put(Message("t", b"", "x", 0, i))
+        waiting.put(Message("t", b"", "x", 0, i, 0))
     assert waiting.full()
     waiting.take(1, 0, threading.Event())
     assert not waiting.full()
+
+
+def test_waiting_messages_are_bounded_by_their_bytes_too():
+    waiting, never = PendingMessages(1000), threading.Event()
+    for i in range(8):
+        assert not waiting.full()
+        waiting.put(Message("t", bytes(600), "x", 0, i, 600))
+        if 600 * (i + 1) >= listening.AHEAD_BODIES * 1000:
+            break
+    assert waiting.full()
+    assert len(waiting.take(100, 0, never)) == 2  # the first is below the largest size, the second exceeds it
+    assert not waiting.full()
+
+
+def test_messages_that_are_too_large_are_set_aside_or_not_sent_and_hold_nothing_up(broker, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORETWIN_MAX_BODY_BYTES", "100000")
+    store = open_store(f"sqlite:///{tmp_path}/twins.db")
+    with ear(store, broker.url), mouth(broker.url) as send:
+        wait_for(lambda: not left_behind(broker, ("P-0", 0.0)), "subscription")
+        send("P-1", message(1.0) + bytes(150_000)).result(5)
+        send("P-1", message(1.5) + bytes(400_000)).result(5)  # more than the broker may pass on
+        send("P-1", message(2.0)).result(5)
+        wait_for(lambda: ("P-1", 1, 2.0) in keys(store), "reading")
+    (one,) = set_aside(store)
+    assert (one["asset"], one["field"], one["reason"], len(one["content"])) == ("P-1", "body", "undecodable", 64 * 1024)
+    assert one["detail"].startswith(f"has {150_000 + len(message(1.0))} bytes, too many for one message")
+    assert left_over(broker, store) == []
+    store.close()
+
+
+def set_aside(store) -> list[dict]:
+    with store.read() as connection:
+        return listing.list_quarantine(connection, listing.Page(10, 0, "id", False), {}, None)

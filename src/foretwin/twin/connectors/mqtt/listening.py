@@ -5,6 +5,7 @@ moment: what was not acknowledged comes again, and what comes again changes noth
 """
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -12,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from foretwin.contract.twin import Twin
-from foretwin.errors import BadInput, StoreAway
+from foretwin.errors import BadInput, StoreAway, TooLarge
 from foretwin.project.backoff import Backoff
 from foretwin.project.digests import text_digest
+from foretwin.serving.http.limits import Limits
 from foretwin.twin.connectors.mqtt.session import BACKOFF, connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt, ingest
@@ -28,40 +30,50 @@ TOPIC = "foretwin/+/+/readings"  # twin, asset
 BATCH = 500  # messages in one transaction
 PATIENCE = 0.05  # s that the first message of a batch waits for more
 AHEAD = 1000  # messages that the broker may send before earlier ones are stored
+AHEAD_BODIES = 4  # of the largest size, that wait in memory
 RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a store that is away
 
 
 class PendingMessages:
-    """Messages received but not stored yet, in order of arrival."""
+    """Messages received but not stored yet, in order of arrival; of the largest bodies `AHEAD_BODIES` together."""
 
-    def __init__(self) -> None:
+    def __init__(self, largest: int) -> None:
+        self.largest = largest
         self._messages: deque[tuple[Message, float]] = deque()  # with the moment of arrival
+        self._bytes = 0
         self._changed = threading.Condition()
 
     def put(self, message: Message) -> None:
         """Add one; called by the network thread."""
         with self._changed:
             self._messages.append((message, time.monotonic()))
+            self._bytes += len(message.body)
             self._changed.notify()
 
     def full(self) -> bool:
         """Whether reading on would exceed the memory: the broker sends again what a broken connection held."""
-        return len(self._messages) >= 2 * AHEAD
+        return len(self._messages) >= 2 * AHEAD or self._bytes >= AHEAD_BODIES * self.largest
 
     def take(self, most: int, patience: float, stop: threading.Event) -> list[Message]:
         """Return up to `most` messages, oldest first, once there are so many or the oldest is `patience` seconds old.
 
-        None at all where nothing comes for a while.
+        Fewer where their bodies together exceed the largest that one may have; none where nothing comes for a while.
         """
         with self._changed:
             if not self._messages:
                 self._changed.wait(0.2)
-            while self._messages and len(self._messages) < most and not stop.is_set():
+            while 0 < len(self._messages) < most and self._bytes < self.largest and not stop.is_set():
                 left = self._messages[0][1] + patience - time.monotonic()
                 if left <= 0:
                     break
                 self._changed.wait(left)
-            return [self._messages.popleft()[0] for _ in range(min(most, len(self._messages)))]
+            taken: list[Message] = []
+            size = 0
+            while self._messages and len(taken) < most and (not taken or size < self.largest):
+                taken.append(self._messages.popleft()[0])
+                size += len(taken[-1].body)
+            self._bytes -= size
+            return taken
 
 
 def listen(
@@ -78,8 +90,9 @@ def listen(
     the broker refuses, or another process listens for this store; StoreError where the store refuses. Whatever ends
     it, what is not stored has not been acknowledged.
     """
-    waiting = PendingMessages()
-    subscription = Subscription(TOPIC, waiting.put, AHEAD, waiting.full)
+    largest = Limits.from_env(os.environ).body_bytes
+    waiting = PendingMessages(largest)
+    subscription = Subscription(TOPIC, waiting.put, AHEAD, largest, waiting.full)
     session = connect_broker(url, session_name(store), stop, subscription, backoff)
     try:
         while not stop.is_set():
@@ -124,6 +137,8 @@ def _decoded(message: Message, contracts: Mapping[str, Twin]) -> Decoded:
     """Decode a message; an unreadable one becomes a rejected one, for the quarantine."""
     _, twin, asset, _ = message.topic.split("/")
     try:
+        if message.size > len(message.body):
+            raise TooLarge("body", f"has {message.size} bytes, too many for one message: send several")
         return decode(message.body, message.content_type, contracts, twin, asset)
     except BadInput as error:
         return undecodable(message.body, error, twin, asset)

@@ -30,8 +30,7 @@ from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 logger = logging.getLogger("foretwin.mqtt")
 
 BACKOFF = Backoff(shortest=1.0, longest=60.0)  # s between two attempts to connect
-WEEK = 7 * 24 * 3600  # s that a broker keeps the session of a subscriber that is away
-KEEP_ALIVE = 30  # s without a message before the connection is probed
+WEEK, KEEP_ALIVE = 7 * 24 * 3600, 30  # s that a broker keeps an absent subscriber's session; of silence before a probe
 IN_FLIGHT = 100  # messages published at once without an answer, where the broker takes as many
 PASSING = {0x88, 0x89, 0x97, 0x9F}  # server unavailable, busy, quota, too many connections at once: refusals that pass
 TAKEN_OVER = 0x8E
@@ -160,6 +159,7 @@ class Session:
         if self.subscription:
             properties.SessionExpiryInterval = WEEK
             properties.ReceiveMaximum = self.subscription.most
+            properties.MaximumPacketSize = self.subscription.largest_packet
         client.connect_async(self.address.host, self.address.port, KEEP_ALIVE, clean_start=False, properties=properties)
         return client
 
@@ -271,8 +271,8 @@ class Session:
         if self.subscription and not self._closing.is_set():
             self.ready.set()  # what the session missed comes ahead of the broker's answer to our subscription
             kind = getattr(message.properties, "ContentType", "application/json")
-            number = message.mid if message.qos else 0
-            self.subscription.receive(Message(message.topic, bytes(message.payload), kind, self._connection, number))
+            told = (kind, self._connection, message.mid if message.qos else 0, len(message.payload))
+            self.subscription.receive(Message(message.topic, self.subscription.shortened(message.payload), *told))
 
     def _on_publish(self, *told: Any) -> None:
         _, _, number, reason, _ = told

@@ -3,16 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+ENVELOPE, LARGEST_PACKET = 64 * 1024, 2**28 - 1  # bytes of a packet besides its body; of any packet
+BEGINNING = 64 * 1024  # bytes that are kept of a body that is too large
+
 
 @dataclass(frozen=True)
 class Message:
-    """A received message. It can be acknowledged on its own connection only: numbers are reused on the next."""
+    """A received message. It can be acknowledged on its own connection only: numbers are reused on the next.
+
+    Of one that is too large `body` is the beginning; `size` is that of the whole.
+    """
 
     topic: str
     body: bytes
     content_type: str
     connection: int
     number: int  # 0: sent without the promise of delivery
+    size: int
 
 
 @dataclass(frozen=True)
@@ -20,10 +27,21 @@ class Subscription:
     """A subscription. `receive` runs in the network thread and must return at once and not raise.
 
     The broker may send `most` messages ahead of their acknowledgement. Not every one keeps to it (Mosquitto 2.0.11 does
-    not), so nothing is read from the network while `full()`.
+    not), so nothing is read from the network while `full()`. Of a body of more than `largest` bytes only the beginning
+    is kept; one of more than twice as many the broker is told not to send.
     """
 
     topic: str
     receive: Callable[[Message], None]
     most: int = 1000
+    largest: int = 8 * 1024 * 1024
     full: Callable[[], bool] = lambda: False
+
+    @property
+    def largest_packet(self) -> int:
+        """Return the largest packet, in bytes, that the broker may send."""
+        return min(2 * self.largest + ENVELOPE, LARGEST_PACKET)
+
+    def shortened(self, body: bytes) -> bytes:
+        """Return the body, or the beginning of one that is too large."""
+        return bytes(body[: len(body) if len(body) <= self.largest else BEGINNING])
