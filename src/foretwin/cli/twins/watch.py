@@ -2,12 +2,10 @@
 
 import click
 
-MEGABYTE = 1024 * 1024
-
 
 @click.command("watch")
-@click.option("--memory", default=256, show_default=True, type=click.IntRange(8), help="Of the newest readings, in MB.")
-def watch_command(memory: int) -> None:
+@click.option("--memory", type=click.IntRange(8), help="Of the newest readings, in MB; else an eighth, 64 to 1024 MB.")
+def watch_command(memory: int | None) -> None:
     """Score new readings, and keep the cases.
 
     Every asset with new readings is scored by its twin's champion; a line tells of each case that opens, escalates or
@@ -24,10 +22,11 @@ def watch_command(memory: int) -> None:
     from foretwin.twin.outbox.dispatcher import deliver, targets_from
     from foretwin.twin.scoring.loop import WatchSettings
     from foretwin.twin.scoring.loop import watch as run_loop
+    from foretwin.twin.scoring.memory import MEGABYTE
 
     project.load_project()
     targets = targets_from(os.environ)
-    settings = WatchSettings(memory_bytes=memory * MEGABYTE)
+    settings = WatchSettings(memory_bytes=memory * MEGABYTE) if memory else WatchSettings()
     project.log_to_terminal()
     with project.stop_on_signals() as stop, project.opened_store(stop) as store:
         news, failures = CaseNews(), list[BaseException]()
@@ -35,7 +34,9 @@ def watch_command(memory: int) -> None:
         threads = [project.start_thread(lambda: run_loop(store, project.PROJECT, settings, stop), stop, failures)]
         if targets:
             threads.append(project.start_thread(lambda: deliver(store, targets, stop), stop, failures))
-        click.echo("watching; Ctrl-C ends it", err=True)
+        click.echo(
+            f"watching; Ctrl-C ends it ({settings.memory_bytes // MEGABYTE} MB hold the newest readings)", err=True
+        )
         while not stop.wait(0.5):
             news.tell(store)
         for thread in threads:

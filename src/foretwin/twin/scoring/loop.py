@@ -5,7 +5,6 @@ transaction, so that a killed process leaves each asset either scored or unchang
 assets that another has scored meanwhile. A challenger on trial scores the same windows in the same transaction.
 """
 
-import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from foretwin.project.backoff import Backoff
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.cases.apply import review
+from foretwin.twin.scoring.memory import default_memory, describe_lack, settle
 from foretwin.twin.scoring.scores import LoopScores, as_scores, score_assets
 from foretwin.twin.scoring.shadow import ShadowScorer, load_shadow
 from foretwin.twin.scoring.staleness import emit_stale
@@ -48,7 +48,7 @@ class WatchSettings:
     """Resources of the loop and the interval of its passes."""
 
     twins: tuple[str, ...] | None = None  # None: every one that has a champion
-    memory_bytes: int = 256 * 1024 * 1024  # for the newest windows of all twins together
+    memory_bytes: int = field(default_factory=default_memory)  # for the newest windows of all twins together
     assets_per_call: int = 1024
     pause: float = 0.5  # s between two passes when there is no news
 
@@ -118,6 +118,8 @@ def score_once(watching: Watching, clock: Clock) -> int:
         _renew_policy(watching, watched)
         _renew_trial(watching, watched)
         scored += _score_news(watching, watched, clock)
+        if lack := describe_lack(watching.store, watched.contract.name, watched.recent, len(watching.twins)):
+            logger.warning(lack)
         emit_stale(watching.store, watched.policy, clock)
     return scored
 
@@ -139,14 +141,7 @@ def _renew_champions(watching: Watching) -> None:
         watching.told.pop(f"champion of {name}", None)
         trained = champion.bundle.contract
         watching.twins[name] = Watched(champion, stamp, WindowCache(trained, memory), trained)
-        _settle()
-
-
-def _settle() -> None:
-    """Exempt what is loaded from garbage collection: it lives long, and walking it would delay scoring."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)
+        settle()
 
 
 def _renew_policy(watching: Watching, watched: Watched) -> None:
@@ -178,7 +173,7 @@ def _renew_trial(watching: Watching, watched: Watched) -> None:
         watching.tell(f"candidate of {name}", f"{name}: its candidate is not tried: {error}")
     else:
         watching.told.pop(f"candidate of {name}", None)
-        _settle()
+        settle()
     if before:
         before.end()
     length = max(watched.contract.window.length, watched.beside.length if watched.beside else 0)

@@ -26,8 +26,10 @@ class WindowCache:
         self.memory_bytes = memory_bytes
         self.names = contract.channel_names
         self.length = length or contract.window.length
-        one = self.length * (4 * len(self.names) + 8) + BOOKS
-        self.capacity = max(1, memory_bytes // one)
+        self.window_bytes = self.length * (4 * len(self.names) + 8) + BOOKS
+        self.capacity = max(1, memory_bytes // self.window_bytes)
+        self.evicted = 0  # windows that made room for others, since somebody asked
+        self.lacked = 0  # assets whose windows did not fit in, when that was said last
         self._values = np.empty((self.capacity, self.length, len(self.names)), np.float32)
         self._times = np.empty((self.capacity, self.length), np.float64)
         self._assets = np.full(self.capacity, -1, np.int64)  # in each place; -1: nobody
@@ -38,7 +40,8 @@ class WindowCache:
         self._used = np.zeros(self.capacity, np.int64)  # when last asked for, by `_clock`
         self._clock = 0
         self._places: dict[int, int] = {}
-        self._free = list(range(self.capacity))
+        self._free: list[int] = []  # of the places that were in use, the first `_begun` ones
+        self._begun = 0
 
     def __len__(self) -> int:
         return len(self._places)
@@ -131,8 +134,12 @@ class WindowCache:
         places = self._find(assets)
         missing = np.flatnonzero(places < 0)
         if len(missing):
+            begun = min(self.capacity, self._begun + max(0, len(missing) - len(self._free)))
+            self._free += range(self._begun, begun)
+            self._begun = begun
             lacking = len(missing) - len(self._free)
             if lacking > 0:
+                self.evicted += lacking
                 last = np.where(self._assets >= 0, self._used, self._clock)  # a free place is none to be made free
                 self._let_go(np.argpartition(last, lacking - 1)[:lacking])
             room = np.array([self._free.pop() for _ in missing], np.int64)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import BadInput, Conflict, NotFound
@@ -100,6 +100,12 @@ def find_all(connection: Connection, names: Iterable[str], for_update: bool = Fa
 def by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Asset]:
     """Return id -> asset, as far as they exist."""
     return {asset.id: asset for asset in _find(connection, _BY_ID, ids)}
+
+
+def count_assets(connection: Connection, twin: str) -> int:
+    """Return how many assets the twin has."""
+    counted = select(func.count()).select_from(tables.assets).where(tables.assets.c.twin == twin)
+    return connection.execute(counted).scalar_one()
 
 
 def register_assets(connection: Connection, twin: str, names: Iterable[str], now: datetime) -> dict[str, Asset]:
