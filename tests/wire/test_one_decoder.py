@@ -161,7 +161,7 @@ def test_a_name_that_no_topic_could_hold_is_refused_by_both(champion, name):
     refused = scored_json(good(name=name), champion)
     assert refused == ingested_json(good(name=name))
     assert refused[0] == "asset"
-    assert "is needed, without /, +, # and control characters" in refused[1]
+    assert "visible characters is needed, without /, +, #, control and format characters" in refused[1]
 
 
 @pytest.mark.parametrize("name", ["P-1/a", "P#1", "a\nb", "", "a" * 201])

@@ -116,6 +116,8 @@ def show_report(report: Report) -> None:
 
 def fleet_case_text(case: "Case") -> str:
     """Render a fleet's case as Markdown: it has no service request."""
+    from foretwin.twin.cases.markdown import escape_markdown
+
     times = f"opened {case.opened_at:%Y-%m-%d %H:%M} UTC, {case.state}"
     because = f" ({case.closed_because})" if case.closed_because else ""
     lines = [
@@ -124,8 +126,8 @@ def fleet_case_text(case: "Case") -> str:
         f"{case.severity}, {times}{because}",
         "",
     ]
-    lines += [f"- {sentence}" for sentence in case.evidence.get("sentences", [])]
-    lines += [
-        "- {name}: {fault}, {severity}, waiting since {since}".format(**one) for one in case.evidence.get("waiting", [])
-    ]
+    waiting = (
+        "{name}: {fault}, {severity}, waiting since {since}".format(**one) for one in case.evidence.get("waiting", [])
+    )
+    lines += [f"- {escape_markdown(line)}" for line in (*case.evidence.get("sentences", []), *waiting)]
     return "\n".join(lines) + "\n"

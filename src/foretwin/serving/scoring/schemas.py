@@ -14,14 +14,13 @@ from foretwin.contract.twin import UNKNOWN, Channel, Twin
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.shapley import players
 from foretwin.serving.http.limits import Limits
-from foretwin.wire.asset_names import FORBIDDEN, LONGEST_NAME
+from foretwin.wire.asset_names import LONGEST_NAME, NAME_PATTERN
 from foretwin.wire.values import LARGEST, LARGEST_RUN
 
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
-NAME_PATTERN = f"^[^{''.join(sorted(FORBIDDEN))}\\x00-\\x1f\\x7f-\\x9f]*$"
 NAME: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_NAME, "pattern": NAME_PATTERN}
 SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 EXAMPLE_ROWS = 3

@@ -7,6 +7,7 @@ from typing import Any
 from foretwin.contract.twin import Remedy, Twin
 from foretwin.errors import BadInput
 from foretwin.twin.cases.dating import undated_because
+from foretwin.twin.cases.markdown import escape_markdown
 from foretwin.twin.cases.rules import END_OF_LIFE, URGENT, remedy_of
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.casework.cases import Case
@@ -67,7 +68,7 @@ def service_request(connection: Connection, contract: Twin, case: Case, now: dat
 
 
 def as_text(document: Document) -> str:
-    """Render the request as Markdown."""
+    """Render the request as Markdown; the instruction is that of the contract, as it is written there."""
     asset, fault = document["asset"], document["fault"]
     likely = None if fault["probability"] is None else f"probability {fault['probability']:.0%}"
     tags = [f"{name} = {value}" for name, value in sorted(asset["tags"].items())]
@@ -88,9 +89,9 @@ def as_text(document: Document) -> str:
         "Model": document["model"] and "{name}, version {version}, run {run}".format(**document["model"]),
         "Case": document["links"]["case"],
     }
-    table = [f"| {name} | {value} |" for name, value in rows.items() if value]
+    table = [f"| {name} | {escape_markdown(value)} |" for name, value in rows.items() if value]
     last = fault["evidence"]["last_score"]
-    warnings = [f"- {warning}" for warning in last["warnings"]] if last else []
+    warnings = [f"- {escape_markdown(warning)}" for warning in last["warnings"]] if last else []
     lines = [f"# Service request {document['number']}", "", "| | |", "| --- | --- |", *table, ""]
     lines += [document["instruction"], *(["", "Warnings of the last score:", "", *warnings] if warnings else [])]
     return "\n".join(lines) + "\n"
