@@ -65,6 +65,7 @@ SLOW = (
     "twin/simulator/test_sending.py",
     "twin/what_if/test_what_if.py",
     "cli/test_twin.py",
+    "cli/test_floods.py",
     "cli/test_main.py",
     "benchmarks",
     "champion/test_provenance.py",

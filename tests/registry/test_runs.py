@@ -15,6 +15,7 @@ from foretwin.champion import provenance
 from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import verify
 from foretwin.registry import runs
+from foretwin.registry.tracking_store import connect_mlflow
 from support.registry_project import TWIN
 
 pytest_plugins = ["support.registry_project"]
@@ -155,3 +156,8 @@ def test_a_deleted_experiment_is_restored(project):
 def test_importing_the_registry_imports_no_mlflow():
     check = "import sys, foretwin.registry; assert 'mlflow' not in sys.modules and 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_the_tracking_store_is_its_owners_alone(tmp_path):
+    assert connect_mlflow(tmp_path).search_experiments() != []
+    assert (tmp_path / "mlflow.db").stat().st_mode & 0o777 == 0o600

@@ -1,9 +1,15 @@
-"""Atomic writes of folders and files."""
+"""Atomic writes of folders and files, and files that are their owner's alone."""
 
+import logging
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+OWNER, OTHERS = 0o600, 0o007
+
+logger = logging.getLogger("foretwin.files")
 
 
 @contextmanager
@@ -30,12 +36,28 @@ def fresh(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def fresh_file(path: Path) -> Iterator[Path]:
-    """Open a temporary file path that replaces `path` when the body succeeds."""
+def fresh_file(path: Path, private: bool = False) -> Iterator[Path]:
+    """Open a temporary file path that replaces `path` when the body succeeds; `private`: its owner's alone."""
     temporary = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        if private:
+            temporary.unlink(missing_ok=True)
+            make_private(temporary)
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_private(path: Path) -> None:
+    """Create a file that only its owner may read, or take everybody's rights from one that is there.
+
+    One that only a group may read too stays as it is, since somebody meant that.
+    """
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT, OWNER))
+    if path.stat().st_mode & OTHERS:
+        try:
+            path.chmod(OWNER)
+        except PermissionError:
+            logger.warning("%s: everybody on this machine may read it; let its owner `chmod 600 %s`", path, path)

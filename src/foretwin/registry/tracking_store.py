@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from foretwin.errors import ForetwinError, RegistryError
 from foretwin.project.digests import path_digest
 from foretwin.project.entrypoint import show_progress, switch_telemetry_off
+from foretwin.project.files import make_private
 from foretwin.registry.locations import (
     FILES,
     KIND,
@@ -81,6 +82,9 @@ def connect_mlflow(root: Path) -> "MlflowClient":
     if not show_progress():
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     uri, database = tracking_uri(root), local_database(root)
+    if database is not None:
+        with suppress(OSError):  # SQLite says the same
+            make_private(database)
     _look(uri)
     from mlflow import MlflowClient
 

@@ -55,7 +55,7 @@ def export_asset(store: Store, contracts: Mapping[str, Twin], name: str, out: Pa
 
     NotFound where there is no such asset. It is streamed: memory does not grow with the asset's history.
     """
-    with store.read() as connection, fresh_file(out) as temporary:
+    with store.read() as connection, fresh_file(out, private=True) as temporary:
         asset = assets.find_asset(connection, name)
         contract = contracts.get(asset.twin)
         with (

@@ -55,7 +55,7 @@ def erase_asset(
     remove_copies(copies)
     forget_asset(Paths(root, asset.twin), name)
     reports.forget(root, asset.twin, name)
-    with fresh_file(root / CERTIFICATES / f"{asset.id}.json") as out:
+    with fresh_file(root / CERTIFICATES / f"{asset.id}.json", private=True) as out:
         with store.write() as connection:
             rows = erasure.erase(connection, asset)
             audit.record(connection, actor, "asset.erased", {"number": asset.id}, now, asset=asset.id)

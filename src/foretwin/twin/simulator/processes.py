@@ -10,6 +10,7 @@ from pathlib import Path
 from signal import Signals
 
 from foretwin.errors import ForetwinError
+from foretwin.project.files import make_private
 
 PATIENCE = 20  # s until a process must answer, or end
 
@@ -26,12 +27,14 @@ def free_port() -> int:
 
 def started(command: list[str], log: Path, cwd: Path | None = None, user: str | None = None) -> Process:
     """Start a process whose output is added to `log`."""
+    make_private(log)
     with log.open("ab") as out:
         return subprocess.Popen(command, stdout=out, stderr=out, cwd=cwd, user=user)
 
 
 def start_foretwin(arguments: list[str], environment: Mapping[str, str], log: Path) -> Process:
     """Start `foretwin` with these arguments in the working folder; its output is added to `log`."""
+    make_private(log)
     with log.open("ab") as out:
         command = [sys.executable, "-m", "foretwin.cli", *arguments]
         return subprocess.Popen(command, env=dict(environment), stdout=out, stderr=out)

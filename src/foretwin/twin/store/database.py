@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from foretwin.errors import StoreAway, StoreError
+from foretwin.project.files import make_private
 
 VARIABLE = "FORETWIN_STORE"
 FILE = "twins.db"
@@ -94,6 +95,7 @@ def open_store(url: str) -> Store:
     sqlite = place.get_backend_name() == "sqlite"
     if sqlite and place.database:
         Path(place.database).parent.mkdir(parents=True, exist_ok=True)
+        _keep_private(place.database)
     options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if sqlite else {"pool_pre_ping": True}
     options |= {"json_serializer": _json, "json_deserializer": orjson.loads}
     engine = create_engine(place, **options)
@@ -103,6 +105,17 @@ def open_store(url: str) -> Store:
     with _worded(name):
         _migrate(engine, name)
     return Store(engine, name)
+
+
+def _keep_private(database: str) -> None:
+    """Keep others from reading the file and its log, to which SQLite gives the rights of the file."""
+    if database == ":memory:" or database.startswith("file:"):
+        return
+    with suppress(OSError):  # SQLite says the same, and what can be done
+        make_private(Path(database))
+        for log in (Path(f"{database}-wal"), Path(f"{database}-shm")):
+            if log.exists():
+                make_private(log)
 
 
 def _json(content: Any) -> str:

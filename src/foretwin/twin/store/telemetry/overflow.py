@@ -21,6 +21,7 @@ OF_A_KIND = 100  # kept of one call with the same asset, field and reason
 OF_A_CALL, BYTES_OF_A_CALL = 1_000, 1024 * 1024
 OF_AN_ASSET = 1_000  # kept in an hour
 OF_AN_HOUR, BYTES_OF_AN_HOUR = 10_000, 16 * 1024 * 1024
+LARGEST_CONTENT = 64 * 1024  # bytes that are kept of one
 MOST_KINDS = 100  # counted apart in one call; beyond them by their reason alone
 MOST_NAMED = 10  # assets and fields that a count names
 COUNTED = "counted"
@@ -36,7 +37,7 @@ class Room:
 
     def take(self, one: Rejected) -> bool:
         """Return whether it may be kept; it is then counted as kept."""
-        size = len(one.content)
+        size = min(len(one.content), LARGEST_CONTENT)
         if self.rows < 1 or self.size < size or self.by_asset[one.asset] >= OF_AN_ASSET:
             return False
         self.rows, self.size = self.rows - 1, self.size - size
@@ -92,7 +93,7 @@ def storable(value: str | None, longest: int = 1000) -> str | None:
     """Return the text without characters that a database refuses, cut to so many bytes."""
     if value is None:
         return None
-    sound = value.encode("utf-8", "backslashreplace").replace(b"\0", rb"\x00")
+    sound = value[:longest].encode("utf-8", "backslashreplace").replace(b"\0", rb"\x00")
     return sound[:longest].decode("utf-8", "ignore")
 
 
@@ -131,7 +132,9 @@ def _named(before: Iterable[str], more: Iterable[str | None]) -> list[str]:
 
 
 def _time(one: Rejected) -> float | None:
-    """Return the reading's time; None where its content does not say."""
+    """Return the reading's time; None where its content does not say, or is that of a whole message."""
+    if len(one.content) > LARGEST_CONTENT:
+        return None
     try:
         content = orjson.loads(one.content)
     except orjson.JSONDecodeError:

@@ -1,5 +1,6 @@
 """Quarantine of rejected readings: stored with their reason until released."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -12,12 +13,17 @@ from sqlalchemy.dialects import postgresql, sqlite
 from foretwin.errors import NotFound
 from foretwin.project.digests import text_digest
 from foretwin.twin.store import tables
-from foretwin.twin.store.telemetry.overflow import MOST_KINDS, count_only, find_room, first_of_each_kind, storable
+from foretwin.twin.store.telemetry.overflow import (
+    LARGEST_CONTENT,
+    MOST_KINDS,
+    count_only,
+    find_room,
+    first_of_each_kind,
+    storable,
+)
 from foretwin.wire.readings import Rejected
 
 AT_ONCE = 10_000  # digests in one statement
-LONGEST = {"content": 64 * 1024}  # bytes
-LONGEST_OTHER = 1000
 LARGEST_ID = 2**63
 MOST_WAITING = 50_000  # readings that are released with one
 
@@ -64,8 +70,8 @@ def add_quarantined(connection: Connection, via: str, rejected: Sequence[Rejecte
     if kept:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         rows = [
-            {name: storable(value, LONGEST.get(name, LONGEST_OTHER)) for name, value in asdict(one).items()}
-            | {"digest": digest}
+            {name: storable(value) for name, value in asdict(one).items()}
+            | {"content": storable(one.content, LARGEST_CONTENT), "digest": digest}
             for digest, one in kept.items()
         ]
         statement = dialect.insert(tables.quarantine).values(received_at=now, via=via).on_conflict_do_nothing()
@@ -115,5 +121,7 @@ def _known(connection: Connection, wanted: Iterable[str]) -> set[str]:
 
 
 def _digest(rejected: Rejected) -> str:
-    parts = (rejected.twin, rejected.asset, rejected.field, rejected.reason, rejected.content)
-    return text_digest(repr(parts))
+    content = rejected.content
+    if len(content) > LARGEST_CONTENT:  # written as Python does it would be several times as large
+        content = hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()
+    return text_digest(repr((rejected.twin, rejected.asset, rejected.field, rejected.reason, content)))
