@@ -23,7 +23,7 @@ from foretwin.project.backoff import Backoff
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.cases.apply import review
-from foretwin.twin.scoring.memory import default_memory, describe_lack, settle
+from foretwin.twin.scoring.memory import default_memory, describe_lack, exempt_from_collection
 from foretwin.twin.scoring.scores import LoopScores, as_scores, score_assets
 from foretwin.twin.scoring.shadow import ShadowScorer, load_shadow
 from foretwin.twin.scoring.staleness import emit_stale
@@ -141,7 +141,7 @@ def _renew_champions(watching: Watching) -> None:
         watching.told.pop(f"champion of {name}", None)
         trained = champion.bundle.contract
         watching.twins[name] = Watched(champion, stamp, WindowCache(trained, memory), trained)
-        settle()
+        exempt_from_collection()
 
 
 def _renew_policy(watching: Watching, watched: Watched) -> None:
@@ -173,7 +173,7 @@ def _renew_trial(watching: Watching, watched: Watched) -> None:
         watching.tell(f"candidate of {name}", f"{name}: its candidate is not tried: {error}")
     else:
         watching.told.pop(f"candidate of {name}", None)
-        settle()
+        exempt_from_collection()
     if before:
         before.end()
     length = max(watched.contract.window.length, watched.beside.length if watched.beside else 0)

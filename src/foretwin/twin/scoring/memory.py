@@ -42,11 +42,11 @@ def describe_lack(store: Store, twin: str, recent: WindowCache, twins: int) -> s
     enough = ceil(wanted * GROWTH * recent.window_bytes * twins / MEGABYTE)
     return (
         f"{twin}: the memory holds the newest readings of {recent.capacity:,} of {wanted:,} assets, the others are read"
-        f" from the store for each score, which takes about twice as long; `--memory {enough}` holds them all"
+        f" from the store for each score, which is slower; `--memory {enough}` holds them all"
     )
 
 
-def settle() -> None:
+def exempt_from_collection() -> None:
     """Exempt what is loaded from garbage collection: it lives long, and walking it would delay scoring."""
     gc.collect()
     gc.freeze()
