@@ -76,3 +76,9 @@ def test_a_digest_shows_names_as_they_are(tmp_path):
 def test_whatever_is_written_is_read(text):
     line = " ".join(text.split())
     assert cells(f"| | |\n| --- | --- |\n| Asset | {escape_markdown(text)} |\n") == {"Asset": line}
+
+
+def test_an_address_becomes_no_link_and_a_name_stays_legible():
+    assert escape_markdown("see https://evil.example") == r"see https\://evil.example"
+    assert escape_markdown("P-017_a (hall 3.1)") == "P-017_a (hall 3.1)"
+    assert escape_markdown("a\nb\u202ec\x1b[0m") == r"a b c \[0m"
