@@ -32,7 +32,8 @@ def test_a_new_file_is_its_owners_alone(tmp_path, mask):
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(0o644, 0o600), (0o666, 0o600), (0o604, 0o600), (0o660, 0o660), (0o600, 0o600)]
+    ("before", "after"),
+    [(0o644, 0o600), (0o604, 0o600), (0o664, 0o660), (0o666, 0o660), (0o640, 0o640), (0o660, 0o660), (0o600, 0o600)],
 )
 def test_one_that_everybody_may_read_is_repaired_and_a_groups_is_left(tmp_path, before, after):
     (tmp_path / "old").write_text("kept")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-OWNER, OTHERS = 0o600, 0o007
+OWNER, GROUP, WRITING_GROUP, OTHERS = 0o600, 0o060, 0o020, 0o007  # rights
 
 logger = logging.getLogger("foretwin.files")
 
@@ -51,13 +51,14 @@ def fresh_file(path: Path, private: bool = False) -> Iterator[Path]:
 
 
 def make_private(path: Path) -> None:
-    """Create a file that only its owner may read, or take everybody's rights from one that is there.
+    """Create a file that only its owner may read, or repair one that everybody may read.
 
-    One that only a group may read too stays as it is, since somebody meant that.
+    Rights of its group alone, and of one that may write to it, stay, since somebody meant that.
     """
     os.close(os.open(path, os.O_RDONLY | os.O_CREAT, OWNER))
-    if path.stat().st_mode & OTHERS:
+    mode = path.stat().st_mode
+    if mode & OTHERS:
         try:
-            path.chmod(OWNER)
+            path.chmod(OWNER | mode & GROUP if mode & WRITING_GROUP else OWNER)
         except PermissionError:
             logger.warning("%s: everybody on this machine may read it; let its owner `chmod 600 %s`", path, path)
