@@ -1,10 +1,11 @@
 """A subscription of a session, and the messages that it receives."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 ENVELOPE, LARGEST_PACKET = 64 * 1024, 2**28 - 1  # bytes of a packet besides its body; of any packet
-BEGINNING = 64 * 1024  # bytes that are kept of a body that is too large
+BEGINNING = 60 * 1024  # bytes that are kept of a body that is too large
 
 
 @dataclass(frozen=True)
@@ -43,5 +44,7 @@ class Subscription:
         return min(2 * self.largest + ENVELOPE, LARGEST_PACKET)
 
     def shortened(self, body: bytes) -> bytes:
-        """Return the body, or the beginning of one that is too large."""
-        return bytes(body[: len(body) if len(body) <= self.largest else BEGINNING])
+        """Return the body, or of one that is too large the beginning, with a digest that tells it from others."""
+        if len(body) <= self.largest:
+            return bytes(body)
+        return bytes(body[:BEGINNING]) + f"... SHA-256 {hashlib.sha256(body).hexdigest()}".encode()
