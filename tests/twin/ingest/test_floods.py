@@ -84,7 +84,7 @@ def test_the_rows_and_bytes_of_an_hour_are_bounded(store, monkeypatch):
 
 
 def test_names_without_number_share_one_count(store, monkeypatch):
-    monkeypatch.setattr(overflow, "OF_A_CALL", 10)
+    monkeypatch.setattr(quarantine, "OF_A_CALL", 10)
     many = [Rejected("pump", f"P\ud800{i}\0", "asset", "unknown", "no name", str(i)) for i in range(500)]
     with store.write() as connection:
         aside = quarantine.add_quarantined(connection, "file", many, NOON)
@@ -114,6 +114,7 @@ def test_every_rejected_reading_is_kept_or_counted(calls):
     with pytest.MonkeyPatch.context() as patched, store.write() as connection:
         for name, limit in limits.items():
             patched.setattr(overflow, name, limit)
+            patched.setattr(quarantine, name, limit, raising=False)
         total = 0
         for call in calls:
             rejected = [Rejected("pump", asset, "c1", reason, "", str(value)) for asset, reason, value in call]

@@ -4,7 +4,7 @@ A machine with a wrong unit sends thousands of readings that are wrong alike, of
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,18 +54,6 @@ def find_room(connection: Connection, now: datetime) -> Room:
     kept, size = sum(row[1] for row in rows), sum(int(row[2]) for row in rows)
     by_asset = Counter({row[0]: row[1] for row in rows if row[0] is not None})
     return Room(min(OF_A_CALL, OF_AN_HOUR - kept), min(BYTES_OF_A_CALL, BYTES_OF_AN_HOUR - size), by_asset)
-
-
-def first_of_each_kind(rejected: Mapping[str, Rejected]) -> dict[str, Rejected]:
-    """Return, by digest, the first of each kind of one call's rejected readings."""
-    seen: Counter[tuple[str | None, ...]] = Counter()
-    first: dict[str, Rejected] = {}
-    for digest, one in rejected.items():
-        kind = (one.twin, one.asset, one.field, one.reason)
-        seen[kind] += 1
-        if seen[kind] <= OF_A_KIND and len(first) < OF_A_CALL:
-            first[digest] = one
-    return first
 
 
 def count_only(connection: Connection, via: str, rejected: Sequence[Rejected], now: datetime, crowded: bool) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -16,9 +17,10 @@ from foretwin.twin.store import tables
 from foretwin.twin.store.telemetry.overflow import (
     LARGEST_CONTENT,
     MOST_KINDS,
+    OF_A_CALL,
+    OF_A_KIND,
     count_only,
     find_room,
-    first_of_each_kind,
     storable,
 )
 from foretwin.wire.readings import Rejected
@@ -58,15 +60,12 @@ def add_quarantined(connection: Connection, via: str, rejected: Sequence[Rejecte
 
     Beyond the limits of `overflow` they are counted, without their content; the same ones are then counted again.
     """
-    once: dict[str, Rejected] = {}
-    for one in rejected:
-        once.setdefault(_digest(one), one)
+    first, others = _first_of_each_kind(rejected)
     room = find_room(connection, now)
-    crowded, first = room.rows < -MOST_KINDS, first_of_each_kind(once)
-    there = _known(connection, first)
+    crowded, there = room.rows < -MOST_KINDS, _known(connection, first)
     new = {digest: one for digest, one in first.items() if digest not in there}
     kept = {digest: one for digest, one in new.items() if room.take(one)}
-    counted = [one for digest, one in once.items() if digest not in kept and digest not in there]
+    counted = [*(one for digest, one in new.items() if digest not in kept), *others]
     if kept:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         rows = [
@@ -109,6 +108,21 @@ def mark_released(connection: Connection, ids: Sequence[int], now: datetime) -> 
 
 def _columns() -> Select[Any]:
     return select(*(tables.quarantine.c[field.name] for field in fields(Quarantined)))
+
+
+def _first_of_each_kind(rejected: Iterable[Rejected]) -> tuple[dict[str, Rejected], list[Rejected]]:
+    """Return, by digest, the first different ones of each kind of one call, and the others."""
+    seen: Counter[tuple[str | None, ...]] = Counter()
+    first: dict[str, Rejected] = {}
+    others = []
+    for one in rejected:
+        kind = (one.twin, one.asset, one.field, one.reason)
+        if seen[kind] >= OF_A_KIND or len(first) >= OF_A_CALL:
+            others.append(one)
+        elif (digest := _digest(one)) not in first:
+            first[digest] = one
+            seen[kind] += 1
+    return first, others
 
 
 def _known(connection: Connection, wanted: Iterable[str]) -> set[str]:
