@@ -138,14 +138,16 @@ def faults_of(contract: Twin) -> list[str]:
 
 
 def severity(fault: str, score: Score, contract: Twin) -> str:
-    """Return `urgent` where the part is expected to come too late, else `planned`.
+    """Return `urgent` where the part may well come too late, else `planned`.
 
-    That is judged by the RUL itself, while a case opens by its interval's lower end: held against that as well, almost
-    every case would open as urgent, and none would come before another.
+    That is judged halfway between the lower end of the RUL's interval and the RUL itself: held against the lower end,
+    by which a case opens, almost every case would open as urgent and none would come before another; held against the
+    RUL itself, half of them would become urgent once it is too late to order.
     """
     remedy = remedy_of(contract, fault)
-    late = remedy is not None and score.rul is not None and score.rul <= remedy.lead_time
-    return URGENT if late and not _is_capped(score, contract) else PLANNED
+    if remedy is None or score.rul is None or score.rul_low is None or _is_capped(score, contract):
+        return PLANNED
+    return URGENT if (score.rul_low + score.rul) / 2 <= remedy.lead_time else PLANNED
 
 
 def limit(contract: Twin, fault: str) -> float:
