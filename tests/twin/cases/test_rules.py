@@ -62,7 +62,7 @@ def test_a_healthy_asset_opens_nothing():
 
 @pytest.mark.parametrize(
     ("rul_low", "severity"),
-    [(110, PLANNED), (48, PLANNED), (43.1, PLANNED), (43, URGENT), (0, URGENT)],  # the bearing takes 48 h: 5 h above the end
+    [(110, PLANNED), (48, PLANNED), (43.1, PLANNED), (43, URGENT), (0, URGENT)],  # the bearing takes 48 h
 )
 def test_a_probable_fault_opens_a_case_as_urgent_as_its_part_is_late(rul_low, severity):
     assert decide_cases([], pump(rul_low, thrust=0.8), PUMP) == [Open(THRUST, severity)]
