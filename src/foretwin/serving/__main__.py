@@ -12,7 +12,7 @@ from foretwin.errors import ParamsError
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.serving.http.localhost_only import check_loopback
 from foretwin.serving.http.logs import log_json
-from foretwin.serving.http.protocol import SETTINGS
+from foretwin.serving.http.uvicorn_settings import uvicorn_settings
 from foretwin.serving.scoring.app import create_scoring_app
 from foretwin.serving.scoring.start import following, freeze, start
 
@@ -30,13 +30,12 @@ def run_service() -> None:
     app = create_scoring_app(service, following(service, os.environ))
     freeze()
     uvicorn.run(
-        app,
         host=host,
         port=_port(os.environ.get("FORETWIN_PORT", str(PORT))),
         loop="uvloop",
         date_header=False,
         timeout_graceful_shutdown=GRACE,
-        **SETTINGS,
+        **uvicorn_settings(app, os.environ),
     )
 
 

@@ -1,10 +1,12 @@
-"""The head of a request on a real socket: bounded in length and in time, and refused as a problem."""
+"""What a client may take on a real socket: bounded in length and in time, and refused as a problem."""
 
 import http.client
 import json
 import socket
 import threading
 import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 import uvicorn
@@ -12,10 +14,12 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from foretwin.serving.http import protocol
-from foretwin.serving.http.protocol import MOST_HEAD, BoundedProtocol
+from foretwin.serving.http.connections import ConnectionLimits, Connections
+from foretwin.serving.http.protocol import LEAST_SENT, MOST_HEAD, BoundedProtocol
 
 PATIENCE = 0.5
+MOST, EACH = 30, 10
+LONG = 30_000_000
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -23,23 +27,34 @@ async def size(request):
     return PlainTextResponse(str(len(await request.body())))
 
 
+async def refuse(request):
+    return PlainTextResponse("no", 401)
+
+
+async def long(request):
+    return PlainTextResponse("x" * LONG)
+
+
+async def count(request):
+    return PlainTextResponse(str(len(list(Path("/proc/self/fd").iterdir()))))
+
+
 @pytest.fixture(scope="module")
 def port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
-    routes = [Route("/", size, methods=["GET", "POST"])]
-    config = uvicorn.Config(Starlette(routes=routes), port=free, http=BoundedProtocol, log_config=None)
-    server = uvicorn.Server(config)
+    ways = {"/": size, "/refuse": refuse, "/long": long, "/count": count}
+    app = Starlette(routes=[Route(path, way, methods=["GET", "POST"]) for path, way in ways.items()])
+    http = partial(BoundedProtocol, connections=Connections(ConnectionLimits(MOST, EACH)), patience=PATIENCE)
+    server = uvicorn.Server(uvicorn.Config(app, port=free, http=http, log_config=None, proxy_headers=False))
     thread = threading.Thread(target=server.run)
-    before, protocol.PATIENCE = protocol.PATIENCE, PATIENCE
     thread.start()
     while not server.started:
         time.sleep(0.01)
     yield free
     server.should_exit = True
     thread.join(10)
-    protocol.PATIENCE = before
 
 
 @pytest.fixture
@@ -54,11 +69,11 @@ def answer(wire):
     return response.status, response.read(), response.headers
 
 
-def assert_refused(wire, status):
+def assert_refused(wire, status, field="request"):
     found, body, headers = answer(wire)
     problem = json.loads(body)
     assert headers["content-type"] == "application/problem+json"
-    assert (found, problem["status"], problem["field"]) == (status, status, "request")
+    assert (found, problem["status"], problem["field"]) == (status, status, field)
     assert wire.recv(1) == b"", "the connection ends"
 
 
@@ -80,19 +95,111 @@ def test_requests_that_come_together_are_both_answered(wire):
         received += more
 
 
-def test_a_body_may_take_longer_than_a_head(wire):
-    wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nx")
-    time.sleep(1.5 * PATIENCE)
-    wire.sendall(b"x")
-    assert answer(wire)[:2] == (200, b"2")
+def test_a_body_that_goes_on_may_take_longer_than_a_head(wire):
+    parts = 20
+    wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (parts * LEAST_SENT))
+    for _ in range(parts):
+        wire.sendall(b"x" * LEAST_SENT)
+        time.sleep(2 * PATIENCE / parts)
+    assert answer(wire)[:2] == (200, b"%d" % (parts * LEAST_SENT))
 
 
-def test_a_head_that_is_too_long_is_refused(wire):
-    wire.sendall(GET)
-    with pytest.raises(ConnectionError):  # noqa: PT012 - it may come at any of these
-        for _ in range(100):
-            wire.sendall(b"X: " + b"y" * MOST_HEAD + b"\r\n")
-            time.sleep(0.01)
+@pytest.mark.parametrize("pause", [0, PATIENCE / 10])
+def test_a_body_that_trickles_is_refused(wire, pause):
+    wire.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
+    for _ in range(15 if pause else 0):
+        wire.sendall(b"x")
+        time.sleep(pause)
+    assert_refused(wire, 408, "timeout")
+
+
+def test_a_body_that_nobody_reads_ends_after_the_answer(wire):
+    wire.sendall(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx")
+    found, body, headers = answer(wire)
+    assert (found, body, headers["connection"]) == (401, b"no", "close")
+    with pytest.raises(ConnectionError):  # noqa: PT012 - at whichever it comes
+        for _ in range(30):
+            wire.sendall(b"x")
+            time.sleep(PATIENCE / 10)
+
+
+def test_whoever_sends_all_before_he_reads_hears_a_refusal(wire):
+    wire.sendall(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % LONG)
+    wire.sendall(b"x" * LONG)
+    assert answer(wire)[:2] == (401, b"no")
+
+
+def test_a_body_that_came_as_a_whole_keeps_the_connection_though_nobody_read_it(wire):
+    for _ in range(2):
+        wire.sendall(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
+        found, _, headers = answer(wire)
+        assert (found, "connection" in headers) == (401, False)
+
+
+def test_an_answer_that_nobody_reads_is_given_up(wire):
+    wire.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+    time.sleep(3 * PATIENCE)
+    assert received(wire) < LONG
+
+
+def test_an_answer_that_is_read_slowly_arrives(wire):
+    wire.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    pieces = 0
+    for _ in range(12):
+        pieces += len(wire.recv(1_000_000, socket.MSG_WAITALL))
+        time.sleep(PATIENCE / 4)
+    assert pieces + received(wire) > LONG
+
+
+def received(wire):
+    """How many bytes come until the end, or until the connection breaks."""
+    count = 0
+    try:
+        while more := len(wire.recv(1 << 20)):
+            count += more
+    except ConnectionError:
+        pass
+    return count
+
+
+def connected(port, address):
+    return socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(address, 0))
+
+
+def asked(port, address, path="/"):
+    """Status and body of one call of that address."""
+    with connected(port, address) as wire:
+        wire.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path.encode())
+        return answer(wire)[:2]
+
+
+def test_of_many_that_wait_the_first_ones_give_way(port):
+    wires = [connected(port, f"127.0.0.{2 + i % 50}") for i in range(5 * MOST)]
+    for wire in wires[-MOST:]:
+        wire.sendall(GET)
+    for i in range(10):
+        assert asked(port, f"127.0.1.{i}") == (200, b"0")
+    ours = len(list(Path("/proc/self/fd").iterdir()))
+    assert int(asked(port, "127.0.1.1", "/count")[1]) < ours + MOST, "both ends are this process's; theirs are few"
+    assert all(wire.recv(1) == b"" for wire in wires[: -2 * MOST])
+    for wire in wires:
+        wire.close()
+
+
+def test_many_of_one_address_harm_no_other(port):
+    with connected(port, "127.0.2.1") as other:
+        wires = [connected(port, "127.0.2.2") for _ in range(3 * MOST)]
+        assert asked(port, "127.0.2.2") == (200, b"0"), "a new one of the same address comes in, and an old one goes"
+        other.sendall(GET + b"\r\n")
+        assert answer(other)[0] == 200
+        for wire in wires:
+            wire.close()
+
+
+def test_a_head_that_is_too_long_is_refused_though_its_sender_goes_on(wire):
+    wire.sendall(GET + b"X: " + b"y" * (MOST_HEAD + 1) + b"\r\n")
+    wire.sendall(b"Y: " + b"y" * 10 * MOST_HEAD + b"\r\n\r\n")
+    assert_refused(wire, 431)
 
 
 def test_the_refusal_of_a_long_head_says_why(wire):

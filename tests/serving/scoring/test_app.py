@@ -1,6 +1,5 @@
 """The real service on a free port of this machine, driven over HTTP as applications do."""
 
-import asyncio
 import io
 import json
 import socket
@@ -13,11 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from starlette.requests import Request
 
-from foretwin.errors import BadInput
 from foretwin.predictor.bundle import Bundle
-from foretwin.serving.http.body import bounded_body
 from foretwin.serving.scoring import score as scoring
 from foretwin.wire.tables import ARROW, PARQUET, write_table
 from support.served import JSON, served
@@ -184,18 +180,6 @@ def test_a_connection_that_ends_in_the_middle_of_a_call_harms_nobody(client):
         head += "Content-Length: 1000\r\n\r\n{"
         connection.sendall(head.encode())
     assert client.post("/v1/score", json=changed()).status_code == 200
-
-
-def test_a_body_that_does_not_arrive_is_given_up(monkeypatch):
-    monkeypatch.setattr("foretwin.serving.http.body.PATIENCE", 0.1)
-
-    async def receive():
-        await asyncio.sleep(5)
-        return {"type": "http.request", "body": b"", "more_body": True}
-
-    with pytest.raises(BadInput, match="did not arrive within") as refused:
-        asyncio.run(bounded_body(Request({"type": "http", "headers": []}, receive), 1000, scoring.ADVICE))
-    assert refused.value.field == "timeout"
 
 
 def test_what_the_service_imports_holds_nothing_of_training(tmp_path):

@@ -2,7 +2,6 @@
 
 import io
 import json
-import time
 
 import numpy as np
 import orjson
@@ -176,18 +175,6 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(store, tmp_
         assert_problem(answer, 413, "body", "1000 bytes")
         small = orjson.dumps(message(count=1))
         client.post("/v1/twins/P-1/readings?twin=pump", content=small, headers=JSON).raise_for_status()
-
-
-def test_a_body_that_never_arrives_is_given_up(shared, monkeypatch):
-    monkeypatch.setattr("foretwin.serving.http.body.PATIENCE", 0.3)
-
-    def slowly():
-        yield b"{"
-        time.sleep(1)
-        yield b"}"
-
-    answer = shared.post("/v1/twins/P-1/readings?twin=pump", content=slowly(), headers=JSON)
-    assert_problem(answer, 408, "timeout")
 
 
 def test_a_twin_that_disagrees_is_refused(client):

@@ -1,13 +1,12 @@
-"""Read request bodies with a limit on length and time."""
+"""Read request bodies with a limit on their length; how long they may take is the server's matter."""
 
 import asyncio
 from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from foretwin.errors import BadInput, TooLarge
+from foretwin.errors import TooLarge
 
-PATIENCE = 30  # seconds for a body to arrive
 DRAINED = 64 * 1024 * 1024  # bytes of a body that is too long, dropped as they come
 DRAINING = 3.0  # seconds
 
@@ -16,16 +15,8 @@ async def bounded_body(request: Request, limit: int, advice: str) -> bytes:
     """Return the body; TooLarge, with `advice`, as soon as its announced or its real length exceeds `limit` bytes.
 
     What a client still sends of it is taken and dropped, for a while: most clients read no answer before they have sent
-    their body, and would see a broken connection instead of a refusal. BadInput where it does not arrive in time.
+    their body, and would see a broken connection instead of a refusal.
     """
-    try:
-        async with asyncio.timeout(PATIENCE):
-            return await _bounded(request, limit, advice)
-    except TimeoutError:
-        raise BadInput("timeout", f"the body did not arrive within {PATIENCE} seconds") from None
-
-
-async def _bounded(request: Request, limit: int, advice: str) -> bytes:
     announced = request.headers.get("content-length", "")
     size = int(announced) if announced.isascii() and announced.isdigit() and len(announced) < 20 else 0
     stream = aiter(request.stream())

@@ -18,12 +18,13 @@ class Limits:
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """Read FORETWIN_MAX_BODY_BYTES and FORETWIN_MAX_ROWS where set; ParamsError unless positive integers."""
         return cls(
-            _positive(environ, "FORETWIN_MAX_BODY_BYTES", cls.body_bytes),
-            _positive(environ, "FORETWIN_MAX_ROWS", cls.rows),
+            positive_setting(environ, "FORETWIN_MAX_BODY_BYTES", cls.body_bytes),
+            positive_setting(environ, "FORETWIN_MAX_ROWS", cls.rows),
         )
 
 
-def _positive(environ: Mapping[str, str], name: str, default: int) -> int:
+def positive_setting(environ: Mapping[str, str], name: str, default: int) -> int:
+    """Read a variable of the environment; ParamsError unless it is a positive integer."""
     text = environ.get(name, str(default))
     if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
         raise ParamsError(f'{name}: is "{text[:60]}", a positive integer is needed')

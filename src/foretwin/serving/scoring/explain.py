@@ -11,6 +11,7 @@ from starlette.responses import Response
 from foretwin.errors import BadInput
 from foretwin.predictor.shapley import explain_tracks
 from foretwin.serving.http.body import bounded_body
+from foretwin.serving.http.connections import recognise_caller
 from foretwin.serving.http.negotiation import accepted, content_type
 from foretwin.serving.http.problems import RETRY_AFTER, Problem
 from foretwin.serving.scoring.answer import describe_model
@@ -28,6 +29,7 @@ async def post_explain(request: Request) -> Response:
     """POST /v1/explain: contribution of each channel to the score of one asset; a call as for /v1/score."""
     service: Service = request.app.state.service
     caller = service.guard.admit(request.headers.get("authorization"), "score")
+    recognise_caller(request.scope)
     content_type(request, (JSON,))
     accepted(request, (JSON,))
     body = await bounded_body(request, service.limits.body_bytes, ADVICE)

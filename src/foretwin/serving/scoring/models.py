@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from foretwin.champion.champion import Champion
 from foretwin.predictor.bundle import Bundle
+from foretwin.serving.http.connections import recognise_caller
 from foretwin.serving.scoring.answer import describe_model
 from foretwin.serving.scoring.state import Service
 from foretwin.wire.tables import JSON
@@ -18,6 +19,7 @@ async def get_models(request: Request) -> Response:
     """GET /v1/models: which champion answers for each twin, how good it is, and what it wants to know."""
     service: Service = request.app.state.service
     caller = service.guard.admit(request.headers.get("authorization"), "read", "score")
+    recognise_caller(request.scope)
     now = datetime.now(UTC)
     served = service.champions.all().items()
     models = [describe_champion(champion, now) for twin, champion in served if caller.bounds.admit_twin(twin)]

@@ -13,6 +13,7 @@ from foretwin.champion.champion import Champion
 from foretwin.errors import BadInput
 from foretwin.serving.access.authentication import Caller
 from foretwin.serving.http.body import bounded_body
+from foretwin.serving.http.connections import recognise_caller
 from foretwin.serving.http.negotiation import accepted, content_type
 from foretwin.serving.scoring.answer import encode_answer
 from foretwin.serving.scoring.calls.call import ScoreCall
@@ -40,6 +41,7 @@ async def post_score(request: Request) -> Response:
     """POST /v1/score: the rows of each asset in, one score per asset out, for its last time."""
     service: Service = request.app.state.service
     caller = service.guard.admit(request.headers.get("authorization"), "score")
+    recognise_caller(request.scope)
     kind = content_type(request, MEDIA_TYPES)
     wanted = accepted(request, MEDIA_TYPES)
     twin = None if kind == JSON else request.query_params.get("twin")

@@ -21,6 +21,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, NotFound, StoreError
 from foretwin.serving.access.authentication import ANYBODY, Caller, Guard
 from foretwin.serving.access.keys import Scope
+from foretwin.serving.http.connections import recognise_caller
 from foretwin.twin.api.bodies import read_body
 from foretwin.twin.store import Connection, Store, listing
 from foretwin.twin.store.assets import Asset
@@ -123,6 +124,8 @@ def endpoint(
         living: Living = request.app.state.living
         caller = living.guard.admit(request.headers.get("authorization"), scope) if scope else ANYBODY
         actor = _actor(request, caller)
+        if scope:
+            recognise_caller(request.scope)
         if "asset" in request.path_params:
             caller.check_name(request.path_params["asset"])
         body, kind = await read_body(request, living.body_bytes, accepts) if accepts else (b"", "")

@@ -1,5 +1,6 @@
 """`foretwin live`: the application behind uvicorn; on loopback alone where nobody needs a key."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import uvicorn
 from foretwin.errors import BadInput
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.localhost_only import check_loopback
-from foretwin.serving.http.protocol import SETTINGS
+from foretwin.serving.http.uvicorn_settings import uvicorn_settings
 from foretwin.twin.api.app import create_twin_app
 from foretwin.twin.store import Store
 
@@ -33,7 +34,7 @@ def serve_twins(
     host = check_loopback(address[0]) if guard.is_open else address[0]
     app = create_twin_app(store, root, guard)
     with _listener(host, address[1]) as listener:
-        config = uvicorn.Config(app, timeout_graceful_shutdown=GRACE, **SETTINGS)
+        config = uvicorn.Config(timeout_graceful_shutdown=GRACE, **uvicorn_settings(app, os.environ))
         server = uvicorn.Server(config)
         watcher = threading.Thread(target=_end, args=(server, stop), daemon=True)
         watcher.start()

@@ -1,0 +1,62 @@
+"""How both services run uvicorn: our protocol and log, proxies that are trusted, nothing told of the server."""
+
+import ipaddress
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from foretwin.errors import ParamsError
+from foretwin.serving.http.calls_per_client import CallsPerClient
+from foretwin.serving.http.connections import ConnectionLimits, Connections
+from foretwin.serving.http.limits import positive_setting
+from foretwin.serving.http.protocol import BoundedProtocol
+
+PATIENCE = 10  # seconds
+VARIABLE = "FORETWIN_TRUSTED_PROXIES"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def uvicorn_settings(app: ASGIApp, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return uvicorn's settings for an application; ParamsError where a variable of the environment is wrong.
+
+    FORETWIN_PATIENCE is how many seconds a client may be silent; connections.ConnectionLimits has the limits.
+    """
+    proxies = trusted_proxies(environ)
+    limits = ConnectionLimits.from_env(environ)
+    connections = Connections(limits, lambda address: _is_among(address, proxies))
+    patience = float(positive_setting(environ, "FORETWIN_PATIENCE", PATIENCE))
+    return {
+        "app": CallsPerClient(app, limits.per_address) if proxies else app,
+        "http": partial(BoundedProtocol, connections=connections, patience=patience),
+        "ws": "none",
+        "backlog": limits.backlog,
+        "proxy_headers": bool(proxies),
+        "forwarded_allow_ips": [str(network) for network in proxies],
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+    }
+
+
+def trusted_proxies(environ: Mapping[str, str]) -> tuple[Network, ...]:
+    """Return the networks of FORETWIN_TRUSTED_PROXIES; ParamsError where one is none."""
+    found: list[Network] = []
+    for text in filter(None, (part.strip() for part in environ.get(VARIABLE, "").split(","))):
+        try:
+            found.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            raise ParamsError(f"{VARIABLE}: {error}; name addresses or networks, separated by commas") from None
+    return tuple(found)
+
+
+def _is_among(address: str, networks: tuple[Network, ...]) -> bool:
+    if not networks:
+        return False
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(found in network for network in networks)
