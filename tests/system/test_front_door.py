@@ -9,6 +9,7 @@ import pytest
 from foretwin.twin.simulator.processes import wait_for
 from support.doors import door, heard
 from support.live_project import living_project
+from support.small_disk import fill, small_disk
 
 FILES = 256
 PATIENCE = 1  # s
@@ -107,3 +108,14 @@ def test_one_address_has_no_more_than_its_share(open_door):
     assert open_door.ask(open_door.reading, "127.0.3.2") == 200
     for wire in wires:
         wire.close()
+
+
+def test_live_on_a_full_disk_is_alive_and_not_ready(tmp_path):
+    root = living_project(tmp_path / "project")
+    with small_disk(8) as folder, door("live", root, FILES, FORETWIN_STORE=f"sqlite:///{folder}/twins.db") as opened:
+        fill(folder)
+        with opened.connect() as wire:
+            wire.sendall(opened.head("GET", "/readyz", key=False))
+            status, problem, _ = heard(wire)
+        assert (status, "No space left on device" in problem.decode()) == (503, True)
+        assert opened.ask("/livez", key=False) == 200

@@ -24,14 +24,14 @@ from foretwin.twin.api.call import Call, Living, endpoint, json_response
 from foretwin.twin.api.openapi import Way, describe_twin_api
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.store import Store
+from foretwin.twin.store.readiness import Readiness
 
 THREADS = 8  # calls that are answered at once; fewer than the connections that the store keeps
 
 
 def _ready(call: Call) -> dict[str, Any]:
-    """GET /readyz: whether the store answers."""
-    with call.store.read() as connection:
-        connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+    """GET /readyz: whether the store takes writes; if not, why."""
+    call.living.readiness.check()
     return {"status": "ready"}
 
 
@@ -79,7 +79,7 @@ def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
     app.router.redirect_slashes = False
     threads = ThreadPoolExecutor(THREADS, "live")
     limit = Limits.from_env(os.environ).body_bytes
-    app.state.living = Living(store, root, load_contracts(root), limit, threads, guard)
+    app.state.living = Living(store, root, load_contracts(root), limit, threads, guard, Readiness(store))
     return app
 
 

@@ -26,6 +26,7 @@ from foretwin.twin.api.bodies import read_body
 from foretwin.twin.store import Connection, Store, listing
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.listing import Page
+from foretwin.twin.store.readiness import Readiness
 from foretwin.twin.store.visibility import is_visible
 
 LONGEST_ACTOR = 200
@@ -51,6 +52,7 @@ class Living:
     body_bytes: int
     threads: Executor
     guard: Guard
+    readiness: Readiness
 
 
 @dataclass(frozen=True)
