@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from foretwin.cli.main import COMMANDS
+from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from support.commands import foretwin, refusal, shown
@@ -182,6 +183,27 @@ def test_messages_of_a_broker_are_stored_until_it_is_ended(project, start, broke
     wait_for(stored, "seven readings in the store")
     store.close()
     assert "7 readings stored" in listening.end(signal.SIGINT)
+
+
+def test_a_broker_s_password_is_in_no_list_of_processes(project, start, tmp_path, monkeypatch):
+    word = "right-4711"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", "users", "anna", word], check=True, cwd=tmp_path)
+    (tmp_path / "users").chmod(0o700)
+    broker = Broker(tmp_path / "broker", (f"password_file {tmp_path}/users",)).start()
+    url, known = (broker.url.replace("//", f"//anna{more}@") for more in ("", f":{word}"))
+    try:
+        for command in (["ingest"], ["replay", "pump", "--file", pump_rows()]):
+            told = refusal(*command, "--mqtt", known)
+            assert "FORETWIN_MQTT_PASSWORD" in told
+            assert word not in told
+        listening = start("ingest", "--mqtt", url, FORETWIN_MQTT_PASSWORD=word)
+        listening.wait_for("listening")
+        assert word.encode() not in Path(f"/proc/{listening.process.pid}/cmdline").read_bytes()
+        monkeypatch.setenv("FORETWIN_MQTT_PASSWORD", word)
+        assert "sent 7 readings" in shown("replay", "pump", "--file", pump_rows(), "--mqtt", url)
+        listening.end(signal.SIGINT)
+    finally:
+        broker.stop()
 
 
 def pump_rows() -> str:

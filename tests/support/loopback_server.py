@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from foretwin.serving.http.uvicorn_settings import uvicorn_settings
+
 
 @contextmanager
-def served(app):
-    """Its URL while the body runs; its lifespan has ended afterwards."""
+def served(app, **environ):
+    """Its URL while the body runs; its lifespan has ended afterwards. `environ` holds settings of the services."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(timeout_graceful_shutdown=5, **uvicorn_settings(app, environ))
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()

@@ -23,12 +23,17 @@ def test_every_variable_that_the_page_speaks_of_is_in_its_table():
 
 def test_the_defaults_are_those_of_the_code():
     from foretwin.serving.__main__ import HOST, PORT
+    from foretwin.serving.http.connections import ConnectionLimits
     from foretwin.serving.http.limits import Limits
+    from foretwin.serving.http.uvicorn_settings import PATIENCE
 
     assert TABLE["FORETWIN_HOST"] == f"`{HOST}`"
     assert TABLE["FORETWIN_PORT"] == f"`{PORT}`"
     assert TABLE["FORETWIN_MAX_BODY_BYTES"] == f"`{Limits().body_bytes}`"
     assert TABLE["FORETWIN_MAX_ROWS"] == f"`{Limits().rows}`"
+    assert TABLE["FORETWIN_MAX_CONNECTIONS"] == f"`{ConnectionLimits().total}`"
+    assert TABLE["FORETWIN_MAX_CONNECTIONS_PER_ADDRESS"] == f"`{ConnectionLimits().per_address}`"
+    assert TABLE["FORETWIN_PATIENCE"] == f"`{PATIENCE}`"
 
 
 def test_the_proxy_of_the_example_asks_the_port_that_is_served():

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +16,7 @@ import pytest
 from benchmarks.reliability.soak.project import make_project, served
 from foretwin.serving.access.keys import KeyRequest, keys_path, make_key, revoke_key
 from foretwin.wire.tables import ARROW, JSON, PARQUET, write_table
-from support.tiny_bundle import call_of, random_rows, save_tiny_bundle, tiny_twin
+from support.tiny_bundle import REPOSITORY, call_of, random_rows, save_tiny_bundle, tiny_twin
 
 PUMP = tiny_twin("pump", channels=4)
 MOTOR = tiny_twin("motor")  # has a contract in the project, and no champion
@@ -297,7 +298,10 @@ def test_a_missing_header_is_refused(client):
     with httpx.Client(base_url=client.base_url, trust_env=False) as stranger:
         for answer in (stranger.post(SCORE, json=changed()), stranger.get("/v1/models"), stranger.post("/v1/explain")):
             refused(answer, 401, "Authorization")
-        for path in ("/livez", "/readyz", "/metrics", "/openapi.json", "/"):
+        page = (REPOSITORY / "docs" / "access.md").read_text()
+        free = re.findall(r"`(/\S*)`", re.search(r"^\| `foretwin serve` \|(.*)\|$", page, re.MULTILINE).group(1))
+        assert "/metrics" in free
+        for path in free:
             assert stranger.get(path).status_code == 200
 
 

@@ -22,11 +22,12 @@ from foretwin.twin.api.server import serve_twins
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from support.live_project import assert_problem, live, living_project, message, score
-from support.tiny_bundle import environment
+from support.tiny_bundle import REPOSITORY, environment
 
 FORETWIN = Path(sys.executable).with_name("foretwin")
 KEYED = [way for way in WAYS if way.scope]
-FREE = ("/", "/livez", "/readyz", "/openapi.json")
+PAGE = (REPOSITORY / "docs" / "access.md").read_text()
+FREE = re.findall(r"`(/\S*)`", re.search(r"^\| `foretwin live` \|(.*)\|$", PAGE, re.MULTILINE).group(1))
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +109,14 @@ def test_scopes_follow_what_a_call_does():
 
 
 @pytest.mark.parametrize("url", FREE)
-def test_probes_and_descriptions_need_no_key(client, url):
+def test_what_the_page_says_needs_no_key(client, url):
     assert without_key(client, "GET", url).status_code == 200
+
+
+def test_everything_else_needs_one(client):
+    routes = {route.partition(" ")[2] for route in without_key(client, "GET", "/").json()["routes"]}
+    assert routes - {way.path for way in KEYED} == set(FREE)
+    assert_problem(without_key(client, "GET", "/metrics"), 401, "Authorization")
 
 
 def test_a_head_call_needs_a_key_too(client):

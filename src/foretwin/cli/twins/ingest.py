@@ -13,7 +13,8 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
     """Store readings of files, of an MQTT broker, or both.
 
     FILE is CSV or Parquet with the columns asset, time, an optional run, and one per channel. The broker's topics are
-    foretwin/TWIN/ASSET/readings. What breaks the contract is set aside: `foretwin quarantine` shows it.
+    foretwin/TWIN/ASSET/readings; FORETWIN_MQTT_PASSWORD is its password. What breaks the contract is set aside:
+    `foretwin quarantine` shows it.
 
     \b
       foretwin ingest readings.csv --twin pump
@@ -25,10 +26,12 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
     from foretwin.cli.twins.progress import Totals
     from foretwin.errors import BadInput
     from foretwin.twin.connectors.files import ingest_file
+    from foretwin.twin.connectors.mqtt.address import check_no_password
     from foretwin.twin.connectors.mqtt.listening import listen
 
     if not files and not mqtt:
         raise BadInput("FILE", "is missing; name files, or a broker with --mqtt")
+    check_no_password("--mqtt", mqtt or "")
     contracts, total = project.load_project(), Totals()
     of = project.contract_named(contracts, twin or project.only_twin(contracts)).name if files else ""
     project.log_to_terminal()

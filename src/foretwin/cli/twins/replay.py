@@ -39,12 +39,14 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     from foretwin.cli import project
     from foretwin.errors import BadInput
+    from foretwin.twin.connectors.mqtt.address import check_no_password
     from foretwin.twin.simulator.disturbances import parse_disturbances
     from foretwin.twin.simulator.sending import ReplayPlan, fleet
     from foretwin.twin.simulator.sending import replay as send
 
     if (mqtt is None) == (http is None):
         raise BadInput("URL", "is needed once: --mqtt or --http")
+    check_no_password("--mqtt", mqtt or "")
     contract = project.contract_named(project.load_project(), twin)
     key = os.environ.get("FORETWIN_KEY", "").strip() or None
     plan = ReplayPlan(mqtt or http or "", speed, rows, parse_disturbances(disturb), seed, key)

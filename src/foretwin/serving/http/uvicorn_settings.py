@@ -14,7 +14,7 @@ from foretwin.serving.http.limits import positive_setting
 from foretwin.serving.http.protocol import BoundedProtocol
 
 PATIENCE = 10  # seconds
-VARIABLE = "FORETWIN_TRUSTED_PROXIES"
+PROXIES = "FORETWIN_TRUSTED_PROXIES"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -44,11 +44,11 @@ def uvicorn_settings(app: ASGIApp, environ: Mapping[str, str]) -> dict[str, Any]
 def trusted_proxies(environ: Mapping[str, str]) -> tuple[Network, ...]:
     """Return the networks of FORETWIN_TRUSTED_PROXIES; ParamsError where one is none."""
     found: list[Network] = []
-    for text in filter(None, (part.strip() for part in environ.get(VARIABLE, "").split(","))):
+    for text in filter(None, (part.strip() for part in environ.get(PROXIES, "").split(","))):
         try:
             found.append(ipaddress.ip_network(text))
         except ValueError as error:
-            raise ParamsError(f"{VARIABLE}: {error}; name addresses or networks, separated by commas") from None
+            raise ParamsError(f"{PROXIES}: {error}; name addresses or networks, separated by commas") from None
     return tuple(found)
 
 

@@ -41,6 +41,14 @@ class Address:
         return context
 
 
+def check_no_password(option: str, url: str) -> None:
+    """Check the URL that a command was given; BadInput where it holds a password."""
+    user = url.partition("?")[0].rpartition("@")[0].partition("://")[2]
+    if ":" in user:
+        seen = "holds a password, which everybody on this machine can read in the list of processes"
+        raise BadInput(option, f"{seen}; leave it out, as in mqtts://user@host, and set {PASSWORD}")
+
+
 def parse_address(url: str, environ: Mapping[str, str]) -> Address:
     """Parse a URL; the password may be in FORETWIN_MQTT_PASSWORD instead. BadInput where it is invalid."""
     try:
