@@ -130,4 +130,25 @@ def _batches(report: Tree) -> str:
     return f"{rates}\nThe bare loop of `Bundle.score`: {loop}. By these figures {bound}.\n"
 
 
-SPEED = {"first-run": first_run, "bench": bench, "bench-twin": bench_twin, "bench-service": bench_service}
+def slow_clients(report: Tree) -> str:
+    """Honest calls beside slow connections and without them."""
+    found = report["slow_clients"]
+    lines = {
+        "slow clients that come again and again": f"{found['connections']:,}",
+        "files and connections that the service has open, at most": f"{found['descriptors']:,}",
+        "honest calls, none refused": f"{found['calls']:,}",
+        "p50 without / with slow clients, ms": f"{found['p50_alone_ms']} / {found['p50_with_ms']}",
+        "p99 without / with slow clients, ms": f"{found['p99_alone_ms']} / {found['p99_with_ms']}",
+        "p99 with them, as a multiple of that without": str(found["p99_ratio"]),
+    }
+    body = table(["measured in one run", ""], [[name, value] for name, value in lines.items()])
+    return f"{body}\nFrom `reports/slow_clients.json`.\n"
+
+
+SPEED = {
+    "first-run": first_run,
+    "bench": bench,
+    "bench-twin": bench_twin,
+    "bench-service": bench_service,
+    "slow-clients": slow_clients,
+}

@@ -18,7 +18,7 @@ from foretwin.serving.http.limits import positive_setting
 
 KNOWN = "foretwin.known"  # the key of an ASGI scope: what to call once the caller has shown a key that counts
 FILES = 128  # descriptors that are kept for the store and other files
-BACKLOG = 1024  # connections that may wait to be accepted; all that do may be accepted before one has given way
+BACKLOG = 512  # connections that may wait to be accepted; all that do may be accepted before one has given way
 GIVEN_SUBNET = 64  # bits of an IPv6 address that name a site, which may use any of the others
 
 
