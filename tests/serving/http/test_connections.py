@@ -84,6 +84,14 @@ def test_a_proxy_has_no_share_of_its_own():
     assert crowd.gone == []
 
 
+def test_a_limit_that_is_reached_is_told_once(caplog):
+    crowd = Crowd(total=2)
+    for name in "abcdef":
+        crowd.enter(name)
+    (record,) = caplog.records
+    assert "2 connections" in record.getMessage()
+
+
 def test_an_ipv6_site_counts_as_one_client():
     assert site_of("2001:db8::1") == site_of("2001:db8::ffff:1") != site_of("2001:db8:0:1::1")
     assert site_of("::ffff:10.0.0.1") == site_of("10.0.0.1") != site_of("10.0.0.2")

@@ -1,5 +1,6 @@
 """What a client may take on a real socket: bounded in length and in time, and refused as a problem."""
 
+import asyncio
 import http.client
 import json
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from foretwin.serving.http.connections import ConnectionLimits, Connections
@@ -35,6 +36,15 @@ async def long(request):
     return PlainTextResponse("x" * LONG)
 
 
+async def stream(request):
+    async def pieces():
+        for _ in range(3):
+            await asyncio.sleep(PATIENCE)
+            yield b"x"
+
+    return StreamingResponse(pieces())
+
+
 async def count(request):
     return PlainTextResponse(str(len(list(Path("/proc/self/fd").iterdir()))))
 
@@ -44,7 +54,7 @@ def port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
-    ways = {"/": size, "/refuse": refuse, "/long": long, "/count": count}
+    ways = {"/": size, "/refuse": refuse, "/long": long, "/count": count, "/stream": stream}
     app = Starlette(routes=[Route(path, way, methods=["GET", "POST"]) for path, way in ways.items()])
     http = partial(BoundedProtocol, connections=Connections(ConnectionLimits(MOST, EACH)), patience=PATIENCE)
     server = uvicorn.Server(uvicorn.Config(app, port=free, http=http, log_config=None, proxy_headers=False))
@@ -134,6 +144,11 @@ def test_a_body_that_came_as_a_whole_keeps_the_connection_though_nobody_read_it(
         wire.sendall(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx")
         found, _, headers = answer(wire)
         assert (found, "connection" in headers) == (401, False)
+
+
+def test_an_answer_that_streams_has_no_deadline(wire):
+    wire.sendall(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer(wire)[:2] == (200, b"xxx")
 
 
 def test_an_answer_that_nobody_reads_is_given_up(wire):

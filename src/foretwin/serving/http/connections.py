@@ -7,7 +7,9 @@ accepted come last.
 """
 
 import ipaddress
+import logging
 import resource
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -19,7 +21,10 @@ from foretwin.serving.http.limits import positive_setting
 KNOWN = "foretwin.known"  # the key of an ASGI scope: what to call once the caller has shown a key that counts
 FILES = 128  # descriptors that are kept for the store and other files
 BACKLOG = 512  # connections that may wait to be accepted; all that do may be accepted before one has given way
+TOLD_EVERY = 60.0  # seconds
 GIVEN_SUBNET = 64  # bits of an IPv6 address that name a site, which may use any of the others
+
+logger = logging.getLogger("foretwin.http")
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,14 @@ class Group:
         self.strangers: OrderedDict[Place, None] = OrderedDict()
         self.known: OrderedDict[Place, None] = OrderedDict()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many are there as may be."""
+        return self.count >= self.most
+
     def has_room(self) -> bool:
         """Whether one more may come, for which another one may have to go."""
-        if self.count < self.most:
+        if not self.is_full:
             return True
         last = next(iter(self.strangers), None) or next(iter(self.known), None)
         if last is None:
@@ -125,17 +135,31 @@ class Connections:
         self._is_proxy = is_proxy
         self._all = Group(limits.total)
         self._by_site: dict[str, Group] = {}
+        self._told = float("-inf")
 
     def enter(self, address: str, give_way: Callable[[], None]) -> Place | None:
         """Take in a connection from this address, for which the slowest may give way; None where none can."""
         if self._is_proxy(address):
+            self._tell(self._all, address)
             return Place((self._all,), give_way, lambda: None) if self._all.has_room() else None
         site = site_of(address)
         group = self._by_site.get(site) or Group(self._limits.per_address)
+        self._tell(group, site)
         if not group.has_room() or not self._all.has_room():
             return None
         self._by_site[site] = group  # again where its last connection has just given way
         return Place((self._all, group), give_way, lambda: self._forget(site))
+
+    def _tell(self, group: Group, site: str) -> None:
+        """Log that a limit is reached, once a minute at most."""
+        if group.is_full or self._all.is_full:
+            now = time.monotonic()
+            if now - self._told >= TOLD_EVERY:
+                self._told = now
+                seen = (
+                    "%d connections, %d from %s: as many as may be; those that wait longest for their client are closed"
+                )
+                logger.warning(seen, self._all.count, group.count, site)
 
     def _forget(self, site: str) -> None:
         group = self._by_site.get(site)
