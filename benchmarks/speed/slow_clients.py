@@ -36,7 +36,7 @@ from foretwin.twin.simulator.processes import Process, free_port, running, start
 CONNECTIONS, SECONDS, ROUNDS = 10_000, 15.0, 3
 PER_PROCESS = 5_000
 MANY = ConnectionLimits().total
-CALLERS, RATE = 4, 100.0  # honest ones, and their calls in a second, together
+CALLERS, RATE = 4, 50.0  # honest ones, and their calls in a second, together
 FRESH = 10  # of so many honest calls one has a connection of its own
 REPOSITORY = Path(__file__).parents[2]
 

@@ -1,6 +1,7 @@
 """What a client may take on a real socket: bounded in length and in time, and refused as a problem."""
 
 import asyncio
+import gc
 import http.client
 import json
 import socket
@@ -17,6 +18,7 @@ from starlette.routing import Route
 
 from foretwin.serving.http.connections import ConnectionLimits, Connections
 from foretwin.serving.http.protocol import LEAST_SENT, MOST_HEAD, BoundedProtocol
+from foretwin.twin.simulator.processes import wait_for
 
 PATIENCE = 0.5
 MOST, EACH = 30, 10
@@ -199,6 +201,18 @@ def test_of_many_that_wait_the_first_ones_give_way(port):
     assert all(wire.recv(1) == b"" for wire in wires[: -2 * MOST])
     for wire in wires:
         wire.close()
+
+
+def test_a_connection_that_ended_leaves_nothing_for_the_garbage_collection(port):
+    gc.collect()
+    gc.disable()
+    try:
+        for path in ("/", "/refuse", "/stream"):
+            asked(port, "127.0.4.1", path)
+        connected(port, "127.0.4.1").close()
+        wait_for(lambda: not [one for one in gc.get_objects() if isinstance(one, BoundedProtocol)], "end of all")
+    finally:
+        gc.enable()
 
 
 def test_many_of_one_address_harm_no_other(port):

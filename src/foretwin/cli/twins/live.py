@@ -18,6 +18,7 @@ def live_command(port: int, host: str, is_open: bool) -> None:
       export FORETWIN_KEY=$(foretwin keys new ann --scope read --scope admin)
       curl -H "Authorization: Bearer $FORETWIN_KEY" "http://127.0.0.1:3100/v1/twins?sort=rul_low"
     """
+    import gc
     import os
 
     from foretwin.cli import project
@@ -33,5 +34,6 @@ def live_command(port: int, host: str, is_open: bool) -> None:
         click.echo(f"answering {who} on {url}; Ctrl-C ends it")
 
     with project.stop_on_signals() as stop, project.opened_store(stop) as store:
+        gc.freeze()  # what is loaded by now stays: to look through it for garbage would hold up calls
         calls = serve_twins(store, project.PROJECT, guard, (host, port), stop, started)
     click.echo(f"ended after {calls} calls")

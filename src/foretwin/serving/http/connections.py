@@ -119,6 +119,12 @@ class Place:
             group.count -= 1
         self._groups = ()
         self._left()
+        self._left = _nothing
+
+    def forget(self) -> None:
+        """Leave for good: nothing is closed for another any more."""
+        self.leave()
+        self.give_way = _nothing
 
     def _leave_queue(self) -> None:
         for group in self._groups:
@@ -165,6 +171,10 @@ class Connections:
         group = self._by_site.get(site)
         if group is not None and not group.count:
             del self._by_site[site]
+
+
+def _nothing() -> None:
+    """Stands for what is not to be called any more."""
 
 
 def recognise_caller(scope: MutableMapping[str, Any]) -> None:

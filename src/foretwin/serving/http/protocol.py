@@ -69,12 +69,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._await(self._refuse_head)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave the place and stop the deadlines."""
+        """Leave the place, stop the deadlines, and let go of all that holds this, which would wait for a collection."""
         self._await(None)
         self._stop_watching()
         if self._place:
-            self._place.leave()
+            self._place.forget()
         super().connection_lost(exc)
+        if self.cycle is not None:
+            self.cycle.transport = self.transport
+        self._place = self._outgoing = None
 
     def data_received(self, data: bytes) -> None:
         """Parse data; refuse a head that is too long, and set the deadline of what is not complete."""
