@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.speed.slow_connections import ARRIVALS
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError
 from foretwin.project.contracts import load_contracts
@@ -33,7 +34,7 @@ from foretwin.serving.access.keys import KeyRequest, make_key
 from foretwin.serving.http.connections import ConnectionLimits
 from foretwin.twin.simulator.processes import Process, free_port, running, start_foretwin, wait_for
 
-CONNECTIONS, SECONDS, ROUNDS = 10_000, 15.0, 3
+CONNECTIONS, SECONDS, ROUNDS = 10_000, 15.0, 2
 PER_PROCESS = 5_000
 MANY = ConnectionLimits().total
 CALLERS, RATE = 4, 50.0  # honest ones, and their calls in a second, together
@@ -77,6 +78,7 @@ def besieged(service: Served, connections: int) -> Iterator[None]:
     processes = [subprocess.Popen([*limited, *slow, *place], cwd=REPOSITORY) for place in ends]
     try:
         wait_for(lambda: service.open_files() > min(connections, MANY) / 3, "slow clients", 60)
+        time.sleep(min(connections, PER_PROCESS) / ARRIVALS)  # until all have come for the first time
         yield
     finally:
         for process in processes:

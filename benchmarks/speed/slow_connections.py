@@ -12,7 +12,7 @@ from contextlib import suppress
 
 SITES = 20  # connections of one address
 PAUSE = 15.0  # s until a slow client that was closed comes again, in the mean
-ARRIVALS = 1000  # of slow clients in a second, at first
+ARRIVALS = 250  # of slow clients in a second, at first, of one process
 TRICKLE = 1.0  # s between two bytes
 BEGINNINGS = (
     b"",
@@ -51,7 +51,7 @@ async def besiege(port: int, numbers: range) -> None:
         site = number // SITES
         source = (f"127.1.{site // 250}.{1 + site % 250}", 0)
         pauses = random.Random(number)
-        await asyncio.sleep(pauses.uniform(0, numbers.stop / ARRIVALS))
+        await asyncio.sleep(pauses.uniform(0, len(numbers) / ARRIVALS))
         while True:
             with suppress(OSError):
                 _, client = await loop.create_connection(
