@@ -13,6 +13,8 @@ from foretwin.wire.decoder import decode_table
 from support.commands import refusal
 from support.tiny_bundle import keep_tiny_champion, random_rows, tiny_twin
 
+pytestmark = pytest.mark.dated
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from foretwin.serving.access.keys import KeyRequest, make_key
 from foretwin.wire.tables import ARROW, write_table
 from support.small_service import FAN, PUMP, running, service_over, tiny_champion
 
+pytestmark = pytest.mark.dated
+
 PUBLIC = {"/", "/openapi.json", "/livez", "/readyz", "/metrics"}  # the same for everybody, without a key
 KEYED = {"/v1/score": "POST", "/v1/explain": "POST", "/v1/models": "GET"}
 BOUNDS = {"pumps": {"twins": ["pu*"]}, "P-1": {"assets": ["P-1"]}, "acme": {"owners": ["acme"]}}

@@ -15,6 +15,8 @@ from foretwin.twin.store import open_store
 from support.commands import shown
 from support.live_project import FAN, PUMP, assert_problem, live, live_process, living_project, message, score
 
+pytestmark = pytest.mark.dated
+
 OWN, NEIGHBOUR, FOREIGN, NOBODY = "P-own", "P-rival", "F-rival", "P-none"
 FOUND = {OWN: "pump", NEIGHBOUR: "pump", FOREIGN: "fan"}
 BODIES = {

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from foretwin.errors import Conflict
-from foretwin.twin.ingest.ingest import ingest, release
+from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.release import release
 from foretwin.twin.store import assets, open_store, tables
 from foretwin.twin.store.scoring.monitoring import set_aside
 from foretwin.twin.store.telemetry import overflow, quarantine

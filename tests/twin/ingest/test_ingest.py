@@ -17,7 +17,8 @@ from sqlalchemy import select
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, Conflict, NotFound, StoreError
 from foretwin.twin.ingest.checks import Begins
-from foretwin.twin.ingest.ingest import Receipt, ingest, release
+from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.release import release
 from foretwin.twin.store import Store, assets, listing, open_store, tables
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import quarantine

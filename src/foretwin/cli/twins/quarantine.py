@@ -49,7 +49,7 @@ def _release(store: "Store", contracts: "dict[str, Twin]", number: int) -> None:
 
     from foretwin.cli.project import person
     from foretwin.errors import BadInput
-    from foretwin.twin.ingest.ingest import release
+    from foretwin.twin.ingest.release import release
 
     receipt = release(store, contracts, number, person(), datetime.now(UTC))
     if receipt.rejected:

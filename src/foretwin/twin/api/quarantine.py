@@ -5,7 +5,7 @@ from typing import Any
 from foretwin.errors import Conflict
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Listing, answer_page, one_more, one_of, read_query, text, truth
-from foretwin.twin.ingest.ingest import release
+from foretwin.twin.ingest.release import release
 from foretwin.twin.store import listing
 
 REASONS = ("unit", "range", "type", "order", "run", "clock", "conflict", "unknown", "undecodable")

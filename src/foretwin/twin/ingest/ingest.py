@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.errors import Conflict
 from foretwin.twin.ingest.checks import (
     Begins,
     Fault,
@@ -26,15 +25,10 @@ from foretwin.twin.ingest.checks import (
 )
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Arrivals, Asset
-from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.overflow import is_counted
-from foretwin.twin.store.telemetry.quarantine import Quarantined
 from foretwin.wire.asset_names import is_name
-from foretwin.wire.decoder import decode
 from foretwin.wire.readings import Decoded, Readings, Rejected
-from foretwin.wire.tables import JSON
 from foretwin.wire.values import PRESENT_RUN, to_json
 
 logger = logging.getLogger("foretwin.ingest")
@@ -61,7 +55,7 @@ class Receipt:
 
 
 @dataclass(frozen=True)
-class _Sending:
+class Sending:
     """How readings came: `via` http, file or mqtt, and which runs their sender may begin."""
 
     via: str
@@ -83,53 +77,12 @@ def ingest(
     Assets that are not known yet are registered. A reading of a run that its sender may not begin is rejected.
     """
     with store.write() as connection:
-        receipt = _ingest(connection, contracts, decoded, _Sending(via, begins, now))
+        receipt = ingest_within(connection, contracts, decoded, Sending(via, begins, now))
     if receipt.counted:
         first = receipt.rejected[0]
         told = f"{receipt.counted:,} of {len(receipt.rejected):,} refused readings are only counted in quarantine"
         logger.warning("%s: %s, too many at once; the first: %s: %s", via, told, first.field, first.detail)
     return receipt
-
-
-def release(store: Store, contracts: Mapping[str, Twin], quarantine_id: int, actor: str, now: datetime) -> Receipt:
-    """Ingest a quarantined reading again, whatever its clock and run say; if stored now, it is marked as released.
-
-    One that waited for its run brings with it what else waited for that: the counts are those of all, and what of these
-    breaks the contract otherwise is back in quarantine with that reason.
-
-    NotFound where there is none of that number, Conflict where it was released before, BadInput where its content
-    cannot be decoded.
-    """
-    with store.write() as connection:
-        stored_readings.serialise_writers(connection)
-        held = quarantine.find_quarantined(connection, quarantine_id)
-        if is_counted(held.content):
-            raise Conflict(
-                "id", f"{quarantine_id} counts {held.readings:,} readings that were not kept: send them again"
-            )
-        if held.released_at is not None:
-            raise Conflict("id", f"{quarantine_id} was released on {held.released_at:%Y-%m-%d %H:%M} UTC")
-        decoded = decode(held.content.encode(), JSON, contracts, held.twin, held.asset)
-        receipt = _ingest(connection, contracts, [decoded], _Sending(held.via, "any", now, check_clock=False))
-        if not receipt.rejected:
-            quarantine.mark_released(connection, [quarantine_id], now)
-            receipt += _release_waiting(connection, contracts, held, now) if held.reason == "run" else Receipt()
-            asset = next(iter(assets.find_all(connection, [held.asset or ""]).values()), None)
-            done = {"quarantine": quarantine_id, "stored": receipt.stored, "duplicates": receipt.duplicates}
-            done |= {"run": asset.run} if asset and held.reason == "run" else {}
-            audit.record(connection, actor, "reading.released", done, now, asset=asset.id if asset else None)
-        return receipt
-
-
-def _release_waiting(
-    connection: Connection, contracts: Mapping[str, Twin], held: Quarantined, now: datetime
-) -> Receipt:
-    """Ingest the other readings that wait for the run of a released one, in their order; return the counts."""
-    others = quarantine.find_waiting(connection, held)
-    decoded = [decode(one.content.encode(), JSON, contracts, one.twin, one.asset) for one in others]
-    receipt = _ingest(connection, contracts, decoded, _Sending(held.via, "none", now))
-    quarantine.mark_released(connection, [one.id for one in others], now)
-    return replace(receipt, rejected=())
 
 
 @dataclass(frozen=True)
@@ -138,16 +91,17 @@ class _Call:
 
     connection: Connection
     contract: Twin
-    sending: _Sending
+    sending: Sending
 
     @property
     def now(self) -> datetime:
         return self.sending.now
 
 
-def _ingest(
-    connection: Connection, contracts: Mapping[str, Twin], decoded: Sequence[Decoded], sending: _Sending
+def ingest_within(
+    connection: Connection, contracts: Mapping[str, Twin], decoded: Sequence[Decoded], sending: Sending
 ) -> Receipt:
+    """Store decoded readings in the caller's transaction, as `ingest`."""
     stored_readings.serialise_writers(connection)
     receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
     for readings in _by_twin([one.readings for one in decoded if one.readings is not None]):
