@@ -30,12 +30,14 @@ from foretwin.cli.twins.deliveries import deliveries_command
 from foretwin.cli.twins.erase import erase_command
 from foretwin.cli.twins.export import export_command
 from foretwin.cli.twins.history import history_command
+from foretwin.cli.twins.hold import hold_command
 from foretwin.cli.twins.ingest import ingest_command
 from foretwin.cli.twins.kpis import kpis_command
 from foretwin.cli.twins.live import live_command
 from foretwin.cli.twins.monitor import monitor_command
 from foretwin.cli.twins.quarantine import quarantine_command
 from foretwin.cli.twins.replay import replay_command
+from foretwin.cli.twins.retain import retain_command
 from foretwin.cli.twins.thread import thread_command
 from foretwin.cli.twins.twins import twins_command
 from foretwin.cli.twins.watch import watch_command
@@ -66,6 +68,8 @@ COMMANDS = (
     history_command,
     export_command,
     erase_command,
+    hold_command,
+    retain_command,
     quarantine_command,
     deliveries_command,
     monitor_command,

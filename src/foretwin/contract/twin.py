@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from foretwin.contract.retention import Retention
 from foretwin.contract.source import ContractPart, Source, TableSource, Word
 from foretwin.contract.yaml import find_entry, read_yaml
 from foretwin.errors import ContractError
@@ -186,6 +187,7 @@ class Twin(ContractPart):
     cases: CasePolicy = CasePolicy()
     # Not part of the contract that a model was trained under: readers take it from the project's file.
     costs: Costs | None = Field(default=None, exclude=True)
+    retention: Retention = Field(default=Retention(), exclude=True)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

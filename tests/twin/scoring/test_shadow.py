@@ -329,7 +329,7 @@ def test_an_export_holds_what_was_kept_beside_and_an_erasure_removes_it(store, r
     rows = random_rows(TWIN, {"a": 9, "b": 9})
     store_rows(store, TWIN, rows)
     look(watching)
-    path = export_asset(store, {"pump": TWIN}, "a", tmp_path / "a.zip", LATER)
+    path = export_asset(store, tmp_path, {"pump": TWIN}, "a", tmp_path / "a.zip", LATER)
     with zipfile.ZipFile(path) as archive:
         found = pd.read_parquet(io.BytesIO(archive.read("shadow_scores.parquet")))
         scored = pd.read_parquet(io.BytesIO(archive.read("scores.parquet")))

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from foretwin.errors import StoreAway, StoreError
+from foretwin.twin.store import archive_tables  # noqa: F401 - so that the metadata have them
 
 VARIABLE = "FORETWIN_STORE"
 FILE = "twins.db"
@@ -111,6 +112,7 @@ def _json(content: Any) -> str:
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # `_begin_sqlite` says when a transaction begins, not the driver
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a store that is new; an older one stays as it is
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # an acknowledged reading survives a power cut too
     connection.execute("PRAGMA foreign_keys = ON")

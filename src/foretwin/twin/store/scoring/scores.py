@@ -1,25 +1,28 @@
 """Scores of readings, and the models that made them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
 from foretwin.champion.identity import ModelIdentity
+from foretwin.twin.store.scoring.probabilities import Faults, layouts_for, packed_faults, unpacked
+from foretwin.twin.store.scoring.thinning import ThinningRule, thin_out
 from foretwin.twin.store.tables import models as models_table
 from foretwin.twin.store.tables import scores
 
 # Written by hand: thousands of scores in a transaction, which SQLAlchemy would take several times as long over.
 KEY = ("asset", "run", "time", "model")
-NUMBERS, TEXTS = ("rows", "rul", "rul_low", "rul_high"), ("faults", "diagnosis", "warnings")
-COLUMNS = (*KEY, "scored_at", "age", *NUMBERS, *TEXTS)
+NUMBERS, TEXTS = ("rows", "rul", "rul_low", "rul_high", "layout", "probabilities"), ("diagnosis", "warnings")
+COLUMNS = (*KEY, "scored_at", "age", *NUMBERS, *TEXTS, "kept")
 INSERT = f"INSERT INTO scores ({', '.join(COLUMNS)})"
 REPLACE = f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in COLUMNS if name not in KEY
+    f"{name} = excluded.{name}" for name in COLUMNS if name not in (*KEY, "kept")
 )
+REPLACE += ", kept = scores.kept OR excluded.kept"
 
 
 def _said(table: str, cast: str) -> str:
@@ -30,10 +33,11 @@ def _said(table: str, cast: str) -> str:
 ADD_SQLITE = f"""{INSERT} VALUES ({", ".join("?" * len(COLUMNS))})
     {REPLACE} WHERE ({_said("scores", "")}) IS NOT ({_said("excluded", "")})"""
 ADD_POSTGRESQL = f"""{INSERT}
-    SELECT asset, run, time, model, scored_at, age, rows, rul, rul_low, rul_high,
-        faults::json, diagnosis::json, warnings::json
+    SELECT asset, run, time, model, scored_at, age, rows, rul, rul_low, rul_high, layout, probabilities,
+        diagnosis::json, warnings::json, kept
     FROM unnest(%b::int4[], %b::int4[], %b::float8[], %b::int4[], %b::timestamptz[], %b::float8[], %b::int4[],
-        %b::float8[], %b::float8[], %b::float8[], %b::text[], %b::text[], %b::text[]) AS new ({", ".join(COLUMNS)})
+        %b::float8[], %b::float8[], %b::float8[], %b::int4[], %b::bytea[], %b::text[], %b::text[], %b::bool[])
+        AS new ({", ".join(COLUMNS)})
     {REPLACE} WHERE ({_said("scores", "::text")}) IS DISTINCT FROM ({_said("excluded", "::text")})"""  # noqa: S608 - of constants alone
 
 
@@ -51,7 +55,7 @@ class Score:
     rul: float | None
     rul_low: float | None
     rul_high: float | None
-    faults: dict[str, dict[str, float]]  # axis -> class -> probability
+    faults: Faults  # axis -> class -> probability
     diagnosis: dict[str, str]  # axis -> class or unknown
     warnings: list[str]
 
@@ -68,17 +72,29 @@ class ScoringModel:
     level: float | None  # share of truths that its RUL's interval should cover
 
 
-def add_scores(connection: Connection, found: Sequence[Score]) -> None:
+def add_scores(connection: Connection, found: Sequence[Score], rule: ThinningRule | None = None) -> None:
     """Store scores. An existing one is replaced where its content differs, as after a late reading.
 
-    The same score again changes nothing, its moment included.
+    The same score again changes nothing, its moment included. With a rule only those stay that differ from the last
+    one kept of their asset, besides the newest, whose place the next one takes.
     """
     if not found:
         return
     once = {(score.asset, score.run, score.time, score.model): score for score in found}
+    kept = thin_out(connection, once.values(), rule) if rule else set(once)
     moments = as_stored({score.scored_at for score in found}, connection)
+    layouts = layouts_for(connection, [one.faults for one in once.values()])
     rows = [
-        (*key, moments[one.scored_at], one.age, one.rows, one.rul, one.rul_low, one.rul_high, *_texts(one))
+        (
+            *key,
+            moments[one.scored_at],
+            one.age,
+            *(one.rows, one.rul, one.rul_low, one.rul_high),
+            *packed_faults(one.faults, layouts),
+            orjson.dumps(one.diagnosis).decode(),
+            orjson.dumps(one.warnings).decode(),
+            key in kept,
+        )
         for key, one in once.items()
     ]
     if connection.dialect.name == "postgresql":
@@ -103,7 +119,7 @@ def history(
     if until is not None:
         query = query.where(scores.c.scored_at <= until)
     newest = query.order_by(scores.c.scored_at.desc(), scores.c.run.desc(), scores.c.time.desc()).limit(limit)
-    return [_score(row) for row in connection.execute(newest)]
+    return as_given(connection, connection.execute(newest).mappings().all())
 
 
 def model_id(
@@ -141,11 +157,6 @@ def as_stored(moments: Iterable[datetime], connection: Connection) -> dict[datet
     return {moment: written(moment) for moment in moments}
 
 
-def _texts(score: Score) -> tuple[str, str, str]:
-    """Return the JSON of its probabilities, its diagnosis and its warnings."""
-    faults, diagnosis, warnings = map(orjson.dumps, (score.faults, score.diagnosis, score.warnings))
-    return faults.decode(), diagnosis.decode(), warnings.decode()
-
-
-def _score(row: Row[Any]) -> Score:
-    return Score(**row._mapping)
+def as_given(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> list[Score]:
+    """Return the scores of whole rows of the table."""
+    return [Score(**row) for row in unpacked(connection, rows)]

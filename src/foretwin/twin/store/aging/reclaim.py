@@ -1,0 +1,23 @@
+"""Give pages that are free back to the file system, a few at a time: SQLite alone; PostgreSQL's autovacuum does it."""
+
+from foretwin.twin.store.database import Store
+
+FREE_SHARE = 0.25  # of the file: below, free pages are filled again by what comes next
+FEWEST_FREE, PAGES = 2_000, 250
+INCREMENTAL = 2  # how PRAGMA auto_vacuum says it
+
+
+def reclaim_pages(store: Store) -> bool:
+    """Give some pages back; whether there may be more. A store made before this was known keeps its size."""
+    if not store.is_sqlite:
+        return False
+    with store.read() as connection:
+        free, pages, kind = (
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("freelist_count", "page_count", "auto_vacuum")
+        )
+    if kind != INCREMENTAL or free < FEWEST_FREE or free < FREE_SHARE * pages:
+        return False
+    with store.write() as connection:
+        connection.exec_driver_sql(f"PRAGMA incremental_vacuum({PAGES})").all()
+    return True
