@@ -23,7 +23,7 @@ from foretwin.twin.erasure.models_that_saw import models_that_saw
 from foretwin.twin.monitoring import reports
 from foretwin.twin.retention.erasing import erase_from_archive
 from foretwin.twin.store import Store, assets, erasure
-from foretwin.twin.store.aging import holds
+from foretwin.twin.store.aging.holds import find_hold
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import history as stored
@@ -49,7 +49,7 @@ def erase_asset(
     """
     with store.read() as connection:
         asset = assets.find_asset(connection, name)
-        held = holds.find_hold(connection, asset.id)
+        held = find_hold(connection, asset.id)
         histories = stored.exports_with(connection, asset.id)
     if held:
         why = f"{name} is held by {held.actor}: {held.because}"

@@ -55,12 +55,13 @@ def _erase_from(store: Store, folder: Path, archive: Archive, asset: Asset, forg
 
 
 def _is_about(kind: str, table: pa.Table, asset: Asset) -> Any:
-    """Return (N,) whether each row is about the asset."""
-    column = table["asset"]
-    value: Any = asset.name if kind == QUARANTINE.name else asset.id
-    if pa.types.is_null(column.type):
-        return pa.chunked_array([pa.array([False] * table.num_rows)])
-    return pc.fill_null(pc.equal(column, pa.scalar(value, column.type)), False)
+    """Return (N,) whether each row is about the asset; a message that nobody could read, where it names it."""
+    if kind == QUARANTINE.name:
+        named, texts = quoted(asset.name), zip(table["asset"].to_pylist(), table["content"].to_pylist(), strict=True)
+        return pa.array([of == asset.name if of else any(form in text for form in named) for of, text in texts])
+    if pa.types.is_null(table["asset"].type):
+        return pa.array([False] * table.num_rows)
+    return pc.fill_null(pc.equal(table["asset"], asset.id), False)
 
 
 def _without_mentions(table: pa.Table, name: str, forget: Forget) -> pa.Table:

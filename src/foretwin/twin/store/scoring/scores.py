@@ -81,7 +81,7 @@ def add_scores(connection: Connection, found: Sequence[Score], rule: ThinningRul
     if not found:
         return
     once = {(score.asset, score.run, score.time, score.model): score for score in found}
-    kept = thin_out(connection, once.values(), rule) if rule else set(once)
+    kept = thin_out(connection, once.values(), rule) if rule else dict.fromkeys(once, True)
     moments = as_stored({score.scored_at for score in found}, connection)
     layouts = layouts_for(connection, [one.faults for one in once.values()])
     rows = [
@@ -93,9 +93,10 @@ def add_scores(connection: Connection, found: Sequence[Score], rule: ThinningRul
             *packed_faults(one.faults, layouts),
             orjson.dumps(one.diagnosis).decode(),
             orjson.dumps(one.warnings).decode(),
-            key in kept,
+            kept[key],
         )
         for key, one in once.items()
+        if key in kept
     ]
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(ADD_POSTGRESQL, tuple(list(column) for column in zip(*rows, strict=True)))

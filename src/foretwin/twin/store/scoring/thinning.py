@@ -66,13 +66,13 @@ def rule_of(contract: Twin) -> ThinningRule | None:
     return ThinningRule(asked.rul_change * cap, asked.probability_change, timedelta(minutes=asked.longest_gap))
 
 
-def thin_out(connection: Connection, found: Collection["Score"], rule: ThinningRule) -> set[ScoreKey]:
-    """Return which of these new scores to keep, and delete what only stood in as the newest of the same run.
+def thin_out(connection: Connection, found: Collection["Score"], rule: ThinningRule) -> dict[ScoreKey, bool]:
+    """Return which of these new scores to write, and whether for good; delete what stood in as a run's newest.
 
     What stood in for an earlier run was the last word about that, and stays.
     """
     kept_last, standing = _recent(connection, {(score.asset, score.run) for score in found})
-    kept: set[ScoreKey] = set()
+    written: dict[ScoreKey, bool] = {}
     replaced: list[ScoreKey] = []
     for score in sorted(found, key=lambda one: (one.asset, one.run, one.time)):
         place, key, said = (score.asset, score.run), _key(score), _said(score)
@@ -82,15 +82,17 @@ def thin_out(connection: Connection, found: Collection["Score"], rule: ThinningR
         mine = standing.setdefault(place, [])
         replaced += [one for one in mine if one != key and one[2] <= score.time]
         mine[:] = [one for one in mine if one[2] > score.time]
-        if before is None or _tells(before, said, rule):
-            kept.add(key)
+        written[key] = before is None or _tells(before, said, rule)
+        if written[key]:
             kept_last[place] = said
         else:
             mine.append(key)
+    for key in replaced:
+        written.pop(key, None)
     if replaced:
         names = [f"of_{name}" for name in KEY_NAMES]
         connection.execute(DROP, [dict(zip(names, key, strict=True)) for key in replaced])
-    return kept
+    return written
 
 
 def _recent(
