@@ -137,14 +137,22 @@ def test_a_pilot_answers_for_its_assets_and_the_champion_to_the_byte_for_all_oth
     store_rows(store, TWIN, rows)
     assert look(watching) == 6
     champion = load_champion(root, "pump").bundle.score(rows)
-    whole = ("rul", "rul_low", "rul_high", "faults", "diagnosis", "warnings", "rows")
+    whole = ("rul", "rul_low", "rul_high", "probabilities", "diagnosis", "warnings", "rows")
     found = rows_of(store, table, whole)
     mine = rows["asset"].isin(["a1", "a4"])
     assert {key for key in found if key[2] == "4"} == {("a1", 9.0, "4"), ("a4", 9.0, "4")}
     for one in champion[~champion["asset"].isin(["a1", "a4"])].to_dict("records"):
-        faults = {axis: {name: one[f"p_{axis}_{name}"] for name in TWIN.classes(axis)} for axis in TWIN.axes}
+        faults = [one[f"p_{axis}_{name}"] for axis in TWIN.axes for name in TWIN.classes(axis)]
         diagnosis = {axis: one[axis] for axis in TWIN.axes}
-        answer = (one["rul"], one["rul_low"], one["rul_high"], faults, diagnosis, one["warnings"], one["rows"])
+        answer = (
+            one["rul"],
+            one["rul_low"],
+            one["rul_high"],
+            np.array(faults).tobytes(),
+            diagnosis,
+            one["warnings"],
+            one["rows"],
+        )
         assert found[one["asset"], 9.0, "3"] == answer, "to the last bit"
     served = {key: values for key, values in rows_of(store, table).items() if key[2] == "4"}
     assert_same(served, expected(candidate_bundle, rows[mine], "4"))

@@ -11,7 +11,7 @@ from foretwin.contract.retention import Retention
 from foretwin.twin.store import listing
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
-from foretwin.twin.store.scoring.thinning import ThinningRule, rule_of
+from foretwin.twin.store.scoring.thinning import ThinningRule, keep_score, rule_of
 from foretwin.twin.store.tables import scores as table
 from support.stored_readings import NOON, store_rows
 from support.tiny_bundle import random_rows, tiny_twin
@@ -51,9 +51,9 @@ def kept(store, first):
         return scores.history(connection, first.asset, None, None, 1000)[::-1]
 
 
-def test_of_scores_that_say_the_same_the_first_and_the_newest_are_there(store, first):
+def test_of_scores_that_say_the_same_the_first_and_the_newest_two_are_there(store, first):
     made = say(store, first, *[{"rul": 50.0 + 0.1 * i} for i in range(20)])
-    assert kept(store, first) == [made[0], made[-1]]
+    assert kept(store, first) == [made[0], made[-2], made[-1]]
 
 
 @pytest.mark.parametrize(
@@ -72,36 +72,52 @@ def test_of_scores_that_say_the_same_the_first_and_the_newest_are_there(store, f
     ids=str,
 )
 def test_what_tells_something_new_is_kept(store, first, change):
-    made = say(store, first, {}, {}, change, {**change, "time": 3.0}, {**change, "time": 4.0})
-    assert kept(store, first) == [made[0], made[2], made[4]]
+    later = [{**change, "time": float(i)} for i in range(3, 7)]
+    made = say(store, first, {}, {}, change, *later)
+    assert kept(store, first) == [made[0], made[2], made[5], made[6]]
+
+
+def test_a_count_that_goes_on_tells_nothing_new(store, first):
+    made = say(store, first, *[{"warnings": [f"short_history: {i} of 8 rows"]} for i in range(2, 8)], {})
+    assert kept(store, first) == [made[0], made[5], made[6]]
 
 
 def test_another_model_s_score_is_kept(store, first):
     with store.write() as connection:
         second = scores.model_id(connection, "pump", ModelIdentity("m", "2", "r", "e"), "c", NOON)
-    made = say(store, first, {}, {}, {"model": second}, {"model": second})
-    assert kept(store, first) == [made[0], made[2], made[3]]
+    made = say(store, first, {}, {}, *[{"model": second}] * 4)
+    assert kept(store, first) == [made[0], made[2], made[4], made[5]]
 
 
 def test_small_steps_add_up_since_they_are_measured_from_the_last_one_kept(store, first):
     made = say(store, first, *[{"rul": 50.0 - i} for i in range(13)])
-    assert [score.rul for score in kept(store, first)] == [50, 44, 38]
+    assert [score.rul for score in kept(store, first)] == [50, 44, 39, 38]
     assert kept(store, first)[-1] == made[-1]
 
 
 def test_the_last_score_of_a_run_stays_when_the_next_run_begins(store, first):
-    made = say(store, first, {}, {"rul": 49.0}, {"run": 2}, {"run": 2}, {"run": 2})
-    assert kept(store, first) == [made[0], made[1], made[2], made[4]]
+    made = say(store, first, {}, {}, {}, {"rul": 49.0}, *[{"run": 2}] * 5)
+    assert kept(store, first) == [made[0], made[3], made[4], made[7], made[8]]
 
 
 def test_a_late_reading_that_changes_the_newest_score_makes_it_kept(store, first):
     say(store, first, {}, {"rul": 49.0})
     again = replace(first, time=1.0, scored_at=NOON + timedelta(minutes=2), rul=20.0)
     after = replace(again, time=2.0, scored_at=NOON + timedelta(minutes=3))
-    for score in (again, again, after, replace(after, time=3.0, scored_at=NOON + timedelta(minutes=4))):
+    later = [replace(after, time=3.0 + i, scored_at=NOON + timedelta(minutes=4 + i)) for i in range(3)]
+    for score in (again, again, after, *later):
         with store.write() as connection:
             scores.add_scores(connection, [score], RULE)
-    assert [(score.time, score.rul) for score in kept(store, first)] == [(0, 50), (1, 20), (3, 20)]
+    assert [(score.time, score.rul) for score in kept(store, first)] == [(0, 50), (1, 20), (4, 20), (5, 20)]
+
+
+def test_what_a_case_refers_to_is_kept(store, first):
+    made = say(store, first, *[{}] * 4)
+    for score in made[2:]:
+        with store.write() as connection:
+            keep_score(connection, score.asset, score.run, score.time)
+    made += say(store, first, *[{"time": 4.0 + i, "scored_at": NOON + timedelta(minutes=4 + i)} for i in range(4)])
+    assert kept(store, first) == [made[0], made[2], made[3], made[6], made[7]]
 
 
 def test_assets_do_not_disturb_each_other_and_one_call_may_bring_several_scores_of_one(store, first):
@@ -109,7 +125,7 @@ def test_assets_do_not_disturb_each_other_and_one_call_may_bring_several_scores_
     several = [replace(first, time=float(i), scored_at=NOON + timedelta(minutes=i)) for i in range(5)]
     with store.write() as connection:
         scores.add_scores(connection, [*several, other], RULE)
-    assert kept(store, first) == [several[0], several[4]]
+    assert kept(store, first) == [several[0], several[3], several[4]]
     assert kept(store, other) == [other]
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Column, Connection, insert, select
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.twin.store.scoring.probabilities import Faults, layouts_for, packed_faults, unpacked
@@ -82,7 +82,7 @@ def add_scores(connection: Connection, found: Sequence[Score], rule: ThinningRul
         return
     once = {(score.asset, score.run, score.time, score.model): score for score in found}
     kept = thin_out(connection, once.values(), rule) if rule else dict.fromkeys(once, True)
-    moments = as_stored({score.scored_at for score in found}, connection)
+    moments = as_stored({score.scored_at for score in found}, connection, scores.c.scored_at)
     layouts = layouts_for(connection, [one.faults for one in once.values()])
     rows = [
         (
@@ -151,10 +151,10 @@ def models(connection: Connection, ids: Iterable[int]) -> dict[int, ScoringModel
     return {row.id: ScoringModel(row.name, row.version, row.run, row.digest, row.contract, row.level) for row in rows}
 
 
-def as_stored(moments: Iterable[datetime], connection: Connection) -> dict[datetime, Any]:
-    """Convert moments as the driver takes them."""
-    column: Any = scores.c.scored_at.type
-    written = column.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+def as_stored(moments: Iterable[datetime], connection: Connection, column: Column[Any]) -> dict[datetime, Any]:
+    """Convert moments as the driver takes them for a column."""
+    kind: Any = column.type
+    written = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     return {moment: written(moment) for moment in moments}
 
 

@@ -150,7 +150,7 @@ def add_shadow_scores(connection: Connection, found: Sequence[Score]) -> None:
     if not found:
         return
     once = {(score.asset, score.run, score.time, score.model): score for score in found}
-    moments = as_stored({score.scored_at for score in found}, connection)
+    moments = as_stored({score.scored_at for score in found}, connection, shadow_scores.c.scored_at)
     rows = [
         (*key, moments[one.scored_at], one.rul, one.rul_low, one.rul_high, orjson.dumps(one.diagnosis).decode())
         for key, one in once.items()

@@ -36,6 +36,8 @@ def upgrade() -> None:
     _pack_scores(op.get_bind())
     op.drop_table("scores_0002")
     op.create_index("scores_by_moment", "scores", ["asset", "scored_at"])
+    where = sa.text("NOT kept")
+    op.create_index("scores_to_replace", "scores", ["asset"], sqlite_where=where, postgresql_where=where)
     _free_shadow_scores()
 
 
