@@ -25,7 +25,8 @@ def write_contract(root: Path, retention: dict, twin: Twin = TWIN) -> Twin:
     """The contract in the project's folder, with these terms."""
     path = root / "data" / twin.name / "twin.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(twin.model_dump(mode="json", exclude_none=True) | {"retention": retention}))
+    content = twin.model_dump(mode="json", exclude_none=True) | {"retention": retention}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
     return load_twin(path)
 
 

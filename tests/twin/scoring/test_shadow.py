@@ -29,12 +29,14 @@ from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.tables import audit, cases, events, maintenance, models, shadow_scores
 from foretwin.twin.store.tables import scores as table
 from foretwin.twin.timeline import thread
+from support.aging_fleet import write_contract
 from support.small_history import ACTOR
 from support.stored_readings import NOON, count, store_rows
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_project, tiny_twin
 
 TWIN = tiny_twin()
 ILL = Twin.model_validate({**TWIN.model_dump(), "cases": {"open_below": 90, "close_above": 95}})
+EVERY_SCORE = {"scores": {"keep": "all"}}
 MINUTE = timedelta(minutes=1)
 LATER = NOON + timedelta(days=1)
 SAID = ("rul", "rul_low", "rul_high", "diagnosis")
@@ -111,6 +113,7 @@ def test_in_shadow_nothing_that_counts_changes_and_the_candidate_is_kept_beside_
     for name in ("without", "beside"):
         project = tmp_path / name
         tiny_project(project, ILL)
+        write_contract(project, EVERY_SCORE, ILL)
         bundle = try_candidate(project, twin=ILL) if name == "beside" else None
         url = f"sqlite:///{tmp_path}/{name}.db" if store_url.startswith("sqlite") else new_database(request)
         store = open_store(url)
@@ -172,6 +175,7 @@ def test_cases_of_a_pilots_assets_are_decided_by_the_candidate(store, tmp_path):
 
 def test_a_trial_begins_changes_and_ends_while_the_loop_runs(store, root, watching, caplog):
     caplog.set_level(logging.INFO)
+    write_contract(root, EVERY_SCORE)
     rows = random_rows(TWIN, {"a": 12})
     for hour in range(1, 13):
         if hour == 4:
