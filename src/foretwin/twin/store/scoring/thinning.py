@@ -1,27 +1,23 @@
 """Keep the scores that tell something new: the newest of an asset takes the place of one before it that does not."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Connection, bindparam, delete, update
 
 from foretwin.contract.twin import Twin
-from foretwin.twin.store.scoring.probabilities import unpack_values, values_of
+from foretwin.twin.store.scoring.probabilities import unpack_values
 from foretwin.twin.store.tables import scores
-
-if TYPE_CHECKING:
-    from foretwin.twin.store.scoring.scores import Score
 
 ScoreKey = tuple[int, int, float, int]  # asset, run, time, model
 RunKey = tuple[int, int]  # asset, run
-
 # Of each run the last score kept, by a few steps of the primary key.
 LAST_KEPT = """SELECT held.asset, held.run, held.model, held.scored_at, held.rul, held.rul_low, held.rul_high,
-        held.probabilities, held.diagnosis{text}, held.warnings{text}
+        held.layout, held.probabilities, held.diagnosis{text}, held.warnings{text}
     FROM {wanted} JOIN scores AS held ON held.asset = wanted.asset AND held.run = wanted.run AND held.kept
         AND held.time = (SELECT kept.time FROM scores AS kept WHERE kept.asset = wanted.asset AND kept.run = wanted.run
             AND kept.kept ORDER BY kept.time DESC LIMIT 1)
@@ -52,14 +48,16 @@ class ThinningRule:
     longest_gap: timedelta
 
 
-@dataclass(frozen=True)
-class _Said:
-    """The content of a score as it is compared; the diagnosis as JSON."""
+class StoredContent(NamedTuple):
+    """What a score says, as the driver writes and reads it; diagnosis and warnings are JSON."""
 
     model: int
-    scored_at: datetime
-    life: tuple[float | None, ...]  # RUL and its interval
-    probabilities: tuple[float, ...]
+    scored_at: Any
+    rul: float | None
+    rul_low: float | None
+    rul_high: float | None
+    layout: int
+    probabilities: bytes
     diagnosis: str
     warnings: str
 
@@ -73,29 +71,34 @@ def rule_of(contract: Twin) -> ThinningRule | None:
     return ThinningRule(asked.rul_change * cap, asked.probability_change, timedelta(minutes=asked.longest_gap))
 
 
-def thin_out(connection: Connection, found: Collection["Score"], rule: ThinningRule) -> dict[ScoreKey, bool]:
+def thin_out(
+    connection: Connection, found: Sequence[tuple[ScoreKey, StoredContent]], rule: ThinningRule
+) -> dict[ScoreKey, bool]:
     """Return which of these new scores to write, and whether for good; delete what makes room for them.
 
     The newest of an asset and the one before it are always there: of those the next ones take the place. What is
     newest of an earlier run was the last word about that, and stays.
     """
-    kept_last = _last_kept(connection, {(score.asset, score.run) for score in found})
-    standing = _standing(connection, sorted({score.asset for score in found}))
+    kept_last = _last_kept(connection, {key[:2] for key, _ in found})
+    standing = _standing(connection, sorted({key[0] for key, _ in found}))
+    gap: Any = rule.longest_gap if connection.dialect.name == "postgresql" else rule.longest_gap.total_seconds() * 1e6
     written: dict[ScoreKey, bool] = {}
     replaced: list[ScoreKey] = []
-    for score in sorted(found, key=lambda one: (one.asset, one.run, one.time)):
-        place, key, said = (score.asset, score.run), _key(score), _said(score)
-        if place not in kept_last:
-            _keep_for_good(connection, [one for one in standing.pop(score.asset, []) if one[1] < score.run][-1:])
-        mine = standing.setdefault(score.asset, [])
-        older = [one for one in mine if one != key and one[1:3] <= (score.run, score.time)]
+    for key, said in sorted(found):
+        asset, place = key[0], key[:2]
+        before = kept_last.get(place)
+        if before is None:
+            _execute(connection, KEEP, [one for one in standing.pop(asset, []) if one[1] < key[1]][-1:])
+        mine = standing.get(asset, [])
+        older = [one for one in mine if one != key and one[1:3] <= key[1:3]]
         replaced += older[:-1]
-        mine[:] = [*older[-1:], *(one for one in mine if one not in older and one != key)]
-        written[key] = place not in kept_last or _tells(kept_last[place], said, rule)
+        rest = [*older[-1:], *(one for one in mine if one not in older and one != key)]
+        written[key] = before is None or _tells(before, said, rule, gap)
         if written[key]:
             kept_last[place] = said
         else:
-            mine.append(key)
+            rest.append(key)
+        standing[asset] = rest
     for key in replaced:
         written.pop(key, None)
     _execute(connection, DROP, replaced)
@@ -108,66 +111,55 @@ def keep_score(connection: Connection, asset: int, run: int, time: float) -> Non
     connection.execute(update(scores).where(*mine).values(kept=True))
 
 
-def _last_kept(connection: Connection, wanted: Iterable[RunKey]) -> dict[RunKey, _Said]:
+def _last_kept(connection: Connection, wanted: Iterable[RunKey]) -> dict[RunKey, StoredContent]:
     """Return the last score kept of each run, where there is one."""
     places = sorted(wanted)
     if connection.dialect.name == "postgresql":
-        rows = connection.exec_driver_sql(LAST_KEPT_POSTGRESQL, tuple(map(list, zip(*places, strict=True))))
+        rows = _raw(connection, LAST_KEPT_POSTGRESQL, tuple(map(list, zip(*places, strict=True))))
     else:
-        rows = connection.exec_driver_sql(LAST_KEPT_SQLITE, (orjson.dumps(places).decode(),))
-    read: Any = scores.c.scored_at.type
-    found: dict[RunKey, _Said] = {}
-    for asset, run, model, at, *life, packed, diagnosis, warnings in rows:
-        moment = read.process_result_value(at, connection.dialect)
-        said = (unpack_values(packed), diagnosis, _told(orjson.loads(warnings)))
-        found[asset, run] = _Said(model, moment, tuple(life), *said)
-    return found
+        rows = _raw(connection, LAST_KEPT_SQLITE, (orjson.dumps(places).decode(),))
+    return {(asset, run): StoredContent(*said) for asset, run, *said in rows}
 
 
 def _standing(connection: Connection, asset_ids: list[int]) -> dict[int, list[ScoreKey]]:
     """Return of each asset the keys of those that make room, the oldest first."""
     if connection.dialect.name == "postgresql":
-        rows = connection.exec_driver_sql(STANDING_POSTGRESQL, (asset_ids,))
+        rows = _raw(connection, STANDING_POSTGRESQL, (asset_ids,))
     else:
-        rows = connection.exec_driver_sql(STANDING_SQLITE, (orjson.dumps(asset_ids).decode(),))
+        rows = _raw(connection, STANDING_SQLITE, (orjson.dumps(asset_ids).decode(),))
     found: dict[int, list[ScoreKey]] = {}
-    for asset, run, time, model in rows:
-        found.setdefault(asset, []).append((asset, run, time, model))
+    for key in rows:
+        found.setdefault(key[0], []).append(key)
     return found
 
 
-def _key(score: "Score") -> ScoreKey:
-    return score.asset, score.run, score.time, score.model
+def _raw(connection: Connection, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+    """Return rows as the driver gives them: SQLAlchemy's own take longer than the query."""
+    cursor: Any = connection.exec_driver_sql(statement, parameters).cursor
+    rows: list[Any] = cursor.fetchall()
+    return rows
 
 
-def _said(score: "Score") -> _Said:
-    life = (score.rul, score.rul_low, score.rul_high)
-    texts = (orjson.dumps(score.diagnosis).decode(), _told(score.warnings))
-    return _Said(score.model, score.scored_at, life, tuple(values_of(score.faults)), *texts)
-
-
-def _told(warnings: list[str]) -> str:
-    """Return the warnings as they are compared: of one that counts, as `short_history: 49 of 60 rows`, its kind."""
-    return "\n".join(COUNTED.sub("", warning) for warning in warnings)
-
-
-def _tells(before: _Said, now: _Said, rule: ThinningRule) -> bool:
+def _tells(before: StoredContent, now: StoredContent, rule: ThinningRule, gap: Any) -> bool:
     """Whether a score tells something that the last one kept did not."""
-    if (before.model, before.diagnosis, before.warnings) != (now.model, now.diagnosis, now.warnings):
+    if before.model != now.model or before.layout != now.layout or before.diagnosis != now.diagnosis:
         return True
-    if now.scored_at - before.scored_at >= rule.longest_gap or len(before.probabilities) != len(now.probabilities):
+    if now.scored_at - before.scored_at >= gap:
         return True
-    if any(_differ(one, other, rule.rul) for one, other in zip(before.life, now.life, strict=True)):
+    if before.warnings != now.warnings and _told(before.warnings) != _told(now.warnings):
         return True
-    return any(abs(p - q) > rule.probability for p, q in zip(before.probabilities, now.probabilities, strict=True))
+    for one, other in ((before.rul, now.rul), (before.rul_low, now.rul_low), (before.rul_high, now.rul_high)):
+        if one is not other and (one is None or other is None or abs(one - other) > rule.rul):
+            return True
+    if before.probabilities == now.probabilities:
+        return False
+    pairs = zip(unpack_values(before.probabilities), unpack_values(now.probabilities), strict=True)
+    return max(abs(p - q) for p, q in pairs) > rule.probability
 
 
-def _differ(one: float | None, other: float | None, most: float) -> bool:
-    return one is not other if one is None or other is None else abs(one - other) > most
-
-
-def _keep_for_good(connection: Connection, keys: list[ScoreKey]) -> None:
-    _execute(connection, KEEP, keys)
+def _told(warnings: str) -> list[str]:
+    """Return warnings as they are compared: of one that counts, as `short_history: 49 of 60 rows`, its kind."""
+    return [COUNTED.sub("", warning) for warning in orjson.loads(warnings)]
 
 
 def _execute(connection: Connection, statement: Any, keys: list[ScoreKey]) -> None:
