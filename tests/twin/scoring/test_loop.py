@@ -18,6 +18,7 @@ from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.twin import CasePolicy, Twin
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
+from foretwin.twin.retention import retain as retaining
 from foretwin.twin.scoring import loop
 from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once, watch
 from foretwin.twin.simulator.processes import wait_for
@@ -504,17 +505,19 @@ def test_a_changed_case_policy_counts_without_training_anew(store, tmp_path):
     assert watching.twins["pump"].policy == twin, "what the champion does not answer is not decided by"
 
 
-def test_without_thinning_every_score_is_kept_and_with_it_those_that_changed(store, root, watching):
+def test_without_thinning_every_score_is_kept_and_with_it_those_that_changed(store, root, watching, monkeypatch):
+    monkeypatch.setattr(retaining, "FEWEST_SCORES", 20)
     rows = random_rows(TWIN, {"a": 40})
     rows[["speed", "c1", "c2"]] *= 0.01
-    write_contract(root, {"scores": {"keep": "all"}})
+    contract = write_contract(root, {"scores": {"keep": "all"}})
     for hours in (range(1, 21), range(21, 41)):
         before = count(store, table)
         for hour in hours:
             store_rows(store, TWIN, rows[rows["time"] == hour])
             look(watching, NOON + timedelta(minutes=hour))
+        retaining.retain_once(retaining.Retaining(store, root, {"pump": contract}), NOON)
         assert_scored(store, root, rows[rows["time"] <= hours.stop - 1])
         if hours.start == 1:
             assert count(store, table) - before == 19, "the second reading is the first that is scored"
-            write_contract(root, {"scores": {"longest_gap": 1e6}})
+            contract = write_contract(root, {"scores": {"longest_gap": 1e6}})
     assert 2 <= count(store, table) - before < 6, "the newest two, and what changed"

@@ -11,7 +11,7 @@ from foretwin.contract.retention import Retention
 from foretwin.twin.store import listing
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
-from foretwin.twin.store.scoring.thinning import ThinningRule, keep_score, rule_of
+from foretwin.twin.store.scoring.thinning import ThinningRule, keep_score, rule_of, thick_assets, thin_out
 from foretwin.twin.store.tables import scores as table
 from support.stored_readings import NOON, store_rows
 from support.tiny_bundle import random_rows, tiny_twin
@@ -32,18 +32,24 @@ def first(store):
 
 
 def say(store, first, *changes, rule=RULE):
-    """One score a minute, each as the first but for its changes."""
+    """One score a minute, each as the first but for its changes; then they are thinned out."""
     made = [
         replace(first, **({"time": float(i), "scored_at": NOON + timedelta(minutes=i)} | change))
         for i, change in enumerate(changes)
     ]
     for score in made:
         with store.write() as connection:
-            scores.add_scores(connection, [score], rule)
-        with store.read() as connection:
-            assert scores.last(connection, score.asset) == score, "the newest is there as it was made"
-            assert listing.last_scores(connection, [score.asset])[score.asset]["faults"] == score.faults
+            scores.add_scores(connection, [score], for_good=rule is None)
+    thin(store, first.asset, rule=rule or RULE)
+    with store.read() as connection:
+        assert scores.last(connection, first.asset) == made[-1], "the newest is there as it was made"
+        assert listing.last_scores(connection, [first.asset])[first.asset]["faults"] == made[-1].faults
     return made
+
+
+def thin(store, *asset_ids, rule=RULE):
+    with store.write() as connection:
+        return thin_out(connection, asset_ids, rule)
 
 
 def kept(store, first):
@@ -107,24 +113,36 @@ def test_a_late_reading_that_changes_the_newest_score_makes_it_kept(store, first
     later = [replace(after, time=3.0 + i, scored_at=NOON + timedelta(minutes=4 + i)) for i in range(3)]
     for score in (again, again, after, *later):
         with store.write() as connection:
-            scores.add_scores(connection, [score], RULE)
+            scores.add_scores(connection, [score], for_good=False)
+    assert thin(store, first.asset) == 2
+    assert thin(store, first.asset) == 0
     assert [(score.time, score.rul) for score in kept(store, first)] == [(0, 50), (1, 20), (4, 20), (5, 20)]
 
 
 def test_what_a_case_refers_to_is_kept(store, first):
-    made = say(store, first, *[{}] * 4)
-    for score in made[2:]:
-        with store.write() as connection:
-            keep_score(connection, score.asset, score.run, score.time)
-    made += say(store, first, *[{"time": 4.0 + i, "scored_at": NOON + timedelta(minutes=4 + i)} for i in range(4)])
-    assert kept(store, first) == [made[0], made[2], made[3], made[6], made[7]]
+    made = [replace(first, time=float(i), scored_at=NOON + timedelta(minutes=i)) for i in range(8)]
+    with store.write() as connection:
+        scores.add_scores(connection, made, for_good=False)
+        keep_score(connection, first.asset, 1, 3.0)
+    thin(store, first.asset)
+    assert kept(store, first) == [made[0], made[3], made[6], made[7]]
+
+
+def test_assets_are_thinned_out_once_they_have_many(store, first):
+    with store.write() as connection:
+        scores.add_scores(connection, [replace(first, time=float(i)) for i in range(10)], for_good=False)
+    with store.read() as connection:
+        assert thick_assets(connection, "pump", 5, 11) == []
+        assert thick_assets(connection, "fan", 5, 10) == []
+        assert thick_assets(connection, "pump", 5, 10) == [first.asset]
 
 
 def test_assets_do_not_disturb_each_other_and_one_call_may_bring_several_scores_of_one(store, first):
     other = replace(first, asset=first.asset + 1, rul=10.0)
     several = [replace(first, time=float(i), scored_at=NOON + timedelta(minutes=i)) for i in range(5)]
     with store.write() as connection:
-        scores.add_scores(connection, [*several, other], RULE)
+        scores.add_scores(connection, [*several, other], for_good=False)
+    thin(store, first.asset, other.asset)
     assert kept(store, first) == [several[0], several[3], several[4]]
     assert kept(store, other) == [other]
 
@@ -136,4 +154,4 @@ def test_without_a_rule_all_are_kept_and_a_contract_may_want_that(store, first):
         assert all(connection.execute(select(table.c.kept)).scalars())
     everything = Retention.model_validate({"scores": {"keep": "all"}})
     assert rule_of(TWIN.model_copy(update={"retention": everything})) is None
-    assert rule_of(TWIN) == ThinningRule(10, 0.2, timedelta(hours=1))
+    assert rule_of(TWIN) == ThinningRule(10, 0.25, timedelta(hours=1))

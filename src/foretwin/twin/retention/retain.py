@@ -27,9 +27,12 @@ from foretwin.twin.store.aging import archives, holds, hours, records, slices
 from foretwin.twin.store.aging.archives import READINGS, Archive, NewArchive
 from foretwin.twin.store.aging.reclaim import reclaim_pages
 from foretwin.twin.store.aging.records import RECORD_KINDS, Due, RecordKind
+from foretwin.twin.store.scoring import thinning
 
 READINGS_AT_ONCE, RECORDS_AT_ONCE = 100_000, 20_000  # in one file
 PIECE = 2_000  # rows dropped in one transaction
+FEWEST_SCORES = 60  # of an asset, that are thinned out together
+ASSETS_AT_ONCE = 25  # whose scores are thinned out in one transaction
 SHORTEST = timedelta(days=1)  # that a file spans, unless it is full before: rather few files than early ones
 BETWEEN = 60.0  # s between two looks while nothing is due
 REST = 0.02  # s between two pieces, for others who write
@@ -85,6 +88,9 @@ def take_step(work: Retaining, contract: Twin, now: datetime) -> tuple[str, int]
     if open_archive:
         return open_archive.kind, _drop_piece(work, contract, open_archive)
     work.opened.clear()
+    thinned = _thin_out(work, contract)
+    if thinned is not None:
+        return "scores", thinned
     if _archive_readings(work, contract, now):
         return READINGS, 0
     for kind in RECORD_KINDS.values():
@@ -95,6 +101,19 @@ def take_step(work: Retaining, contract: Twin, now: datetime) -> tuple[str, int]
         if dropped is not None:
             return READINGS, dropped
     return ("pages", 0) if reclaim_pages(work.store) else None
+
+
+def _thin_out(work: Retaining, contract: Twin) -> int | None:
+    """Thin out the scores of some assets; None where there is none that has many."""
+    rule = thinning.rule_of(contract)
+    if rule is None:
+        return None
+    with work.store.read() as connection:
+        due = thinning.thick_assets(connection, contract.name, ASSETS_AT_ONCE, FEWEST_SCORES)
+    if not due:
+        return None
+    with work.store.write() as connection:
+        return thinning.thin_out(connection, due, rule)
 
 
 def _archive_readings(work: Retaining, contract: Twin, now: datetime) -> bool:

@@ -254,7 +254,7 @@ def _keep(store: Store, watched: Watched, asked: ScoredBatch, wanted: ReadingQue
         if beside:
             found, heard = beside.divide(found, _scores(connection, beside.trial, asked.candidate, part, due, now))
             shadow.add_shadow_scores(connection, heard)
-        scores.add_scores(connection, found, None if beside else thinning.rule_of(watched.policy))
+        scores.add_scores(connection, found, beside is not None or thinning.rule_of(watched.policy) is None)
         review(connection, watched.policy, found, due, now)
         windows.mark_scored(connection, list(due), wanted.upto)
     if beside:

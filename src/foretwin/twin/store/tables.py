@@ -130,9 +130,9 @@ scores = Table(  # the newest of each asset, and those before it that told somet
     Column("probabilities", LargeBinary, nullable=False),  # float64, little-endian, one per class of the layout
     Column("diagnosis", JSON, nullable=False),  # axis -> class or unknown
     Column("warnings", JSON, nullable=False),
-    Column("kept", Boolean, nullable=False),  # False: one of the asset's newest two, which makes room
+    Column("kept", Boolean, nullable=False),  # for good; False: it may be thinned out
     Index("scores_by_moment", "asset", "scored_at"),
-    Index("scores_to_replace", "asset", sqlite_where=text("NOT kept"), postgresql_where=text("NOT kept")),
+    Index("scores_to_thin_out", "asset", sqlite_where=text("NOT kept"), postgresql_where=text("NOT kept")),
     sqlite_with_rowid=False,
 )
 

@@ -22,13 +22,8 @@ def layouts_for(connection: Connection, answers: Iterable[Faults]) -> dict[Axes,
 
 def packed_faults(faults: Faults, layouts: Mapping[Axes, int]) -> tuple[int, bytes]:
     """Return the number of the layout, and the probabilities as bytes."""
-    values = values_of(faults)
+    values = list(chain.from_iterable(classes.values() for classes in faults.values()))
     return layouts[_axes(faults)], struct.pack(f"<{len(values)}d", *values)
-
-
-def values_of(faults: Faults) -> list[float]:
-    """Return the probabilities in the order of the layout."""
-    return list(chain.from_iterable(classes.values() for classes in faults.values()))
 
 
 def unpack_values(packed: bytes) -> tuple[float, ...]:

@@ -9,8 +9,7 @@ import orjson
 from sqlalchemy import Column, Connection, insert, select
 
 from foretwin.champion.identity import ModelIdentity
-from foretwin.twin.store.scoring.probabilities import Axes, Faults, layouts_for, packed_faults, unpacked
-from foretwin.twin.store.scoring.thinning import StoredContent, ThinningRule, thin_out
+from foretwin.twin.store.scoring.probabilities import Faults, layouts_for, packed_faults, unpacked
 from foretwin.twin.store.tables import models as models_table
 from foretwin.twin.store.tables import scores
 
@@ -72,23 +71,31 @@ class ScoringModel:
     level: float | None  # share of truths that its RUL's interval should cover
 
 
-def add_scores(connection: Connection, found: Sequence[Score], rule: ThinningRule | None = None) -> None:
+def add_scores(connection: Connection, found: Sequence[Score], for_good: bool = True) -> None:
     """Store scores. An existing one is replaced where its content differs, as after a late reading.
 
-    The same score again changes nothing, its moment included. With a rule only those stay that differ from the last
-    one kept of their asset, besides the newest, whose place the next one takes.
+    The same score again changes nothing, its moment included. Those that are not kept for good are thinned out later.
     """
     if not found:
         return
     once = {(score.asset, score.run, score.time, score.model): score for score in found}
     moments = as_stored({score.scored_at for score in found}, connection, scores.c.scored_at)
     layouts = layouts_for(connection, [one.faults for one in once.values()])
-    said = [(key, _content(one, moments[one.scored_at], layouts)) for key, one in once.items()]
-    kept = thin_out(connection, said, rule) if rule else dict.fromkeys(once, True)
     rows = [
-        (*key, content.scored_at, once[key].age, once[key].rows, *content[2:], kept[key])
-        for key, content in said
-        if key in kept
+        (
+            *key,
+            moments[one.scored_at],
+            one.age,
+            one.rows,
+            one.rul,
+            one.rul_low,
+            one.rul_high,
+            *packed_faults(one.faults, layouts),
+            orjson.dumps(one.diagnosis).decode(),
+            orjson.dumps(one.warnings).decode(),
+            for_good,
+        )
+        for key, one in once.items()
     ]
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(ADD_POSTGRESQL, tuple(list(column) for column in zip(*rows, strict=True)))
@@ -153,9 +160,3 @@ def as_stored(moments: Iterable[datetime], connection: Connection, column: Colum
 def as_given(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> list[Score]:
     """Return the scores of whole rows of the table."""
     return [Score(**row) for row in unpacked(connection, rows)]
-
-
-def _content(score: Score, moment: Any, layouts: Mapping[Axes, int]) -> StoredContent:
-    packed = packed_faults(score.faults, layouts)
-    texts = (orjson.dumps(score.diagnosis).decode(), orjson.dumps(score.warnings).decode())
-    return StoredContent(score.model, moment, score.rul, score.rul_low, score.rul_high, *packed, *texts)

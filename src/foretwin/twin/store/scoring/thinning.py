@@ -1,42 +1,32 @@
-"""Keep the scores that tell something new: the newest of an asset takes the place of one before it that does not."""
+"""Thin out scores that have been there for a while: those stay that told something new, and the newest.
+
+Scores are written as they are made, and looked at later, many of an asset together: the loop does not wait for it.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
-import orjson
-from sqlalchemy import Connection, bindparam, delete, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from foretwin.contract.twin import Twin
+from foretwin.twin.store.aging.holds import held_assets
 from foretwin.twin.store.scoring.probabilities import unpack_values
-from foretwin.twin.store.tables import scores
+from foretwin.twin.store.tables import assets, scores
 
-ScoreKey = tuple[int, int, float, int]  # asset, run, time, model
-RunKey = tuple[int, int]  # asset, run
-# Of each run the last score kept, by a few steps of the primary key.
-LAST_KEPT = """SELECT held.asset, held.run, held.model, held.scored_at, held.rul, held.rul_low, held.rul_high,
-        held.layout, held.probabilities, held.diagnosis{text}, held.warnings{text}
-    FROM {wanted} JOIN scores AS held ON held.asset = wanted.asset AND held.run = wanted.run AND held.kept
-        AND held.time = (SELECT kept.time FROM scores AS kept WHERE kept.asset = wanted.asset AND kept.run = wanted.run
-            AND kept.kept ORDER BY kept.time DESC LIMIT 1)
-    ORDER BY held.asset, held.run, held.scored_at"""
-LAST_KEPT_SQLITE = LAST_KEPT.format(
-    text="",
-    wanted="(SELECT json_extract(value, '$[0]') AS asset, json_extract(value, '$[1]') AS run FROM json_each(?))"
-    " AS wanted",
-)
-LAST_KEPT_POSTGRESQL = LAST_KEPT.format(text="::text", wanted="unnest(%b::int4[], %b::int4[]) AS wanted (asset, run)")
-# By the index of those that make room.
-STANDING = "SELECT asset, run, time, model FROM scores WHERE NOT kept AND asset {among} ORDER BY asset, run, time"
-STANDING_SQLITE = STANDING.format(among="IN (SELECT value FROM json_each(?))")
-STANDING_POSTGRESQL = STANDING.format(among="= ANY(%b::int4[])")
+NEWEST = 2  # that always stay: the answer of now, and the one that a case may refer to
+COUNTED = re.compile(r": \d.*")  # what a warning says beyond its kind, where that is a count
+SAID = ("rul", "rul_low", "rul_high", "layout", "probabilities", "diagnosis", "warnings")
+COLUMNS = tuple(scores.c[name] for name in ("asset", "run", "time", "model", "scored_at", *SAID))
 KEY_NAMES = ("asset", "run", "time", "model")
 _PLACE: tuple[Any, ...] = tuple(scores.c[name] == bindparam(f"of_{name}") for name in KEY_NAMES)
-COUNTED = re.compile(r": \d.*")  # what a warning says beyond its kind, where that is a count
-DROP = delete(scores).where(*_PLACE)
 KEEP = update(scores).where(*_PLACE).values(kept=True)
+_FIRST: Any = bindparam("first_time")
+_LAST: Any = bindparam("last_time")
+_UNKEPT = (scores.c.kept.is_(False), scores.c.time >= _FIRST, scores.c.time <= _LAST)
+DROP = delete(scores).where(*_PLACE[:2], *_UNKEPT)
 
 
 @dataclass(frozen=True)
@@ -48,20 +38,6 @@ class ThinningRule:
     longest_gap: timedelta
 
 
-class StoredContent(NamedTuple):
-    """What a score says, as the driver writes and reads it; diagnosis and warnings are JSON."""
-
-    model: int
-    scored_at: Any
-    rul: float | None
-    rul_low: float | None
-    rul_high: float | None
-    layout: int
-    probabilities: bytes
-    diagnosis: str
-    warnings: str
-
-
 def rule_of(contract: Twin) -> ThinningRule | None:
     """Return the rule of a contract; None where all scores are kept."""
     asked = contract.retention.scores
@@ -71,38 +47,35 @@ def rule_of(contract: Twin) -> ThinningRule | None:
     return ThinningRule(asked.rul_change * cap, asked.probability_change, timedelta(minutes=asked.longest_gap))
 
 
-def thin_out(
-    connection: Connection, found: Sequence[tuple[ScoreKey, StoredContent]], rule: ThinningRule
-) -> dict[ScoreKey, bool]:
-    """Return which of these new scores to write, and whether for good; delete what makes room for them.
+def thick_assets(connection: Connection, twin: str, most: int, fewest: int) -> list[int]:
+    """Return at most so many assets, none of them held, with at least `fewest` scores that nobody has looked at."""
+    query = select(scores.c.asset).join(assets, assets.c.id == scores.c.asset)
+    query = query.where(assets.c.twin == twin, ~scores.c.kept, scores.c.asset.not_in(held_assets()))
+    query = query.group_by(scores.c.asset)
+    return list(connection.execute(query.having(func.count() >= fewest).limit(most)).scalars())
 
-    The newest of an asset and the one before it are always there: of those the next ones take the place. What is
-    newest of an earlier run was the last word about that, and stays.
+
+def thin_out(connection: Connection, asset_ids: Iterable[int], rule: ThinningRule) -> int:
+    """Keep for good what told something new of these assets, and delete the rest; return how many that were.
+
+    The newest two of an asset are not looked at yet. The first and the last score of a run stay.
     """
-    kept_last = _last_kept(connection, {key[:2] for key, _ in found})
-    standing = _standing(connection, sorted({key[0] for key, _ in found}))
-    gap: Any = rule.longest_gap if connection.dialect.name == "postgresql" else rule.longest_gap.total_seconds() * 1e6
-    written: dict[ScoreKey, bool] = {}
-    replaced: list[ScoreKey] = []
-    for key, said in sorted(found):
-        asset, place = key[0], key[:2]
-        before = kept_last.get(place)
-        if before is None:
-            _execute(connection, KEEP, [one for one in standing.pop(asset, []) if one[1] < key[1]][-1:])
-        mine = standing.get(asset, [])
-        older = [one for one in mine if one != key and one[1:3] <= key[1:3]]
-        replaced += older[:-1]
-        rest = [*older[-1:], *(one for one in mine if one not in older and one != key)]
-        written[key] = before is None or _tells(before, said, rule, gap)
-        if written[key]:
-            kept_last[place] = said
-        else:
-            rest.append(key)
-        standing[asset] = rest
-    for key in replaced:
-        written.pop(key, None)
-    _execute(connection, DROP, replaced)
-    return written
+    kept: list[dict[str, Any]] = []
+    dropped: list[dict[str, Any]] = []
+    for asset in asset_ids:
+        rows = _unkept(connection, asset)
+        newest = {(row.run, row.time) for row in rows[-NEWEST:]}
+        older = [row for row in rows if (row.run, row.time) not in newest]
+        for run in dict.fromkeys(row.run for row in older):
+            mine = [row for row in older if row.run == run]
+            is_over = all(of > run for of, _ in newest)
+            telling = _telling(_last_kept(connection, asset, run, mine[0].time), mine, rule, is_over)
+            kept += [{f"of_{name}": getattr(row, name) for name in KEY_NAMES} for row in telling]
+            span = {"first_time": mine[0].time, "last_time": mine[-1].time}
+            dropped.append({"of_asset": asset, "of_run": run, **span})
+    if kept:
+        connection.execute(KEEP, kept)
+    return connection.execute(DROP, dropped).rowcount if dropped else 0
 
 
 def keep_score(connection: Connection, asset: int, run: int, time: float) -> None:
@@ -111,58 +84,45 @@ def keep_score(connection: Connection, asset: int, run: int, time: float) -> Non
     connection.execute(update(scores).where(*mine).values(kept=True))
 
 
-def _last_kept(connection: Connection, wanted: Iterable[RunKey]) -> dict[RunKey, StoredContent]:
-    """Return the last score kept of each run, where there is one."""
-    places = sorted(wanted)
-    if connection.dialect.name == "postgresql":
-        rows = _raw(connection, LAST_KEPT_POSTGRESQL, tuple(map(list, zip(*places, strict=True))))
-    else:
-        rows = _raw(connection, LAST_KEPT_SQLITE, (orjson.dumps(places).decode(),))
-    return {(asset, run): StoredContent(*said) for asset, run, *said in rows}
+def _unkept(connection: Connection, asset: int) -> Sequence[Any]:
+    """Return the asset's scores that nobody has looked at, in order."""
+    query = select(*COLUMNS).where(scores.c.asset == asset, ~scores.c.kept)
+    return connection.execute(query.order_by(scores.c.run, scores.c.time, scores.c.scored_at)).all()
 
 
-def _standing(connection: Connection, asset_ids: list[int]) -> dict[int, list[ScoreKey]]:
-    """Return of each asset the keys of those that make room, the oldest first."""
-    if connection.dialect.name == "postgresql":
-        rows = _raw(connection, STANDING_POSTGRESQL, (asset_ids,))
-    else:
-        rows = _raw(connection, STANDING_SQLITE, (orjson.dumps(asset_ids).decode(),))
-    found: dict[int, list[ScoreKey]] = {}
-    for key in rows:
-        found.setdefault(key[0], []).append(key)
+def _last_kept(connection: Connection, asset: int, run: int, before: float) -> Any:
+    """Return the last score kept of a run before a time; None where there is none."""
+    query = select(*COLUMNS).where(scores.c.asset == asset, scores.c.run == run, scores.c.time < before, scores.c.kept)
+    return connection.execute(query.order_by(scores.c.time.desc(), scores.c.scored_at.desc()).limit(1)).first()
+
+
+def _telling(last: Any, rows: Sequence[Any], rule: ThinningRule, is_over: bool) -> list[Any]:
+    """Return the scores of a run, in order, that told something new after the `last` one kept."""
+    found = []
+    for row in rows:
+        if last is None or _tells(last, row, rule):
+            found.append(row)
+            last = row
+    if is_over and rows[-1] is not last:
+        found.append(rows[-1])
     return found
 
 
-def _raw(connection: Connection, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
-    """Return rows as the driver gives them: SQLAlchemy's own take longer than the query."""
-    cursor: Any = connection.exec_driver_sql(statement, parameters).cursor
-    rows: list[Any] = cursor.fetchall()
-    return rows
-
-
-def _tells(before: StoredContent, now: StoredContent, rule: ThinningRule, gap: Any) -> bool:
+def _tells(before: Any, now: Any, rule: ThinningRule) -> bool:
     """Whether a score tells something that the last one kept did not."""
     if before.model != now.model or before.layout != now.layout or before.diagnosis != now.diagnosis:
         return True
-    if now.scored_at - before.scored_at >= gap:
+    if now.scored_at - before.scored_at >= rule.longest_gap:
         return True
     if before.warnings != now.warnings and _told(before.warnings) != _told(now.warnings):
         return True
     for one, other in ((before.rul, now.rul), (before.rul_low, now.rul_low), (before.rul_high, now.rul_high)):
         if one is not other and (one is None or other is None or abs(one - other) > rule.rul):
             return True
-    if before.probabilities == now.probabilities:
-        return False
     pairs = zip(unpack_values(before.probabilities), unpack_values(now.probabilities), strict=True)
-    return max(abs(p - q) for p, q in pairs) > rule.probability
+    return any(abs(p - q) > rule.probability for p, q in pairs)
 
 
-def _told(warnings: str) -> list[str]:
+def _told(warnings: Sequence[str]) -> list[str]:
     """Return warnings as they are compared: of one that counts, as `short_history: 49 of 60 rows`, its kind."""
-    return [COUNTED.sub("", warning) for warning in orjson.loads(warnings)]
-
-
-def _execute(connection: Connection, statement: Any, keys: list[ScoreKey]) -> None:
-    if keys:
-        names = [f"of_{name}" for name in KEY_NAMES]
-        connection.execute(statement, [dict(zip(names, key, strict=True)) for key in keys])
+    return [COUNTED.sub("", warning) for warning in warnings]

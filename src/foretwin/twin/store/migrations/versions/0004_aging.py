@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.drop_table("scores_0002")
     op.create_index("scores_by_moment", "scores", ["asset", "scored_at"])
     where = sa.text("NOT kept")
-    op.create_index("scores_to_replace", "scores", ["asset"], sqlite_where=where, postgresql_where=where)
+    op.create_index("scores_to_thin_out", "scores", ["asset"], sqlite_where=where, postgresql_where=where)
     _free_shadow_scores()
 
 
