@@ -14,8 +14,8 @@ from foretwin.twin.erasure.erase import erase_asset
 from foretwin.twin.retention import retain as retaining
 from foretwin.twin.retention.archive_files import archived_readings
 from foretwin.twin.retention.retain import Retaining, take_step
-from foretwin.twin.store import assets, timeline
-from foretwin.twin.store.aging import holds
+from foretwin.twin.store import assets, open_store, timeline
+from foretwin.twin.store.aging import holds, reclaim
 from foretwin.twin.store.archive_tables import archives, hours
 from foretwin.twin.store.scoring.kpis import kpi_runs
 from foretwin.twin.store.tables import batches, readings
@@ -207,3 +207,23 @@ def test_a_store_that_another_process_ages_at_the_same_time_is_aged_once(store, 
         assert (
             connection.execute(select(func.sum(archives.c.rows)).where(archives.c.kind == "readings")).scalar() == sent
         )
+
+
+def test_pages_that_a_shorter_term_frees_are_given_back_a_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(retaining, "READINGS_AT_ONCE", 100_000)
+    monkeypatch.setattr(retaining, "PIECE", 2_000)
+    monkeypatch.setattr(reclaim, "FEWEST_FREE", 50)
+    contract, path = write_contract(tmp_path, {"readings": 1}), tmp_path / "twins.db"
+    store = open_store(f"sqlite:///{path}")
+    rows = readings_of(TWIN, [f"P-{i}" for i in range(50)], 400)
+    send_rows(store, rows, FIRST_DAY)
+
+    def pages(name):
+        with store.read() as connection:
+            return connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+
+    before = pages("page_count")
+    age(store, tmp_path, contract, 30)
+    assert pages("page_count") < before / 2
+    assert pages("freelist_count") < 100
+    store.close()

@@ -30,7 +30,7 @@ from foretwin.twin.store.aging.records import RECORD_KINDS, Due, RecordKind
 from foretwin.twin.store.scoring import thinning
 
 READINGS_AT_ONCE, RECORDS_AT_ONCE = 100_000, 20_000  # in one file
-PIECE = 2_000  # rows dropped in one transaction
+PIECE = 1_000  # rows dropped in one transaction
 FEWEST_SCORES = 60  # of an asset, that are thinned out together
 ASSETS_AT_ONCE = 25  # whose scores are thinned out in one transaction
 SHORTEST = timedelta(days=1)  # that a file spans, unless it is full before: rather few files than early ones

@@ -2,17 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, tuple_
+from sqlalchemy import Connection, Row, func, select, tuple_
 
 from foretwin.twin.store.archive_tables import hours
 from foretwin.twin.store.telemetry.readings import layout_number
 
 RUNS_AT_ONCE = 1_000  # in one statement: SQLite takes 32,766 values
-HOUR_SECONDS = 3600
+# Written by hand: thousands of hours in a transaction, which readings wait for.
+INSERT = (
+    "INSERT INTO hours (asset, run, hour, archive, count, first_time, last_time, first_at, last_at, layout, channels)"
+    " VALUES ({})"
+)
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,15 @@ class Hour:
 def add_hours(connection: Connection, twin: str, channels: Sequence[str], archive: int, found: Iterable[Hour]) -> None:
     """Store the hours of an archive; `channels` name what their bytes hold."""
     layout = layout_number(connection, twin, tuple(channels))
-    rows = [{**asdict(one), "archive": archive, "layout": layout} for one in found]
+    kind: Any = hours.c.first_at.type
+    rows = []
+    for one in found:
+        moments = (kind.process_bind_param(moment, connection.dialect) for moment in (one.first_at, one.last_at))
+        times = (one.count, one.first_time, one.last_time, *moments)
+        rows.append((one.asset, one.run, one.hour, archive, *times, layout, one.channels))
     if rows:
-        connection.execute(insert(hours), rows)
+        marker = "%s" if connection.dialect.name == "postgresql" else "?"
+        connection.exec_driver_sql(INSERT.format(", ".join([marker] * len(rows[0]))), rows)
 
 
 def archived_hours(

@@ -1,5 +1,9 @@
 """Give pages that are free back to the file system, a few at a time: SQLite alone; PostgreSQL's autovacuum does it."""
 
+import sqlite3
+from typing import cast
+
+from foretwin.errors import StoreError
 from foretwin.twin.store.database import Store
 
 FREE_SHARE = 0.25  # of the file: below, free pages are filled again by what comes next
@@ -18,6 +22,11 @@ def reclaim_pages(store: Store) -> bool:
         )
     if kind != INCREMENTAL or free < FEWEST_FREE or free < FREE_SHARE * pages:
         return False
-    with store.write() as connection:
-        connection.exec_driver_sql(f"PRAGMA incremental_vacuum({PAGES})").all()
+    borrowed = store.engine.raw_connection()
+    try:  # a script, since it must be stepped to its end, and Python's `execute` takes one step: one page
+        cast("sqlite3.Connection", borrowed.driver_connection).executescript(f"PRAGMA incremental_vacuum({PAGES})")
+    except sqlite3.Error as error:
+        raise StoreError(f"{store.name}: {error}; pages are given back later") from error
+    finally:
+        borrowed.close()
     return True
