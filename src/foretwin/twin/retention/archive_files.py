@@ -18,9 +18,9 @@ from foretwin.errors import StoreError
 from foretwin.project.digests import file_digest
 from foretwin.project.paths import Paths
 from foretwin.twin.store import Connection
-from foretwin.twin.store.aging.archives import READINGS, Archive, archives_of
+from foretwin.twin.store.aging.archives import READINGS, ArchiveFile, archives_of
+from foretwin.twin.store.aging.due_readings import ReadingSlice
 from foretwin.twin.store.aging.hours import archives_with
-from foretwin.twin.store.aging.slices import ReadingSlice
 
 ARCHIVE_VARIABLE = "FORETWIN_ARCHIVE"
 ROW_GROUP = 20_000  # rows that are read together where one asset is looked for
@@ -55,7 +55,7 @@ def write_archive(folder: Path, name: str, table: pa.Table) -> tuple[str, str]:
     return final.name, digest
 
 
-def read_archive(folder: Path, archive: Archive) -> pa.Table:
+def read_archive(folder: Path, archive: ArchiveFile) -> pa.Table:
     """Read a file; StoreError where it is missing or is not the one that was recorded."""
     path = folder / archive.file
     advice = f"restore it, or set {ARCHIVE_VARIABLE} to the folder that holds {folder.name}/"
@@ -91,10 +91,10 @@ def archived_readings(
     folder, wanted = archive_folder(root, twin), archives_with(connection, sorted(asset_ids))
     for archive in archives_of(connection, twin, READINGS):
         if archive.id in wanted:
-            yield _frame(read_rows_of(folder, archive, sorted(wanted[archive.id])), channels)
+            yield _frame(read_asset_rows(folder, archive, sorted(wanted[archive.id])), channels)
 
 
-def read_rows_of(folder: Path, archive: Archive, asset_ids: Sequence[int]) -> pa.Table:
+def read_asset_rows(folder: Path, archive: ArchiveFile, asset_ids: Sequence[int]) -> pa.Table:
     """Read the rows of some assets; row groups without them are not read. StoreError where the file is missing."""
     path = folder / archive.file
     if not path.is_file():

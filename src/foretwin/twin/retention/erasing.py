@@ -12,8 +12,8 @@ from foretwin.errors import StoreError
 from foretwin.twin.retention.archive_files import archive_folder, read_archive, write_archive
 from foretwin.twin.store import Store
 from foretwin.twin.store.aging import archives
-from foretwin.twin.store.aging.archives import Archive
-from foretwin.twin.store.aging.records import QUARANTINE
+from foretwin.twin.store.aging.archives import ArchiveFile
+from foretwin.twin.store.aging.due_records import QUARANTINE
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.holdings import quoted
 
@@ -38,7 +38,7 @@ def erase_from_archive(store: Store, root: Path, asset: Asset, forget: Forget) -
     return removed
 
 
-def _erase_from(store: Store, folder: Path, archive: Archive, asset: Asset, forget: Forget) -> int:
+def _erase_from(store: Store, folder: Path, archive: ArchiveFile, asset: Asset, forget: Forget) -> int:
     table = read_archive(folder, archive)
     mine = _is_about(archive.kind, table, asset)
     kept = _without_mentions(table.filter(pc.invert(mine)), asset.name, forget)
@@ -85,7 +85,7 @@ def _forgotten(text: str | None, name: str, forget: Forget) -> str | None:
         return ""
 
 
-def asset_rows(folder: Path, archive: Archive, asset: Asset) -> list[dict[str, Any]]:
+def asset_rows(folder: Path, archive: ArchiveFile, asset: Asset) -> list[dict[str, Any]]:
     """Return the rows of a file of records that are about the asset, for its copy."""
     table = read_archive(folder, archive)
     rows: list[dict[str, Any]] = table.filter(_is_about(archive.kind, table, asset)).to_pylist()

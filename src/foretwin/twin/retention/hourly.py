@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from foretwin.twin.store.aging.hours import Hour
-from foretwin.twin.store.aging.slices import ReadingSlice
+from foretwin.twin.store.aging.due_readings import ReadingSlice
+from foretwin.twin.store.aging.hours import HourSum
 
 
-def sum_up(found: ReadingSlice) -> Iterator[Hour]:
+def sum_up(found: ReadingSlice) -> Iterator[HourSum]:
     """Yield the hours of some readings, in order of asset, run and hour; NaN where no reading has the channel."""
     if len(found) == 0:
         return
@@ -30,7 +30,7 @@ def sum_up(found: ReadingSlice) -> Iterator[Hour]:
         asset, run, of = keys[:, begin].tolist()
         moments = _moment(received[begin:end].min()), _moment(received[begin:end].max())
         times = float(time[begin]), float(time[end - 1])
-        yield Hour(asset, run, of, end - begin, *times, *moments, packed[i].tobytes())
+        yield HourSum(asset, run, of, end - begin, *times, *moments, packed[i].tobytes())
 
 
 def _moment(value: np.datetime64) -> datetime:

@@ -23,10 +23,10 @@ from foretwin.project.contracts import load_contracts
 from foretwin.twin.retention.archive_files import archive_folder, read_archive, readings_table, write_archive
 from foretwin.twin.retention.hourly import sum_up
 from foretwin.twin.store import Store
-from foretwin.twin.store.aging import archives, holds, hours, records, slices
-from foretwin.twin.store.aging.archives import READINGS, Archive, NewArchive
+from foretwin.twin.store.aging import archives, due_readings, due_records, holds, hours
+from foretwin.twin.store.aging.archives import READINGS, ArchiveFile, NewArchive
+from foretwin.twin.store.aging.due_records import RECORD_KINDS, Due, RecordKind
 from foretwin.twin.store.aging.reclaim import reclaim_pages
-from foretwin.twin.store.aging.records import RECORD_KINDS, Due, RecordKind
 from foretwin.twin.store.scoring import thinning
 
 READINGS_AT_ONCE, RECORDS_AT_ONCE = 100_000, 20_000  # in one file
@@ -123,7 +123,7 @@ def _archive_readings(work: Retaining, contract: Twin, now: datetime) -> bool:
         return False
     with work.store.read() as connection:
         after = archives.last_archived(connection, contract.name)
-        found = slices.due_readings(connection, contract.name, after, now - term, READINGS_AT_ONCE)
+        found = due_readings.due_readings(connection, contract.name, after, now - term, READINGS_AT_ONCE)
         number = archives.count_archives(connection, contract.name, READINGS) + 1
     if found is None:
         return False
@@ -150,7 +150,7 @@ def _archive_records(work: Retaining, contract: Twin, kind: RecordKind, now: dat
     others = tuple(name for name in work.contracts if name != contract.name)
     due = Due(contract.name, now - term, RECORDS_AT_ONCE, contract.name == next(iter(work.contracts)), others)
     with work.store.read() as connection:
-        rows = records.due_records(connection, kind, due)
+        rows = due_records.due_records(connection, kind, due)
         number = archives.count_archives(connection, contract.name, kind.name) + 1
     if not rows:
         return False
@@ -174,7 +174,7 @@ def _plain(value: object) -> object:
     return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
 
 
-def _drop_piece(work: Retaining, contract: Twin, archive: Archive) -> int:
+def _drop_piece(work: Retaining, contract: Twin, archive: ArchiveFile) -> int:
     """Drop the next rows of a file from the store, once it was seen that the file is there and whole."""
     if archive.digest not in work.opened:
         work.opened[archive.digest] = read_archive(archive_folder(work.root, contract.name), archive)
@@ -183,12 +183,12 @@ def _drop_piece(work: Retaining, contract: Twin, archive: Archive) -> int:
         if not archives.advance(connection, archive, min(archive.rows, archive.dropped + PIECE)):
             return 0  # another process did it
         if archive.kind != READINGS:
-            return records.drop_records(connection, RECORD_KINDS[archive.kind], rows.to_pylist())
+            return due_records.drop_records(connection, RECORD_KINDS[archive.kind], rows.to_pylist())
         keys = np.stack([rows[name].to_numpy().astype(np.int64) for name in ("asset", "run", "batch")], axis=1)
-        return slices.drop_readings(connection, keys, rows["time"].to_numpy(), contract.window.length)
+        return due_readings.drop_readings(connection, keys, rows["time"].to_numpy(), contract.window.length)
 
 
 def _drop_released(work: Retaining, contract: Twin, asset: int) -> int | None:
     """Drop some of what a hold had spared, and the hold once nothing is left; None where it is another twin's."""
     with work.store.write() as connection:
-        return slices.drop_spared(connection, contract.name, asset, PIECE, contract.window.length)
+        return due_readings.drop_spared(connection, contract.name, asset, PIECE, contract.window.length)

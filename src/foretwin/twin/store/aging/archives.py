@@ -26,7 +26,7 @@ class NewArchive:
 
 
 @dataclass(frozen=True)
-class Archive(NewArchive):
+class ArchiveFile(NewArchive):
     """A recorded file; `dropped` of its rows have been dropped from the store, or spared."""
 
     id: int
@@ -48,18 +48,18 @@ def count_archives(connection: Connection, twin: str, kind: str) -> int:
     return int(connection.execute(select(func.count()).select_from(archives).where(*mine)).scalar_one())
 
 
-def archives_of(connection: Connection, twin: str, kind: str | None = None) -> list[Archive]:
+def archives_of(connection: Connection, twin: str, kind: str | None = None) -> list[ArchiveFile]:
     """Return the twin's archives, the oldest first; of one kind where that is given."""
     query = select(*_columns()).where(archives.c.twin == twin)
     query = query if kind is None else query.where(archives.c.kind == kind)
-    return [Archive(**row) for row in connection.execute(query.order_by(archives.c.id)).mappings()]
+    return [ArchiveFile(**row) for row in connection.execute(query.order_by(archives.c.id)).mappings()]
 
 
-def unfinished(connection: Connection, twin: str) -> Archive | None:
+def unfinished(connection: Connection, twin: str) -> ArchiveFile | None:
     """Return the oldest archive whose rows are still to be dropped."""
     query = select(*_columns()).where(archives.c.twin == twin, archives.c.dropped < archives.c.rows)
     row = connection.execute(query.order_by(archives.c.id).limit(1)).mappings().first()
-    return None if row is None else Archive(**row)
+    return None if row is None else ArchiveFile(**row)
 
 
 def last_archived(connection: Connection, twin: str) -> int:
@@ -68,13 +68,13 @@ def last_archived(connection: Connection, twin: str) -> int:
     return int(connection.execute(select(func.max(archives.c.last_batch)).where(*mine)).scalar() or 0)
 
 
-def advance(connection: Connection, archive: Archive, dropped: int) -> bool:
+def advance(connection: Connection, archive: ArchiveFile, dropped: int) -> bool:
     """Record how many of its rows are dropped now; False where another process changed the record meanwhile."""
     same = (archives.c.id == archive.id, archives.c.digest == archive.digest, archives.c.dropped == archive.dropped)
     return connection.execute(update(archives).where(*same).values(dropped=dropped)).rowcount == 1
 
 
-def replace_file(connection: Connection, archive: Archive, file: str, digest: str, kept: tuple[int, int]) -> bool:
+def replace_file(connection: Connection, archive: ArchiveFile, file: str, digest: str, kept: tuple[int, int]) -> bool:
     """Record that another file stands for it, with `kept` rows, and dropped ones among these; False as `advance`."""
     same = (archives.c.id == archive.id, archives.c.digest == archive.digest, archives.c.dropped == archive.dropped)
     values = {"file": file, "digest": digest, "rows": kept[0], "dropped": kept[1]}
@@ -82,4 +82,4 @@ def replace_file(connection: Connection, archive: Archive, file: str, digest: st
 
 
 def _columns() -> list[Any]:
-    return [archives.c[field.name] for field in fields(Archive)]
+    return [archives.c[field.name] for field in fields(ArchiveFile)]

@@ -20,7 +20,7 @@ INSERT = (
 
 
 @dataclass(frozen=True)
-class Hour:
+class HourSum:
     """An hour of a run. `channels` are the bytes of float32: all means, then all minima, then all maxima."""
 
     asset: int
@@ -34,7 +34,9 @@ class Hour:
     channels: bytes
 
 
-def add_hours(connection: Connection, twin: str, channels: Sequence[str], archive: int, found: Iterable[Hour]) -> None:
+def add_hours(
+    connection: Connection, twin: str, channels: Sequence[str], archive: int, found: Iterable[HourSum]
+) -> None:
     """Store the hours of an archive; `channels` name what their bytes hold."""
     layout = layout_number(connection, twin, tuple(channels))
     kind: Any = hours.c.first_at.type

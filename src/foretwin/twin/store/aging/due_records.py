@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, exists, func, or_, select, tuple_
 
+from foretwin.twin.store.aging.due_readings import last_number_before
 from foretwin.twin.store.aging.holds import held_assets
-from foretwin.twin.store.aging.slices import last_number_before
 from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.tables import assets, audit, deliveries, events, models, quarantine, scores, shadow_scores
 from foretwin.twin.store.telemetry.windows import STALE
