@@ -7,8 +7,9 @@ is one call of the real ingestion and one pass of the real loop with this projec
 hour, and raw readings are kept for one day. A reading is the pump's row of that hour with noise on its sensors.
 
 What the store holds at the end of two days with as many raw readings differs by what stays for ever: kept scores,
-hours, cases, events, records of files. A year is that growth, and on top the raw readings of one term at the bytes that
-they take in the end, when pages have been filled and emptied for days. The archive is what its files take per reading.
+hours, cases, events, records of files. A year is that growth, of events as much as comes within their term, and on top
+the raw readings of one term at the bytes that they take in the end, when pages have been filled and emptied for days.
+The archive is what its files take per reading.
 """
 
 import json
@@ -45,6 +46,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR, DAY = 60, 24 * 60  # minutes
 NOISE = 0.005  # of a sensor's range between its 5th and 95th percentile
 RAW = ("readings", "ix_readings_batch", "readings_pkey", "batches", "batches_pkey")
+AGING = ("events", "deliveries", "quarantine")  # in names of tables and indexes that are emptied within the year
 SIZES = {
     "sqlite": "SELECT name, sum(pgsize) FROM dbstat GROUP BY name",
     "postgresql": "SELECT relname, pg_relation_size(oid) FROM pg_class"
@@ -155,9 +157,9 @@ def year_of(ends: list[dict[str, Any]], assets: int) -> dict[str, Any]:
     raw = sum(after["bytes"].get(name, 0) for name in RAW) / after["counts"]["readings"]
     stays = {name: size - before["bytes"].get(name, 0) for name, size in after["bytes"].items() if name not in RAW}
     minutes = 2 * DAY * assets
-    term = Retention().readings
-    days = 0 if term == "forever" else term + 1
-    growth = sum(stays.values()) / minutes
+    days = _days(Retention().readings)
+    share = _days(Retention().events) / 365  # of a year, that these are there
+    growth = sum(size * (share if any(word in name for word in AGING) else 1) for name, size in stays.items()) / minutes
     per_archived = after["archive_bytes"] / after["archived"]
     return {
         "gigabytes": round(FLEET * (growth * MINUTES_PER_YEAR + raw * days * DAY) / 1e9, 1),
@@ -169,14 +171,20 @@ def year_of(ends: list[dict[str, Any]], assets: int) -> dict[str, Any]:
     }
 
 
+def _days(term: int | str) -> int:
+    """Return for how many days of a year something is there: a day more than its term."""
+    return 365 if isinstance(term, str) else min(term + 1, 365)
+
+
 def main(days: int, assets: int, root: Path = Path()) -> None:
     """Measure both databases and write the report."""
     fleet = pump_fleet(root, assets)
     report: dict[str, Any] = {"days": days, "assets": assets, "fleet": FLEET, "year": {}}
     for database in SIZES:
         with empty_store(database) as store:
-            report["year"][database] = year_of(live_through(store, root, fleet, days), assets)
-        print(database, report["year"][database], flush=True)
+            ends = live_through(store, root, fleet, days)
+        report["year"][database] = {**year_of(ends, assets), "last_day": ends[-1]}
+        print(database, year_of(ends, assets), flush=True)
     with fresh_file(root / "reports" / "year.json") as out:
         out.write_text(json.dumps(report, indent=1) + "\n")
 

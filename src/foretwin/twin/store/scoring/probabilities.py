@@ -6,7 +6,8 @@ from itertools import chain
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.twin.store.tables import answer_layouts
 
@@ -54,8 +55,10 @@ def _axes_of(connection: Connection, numbers: Iterable[int]) -> dict[int, dict[s
 
 def _number(connection: Connection, axes: Axes) -> int:
     text = orjson.dumps({axis: classes for axis, *classes in axes}).decode()
-    found = connection.execute(select(answer_layouts.c.id).where(answer_layouts.c.axes == text)).scalar()
-    if found is None:
-        new = insert(answer_layouts).values(axes=text).returning(answer_layouts.c.id)
-        found = connection.execute(new).scalar_one()
+    known = select(answer_layouts.c.id).where(answer_layouts.c.axes == text)
+    found = connection.execute(known).scalar()
+    if found is None:  # another process may record it now
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(dialect.insert(answer_layouts).values(axes=text).on_conflict_do_nothing())
+        found = connection.execute(known).scalar_one()
     return int(found)
