@@ -23,7 +23,7 @@ class ScoreRetention(ContractPart):
     days: Term = 400
     keep: Literal["changed", "all"] = Field(default="changed", description="`all`: none is thinned out")
     rul_change: Share = Field(default=0.1, description="share of the RUL's cap by which RUL or interval must differ")
-    probability_change: Share = Field(default=0.25, description="by which the probability of a class must differ")
+    probability_change: Share = Field(default=0.3, description="by which the probability of a class must differ")
     longest_gap: Annotated[float, Field(gt=0)] = Field(default=60, description="minutes between two that are kept")
 
 

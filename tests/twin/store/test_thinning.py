@@ -154,4 +154,4 @@ def test_without_a_rule_all_are_kept_and_a_contract_may_want_that(store, first):
         assert all(connection.execute(select(table.c.kept)).scalars())
     everything = Retention.model_validate({"scores": {"keep": "all"}})
     assert rule_of(TWIN.model_copy(update={"retention": everything})) is None
-    assert rule_of(TWIN) == ThinningRule(10, 0.25, timedelta(hours=1))
+    assert rule_of(TWIN) == ThinningRule(10, 0.3, timedelta(hours=1))
