@@ -34,6 +34,7 @@ def small_files(monkeypatch):
     monkeypatch.setattr(retaining, "READINGS_AT_ONCE", 80)
     monkeypatch.setattr(retaining, "PIECE", 29)
     monkeypatch.setattr(retaining, "REST", 0)
+    monkeypatch.setattr(retaining, "NEWEST_SPARED", 1)
 
 
 @pytest.fixture

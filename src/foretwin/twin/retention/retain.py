@@ -31,6 +31,7 @@ from foretwin.twin.store.scoring import thinning
 
 READINGS_AT_ONCE, RECORDS_AT_ONCE = 100_000, 20_000  # in one file
 PIECE = 1_000  # rows dropped in one transaction
+NEWEST_SPARED = 200  # readings of a present run, and its window: a week of hours, which questions of what-if look at
 FEWEST_SCORES = 60  # of an asset, that are thinned out together
 ASSETS_AT_ONCE = 25  # whose scores are thinned out in one transaction
 SHORTEST = timedelta(days=1)  # that a file spans, unless it is full before: rather few files than early ones
@@ -185,10 +186,14 @@ def _drop_piece(work: Retaining, contract: Twin, archive: ArchiveFile) -> int:
         if archive.kind != READINGS:
             return due_records.drop_records(connection, RECORD_KINDS[archive.kind], rows.to_pylist())
         keys = np.stack([rows[name].to_numpy().astype(np.int64) for name in ("asset", "run", "batch")], axis=1)
-        return due_readings.drop_readings(connection, keys, rows["time"].to_numpy(), contract.window.length)
+        return due_readings.drop_readings(connection, keys, rows["time"].to_numpy(), _spared(contract))
+
+
+def _spared(contract: Twin) -> int:
+    return max(NEWEST_SPARED, contract.window.length)
 
 
 def _drop_released(work: Retaining, contract: Twin, asset: int) -> int | None:
     """Drop some of what a hold had spared, and the hold once nothing is left; None where it is another twin's."""
     with work.store.write() as connection:
-        return due_readings.drop_spared(connection, contract.name, asset, PIECE, contract.window.length)
+        return due_readings.drop_spared(connection, contract.name, asset, PIECE, _spared(contract))

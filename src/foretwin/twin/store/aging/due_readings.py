@@ -73,11 +73,11 @@ def last_number_before(connection: Connection, table: Table, moment: str, before
     return int(low) if low >= first else 0
 
 
-def drop_readings(connection: Connection, keys: NDArray[np.int64], times: NDArray[np.float64], window: int) -> int:
+def drop_readings(connection: Connection, keys: NDArray[np.int64], times: NDArray[np.float64], newest: int) -> int:
     """Drop archived readings, and batches without any left; return how many readings that were.
 
     `keys` (N, 3) are asset, run and batch, with `times` (N,) in order of asset, run and time. Spared are held assets,
-    the first and the last reading of each run, and the newest `window` of a present run: what is asked of them is
+    the first and the last reading of each run, and the `newest` of a present run: what is asked of them is
     answered from the store for ever.
     """
     numbers = np.unique(keys[:, 0]).tolist()
@@ -91,7 +91,7 @@ def drop_readings(connection: Connection, keys: NDArray[np.int64], times: NDArra
             continue
         span = float(times[begin]), float(times[end - 1])
         upto = int(keys[begin:end, 2].max())
-        dropped += drop_span(connection, (asset, run), span, upto, window if present.get(asset) == run else 1)
+        dropped += drop_span(connection, (asset, run), span, upto, newest if present.get(asset) == run else 1)
     _drop_empty_batches(connection, np.unique(keys[:, 2]).tolist())
     return dropped
 
@@ -108,7 +108,7 @@ def drop_span(connection: Connection, of: tuple[int, int], span: tuple[float, fl
     return connection.execute(delete(readings).where(*mine, *inside, readings.c.batch <= upto)).rowcount
 
 
-def drop_spared(connection: Connection, twin: str, asset_id: int, most: int, window: int) -> int | None:
+def drop_spared(connection: Connection, twin: str, asset_id: int, most: int, newest: int) -> int | None:
     """Drop about `most` archived readings of an asset whose hold was released; once none is left, the hold goes.
 
     Return how many readings that were; None where the asset is another twin's.
@@ -122,7 +122,7 @@ def drop_spared(connection: Connection, twin: str, asset_id: int, most: int, win
     dropped = 0
     for run in dict.fromkeys(row.run for row in rows):
         times = [row.time for row in rows if row.run == run]
-        spared = window if run == asset.run else 1
+        spared = newest if run == asset.run else 1
         dropped += drop_span(connection, (asset_id, run), (times[0], times[-1]), upto, spared)
     if dropped == 0:
         forget_released(connection, asset_id)
