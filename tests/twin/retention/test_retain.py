@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from foretwin.errors import Conflict, StoreError
 from foretwin.twin.data_export import export_asset
@@ -228,3 +228,15 @@ def test_pages_that_a_shorter_term_frees_are_given_back_a_few_at_a_time(tmp_path
     assert pages("page_count") < before / 2
     assert pages("freelist_count") < 100
     store.close()
+
+
+def test_a_damaged_archive_of_one_twin_does_not_stop_another(store, tmp_path, contract, sent):
+    work = Retaining(store, tmp_path, {"fan": contract.model_copy(update={"name": "fan"}), TWIN.name: contract})
+    take_step(work, contract, LATER)
+    with store.write() as connection:
+        connection.execute(update(archives).values(twin="fan"))
+    (path,) = (tmp_path / "data" / "pump" / "archive").iterdir()
+    path.unlink()
+    with pytest.raises(StoreError, match="fan"):
+        retaining.retain_once(work, LATER)
+    assert count(store, readings) == 3 * (WINDOW + 1)

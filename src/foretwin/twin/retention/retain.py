@@ -68,16 +68,22 @@ def retain(store: Store, root: Path, stop: threading.Event) -> None:
 
 
 def retain_once(work: Retaining, now: datetime, stop: threading.Event | None = None) -> dict[str, int]:
-    """Archive and drop all that is due now; return kind -> rows dropped from the store, empty where nothing was due."""
+    """Archive and drop all that is due now; return kind -> rows dropped from the store, empty where nothing was due.
+
+    What is wrong with one twin's archive is raised once the others are done.
+    """
     counts: dict[str, int] = {}
+    failures: list[ForetwinError] = []
     for contract in work.contracts.values():
-        while not (stop and stop.is_set()):
-            done = take_step(work, contract, now)
-            if done is None:
-                break
-            counts[done[0]] = counts.get(done[0], 0) + done[1]
-            if stop:
-                stop.wait(REST)
+        try:
+            while not (stop and stop.is_set()) and (done := take_step(work, contract, now)):
+                counts[done[0]] = counts.get(done[0], 0) + done[1]
+                if stop:
+                    stop.wait(REST)
+        except ForetwinError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
     return counts
 
 
