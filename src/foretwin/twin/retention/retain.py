@@ -22,7 +22,7 @@ from foretwin.errors import ForetwinError
 from foretwin.project.contracts import load_contracts
 from foretwin.twin.retention.archive_files import archive_folder, read_archive, readings_table, write_archive
 from foretwin.twin.retention.hourly import sum_up
-from foretwin.twin.store import Store
+from foretwin.twin.store import Connection, Store
 from foretwin.twin.store.aging import archives, due_readings, due_records, holds, hours
 from foretwin.twin.store.aging.archives import READINGS, ArchiveFile, NewArchive
 from foretwin.twin.store.aging.due_records import RECORD_KINDS, Due, RecordKind
@@ -141,7 +141,7 @@ def _archive_readings(work: Retaining, contract: Twin, now: datetime) -> bool:
     new = NewArchive(contract.name, READINGS, file, digest, len(found), int(found.batch.max()), since, until)
     summed = list(sum_up(found))
     with work.store.write() as connection:
-        archive = archives.add_archive(connection, new, number, now)
+        archive = _record(work, connection, new, number, now)
         if archive is not None:
             hours.add_hours(connection, contract.name, found.channels, archive, summed)
     return True
@@ -168,12 +168,18 @@ def _archive_records(work: Retaining, contract: Twin, kind: RecordKind, now: dat
     file, digest = _written(work, contract.name, kind.name, number, table)
     with work.store.write() as connection:
         new = NewArchive(contract.name, kind.name, file, digest, len(rows), 0, since, until)
-        archives.add_archive(connection, new, number, now)
+        _record(work, connection, new, number, now)
     return True
 
 
 def _written(work: Retaining, twin: str, kind: str, number: int, table: pa.Table) -> tuple[str, str]:
     return write_archive(archive_folder(work.root, twin), f"{kind}-{number:06d}", table)
+
+
+def _record(work: Retaining, connection: Connection, new: NewArchive, number: int, now: datetime) -> int | None:
+    """Record a file, unless an erasure has deleted it since: it deletes what is not on record."""
+    there = (archive_folder(work.root, new.twin) / new.file).is_file()
+    return archives.add_archive(connection, new, number, now) if there else None
 
 
 def _plain(value: object) -> object:
