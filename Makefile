@@ -71,6 +71,7 @@ bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json,
 	python -m benchmarks.speed.twin
 	python -m benchmarks.speed.service.run
 	python -m benchmarks.speed.slow_clients
+	python -m benchmarks.reliability.year
 
 circle: $(READY) ## once around the life of a model, from drift to roll-back, in a copy of a built project; reports/circle.json
 	python -m benchmarks.model_life.circle

@@ -64,6 +64,8 @@ SLOW = (
     "physics/test_pump_prognosis.py",
     "twin/test_retraining.py",
     "twin/erasure",
+    "twin/retention/test_retain.py",
+    "twin/retention/test_commands.py",
     "twin/simulator/test_sending.py",
     "twin/what_if/test_what_if.py",
     "cli/test_twin.py",

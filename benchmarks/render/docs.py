@@ -23,7 +23,7 @@ from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 
-PAGES = ("README.md", "docs/benchmarks.md", "docs/model-life.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/model-life.md", "docs/retention.md")
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
     "pump.png": "models/pump/plots/one_asset.png",
     "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",

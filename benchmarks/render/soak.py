@@ -1,4 +1,4 @@
-"""The figures of reports/fuzz.json, reports/soak.json and reports/faults.json as Markdown."""
+"""The figures of the long runs as Markdown: reports/fuzz.json, soak.json, faults.json, year.json."""
 
 from collections import Counter
 from typing import Any
@@ -67,4 +67,21 @@ def faults(report: dict[str, Any]) -> str:
     return f"{table(header, lines)}\nFrom `reports/faults.json`.\n"
 
 
-SOAK = {"fuzz": fuzz, "soak": soak, "faults": faults}
+def year(report: dict[str, Any]) -> str:
+    """How large the store of a fleet is after a year."""
+    rows = {
+        "store after a year, GB": "gigabytes",
+        "archive after a year, GB": "archive_gigabytes",
+        "a raw reading in the store, bytes": "raw_bytes_per_reading",
+        "what stays of a reading, its score included, bytes": "lasting_bytes_per_reading",
+        "a reading in the archive, bytes": "archive_bytes_per_reading",
+        "share of the scores that are kept": "scores_kept_share",
+    }
+    found = report["year"]
+    lines = [[name, *(f"{one[key]:g}" for one in found.values())] for name, key in rows.items()]
+    header = [f"{report['fleet']:,} assets, one reading a minute", *found]
+    text = f"Extrapolated from {report['days']} days of {report['assets']} assets; from `reports/year.json`."
+    return f"{table(header, lines)}\n{text}\n"
+
+
+SOAK = {"fuzz": fuzz, "soak": soak, "faults": faults, "year": year}

@@ -49,6 +49,7 @@ REPEATED = {
     "profile": {"drift", "validation"},
     "quarantine": {"cli.twins", "twin.api", "twin.store.telemetry"},
     "readings": {"twin.api", "twin.store.telemetry", "wire"},
+    "retain": {"cli.retention", "twin.retention"},
     "rollback": {"cli.models", "registry"},
     "rules": {"twin.cases", "validation"},
     "score": {"cli.models", "serving.scoring"},

@@ -47,7 +47,7 @@ def opened(path) -> dict[str, bytes]:
 
 
 def test_the_archive_holds_every_reading_and_every_row_about_the_asset_and_none_of_another(store, lived, tmp_path):
-    files = opened(export_asset(store, CONTRACTS, "P-1", tmp_path / "out" / "p1.zip", LATER))
+    files = opened(export_asset(store, tmp_path, CONTRACTS, "P-1", tmp_path / "out" / "p1.zip", LATER))
 
     readings = pd.read_parquet(io.BytesIO(files["readings.parquet"]))
     mine = lived[lived["asset"] == "P-1"].reset_index(drop=True)
@@ -75,7 +75,7 @@ def test_the_archive_holds_every_reading_and_every_row_about_the_asset_and_none_
 
 
 def test_the_readme_explains_every_file_and_the_unit_of_every_channel(store, lived, tmp_path):
-    files = opened(export_asset(store, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER))
+    files = opened(export_asset(store, tmp_path, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER))
     text = files["README.txt"].decode()
     for name in files.keys() - {"README.txt"}:
         assert f"\n{name}" in text
@@ -86,21 +86,21 @@ def test_the_readme_explains_every_file_and_the_unit_of_every_channel(store, liv
 
 
 def test_channels_that_the_contract_no_longer_has_are_in_it_too(store, lived, tmp_path):
-    files = opened(export_asset(store, {"pump": tiny_twin(channels=2)}, "P-1", tmp_path / "p1.zip", LATER))
+    files = opened(export_asset(store, tmp_path, {"pump": tiny_twin(channels=2)}, "P-1", tmp_path / "p1.zip", LATER))
     readings = pd.read_parquet(io.BytesIO(files["readings.parquet"]))
     assert list(readings) == ["run", "time", "received_at", "speed", "c1", "c2"]
     assert readings.notna().all(axis=None)
 
 
 def test_an_asset_of_a_twin_whose_contract_is_gone_can_still_be_exported(store, lived, tmp_path):
-    files = opened(export_asset(store, {}, "P-1", tmp_path / "p1.zip", LATER))
+    files = opened(export_asset(store, tmp_path, {}, "P-1", tmp_path / "p1.zip", LATER))
     assert len(pd.read_parquet(io.BytesIO(files["readings.parquet"]))) == 43
 
 
 def test_an_asset_without_a_past_gives_empty_tables(store, tmp_path):
     with store.write() as connection:
         assets.register_assets(connection, "pump", ["P-1"], NOON)
-    files = opened(export_asset(store, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER))
+    files = opened(export_asset(store, tmp_path, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER))
     assert json.loads(files["cases.json"]) == []
     assert list(pd.read_parquet(io.BytesIO(files["readings.parquet"]))) == [
         "run",
@@ -113,7 +113,7 @@ def test_an_asset_without_a_past_gives_empty_tables(store, tmp_path):
 
 def test_readings_are_written_part_by_part(store, lived, tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "AT_ONCE", 10)
-    files = opened(export_asset(store, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER))
+    files = opened(export_asset(store, tmp_path, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER))
     readings = pd.read_parquet(io.BytesIO(files["readings.parquet"]))
     assert readings["time"].tolist() == [*range(40), *range(3)]
 
@@ -121,6 +121,6 @@ def test_readings_are_written_part_by_part(store, lived, tmp_path, monkeypatch):
 def test_an_unknown_asset_leaves_no_file(store, tmp_path):
     (tmp_path / "p1.zip").write_text("before")
     with pytest.raises(NotFound, match="'P-1' is not known"):
-        export_asset(store, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER)
+        export_asset(store, tmp_path, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER)
     assert (tmp_path / "p1.zip").read_text() == "before"
     assert {path.name for path in tmp_path.iterdir()} <= {"p1.zip", "twins.db", "twins.db-wal", "twins.db-shm"}

@@ -26,6 +26,8 @@ from foretwin.cli.pipeline.init import init_command
 from foretwin.cli.pipeline.new import new_command
 from foretwin.cli.pipeline.publish import publish_command
 from foretwin.cli.pipeline.summary import summary_command
+from foretwin.cli.retention.hold import hold_command
+from foretwin.cli.retention.retain import retain_command
 from foretwin.cli.twins.deliveries import deliveries_command
 from foretwin.cli.twins.erase import erase_command
 from foretwin.cli.twins.export import export_command
@@ -66,6 +68,8 @@ COMMANDS = (
     history_command,
     export_command,
     erase_command,
+    hold_command,
+    retain_command,
     quarantine_command,
     deliveries_command,
     monitor_command,

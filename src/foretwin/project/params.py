@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from foretwin.contract.twin import Share, TwinName
+from foretwin.contract.policy import Share
+from foretwin.contract.twin import TwinName
 from foretwin.contract.yaml import read_yaml
 from foretwin.errors import ParamsError
 from foretwin.project.files import fresh_file

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,9 +14,12 @@ import pyarrow.parquet as pq
 
 from foretwin.contract.twin import Twin
 from foretwin.project.files import fresh_file
+from foretwin.twin.retention.archive_files import archive_folder, archived_readings
+from foretwin.twin.retention.erasing import asset_rows
 from foretwin.twin.store import Connection, Store, assets
+from foretwin.twin.store.aging.archives import archives_of
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.holdings import held_scores, rows_of
+from foretwin.twin.store.holdings import held_scores, named_models, rows_of
 from foretwin.twin.store.telemetry import history as stored
 
 TABLES = {
@@ -46,12 +50,13 @@ SCORES = pa.schema(
     ]
 )
 
+AS_TEXT = ("data", "detail", "deliveries")  # JSON in the archive's files
 ONLY_SERVED = ("age", "rows", "faults", "warnings")  # what is not kept of an answer that was heard beside a score
 SHADOW_SCORES = pa.schema([column for column in SCORES if column.name not in ONLY_SERVED])
 
 
-def export_asset(store: Store, contracts: Mapping[str, Twin], name: str, out: Path, now: datetime) -> Path:
-    """Write everything that the store holds about an asset to the ZIP archive `out`, whole or not at all.
+def export_asset(store: Store, root: Path, contracts: Mapping[str, Twin], name: str, out: Path, now: datetime) -> Path:
+    """Write everything that the store and its archive hold about an asset to the ZIP `out`, whole or not at all.
 
     NotFound where there is no such asset. It is streamed: memory does not grow with the asset's history.
     """
@@ -65,11 +70,11 @@ def export_asset(store: Store, contracts: Mapping[str, Twin], name: str, out: Pa
             archive.writestr("README.txt", _readme(asset, contract, now))
             archive.writestr("asset.json", orjson.dumps(asset, option=orjson.OPT_INDENT_2))
             for table in TABLES:
-                _write_json(archive, f"{table}.json", rows_of(connection, asset, table))
+                _write_json(archive, f"{table}.json", _records(connection, root, asset, table))
             tables = {
-                "readings.parquet": _readings(connection, asset, contract),
-                "scores.parquet": _scores(connection, asset, "scores", SCORES),
-                "shadow_scores.parquet": _scores(connection, asset, "shadow_scores", SHADOW_SCORES),
+                "readings.parquet": _readings(connection, root, asset, contract),
+                "scores.parquet": _scores(connection, root, asset, "scores", SCORES),
+                "shadow_scores.parquet": _scores(connection, root, asset, "shadow_scores", SHADOW_SCORES),
             }
             for file, batches in tables.items():
                 _write_parquet(Path(folder) / file, batches)
@@ -95,22 +100,34 @@ def _write_parquet(path: Path, batches: Iterator[pa.Table]) -> None:
             writer.write_table(table)
 
 
-def _readings(connection: Connection, asset: Asset, contract: Twin | None) -> Iterator[pa.Table]:
+def _records(connection: Connection, root: Path, asset: Asset, table: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of the archive, then those of the store."""
+    folder = archive_folder(root, asset.twin)
+    for archive in archives_of(connection, asset.twin, table):
+        for row in asset_rows(folder, archive, asset):
+            yield {name: orjson.loads(value) if name in AS_TEXT else value for name, value in row.items()}
+    yield from rows_of(connection, asset, table)
+
+
+def _readings(connection: Connection, root: Path, asset: Asset, contract: Twin | None) -> Iterator[pa.Table]:
     """Yield tables of run, time, received_at and all channels the twin ever had, the contract's first; at least one."""
     known = contract.channel_names if contract else ()
     channels = list(dict.fromkeys([*known, *stored.stored_channels(connection, asset.twin)]))
     keys = [("run", pa.int64()), ("time", pa.float64()), ("received_at", pa.timestamp("us", "UTC"))]
     schema = pa.schema([*keys, *((name, pa.float32()) for name in channels)])
     yield schema.empty_table()
-    for part in stored.all_readings(connection, asset.twin, channels, asset.id):
-        moments = stored.received_at(connection, part["batch"].unique().tolist())
-        columns = {name: part[name].to_numpy() for name in ("run", "time", *channels)}
-        yield pa.table({**columns, "received_at": [moments[batch] for batch in part["batch"]]}, schema)
+    archived = archived_readings(connection, root, asset.twin, channels, [asset.id])
+    for part in chain(archived, stored.all_readings(connection, asset.twin, channels, asset.id)):
+        yield pa.table({name: part[name].to_numpy() for name in schema.names}).cast(schema)
 
 
-def _scores(connection: Connection, asset: Asset, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
+def _scores(connection: Connection, root: Path, asset: Asset, table: str, schema: pa.Schema) -> Iterator[pa.Table]:
     yield schema.empty_table()
     texts = [name for name in ("faults", "diagnosis", "warnings") if name in schema.names]
+    folder = archive_folder(root, asset.twin)
+    for archive in archives_of(connection, asset.twin, table):
+        rows = named_models(connection, asset_rows(folder, archive, asset))
+        yield pa.Table.from_pylist(rows, schema)
     for rows in held_scores(connection, asset, table):
         as_text = [{**row, **{name: orjson.dumps(row[name]).decode() for name in texts}} for row in rows]
         yield pa.Table.from_pylist(as_text, schema)

@@ -11,7 +11,8 @@ from sqlalchemy import event as sql_event
 from sqlalchemy import func, insert, select, update
 
 from foretwin.champion.identity import ModelIdentity
-from foretwin.contract.twin import CasePolicy, load_twin
+from foretwin.contract.policy import CasePolicy
+from foretwin.contract.twin import load_twin
 from foretwin.errors import Conflict, NotFound
 from foretwin.twin.cases import feedback
 from foretwin.twin.cases.apply import review

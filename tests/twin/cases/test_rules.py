@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretwin.contract.twin import CasePolicy, Twin, load_twin
+from foretwin.contract.policy import CasePolicy
+from foretwin.contract.twin import Twin, load_twin
 from foretwin.twin.cases.rules import (
     END_OF_LIFE,
     PLANNED,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from foretwin.contract.twin import Costs
+from foretwin.contract.policy import Costs
 from foretwin.errors import BadInput
 from foretwin.twin.store import open_store
 from support.kpis_fleet import PUMP, THRUST, Fleet, on, outcomes, report, total, without_costs

@@ -15,9 +15,11 @@ from sqlalchemy import func, select
 from benchmarks.servers import Postgres
 from foretwin.champion.champion import keep_champion, load_champion
 from foretwin.champion.identity import ModelIdentity
-from foretwin.contract.twin import CasePolicy, Twin
+from foretwin.contract.policy import CasePolicy
+from foretwin.contract.twin import Twin
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
+from foretwin.twin.retention import retain as retaining
 from foretwin.twin.scoring import loop
 from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once, watch
 from foretwin.twin.simulator.processes import wait_for
@@ -27,6 +29,7 @@ from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.tables import assets, cases, events, readings
 from foretwin.twin.store.tables import scores as table
 from foretwin.twin.store.telemetry import windows
+from support.aging_fleet import write_contract
 from support.stored_readings import NOON, count, store_rows
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_project, tiny_twin
 
@@ -501,3 +504,21 @@ def test_a_changed_case_policy_counts_without_training_anew(store, tmp_path):
     contract.write_text(other.model_dump_json())
     score_once(watching, lambda: NOON)
     assert watching.twins["pump"].policy == twin, "what the champion does not answer is not decided by"
+
+
+def test_without_thinning_every_score_is_kept_and_with_it_those_that_changed(store, root, watching, monkeypatch):
+    monkeypatch.setattr(retaining, "FEWEST_SCORES", 20)
+    rows = random_rows(TWIN, {"a": 40})
+    rows[["speed", "c1", "c2"]] *= 0.01
+    contract = write_contract(root, {"scores": {"keep": "all"}})
+    for hours in (range(1, 21), range(21, 41)):
+        before = count(store, table)
+        for hour in hours:
+            store_rows(store, TWIN, rows[rows["time"] == hour])
+            look(watching, NOON + timedelta(minutes=hour))
+        retaining.retain_once(retaining.Retaining(store, root, {"pump": contract}), NOON)
+        assert_scored(store, root, rows[rows["time"] <= hours.stop - 1])
+        if hours.start == 1:
+            assert count(store, table) - before == 19, "the second reading is the first that is scored"
+            contract = write_contract(root, {"scores": {"longest_gap": 1e6}})
+    assert 2 <= count(store, table) - before < 6, "the newest two, and what changed"

@@ -29,12 +29,14 @@ from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.tables import audit, cases, events, maintenance, models, shadow_scores
 from foretwin.twin.store.tables import scores as table
 from foretwin.twin.timeline import thread
+from support.aging_fleet import write_contract
 from support.small_history import ACTOR
 from support.stored_readings import NOON, count, store_rows
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_project, tiny_twin
 
 TWIN = tiny_twin()
 ILL = Twin.model_validate({**TWIN.model_dump(), "cases": {"open_below": 90, "close_above": 95}})
+EVERY_SCORE = {"scores": {"keep": "all"}}
 MINUTE = timedelta(minutes=1)
 LATER = NOON + timedelta(days=1)
 SAID = ("rul", "rul_low", "rul_high", "diagnosis")
@@ -111,6 +113,7 @@ def test_in_shadow_nothing_that_counts_changes_and_the_candidate_is_kept_beside_
     for name in ("without", "beside"):
         project = tmp_path / name
         tiny_project(project, ILL)
+        write_contract(project, EVERY_SCORE, ILL)
         bundle = try_candidate(project, twin=ILL) if name == "beside" else None
         url = f"sqlite:///{tmp_path}/{name}.db" if store_url.startswith("sqlite") else new_database(request)
         store = open_store(url)
@@ -137,14 +140,22 @@ def test_a_pilot_answers_for_its_assets_and_the_champion_to_the_byte_for_all_oth
     store_rows(store, TWIN, rows)
     assert look(watching) == 6
     champion = load_champion(root, "pump").bundle.score(rows)
-    whole = ("rul", "rul_low", "rul_high", "faults", "diagnosis", "warnings", "rows")
+    whole = ("rul", "rul_low", "rul_high", "probabilities", "diagnosis", "warnings", "rows")
     found = rows_of(store, table, whole)
     mine = rows["asset"].isin(["a1", "a4"])
     assert {key for key in found if key[2] == "4"} == {("a1", 9.0, "4"), ("a4", 9.0, "4")}
     for one in champion[~champion["asset"].isin(["a1", "a4"])].to_dict("records"):
-        faults = {axis: {name: one[f"p_{axis}_{name}"] for name in TWIN.classes(axis)} for axis in TWIN.axes}
+        faults = [one[f"p_{axis}_{name}"] for axis in TWIN.axes for name in TWIN.classes(axis)]
         diagnosis = {axis: one[axis] for axis in TWIN.axes}
-        answer = (one["rul"], one["rul_low"], one["rul_high"], faults, diagnosis, one["warnings"], one["rows"])
+        answer = (
+            one["rul"],
+            one["rul_low"],
+            one["rul_high"],
+            np.array(faults).tobytes(),
+            diagnosis,
+            one["warnings"],
+            one["rows"],
+        )
         assert found[one["asset"], 9.0, "3"] == answer, "to the last bit"
     served = {key: values for key, values in rows_of(store, table).items() if key[2] == "4"}
     assert_same(served, expected(candidate_bundle, rows[mine], "4"))
@@ -164,6 +175,7 @@ def test_cases_of_a_pilots_assets_are_decided_by_the_candidate(store, tmp_path):
 
 def test_a_trial_begins_changes_and_ends_while_the_loop_runs(store, root, watching, caplog):
     caplog.set_level(logging.INFO)
+    write_contract(root, EVERY_SCORE)
     rows = random_rows(TWIN, {"a": 12})
     for hour in range(1, 13):
         if hour == 4:
@@ -329,7 +341,7 @@ def test_an_export_holds_what_was_kept_beside_and_an_erasure_removes_it(store, r
     rows = random_rows(TWIN, {"a": 9, "b": 9})
     store_rows(store, TWIN, rows)
     look(watching)
-    path = export_asset(store, {"pump": TWIN}, "a", tmp_path / "a.zip", LATER)
+    path = export_asset(store, tmp_path, {"pump": TWIN}, "a", tmp_path / "a.zip", LATER)
     with zipfile.ZipFile(path) as archive:
         found = pd.read_parquet(io.BytesIO(archive.read("shadow_scores.parquet")))
         scored = pd.read_parquet(io.BytesIO(archive.read("scores.parquet")))

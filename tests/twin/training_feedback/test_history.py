@@ -264,9 +264,3 @@ def test_another_twin_s_assets_are_not_in_it(store, tmp_path):
     export_history(store, tmp_path, other, LATER)
     assert exported(tmp_path, other)["asset"].unique().tolist() == ["F-1"]
     np.testing.assert_array_equal(exported(tmp_path, other)["time"], np.arange(40.0))
-
-
-def test_more_batches_than_one_statement_takes_are_looked_up(store):
-    remember(store, TWIN, readings_of(TWIN, ["P-1"]))
-    with store.read() as connection:
-        assert stored.received_at(connection, range(1, 70_000)) == {1: NOON}

@@ -16,7 +16,7 @@ def export_command(asset: str, out: Path) -> None:
     """
     from datetime import UTC, datetime
 
-    from foretwin.cli.project import load_project, opened_store
+    from foretwin.cli.project import PROJECT, load_project, opened_store
     from foretwin.errors import BadInput
     from foretwin.twin.data_export import export_asset
 
@@ -24,4 +24,4 @@ def export_command(asset: str, out: Path) -> None:
         raise BadInput("--out", f"{out} does not end in .zip")
     contracts = load_project()
     with opened_store() as store:
-        click.echo(f"wrote {export_asset(store, contracts, asset, out, datetime.now(UTC))}")
+        click.echo(f"wrote {export_asset(store, PROJECT, contracts, asset, out, datetime.now(UTC))}")

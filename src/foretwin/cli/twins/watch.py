@@ -10,7 +10,8 @@ def watch_command(memory: int | None) -> None:
 
     Every asset with new readings is scored by its twin's champion; a line tells of each case that opens, escalates or
     closes. Others are told too where FORETWIN_WEBHOOKS or FORETWIN_EVENTS_MQTT name them. Ctrl-C ends it; what was not
-    scored is scored by the next start.
+    scored is scored by the next start. What is older than the contract's `retention:` says is archived and dropped
+    meanwhile.
 
     \b
       foretwin watch --memory 512
@@ -20,11 +21,12 @@ def watch_command(memory: int | None) -> None:
     from foretwin.cli import project
     from foretwin.cli.twins.progress import CaseNews
     from foretwin.twin.outbox.dispatcher import deliver, targets_from
+    from foretwin.twin.retention.retain import retain
     from foretwin.twin.scoring.loop import WatchSettings
     from foretwin.twin.scoring.loop import watch as run_loop
     from foretwin.twin.scoring.memory import MEGABYTE
 
-    project.load_project()
+    contracts = project.load_project()
     targets = targets_from(os.environ)
     settings = WatchSettings(memory_bytes=memory * MEGABYTE) if memory else WatchSettings()
     project.log_to_terminal()
@@ -32,8 +34,11 @@ def watch_command(memory: int | None) -> None:
         news, failures = CaseNews(), list[BaseException]()
         news.tell(store)
         threads = [project.start_thread(lambda: run_loop(store, project.PROJECT, settings, stop), stop, failures)]
+        threads.append(project.start_thread(lambda: retain(store, project.PROJECT, stop), stop, failures))
         if targets:
             threads.append(project.start_thread(lambda: deliver(store, targets, stop), stop, failures))
+        for contract in contracts.values():
+            click.echo(f"{contract.name}: {contract.retention}; `retention:` in its twin.yaml says so", err=True)
         click.echo(
             f"watching; Ctrl-C ends it ({settings.memory_bytes // MEGABYTE} MB hold the newest readings)", err=True
         )

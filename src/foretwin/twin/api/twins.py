@@ -119,7 +119,8 @@ def get_export(call: Call) -> FileResponse:
     read_query(call.query, {})
     folder = tempfile.TemporaryDirectory(prefix="foretwin-export-")
     try:
-        out = export_asset(call.store, call.contracts, call.asset, Path(folder.name) / "export.zip", call.now)
+        out = Path(folder.name) / "export.zip"
+        export_asset(call.store, call.living.root, call.contracts, call.asset, out, call.now)
     except BaseException:
         folder.cleanup()
         raise

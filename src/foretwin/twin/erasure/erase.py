@@ -14,14 +14,16 @@ from typing import Any
 from foretwin.champion.challenger import forget_asset
 from foretwin.champion.provenance import asset_digest
 from foretwin.contract.twin import Twin
-from foretwin.errors import BadInput, StoreError
+from foretwin.errors import BadInput, Conflict, StoreError
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 from foretwin.sources.store import FOLDER, TABLE
 from foretwin.twin.erasure.file_copies import Copies, cache_folder, find_copies, holds, remotes, remove_copies
 from foretwin.twin.erasure.models_that_saw import models_that_saw
 from foretwin.twin.monitoring import reports
+from foretwin.twin.retention.erasing import erase_from_archive
 from foretwin.twin.store import Store, assets, erasure
+from foretwin.twin.store.aging.holds import find_hold
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import history as stored
@@ -42,12 +44,16 @@ def erase_asset(
 ) -> dict[str, Any]:
     """Erase an asset, write erasures/<its number>.json and return that certificate as JSON values.
 
-    NotFound where there is no such asset. The store comes last: what was interrupted before can be asked for again. An
-    asset that goes on sending is registered anew, under another number.
+    NotFound where there is no such asset, Conflict where it is held. The store comes last: what was interrupted before
+    can be asked for again. An asset that goes on sending is registered anew, under another number.
     """
     with store.read() as connection:
         asset = assets.find_asset(connection, name)
+        held = find_hold(connection, asset.id)
         histories = stored.exports_with(connection, asset.id)
+    if held:
+        why = f"{name} is held by {held.actor}: {held.because}"
+        raise Conflict("asset", f"{why}; `foretwin hold {name} --release` comes first")
     cache, beyond = cache_folder(root), remotes(root)
     copies = find_copies(root, asset.twin, name, cache)
     models = models_that_saw(root, asset.twin, name, histories, cache)
@@ -55,6 +61,7 @@ def erase_asset(
     remove_copies(copies)
     forget_asset(Paths(root, asset.twin), name)
     reports.forget(root, asset.twin, name)
+    archived = erase_from_archive(store, root, asset, erasure.without)
     with fresh_file(root / CERTIFICATES / f"{asset.id}.json", private=True) as out:
         with store.write() as connection:
             rows = erasure.erase(connection, asset)
@@ -67,6 +74,7 @@ def erase_asset(
             "at": now.astimezone(UTC).isoformat(),
             "actor": actor,
             "store": {"name": store.name, "rows": rows, **_overwritten(store)},
+            "archive": {"rows": archived},
             "history": history,
             "files": _counted(copies, root),
             "models": [{**asdict(model), "versions": list(model.versions)} for model in models],

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from foretwin.contract.twin import Costs, Twin
+from foretwin.contract.policy import Costs
+from foretwin.contract.twin import Twin
 from foretwin.twin.kpis.counting import FAILURES, REPAIRS, UNANSWERED, VERDICTS, Tally
 
 Figures = dict[str, Any]

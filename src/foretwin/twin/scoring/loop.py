@@ -30,7 +30,7 @@ from foretwin.twin.scoring.staleness import emit_stale
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.scoring import scores, shadow
+from foretwin.twin.store.scoring import scores, shadow, thinning
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.telemetry import readings, windows
 from foretwin.twin.store.telemetry.windows import News, ReadingQuery
@@ -249,7 +249,7 @@ def _keep(store: Store, watched: Watched, asked: ScoredBatch, wanted: ReadingQue
         if beside:
             found, heard = beside.divide(found, _scores(connection, beside.trial, asked.candidate, part, due, now))
             shadow.add_shadow_scores(connection, heard)
-        scores.add_scores(connection, found)
+        scores.add_scores(connection, found, beside is not None or thinning.rule_of(watched.policy) is None)
         review(connection, watched.policy, found, due, now)
         windows.mark_scored(connection, list(due), wanted.upto)
     if beside:

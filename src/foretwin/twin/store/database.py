@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from foretwin.errors import StoreAway, StoreError
 from foretwin.project.files import make_private
+from foretwin.twin.store import archive_tables  # noqa: F401 - so that the metadata have them
 
 VARIABLE = "FORETWIN_STORE"
 FILE = "twins.db"
@@ -124,6 +125,8 @@ def _json(content: Any) -> str:
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # `_begin_sqlite` says when a transaction begins, not the driver
+    if connection.execute("PRAGMA page_count").fetchone() == (0,):  # where there is a store it would wait for writers
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # an acknowledged reading survives a power cut too
     connection.execute("PRAGMA foreign_keys = ON")

@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
 
+from foretwin.twin.store.archive_tables import holds, hours
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.tables import (
     assets,
     audit,
@@ -43,6 +45,8 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         scores: scores.c.asset == asset.id,
         shadow_scores: shadow_scores.c.asset == asset.id,
         readings: readings.c.asset == asset.id,
+        hours: hours.c.asset == asset.id,
+        holds: holds.c.asset == asset.id,
         parts: parts.c.asset == asset.id,
         quarantine: or_(quarantine.c.asset == asset.name, and_(quarantine.c.asset.is_(None), or_(*named))),
         assets: assets.c.id == asset.id,
@@ -69,7 +73,15 @@ def held_scores(connection: Connection, asset: Asset, name: str = "scores") -> I
     query = query.join(models, models.c.id == table.c.model).where(table.c.asset == asset.id)
     query = query.order_by(table.c.run, table.c.time, table.c.model)
     for part in connection.execute(query.execution_options(yield_per=AT_ONCE)).mappings().partitions():
-        yield [dict(row) for row in part]
+        yield unpacked(connection, part) if table is scores else [dict(row) for row in part]
+
+
+def named_models(connection: Connection, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with model_name, model_version and digest beside the number of their model."""
+    numbers = {row["model"] for row in rows}
+    known = {row.id: row for row in connection.execute(select(models).where(models.c.id.in_(numbers)))}
+    named = ((row, known[row["model"]]) for row in rows)
+    return [{**row, "model_name": m.name, "model_version": m.version, "digest": m.digest} for row, m in named]
 
 
 def quoted(name: str) -> set[str]:

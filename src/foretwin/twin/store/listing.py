@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
 
 from foretwin.serving.access.bounds import UNBOUND, Bounds
+from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.tables import assets, batches, cases, deliveries, events, layouts, quarantine, readings, scores
 from foretwin.twin.store.telemetry.packing import unpack_channels
 from foretwin.twin.store.visibility import visible_assets, visible_cases, visible_quarantine
@@ -72,7 +73,7 @@ def last_scores(connection: Connection, asset_ids: Iterable[int]) -> dict[int, R
     newest = select(assets.c.id, assets.c.run, _newest_score("time").label("time")).where(wanted).subquery()
     same = (newest.c.id == scores.c.asset, newest.c.run == scores.c.run, newest.c.time == scores.c.time)
     query = select(scores).join(newest, and_(*same)).order_by(scores.c.scored_at)
-    return {row["asset"]: row for row in _rows(connection, query)}
+    return {row["asset"]: row for row in unpacked(connection, _rows(connection, query))}
 
 
 def list_scores(
@@ -82,7 +83,8 @@ def list_scores(
     query = select(scores).where(scores.c.asset == asset_id, *_within(scores.c.scored_at, period))
     query = query if run is None else query.where(scores.c.run == run)
     order = {"time": (scores.c.run, scores.c.time), "scored_at": (scores.c.scored_at,), "rul_low": (scores.c.rul_low,)}
-    return _rows(connection, _paged(query, page, *order[page.sort], scores.c.run, scores.c.time, scores.c.model))
+    paged = _paged(query, page, *order[page.sort], scores.c.run, scores.c.time, scores.c.model)
+    return unpacked(connection, _rows(connection, paged))
 
 
 def list_readings(

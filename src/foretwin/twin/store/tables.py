@@ -5,10 +5,10 @@ Every moment is UTC. A reading's `time` is time since its run began, in the cont
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Double,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from foretwin.twin.store.column_types import Count, Moment
+from foretwin.twin.store.column_types import Count, Instant, Moment
 
 metadata = MetaData()
 
@@ -106,24 +106,34 @@ models = Table(
     UniqueConstraint("twin", "version", "digest"),
 )
 
-scores = Table(
+answer_layouts = Table(  # which probabilities the bytes of a score hold, in their order
+    "answer_layouts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("axes", String, nullable=False, unique=True),  # JSON: axis -> its classes
+)
+
+scores = Table(  # the newest of each asset, and those before it that told something new
     "scores",
     metadata,
     Column("asset", Integer, primary_key=True),
     Column("run", Integer, primary_key=True),
-    Column("time", Double, primary_key=True),  # of the last reading that it saw
+    Column("time", Double, primary_key=True),  # of the last reading that it saw, which may have aged out since
     Column("model", ForeignKey("models.id"), primary_key=True),
-    Column("scored_at", Moment, nullable=False),
+    Column("scored_at", Instant, nullable=False),
     Column("age", Double, nullable=False),  # of that reading when it was scored, s
     Column("rows", Integer, nullable=False),  # readings that it saw
     Column("rul", Double),  # with its interval, in the contract's unit
     Column("rul_low", Double),
     Column("rul_high", Double),
-    Column("faults", JSON, nullable=False),  # axis -> class -> probability
+    Column("layout", Integer, nullable=False),  # of the answer
+    Column("probabilities", LargeBinary, nullable=False),  # float64, little-endian, one per class of the layout
     Column("diagnosis", JSON, nullable=False),  # axis -> class or unknown
     Column("warnings", JSON, nullable=False),
-    ForeignKeyConstraint(["asset", "run", "time"], ["readings.asset", "readings.run", "readings.time"]),
+    Column("kept", Boolean, nullable=False),  # for good; False: it may be thinned out
     Index("scores_by_moment", "asset", "scored_at"),
+    Index("scores_to_thin_out", "asset", sqlite_where=text("NOT kept"), postgresql_where=text("NOT kept")),
+    sqlite_with_rowid=False,
 )
 
 shadow_scores = Table(  # what a candidate said beside the champion; nothing is decided by it
@@ -138,7 +148,6 @@ shadow_scores = Table(  # what a candidate said beside the champion; nothing is 
     Column("rul_low", Double),
     Column("rul_high", Double),
     Column("diagnosis", JSON, nullable=False),  # axis -> class or unknown
-    ForeignKeyConstraint(["asset", "run", "time"], ["readings.asset", "readings.run", "readings.time"]),
     Index("shadow_scores_by_model", "model", "scored_at"),
 )
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, Select, cast, exists, extract, func, or_, select
 
+from foretwin.twin.store.aging.archives import last_archived
+from foretwin.twin.store.aging.hours import archived_hours
 from foretwin.twin.store.listing import Row
 from foretwin.twin.store.tables import (
     assets,
@@ -27,7 +29,7 @@ HOUR = 3600
 def received_hours(connection: Connection, asset_id: int, period: Period, limit: int) -> list[Row]:
     """Return per run and hour of receipt: count, first_time, last_time, first_at, last_at; newest first.
 
-    At most `limit` of them.
+    At most `limit` of them. Hours that are archived count whole, and an hour that is so in part has two rows.
     """
     hour = cast(func.floor(extract("epoch", batches.c.received_at) / HOUR), Integer)
     query = select(
@@ -39,8 +41,10 @@ def received_hours(connection: Connection, asset_id: int, period: Period, limit:
         func.max(batches.c.received_at).label("last_at"),
     ).join(batches, batches.c.id == readings.c.batch)
     query = query.where(readings.c.asset == asset_id, *_within(batches.c.received_at, period))
+    query = query.where(readings.c.batch > _archived(connection, asset_id))
     query = query.group_by(readings.c.run, hour).order_by(func.max(batches.c.received_at).desc(), readings.c.run.desc())
-    return _rows(connection, query.limit(limit))
+    archived = [dict(row._mapping) for row in archived_hours(connection, asset_id, period, limit)]
+    return sorted([*_rows(connection, query.limit(limit)), *archived], key=_newest_hour)[:limit]
 
 
 def scores_in_order(connection: Connection, asset_id: int, period: Period) -> Iterator[Row]:
@@ -82,12 +86,18 @@ def parts_of(connection: Connection, asset_id: int, period: Period) -> list[Row]
 
 
 def last_reading(connection: Connection, asset_id: int, at: datetime) -> Row | None:
-    """Return run, time and received_at of the newest reading received up to that moment."""
+    """Return run, time and received_at of the newest reading received up to that moment; to the hour where archived."""
     query = select(readings.c.run, readings.c.time, batches.c.received_at)
     query = query.join(batches, batches.c.id == readings.c.batch)
     query = query.where(readings.c.asset == asset_id, batches.c.received_at <= at)
+    query = query.where(readings.c.batch > _archived(connection, asset_id))
     rows = _rows(connection, query.order_by(readings.c.run.desc(), readings.c.time.desc()).limit(1))
-    return rows[0] if rows else None
+    if rows:
+        return rows[0]
+    for hour in archived_hours(connection, asset_id, (None, at), 2):
+        if hour.last_at <= at:
+            return {"run": hour.run, "time": hour.last_time, "received_at": hour.last_at}
+    return None
 
 
 def receipts(connection: Connection, asset_id: int, run: int, time: float, most: int) -> list[Row]:
@@ -116,6 +126,16 @@ def case_changes(connection: Connection, after: int) -> list[Row]:
     query = select(*columns).join(cases, cases.c.id == audit.c.case).outerjoin(assets, assets.c.id == cases.c.asset)
     query = query.where(audit.c.id > after, audit.c.action.startswith("case."))
     return _rows(connection, query.order_by(audit.c.id))
+
+
+def _archived(connection: Connection, asset_id: int) -> int:
+    """Return the batch up to which archives hold the asset's readings."""
+    twin = connection.execute(select(assets.c.twin).where(assets.c.id == asset_id)).scalar() or ""
+    return last_archived(connection, twin)
+
+
+def _newest_hour(row: Row) -> tuple[float, int]:
+    return -row["last_at"].timestamp(), -row["run"]
 
 
 def _within(column: Any, period: Period) -> list[ColumnElement[bool]]:

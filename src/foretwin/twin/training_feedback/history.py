@@ -22,6 +22,7 @@ from foretwin.project.digests import file_digest
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
 from foretwin.sources.store import FOLDER, MANIFEST, TABLE
+from foretwin.twin.retention.archive_files import archived_readings
 from foretwin.twin.store import Connection, Store
 from foretwin.twin.store.telemetry import history as stored
 from foretwin.twin.store.telemetry.history import MOST_RUNS, Exported, Finding, StoredRun
@@ -57,7 +58,7 @@ class _Content:
     rows: int = 0
     labelled_rows: int = 0
     times: list[float] = field(default_factory=list)
-    batches: list[int] = field(default_factory=list)
+    received: list[datetime] = field(default_factory=list)  # UTC
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -73,14 +74,13 @@ def export_history(
         with store.read() as connection:
             found = [one for one in stored.findings(connection, contract.name) if one.asset != without]
             by_run = _by_run(found)
-            content = _write(connection, contract, by_run, out / TABLE)
-            received = stored.received_at(connection, sorted({min(content.batches), max(content.batches)}))
+            content = _write(_Read(connection, root, contract), by_run, out / TABLE)
         verdicts = sum(one.is_verdict for run in content.runs for one in by_run[run])
         digest = file_digest(out / TABLE)
         counts = (len(content.assets), len(content.runs), content.rows, content.labelled_rows, verdicts)
         left_out = dict(sorted(content.left_out.items()))
         export = HistoryExport(Paths(root, contract.name).data / FOLDER, digest, *counts, left_out)
-        moments = [moment.astimezone(UTC).isoformat() for moment in (min(received.values()), max(received.values()))]
+        moments = [moment.replace(tzinfo=UTC).isoformat() for moment in (min(content.received), max(content.received))]
         period = {"time": [min(content.times), max(content.times)], "received": moments}
         manifest = {"schema": SCHEMA, "twin": contract.name, **asdict(export), "unit": contract.clock.unit, **period}
         del manifest["folder"]
@@ -99,13 +99,36 @@ def _by_run(findings: Sequence[Finding]) -> dict[tuple[int, int], list[Finding]]
     return by_run
 
 
-def _write(connection: Connection, contract: Twin, by_run: Findings, path: Path) -> _Content:
+@dataclass(frozen=True)
+class _Read:
+    """Where the rows are read from: the store, and the archive of the project."""
+
+    connection: Connection
+    root: Path
+    contract: Twin
+
+    def rows(self, keys: Sequence[tuple[int, int]]) -> pd.DataFrame:
+        """Return the readings of these (asset, run) in order of asset, run and time, wherever they are kept.
+
+        A reading that was sent again after it had aged out counts as it came first.
+        """
+        twin, names = self.contract.name, self.contract.channel_names
+        numbers = sorted({asset for asset, _ in keys})
+        archived = archived_readings(self.connection, self.root, twin, names, numbers)
+        parts = [*archived, *stored.readings_of(self.connection, twin, names, keys)]
+        together = pd.concat(parts, ignore_index=True)
+        wanted = pd.MultiIndex.from_frame(together[["asset", "run"]]).isin(list(keys))
+        key = ["asset", "run", "time"]
+        return together[wanted].sort_values([*key, "batch"]).drop_duplicates(key, ignore_index=True)
+
+
+def _write(read: _Read, by_run: Findings, path: Path) -> _Content:
     """Write the table part by part; BadInput where none has a row."""
     content = _Content()
     writer: pq.ParquetWriter | None = None
     try:
-        for part in _parts(stored.stored_runs(connection, by_run)):
-            table = _part(connection, contract, part, by_run, content)
+        for part in _parts(stored.stored_runs(read.connection, by_run)):
+            table = _part(read, part, by_run, content)
             if table is None:
                 continue
             writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
@@ -115,7 +138,7 @@ def _write(connection: Connection, contract: Twin, by_run: Findings, path: Path)
             writer.close()
     if writer is None:
         why = ", ".join(f"{count}: {reason}" for reason, count in sorted(content.left_out.items()))
-        reason = f"{contract.name} has no run with a label yet" + (f" (left out {why})" if why else "")
+        reason = f"{read.contract.name} has no run with a label yet" + (f" (left out {why})" if why else "")
         raise BadInput("twin", f"{reason}; a verdict on a case gives one")
     return content
 
@@ -132,17 +155,13 @@ def _parts(runs: Sequence[StoredRun]) -> Iterator[list[StoredRun]]:
         yield part
 
 
-def _part(
-    connection: Connection, contract: Twin, runs: Sequence[StoredRun], by_run: Findings, content: _Content
-) -> pa.Table | None:
+def _part(read: _Read, runs: Sequence[StoredRun], by_run: Findings, content: _Content) -> pa.Table | None:
     """Return the labelled rows of the runs that the contract accepts; None where it accepts none."""
-    keys = [(one.asset, one.run) for one in runs]
-    parts = stored.readings_of(connection, contract.name, contract.channel_names, keys)
-    together = pd.concat(list(parts), ignore_index=True)
-    read = dict(iter(together.groupby(["asset", "run"], sort=False)))
+    contract, keys = read.contract, [(one.asset, one.run) for one in runs]
+    of_run = dict(iter(read.rows(keys).groupby(["asset", "run"], sort=False)))
     accepted = []
     for key, one in zip(keys, runs, strict=True):
-        labelled = label(read[key], by_run[key], contract)
+        labelled = label(of_run[key], by_run[key], contract)
         rows = canonical(labelled.assign(asset=one.name, subset=HISTORY), contract)
         reason = _refusal(rows, contract)
         if reason:
@@ -154,7 +173,7 @@ def _part(
         content.rows += len(rows)
         content.labelled_rows += int(is_labelled(rows, contract).sum())
         content.times += [float(rows["time"].min()), float(rows["time"].max())]
-        content.batches += [int(labelled["batch"].min()), int(labelled["batch"].max())]
+        content.received += [labelled["received_at"].min(), labelled["received_at"].max()]
     return pa.Table.from_pandas(pd.concat(accepted), preserve_index=False) if accepted else None
 
 

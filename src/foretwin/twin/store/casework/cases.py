@@ -16,6 +16,7 @@ from foretwin.errors import Conflict, NotFound
 from foretwin.twin.store import assets
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.casework.outbox import emit
+from foretwin.twin.store.scoring.thinning import keep_score
 from foretwin.twin.store.tables import assets as asset_table
 from foretwin.twin.store.tables import cases, verdicts
 
@@ -219,6 +220,8 @@ def _tell(
     connection: Connection, action: str, case: Case, detail: Mapping[str, Any], actor: str, now: datetime
 ) -> None:
     asset = None if case.asset is None else assets.by_id(connection, [case.asset])[case.asset]
+    if case.asset is not None and case.run is not None and case.time is not None:
+        keep_score(connection, case.asset, case.run, case.time)
     known = {"fault": case.fault, "severity": case.severity, "run": case.run}
     audit.record(connection, actor, action, {**known, **detail}, now, asset=case.asset, case=case.id)
     data = {**asdict(case), "asset": asset.name if asset else None}

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.store.scoring.scores import Score, as_given
 from foretwin.twin.store.tables import models, scores
 
 
@@ -56,4 +56,4 @@ def scores_at(connection: Connection, asset_id: int, run: int | None, time: floa
         return []
     of_reading = (scores.c.asset == asset_id, scores.c.run == found.run, scores.c.time == found.time)
     rows = connection.execute(select(scores).where(*of_reading).order_by(scores.c.scored_at.desc(), scores.c.model))
-    return [Score(**row) for row in rows.mappings()]
+    return as_given(connection, rows.mappings().all())

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, or_, select, union
 
 from foretwin.champion.identity import ModelIdentity
+from foretwin.twin.store.aging.hours import archived_until
 from foretwin.twin.store.tables import (
     assets,
     batches,
@@ -176,7 +177,8 @@ def scores_of_run(connection: Connection, asset_id: int, run: int, upto: float) 
     )
     mine = (scores.c.asset == asset_id, scores.c.run == run, scores.c.time <= upto)
     rows = connection.execute(select(*_SCORE).where(*mine).order_by(scores.c.time)).all()
-    return (_scored(rows) if rows else None), connection.execute(last).scalar() or upto
+    ends = connection.execute(last).scalar(), archived_until(connection, asset_id, run, upto)
+    return (_scored(rows) if rows else None), max((end for end in ends if end is not None), default=upto)
 
 
 def model_number(connection: Connection, twin: str, identity: ModelIdentity) -> int | None:

@@ -1,25 +1,27 @@
 """Scores of readings, and the models that made them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Column, Connection, insert, select
 
 from foretwin.champion.identity import ModelIdentity
+from foretwin.twin.store.scoring.probabilities import Faults, layouts_for, packed_faults, unpacked
 from foretwin.twin.store.tables import models as models_table
 from foretwin.twin.store.tables import scores
 
 # Written by hand: thousands of scores in a transaction, which SQLAlchemy would take several times as long over.
 KEY = ("asset", "run", "time", "model")
-NUMBERS, TEXTS = ("rows", "rul", "rul_low", "rul_high"), ("faults", "diagnosis", "warnings")
-COLUMNS = (*KEY, "scored_at", "age", *NUMBERS, *TEXTS)
+NUMBERS, TEXTS = ("rows", "rul", "rul_low", "rul_high", "layout", "probabilities"), ("diagnosis", "warnings")
+COLUMNS = (*KEY, "scored_at", "age", *NUMBERS, *TEXTS, "kept")
 INSERT = f"INSERT INTO scores ({', '.join(COLUMNS)})"
 REPLACE = f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET " + ", ".join(
-    f"{name} = excluded.{name}" for name in COLUMNS if name not in KEY
+    f"{name} = excluded.{name}" for name in COLUMNS if name not in (*KEY, "kept")
 )
+REPLACE += ", kept = scores.kept OR excluded.kept"
 
 
 def _said(table: str, cast: str) -> str:
@@ -30,10 +32,11 @@ def _said(table: str, cast: str) -> str:
 ADD_SQLITE = f"""{INSERT} VALUES ({", ".join("?" * len(COLUMNS))})
     {REPLACE} WHERE ({_said("scores", "")}) IS NOT ({_said("excluded", "")})"""
 ADD_POSTGRESQL = f"""{INSERT}
-    SELECT asset, run, time, model, scored_at, age, rows, rul, rul_low, rul_high,
-        faults::json, diagnosis::json, warnings::json
+    SELECT asset, run, time, model, scored_at, age, rows, rul, rul_low, rul_high, layout, probabilities,
+        diagnosis::json, warnings::json, kept
     FROM unnest(%b::int4[], %b::int4[], %b::float8[], %b::int4[], %b::timestamptz[], %b::float8[], %b::int4[],
-        %b::float8[], %b::float8[], %b::float8[], %b::text[], %b::text[], %b::text[]) AS new ({", ".join(COLUMNS)})
+        %b::float8[], %b::float8[], %b::float8[], %b::int4[], %b::bytea[], %b::text[], %b::text[], %b::bool[])
+        AS new ({", ".join(COLUMNS)})
     {REPLACE} WHERE ({_said("scores", "::text")}) IS DISTINCT FROM ({_said("excluded", "::text")})"""  # noqa: S608 - of constants alone
 
 
@@ -51,7 +54,7 @@ class Score:
     rul: float | None
     rul_low: float | None
     rul_high: float | None
-    faults: dict[str, dict[str, float]]  # axis -> class -> probability
+    faults: Faults  # axis -> class -> probability
     diagnosis: dict[str, str]  # axis -> class or unknown
     warnings: list[str]
 
@@ -68,17 +71,30 @@ class ScoringModel:
     level: float | None  # share of truths that its RUL's interval should cover
 
 
-def add_scores(connection: Connection, found: Sequence[Score]) -> None:
+def add_scores(connection: Connection, found: Sequence[Score], for_good: bool = True) -> None:
     """Store scores. An existing one is replaced where its content differs, as after a late reading.
 
-    The same score again changes nothing, its moment included.
+    The same score again changes nothing, its moment included. Those that are not kept for good are thinned out later.
     """
     if not found:
         return
     once = {(score.asset, score.run, score.time, score.model): score for score in found}
-    moments = as_stored({score.scored_at for score in found}, connection)
+    moments = as_stored({score.scored_at for score in found}, connection, scores.c.scored_at)
+    layouts = layouts_for(connection, [one.faults for one in once.values()])
     rows = [
-        (*key, moments[one.scored_at], one.age, one.rows, one.rul, one.rul_low, one.rul_high, *_texts(one))
+        (
+            *key,
+            moments[one.scored_at],
+            one.age,
+            one.rows,
+            one.rul,
+            one.rul_low,
+            one.rul_high,
+            *packed_faults(one.faults, layouts),
+            orjson.dumps(one.diagnosis).decode(),
+            orjson.dumps(one.warnings).decode(),
+            for_good,
+        )
         for key, one in once.items()
     ]
     if connection.dialect.name == "postgresql":
@@ -97,8 +113,8 @@ def find_score(connection: Connection, asset_id: int, run: int, time: float, mod
     """Return the score that a model gave of a reading; None where it is not kept."""
     columns = scores.c
     mine = (columns.asset == asset_id, columns.run == run, columns.time == time, columns.model == model)
-    row = connection.execute(select(scores).where(*mine)).one_or_none()
-    return None if row is None else _score(row)
+    found = as_given(connection, connection.execute(select(scores).where(*mine)).mappings().all())
+    return found[0] if found else None
 
 
 def history(
@@ -114,7 +130,7 @@ def history(
     if until is not None:
         query = query.where(scores.c.scored_at <= until)
     newest = query.order_by(scores.c.run.desc(), scores.c.time.desc(), scores.c.scored_at.desc()).limit(limit)
-    return [_score(row) for row in connection.execute(newest)]
+    return as_given(connection, connection.execute(newest).mappings().all())
 
 
 def model_id(
@@ -145,18 +161,13 @@ def models(connection: Connection, ids: Iterable[int]) -> dict[int, ScoringModel
     return {row.id: ScoringModel(row.name, row.version, row.run, row.digest, row.contract, row.level) for row in rows}
 
 
-def as_stored(moments: Iterable[datetime], connection: Connection) -> dict[datetime, Any]:
-    """Convert moments as the driver takes them."""
-    column: Any = scores.c.scored_at.type
-    written = column.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+def as_stored(moments: Iterable[datetime], connection: Connection, column: Column[Any]) -> dict[datetime, Any]:
+    """Convert moments as the driver takes them for a column."""
+    kind: Any = column.type
+    written = kind.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     return {moment: written(moment) for moment in moments}
 
 
-def _texts(score: Score) -> tuple[str, str, str]:
-    """Return the JSON of its probabilities, its diagnosis and its warnings."""
-    faults, diagnosis, warnings = map(orjson.dumps, (score.faults, score.diagnosis, score.warnings))
-    return faults.decode(), diagnosis.decode(), warnings.decode()
-
-
-def _score(row: Row[Any]) -> Score:
-    return Score(**row._mapping)
+def as_given(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> list[Score]:
+    """Return the scores of whole rows of the table."""
+    return [Score(**row) for row in unpacked(connection, rows)]

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 
+from foretwin.twin.store.aging.hours import archived_until
 from foretwin.twin.store.scoring.scores import Score, ScoringModel, as_stored, models
 from foretwin.twin.store.tables import assets, readings, scores, shadow_scores
 from foretwin.twin.store.tables import models as models_table
@@ -149,7 +150,7 @@ def add_shadow_scores(connection: Connection, found: Sequence[Score]) -> None:
     if not found:
         return
     once = {(score.asset, score.run, score.time, score.model): score for score in found}
-    moments = as_stored({score.scored_at for score in found}, connection)
+    moments = as_stored({score.scored_at for score in found}, connection, shadow_scores.c.scored_at)
     rows = [
         (*key, moments[one.scored_at], one.rul, one.rul_low, one.rul_high, orjson.dumps(one.diagnosis).decode())
         for key, one in once.items()
@@ -239,9 +240,10 @@ def _failures(connection: Connection, twin: str) -> dict[tuple[int, int], float]
     failed = {}
     for (asset, run), time in failed_runs(findings(connection, twin)).items():
         of_run = (readings.c.asset == asset) & (readings.c.run == run) & (readings.c.time <= time)
-        last = connection.execute(select(func.max(readings.c.time)).where(of_run)).scalar()
-        if last is not None:
-            failed[asset, run] = last
+        stored = connection.execute(select(func.max(readings.c.time)).where(of_run)).scalar()
+        ends = [end for end in (stored, archived_until(connection, asset, run, time)) if end is not None]
+        if ends:
+            failed[asset, run] = max(ends)
     return failed
 
 

@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, literal, null, select, tuple_
 
+from foretwin.twin.store.aging.archives import last_archived
+from foretwin.twin.store.aging.hours import archived_counts
 from foretwin.twin.store.tables import assets, batches, cases, exports, maintenance, readings, verdicts
 from foretwin.twin.store.telemetry.layouts import Layouts, decode_layouts, layouts_of
 
 AT_ONCE = 50_000  # readings decoded together
-MOST_RUNS, MOST_IDS = 1_000, 10_000  # in one statement: SQLite takes 32,766 values
+MOST_RUNS = 1_000  # in one statement: SQLite takes 32,766 values
 RUN_ENDED, PART_REPLACED, NO_FAULT_FOUND = "run_ended", "part_replaced", "no_fault_found"
 ENDS = (RUN_ENDED, PART_REPLACED)  # what comes after them is another run
-COLUMNS = (readings.c.asset, readings.c.run, readings.c.time, readings.c.batch, readings.c.layout, readings.c.channels)
+KEYS = (readings.c.asset, readings.c.run, readings.c.time, readings.c.batch)
+COLUMNS = (*KEYS, readings.c.layout, readings.c.channels, batches.c.received_at)
 
 
 @dataclass(frozen=True)
@@ -106,15 +109,21 @@ def failed_runs(found: Iterable[Finding]) -> dict[tuple[int, int], float]:
 
 
 def stored_runs(connection: Connection, of: Iterable[tuple[int, int]]) -> list[StoredRun]:
-    """Return those of the (asset, run) that have readings, in order of asset name and run."""
+    """Return those of the (asset, run) that have readings, in order of asset name and run; archived ones count too.
+
+    The store always holds a run's first reading. Those that it holds besides an archive are counted twice.
+    """
     wanted = sorted(set(of))
     found: list[StoredRun] = []
     for begin in range(0, len(wanted), MOST_RUNS):
+        some = wanted[begin : begin + MOST_RUNS]
         query = select(readings.c.asset, assets.c.name, readings.c.run, func.count())
         query = query.join(assets, assets.c.id == readings.c.asset)
-        query = query.where(tuple_(readings.c.asset, readings.c.run).in_(wanted[begin : begin + MOST_RUNS]))
+        query = query.where(tuple_(readings.c.asset, readings.c.run).in_(some))
         counted = connection.execute(query.group_by(readings.c.asset, assets.c.name, readings.c.run))
-        found += [StoredRun(*row) for row in counted]
+        archived = archived_counts(connection, some)
+        for asset, name, run, count in counted:
+            found.append(StoredRun(asset, name, run, count + archived.get((asset, run), 0)))
     return sorted(found, key=lambda one: (one.name, one.run))
 
 
@@ -123,29 +132,21 @@ def readings_of(
 ) -> Iterator[pd.DataFrame]:
     """Yield the readings of at most 1,000 (asset, run), in order of asset, run and time, some ten thousands at a time.
 
-    Columns: asset (its id), run, time, batch, and one per channel (float32), NaN where a reading lacks it.
+    Those that an archive holds are left out. Columns: asset (its id), run, time, batch, received_at, and one per
+    channel (float32), NaN where a reading lacks it.
     """
     query = select(*COLUMNS).where(tuple_(readings.c.asset, readings.c.run).in_(list(of)))
     yield from _read(connection, twin, channels, query)
 
 
 def all_readings(connection: Connection, twin: str, channels: Sequence[str], asset_id: int) -> Iterator[pd.DataFrame]:
-    """Yield all readings of one asset, as `readings_of`."""
+    """Yield the readings of one asset, as `readings_of`."""
     yield from _read(connection, twin, channels, select(*COLUMNS).where(readings.c.asset == asset_id))
 
 
 def stored_channels(connection: Connection, twin: str) -> list[str]:
     """Return every channel that readings of the twin were ever stored with."""
     return list(dict.fromkeys(name for channels in layouts_of(connection, twin).values() for name in channels))
-
-
-def received_at(connection: Connection, batch_ids: Sequence[int]) -> dict[int, datetime]:
-    """Return when these batches came in."""
-    found: dict[int, datetime] = {}
-    for begin in range(0, len(batch_ids), MOST_IDS):
-        some = batches.c.id.in_(batch_ids[begin : begin + MOST_IDS])
-        found |= {row.id: row.received_at for row in connection.execute(select(batches).where(some))}
-    return found
 
 
 def add_export(connection: Connection, exported: Exported, now: datetime) -> None:
@@ -174,14 +175,18 @@ def _finding(row: Row[Any]) -> Finding:
 
 def _read(connection: Connection, twin: str, channels: Sequence[str], query: Any) -> Iterator[pd.DataFrame]:
     held = layouts_of(connection, twin)
-    ordered = query.order_by(readings.c.asset, readings.c.run, readings.c.time)
+    ordered = query.join(batches, batches.c.id == readings.c.batch)
+    ordered = ordered.where(readings.c.batch > last_archived(connection, twin))
+    ordered = ordered.order_by(readings.c.asset, readings.c.run, readings.c.time)
     for part in connection.execute(ordered.execution_options(yield_per=AT_ONCE)).partitions():
         yield _decoded(part, held, channels)
 
 
 def _decoded(rows: Sequence[Row[Any]], held: Layouts, channels: Sequence[str]) -> pd.DataFrame:
-    asset, run, time, batch, layout, packed = zip(*rows, strict=True)
+    asset, run, time, batch, layout, packed, received_at = zip(*rows, strict=True)
     values = decode_layouts(layout, packed, held, channels)
     keys = {"asset": np.array(asset, np.int64), "run": np.array(run, np.int64), "time": np.array(time, np.float64)}
     keys["batch"] = np.array(batch, np.int64)
+    moments: Any = [moment.replace(tzinfo=None) for moment in received_at]
+    keys["received_at"] = np.array(moments, "datetime64[us]")
     return pd.DataFrame({**keys, **dict(zip(channels, values.T, strict=True))})

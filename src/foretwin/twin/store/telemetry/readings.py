@@ -63,7 +63,7 @@ def add_readings(connection: Connection, via: str, rows: Readings, now: datetime
     """
     serialise_writers(connection)
     batch: int = connection.execute(NEW_BATCH, {"received_at": now, "via": via}).scalar_one()
-    stored = _insert(connection, rows, batch, _layout(connection, rows.twin, rows.channels))
+    stored = _insert(connection, rows, batch, layout_number(connection, rows.twin, rows.channels))
     if stored == len(rows):
         return np.ones(len(rows), dtype=bool)
     if stored == 0:
@@ -127,7 +127,7 @@ def _insert(connection: Connection, rows: Readings, batch: int, layout: int) -> 
     return stored
 
 
-def _layout(connection: Connection, twin: str, channels: tuple[str, ...]) -> int:
+def layout_number(connection: Connection, twin: str, channels: tuple[str, ...]) -> int:
     """Return the number of that order of channels; a new one is recorded."""
     key = {"of": twin, "order": ",".join(channels)}
     found: int | None = connection.execute(LAYOUT, key).scalar_one_or_none()

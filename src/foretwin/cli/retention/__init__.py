@@ -1,0 +1,1 @@
+"""What is kept and what ages: `foretwin retain`, `foretwin hold`."""

@@ -1,0 +1,1 @@
+"""What ages out of the store: archives, readings and other records that are due, hours, holds."""
