@@ -3,11 +3,9 @@
 A handler is a plain function that may wait for the store: it runs in a thread, so that the loop stays free.
 """
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,27 +16,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from foretwin.contract.twin import Twin
-from foretwin.errors import BadInput, NotFound, StoreError
+from foretwin.errors import BadInput, NotFound, StoreAway, StoreError
 from foretwin.serving.access.authentication import ANYBODY, Guard
 from foretwin.serving.access.keys import Scope
 from foretwin.twin.api.bodies import read_body
+from foretwin.twin.api.lanes import Lane
 from foretwin.twin.store import Store
 from foretwin.twin.store.assets import Asset
 
 LONGEST_ACTOR = 200
 UNNAMED = "http"  # who acts where nobody says
 LARGEST_ID = 2**31 - 1
+READ_SECONDS = 10.0  # that a statement of a read may take; then it is ended, and the caller is told to ask for less
+READING: tuple[Scope, ...] = ("read", "score")  # scopes of calls that change nothing
 
 
 @dataclass(frozen=True)
 class Living:
-    """What the application works with; `threads` is where its handlers run, `guard` says who may call."""
+    """What the application works with; its handlers run in the lanes `writes` and `reads`, `guard` says who may call."""
 
     store: Store
     root: Path
     contracts: Mapping[str, Twin]
     body_bytes: int
-    threads: Executor
+    writes: Lane
+    reads: Lane
     guard: Guard
 
 
@@ -57,8 +59,8 @@ class Call:
 
     @property
     def store(self) -> Store:
-        """The store."""
-        return self.living.store
+        """The store, whose reads are bounded in time."""
+        return replace(self.living.store, read_seconds=READ_SECONDS)
 
     @property
     def asset(self) -> str:
@@ -105,13 +107,17 @@ def endpoint(
             now=datetime.now(UTC),
         )
         _check_texts(call)
-        return await asyncio.get_running_loop().run_in_executor(living.threads, _run, handler, call)
+        lane = living.reads if scope in READING else living.writes
+        return await lane.run(_run, handler, call)
 
     return answer
 
 
 def _run(handler: Handler, call: Call) -> Response:
-    content = handler(call)
+    try:
+        content = handler(call)
+    except StoreAway as error:
+        raise StoreAway(f"{call.route}: {error}") from error
     return content if isinstance(content, Response) else json_response(content)
 
 

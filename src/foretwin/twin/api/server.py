@@ -1,6 +1,7 @@
 """`foretwin live`: the application behind uvicorn; on loopback alone where nobody needs a key."""
 
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from foretwin.twin.api.app import create_twin_app
 from foretwin.twin.store import Store
 
 GRACE = 10  # seconds for calls that are under way when it ends
+SWITCH = 0.001  # seconds that a reading thread may keep the interpreter while a writing one waits; Python's own is 0.005
 
 
 def serve_twins(
@@ -35,6 +37,7 @@ def serve_twins(
     with _listener(host, address[1]) as listener:
         config = uvicorn.Config(app, timeout_graceful_shutdown=GRACE, **SETTINGS)
         server = uvicorn.Server(config)
+        sys.setswitchinterval(SWITCH)
         watcher = threading.Thread(target=_end, args=(server, stop), daemon=True)
         watcher.start()
         host, port = listener.getsockname()[:2]

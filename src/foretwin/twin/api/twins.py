@@ -1,6 +1,7 @@
 """The fleet and its assets: list, description, thread of events, copy, erasure."""
 
 import tempfile
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ from foretwin.twin.timeline import state, thread
 FLEET = Listing(listing.FLEET_SORTS, {"twin": text, "stale": truth, "location": text})
 MOST_ENTRIES = 10_000
 USUAL_ENTRIES = 200
+EXPORT_SECONDS = 600.0  # that reading all of an asset may take
 THREAD = {"at": parse_moment, "since": parse_moment, "until": parse_moment, "limit": whole_number(1, MOST_ENTRIES)}
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -119,7 +121,8 @@ def get_export(call: Call) -> FileResponse:
     read_query(call.query, {})
     folder = tempfile.TemporaryDirectory(prefix="foretwin-export-")
     try:
-        out = export_asset(call.store, call.living.contracts, call.asset, Path(folder.name) / "export.zip", call.now)
+        store = replace(call.store, read_seconds=EXPORT_SECONDS)
+        out = export_asset(store, call.living.contracts, call.asset, Path(folder.name) / "export.zip", call.now)
     except BaseException:
         folder.cleanup()
         raise
@@ -131,7 +134,7 @@ def delete_twin(call: Call) -> dict[str, Any]:
     """DELETE /v1/twins/{asset}: erase everything of an asset; answers with the certificate."""
     read_query(call.query, {})
     living = call.living
-    return erase_asset(call.store, living.root, living.contracts, call.asset, call.actor, call.now)
+    return erase_asset(living.store, living.root, living.contracts, call.asset, call.actor, call.now)
 
 
 def _registered(call: Call, connection: Connection, twin: str | None) -> Asset:
