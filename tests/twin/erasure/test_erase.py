@@ -23,6 +23,7 @@ from foretwin.twin.erasure.erase import erase_asset
 from foretwin.twin.erasure.file_copies import holds
 from foretwin.twin.store import assets, database, erasure, open_store
 from foretwin.twin.store.casework import audit
+from foretwin.twin.store.casework.waiting import WaitingFault, list_waiting, replace_waiting
 from foretwin.twin.store.tables import cases, exports, metadata
 from foretwin.twin.store.telemetry import history as stored
 from foretwin.twin.store.telemetry import quarantine
@@ -79,6 +80,8 @@ def fill(store) -> None:
             refused = Rejected("pump", name, "channels.c1", "range", f"{name} is 5e3", json.dumps({"asset": name}))
             unread = Rejected(None, None, "body", "undecodable", "no JSON", f'{{"asset": "{name}", ')
             quarantine.add_quarantined(connection, "mqtt", [refused, unread], NOON)
+        listed = [WaitingFault(i + 1, 9, "mode.leak", "planned", NOON) for i in range(2)]
+        replace_waiting(connection, "pump", [], listed)
         waiting = [{"asset": i + 1, "name": name, "fault": "mode.leak"} for i, name in enumerate(names[:2])]
         row = {"twin": "pump", "fault": "digest", "state": "open", "severity": "planned", "opened_at": NOON}
         connection.execute(insert(cases).values(**row, updated_at=NOON, evidence={"waiting": waiting}))
@@ -322,6 +325,7 @@ def test_no_table_of_either_database_keeps_a_word_of_it(store, tmp_path):
         number = certificate["number"]
         assert all(number not in row.assets for row in connection.execute(select(exports)))
         waiting = connection.execute(select(cases.c.evidence).where(cases.c.fault == "digest")).scalar_one()["waiting"]
+        assert [one["name"] for one in list_waiting(connection, "pump")] == [NEIGHBOUR]
     assert [one["name"] for one in waiting] == [NEIGHBOUR]
 
 

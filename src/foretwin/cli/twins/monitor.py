@@ -1,7 +1,7 @@
 """Check for drift and realised errors: `foretwin monitor`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -114,8 +114,8 @@ def show_report(report: Report) -> None:
         click.echo(f"  {report['unlearnt_runs']} runs have not been learnt from: `foretwin retrain {report['twin']}`")
 
 
-def fleet_case_text(case: "Case") -> str:
-    """Render a fleet's case as Markdown: it has no service request."""
+def fleet_case_text(case: "Case", waiting: "Sequence[Mapping[str, Any]]" = ()) -> str:
+    """Render a fleet's case as Markdown: it has no service request; `waiting` is what a digest lists."""
     times = f"opened {case.opened_at:%Y-%m-%d %H:%M} UTC, {case.state}"
     because = f" ({case.closed_because})" if case.closed_because else ""
     lines = [
@@ -126,6 +126,6 @@ def fleet_case_text(case: "Case") -> str:
     ]
     lines += [f"- {sentence}" for sentence in case.evidence.get("sentences", [])]
     lines += [
-        "- {name}: {fault}, {severity}, waiting since {since}".format(**one) for one in case.evidence.get("waiting", [])
+        "- {name}: {fault}, {severity}, waiting since {since:%Y-%m-%d %H:%M} UTC".format(**one) for one in waiting
     ]
     return "\n".join(lines) + "\n"

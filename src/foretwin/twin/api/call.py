@@ -33,7 +33,7 @@ READING: tuple[Scope, ...] = ("read", "score")  # scopes of calls that change no
 
 @dataclass(frozen=True)
 class Living:
-    """What the application works with; its handlers run in the lanes `writes` and `reads`, `guard` says who may call."""
+    """What the application works with; handlers run in the lanes `writes` and `reads`, `guard` says who may call."""
 
     store: Store
     root: Path

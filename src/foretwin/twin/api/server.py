@@ -16,7 +16,7 @@ from foretwin.twin.api.app import create_twin_app
 from foretwin.twin.store import Store
 
 GRACE = 10  # seconds for calls that are under way when it ends
-SWITCH = 0.001  # seconds that a reading thread may keep the interpreter while a writing one waits; Python's own is 0.005
+SWITCH = 0.001  # seconds that a reading thread keeps the interpreter while a writing one waits; Python's own is 0.005
 
 
 def serve_twins(

@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import BadInput, Conflict, NotFound
-from foretwin.twin.store import tables
+from foretwin.twin.store import summaries, tables
 from foretwin.wire.asset_names import check_name
 
 AT_ONCE = 10_000  # values in one statement: SQLite takes 32766, PostgreSQL 65535
@@ -156,6 +156,8 @@ def fitted_parts(connection: Connection, asset_id: int, at: datetime | None = No
 def begin_run(connection: Connection, asset: Asset, run: int) -> None:
     """Begin a run of the asset; `time` and `received_at` stay until readings come."""
     connection.execute(update(tables.assets).where(tables.assets.c.id == asset.id).values(run=run))
+    waiting = summaries.waiting_faults
+    connection.execute(delete(waiting).where(waiting.c.asset == asset.id, waiting.c.run < run))
 
 
 def count_arrivals(connection: Connection, arrivals: Sequence[Arrivals]) -> None:

@@ -5,6 +5,7 @@ Every moment is UTC. A reading's `time` is time since its run began, in the cont
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -44,9 +46,13 @@ assets = Table(
     Column("duplicates", Count, nullable=False, server_default="0"),
     Column("gaps", Integer, nullable=False, server_default="0"),
     Column("quarantined", Count, nullable=False, server_default="0"),
+    Column("is_silent", Boolean, nullable=False, server_default=false()),  # others have been told that it is stale
     Index("assets_by_twin", "twin", "name"),
     sqlite_autoincrement=True,  # the number of an erased asset is never given to another
 )
+HAS_NEWS, IS_HEARD = text("batch > scored_batch"), text("NOT is_silent")
+Index("assets_with_news", assets.c.twin, assets.c.id, sqlite_where=HAS_NEWS, postgresql_where=HAS_NEWS)
+Index("assets_heard", assets.c.twin, assets.c.received_at, sqlite_where=IS_HEARD, postgresql_where=IS_HEARD)
 
 parts = Table(  # what is fitted to an asset, and what was
     "parts",
@@ -168,6 +174,7 @@ cases = Table(
     Column("rul_high", Double),
     Column("probability", Double),  # of the fault
     Column("evidence", JSON, nullable=False),
+    Index("cases_by_opening", "twin", "opened_at"),
     sqlite_autoincrement=True,
 )
 Index(
@@ -241,10 +248,13 @@ audit = Table(
     Column("at", Moment, nullable=False),
     Column("actor", String, nullable=False),
     Column("action", String, nullable=False),  # case.opened, case.closed, asset.registered, ...
-    Column("asset", Integer, index=True),  # no foreign key: what was done outlives an erased asset
+    Column("asset", Integer),  # no foreign key: what was done outlives an erased asset
     Column("case", Integer, index=True),
     Column("detail", JSON, nullable=False),
+    Index("audit_of_asset", "asset", "at", "id"),
 )
+IS_ERASURE = text("action = 'asset.erased'")
+Index("audit_of_erasures", audit.c.id, sqlite_where=IS_ERASURE, postgresql_where=IS_ERASURE)
 
 events = Table(  # what others are told: CloudEvents
     "events",
@@ -258,6 +268,14 @@ events = Table(  # what others are told: CloudEvents
     Column("data", JSON, nullable=False),
 )
 
+event_places = Table(  # the order in which events were stored, whatever the clocks of their senders say
+    "event_places",
+    metadata,
+    Column("number", Count, primary_key=True),
+    Column("event", ForeignKey("events.id", ondelete="CASCADE"), nullable=False, unique=True),
+    sqlite_autoincrement=True,  # no number comes twice, even if the newest event is erased
+)
+
 deliveries = Table(
     "deliveries",
     metadata,
@@ -267,7 +285,22 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("due_at", Moment, nullable=False),
     Column("error", String),
+    Column("stream", String, nullable=False),  # <twin>/<number of the asset>: events of one are delivered in order
+    Column("is_next", Boolean, nullable=False),  # the oldest that waits of its stream for this target
     Index("deliveries_due", "state", "due_at"),
+)
+IS_NEXT, IS_WAITING = text("is_next"), text("state = 'waiting'")
+Index(
+    "deliveries_next",
+    *(deliveries.c[name] for name in ("target", "due_at", "event")),
+    sqlite_where=IS_NEXT,
+    postgresql_where=IS_NEXT,
+)
+Index(
+    "deliveries_of_stream",
+    *(deliveries.c[name] for name in ("target", "stream", "event")),
+    sqlite_where=IS_WAITING,
+    postgresql_where=IS_WAITING,
 )
 
 exports = Table(  # history that was given to training

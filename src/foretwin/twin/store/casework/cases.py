@@ -190,6 +190,11 @@ def keep_evidence(connection: Connection, case: Case, evidence: Mapping[str, Any
     _change(connection, case, {"evidence": dict(evidence), "updated_at": now})
 
 
+def touch(connection: Connection, case: Case, now: datetime) -> None:
+    """Note that what a case is about has changed; no audit entry, no event. Conflict where it is closed."""
+    _change(connection, case, {"updated_at": now})
+
+
 def _all(connection: Connection, query: Select[Any]) -> list[Case]:
     return [Case(**row) for row in connection.execute(query).mappings()]
 
