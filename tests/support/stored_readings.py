@@ -29,7 +29,7 @@ def store_rows(store, twin, rows, now=NOON, channels=None):
         for name, number in ids.items():
             present = select(assets.c.run).where(assets.c.id == number).scalar_subquery()
             run = max(connection.execute(select(present)).scalar_one(), int(runs[name]))
-            values = {"batch": batch, "received_at": now, "run": run, "time": newest[name]}
+            values = {"batch": batch, "received_at": now, "run": run, "time": newest[name], "is_silent": False}
             connection.execute(update(assets).where(assets.c.id == number).values(values))
     return ids
 

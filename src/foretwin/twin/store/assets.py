@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import BadInput, Conflict, NotFound
@@ -77,8 +77,10 @@ _BY_ID = _COLUMNS.where(tables.assets.c.id.in_(bindparam("wanted", expanding=Tru
 # Locked in one order, so that two of these never wait for each other; SQLite has one writer anyway.
 _BY_NAME_FOR_UPDATE = _BY_NAME.order_by(tables.assets.c.id).with_for_update(key_share=True)
 _COUNT_ARRIVALS = update(tables.assets).where(tables.assets.c.id == bindparam("new_id"))
+_IS_STILL_SILENT = and_(tables.assets.c.is_silent, tables.assets.c.received_at == bindparam("new_received_at"))
 _COUNT_ARRIVALS = _COUNT_ARRIVALS.values(
-    {name: bindparam(f"new_{name}") for name in ("run", "time", "received_at", "batch")}
+    {"is_silent": _IS_STILL_SILENT}
+    | {name: bindparam(f"new_{name}") for name in ("run", "time", "received_at", "batch")}
     | {name: tables.assets.c[name] + bindparam(f"new_{name}") for name in ("readings", "duplicates", "late", "gaps")}
 )
 
