@@ -40,7 +40,7 @@ def get_cases(call: Call) -> dict[str, Any]:
         asset = known.get(row["asset"])
         fresh = answers.freshness(asset, contracts.get(asset.twin), call.now) if asset else {}
         items.append({**answers.show_case(row, row["asset_name"]), **fresh})
-    return answer_page(call.route, call.query, page, items)
+    return answer_page(call.route, call.query, page, items, rows)
 
 
 def get_case(call: Call) -> dict[str, Any]:

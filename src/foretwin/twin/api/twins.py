@@ -64,7 +64,7 @@ def get_fleet(call: Call) -> dict[str, Any]:
         shown = answers.scores_with_models(connection, found, call.living.contracts, twins)
     scored = {score.asset: one for score, one in zip(found, shown, strict=True)}
     items = [_item(call, row, scored.get(row["id"])) for row in rows]
-    return answer_page(call.route, call.query, page, items)
+    return answer_page(call.route, call.query, page, items, rows)
 
 
 def get_twin(call: Call) -> dict[str, Any]:

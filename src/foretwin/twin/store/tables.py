@@ -175,6 +175,7 @@ cases = Table(
     Column("probability", Double),  # of the fault
     Column("evidence", JSON, nullable=False),
     Index("cases_by_opening", "twin", "opened_at"),
+    Index("cases_in_order", "opened_at", "id"),
     sqlite_autoincrement=True,
 )
 Index(
@@ -239,6 +240,7 @@ quarantine = Table(
     Column("content", String, nullable=False),  # the reading as JSON, or the message as text, at most 64 KiB
     Column("digest", String, nullable=False, unique=True),  # of sender, reason and content: redelivery adds nothing
     Column("released_at", Moment),
+    Index("quarantine_in_order", "received_at", "id"),
 )
 
 audit = Table(

@@ -22,6 +22,8 @@ def upgrade() -> None:
     _partial("assets_with_news", "assets", ["twin", "id"], "batch > scored_batch", silent=True)
     _partial("assets_heard", "assets", ["twin", "received_at"], "NOT is_silent")
     op.create_index("cases_by_opening", "cases", ["twin", "opened_at"], unique=False)
+    op.create_index("cases_in_order", "cases", ["opened_at", "id"], unique=False)
+    op.create_index("quarantine_in_order", "quarantine", ["received_at", "id"], unique=False)
     op.drop_index("ix_audit_asset", "audit")
     op.create_index("audit_of_asset", "audit", ["asset", "at", "id"], unique=False)
     _partial("audit_of_erasures", "audit", ["id"], "action = 'asset.erased'")
