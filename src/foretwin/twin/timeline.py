@@ -24,9 +24,9 @@ def thread(
 ) -> list[Entry]:
     """Return the newest `limit` entries from `since` up to `until`, the newest last; each has `at` and `kind`.
 
-    `readings` are summed up per hour of receipt. Of the newest MOST_SCORES scores, `score` shows the first, the last, and
-    each that differs in model, run, diagnosis, or by more than a tenth of the cap in the RUL. The others are `case`,
-    `verdict`, `maintenance`, `part` and `audit`.
+    `readings` are summed up per hour of receipt. Of the newest MOST_SCORES scores, `score` shows the first, the last,
+    and each that differs in model, run, diagnosis, or by more than a tenth of the cap in the RUL. The others are
+    `case`, `verdict`, `maintenance`, `part` and `audit`.
     """
     period = since, until
     entries = [
