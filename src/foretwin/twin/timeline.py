@@ -15,7 +15,7 @@ from foretwin.twin.store.timeline import Period
 
 Entry = dict[str, Any]
 SHOWN_ITSELF = {"verdict.given", "maintenance.recorded", "part.fitted"}  # actions that have entries of their own
-MOST_SCORES = 2000  # newest ones of the period among which those that differ are looked for
+MOST_SCORES = 1000  # newest ones of the period among which those that differ are looked for
 TELLING = 0.1  # share of the RUL's cap by which a score must differ from the one shown before it
 
 

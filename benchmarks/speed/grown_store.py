@@ -1,0 +1,86 @@
+"""Stores of fleets of any size, filled by the product's own functions."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretwin.champion.identity import ModelIdentity
+from foretwin.contract.twin import Twin
+from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.store import Store
+from foretwin.twin.store.scoring import scores
+from foretwin.twin.store.scoring.scores import Score
+from foretwin.wire.readings import Decoded, Readings
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+AT_ONCE = 1000  # readings in one transaction
+
+
+def names(count: int) -> list[str]:
+    """The names of a fleet."""
+    return [f"P-{i:06}" for i in range(count)]
+
+
+def send(store: Store, twin: Twin, fleet: Sequence[str], time: float, at: datetime = NOW) -> None:
+    """Ingest a reading of each of these assets at a time of its run, in one transaction."""
+    count = len(fleet)
+    values = plausible(twin, count, int(time))
+    keys = np.arange(count), np.ones(count, np.int64), np.full(count, time)
+    readings = Readings(twin.name, twin.channel_names, *keys, values, tuple(fleet))
+    receipt = ingest(store, {twin.name: twin}, [Decoded(readings, ())], "mqtt", at)
+    if receipt.stored != count:
+        raise AssertionError(f"{receipt.stored} of {count} readings were stored")
+
+
+def fill(store: Store, twin: Twin, fleet: Sequence[str], hours: int = 1) -> None:
+    """Ingest the first readings of a fleet."""
+    for hour in range(hours):
+        for part in parts(fleet):
+            send(store, twin, part, float(hour + 1), NOW + timedelta(hours=hour))
+
+
+def plausible(twin: Twin, count: int, seed: int) -> NDArray[np.float32]:
+    """(count, C) values around the middle of what each channel may show."""
+    limits = np.array([(channel.min, channel.max) for channel in twin.channels.values()], np.float64)
+    noise = np.random.default_rng(seed).uniform(0.45, 0.55, size=(count, len(limits)))
+    return (limits[:, 0] + noise * (limits[:, 1] - limits[:, 0])).astype(np.float32)
+
+
+def parts(fleet: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The fleet in parts of AT_ONCE assets."""
+    for begin in range(0, len(fleet), AT_ONCE):
+        yield fleet[begin : begin + AT_ONCE]
+
+
+def live_long(store: Store, twin: Twin, asset: str, count: int) -> None:
+    """Ingest a long life of one asset, an hour apart, and store a score for each reading."""
+    contracts = {twin.name: twin}
+    for begin in range(0, count, AT_ONCE):
+        size = min(AT_ONCE, count - begin)
+        time = np.arange(begin + 1, begin + size + 1, dtype=np.float64)
+        values = plausible(twin, size, begin)
+        for first in range(0, size, HOURS):  # as many as come in together
+            some = slice(first, first + HOURS)
+            keys = np.zeros(len(time[some]), np.int64), np.ones(len(time[some]), np.int64), time[some]
+            rows = Readings(twin.name, twin.channel_names, *keys, values[some], (asset,))
+            ingest(store, contracts, [Decoded(rows, ())], "mqtt", NOW + timedelta(hours=float(time[some][-1])))
+    add_scores(store, twin, range(1, count + 1))
+
+
+HOURS = 4  # readings of a long life that come in together: 1,000 of them fill the first page of a thread
+
+
+def add_scores(store: Store, twin: Twin, times: Sequence[int]) -> None:
+    """Store a score of the first asset for each of these times."""
+    with store.write() as connection:
+        identity = ModelIdentity("foretwin-bench", "1", "run", "d" * 64)
+        model = scores.model_id(connection, twin.name, identity, twin.digest, NOW)
+        for begin in range(0, len(times), AT_ONCE):
+            some = times[begin : begin + AT_ONCE]
+            rows = [
+                Score(1, 1, float(one), model, NOW + timedelta(hours=one), 1.0, 60, 50.0, 40.0, 60.0, {}, {}, [])
+                for one in some
+            ]
+            scores.add_scores(connection, rows)
