@@ -2,20 +2,24 @@
 
     python -m benchmarks.speed.mixed_load [--quick]
 
-`foretwin live` in a process of its own over PostgreSQL, with a large fleet. One sender posts a reading at a steady pace,
-first alone, then beside eight readers that ask for key figures, lists, threads and exports without a pause. The figure
-is the p99 of the sender's calls then, as a multiple of that alone; both take turns. `--quick` has a small fleet and
-writes nothing.
+`foretwin live` in a process of its own over PostgreSQL, with a large fleet. One sender posts a reading at a steady
+pace, first alone, then beside eight readers that ask for key figures, lists, threads and exports without a pause. The
+figure is the p99 of the sender's calls then, as a multiple of that alone; both take turns. `--quick` has a small fleet
+and writes nothing.
 """
 
 import json
+import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +45,15 @@ READ = ("/v1/kpis", "/v1/twins", "/v1/twins/{asset}/thread", "/v1/twins/{asset}/
 def live(root: Path, url: str) -> Iterator[str]:
     """The URL of a `foretwin live` over that store."""
     port = free_port()
-    command = [str(Path(sys.executable).with_name("foretwin")), "live", "--port", str(port)]
-    process = started(command, root / "live.txt", cwd=root, env=os.environ | {"FORETWIN_STORE": url})
+    command = [str(Path(sys.executable).with_name("foretwin")), "live", "--open", "--port", str(port)]
+    os.environ["FORETWIN_STORE"] = url
+    process = started(command, root / "live.txt", cwd=root)
     try:
         address = f"http://127.0.0.1:{port}"
         wait_for(lambda: _answers(address), f"foretwin live: see {root}/live.txt")
         yield address
     finally:
-        end(process)
+        end(process, signal.SIGTERM)
 
 
 def _answers(address: str) -> bool:
@@ -60,7 +65,7 @@ def _answers(address: str) -> bool:
 
 def post_readings(address: str, twin: Twin, times: Iterator[int], seconds: float) -> list[float]:
     """Seconds that each call took, from the moment at which it was due."""
-    channels, taken = dict.fromkeys(twin.channel_names, [0.5]), []
+    channels, taken = {name: [0.5] for name in twin.channel_names}, list[float]()
     with httpx.Client(base_url=address, trust_env=False, timeout=60) as client:
         begin = time.perf_counter()
         for i in range(int(seconds / PACE)):
@@ -72,32 +77,43 @@ def post_readings(address: str, twin: Twin, times: Iterator[int], seconds: float
     return taken
 
 
-@contextmanager
-def readers(address: str, assets: int) -> Iterator[dict[str, int]]:
-    """Eight callers that read one thing after the other; counts of their answers by status."""
-    stop, counts = threading.Event(), dict[str, int]()
+def read_on(address: str, assets: int, ready: Event, stop: Event, answers: "Queue[dict[str, int]]") -> None:
+    """Eight callers that read one thing after the other until told to stop; then count their answers by status."""
+    fleet, counts = names(assets), dict[str, int]()
 
     def read(number: int) -> None:
         chance = np.random.default_rng(number)
         with httpx.Client(base_url=address, trust_env=False, timeout=120) as client:
             turn = number
             while not stop.is_set():
-                path = READ[turn % len(READ)].format(
-                    asset=names(assets)[chance.integers(1, assets)] if turn % 4 > 1 else ""
-                )
+                path = READ[turn % len(READ)].format(asset=fleet[chance.integers(1, assets)])
                 status = str(client.get(path).status_code)
                 counts[status] = counts.get(status, 0) + 1
                 turn += 1
+                ready.set()
 
     threads = [threading.Thread(target=read, args=(number,)) for number in range(READERS)]
     for thread in threads:
         thread.start()
+    for thread in threads:
+        thread.join()
+    answers.put(counts)
+
+
+@contextmanager
+def readers(address: str, assets: int) -> Iterator[dict[str, int]]:
+    """The readers in a process of their own, so that the sender need not wait for them; their answers by status."""
+    spawn, counts = multiprocessing.get_context("spawn"), dict[str, int]()
+    ready, stop, answers = spawn.Event(), spawn.Event(), spawn.Queue()
+    process = spawn.Process(target=read_on, args=(address, assets, ready, stop, answers))
+    process.start()
+    ready.wait()
     try:
         yield counts
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
+        counts |= answers.get(timeout=180)
+        process.join()
 
 
 def measure(quick: bool) -> dict[str, Any]:
@@ -128,6 +144,7 @@ def measure(quick: bool) -> dict[str, Any]:
                     answers = {status: answers.get(status, 0) + count for status, count in counts.items()}
         finally:
             postgres.remove()
+    median = {name: round(float(np.median(some)) * 1000, 1) for name, some in (("alone", alone), ("beside", beside))}
     p99 = {name: float(np.quantile(some, 0.99)) * 1000 for name, some in (("alone", alone), ("beside", beside))}
     return {
         "machine": environment() | {"cores": str(os.cpu_count())},
@@ -136,6 +153,7 @@ def measure(quick: bool) -> dict[str, Any]:
         "mixed_load": {
             "p99_ratio": round(p99["beside"] / p99["alone"], 2),
             "p99_ms": {name: round(value, 1) for name, value in p99.items()},
+            "median_ms": median,
             "longest_ms": {"alone": round(max(alone) * 1000, 1), "beside": round(max(beside) * 1000, 1)},
             "calls": len(alone),
             "reads": answers,
