@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.ingest import ingest
-from foretwin.twin.store import Store
+from foretwin.twin.store import Store, assets
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.store.telemetry import readings, runs
+from foretwin.twin.store.telemetry.runs import RunArrivals
 from foretwin.wire.readings import Decoded, Readings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AT_ONCE = 1000  # readings in one transaction
+HOURLY = 4  # readings of a long life that come in within an hour: 1,000 of them fill the first page of a thread
 
 
 def names(count: int) -> list[str]:
@@ -28,8 +31,8 @@ def send(store: Store, twin: Twin, fleet: Sequence[str], time: float, at: dateti
     count = len(fleet)
     values = plausible(twin, count, int(time))
     keys = np.arange(count), np.ones(count, np.int64), np.full(count, time)
-    readings = Readings(twin.name, twin.channel_names, *keys, values, tuple(fleet))
-    receipt = ingest(store, {twin.name: twin}, [Decoded(readings, ())], "mqtt", at)
+    rows = Readings(twin.name, twin.channel_names, *keys, values, tuple(fleet))
+    receipt = ingest(store, {twin.name: twin}, [Decoded(rows, ())], "mqtt", at)
     if receipt.stored != count:
         raise AssertionError(f"{receipt.stored} of {count} readings were stored")
 
@@ -55,21 +58,20 @@ def parts(fleet: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def live_long(store: Store, twin: Twin, asset: str, count: int) -> None:
-    """Ingest a long life of one asset, an hour apart, and store a score for each reading."""
-    contracts = {twin.name: twin}
+    """Store a long life of one asset, some readings each hour, and a score of each."""
     for begin in range(0, count, AT_ONCE):
         size = min(AT_ONCE, count - begin)
-        time = np.arange(begin + 1, begin + size + 1, dtype=np.float64)
-        values = plausible(twin, size, begin)
-        for first in range(0, size, HOURS):  # as many as come in together
-            some = slice(first, first + HOURS)
-            keys = np.zeros(len(time[some]), np.int64), np.ones(len(time[some]), np.int64), time[some]
-            rows = Readings(twin.name, twin.channel_names, *keys, values[some], (asset,))
-            ingest(store, contracts, [Decoded(rows, ())], "mqtt", NOW + timedelta(hours=float(time[some][-1])))
+        time, at = np.arange(begin + 1, begin + size + 1, dtype=np.float64), NOW + timedelta(hours=begin / HOURLY)
+        with store.write() as connection:
+            number = assets.register_assets(connection, twin.name, [asset], NOW)[asset].id
+            keys = np.full(size, number), np.ones(size, np.int64), time
+            rows = Readings(twin.name, twin.channel_names, *keys, plausible(twin, size, begin))
+            readings.add_readings(connection, "file", rows, at)
+            for first in range(0, size, HOURLY):
+                some = time[first : first + HOURLY].tolist()
+                hour = [RunArrivals(number, 1, len(some), some[0], some[-1])]
+                runs.count_hours(connection, hour, NOW + timedelta(hours=(begin + first) / HOURLY))
     add_scores(store, twin, range(1, count + 1))
-
-
-HOURS = 4  # readings of a long life that come in together: 1,000 of them fill the first page of a thread
 
 
 def add_scores(store: Store, twin: Twin, times: Sequence[int]) -> None:

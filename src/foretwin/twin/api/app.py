@@ -26,7 +26,8 @@ from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.store import Store
 
 # Calls that are answered at once, together fewer than the connections that the store keeps, and those that may wait.
-WRITERS, MOST_WRITES, READERS, MOST_READS = 5, 1000, 3, 200
+WRITERS, MOST_WRITES, MOST_READS = 5, 1000, 200
+READERS = max(1, min(3, (os.cpu_count() or 1) - 1))  # so that a core is left for what is written
 
 
 def _ready(call: Call) -> dict[str, Any]:
