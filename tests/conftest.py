@@ -64,6 +64,8 @@ SLOW = (
     "twin/simulator/test_sending.py",
     "twin/what_if/test_what_if.py",
     "cli/test_twin.py",
+    "twin/kpis/test_counts.py",
+    "twin/api/test_lanes.py",
     "cli/test_main.py",
     "benchmarks",
     "champion/test_provenance.py",

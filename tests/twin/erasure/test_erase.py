@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from sqlalchemy import String, cast, func, insert, select
+from sqlalchemy import event as sql_event
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import NotFound
@@ -312,6 +313,26 @@ def test_a_reader_that_keeps_the_log_from_being_emptied_is_told_of(tmp_path, mon
     store.close()
     assert not certificate["store"]["overwritten"]
     assert "another process reads it" in certificate["store"]["because"]
+
+
+def test_a_long_history_is_erased_in_pieces_between_which_readings_are_stored(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(erasure, "PIECE", 10)
+    remember(store, TWIN, readings_of(TWIN, [NAME, NEIGHBOUR], rows=60))
+    deleted, pieces = [], []
+
+    def see(connection, cursor, statement, *_):
+        if statement.startswith("DELETE FROM readings"):
+            deleted.append(cursor.rowcount)
+        assert "VACUUM" not in statement.upper() or not store.is_sqlite or "INCREMENTAL" in statement.upper()
+
+    sql_event.listen(store.engine, "after_cursor_execute", see)
+    sql_event.listen(store.engine, "commit", lambda _: pieces.append(len(deleted)))
+    certificate = erase_asset(store, tmp_path, CONTRACTS, NAME, ACTOR, LATER)
+    assert certificate["store"]["rows"]["readings"] == 60
+    assert max(deleted) <= 10
+    assert len(set(pieces)) > 5  # each in a transaction of its own
+    with store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(metadata.tables["readings"])).scalar_one() == 60
 
 
 def test_no_table_of_either_database_keeps_a_word_of_it(store, tmp_path):
