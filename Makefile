@@ -63,10 +63,12 @@ ui: $(READY) ## MLflow on port 5000: runs, trials, models, why which is champion
 	foretwin publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db) --port 5000 --workers 1
 
-bench: $(READY) ## measure speed; ratios go to reports/bench.json and bench_*.json
+bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json, growth.json and mixed_load.json
 	python -m benchmarks.speed.pipeline
 	python -m benchmarks.speed.repro
 	python -m benchmarks.speed.twin
+	python -m benchmarks.speed.growth
+	python -m benchmarks.speed.mixed_load
 	python -m benchmarks.speed.service.run
 
 circle: $(READY) ## once around the life of a model, from drift to roll-back, in a copy of a built project; reports/circle.json
