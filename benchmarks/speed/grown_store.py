@@ -12,8 +12,8 @@ from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
-from foretwin.twin.store.telemetry import readings, runs
-from foretwin.twin.store.telemetry.runs import RunArrivals
+from foretwin.twin.store.telemetry import readings, spans
+from foretwin.twin.store.telemetry.spans import RunArrivals
 from foretwin.wire.readings import Decoded, Readings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -70,7 +70,7 @@ def live_long(store: Store, twin: Twin, asset: str, count: int) -> None:
             for first in range(0, size, HOURLY):
                 some = time[first : first + HOURLY].tolist()
                 hour = [RunArrivals(number, 1, len(some), some[0], some[-1])]
-                runs.count_hours(connection, hour, NOW + timedelta(hours=(begin + first) / HOURLY))
+                spans.count_hours(connection, hour, NOW + timedelta(hours=(begin + first) / HOURLY))
     add_scores(store, twin, range(1, count + 1))
 
 

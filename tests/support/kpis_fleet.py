@@ -17,9 +17,9 @@ from foretwin.twin.store.assets import Arrivals
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.scoring import scores
-from foretwin.twin.store.telemetry import runs
+from foretwin.twin.store.telemetry import spans
 from foretwin.twin.store.telemetry.readings import add_readings, newest_times
-from foretwin.twin.store.telemetry.runs import RunArrivals
+from foretwin.twin.store.telemetry.spans import RunArrivals
 from foretwin.wire.readings import Readings
 
 PUMP = load_twin(Path(__file__).parents[2] / "data" / "pump" / "twin.yaml")
@@ -82,8 +82,8 @@ class Fleet:
                 place = (int(run), float(time), at) if newest else (before.run, before.time, before.received_at)
                 assets.count_arrivals(connection, [Arrivals(before.id, *place, 1, 1, 0, 0, 0)])
                 arrived = RunArrivals(before.id, int(run), 1, float(time), float(time))
-                runs.count_hours(connection, [arrived], at)
-                runs.extend_runs(connection, [arrived], at, [before])
+                spans.count_hours(connection, [arrived], at)
+                spans.extend_runs(connection, [arrived], at, [before])
 
 
 def report(store, contract=PUMP, now=YEAR_END, **asked) -> dict:

@@ -25,7 +25,8 @@ from foretwin.twin.erasure.file_copies import holds
 from foretwin.twin.store import assets, database, erasure, open_store
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.casework.waiting import WaitingFault, list_waiting, replace_waiting
-from foretwin.twin.store.tables import cases, exports, metadata
+from foretwin.twin.store.summaries import exports
+from foretwin.twin.store.tables import cases, metadata
 from foretwin.twin.store.telemetry import history as stored
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry.packing import pack

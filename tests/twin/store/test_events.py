@@ -10,7 +10,7 @@ from foretwin.twin.outbox.cloud_events import as_cloud_event, source_of
 from foretwin.twin.store import assets, listing, open_store
 from foretwin.twin.store.casework import events as outbox
 from foretwin.twin.store.casework.outbox import emit
-from foretwin.twin.store.tables import event_places
+from foretwin.twin.store.summaries import event_places
 from support.store_costs import counted
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -18,9 +18,9 @@ from foretwin.twin.ingest.checks import Fault, find_impossible, follow_clock, fo
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Arrivals, Asset
 from foretwin.twin.store.casework import audit
-from foretwin.twin.store.telemetry import quarantine, runs
+from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.runs import RunArrivals
+from foretwin.twin.store.telemetry.spans import RunArrivals
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.decoder import decode
 from foretwin.wire.readings import Decoded, Readings, Rejected
@@ -219,11 +219,11 @@ def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings
     ids = [known[i].id for i in owner.tolist()]
     columns = (ids, placed.run.tolist(), counts.tolist(), first.tolist(), last.tolist())
     found = [RunArrivals(*row) for row in zip(*columns, strict=True)]
-    runs.count_hours(call.connection, [one for one in found if one.count], call.now)
+    spans.count_hours(call.connection, [one for one in found if one.count], call.now)
     chosen = [i for i in np.flatnonzero(unusual).tolist() if found[i].count]
     if chosen:
         of = {ids[i]: known[owner[i]] for i in chosen}
-        runs.extend_runs(call.connection, [found[i] for i in chosen], call.now, of.values())
+        spans.extend_runs(call.connection, [found[i] for i in chosen], call.now, of.values())
 
 
 def _newest(

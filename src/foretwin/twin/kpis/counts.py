@@ -23,7 +23,7 @@ def keep_counts(store: Store, twin: str) -> None:
             chosen = stored.changed_assets(connection, twin, PIECE)
             if chosen:
                 found, change = _count_anew(connection, chosen, for_update=True)
-                stored.keep_counts(connection, twin, found, change)
+                stored.store_counts(connection, twin, found, change)
         left = len(chosen) == PIECE
 
 

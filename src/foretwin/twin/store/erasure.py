@@ -16,17 +16,8 @@ from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.database import Store
 from foretwin.twin.store.holdings import holdings, quoted
 from foretwin.twin.store.scoring.kpis import forget_counts
-from foretwin.twin.store.tables import (
-    audit,
-    cases,
-    event_places,
-    events,
-    exports,
-    metadata,
-    readings,
-    scores,
-    shadow_scores,
-)
+from foretwin.twin.store.summaries import event_places, exports
+from foretwin.twin.store.tables import audit, cases, events, metadata, readings, scores, shadow_scores
 from foretwin.twin.store.telemetry.readings import serialise_writers
 
 MENTIONS = (audit.c.detail, cases.c.evidence, events.c.data)  # where rows about no single asset may name one

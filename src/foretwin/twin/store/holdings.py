@@ -7,13 +7,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
 
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.summaries import reading_hours, runs, waiting_faults
+from foretwin.twin.store.summaries import event_places, reading_hours, runs, waiting_faults
 from foretwin.twin.store.tables import (
     assets,
     audit,
     cases,
     deliveries,
-    event_places,
     events,
     maintenance,
     metadata,

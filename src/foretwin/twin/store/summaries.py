@@ -1,4 +1,4 @@
-"""Tables of sums and places kept beside what they are of, so that no question has to read it all again."""
+"""Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports."""
 
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, text
 
@@ -57,4 +57,24 @@ waiting_faults = Table(  # what the fleet's digest lists: faults for whose cases
     Column("severity", String, nullable=False),
     Column("since", Moment, nullable=False),
     Index("waiting_faults_by_twin", "twin", "severity", "since", "asset"),
+)
+
+event_places = Table(  # the order in which events were stored, whatever the clocks of their senders say
+    "event_places",
+    metadata,
+    Column("number", Count, primary_key=True),
+    Column("event", ForeignKey("events.id", ondelete="CASCADE"), nullable=False, unique=True),
+    sqlite_autoincrement=True,  # no number comes twice, even if the newest event is erased
+)
+
+exports = Table(  # history that was given to training
+    "exports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("twin", String, nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("assets", JSON, nullable=False),  # ids
+    Column("rows", Integer, nullable=False),
+    Column("labels", Integer, nullable=False),
 )

@@ -270,14 +270,6 @@ events = Table(  # what others are told: CloudEvents
     Column("data", JSON, nullable=False),
 )
 
-event_places = Table(  # the order in which events were stored, whatever the clocks of their senders say
-    "event_places",
-    metadata,
-    Column("number", Count, primary_key=True),
-    Column("event", ForeignKey("events.id", ondelete="CASCADE"), nullable=False, unique=True),
-    sqlite_autoincrement=True,  # no number comes twice, even if the newest event is erased
-)
-
 deliveries = Table(
     "deliveries",
     metadata,
@@ -303,16 +295,4 @@ Index(
     *(deliveries.c[name] for name in ("target", "stream", "event")),
     sqlite_where=IS_WAITING,
     postgresql_where=IS_WAITING,
-)
-
-exports = Table(  # history that was given to training
-    "exports",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("twin", String, nullable=False, index=True),
-    Column("at", Moment, nullable=False),
-    Column("digest", String, nullable=False),
-    Column("assets", JSON, nullable=False),  # ids
-    Column("rows", Integer, nullable=False),
-    Column("labels", Integer, nullable=False),
 )

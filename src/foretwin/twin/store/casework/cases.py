@@ -17,7 +17,7 @@ from foretwin.twin.store import assets
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.casework.outbox import emit
 from foretwin.twin.store.tables import cases, verdicts
-from foretwin.twin.store.telemetry.runs import mark_changed
+from foretwin.twin.store.telemetry.spans import mark_changed
 
 MOST_NAMES = 10_000  # parameters of one statement; PostgreSQL takes 65,535 and SQLite 32,766
 LOCK = 7084  # of PostgreSQL's advisory locks: the openings of one twin, one transaction at a time

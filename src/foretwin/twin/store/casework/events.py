@@ -27,7 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.twin.store.column_types import Moment
-from foretwin.twin.store.tables import IS_NEXT, IS_WAITING, assets, deliveries, event_places, events
+from foretwin.twin.store.summaries import event_places
+from foretwin.twin.store.tables import IS_NEXT, IS_WAITING, assets, deliveries, events
 
 LOCK = 7085  # of PostgreSQL's advisory locks: what is next for one target, one transaction at a time
 LONGEST_TRANSACTION = timedelta(hours=1)  # after which a number that nobody has used belongs to none

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from foretwin.twin.store.tables import cases, verdicts
-from foretwin.twin.store.telemetry.runs import mark_changed
+from foretwin.twin.store.telemetry.spans import mark_changed
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def answered_cases(connection: Connection, asset_ids: Sequence[int]) -> list[Ans
     return [AnsweredCase(*row) for row in connection.execute(query)]
 
 
-def keep_counts(
+def store_counts(
     connection: Connection, twin: str, found: Iterable[tuple[Run, Sequence[Fact]]], change: Iterable[Fact]
 ) -> None:
     """Keep what is counted of these runs, which are no longer marked, and add the change to the twin's sums."""

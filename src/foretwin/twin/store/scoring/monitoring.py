@@ -26,11 +26,11 @@ from sqlalchemy import (
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.twin.store.scoring.newest import in_parts, newest_of_each, wanted_places
+from foretwin.twin.store.summaries import exports
 from foretwin.twin.store.tables import (
     assets,
     batches,
     cases,
-    exports,
     layouts,
     maintenance,
     models,

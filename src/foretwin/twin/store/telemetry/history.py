@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, literal, null, select, tuple_
 
-from foretwin.twin.store.tables import assets, batches, cases, exports, maintenance, readings, verdicts
+from foretwin.twin.store.summaries import exports
+from foretwin.twin.store.tables import assets, batches, cases, maintenance, readings, verdicts
 from foretwin.twin.store.telemetry.layouts import Layouts, decode_layouts, layouts_of
 
 AT_ONCE = 50_000  # readings decoded together
