@@ -145,6 +145,7 @@ def test_events_that_were_seen_are_not_looked_at_again_and_late_ones_are(store):
         after = outbox.assign(connection, HOOK, NOON, late)
         assert after == outbox.Seen(seen.number + 1)
         assert len(outbox.due(connection, HOOK, NOON, 100)) == 3
+        assert outbox.assign(connection, HOOK, NOON).number == after.number  # as after a restart
         skipped = outbox.Seen(after.number - 1)
         emit(connection, "case.opened", "rig", None, "x", {}, NOON)
         connection.execute(delete(event_places).where(event_places.c.number == after.number))

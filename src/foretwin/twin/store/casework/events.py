@@ -31,6 +31,7 @@ from foretwin.twin.store.summaries import event_places
 from foretwin.twin.store.tables import IS_NEXT, IS_WAITING, assets, deliveries, events
 
 LOCK = 7085  # of PostgreSQL's advisory locks: what is next for one target, one transaction at a time
+FIRST_LOOK = 1000  # numbers, the newest ones, among which those of open transactions are at the first look
 LONGEST_TRANSACTION = timedelta(hours=1)  # after which a number that nobody has used belongs to none
 _STREAM = events.c.twin + "/" + func.coalesce(cast(events.c.asset, String), "")
 _other_waits = text("other.state = 'waiting'")  # as text, so that SQLite sees that the partial index serves
@@ -176,8 +177,7 @@ def _choose_next(connection: Connection, of: Sequence[ColumnElement[bool]]) -> N
 
 def _seen(before: Seen | None, found: Sequence[int], now: datetime) -> Seen:
     """Return how far the target has been given them, with numbers that were skipped."""
-    if before is None:
-        return Seen(found[-1] if found else 0)
+    before = before or Seen(max(0, (found[-1] if found else 0) - FIRST_LOOK))
     number, present = max([before.number, *found]), set(found)
     waited = [(one, until) for one, until in before.missing if one not in present and until > now]
     skipped = [one for one in range(before.number + 1, number) if one not in present]
