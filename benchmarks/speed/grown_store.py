@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,11 @@ from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
-from foretwin.twin.store.telemetry import readings, spans
+from foretwin.twin.store.telemetry import readings, spans, windows
 from foretwin.twin.store.telemetry.spans import RunArrivals
 from foretwin.wire.readings import Decoded, Readings
 
+T = TypeVar("T")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AT_ONCE = 1000  # readings in one transaction
 HOURLY = 4  # readings of a long life that come in within an hour: 1,000 of them fill the first page of a thread
@@ -44,6 +46,13 @@ def fill(store: Store, twin: Twin, fleet: Sequence[str], hours: int = 1) -> None
             send(store, twin, part, float(hour + 1), NOW + timedelta(hours=hour))
 
 
+def call_scored(store: Store, size: int) -> None:
+    """Mark a whole fleet as scored, as one is whose scoring keeps up."""
+    with store.write() as connection:
+        for part in parts(range(1, size + 1)):
+            windows.mark_scored(connection, part, readings.last_batch(connection))
+
+
 def plausible(twin: Twin, count: int, seed: int) -> NDArray[np.float32]:
     """(count, C) values around the middle of what each channel may show."""
     limits = np.array([(channel.min, channel.max) for channel in twin.channels.values()], np.float64)
@@ -51,7 +60,7 @@ def plausible(twin: Twin, count: int, seed: int) -> NDArray[np.float32]:
     return (limits[:, 0] + noise * (limits[:, 1] - limits[:, 0])).astype(np.float32)
 
 
-def parts(fleet: Sequence[str]) -> Iterator[Sequence[str]]:
+def parts(fleet: Sequence[T]) -> Iterator[Sequence[T]]:
     """The fleet in parts of AT_ONCE assets."""
     for begin in range(0, len(fleet), AT_ONCE):
         yield fleet[begin : begin + AT_ONCE]

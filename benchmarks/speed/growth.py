@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.servers import Postgres
-from benchmarks.speed.grown_store import NOW, add_scores, fill, live_long, names, parts, send
+from benchmarks.speed.grown_store import NOW, add_scores, call_scored, fill, live_long, names, parts, send
 from benchmarks.speed.pipeline import best_of, contract
 from foretwin.champion.champion import load_champion
 from foretwin.contract.twin import Twin
@@ -169,6 +169,7 @@ def fleets(folder: str, postgres: Postgres, sizes: Sequence[int]) -> dict[str, A
             for store, size in stores:
                 stack.callback(store.close)
                 fill(store, twin, names(size))
+                call_scored(store, size)
                 if not store.is_sqlite:
                     with store.write() as connection:
                         connection.exec_driver_sql("ANALYZE")

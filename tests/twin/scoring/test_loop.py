@@ -321,6 +321,7 @@ def test_a_pass_without_news_costs_the_same_for_ten_assets_and_for_thousands(tmp
     def cost_of_an_idle_pass(count: int) -> int:
         store = open_store(f"sqlite:///{tmp_path}/{count}.db")
         known = {"twin": "pump", "tags": {}, "registered_at": NOON, "received_at": NOON, "time": 1.0}
+        known["heard_in"] = registered.quarter_of(NOON)
         rows = [{**known, "name": str(i), "batch": 7, "scored_batch": 7, "is_silent": i % 3 == 0} for i in range(count)]
         with store.write() as connection:
             connection.execute(insert(assets), rows)

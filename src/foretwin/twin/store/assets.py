@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import BadInput, Conflict, NotFound
@@ -77,10 +77,8 @@ _BY_ID = _COLUMNS.where(tables.assets.c.id.in_(bindparam("wanted", expanding=Tru
 # Locked in one order, so that two of these never wait for each other; SQLite has one writer anyway.
 _BY_NAME_FOR_UPDATE = _BY_NAME.order_by(tables.assets.c.id).with_for_update(key_share=True)
 _COUNT_ARRIVALS = update(tables.assets).where(tables.assets.c.id == bindparam("new_id"))
-_IS_STILL_SILENT = and_(tables.assets.c.is_silent, tables.assets.c.received_at == bindparam("new_received_at"))
 _COUNT_ARRIVALS = _COUNT_ARRIVALS.values(
-    {"is_silent": _IS_STILL_SILENT}
-    | {name: bindparam(f"new_{name}") for name in ("run", "time", "received_at", "batch")}
+    {name: bindparam(f"new_{name}") for name in ("run", "time", "received_at", "batch")}
     | {name: tables.assets.c[name] + bindparam(f"new_{name}") for name in ("readings", "duplicates", "late", "gaps")}
 )
 
@@ -165,8 +163,28 @@ def begin_run(connection: Connection, asset: Asset, run: int) -> None:
 def count_arrivals(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
     """Count the arrivals of each of these assets."""
     if arrivals:
+        _hear(connection, arrivals)
         rows = [{f"new_{field.name}": getattr(one, field.name) for field in fields(Arrivals)} for one in arrivals]
         connection.execute(_COUNT_ARRIVALS, rows)
+
+
+def quarter_of(moment: datetime) -> int:
+    """Return the quarter of an hour of a moment, since 1970."""
+    return int(moment.timestamp()) // 900
+
+
+def _hear(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
+    """Note the assets that were silent, or last heard in an earlier quarter of an hour; of others no index changes."""
+    now = max((one.received_at for one in arrivals if one.received_at is not None), default=None)
+    if now is None:
+        return
+    ids, columns = [one.id for one in arrivals if one.received_at == now], tables.assets.c
+    is_newer = or_(columns.received_at.is_(None), columns.received_at != now)
+    stale = or_(columns.is_silent, columns.heard_in != quarter_of(now))
+    for begin in range(0, len(ids), AT_ONCE):
+        some = columns.id.in_(ids[begin : begin + AT_ONCE])
+        heard = update(tables.assets).where(some, is_newer, stale)
+        connection.execute(heard.values(heard_in=quarter_of(now), is_silent=False))
 
 
 def count_quarantined(connection: Connection, counts: Mapping[str, int]) -> None:

@@ -46,13 +46,14 @@ assets = Table(
     Column("duplicates", Count, nullable=False, server_default="0"),
     Column("gaps", Integer, nullable=False, server_default="0"),
     Column("quarantined", Count, nullable=False, server_default="0"),
+    Column("heard_in", Integer, nullable=False, server_default="0"),  # quarter of an hour of `received_at`, since 1970
     Column("is_silent", Boolean, nullable=False, server_default=false()),  # others have been told that it is stale
     Index("assets_by_twin", "twin", "name"),
     sqlite_autoincrement=True,  # the number of an erased asset is never given to another
 )
 HAS_NEWS, IS_HEARD = text("batch > scored_batch"), text("NOT is_silent")
 Index("assets_with_news", assets.c.twin, assets.c.id, sqlite_where=HAS_NEWS, postgresql_where=HAS_NEWS)
-Index("assets_heard", assets.c.twin, assets.c.received_at, sqlite_where=IS_HEARD, postgresql_where=IS_HEARD)
+Index("assets_heard", assets.c.twin, assets.c.heard_in, sqlite_where=IS_HEARD, postgresql_where=IS_HEARD)
 
 parts = Table(  # what is fitted to an asset, and what was
     "parts",

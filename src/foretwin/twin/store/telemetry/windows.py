@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, func, literal, select, true, tuple_, type_coerce, update
 from sqlalchemy.types import NullType
 
+from foretwin.twin.store.assets import quarter_of
 from foretwin.twin.store.tables import HAS_NEWS, IS_HEARD, assets, readings
 from foretwin.twin.store.telemetry.layouts import decode_layouts, layouts_of
 from foretwin.wire.readings import Readings
@@ -103,7 +104,8 @@ def mark_scored(connection: Connection, asset_ids: Sequence[int], upto: int) -> 
 
 def silent(connection: Connection, twin: str, since: datetime) -> list[int]:
     """Return the assets without a reading since that moment that are not marked as silent since."""
-    query = select(assets.c.id).where(assets.c.twin == twin, assets.c.received_at < since, IS_HEARD)
+    query = select(assets.c.id).where(assets.c.twin == twin, assets.c.heard_in <= quarter_of(since), IS_HEARD)
+    query = query.where(assets.c.received_at < since)
     return sorted(connection.execute(query).scalars())
 
 

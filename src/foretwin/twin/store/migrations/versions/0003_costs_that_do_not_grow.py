@@ -20,7 +20,7 @@ def upgrade() -> None:
     _make_digest()
     _make_outbox()
     _partial("assets_with_news", "assets", ["twin", "id"], "batch > scored_batch", silent=True)
-    _partial("assets_heard", "assets", ["twin", "received_at"], "NOT is_silent")
+    _partial("assets_heard", "assets", ["twin", "heard_in"], "NOT is_silent")
     op.create_index("cases_by_opening", "cases", ["twin", "opened_at"], unique=False)
     op.create_index("cases_in_order", "cases", ["opened_at", "id"], unique=False)
     op.create_index("quarantine_in_order", "quarantine", ["received_at", "id"], unique=False)
@@ -32,6 +32,7 @@ def upgrade() -> None:
 
 def _partial(name: str, table: str, columns: list[str], where: str, silent: bool = False) -> None:
     if silent:
+        op.add_column("assets", sa.Column("heard_in", sa.Integer(), server_default="0", nullable=False))
         op.add_column("assets", sa.Column("is_silent", sa.Boolean(), server_default=sa.false(), nullable=False))
     condition = sa.text(where)
     op.create_index(name, table, columns, unique=False, sqlite_where=condition, postgresql_where=condition)
@@ -132,7 +133,10 @@ def _fill() -> None:
         "CAST(strftime('%s', b.received_at) AS INTEGER)" if is_sqlite else "floor(extract(epoch FROM b.received_at))"
     )
     hour = f"CAST({seconds} / 3600 AS INTEGER)" if is_sqlite else f"CAST(floor({seconds} / 3600) AS INTEGER)"
+    heard = seconds.replace("b.received_at", "received_at")
+    heard = f"{heard} / 900" if is_sqlite else f"floor({heard} / 900)"
     for statement in (
+        f"UPDATE assets SET heard_in = CAST({heard} AS INTEGER) WHERE received_at IS NOT NULL",  # noqa: S608 - of constants
         "INSERT INTO event_places (event) SELECT id FROM events ORDER BY id",
         "UPDATE deliveries SET stream = (SELECT e.twin || '/' || coalesce(CAST(e.asset AS VARCHAR), '') FROM events e"
         " WHERE e.id = deliveries.event)",
