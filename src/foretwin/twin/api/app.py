@@ -19,8 +19,7 @@ from foretwin.serving.http.localhost_only import LoopbackOnly
 from foretwin.serving.http.problems import HANDLERS
 from foretwin.twin.api import cases, kpis, monitor, quarantine, readings, twins, what_if
 from foretwin.twin.api.bodies import JSON
-from foretwin.twin.api.call import Call, Living, endpoint, json_response
-from foretwin.twin.api.lanes import Lane
+from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import Way, describe_twin_api
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.store import Store

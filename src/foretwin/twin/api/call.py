@@ -3,12 +3,14 @@
 A handler is a plain function that may wait for the store: it runs in a thread, so that the loop stays free.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from starlette.datastructures import QueryParams
@@ -20,15 +22,36 @@ from foretwin.errors import BadInput, NotFound, StoreAway, StoreError
 from foretwin.serving.access.authentication import ANYBODY, Guard
 from foretwin.serving.access.keys import Scope
 from foretwin.twin.api.bodies import read_body
-from foretwin.twin.api.lanes import Lane
 from foretwin.twin.store import Store
 from foretwin.twin.store.assets import Asset
 
 LONGEST_ACTOR = 200
 UNNAMED = "http"  # who acts where nobody says
 LARGEST_ID = 2**31 - 1
+T = TypeVar("T")
 READ_SECONDS = 10.0  # that a statement of a read may take; then it is ended, and the caller is told to ask for less
 READING: tuple[Scope, ...] = ("read", "score")  # scopes of calls that change nothing
+
+
+class Lane:
+    """A few threads with a queue of their own: what is written never queues behind what is read.
+
+    StoreAway where more calls than `most` are under way or wait.
+    """
+
+    def __init__(self, name: str, threads: int, most: int) -> None:
+        self.name, self.most, self.under_way = name, most, 0
+        self._threads = ThreadPoolExecutor(threads, f"live-{name}")
+
+    async def run(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run the function in a thread of the lane and return its result."""
+        if self.under_way >= self.most:
+            raise StoreAway(f"{self.under_way} {self.name} are waited for already; ask again later")
+        self.under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        finally:
+            self.under_way -= 1
 
 
 @dataclass(frozen=True)
