@@ -138,7 +138,8 @@ def _json(content: Any) -> str:
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # `_begin_sqlite` says when a transaction begins, not the driver
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: so it can shrink a piece at a time
+    if connection.execute("PRAGMA page_count").fetchone()[0] == 0:  # a new file, which can shrink a piece at a time
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # an acknowledged reading survives a power cut too
     connection.execute("PRAGMA foreign_keys = ON")
