@@ -70,6 +70,8 @@ SLOW = (
     "twin/what_if/test_what_if.py",
     "cli/test_twin.py",
     "cli/test_floods.py",
+    "twin/kpis/test_counts.py",
+    "twin/api/test_lanes.py",
     "cli/test_main.py",
     "benchmarks",
     "champion/test_provenance.py",

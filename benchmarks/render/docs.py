@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.render.growth import GROWTH
 from benchmarks.render.life import LIFE
 from benchmarks.render.soak import SOAK
 from benchmarks.render.speed import SPEED, table
@@ -188,7 +189,7 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-REPORTS = SPEED | SOAK | LIFE | {"ablation": ablation}
+REPORTS = SPEED | GROWTH | SOAK | LIFE | {"ablation": ablation}
 
 
 def main(check: bool, root: Path = Path()) -> None:

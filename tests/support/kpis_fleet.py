@@ -13,10 +13,13 @@ from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.kpis import kpis
 from foretwin.twin.kpis.periods import PeriodRequest
 from foretwin.twin.store import assets
+from foretwin.twin.store.assets import Arrivals
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.scoring import scores
-from foretwin.twin.store.telemetry.readings import add_readings
+from foretwin.twin.store.telemetry import spans
+from foretwin.twin.store.telemetry.readings import add_readings, newest_times
+from foretwin.twin.store.telemetry.spans import RunArrivals
 from foretwin.wire.readings import Readings
 
 PUMP = load_twin(Path(__file__).parents[2] / "data" / "pump" / "twin.yaml")
@@ -70,8 +73,17 @@ class Fleet:
             known = assets.register_assets(connection, self.twin.name, rows["asset"].unique().tolist(), at)
             ids = rows["asset"].map({name: asset.id for name, asset in known.items()}).to_numpy(np.int64)
             keys = (ids, rows["run"].to_numpy(np.int64), rows["time"].to_numpy(np.float64))
+            newest_of_run = newest_times(connection, *keys[:2])
             values = np.zeros((len(rows), len(self.twin.channels)), np.float32)
             add_readings(connection, "http", Readings(self.twin.name, self.twin.channel_names, *keys, values), at)
+            for (i, run, time), newest_time in zip(zip(*keys, strict=True), newest_of_run, strict=True):
+                before = assets.by_id(connection, [int(i)])[int(i)]
+                newest = run >= before.run and not time <= newest_time
+                place = (int(run), float(time), at) if newest else (before.run, before.time, before.received_at)
+                assets.count_arrivals(connection, [Arrivals(before.id, *place, 1, 1, 0, 0, 0)])
+                arrived = RunArrivals(before.id, int(run), 1, float(time), float(time))
+                spans.count_hours(connection, [arrived], at)
+                spans.extend_runs(connection, [arrived], at, [before])
 
 
 def report(store, contract=PUMP, now=YEAR_END, **asked) -> dict:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 from sqlalchemy import func, insert, select, update
 
+from foretwin.twin.store.assets import quarter_of
 from foretwin.twin.store.tables import assets, batches, layouts, readings
 from foretwin.twin.store.telemetry.packing import pack
 
@@ -29,7 +30,14 @@ def store_rows(store, twin, rows, now=NOON, channels=None):
         for name, number in ids.items():
             present = select(assets.c.run).where(assets.c.id == number).scalar_subquery()
             run = max(connection.execute(select(present)).scalar_one(), int(runs[name]))
-            values = {"batch": batch, "received_at": now, "run": run, "time": newest[name]}
+            values = {
+                "batch": batch,
+                "received_at": now,
+                "run": run,
+                "time": newest[name],
+                "is_silent": False,
+                "heard_in": quarter_of(now),
+            }
             connection.execute(update(assets).where(assets.c.id == number).values(values))
     return ids
 

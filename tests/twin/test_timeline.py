@@ -27,7 +27,14 @@ HEALTHY = {"mode": "healthy", "bearing": "good"}
 
 def put(store, now, **sent):
     body = orjson.dumps(message(**sent))
-    ingest(store, {"pump": PUMP}, [decode(body, "application/json", {"pump": PUMP}, "pump", "P-1")], "http", now)
+    ingest(
+        store,
+        {"pump": PUMP},
+        [decode(body, "application/json", {"pump": PUMP}, "pump", "P-1")],
+        "file",
+        now,
+        begins="any",
+    )
 
 
 def said(asset, time, rul, now, model, diagnosis=HEALTHY) -> Score:

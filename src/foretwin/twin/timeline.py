@@ -15,6 +15,7 @@ from foretwin.twin.store.timeline import Period
 
 Entry = dict[str, Any]
 SHOWN_ITSELF = {"verdict.given", "maintenance.recorded", "part.fitted"}  # actions that have entries of their own
+MOST_SCORES = 1000  # newest ones of the period among which those that differ are looked for
 TELLING = 0.1  # share of the RUL's cap by which a score must differ from the one shown before it
 
 
@@ -23,14 +24,14 @@ def thread(
 ) -> list[Entry]:
     """Return the newest `limit` entries from `since` up to `until`, the newest last; each has `at` and `kind`.
 
-    `readings` are summed up per hour of receipt; `score` shows the first, the last, and each that differs in model,
-    run, diagnosis, or by more than a tenth of the cap in the RUL. The others are `case`, `verdict`, `maintenance`,
-    `part` and `audit`.
+    `readings` are summed up per hour of receipt. Of the newest MOST_SCORES scores, `score` shows the first, the last,
+    and each that differs in model, run, diagnosis, or by more than a tenth of the cap in the RUL. The others are
+    `case`, `verdict`, `maintenance`, `part` and `audit`.
     """
     period = since, until
     entries = [
         *_readings(timeline.received_hours(connection, asset.id, period, limit)),
-        *_telling(timeline.scores_in_order(connection, asset.id, period), contract),
+        *_telling(timeline.newest_scores(connection, asset.id, period, MOST_SCORES), contract),
         *_audited(connection, asset, period, limit),
         *(_verdict(row) for row in timeline.verdicts_of(connection, asset.id, period)),
         *(_maintenance(row) for row in timeline.maintenance_of(connection, asset.id, period)),

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy import event as sql_event
-from sqlalchemy import func, insert, select, update
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.policy import CasePolicy
@@ -19,12 +19,16 @@ from foretwin.twin.cases.apply import review
 from foretwin.twin.cases.feedback import Verdict
 from foretwin.twin.cases.rules import remedy_of
 from foretwin.twin.store import assets as registered
+from foretwin.twin.store import open_store
 from foretwin.twin.store.casework import audit, cases
+from foretwin.twin.store.casework.waiting import list_waiting
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.store.summaries import waiting_faults
 from foretwin.twin.store.tables import assets, batches, events, layouts, readings
 from foretwin.twin.store.tables import audit as audit_table
 from foretwin.twin.store.tables import cases as case_table
+from support.store_costs import counted
 from support.tiny_bundle import tiny_twin
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -96,8 +100,10 @@ class Fleet:
     def waiting(self):
         """What the open digest lists."""
         with self.store.read() as connection:
+            listed = list_waiting(connection, self.contract.name)
             digest = cases.open_of_fleet(connection, self.contract.name, "digest")
-        return [] if digest is None else digest.evidence["waiting"]
+        assert (digest is not None) == bool(listed)
+        return listed
 
 
 def limited(contract, most):
@@ -366,7 +372,7 @@ def test_a_digest_whose_assets_were_erased_dissolves(store):
     fleet = Fleet(store, limited(PUMP, 1), count=2)
     fleet.score(*(fleet.said(90, i, radial_bearing=0.9) for i in range(2)))
     with store.write() as connection:
-        cases.keep_evidence(connection, cases.open_of_fleet(connection, "pump", "digest"), {"waiting": []}, NOON)
+        connection.execute(delete(waiting_faults))
     fleet.score(fleet.said(90, 0, 0.1, radial_bearing=0.9), hour=0.1)
     assert fleet.cases("fault", "state") == [(RADIAL, "open"), ("digest", "closed")]
 
@@ -489,8 +495,23 @@ def test_a_large_fleet_without_changes_costs_a_few_statements(store):
         known = registered.by_id(connection, fleet.ids)
         with counted_statements(store) as seen:
             assert review(connection, PUMP, later, known, NOON + HOUR) == []
-    assert len(seen) == 3  # the open cases, the digest, the newer numbers of ten cases
+    assert len(seen) == 4  # the open cases, the digest, what waits of these, the newer numbers of ten cases
     assert fleet.cases("time") == [101] * 10
+
+
+def test_a_fault_more_costs_the_digest_the_same_however_many_wait_already(tmp_path):
+    def cost_of_ten_more(waiting: int) -> int:
+        store = open_store(f"sqlite:///{tmp_path}/{waiting}.db")
+        fleet = Fleet(store, limited(PUMP, 1), count=waiting + 12)
+        fleet.score(*(fleet.said(90, i, radial_bearing=0.9) for i in range(waiting + 2)))
+        assert len(fleet.waiting()) == min(waiting + 1, 1000)
+        more = [fleet.said(90, i, 0.1, radial_bearing=0.9) for i in range(waiting + 2, waiting + 12)]
+        with counted(store) as cost:
+            fleet.score(*more, hour=0.1)
+        store.close()
+        return cost.instructions
+
+    assert cost_of_ten_more(2000) < 1.3 * cost_of_ten_more(50)
 
 
 def test_a_verdict_silences_its_fault_for_the_parts_lead_time(store):

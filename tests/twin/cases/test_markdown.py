@@ -63,12 +63,12 @@ def test_a_service_request_shows_what_was_written(tmp_path, evil):
 
 def test_a_digest_shows_names_as_they_are(tmp_path):
     store = open_store(f"sqlite:///{tmp_path}/twins.db")
-    waiting = {"name": "[P](x)", "fault": "mode.wear", "severity": "planned", "since": "now"}
+    waiting = {"name": "[P](x)", "fault": "mode.wear", "severity": "planned", "since": NOON}
     with store.write() as connection:
-        new = cases.NewCase("pump", None, None, "digest", "planned", None, {"waiting": [waiting], "sentences": ["<b>"]})
-        text = fleet_case_text(cases.insert(connection, new, "watch", NOON))
+        new = cases.NewCase("pump", None, None, "digest", "planned", None, {"count": 1, "sentences": ["<b>"]})
+        text = fleet_case_text(cases.insert(connection, new, "watch", NOON), [waiting])
     store.close()
-    assert text.splitlines()[-2:] == [r"- \<b\>", r"- \[P\](x): mode.wear, planned, waiting since now"]
+    assert text.splitlines()[-2:] == [r"- \<b\>", r"- \[P\](x): mode.wear, planned, waiting since 2026-11-21 12:00 UTC"]
 
 
 @settings(deadline=None)

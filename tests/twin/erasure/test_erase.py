@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from sqlalchemy import String, cast, func, insert, select
+from sqlalchemy import event as sql_event
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import NotFound
@@ -23,7 +24,9 @@ from foretwin.twin.erasure.erase import erase_asset
 from foretwin.twin.erasure.file_copies import holds
 from foretwin.twin.store import assets, database, erasure, open_store
 from foretwin.twin.store.casework import audit
-from foretwin.twin.store.tables import cases, exports, metadata
+from foretwin.twin.store.casework.waiting import WaitingFault, list_waiting, replace_waiting
+from foretwin.twin.store.summaries import exports
+from foretwin.twin.store.tables import cases, metadata
 from foretwin.twin.store.telemetry import history as stored
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry.packing import pack
@@ -79,6 +82,8 @@ def fill(store) -> None:
             refused = Rejected("pump", name, "channels.c1", "range", f"{name} is 5e3", json.dumps({"asset": name}))
             unread = Rejected(None, None, "body", "undecodable", "no JSON", f'{{"asset": "{name}", ')
             quarantine.add_quarantined(connection, "mqtt", [refused, unread], NOON)
+        listed = [WaitingFault(i + 1, 9, "mode.leak", "planned", NOON) for i in range(2)]
+        replace_waiting(connection, "pump", [], listed)
         waiting = [{"asset": i + 1, "name": name, "fault": "mode.leak"} for i, name in enumerate(names[:2])]
         row = {"twin": "pump", "fault": "digest", "state": "open", "severity": "planned", "opened_at": NOON}
         connection.execute(insert(cases).values(**row, updated_at=NOON, evidence={"waiting": waiting}))
@@ -311,6 +316,26 @@ def test_a_reader_that_keeps_the_log_from_being_emptied_is_told_of(tmp_path, mon
     assert "another process reads it" in certificate["store"]["because"]
 
 
+def test_a_long_history_is_erased_in_pieces_between_which_readings_are_stored(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(erasure, "PIECE", 10)
+    remember(store, TWIN, readings_of(TWIN, [NAME, NEIGHBOUR], rows=60))
+    deleted, pieces = [], []
+
+    def see(connection, cursor, statement, *_):
+        if statement.startswith("DELETE FROM readings"):
+            deleted.append(cursor.rowcount)
+        assert "VACUUM" not in statement.upper() or not store.is_sqlite or "INCREMENTAL" in statement.upper()
+
+    sql_event.listen(store.engine, "after_cursor_execute", see)
+    sql_event.listen(store.engine, "commit", lambda _: pieces.append(len(deleted)))
+    certificate = erase_asset(store, tmp_path, CONTRACTS, NAME, ACTOR, LATER)
+    assert certificate["store"]["rows"]["readings"] == 60
+    assert max(deleted) <= 10
+    assert len(set(pieces)) > 5  # each in a transaction of its own
+    with store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(metadata.tables["readings"])).scalar_one() == 60
+
+
 def test_no_table_of_either_database_keeps_a_word_of_it(store, tmp_path):
     fill(store)
     export_history(store, tmp_path, TWIN, LATER)
@@ -322,6 +347,7 @@ def test_no_table_of_either_database_keeps_a_word_of_it(store, tmp_path):
         number = certificate["number"]
         assert all(number not in row.assets for row in connection.execute(select(exports)))
         waiting = connection.execute(select(cases.c.evidence).where(cases.c.fault == "digest")).scalar_one()["waiting"]
+        assert [one["name"] for one in list_waiting(connection, "pump")] == [NEIGHBOUR]
     assert [one["name"] for one in waiting] == [NEIGHBOUR]
 
 

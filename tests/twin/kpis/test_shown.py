@@ -9,6 +9,7 @@ from starlette.datastructures import QueryParams
 
 from foretwin.cli.twins.kpis import kpis_command as command
 from foretwin.errors import BadInput
+from foretwin.serving.access.authentication import ANYBODY
 from foretwin.twin.api import kpis as route
 from foretwin.twin.api.call import Call, Living, json_response
 from foretwin.twin.kpis.writing import write_reports
@@ -92,8 +93,8 @@ def test_the_command_refuses_what_makes_no_report(project, arguments, field):
 
 def asked(root, store, query: str) -> dict:
     contracts = {twin.name: twin for twin in (tiny_twin("fan", rul=False), tiny_twin("pump"))}
-    living = Living(store, root, contracts, 0, None, None, None)
-    return route.get_kpis(Call(living, "/v1/kpis", {}, QueryParams(query), b"", "", "http", YEAR_END))
+    living = Living(store, root, contracts, 0, None, None, None, None)
+    return route.get_kpis(Call(living, "/v1/kpis", {}, QueryParams(query), b"", "", ANYBODY, "http", YEAR_END))
 
 
 def test_the_end_point_answers_for_one_twin_or_all(project):

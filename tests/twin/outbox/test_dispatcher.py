@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +18,6 @@ from sqlalchemy import select
 
 from foretwin.errors import BadInput
 from foretwin.project.backoff import Backoff
-from foretwin.twin.outbox import dispatcher
 from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, Target, deliver, targets_from, webhook_signature
 from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import assets, listing
@@ -96,14 +96,34 @@ def test_events_that_come_while_it_delivers_are_delivered(store, receiver):
 
 
 @pytest.mark.parametrize("apart", [timedelta(days=-400), timedelta(days=-2), timedelta(days=2), timedelta(days=400)])
-def test_an_event_is_delivered_whatever_the_clock_of_its_sender_says(store, receiver, monkeypatch, apart):
-    monkeypatch.setattr(dispatcher, "LOOK_AT_ALL", 1.5)
+def test_an_event_is_delivered_whatever_the_clock_of_its_sender_says(store, receiver, apart):
     with delivering(store, hook(receiver)):
         told = tell(store, 1)
         wait_for(lambda: receiver.ids == told, "the first event")
         for moment in (NOON + apart, NOON):
             told += tell(store, 1, at=moment)
             wait_for(lambda told=told: set(receiver.ids) == set(told), f"the event of {moment}")
+
+
+def test_what_was_due_by_a_clock_that_ran_ahead_is_delivered_once_the_clock_is_set_back(store, receiver):
+    told = tell(store, 3)  # of one asset: the later ones become next one by one
+    with store.write() as connection:
+        outbox.assign(connection, hook(receiver).name, datetime.now(UTC) + timedelta(hours=26))
+
+    with delivering(store, hook(receiver)):
+        wait_for(lambda: receiver.ids == told, "events that were due tomorrow")
+
+
+def test_a_clock_that_is_set_back_meanwhile_is_noticed(store, receiver, monkeypatch):
+    with delivering(store, hook(receiver)):
+        told = tell(store, 1)
+        wait_for(lambda: receiver.ids == told, "the first event")
+        with store.write() as connection:
+            (asset,) = assets.find_all(connection, ["P-0"]).values()
+            told.append(emit(connection, "case.opened", "pump", asset, "cases/7", {}, NOON))
+            outbox.assign(connection, hook(receiver).name, datetime.now(UTC) + timedelta(hours=26))
+        monkeypatch.setattr(time, "time", lambda now=time.time: now() - 10)
+        wait_for(lambda: receiver.ids == told, "an event that was due tomorrow")
 
 
 def test_the_signature_is_that_of_the_standards_own_example():
@@ -174,6 +194,19 @@ def test_a_receiver_that_goes_away_gets_everything_when_it_comes_back(store, rec
 def errors(store) -> list[str | None]:
     with store.read() as connection:
         return list(connection.execute(select(deliveries.c.error)).scalars())
+
+
+def test_a_target_that_is_away_costs_an_attempt_now_and_then_and_not_one_of_each_event(store, receiver):
+    receiver.stop()
+    ids = tell(store, 60, assets_=60)
+    with delivering(store, hook(receiver), attempts=1000):
+        wait_for(lambda: any(errors(store)), "an attempt that failed")
+        with store.read() as connection:
+            tried = connection.execute(select(deliveries.c.attempts).where(deliveries.c.attempts > 0)).all()
+        assert len(tried) < 10  # it would be all of them, and again
+        receiver.start()
+        wait_for(lambda: states(store, hook(receiver)) == ["delivered"] * 60, "delivery of all at once")
+    assert set(receiver.ids) == set(ids)
 
 
 def test_a_slow_target_and_one_that_is_away_hold_up_nobody_else(store, receiver):

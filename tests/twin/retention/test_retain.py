@@ -17,7 +17,7 @@ from foretwin.twin.retention.retain import Retaining, take_step
 from foretwin.twin.store import assets, open_store, timeline
 from foretwin.twin.store.aging import holds, reclaim
 from foretwin.twin.store.archive_tables import archives, hours
-from foretwin.twin.store.scoring.kpis import kpi_runs
+from foretwin.twin.store.scoring.kpis import counted_runs
 from foretwin.twin.store.tables import batches, readings
 from foretwin.twin.training_feedback.history import export_history
 from support.aging_fleet import FIRST_DAY, NAMES, TWIN, age, send_hours, send_rows, write_contract
@@ -76,7 +76,8 @@ def test_the_first_reading_and_the_newest_window_stay_and_so_does_what_is_known_
             found = timeline.received_hours(connection, asset.id, (None, None), 1000)
             hour = [(row["run"], row["count"], row["first_time"], row["last_time"], row["last_at"]) for row in found]
             last = timeline.last_reading(connection, asset.id, FIRST_DAY + timedelta(days=1))
-            return list(kpi_runs(connection, TWIN.name)), hour, last
+            runs = [run for run, _, _ in counted_runs(connection, [asset.id])]
+            return runs, hour, last
 
     before = known()
     age(store, tmp_path, contract, 30)

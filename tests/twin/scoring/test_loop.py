@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from benchmarks.servers import Postgres
 from foretwin.champion.champion import keep_champion, load_champion
@@ -30,6 +30,7 @@ from foretwin.twin.store.tables import assets, cases, events, readings
 from foretwin.twin.store.tables import scores as table
 from foretwin.twin.store.telemetry import windows
 from support.aging_fleet import write_contract
+from support.store_costs import counted
 from support.stored_readings import NOON, count, store_rows
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_project, tiny_twin
 
@@ -309,11 +310,31 @@ def test_an_asset_that_falls_silent_is_told_once(store, tmp_path):
     tiny_project(tmp_path, quiet)
     watching = Watching(store, tmp_path, WatchSettings())
     store_rows(store, quiet, random_rows(quiet, {"a": 9}))
-    stale = select(func.count()).select_from(events).where(events.c.type == windows.STALE)
+    stale = select(func.count()).select_from(events).where(events.c.type == "foretwin.asset.stale.v1")
     for hours, told in ((0, 0), (6, 0), (7, 1), (8, 1)):
         look(watching, NOON + timedelta(hours=hours))
         with store.read() as connection:
             assert connection.execute(stale).scalar_one() == told
+
+
+def test_a_pass_without_news_costs_the_same_for_ten_assets_and_for_thousands(tmp_path):
+    contract = Twin.model_validate({**TWIN.model_dump(), "cases": {"stale_after": 6.0}})
+    tiny_project(tmp_path / "project", contract)
+
+    def cost_of_an_idle_pass(count: int) -> int:
+        store = open_store(f"sqlite:///{tmp_path}/{count}.db")
+        known = {"twin": "pump", "tags": {}, "registered_at": NOON, "received_at": NOON, "time": 1.0}
+        known["heard_in"] = registered.quarter_of(NOON)
+        rows = [{**known, "name": str(i), "batch": 7, "scored_batch": 7, "is_silent": i % 3 == 0} for i in range(count)]
+        with store.write() as connection:
+            connection.execute(insert(assets), rows)
+        watching = Watching(store, tmp_path / "project", WatchSettings())
+        with counted(store) as cost:
+            assert look(watching) == 0
+        store.close()
+        return cost.instructions
+
+    assert cost_of_an_idle_pass(3000) <= cost_of_an_idle_pass(10) + 200
 
 
 def test_two_loops_that_read_the_same_news_keep_one_score(store, root, monkeypatch):

@@ -4,11 +4,14 @@ import uuid
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import delete
 
 from foretwin.twin.outbox.cloud_events import as_cloud_event, source_of
-from foretwin.twin.store import assets, listing
+from foretwin.twin.store import assets, listing, open_store
 from foretwin.twin.store.casework import events as outbox
 from foretwin.twin.store.casework.outbox import emit
+from foretwin.twin.store.summaries import event_places
+from support.store_costs import counted
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOOK = "http://127.0.0.1/hook"
@@ -129,14 +132,43 @@ def test_each_target_is_given_each_event_once(store):
         assert len(outbox.due(connection, "mqtt://127.0.0.1", NOON, 100)) == 1
 
 
-def test_events_before_a_moment_are_not_looked_at_again(store):
+def test_events_that_were_seen_are_not_looked_at_again_and_late_ones_are(store):
     with store.write() as connection:
-        emit(connection, "case.opened", "pump", None, "old", {}, NOON - timedelta(days=2))
-        emit(connection, "case.opened", "pump", None, "new", {}, NOON)
+        emit(connection, "case.opened", "pump", None, "first", {}, NOON)
+        seen = outbox.assign(connection, HOOK, NOON)
+        emit(connection, "case.opened", "fan", None, "long ago", {}, NOON - timedelta(days=400))
+        seen = outbox.assign(connection, HOOK, NOON, seen)
+        assert [one.event.subject for one in outbox.due(connection, HOOK, NOON, 100)] == ["long ago", "first"]
 
-        outbox.assign(connection, HOOK, NOON, since=NOON - timedelta(days=1))
+        late = outbox.Seen(seen.number + 1, ((seen.number + 1, NOON + timedelta(hours=1)),))
+        emit(connection, "case.opened", "rig", None, "committed late", {}, NOON)
+        after = outbox.assign(connection, HOOK, NOON, late)
+        assert after == outbox.Seen(seen.number + 1)
+        assert len(outbox.due(connection, HOOK, NOON, 100)) == 3
+        assert outbox.assign(connection, HOOK, NOON).number == after.number  # as after a restart
+        skipped = outbox.Seen(after.number - 1)
+        emit(connection, "case.opened", "rig", None, "x", {}, NOON)
+        connection.execute(delete(event_places).where(event_places.c.number == after.number))
+        assert outbox.assign(connection, HOOK, NOON, skipped).missing == ((after.number, NOON + timedelta(hours=1)),)
 
-        assert [one.event.subject for one in outbox.due(connection, HOOK, NOON, 100)] == ["new"]
+
+def test_what_waits_costs_nothing_while_others_are_delivered(tmp_path):
+    def cost_of_a_look(waiting: int) -> int:
+        store = open_store(f"sqlite:///{tmp_path}/{waiting}.db")
+        known = list(register(store, *(f"P-{i}" for i in range(waiting // 2))).values())
+        with store.write() as connection:
+            for i in range(waiting):  # two of each asset
+                emit(connection, "case.opened", "pump", known[i % len(known)], str(i), {}, NOON)
+            seen = outbox.assign(connection, HOOK, NOON)
+        with counted(store) as cost, store.write() as connection:
+            emit(connection, "case.opened", "pump", known[0], "new", {}, NOON)
+            outbox.assign(connection, HOOK, NOON, seen)
+            (first,) = outbox.due(connection, HOOK, NOON, 1)
+            outbox.settle_delivery(connection, outbox.Delivery(first.event, HOOK, "delivered", 1, NOON, None))
+        store.close()
+        return cost.instructions
+
+    assert cost_of_a_look(4000) < 1.3 * cost_of_a_look(100)
 
 
 def test_dead_deliveries_are_listed_and_revived(store):

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import insert, select
 
 from foretwin.errors import StoreAway, StoreError
-from foretwin.twin.store import open_store
+from foretwin.twin.store import database, open_store
 from foretwin.twin.store.tables import batches, metadata
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -58,6 +58,16 @@ def test_processes_that_start_together_make_the_tables_once(store_url):
     code = f"from foretwin.twin.store import open_store; open_store({store_url!r})"
     processes = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(4)]
     assert [process.communicate()[1] for process in processes] == [b""] * 4
+
+
+def test_a_connection_is_opened_while_another_process_writes(store, store_url, monkeypatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.1)
+    with store.write() as connection:
+        connection.execute(insert(batches).values(received_at=NOON, via="file"))
+        other = open_store(store_url)
+        with other.read() as reading:
+            assert reading.execute(select(batches)).all() == []
+    other.close()
 
 
 def test_a_store_of_a_newer_version_is_refused(store, store_url):

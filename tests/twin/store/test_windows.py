@@ -5,9 +5,8 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event
 
-from foretwin.twin.store.tables import events
 from foretwin.twin.store.telemetry import readings, windows
 from foretwin.twin.store.telemetry.windows import ReadingQuery
 from support.stored_readings import NOON, store_rows
@@ -119,10 +118,8 @@ def test_an_asset_is_silent_until_it_has_been_told_of_and_again_after_it_spoke(s
 
     assert silent(NOON) == []
     assert silent() == list(ids.values())
-    told = {"id": "1", "at": late, "twin": "pump", "subject": "-", "data": {}}
     with store.write() as connection:
-        connection.execute(insert(events).values(told | {"type": windows.STALE, "asset": ids["a"]}))
-        connection.execute(insert(events).values(told | {"id": "2", "type": "other", "asset": ids["b"]}))
+        windows.mark_silent(connection, [ids["a"]])
     assert silent() == [ids["b"]]
     store_rows(store, TWIN, rows_of(("a", 1, 2)), now=late + timedelta(hours=1))
     assert silent() == [ids["b"]]

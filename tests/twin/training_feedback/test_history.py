@@ -12,7 +12,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import read_rows
 from foretwin.errors import BadInput
 from foretwin.twin.store import assets
-from foretwin.twin.store.tables import exports
+from foretwin.twin.store.summaries import exports
 from foretwin.twin.store.telemetry import history as stored
 from foretwin.twin.store.telemetry.history import Finding
 from foretwin.twin.training_feedback import history

@@ -22,14 +22,17 @@ def case_command(number: int) -> None:
 
     from foretwin.cli.project import contract_named, load_project, opened_store
     from foretwin.cli.twins.monitor import fleet_case_text
+    from foretwin.twin.cases.rules import DIGEST
     from foretwin.twin.cases.service_request import as_text, service_request
     from foretwin.twin.store.casework import cases as stored
+    from foretwin.twin.store.casework.waiting import list_waiting
 
     contracts = load_project()
     with opened_store() as store, store.read() as connection:
         found = stored.find_case(connection, number)
         if found.asset is None:
-            click.echo(fleet_case_text(found), nl=False)
+            waiting = list_waiting(connection, found.twin) if found.fault == DIGEST and found.state != "closed" else []
+            click.echo(fleet_case_text(found, waiting), nl=False)
             return
         request = service_request(connection, contract_named(contracts, found.twin), found, datetime.now(UTC))
     click.echo(as_text(request), nl=False)

@@ -28,6 +28,7 @@ def kpis_command(twin: str | None, period: str, since: str | None, until: str | 
     from foretwin.cli import tables
     from foretwin.cli.project import contract_named, load_project, opened_store
     from foretwin.twin import kpis as figures
+    from foretwin.twin.kpis.counts import keep_counts
     from foretwin.twin.kpis.periods import PeriodRequest, read_day
     from foretwin.twin.kpis.shown import columns, rows
     from foretwin.twin.kpis.writing import check_form, write_reports
@@ -39,9 +40,12 @@ def kpis_command(twin: str | None, period: str, since: str | None, until: str | 
     asked = PeriodRequest(length=period, since=first, until=last)  # type: ignore[arg-type]
     if out:
         check_form(out)
-    with opened_store() as store, store.read() as connection:
-        wanted = figures.reported(connection, contracts, twin)
-        reports = [figures.kpis(connection, contract, asked, now) for contract in wanted]
+    with opened_store() as store:
+        for name in contracts if twin is None else (twin,):
+            keep_counts(store, name)
+        with store.read() as connection:
+            wanted = figures.reported(connection, contracts, twin)
+            reports = [figures.kpis(connection, contract, asked, now) for contract in wanted]
     for report in reports:
         click.echo(f"{report['title']}, {report['since']} to {report['until']}")
         lines = rows(report)[-MOST_PERIODS:]

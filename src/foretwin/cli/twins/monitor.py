@@ -1,7 +1,7 @@
 """Check for drift and realised errors: `foretwin monitor`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -114,8 +114,8 @@ def show_report(report: Report) -> None:
         click.echo(f"  {report['unlearnt_runs']} runs have not been learnt from: `foretwin retrain {report['twin']}`")
 
 
-def fleet_case_text(case: "Case") -> str:
-    """Render a fleet's case as Markdown: it has no service request."""
+def fleet_case_text(case: "Case", waiting: "Sequence[Mapping[str, Any]]" = ()) -> str:
+    """Render a fleet's case as Markdown: it has no service request; `waiting` is what a digest lists."""
     from foretwin.twin.cases.markdown import escape_markdown
 
     times = f"opened {case.opened_at:%Y-%m-%d %H:%M} UTC, {case.state}"
@@ -126,8 +126,6 @@ def fleet_case_text(case: "Case") -> str:
         f"{case.severity}, {times}{because}",
         "",
     ]
-    waiting = (
-        "{name}: {fault}, {severity}, waiting since {since}".format(**one) for one in case.evidence.get("waiting", [])
-    )
-    lines += [f"- {escape_markdown(line)}" for line in (*case.evidence.get("sentences", []), *waiting)]
+    listed = ("{name}: {fault}, {severity}, waiting since {since:%Y-%m-%d %H:%M} UTC".format(**one) for one in waiting)
+    lines += [f"- {escape_markdown(line)}" for line in (*case.evidence.get("sentences", []), *listed)]
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ from foretwin.errors import StoreError
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import Connection
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.casework.waiting import count_waiting, list_waiting
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score, ScoringModel
 
@@ -76,6 +77,11 @@ def show_case(case: Mapping[str, Any], asset: str | None) -> dict[str, Any]:
     """A case; `asset` is the name of its asset, None for a case of the whole fleet."""
     hidden = ("asset_name", "model")
     return {**{name: value for name, value in case.items() if name not in hidden}, "asset": asset}
+
+
+def show_waiting(connection: Connection, twin: str) -> dict[str, Any]:
+    """What a digest is about now: how many faults wait, and the most pressing of them."""
+    return {"count": count_waiting(connection, twin), "waiting": list_waiting(connection, twin)}
 
 
 def show_part(part: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,15 @@ from foretwin.serving.http.localhost_only import LoopbackOnly
 from foretwin.serving.http.problems import HANDLERS
 from foretwin.twin.api import cases, kpis, monitor, quarantine, readings, twins, what_if
 from foretwin.twin.api.bodies import JSON
-from foretwin.twin.api.call import Call, Living, endpoint, json_response
+from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import Way, describe_twin_api
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.store import Store
 from foretwin.twin.store.readiness import Readiness
 
-THREADS = 8  # calls that are answered at once; fewer than the connections that the store keeps
+# Calls that are answered at once, together fewer than the connections that the store keeps, and those that may wait.
+WRITERS, MOST_WRITES, MOST_READS = 5, 1000, 200
+READERS = max(1, min(3, (os.cpu_count() or 1) - 1))  # so that a core is left for what is written
 
 
 def _ready(call: Call) -> dict[str, Any]:
@@ -77,9 +78,9 @@ def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
     doors = [Middleware(LoopbackOnly)] if guard.is_open else []
     app = Starlette(routes=routes, exception_handlers=HANDLERS, middleware=doors)
     app.router.redirect_slashes = False
-    threads = ThreadPoolExecutor(THREADS, "live")
+    writes, reads = Lane("writes", WRITERS, MOST_WRITES), Lane("reads", READERS, MOST_READS)
     limit = Limits.from_env(os.environ).body_bytes
-    app.state.living = Living(store, root, load_contracts(root), limit, threads, guard, Readiness(store))
+    app.state.living = Living(store, root, load_contracts(root), limit, writes, reads, guard, Readiness(store))
     return app
 
 

@@ -6,11 +6,11 @@ A handler is a plain function that may wait for the store: it runs in a thread, 
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import orjson
 from starlette.datastructures import QueryParams
@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from foretwin.contract.twin import Twin
-from foretwin.errors import BadInput, NotFound, StoreError
+from foretwin.errors import BadInput, NotFound, StoreAway, StoreError
 from foretwin.serving.access.authentication import ANYBODY, Caller, Guard
 from foretwin.serving.access.keys import Scope
 from foretwin.serving.http.connections import recognise_caller
@@ -40,17 +40,42 @@ PLANT = "the whole plant, and needs a key without --twin, --asset and --owner"
 # (newcomer), one case, one quarantined message, one twin; a list that its handler filters; figures of whole fleets, of
 # which its handler shows those that it may; the whole plant; nothing that anybody could be bound to.
 About: TypeAlias = Literal["asset", "newcomer", "case", "quarantined", "twin", "list", "fleets", "plant", "nothing"]
+T = TypeVar("T")
+READ_SECONDS = 10.0  # that a statement of a read may take; then it is ended, and the caller is told to ask for less
+READING: tuple[Scope, ...] = ("read", "score")  # scopes of calls that change nothing
+
+
+class Lane:
+    """A few threads with a queue of their own: what is written never queues behind what is read.
+
+    StoreAway where more calls than `most` are under way or wait.
+    """
+
+    def __init__(self, name: str, threads: int, most: int) -> None:
+        self.name, self.most, self.under_way = name, most, 0
+        self._threads = ThreadPoolExecutor(threads, f"live-{name}")
+
+    async def run(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run the function in a thread of the lane and return its result."""
+        if self.under_way >= self.most:
+            raise StoreAway(f"{self.under_way} {self.name} are waited for already; ask again later")
+        self.under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        finally:
+            self.under_way -= 1
 
 
 @dataclass(frozen=True)
 class Living:
-    """What the application works with; `threads` is where its handlers run, `guard` says who may call."""
+    """What the application works with; handlers run in the lanes `writes` and `reads`, `guard` says who may call."""
 
     store: Store
     root: Path
     contracts: Mapping[str, Twin]
     body_bytes: int
-    threads: Executor
+    writes: Lane
+    reads: Lane
     guard: Guard
     readiness: Readiness
 
@@ -71,8 +96,8 @@ class Call:
 
     @property
     def store(self) -> Store:
-        """The store."""
-        return self.living.store
+        """The store, whose reads are bounded in time."""
+        return replace(self.living.store, read_seconds=READ_SECONDS)
 
     @property
     def asset(self) -> str:
@@ -143,15 +168,19 @@ def endpoint(
             now=datetime.now(UTC),
         )
         _check_texts(call)
-        return await asyncio.get_running_loop().run_in_executor(living.threads, _run, handler, call, about)
+        lane = living.reads if scope in READING else living.writes
+        return await lane.run(_run, handler, call, about)
 
     return answer
 
 
 def _run(handler: Handler, call: Call, about: About) -> Response:
-    if call.caller.bounds:
-        _check_bounds(call, about)
-    content = handler(call)
+    try:
+        if call.caller.bounds:
+            _check_bounds(call, about)
+        content = handler(call)
+    except StoreAway as error:
+        raise StoreAway(f"{call.route}: {error}") from error
     return content if isinstance(content, Response) else json_response(content)
 
 

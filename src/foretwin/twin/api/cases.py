@@ -10,6 +10,7 @@ from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Listing, answer_page, one_more, one_of, read_query, text
 from foretwin.twin.cases import feedback
 from foretwin.twin.cases.feedback import Verdict
+from foretwin.twin.cases.rules import DIGEST
 from foretwin.twin.cases.service_request import service_request
 from foretwin.twin.store import Connection, assets, listing
 from foretwin.twin.store.casework import cases
@@ -39,7 +40,7 @@ def get_cases(call: Call) -> dict[str, Any]:
         asset = known.get(row["asset"])
         fresh = answers.freshness(asset, contracts.get(asset.twin), call.now) if asset else {}
         items.append({**answers.show_case(row, row["asset_name"]), **fresh})
-    return answer_page(call.route, call.query, page, items)
+    return answer_page(call.route, call.query, page, items, rows)
 
 
 def get_case(call: Call) -> dict[str, Any]:
@@ -79,6 +80,8 @@ def post_verdict(call: Call) -> dict[str, Any]:
 def _shown(call: Call, connection: Connection, case: Case) -> dict[str, Any]:
     shown = asdict(case)
     if case.asset is None:
+        if case.fault == DIGEST and case.state != "closed":
+            shown["evidence"] = answers.show_waiting(connection, case.twin)
         return answers.show_case(shown, None)
     asset = assets.by_id(connection, [case.asset])[case.asset]
     fresh = answers.freshness(asset, call.contracts.get(asset.twin), call.now)

@@ -1,15 +1,17 @@
 """Lists in pages: which query parameters a list takes, and where its next page begins."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from starlette.datastructures import QueryParams
 
 from foretwin.errors import BadInput
-from foretwin.twin.store.listing import Page
+from foretwin.twin.store.listing import Cursor, Listed, Page
 
 MOST = 1000  # items of one page
 USUAL = 100
@@ -28,7 +30,7 @@ class Listing:
     @property
     def names(self) -> tuple[str, ...]:
         """The query parameters of the list."""
-        return (*self.filters, "limit", "offset", "sort")
+        return (*self.filters, "limit", "offset", "after", "sort")
 
     def read(self, query: QueryParams) -> tuple[Page, dict[str, Any]]:
         """Page and filters of a call; BadInput names the parameter that is unknown, given twice or no such value.
@@ -36,14 +38,21 @@ class Listing:
         `sort` is a field, or `-field` for the largest first; the usual one may carry the minus in `sorts`.
         """
         given = read_query(
-            query, {**self.filters, "limit": whole_number(1, MOST), "offset": whole_number(0, FARTHEST), "sort": text}
+            query,
+            {
+                **self.filters,
+                "limit": whole_number(1, MOST),
+                "offset": whole_number(0, FARTHEST),
+                "after": read_cursor,
+                "sort": text,
+            },
         )
         sort = given.pop("sort", self.sorts[0])
         names = [name.removeprefix("-") for name in self.sorts]
         if sort.removeprefix("-") not in names:
             raise BadInput("sort", f"is {sort[:60]}; there is {', '.join(names)}, each also with a minus before it")
         limit, offset = given.pop("limit", USUAL), given.pop("offset", 0)
-        return Page(limit, offset, sort.removeprefix("-"), sort.startswith("-")), given
+        return Page(limit, offset, sort.removeprefix("-"), sort.startswith("-"), given.pop("after", None)), given
 
 
 def read_query(query: QueryParams, readers: Mapping[str, Reader]) -> dict[str, Any]:
@@ -58,11 +67,15 @@ def read_query(query: QueryParams, readers: Mapping[str, Reader]) -> dict[str, A
     return values
 
 
-def answer_page(path: str, query: QueryParams, page: Page, items: Sequence[Any]) -> dict[str, Any]:
-    """{"items", "next"} of one item more than the page holds; `next` is the path of the page that follows, or null."""
+def answer_page(path: str, query: QueryParams, page: Page, items: Sequence[Any], rows: Listed) -> dict[str, Any]:
+    """{"items", "next"} of one item more than the page holds; `next` is the path of the page that follows, or null.
+
+    `items` are how the `rows` look in the answer.
+    """
     following = None
     if len(items) > page.limit:
-        values = {**dict(query), "limit": str(page.limit), "offset": str(page.offset + page.limit)}
+        values = {name: value for name, value in query.items() if name != "offset"}
+        values |= {"limit": str(page.limit), "after": write_cursor(rows.cursors[page.limit - 1])}
         following = f"{path}?{urlencode(values)}"
     return {"items": list(items[: page.limit]), "next": following}
 
@@ -70,6 +83,21 @@ def answer_page(path: str, query: QueryParams, page: Page, items: Sequence[Any])
 def one_more(page: Page) -> Page:
     """The page with one item more, which tells whether another page follows."""
     return replace(page, limit=page.limit + 1)
+
+
+def write_cursor(cursor: Cursor) -> str:
+    """A place in a list as a text for a URL."""
+    values = [{"at": value.isoformat()} if isinstance(value, datetime) else value for value in cursor]
+    return urlsafe_b64encode(orjson.dumps(values)).decode()
+
+
+def read_cursor(name: str, value: str) -> Cursor:
+    """A place in a list, as `write_cursor` wrote it."""
+    try:
+        values = orjson.loads(urlsafe_b64decode(value))
+        return tuple(datetime.fromisoformat(one["at"]) if isinstance(one, dict) else one for one in values)
+    except (ValueError, TypeError, KeyError):
+        raise BadInput(name, "is no place in this list; take the path in `next` as it is") from None
 
 
 def text(name: str, value: str) -> str:

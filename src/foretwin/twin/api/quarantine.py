@@ -21,7 +21,7 @@ def get_quarantine(call: Call) -> dict[str, Any]:
     released = given.pop("released", None)
     with call.store.read() as connection:
         rows = listing.list_quarantine(connection, one_more(page), given, released, call.caller.bounds)
-    return answer_page(call.route, call.query, page, rows)
+    return answer_page(call.route, call.query, page, rows, rows)
 
 
 def post_release(call: Call) -> dict[str, Any]:
@@ -39,4 +39,4 @@ def get_deliveries(call: Call) -> dict[str, Any]:
     page, given = DELIVERIES.read(call.query)
     with call.store.read() as connection:
         rows = listing.list_deliveries(connection, one_more(page), given)
-    return answer_page(call.route, call.query, page, rows)
+    return answer_page(call.route, call.query, page, rows, rows)

@@ -53,7 +53,7 @@ def get_readings(call: Call) -> dict[str, Any]:
         asset = assets.find_asset(connection, call.asset)
         rows = listing.list_readings(connection, asset.id, one_more(page), given.get("run"), period)
     fresh = answers.freshness(asset, call.contracts.get(asset.twin), call.now)
-    return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, rows)}
+    return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, rows, rows)}
 
 
 def get_scores(call: Call) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def get_scores(call: Call) -> dict[str, Any]:
             connection, [Score(**row) for row in rows], contracts, {asset.id: asset.twin}
         )
     fresh = answers.freshness(asset, contracts.get(asset.twin), call.now)
-    return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, shown)}
+    return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, shown, rows)}
 
 
 def _decoded(call: Call, twin: str | None) -> Decoded:

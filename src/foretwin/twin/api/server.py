@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from foretwin.twin.api.app import create_twin_app
 from foretwin.twin.store import Store
 
 GRACE = 10  # seconds for calls that are under way when it ends
+SWITCH = 0.001  # seconds that a reading thread keeps the interpreter while a writing one waits; Python's own is 0.005
 
 
 def serve_twins(
@@ -36,6 +38,7 @@ def serve_twins(
     with _listener(host, address[1]) as listener:
         config = uvicorn.Config(timeout_graceful_shutdown=GRACE, **uvicorn_settings(app, os.environ))
         server = uvicorn.Server(config)
+        sys.setswitchinterval(SWITCH)
         watcher = threading.Thread(target=_end, args=(server, stop), daemon=True)
         watcher.start()
         host, port = listener.getsockname()[:2]

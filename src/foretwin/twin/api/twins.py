@@ -1,6 +1,7 @@
 """The fleet and its assets: list, description, thread of events, copy, erasure."""
 
 import tempfile
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +28,7 @@ from foretwin.twin.timeline import state, thread
 FLEET = Listing(listing.FLEET_SORTS, {"twin": text, "stale": truth, "location": text})
 MOST_ENTRIES = 10_000
 USUAL_ENTRIES = 200
+EXPORT_SECONDS = 600.0  # that reading all of an asset may take
 THREAD = {"at": parse_moment, "since": parse_moment, "until": parse_moment, "limit": whole_number(1, MOST_ENTRIES)}
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -62,7 +64,7 @@ def get_fleet(call: Call) -> dict[str, Any]:
         shown = answers.scores_with_models(connection, found, call.contracts, twins)
     scored = {score.asset: one for score, one in zip(found, shown, strict=True)}
     items = [_item(call, row, scored.get(row["id"])) for row in rows]
-    return answer_page(call.route, call.query, page, items)
+    return answer_page(call.route, call.query, page, items, rows)
 
 
 def get_twin(call: Call) -> dict[str, Any]:
@@ -120,7 +122,8 @@ def get_export(call: Call) -> FileResponse:
     folder = tempfile.TemporaryDirectory(prefix="foretwin-export-")
     try:
         out = Path(folder.name) / "export.zip"
-        export_asset(call.store, call.living.root, call.contracts, call.asset, out, call.now)
+        store = replace(call.store, read_seconds=EXPORT_SECONDS)
+        export_asset(store, call.living.root, call.contracts, call.asset, out, call.now)
     except BaseException:
         folder.cleanup()
         raise
@@ -131,7 +134,7 @@ def get_export(call: Call) -> FileResponse:
 def delete_twin(call: Call) -> dict[str, Any]:
     """DELETE /v1/twins/{asset}: erase everything of an asset; answers with the certificate."""
     read_query(call.query, {})
-    return erase_asset(call.store, call.living.root, call.contracts, call.asset, call.actor, call.now)
+    return erase_asset(call.living.store, call.living.root, call.contracts, call.asset, call.actor, call.now)
 
 
 def _registered(call: Call, connection: Connection, twin: str | None) -> Asset:

@@ -9,14 +9,13 @@ asset. An asset that waits gets a case of its own at a later score, once there i
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import inf
 from typing import Any
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import Conflict
 from foretwin.twin.cases import digest as digests
-from foretwin.twin.cases.digest import DeferredFault
 from foretwin.twin.cases.rules import (
     DIGEST,
     PLANNED,
@@ -40,6 +39,7 @@ from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.casework import cases as stored
 from foretwin.twin.store.casework.cases import Case, NewCase, Numbers
 from foretwin.twin.store.casework.outbox import emit
+from foretwin.twin.store.casework.waiting import WaitingFault, does_wait, replace_waiting, waiting_of
 from foretwin.twin.store.scoring.scores import Score
 
 ACTOR = "watch"
@@ -58,7 +58,7 @@ def review(
     newest = _newest(scores, assets)
     open_cases = stored.open_of(connection, newest)
     digest = stored.open_of_fleet(connection, contract.name, DIGEST)
-    waiting = {one.asset for one in digests.waiting_in(digest)}
+    waiting = {one.asset for one in waiting_of(connection, newest)}
     numbers: dict[int, Numbers] = {}
     due: dict[int, Score] = {}
     for asset_id, score in newest.items():
@@ -67,7 +67,7 @@ def review(
         numbers |= {case.id: _numbers(score, case.fault) for case in refreshed}
         if len(refreshed) < len(changes) or asset_id in waiting:
             due[asset_id] = score
-    is_empty = digest is not None and not waiting  # its assets were erased
+    is_empty = digest is not None and not waiting and not does_wait(connection, contract.name)
     changed = _change(connection, contract, due, now) if due or is_empty else []
     stored.refresh(connection, numbers, now)
     return changed
@@ -107,7 +107,7 @@ class _Review:
             self.changed.append(case.id)
             self.request_service(case, score)
 
-    def open_some(self, wanted: Sequence[tuple[Score, Open]]) -> list[DeferredFault]:
+    def open_some(self, wanted: Sequence[tuple[Score, Open]]) -> list[WaitingFault]:
         """Open as many cases as the hour's limit allows, the most pressing first; the others wait in the digest."""
         if not wanted:
             return []
@@ -120,9 +120,8 @@ class _Review:
             self.open(opening, score)
         return [self.wait(score, opening) for score, opening in pressing[room:]]
 
-    def wait(self, score: Score, opening: Open) -> DeferredFault:
-        name, since = self.assets[score.asset].name, self.now.astimezone(UTC).isoformat()
-        return DeferredFault(score.asset, name, score.run, opening.fault, opening.severity, since)
+    def wait(self, score: Score, opening: Open) -> WaitingFault:
+        return WaitingFault(score.asset, score.run, opening.fault, opening.severity, self.now)
 
     def merge(self, score: Score, change: Merge) -> None:
         case = self.open_cases[score.asset][change.case.fault]
@@ -144,8 +143,8 @@ def _change(connection: Connection, contract: Twin, due: Mapping[int, Score], no
     """Decide again under the twin's lock and apply the decisions; return the ids of the changed cases."""
     stored.lock(connection, contract.name)
     digest = stored.open_of_fleet(connection, contract.name, DIGEST)
-    listed = digests.waiting_in(digest)
-    assets = registered.by_id(connection, {*due, *(one.asset for one in listed)})
+    listed = waiting_of(connection, due)
+    assets = registered.by_id(connection, due)
     scores = _newest(due.values(), assets)
     found = stored.open_of(connection, scores)
     open_cases = {asset_id: {case.fault: case for case in found.get(asset_id, [])} for asset_id in scores}
@@ -173,7 +172,8 @@ def _change(connection: Connection, contract: Twin, due: Mapping[int, Score], no
             review.merge(score, change)
     waiting = digests.add_to(digests.still_waiting(listed, assets, scores, contract), put_off)
     waiting = digests.without_cases(waiting, ((asset, fault) for asset, one in open_cases.items() for fault in one))
-    return review.changed + digests.keep(connection, contract.name, digest, waiting, ACTOR, now)
+    is_changed = replace_waiting(connection, contract.name, listed, waiting)
+    return review.changed + digests.keep(connection, contract.name, digest, is_changed, ACTOR, now)
 
 
 def _is_answered(answered: Mapping[tuple[int, int, str], float], score: Score, opening: Open, contract: Twin) -> bool:

@@ -1,7 +1,10 @@
-"""The fleet's digest: one case that lists the faults for which the hourly limit left no room."""
+"""The fleet's digest: one case for the faults for which the hourly limit left no room, each a row of the store.
+
+Its cost is that of the assets that are reviewed, however many others wait.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from foretwin.contract.twin import Twin
@@ -10,35 +13,19 @@ from foretwin.twin.store import Connection
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import Case, NewCase
+from foretwin.twin.store.casework.waiting import WaitingFault, count_waiting, does_wait
 from foretwin.twin.store.scoring.scores import Score
 
 
-@dataclass(frozen=True)
-class DeferredFault:
-    """A fault of an asset that waits for its own case, since a moment in ISO 8601."""
-
-    asset: int
-    name: str
-    run: int
-    fault: str
-    severity: str
-    since: str
-
-
-def waiting_in(digest: Case | None) -> list[DeferredFault]:
-    """Return the entries of a digest, the longest waiting first."""
-    return [] if digest is None else [DeferredFault(**entry) for entry in digest.evidence["waiting"]]
-
-
 def still_waiting(
-    listed: Iterable[DeferredFault], assets: Mapping[int, Asset], scores: Mapping[int, Score], contract: Twin
-) -> list[DeferredFault]:
+    listed: Iterable[WaitingFault], assets: Mapping[int, Asset], scores: Mapping[int, Score], contract: Twin
+) -> list[WaitingFault]:
     """Drop entries that have recovered, or whose run or asset is gone.
 
     As with a case, an estimate between the two limits changes nothing.
     """
 
-    def waits(one: DeferredFault) -> bool:
+    def waits(one: WaitingFault) -> bool:
         if one.asset not in assets or one.run < assets[one.asset].run:
             return False
         score = scores.get(one.asset)
@@ -47,8 +34,8 @@ def still_waiting(
     return [one for one in listed if waits(one)]
 
 
-def add_to(waiting: Sequence[DeferredFault], more: Iterable[DeferredFault]) -> list[DeferredFault]:
-    """Merge two lists of entries: an entry keeps its place and moment, and never becomes less urgent."""
+def add_to(waiting: Sequence[WaitingFault], more: Iterable[WaitingFault]) -> list[WaitingFault]:
+    """Merge two lists of entries: an entry keeps its moment, and never becomes less urgent."""
     together = {(one.asset, one.fault): one for one in waiting}
     for one in more:
         listed = together.setdefault((one.asset, one.fault), one)
@@ -57,7 +44,7 @@ def add_to(waiting: Sequence[DeferredFault], more: Iterable[DeferredFault]) -> l
     return list(together.values())
 
 
-def without_cases(waiting: Sequence[DeferredFault], open_faults: Iterable[tuple[int, str]]) -> list[DeferredFault]:
+def without_cases(waiting: Sequence[WaitingFault], open_faults: Iterable[tuple[int, str]]) -> list[WaitingFault]:
     """Drop entries that have a case of their own; an end of life gives way to a named fault of the same asset."""
     taken = set(open_faults)
     named = {asset for asset, fault in taken if fault != END_OF_LIFE}
@@ -70,20 +57,25 @@ def without_cases(waiting: Sequence[DeferredFault], open_faults: Iterable[tuple[
 
 
 def keep(
-    connection: Connection, twin: str, digest: Case | None, waiting: Sequence[DeferredFault], actor: str, now: datetime
+    connection: Connection, twin: str, digest: Case | None, is_changed: bool, actor: str, now: datetime
 ) -> list[int]:
-    """Open, update or close the twin's digest so that it lists these entries; return its id if its state changed."""
-    urgent = any(one.severity == URGENT for one in waiting)
-    evidence = {"waiting": [asdict(one) for one in waiting]}
+    """Open, update or close the twin's digest by what waits; return its id if its state changed.
+
+    `is_changed` says whether what waits has changed. The case's evidence counts what waited when it opened.
+    """
+    waits, urgent = does_wait(connection, twin), does_wait(connection, twin, URGENT)
     if digest is None:
+        if not waits:
+            return []
+        evidence = {"count": count_waiting(connection, twin)}
         new = NewCase(twin, None, None, DIGEST, URGENT if urgent else PLANNED, None, evidence)
-        opened = cases.insert(connection, new, actor, now) if waiting else None
+        opened = cases.insert(connection, new, actor, now)
         return [opened.id] if opened else []
-    if not waiting:
+    if not waits:
         cases.close(connection, digest, "dissolved", actor, now)
         return [digest.id]
-    if evidence != digest.evidence:
-        cases.keep_evidence(connection, digest, evidence, now)
+    if is_changed:
+        cases.touch(connection, digest, now)
     if urgent and digest.severity == PLANNED:
         cases.escalate(connection, digest, None, actor, now)
         return [digest.id]

@@ -63,9 +63,13 @@ def erase_asset(
     reports.forget(root, asset.twin, name)
     archived = erase_from_archive(store, root, asset, erasure.without)
     with fresh_file(root / CERTIFICATES / f"{asset.id}.json", private=True) as out:
+        history_rows = erasure.erase_history(store, asset)
+        with store.read() as connection:
+            mentions = erasure.find_mentions(connection, name)
         with store.write() as connection:
-            rows = erasure.erase(connection, asset)
+            rows = erasure.erase(connection, asset, mentions)
             audit.record(connection, actor, "asset.erased", {"number": asset.id}, now, asset=asset.id)
+        rows = {table: rows.get(table, 0) + history_rows.get(table, 0) for table in {**rows, **history_rows}}
         certificate = {
             "schema": SCHEMA,
             "number": asset.id,

@@ -25,8 +25,9 @@ from foretwin.twin.ingest.checks import (
 )
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Arrivals, Asset
-from foretwin.twin.store.telemetry import quarantine
+from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
+from foretwin.twin.store.telemetry.spans import RunArrivals
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.readings import Decoded, Readings, Rejected
 from foretwin.wire.values import PRESENT_RUN, to_json
@@ -215,7 +216,31 @@ def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) 
         for i in np.flatnonzero(counts[:2].any(axis=0)).tolist()
     ]
     assets.count_arrivals(call.connection, arrivals)
+    _note_runs(call, known, placed, lines, stored)
     return Receipt(*counts.sum(axis=1).tolist()), conflicts
+
+
+def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]) -> None:
+    """Count the stored readings per hour; begin or extend runs where they are not just the next of a present one."""
+    if not stored.any():
+        return
+    groups, group, time = len(placed.run), placed.group[stored], lines.time[stored]
+    counts, first, last = np.bincount(group, minlength=groups), np.full(groups, np.inf), np.full(groups, -np.inf)
+    np.minimum.at(first, group, time)
+    np.maximum.at(last, group, time)
+    owner = np.zeros(groups, np.intp)
+    owner[placed.group] = placed.of
+    present = np.array([asset.run for asset in known], np.int64)[owner]
+    unusual = np.isnan(placed.newest) | (placed.run != present)
+    unusual[group[placed.is_late[stored]]] = True
+    ids = [known[i].id for i in owner.tolist()]
+    columns = (ids, placed.run.tolist(), counts.tolist(), first.tolist(), last.tolist())
+    found = [RunArrivals(*row) for row in zip(*columns, strict=True)]
+    spans.count_hours(call.connection, [one for one in found if one.count], call.now)
+    chosen = [i for i in np.flatnonzero(unusual).tolist() if found[i].count]
+    if chosen:
+        of = {ids[i]: known[owner[i]] for i in chosen}
+        spans.extend_runs(call.connection, [found[i] for i in chosen], call.now, of.values())
 
 
 def _newest(

@@ -42,8 +42,8 @@ from typing import Any
 
 from foretwin.contract.twin import Twin
 from foretwin.twin.kpis.counting import Tally, count
+from foretwin.twin.kpis.counts import counted_facts
 from foretwin.twin.kpis.figures import Precision, kpi_assumptions, tally_figures
-from foretwin.twin.kpis.lives import lives
 from foretwin.twin.kpis.periods import PeriodRequest, day_of, split
 from foretwin.twin.store import Connection
 from foretwin.twin.store.scoring import kpis as stored
@@ -58,8 +58,8 @@ def kpis(connection: Connection, contract: Twin, asked: PeriodRequest, now: date
     registered = stored.first_registered(connection, contract.name)
     first = today if registered is None else day_of(registered)
     periods = split(asked, first, today)
-    runs, ends = stored.kpi_runs(connection, contract.name), stored.ends(connection, contract.name)
-    tallies = count(lives(runs, ends, stored.answered_cases(connection, contract.name)), contract, periods)
+    facts = counted_facts(connection, contract.name, periods.all[-1].until)
+    tallies = count(facts, stored.operation_of_newest(connection, contract.name), contract, periods)
     whole = Tally.sum_of(tallies)
     precision = Precision.of(whole)
     erased = stored.count_erased(connection)

@@ -1,22 +1,34 @@
-"""Count runs and alarms: each run has at most one outcome, each count belongs to one period."""
+"""Count runs and alarms: each run has at most one outcome, each count belongs to one day.
+
+What is counted of a run are its facts: a day, what, a detail, a count and an amount. They depend on nothing but the
+run, what follows it and what was told of it; what depends on the contract or the period is made of their sums.
+
+Operating time is spread evenly over the time in which a run's readings came in: on the day on which it begins, the
+sum of all days rises by a `level` until midnight and from then on by a `slope` each day, until it ends.
+"""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import accumulate
+from datetime import date, datetime, timedelta
+from itertools import accumulate, pairwise
+
+import numpy as np
 
 from foretwin.contract.twin import Twin
 from foretwin.twin.cases.rules import remedy_of
 from foretwin.twin.kpis.lives import Alarm, Kind, Life
-from foretwin.twin.kpis.periods import Periods, day_of
-from foretwin.twin.store.scoring.kpis import Run
+from foretwin.twin.kpis.periods import Periods, day_of, midnight
+from foretwin.twin.store.scoring.kpis import Fact, Run
 
 FAILURES: tuple[Kind, ...] = ("foreseen", "missed")
 REPAIRS: tuple[Kind, ...] = ("avoided", "replaced")
 VERDICTS = ("confirmed", "part_replaced", "run_ended", "other_fault", "no_fault_found")
 UNANSWERED = ("recovered", "new_run")
 PACE = 2.0  # readings that came in this much faster or slower than their machine's clock were not sent as it ran
+LEVEL, SLOPE, OPEN, STOP, LEAD, AFTER_ALARM = "level", "slope", "open", "stop", "lead_time", "missed_after_alarm"
+ALARM, OUTCOME = "alarm:", "outcome:"
+ONE_DAY = timedelta(days=1)
 
 
 @dataclass
@@ -52,68 +64,116 @@ class Tally:
         return whole
 
 
-def count(lives: Iterable[Life], contract: Twin, periods: Periods) -> list[Tally]:
-    """Return a tally for each period. `lives` come in order of asset and run, and are held one at a time."""
+def facts_of(life: Life, following: Run | None) -> list[Fact]:
+    """Return what is counted of a run; `following` is the asset's next run, without which its operation is not over."""
+    found = [*_outcome(life), *(fact for alarm in life.alarms for fact in _alarm(alarm))]
+    if following is not None:
+        found += [*_operation(life.run), *_stop(life, following)]
+    return found
+
+
+def count(
+    facts: Iterable[Fact], operation: Iterable[tuple[int, float, float]], contract: Twin, periods: Periods
+) -> list[Tally]:
+    """Return a tally for each period of the facts' sums; `operation` are day, level and slope of what goes on."""
     tallies, changes = [Tally() for _ in periods.all], [0] * len(periods.all)
-    before: Life | None = None
-    for life in lives:
-        _count_operation(life.run, tallies, periods)
-        _count_outcome(life, tallies, contract, periods)
-        if before is not None and before.run.asset == life.run.asset:
-            _count_downtime(before, life.run, tallies, contract, periods)
-        for alarm in life.alarms:
-            _count_alarm(alarm, tallies, changes, periods)
-        before = life
+    rises = list(operation)
+    for day, what, detail, number, amount in facts:
+        if what in (LEVEL, SLOPE):
+            rises.append((day, amount, 0.0) if what == LEVEL else (day, 0.0, amount))
+            continue
+        i = periods.at(date.fromordinal(day))
+        if what == OPEN:
+            changes[i or 0] += number
+        elif i is not None and number:
+            _count_fact(tallies[i], (what, detail, number, amount), contract)
     for tally, still_open in zip(tallies, accumulate(changes), strict=True):
         tally.open = still_open
+    for tally, operating in zip(tallies, _operating(rises, periods), strict=True):
+        tally.operating = operating
     return tallies
 
 
-def _count_operation(run: Run, tallies: list[Tally], periods: Periods) -> None:
-    for i, share in periods.shares(run.first_at, run.last_at).items():
-        tallies[i].operating += share * (run.last_time - run.first_time)
+def _count_fact(tally: Tally, fact: tuple[str, str, int, float], contract: Twin) -> None:
+    what, detail, number, amount = fact
+    if what.startswith(ALARM):
+        tally.alarms[what.removeprefix(ALARM)] += number
+    elif what.startswith(OUTCOME):
+        tally.outcomes[_kind(what.removeprefix(OUTCOME))] += number
+    elif what == AFTER_ALARM:
+        tally.missed_after_alarm += number
+    elif what == LEAD:
+        fault, _, said = detail.rpartition(":")
+        remedy, lead_time = remedy_of(contract, fault), float(said)
+        tally.lead_times += [lead_time] * number
+        tally.with_part += number * (remedy is not None)
+        tally.in_time += number * (remedy is not None and lead_time >= remedy.lead_time)
+    elif what == STOP and contract.clock.seconds is not None:
+        kind, _, pace = detail.partition(":")
+        if 1 / PACE <= float(pace) / contract.clock.seconds <= PACE:
+            tally.measured[_kind(kind)] += number
+            tally.downtime += amount / contract.clock.seconds
 
 
-def _count_outcome(life: Life, tallies: list[Tally], contract: Twin, periods: Periods) -> None:
-    outcome = life.outcome
-    i = None if outcome is None else periods.at(day_of(outcome[1]))
-    if outcome is None or i is None:
+def _kind(name: str) -> Kind:
+    return next(kind for kind in (*FAILURES, *REPAIRS) if kind == name)
+
+
+def _outcome(life: Life) -> Iterator[Fact]:
+    if life.outcome is None:
         return
-    tally, kind, alarm = tallies[i], outcome[0], life.first_alarm
-    tally.outcomes[kind] += 1
+    (kind, at), alarm = life.outcome, life.first_alarm
+    day = day_of(at).toordinal()
+    yield day, OUTCOME + kind, "", 1, 0.0
     if kind == "foreseen" and alarm is not None and life.end is not None:
-        remedy, lead_time = remedy_of(contract, alarm.fault), life.end.time - alarm.opened_time
-        tally.lead_times.append(lead_time)
-        tally.with_part += remedy is not None
-        tally.in_time += remedy is not None and lead_time >= remedy.lead_time
-    elif kind == "missed":
-        tally.missed_after_alarm += any(not one.stands for one in life.alarms)
+        yield day, LEAD, f"{alarm.fault}:{life.end.time - alarm.opened_time!r}", 1, 0.0
+    elif kind == "missed" and any(not one.stands for one in life.alarms):
+        yield day, AFTER_ALARM, "", 1, 0.0
 
 
-def _count_downtime(life: Life, following: Run, tallies: list[Tally], contract: Twin, periods: Periods) -> None:
-    """Add the time between the last reading of an ended run and the next run's first, where the clock gives it."""
-    run, outcome, seconds = life.run, life.outcome, contract.clock.seconds
-    if outcome is None or life.end is None or seconds is None:
-        return
-    i = periods.at(day_of(outcome[1]))
-    gap = (following.first_at - run.last_at).total_seconds()
-    took, ran = (run.last_at - run.first_at).total_seconds(), (run.last_time - run.first_time) * seconds
-    if i is not None and gap >= 0 and ran > 0 and ran / PACE <= took <= ran * PACE:
-        tallies[i].measured[outcome[0]] += 1
-        tallies[i].downtime += gap / seconds
-
-
-def _count_alarm(alarm: Alarm, tallies: list[Tally], changes: list[int], periods: Periods) -> None:
-    """Count an alarm; `changes` is the change of open alarms at the end of each period."""
+def _alarm(alarm: Alarm) -> Iterator[Fact]:
     moments: list[tuple[str, datetime | None]] = [("opened", alarm.opened_at)]
     if alarm.verdict is not None:
         moments.append((alarm.verdict, alarm.verdict_at))
     elif alarm.closed_because is not None:
         moments.append((alarm.closed_because, alarm.closed_at))
-    for what, at in moments:
-        i = None if at is None else periods.at(day_of(at))
-        if i is not None:
-            tallies[i].alarms[what] += 1
+    yield from ((day_of(at).toordinal(), ALARM + what, "", 1, 0.0) for what, at in moments if at is not None)
     for at, change in ((alarm.opened_at, 1), (alarm.closed_at, -1)):
-        if at is not None and day_of(at) <= periods.all[-1].until:
-            changes[periods.at(day_of(at)) or 0] += change
+        if at is not None:
+            yield day_of(at).toordinal(), OPEN, "", change, 0.0
+
+
+def _stop(life: Life, following: Run) -> Iterator[Fact]:
+    """The time between the last reading of an ended run and the next run's first, and at which pace readings came."""
+    run, outcome = life.run, life.outcome
+    gap = (following.first_at - run.last_at).total_seconds()
+    took, ran = (run.last_at - run.first_at).total_seconds(), run.last_time - run.first_time
+    if outcome is not None and life.end is not None and gap >= 0 and ran > 0:
+        yield day_of(outcome[1]).toordinal(), STOP, f"{outcome[0]}:{took / ran!r}", 1, gap
+
+
+def _operation(run: Run) -> Iterator[Fact]:
+    begin, end, length = day_of(run.first_at), day_of(run.last_at), run.last_time - run.first_time
+    if end <= begin:
+        yield begin.toordinal(), LEVEL, "", 1, length
+        return
+    rate = length / ((run.last_at - run.first_at) / ONE_DAY)
+    yield begin.toordinal(), LEVEL, "", 1, rate * ((midnight(begin + ONE_DAY) - run.first_at) / ONE_DAY)
+    yield begin.toordinal(), SLOPE, "", 1, rate
+    yield end.toordinal(), LEVEL, "", 1, -rate * ((midnight(end + ONE_DAY) - run.last_at) / ONE_DAY)
+    yield end.toordinal(), SLOPE, "", 1, -rate
+
+
+def _operating(rises: Sequence[tuple[int, float, float]], periods: Periods) -> list[float]:
+    """Return the operating time in each period: the rise of the sum from its first midnight to the one behind it."""
+    if not rises:
+        return [0.0] * len(periods.all)
+    days, levels, slopes = np.array(sorted(rises), np.float64).T
+
+    def sum_at(day: int) -> float:
+        before = days < day
+        return float((levels[before] + slopes[before] * (day - days[before] - 1)).sum())
+
+    edges = [sum_at(one.since.toordinal()) for one in periods.all]
+    edges.append(sum_at(periods.all[-1].until.toordinal() + 1))
+    return [max(after - before, 0.0) for before, after in pairwise(edges)]

@@ -37,8 +37,8 @@ PAUSE = 1.0  # seconds between two looks into the outbox
 BACKOFF = Backoff(shortest=15.0, longest=3600.0, factor=3.0, jitter=0.5)  # s between two attempts
 ATTEMPTS = 10  # to deliver an event: with BACKOFF a target may be away for about three hours before it is given up
 PASS = 100  # deliveries between two looks into it
-LOOK_BACK = timedelta(days=1)  # before the newest event known: where a quick look for new events begins
-LOOK_AT_ALL = 600.0  # seconds after which all events are looked at: one that a clock set back has dated further back
+CLOCK_STEP = 1.0  # seconds by which a clock set back makes what waits for a later moment due at once
+MOST_AWAY = 30.0  # seconds, at most, between two attempts to reach a target that does not answer
 
 logger = logging.getLogger("foretwin.delivery")
 
@@ -66,12 +66,14 @@ class Target:
 class DeliveryOutcome:
     """The outcome of one delivery attempt.
 
-    `error` is None where it took it; `gone`: it wants no more of them; `broken`: the connection is to be made anew.
+    `error` is None where it took it; `gone`: it wants no more of them; `broken`: the connection is to be made anew;
+    `away`: nobody answered.
     """
 
     error: str | None = None
     gone: bool = False
     broken: bool = False
+    away: bool = False
 
 
 Send = Callable[[Event], DeliveryOutcome]
@@ -117,15 +119,20 @@ def deliver(
 
 @dataclass
 class _Courier:
-    """Delivers events to one target."""
+    """Delivers events to one target.
+
+    A target that does not answer costs one attempt now and then, however much waits for it; once it answers again, all
+    that waits is due.
+    """
 
     store: Store
     target: Target
     stop: threading.Event
     backoff: Backoff
     most_attempts: int
-    newest: datetime | None = None  # the moment of the newest event at the last look
-    all_seen: float = -math.inf  # when all events were last looked at, on the monotonic clock
+    seen: outbox.Seen | None = None  # None: everything is to be looked at
+    unanswered: int = 0  # attempts since the target last answered
+    clock_ahead: float = math.inf  # s by which the calendar clock is ahead of the monotonic one
 
     def run(self) -> None:
         while not self.stop.is_set():
@@ -140,25 +147,36 @@ class _Courier:
     def _pass(self, send: Send) -> bool:
         """Attempt due deliveries, or pause without any; False where the connection must be made anew."""
         now = datetime.now(UTC)
+        ahead = time.time() - time.monotonic()
         with self.store.write() as connection:
-            outbox.assign(connection, self.target.name, now, self._since())
-            self.newest = outbox.newest_event(connection)
-            found = outbox.due(connection, self.target.name, now, PASS)
+            if ahead < self.clock_ahead - CLOCK_STEP:  # at the start, too: before it the clock may have been ahead
+                outbox.hasten(connection, self.target.name, now)
+            self.clock_ahead = ahead
+            seen = outbox.assign(connection, self.target.name, now, self.seen)
+            found = outbox.due(connection, self.target.name, now, 1 if self.unanswered else PASS)
+        self.seen = seen
         for delivery in found:
             if self.stop.is_set():
                 break
-            if self._attempt(send, delivery).broken:
+            outcome = self._attempt(send, delivery)
+            if outcome.broken:
                 return False
+            if outcome.away:
+                self.unanswered += 1
+                self.stop.wait(self._away().wait(self.unanswered))
+                break
+            if self.unanswered:
+                self.unanswered = 0
+                with self.store.write() as connection:
+                    outbox.hasten(connection, self.target.name, datetime.now(UTC))
         if not found:
             self.stop.wait(PAUSE)
         return True
 
-    def _since(self) -> datetime | None:
-        """Return where to look for new events from; None: everywhere, so that no order of clocks is assumed."""
-        if self.newest is not None and time.monotonic() < self.all_seen + LOOK_AT_ALL:
-            return self.newest - LOOK_BACK
-        self.all_seen = time.monotonic()
-        return None
+    def _away(self) -> Backoff:
+        return replace(
+            self.backoff, shortest=min(PAUSE, self.backoff.shortest), longest=min(MOST_AWAY, self.backoff.longest)
+        )
 
     def _attempt(self, send: Send, delivery: Delivery) -> DeliveryOutcome:
         """Count the attempt, make it, store its outcome.
@@ -203,9 +221,9 @@ def _post(client: httpx.Client, target: Target, event: Event) -> DeliveryOutcome
         with client.stream("POST", target.url, content=body, headers=headers) as response:
             status = response.status_code
     except httpx.TimeoutException:
-        return DeliveryOutcome(f"no answer within {TIMEOUT} s")
+        return DeliveryOutcome(f"no answer within {TIMEOUT} s", away=True)
     except httpx.HTTPError as error:
-        return DeliveryOutcome(f"{type(error).__name__}: {error}")
+        return DeliveryOutcome(f"{type(error).__name__}: {error}", away=True)
     if 200 <= status < 300:
         return DeliveryOutcome()
     return DeliveryOutcome(f"answered {status} {response.reason_phrase}".rstrip(), gone=status == 410)

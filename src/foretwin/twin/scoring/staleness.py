@@ -26,8 +26,8 @@ def heard_since(contracts: Mapping[str, Twin], now: datetime) -> dict[str, datet
 def emit_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> int:
     """Emit one `asset.stale` for each asset that has become stale; return how many.
 
-    An asset is told again only after it has spoken again, whatever restarts and however many loops there are: the
-    events themselves say who has been told of, and are asked in the transaction that adds one.
+    An asset is told again only after it has spoken again, whatever restarts and however many loops there are: who has
+    been told of is marked in the transaction that adds the event. A pass without one reads no asset.
     """
     allowed = contract.longest_silence
     if allowed is None:
@@ -45,5 +45,6 @@ def emit_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> i
             for asset in (known[number] for number in chosen):
                 data = {"asset": asset.name, "run": asset.run, "time": asset.time, "received_at": asset.received_at}
                 emit(connection, "asset.stale", contract.name, asset, f"assets/{asset.name}", data, now)
+            windows.mark_silent(connection, chosen)
         told += len(chosen)
     return told

@@ -6,6 +6,7 @@ their caller decides what is written together or not at all.
 
 from sqlalchemy import Connection
 
+from foretwin.twin.store import summaries as summaries  # its tables are made with the others
 from foretwin.twin.store.database import Store, open_store, store_url
 
 __all__ = ["Connection", "Store", "open_store", "store_url"]

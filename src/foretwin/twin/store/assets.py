@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.errors import BadInput, Conflict, NotFound
-from foretwin.twin.store import tables
+from foretwin.twin.store import summaries, tables
 from foretwin.wire.asset_names import check_name
 
 AT_ONCE = 10_000  # values in one statement: SQLite takes 32766, PostgreSQL 65535
@@ -162,13 +162,35 @@ def fitted_parts(connection: Connection, asset_id: int, at: datetime | None = No
 def begin_run(connection: Connection, asset: Asset, run: int) -> None:
     """Begin a run of the asset; `time` and `received_at` stay until readings come."""
     connection.execute(update(tables.assets).where(tables.assets.c.id == asset.id).values(run=run))
+    waiting = summaries.waiting_faults
+    connection.execute(delete(waiting).where(waiting.c.asset == asset.id, waiting.c.run < run))
 
 
 def count_arrivals(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
     """Count the arrivals of each of these assets."""
     if arrivals:
+        _hear(connection, arrivals)
         rows = [{f"new_{field.name}": getattr(one, field.name) for field in fields(Arrivals)} for one in arrivals]
         connection.execute(_COUNT_ARRIVALS, rows)
+
+
+def quarter_of(moment: datetime) -> int:
+    """Return the quarter of an hour of a moment, since 1970."""
+    return int(moment.timestamp()) // 900
+
+
+def _hear(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
+    """Note the assets that were silent, or last heard in an earlier quarter of an hour; of others no index changes."""
+    now = max((one.received_at for one in arrivals if one.received_at is not None), default=None)
+    if now is None:
+        return
+    ids, columns = [one.id for one in arrivals if one.received_at == now], tables.assets.c
+    is_newer = or_(columns.received_at.is_(None), columns.received_at != now)
+    stale = or_(columns.is_silent, columns.heard_in != quarter_of(now))
+    for begin in range(0, len(ids), AT_ONCE):
+        some = columns.id.in_(ids[begin : begin + AT_ONCE])
+        heard = update(tables.assets).where(some, is_newer, stale)
+        connection.execute(heard.values(heard_in=quarter_of(now), is_silent=False))
 
 
 def count_quarantined(connection: Connection, counts: Mapping[str, int]) -> None:

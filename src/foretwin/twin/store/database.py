@@ -1,6 +1,7 @@
 """Open the store: engine, schema version, transactions, and one class of error for whatever fails below."""
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,21 +24,29 @@ from foretwin.twin.store import archive_tables  # noqa: F401 - so that the metad
 VARIABLE = "FORETWIN_STORE"
 FILE = "twins.db"
 PATIENCE = 30  # seconds that one writer waits for another
+INSTRUCTIONS = 100_000  # of SQLite between two looks at the clock of a bounded read: some milliseconds
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @dataclass(frozen=True)
 class Store:
-    """An open store. `name` identifies it without a password."""
+    """An open store. `name` identifies it without a password; `read_seconds` bounds reads, None: nothing does.
+
+    In SQLite all of a read together, in PostgreSQL each of its statements.
+    """
 
     engine: Engine
     name: str
+    read_seconds: float | None = None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open a transaction that sees one state of the store and writes nothing; StoreError as below."""
+        """Open a transaction that sees one state of the store and writes nothing.
+
+        StoreError as below; StoreAway too where it takes longer than `read_seconds`.
+        """
         options = {"begin": "BEGIN"} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self._transaction(options) as connection:
+        with self._transaction(options) as connection, _bounded(connection, self.read_seconds):
             yield connection
 
     @contextmanager
@@ -119,6 +128,24 @@ def _keep_private(database: str) -> None:
                 make_private(log)
 
 
+@contextmanager
+def _bounded(connection: Connection, seconds: float | None) -> Iterator[None]:
+    """End what the connection reads once it has taken that long."""
+    if seconds is None:
+        yield
+    elif connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+        yield
+    else:
+        driver: Any = connection.connection.driver_connection
+        end = time.monotonic() + seconds
+        driver.set_progress_handler(lambda: time.monotonic() > end, INSTRUCTIONS)
+        try:
+            yield
+        finally:
+            driver.set_progress_handler(None, 0)
+
+
 def _json(content: Any) -> str:
     return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS).decode()
 
@@ -169,6 +196,7 @@ def _worded(name: str) -> Iterator[None]:
         raise
 
 
+TOO_LONG = "it took longer than a read may; ask for less at once, or later"
 ADVICE = {
     "full": "nothing of this call was kept; free some space, then send it again",
     "No space left": "nothing of this call was kept; free some space, then send it again",
@@ -176,6 +204,8 @@ ADVICE = {
     "read-only": "nothing was kept; make it writable again",
     "malformed": "restore it from a backup",
     "locked": "another process holds it",
+    "interrupted": TOO_LONG,
+    "statement timeout": TOO_LONG,
     "unable to open": f"look whether its folder is there and writable, or set {VARIABLE}",
     "refused": f"start PostgreSQL, or correct {VARIABLE}",
 }

@@ -1,50 +1,95 @@
 """Remove an asset from every table, so that not even its bytes stay in the file."""
 
 import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, String, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, String, delete, func, literal, or_, select, tuple_, update
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.exc import DBAPIError
 
 from foretwin.errors import StoreError
-from foretwin.twin.store import assets
+from foretwin.twin.store import assets, database
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.database import Store
 from foretwin.twin.store.holdings import holdings, quoted
-from foretwin.twin.store.tables import audit, cases, events, exports, metadata
+from foretwin.twin.store.scoring.kpis import forget_counts
+from foretwin.twin.store.summaries import event_places, exports
+from foretwin.twin.store.tables import audit, cases, events, metadata, readings, scores, shadow_scores
 from foretwin.twin.store.telemetry.readings import serialise_writers
 
 MENTIONS = (audit.c.detail, cases.c.evidence, events.c.data)  # where rows about no single asset may name one
+NUMBERS = (audit.c.id, cases.c.id, event_places.c.number)  # of these, in the order in which they were stored
+PIECE = 500  # readings that are deleted in one transaction
+PAGES = 200  # of SQLite's file that are given back at once
+BRIEFLY_MS, PAUSE = 20, 0.1  # how long emptying the log keeps writers out, and s between two attempts
 NAMING = ("asset", "name")  # the fields by which they do
 ERASED = "erased"
 
 
-def erase(connection: Connection, asset: Asset) -> dict[str, int]:
+@dataclass(frozen=True)
+class Mentions:
+    """Rows about no single asset that name one, and how far the tables were looked through for them."""
+
+    keys: Mapping[str, list[Any]]  # table -> keys
+    newest: Mapping[str, int]  # table -> the number of its newest row
+
+
+def find_mentions(connection: Connection, name: str) -> Mentions:
+    """Look through everything for rows that mention the name: a read, while others write."""
+    newest = {str(number.table.name): connection.execute(select(func.max(number))).scalar() or 0 for number in NUMBERS}
+    return Mentions({str(column.table.name): list(_naming(connection, column, name)) for column in MENTIONS}, newest)
+
+
+def erase_history(store: Store, asset: Asset) -> dict[str, int]:
+    """Delete the asset's readings and scores a piece at a time, so that others write between two pieces.
+
+    Returns table -> number of deleted rows. What comes in meanwhile is left to `erase`.
+    """
+    counts: dict[str, int] = {}
+    left = True
+    while left:
+        with store.write() as connection:
+            _zero_deleted(connection)
+            key = (readings.c.run, readings.c.time)
+            mine = select(*key).where(readings.c.asset == asset.id).order_by(*key)
+            last = connection.execute(mine.offset(PIECE).limit(1)).first()
+            left = last is not None
+            for table in (scores, shadow_scores, readings) if last is not None else ():
+                before = tuple_(table.c.run, table.c.time) < tuple_(*(literal(value) for value in last or ()))
+                deleted = connection.execute(delete(table).where(table.c.asset == asset.id, before)).rowcount
+                counts[str(table.name)] = counts.get(str(table.name), 0) + deleted
+    return counts
+
+
+def erase(connection: Connection, asset: Asset, mentions: Mentions | None = None) -> dict[str, int]:
     """Delete everything about the asset; return table -> number of deleted rows.
 
     What others share with it stays without it: a fleet's digest no longer lists it, an export no longer counts it.
+    `mentions` are those found before; only newer rows are then looked through.
     """
     serialise_writers(connection)
     assets.find_all(connection, [asset.name], for_update=True)
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA secure_delete = ON")  # zeros over what is deleted
+    _zero_deleted(connection)
+    forget_counts(connection, asset.twin, asset.id)
     cases_of = select(cases.c.id).where(cases.c.asset == asset.id)
     connection.execute(update(cases).where(cases.c.merged_into.in_(cases_of)).values(merged_into=None))
     counts = {
         str(table.name): connection.execute(delete(table).where(mine)).rowcount
         for table, mine in holdings(asset).items()
     }
-    _forget_mentions(connection, asset.name)
+    _forget_mentions(connection, asset.name, mentions)
     _forget_exports(connection, asset.id)
     return {name: count for name, count in counts.items() if count}
 
 
 def overwrite(store: Store) -> None:
-    """Rewrite the store without the space of deleted rows; StoreError where that is impossible now.
+    """Free the space of deleted rows, whose bytes are zeros by now; StoreError where that is impossible now.
 
-    SQLite's file is written anew, for which its disk must have room for a second one, and its write-ahead log is
-    emptied. PostgreSQL's tables are vacuumed: their room is used again; its own log and archives are not touched.
+    SQLite's file gives it back a few pages at a time, and its write-ahead log is emptied; readings wait for neither.
+    PostgreSQL's tables are vacuumed: their room is used again; its own log and archives are not touched.
     """
     if not store.is_sqlite:
         try:
@@ -54,26 +99,59 @@ def overwrite(store: Store) -> None:
             raise StoreError(f"{store.name}: {' '.join(str(error.orig).split())}") from error
         return
     borrowed = store.engine.raw_connection()
+    driver = cast("sqlite3.Connection", borrowed.driver_connection)  # outside any transaction
     try:
-        driver = cast("sqlite3.Connection", borrowed.driver_connection)  # outside any transaction, as VACUUM must be
-        driver.execute("VACUUM")
-        (busy, *_) = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        free = driver.execute("PRAGMA freelist_count").fetchone()[0]
+        for _ in range(-(-free // PAGES)):
+            driver.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
+        is_busy = not _empties_log(driver)
     except sqlite3.Error as error:
         raise StoreError(f"{store.name}: {error}") from error
     finally:
+        driver.execute(f"PRAGMA busy_timeout = {database.PATIENCE * 1000:.0f}")
         borrowed.close()
-    if busy:
+    if is_busy:
         raise StoreError(f"{store.name}: another process reads it, so that its log could not be emptied")
 
 
-def _forget_mentions(connection: Connection, name: str) -> None:
+def _empties_log(driver: sqlite3.Connection) -> bool:
+    """Empty the write-ahead log; while it waits for readers it would keep writers out, so it asks briefly and again."""
+    end = time.monotonic() + database.PATIENCE
+    driver.execute(f"PRAGMA busy_timeout = {BRIEFLY_MS}")
+    while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > end:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def _zero_deleted(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")  # zeros over what is deleted
+
+
+def _naming(connection: Connection, column: Any, name: str, *among: ColumnElement[bool]) -> Iterator[Any]:
+    """Yield the keys of rows whose JSON names it."""
+    text = sql_cast(column, String)
+    named = or_(*(text.contains(form[1:-1], autoescape=True) for form in quoted(name)))
+    yield from connection.execute(select(column.table.c.id).where(named, *among)).scalars()
+
+
+def _forget_mentions(connection: Connection, name: str, found: Mentions | None) -> None:
     """Remove the name from rows about several assets."""
-    for column in MENTIONS:
-        table = column.table
-        text = sql_cast(column, String)
-        named = or_(*(text.contains(form[1:-1], autoescape=True) for form in quoted(name)))
-        for key, value in connection.execute(select(table.c.id, column).where(named)).all():
-            connection.execute(update(table).where(table.c.id == key).values({column.name: without(value, name)}))
+    for column, number in zip(MENTIONS, NUMBERS, strict=True):
+        table, keys = column.table, list[Any]()
+        among: list[ColumnElement[bool]] = []
+        if found is not None:
+            keys += found.keys[str(table.name)]
+            later = number > found.newest[str(number.table.name)]
+            is_own = number.table is table
+            among = [later if is_own else table.c.id.in_(select(event_places.c.event).where(later))]
+        for key in dict.fromkeys([*keys, *_naming(connection, column, name, *among)]):
+            value = connection.execute(select(column).where(table.c.id == key)).first()
+            if value is not None:
+                kept = {column.name: without(value[0], name)}
+                connection.execute(update(table).where(table.c.id == key).values(kept))
 
 
 def without(value: Any, name: str) -> Any:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
 from foretwin.twin.store.archive_tables import holds, hours
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring.probabilities import unpacked
+from foretwin.twin.store.summaries import event_places, reading_hours, runs, waiting_faults
 from foretwin.twin.store.tables import (
     assets,
     audit,
@@ -37,16 +38,20 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
     named = [quarantine.c.content.contains(text, autoescape=True) for text in quoted(asset.name)]
     return {
         deliveries: deliveries.c.event.in_(events_of),
+        event_places: event_places.c.event.in_(events_of),
         events: events.c.asset == asset.id,
         verdicts: verdicts.c.asset == asset.id,
         maintenance: maintenance.c.asset == asset.id,
         audit: or_(audit.c.asset == asset.id, audit.c.case.in_(cases_of)),
         cases: cases.c.asset == asset.id,
+        waiting_faults: waiting_faults.c.asset == asset.id,
         scores: scores.c.asset == asset.id,
         shadow_scores: shadow_scores.c.asset == asset.id,
         readings: readings.c.asset == asset.id,
         hours: hours.c.asset == asset.id,
         holds: holds.c.asset == asset.id,
+        reading_hours: reading_hours.c.asset == asset.id,
+        runs: runs.c.asset == asset.id,
         parts: parts.c.asset == asset.id,
         quarantine: or_(quarantine.c.asset == asset.name, and_(quarantine.c.asset.is_(None), or_(*named))),
         assets: assets.c.id == asset.id,

@@ -1,7 +1,7 @@
 """Paged lists: the fleet, an asset's readings and scores, cases, quarantine, deliveries.
 
-Each row is a mapping of the table's columns, with what else a list shows of it. The order of a page is total, so that
-nothing is shown twice or left out while the store stands still.
+Each row is a mapping of the table's columns, with what else a list shows of it. The order of a page is total, and the
+next page begins after the last row's place in it (its cursor), so that it costs as much as the first.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +9,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    and_,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+)
 
+from foretwin.errors import BadInput
 from foretwin.serving.access.bounds import UNBOUND, Bounds
 from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.tables import assets, batches, cases, deliveries, events, layouts, quarantine, readings, scores
@@ -19,6 +33,7 @@ from foretwin.twin.store.visibility import visible_assets, visible_cases, visibl
 
 Row = dict[str, Any]
 Filters = Mapping[str, Any]  # column -> value
+Cursor = tuple[Any, ...]  # values of the columns by which a list is ordered
 
 FLEET_SORTS = ("name", "twin", "rul_low", "received_at", "registered_at", "open_cases", "late", "quarantined")
 READING_SORTS = ("time", "received_at")
@@ -30,12 +45,19 @@ DELIVERY_SORTS = ("due_at", "attempts", "target")
 
 @dataclass(frozen=True)
 class Page:
-    """At most `limit` rows after the first `offset`, ordered by the field `sort`."""
+    """At most `limit` rows after the first `offset` or after the cursor `after`, ordered by the field `sort`."""
 
     limit: int
     offset: int
     sort: str
     descending: bool
+    after: Cursor | None = None
+
+
+class Listed(list[Row]):
+    """The rows of a page, and of each the cursor after which the next page begins."""
+
+    cursors: tuple[Cursor, ...] = ()
 
 
 def list_fleet(
@@ -45,7 +67,7 @@ def list_fleet(
     stale: bool | None,
     silent_since: Mapping[str, datetime],
     bounds: Bounds = UNBOUND,
-) -> list[Row]:
+) -> Listed:
     """List assets with `open_cases`, their number, and `score`: the present run's newest, or None.
 
     `silent_since` says for each twin that can be stale before which moment its last reading must have come for that.
@@ -62,9 +84,11 @@ def list_fleet(
         silent = or_(false(), *(_silent(twin, moment) for twin, moment in silent_since.items()))
         query = query.where(silent if stale else ~silent)
     sorts = {"rul_low": _newest_score("rul_low"), "open_cases": open_cases}
-    rows = _rows(connection, _paged(query, page, sorts.get(page.sort, assets.c.get(page.sort)), assets.c.name))
+    rows = _page(connection, query, page, sorts.get(page.sort, assets.c.get(page.sort)), assets.c.name)
     found = last_scores(connection, [row["id"] for row in rows])
-    return [{**row, "score": found.get(row["id"])} for row in rows]
+    for row in rows:
+        row["score"] = found.get(row["id"])
+    return rows
 
 
 def last_scores(connection: Connection, asset_ids: Iterable[int]) -> dict[int, Row]:
@@ -78,18 +102,19 @@ def last_scores(connection: Connection, asset_ids: Iterable[int]) -> dict[int, R
 
 def list_scores(
     connection: Connection, asset_id: int, page: Page, run: int | None, period: tuple[datetime | None, datetime | None]
-) -> list[Row]:
+) -> Listed:
     """List scores of an asset, those made in the period from its first moment to its second, where given."""
     query = select(scores).where(scores.c.asset == asset_id, *_within(scores.c.scored_at, period))
     query = query if run is None else query.where(scores.c.run == run)
     order = {"time": (scores.c.run, scores.c.time), "scored_at": (scores.c.scored_at,), "rul_low": (scores.c.rul_low,)}
-    paged = _paged(query, page, *order[page.sort], scores.c.run, scores.c.time, scores.c.model)
-    return unpacked(connection, _rows(connection, paged))
+    rows = _page(connection, query, page, *order[page.sort], scores.c.run, scores.c.time, scores.c.model)
+    rows[:] = unpacked(connection, rows)
+    return rows
 
 
 def list_readings(
     connection: Connection, asset_id: int, page: Page, run: int | None, period: tuple[datetime | None, datetime | None]
-) -> list[Row]:
+) -> Listed:
     """List readings of an asset received in the period: run, time, received_at, via, and `channels` by name."""
     columns = (readings.c.run, readings.c.time, readings.c.channels, batches.c.received_at, batches.c.via)
     query = select(*columns, layouts.c.channels.label("layout"))
@@ -97,37 +122,38 @@ def list_readings(
     query = query.where(readings.c.asset == asset_id, *_within(batches.c.received_at, period))
     query = query if run is None else query.where(readings.c.run == run)
     order = {"time": (readings.c.run, readings.c.time), "received_at": (batches.c.received_at,)}
-    paged = _paged(query, page, *order[page.sort], readings.c.run, readings.c.time)
-    return [_with_channels(row) for row in _rows(connection, paged)]
+    rows = _page(connection, query, page, *order[page.sort], readings.c.run, readings.c.time)
+    for row in rows:
+        _name_channels(row)
+    return rows
 
 
-def list_cases(connection: Connection, page: Page, filters: Filters, bounds: Bounds = UNBOUND) -> list[Row]:
+def list_cases(connection: Connection, page: Page, filters: Filters, bounds: Bounds = UNBOUND) -> Listed:
     """List cases, each with `asset_name`; the filter `asset` is a name."""
     query = select(cases, assets.c.name.label("asset_name")).outerjoin(assets, assets.c.id == cases.c.asset)
     wanted = {name: value for name, value in filters.items() if name != "asset"}
     query = query.where(_equal(cases, wanted), visible_cases(connection, bounds))
     if "asset" in filters:
         query = query.where(assets.c.name == filters["asset"])
-    column = assets.c.name if page.sort == "asset" else cases.c[page.sort]
-    return _rows(connection, _paged(query, page, column, cases.c.id))
+    name = type_coerce(assets.c.name, String)  # which a case of the fleet lacks, although the column never does
+    return _page(connection, query, page, name if page.sort == "asset" else cases.c[page.sort], cases.c.id)
 
 
 def list_quarantine(
     connection: Connection, page: Page, filters: Filters, released: bool | None, bounds: Bounds = UNBOUND
-) -> list[Row]:
+) -> Listed:
     """List quarantined readings and messages; `released` those that were sent again, or the others."""
     query = select(quarantine).where(_equal(quarantine, filters), visible_quarantine(connection, bounds))
     if released is not None:
         query = query.where(quarantine.c.released_at.is_not(None) if released else quarantine.c.released_at.is_(None))
-    return _rows(connection, _paged(query, page, quarantine.c[page.sort], quarantine.c.id))
+    return _page(connection, query, page, quarantine.c[page.sort], quarantine.c.id)
 
 
-def list_deliveries(connection: Connection, page: Page, filters: Filters) -> list[Row]:
+def list_deliveries(connection: Connection, page: Page, filters: Filters) -> Listed:
     """List deliveries, each with the event's type, subject and moment (`at`)."""
     query = select(deliveries, events.c.type, events.c.subject, events.c.at)
     query = query.join(events, events.c.id == deliveries.c.event).where(_equal(deliveries, filters))
-    column = deliveries.c[page.sort]
-    return _rows(connection, _paged(query, page, column, deliveries.c.event, deliveries.c.target))
+    return _page(connection, query, page, deliveries.c[page.sort], deliveries.c.event, deliveries.c.target)
 
 
 def _newest_score(column: str) -> ColumnElement[Any]:
@@ -150,17 +176,59 @@ def _within(column: Any, period: tuple[datetime | None, datetime | None]) -> lis
     return ([] if since is None else [column >= since]) + ([] if until is None else [column <= until])
 
 
-def _paged(query: Select[Any], page: Page, *order: Any) -> Select[Any]:
-    """Order by the columns, unknown values last; the ones after the first make the order total."""
-    columns = [(column.desc() if page.descending else column.asc()).nulls_last() for column in order]
-    return query.order_by(*columns).limit(page.limit).offset(page.offset)
+def _page(connection: Connection, query: Select[Any], page: Page, *order: Any) -> Listed:
+    """Return a page ordered by the columns, unknown values last; the ones after the first make the order total."""
+    columns = list(dict.fromkeys(order))
+    places = [column.desc() if page.descending else column.asc() for column in columns]
+    # Where nothing can be unknown, saying where it would stand would only keep an index from serving.
+    ordered = [one.nulls_last() if _may_lack(column) else one for column, one in zip(columns, places, strict=True)]
+    if page.after is not None:
+        query = query.where(_beyond(columns, page.after, page.descending))
+    named = [column.label(f"_place{i}") for i, column in enumerate(columns)]
+    paged = query.add_columns(*named).order_by(*ordered).limit(page.limit).offset(page.offset)
+    rows = Listed(_rows(connection, paged))
+    rows.cursors = tuple(tuple(row.pop(f"_place{i}") for i in range(len(columns))) for row in rows)
+    return rows
+
+
+def _beyond(columns: Sequence[Any], after: Cursor, descending: bool) -> ColumnElement[bool]:
+    """Return whether a row comes after the cursor's; BadInput where it is none of this order."""
+    if len(columns) != len(after) or not all(map(_fits, columns, after)):
+        raise BadInput("after", "is no place in this list; take the path in `next` as it is")
+    values = [
+        None if value is None else literal(value, column.type) for column, value in zip(columns, after, strict=True)
+    ]
+    if not any(map(_may_lack, columns)):
+        here, there = tuple_(*columns), tuple_(*values)
+        return here < there if descending else here > there
+    ways: list[ColumnElement[bool]] = []
+    same: list[ColumnElement[bool]] = []
+    for column, value in zip(columns, values, strict=True):
+        if value is not None:
+            later = column < value if descending else column > value
+            ways.append(and_(*same, or_(later, column.is_(None)) if _may_lack(column) else later))
+        same.append(column.is_(None) if value is None else column == value)
+    return or_(false(), *ways)
+
+
+def _may_lack(column: Any) -> bool:
+    return bool(getattr(column, "nullable", True))
+
+
+def _fits(column: Any, value: Any) -> bool:
+    if value is None:
+        return _may_lack(column)
+    kind: type = column.type.python_type
+    if (isinstance(value, int) and abs(value) >= 2**63) or (isinstance(value, str) and "\0" in value):
+        return False
+    return isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
 
 
 def _rows(connection: Connection, query: Select[Any]) -> list[Row]:
     return [{str(name): value for name, value in row.items()} for row in connection.execute(query).mappings()]
 
 
-def _with_channels(row: Row) -> Row:
+def _name_channels(row: Row) -> None:
     names: Sequence[str] = row.pop("layout").split(",")
     values = unpack_channels([row["channels"]], names, names)[0].tolist()
-    return {**row, "channels": dict(zip(names, values, strict=True))}
+    row["channels"] = dict(zip(names, values, strict=True))

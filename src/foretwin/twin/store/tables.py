@@ -3,6 +3,8 @@
 Every moment is UTC. A reading's `time` is time since its run began, in the contract's clock unit, as everywhere else.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -15,13 +17,21 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TextClause,
     UniqueConstraint,
+    false,
     text,
 )
 
 from foretwin.twin.store.column_types import Count, Instant, Moment
 
 metadata = MetaData()
+
+
+def some(condition: TextClause) -> dict[str, Any]:
+    """Return the arguments of an index of those rows alone that meet a condition."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
 
 assets = Table(
     "assets",
@@ -44,9 +54,14 @@ assets = Table(
     Column("duplicates", Count, nullable=False, server_default="0"),
     Column("gaps", Integer, nullable=False, server_default="0"),
     Column("quarantined", Count, nullable=False, server_default="0"),
+    Column("heard_in", Integer, nullable=False, server_default="0"),  # quarter of an hour of `received_at`, since 1970
+    Column("is_silent", Boolean, nullable=False, server_default=false()),  # others have been told that it is stale
     Index("assets_by_twin", "twin", "name"),
     sqlite_autoincrement=True,  # the number of an erased asset is never given to another
 )
+HAS_NEWS, IS_HEARD = text("batch > scored_batch"), text("NOT is_silent")
+Index("assets_with_news", assets.c.twin, assets.c.id, **some(HAS_NEWS))
+Index("assets_heard", assets.c.twin, assets.c.heard_in, **some(IS_HEARD))
 
 parts = Table(  # what is fitted to an asset, and what was
     "parts",
@@ -132,7 +147,7 @@ scores = Table(  # the newest of each asset, and those before it that told somet
     Column("warnings", JSON, nullable=False),
     Column("kept", Boolean, nullable=False),  # for good; False: it may be thinned out
     Index("scores_by_moment", "asset", "scored_at"),
-    Index("scores_to_thin_out", "asset", sqlite_where=text("NOT kept"), postgresql_where=text("NOT kept")),
+    Index("scores_to_thin_out", "asset", **some(text("NOT kept"))),
     sqlite_with_rowid=False,
 )
 
@@ -177,24 +192,13 @@ cases = Table(
     Column("rul_high", Double),
     Column("probability", Double),  # of the fault
     Column("evidence", JSON, nullable=False),
+    Index("cases_by_opening", "twin", "opened_at"),
+    Index("cases_in_order", "opened_at", "id"),
     sqlite_autoincrement=True,
 )
-Index(
-    "one_case_per_asset_and_fault",
-    cases.c.asset,
-    cases.c.fault,
-    unique=True,
-    sqlite_where=text("state <> 'closed' AND asset IS NOT NULL"),
-    postgresql_where=text("state <> 'closed' AND asset IS NOT NULL"),
-)
-Index(
-    "one_fleet_case_per_twin_and_fault",
-    cases.c.twin,
-    cases.c.fault,
-    unique=True,
-    sqlite_where=text("state <> 'closed' AND asset IS NULL"),
-    postgresql_where=text("state <> 'closed' AND asset IS NULL"),
-)
+OF_ASSET, OF_FLEET = text("state <> 'closed' AND asset IS NOT NULL"), text("state <> 'closed' AND asset IS NULL")
+Index("one_case_per_asset_and_fault", cases.c.asset, cases.c.fault, unique=True, **some(OF_ASSET))
+Index("one_fleet_case_per_twin_and_fault", cases.c.twin, cases.c.fault, unique=True, **some(OF_FLEET))
 
 verdicts = Table(
     "verdicts",
@@ -242,7 +246,7 @@ quarantine = Table(
     Column("readings", Count, nullable=False, server_default="1"),  # more than one where they are only counted
     Column("digest", String, nullable=False, unique=True),  # of sender, reason and content: redelivery adds nothing
     Column("released_at", Moment),
-    Index("quarantine_by_moment", "received_at"),
+    Index("quarantine_in_order", "received_at", "id"),
 )
 
 audit = Table(
@@ -252,10 +256,12 @@ audit = Table(
     Column("at", Moment, nullable=False),
     Column("actor", String, nullable=False),
     Column("action", String, nullable=False),  # case.opened, case.closed, asset.registered, ...
-    Column("asset", Integer, index=True),  # no foreign key: what was done outlives an erased asset
+    Column("asset", Integer),  # no foreign key: what was done outlives an erased asset
     Column("case", Integer, index=True),
     Column("detail", JSON, nullable=False),
+    Index("audit_of_asset", "asset", "at", "id"),
 )
+Index("audit_of_erasures", audit.c.id, **some(text("action = 'asset.erased'")))
 
 events = Table(  # what others are told: CloudEvents
     "events",
@@ -278,17 +284,10 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("due_at", Moment, nullable=False),
     Column("error", String),
+    Column("stream", String, nullable=False),  # <twin>/<number of the asset>: events of one are delivered in order
+    Column("is_next", Boolean, nullable=False),  # the oldest that waits of its stream for this target
     Index("deliveries_due", "state", "due_at"),
 )
-
-exports = Table(  # history that was given to training
-    "exports",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("twin", String, nullable=False, index=True),
-    Column("at", Moment, nullable=False),
-    Column("digest", String, nullable=False),
-    Column("assets", JSON, nullable=False),  # ids
-    Column("rows", Integer, nullable=False),
-    Column("labels", Integer, nullable=False),
-)
+IS_NEXT, IS_WAITING = text("is_next"), text("state = 'waiting'")
+Index("deliveries_next", deliveries.c.target, deliveries.c.due_at, deliveries.c.event, **some(IS_NEXT))
+Index("deliveries_of_stream", deliveries.c.target, deliveries.c.stream, deliveries.c.event, **some(IS_WAITING))

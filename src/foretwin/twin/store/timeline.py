@@ -1,14 +1,14 @@
 """Rows of one asset's history in order of their moments; `twin.timeline` merges them."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, cast, exists, extract, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
 
 from foretwin.twin.store.aging.archives import last_archived
 from foretwin.twin.store.aging.hours import archived_hours
 from foretwin.twin.store.listing import Row
+from foretwin.twin.store.summaries import reading_hours
 from foretwin.twin.store.tables import (
     assets,
     audit,
@@ -29,33 +29,27 @@ HOUR = 3600
 def received_hours(connection: Connection, asset_id: int, period: Period, limit: int) -> list[Row]:
     """Return per run and hour of receipt: count, first_time, last_time, first_at, last_at; newest first.
 
-    At most `limit` of them. Hours that are archived count whole, and an hour that is so in part has two rows.
+    At most `limit` of them. An hour that the period cuts is counted from its readings, as far as they are still there.
     """
-    hour = cast(func.floor(extract("epoch", batches.c.received_at) / HOUR), Integer)
-    query = select(
-        readings.c.run,
-        func.count().label("count"),
-        func.min(readings.c.time).label("first_time"),
-        func.max(readings.c.time).label("last_time"),
-        func.min(batches.c.received_at).label("first_at"),
-        func.max(batches.c.received_at).label("last_at"),
-    ).join(batches, batches.c.id == readings.c.batch)
-    query = query.where(readings.c.asset == asset_id, *_within(batches.c.received_at, period))
-    query = query.where(readings.c.batch > _archived(connection, asset_id))
-    query = query.group_by(readings.c.run, hour).order_by(func.max(batches.c.received_at).desc(), readings.c.run.desc())
-    archived = [dict(row._mapping) for row in archived_hours(connection, asset_id, period, limit)]
-    return sorted([*_rows(connection, query.limit(limit)), *archived], key=_newest_hour)[:limit]
+    hour, (since, until) = reading_hours.c.hour, period
+    query = select(reading_hours).where(reading_hours.c.asset == asset_id)
+    query = query if since is None else query.where(hour >= _hour_of(since))
+    query = query if until is None else query.where(hour <= _hour_of(until))
+    query = query.order_by(hour.desc(), reading_hours.c.run.desc()).limit(limit)
+    found = [_cut(connection, row, period) for row in _rows(connection, query)]
+    hidden = ("asset", "hour")
+    shown = [{name: value for name, value in row.items() if name not in hidden} for row in found if row]
+    return sorted(shown, key=lambda row: (row["last_at"], row["run"]), reverse=True)
 
 
-def scores_in_order(connection: Connection, asset_id: int, period: Period) -> Iterator[Row]:
-    """Yield each score with name and version of its model, the oldest first, without its probabilities."""
+def newest_scores(connection: Connection, asset_id: int, period: Period, most: int) -> list[Row]:
+    """Return the newest `most` scores with name and version of their models, the oldest first; no probabilities."""
     columns = (scores.c.scored_at, scores.c.run, scores.c.time, scores.c.rul, scores.c.rul_low, scores.c.rul_high)
     query = select(*columns, scores.c.diagnosis, models.c.name.label("model"), models.c.version)
     query = query.join(models, models.c.id == scores.c.model)
     query = query.where(scores.c.asset == asset_id, *_within(scores.c.scored_at, period))
-    found = connection.execute(query.order_by(scores.c.scored_at, scores.c.run, scores.c.time, scores.c.model))
-    for row in found.mappings():
-        yield dict(row)
+    places = (scores.c.scored_at, scores.c.run, scores.c.time, scores.c.model)
+    return _rows(connection, query.order_by(*(place.desc() for place in places)).limit(most))[::-1]
 
 
 def cases_open_at(connection: Connection, asset_id: int, at: datetime) -> list[Row]:
@@ -113,6 +107,31 @@ def receipts(connection: Connection, asset_id: int, run: int, time: float, most:
         return []
     earlier = query.where(readings.c.time < time, readings.c.batch < own[0]["batch"])
     return own + _rows(connection, earlier.order_by(readings.c.time.desc()).limit(most))
+
+
+def _hour_of(moment: datetime) -> int:
+    return int(moment.timestamp()) // HOUR
+
+
+def _cut(connection: Connection, row: Row, period: Period) -> Row | None:
+    """Return the row of an hour with what of it lies in the period; None where nothing does."""
+    since, until = period
+    if (since is None or row["first_at"] >= since) and (until is None or row["last_at"] <= until):
+        return row
+    columns = (readings.c.time, batches.c.received_at)
+    query = select(*columns).join(batches, batches.c.id == readings.c.batch)
+    place = (readings.c.asset == row["asset"], readings.c.run == row["run"])
+    span = (readings.c.time >= row["first_time"], readings.c.time <= row["last_time"])
+    held = connection.execute(query.where(*place, *span)).all()
+    if not held:
+        return row
+    mine = [one for one in held if _hour_of(one.received_at) == row["hour"]]
+    mine = [one for one in mine if not (since and one.received_at < since) and not (until and one.received_at > until)]
+    if not mine:
+        return None
+    times, moments = [one.time for one in mine], [one.received_at for one in mine]
+    ends = {"first_time": min(times), "last_time": max(times), "first_at": min(moments), "last_at": max(moments)}
+    return {**row, "count": len(mine), **ends}
 
 
 def newest_entry(connection: Connection) -> int:

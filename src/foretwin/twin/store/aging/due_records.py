@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, func, or_, select, tuple_
 
 from foretwin.twin.store.aging.due_readings import last_number_before
 from foretwin.twin.store.aging.holds import held_assets
 from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.tables import assets, audit, deliveries, events, models, quarantine, scores, shadow_scores
-from foretwin.twin.store.telemetry.windows import STALE
 
 KEYS_AT_ONCE = 1_000
 NEVER_DROPPED = ("asset.erased", "hold.placed", "hold.released")  # actions of the audit
@@ -97,16 +96,15 @@ def _shadow_scores_due(connection: Connection, due: Due) -> Select[Any]:  # noqa
 
 
 def _events_due(connection: Connection, due: Due) -> Select[Any]:
-    """Of the events whose deliveries are settled; what tells that an asset is silent stays as long as it is.
+    """Of the events whose deliveries are settled.
 
     Their ids begin with their milliseconds: a range of the primary key.
     """
     stamp = f"{int(due.before.timestamp() * 1000):012x}"
     newest = connection.execute(select(func.max(events.c.id))).scalar()
     waiting = exists().where(deliveries.c.event == events.c.id, deliveries.c.state == "waiting")
-    silent = exists().where(assets.c.id == events.c.asset, assets.c.received_at < events.c.at)
     query = select(events).where(events.c.twin == due.twin, events.c.id < f"{stamp[:8]}-{stamp[8:]}", ~waiting)
-    query = query.where(events.c.id != newest, ~and_(events.c.type == STALE, silent), _free(EVENTS))
+    query = query.where(events.c.id != newest, _free(EVENTS))
     return query.order_by(events.c.id).limit(due.most)
 
 

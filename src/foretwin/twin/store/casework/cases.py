@@ -19,6 +19,7 @@ from foretwin.twin.store.casework.outbox import emit
 from foretwin.twin.store.scoring.thinning import keep_score
 from foretwin.twin.store.tables import assets as asset_table
 from foretwin.twin.store.tables import cases, verdicts
+from foretwin.twin.store.telemetry.spans import mark_changed
 
 MOST_NAMES = 10_000  # parameters of one statement; PostgreSQL takes 65,535 and SQLite 32,766
 LOCK = 7084  # of PostgreSQL's advisory locks: the openings of one twin, one transaction at a time
@@ -153,6 +154,7 @@ def insert(connection: Connection, new: NewCase, actor: str, now: datetime) -> C
     if row is None:
         return None
     case = Case(**row)
+    _count_again(connection, case.asset)
     _tell(connection, "case.opened", case, {}, actor, now)
     return case
 
@@ -180,6 +182,7 @@ def close(
     """Close a case: verdict, recovered, merged, new_run, dissolved, new_champion; Conflict where it is closed."""
     values = {"state": "closed", "closed_at": now, "closed_because": because, "updated_at": now}
     changed = _change(connection, case, {**values, "merged_into": merged_into})
+    _count_again(connection, case.asset)
     detail = {"because": because} | ({} if merged_into is None else {"into": merged_into})
     _tell(connection, "case.closed" if merged_into is None else "case.merged", changed, detail, actor, now)
 
@@ -203,8 +206,19 @@ def keep_evidence(connection: Connection, case: Case, evidence: Mapping[str, Any
     _change(connection, case, {"evidence": dict(evidence), "updated_at": now})
 
 
+def touch(connection: Connection, case: Case, now: datetime) -> None:
+    """Note that what a case is about has changed; no audit entry, no event. Conflict where it is closed."""
+    _change(connection, case, {"updated_at": now})
+
+
 def _all(connection: Connection, query: Select[Any]) -> list[Case]:
     return [Case(**row) for row in connection.execute(query).mappings()]
+
+
+def _count_again(connection: Connection, asset_id: int | None) -> None:
+    """Note that the key figures count this asset otherwise."""
+    if asset_id is not None:
+        mark_changed(connection, asset_id)
 
 
 def _change(connection: Connection, case: Case, values: Mapping[str, Any]) -> Case:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from foretwin.twin.store.tables import maintenance
+from foretwin.twin.store.telemetry.spans import mark_changed
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Maintenance:
 def add_maintenance(connection: Connection, done: Maintenance) -> None:
     """Store maintenance."""
     connection.execute(insert(maintenance).values(asdict(done)))
+    mark_changed(connection, done.asset)
 
 
 def maintenance_of_case(connection: Connection, case_id: int) -> Maintenance | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select
 
 from foretwin.twin.store.tables import cases, verdicts
+from foretwin.twin.store.telemetry.spans import mark_changed
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class GivenVerdict:
 def add_verdict(connection: Connection, given: GivenVerdict) -> None:
     """Store a verdict."""
     connection.execute(insert(verdicts).values(asdict(given)))
+    mark_changed(connection, given.asset)
 
 
 def verdict_of_case(connection: Connection, case_id: int) -> GivenVerdict | None:

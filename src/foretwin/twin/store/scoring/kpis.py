@@ -1,19 +1,34 @@
-"""Read what key figures are counted from: runs, their ends, and cases with their verdicts.
+"""Read and keep what key figures are counted from: runs, their ends, cases with their verdicts, and the counts.
 
-Each in order of the assets' numbers and of the runs, and told one at a time: memory does not grow with the store.
+The counts of a run are kept beside it and summed per day. What changes about an asset marks its runs, in the same
+transaction; a marked asset is counted anew, so that a report reads what has changed and a row per day, not the history.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import Connection, bindparam, case, func, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from foretwin.twin.store.tables import assets, audit, batches, cases, maintenance, readings, verdicts
+from foretwin.twin.store.summaries import IS_CHANGED, kpi_counts, runs
+from foretwin.twin.store.tables import assets, audit, cases, maintenance, verdicts
 from foretwin.twin.store.telemetry.history import ENDS, RUN_ENDED
 
-AT_ONCE = 5_000  # rows fetched together
+LOCK = 7086  # of PostgreSQL's advisory locks: the counts of one twin, one transaction at a time
+# Of each asset's newest run, whose last reading the asset has: operating time per day, as the rise of a sum over days.
+_SPAN = """SELECT r.first_time AS begun, CASE WHEN a.time > r.last_time THEN a.time ELSE r.last_time END AS ended,
+        r.first_at AS begun_at, CASE WHEN a.time > r.last_time THEN a.received_at ELSE r.last_at END AS ended_at
+    FROM runs r JOIN assets a ON a.id = r.asset WHERE a.twin = {mark} AND r.is_newest"""
+_DAYS = """SELECT ended - begun AS length, {days_begun} AS f, {days_ended} AS l, {day_begun} AS fd, {day_ended} AS ld
+    FROM ({span}) AS spans"""
+_OPERATION = """WITH days AS ({days}), rates AS (
+        SELECT fd, ld, f, l, length, CASE WHEN l > f AND ld > fd THEN length / (l - f) ELSE 0 END AS rate FROM days)
+    SELECT fd, sum(CASE WHEN l > f AND ld > fd THEN rate * (fd + 1 - f) ELSE length END), sum(rate)
+    FROM rates GROUP BY fd
+    UNION ALL SELECT ld, sum(-rate * (ld + 1 - l)), sum(-rate) FROM rates WHERE l > f AND ld > fd GROUP BY ld"""
+EPOCH = 719163  # the ordinal of 1 January 1970
 
 
 @dataclass(frozen=True)
@@ -56,43 +71,107 @@ class AnsweredCase:
     verdict_at: datetime | None
 
 
-def kpi_runs(connection: Connection, twin: str) -> Iterator[Run]:
-    """Yield the runs of the twin's assets, by a few index steps each, however many readings a run has."""
-    walked = _walked(twin)
-    first, last = batches.alias("first_batch"), batches.alias("last_batch")
-    times = (
-        _edge(walked, "time", newest=False).label("first_time"),
-        _edge(walked, "time", newest=True).label("last_time"),
-    )
-    moments = (first.c.received_at.label("first_at"), last.c.received_at.label("last_at"))
-    query = select(walked.c.asset, walked.c.run, *times, *moments).select_from(walked)
-    query = query.join(first, first.c.id == _edge(walked, "batch", newest=False))
-    query = query.join(last, last.c.id == _edge(walked, "batch", newest=True)).where(walked.c.run.is_not(None))
-    return (Run(*row) for row in _told(connection, query.order_by(walked.c.asset, walked.c.run)))
+Fact = tuple[int, str, str, int, float]  # day (its ordinal), what, detail, count, amount
 
 
-def ends(connection: Connection, twin: str) -> Iterator[End]:
-    """Yield what ended the runs of the twin's assets; of one run in order of its own time, a failure first."""
+def lock_counts(connection: Connection, twin: str) -> None:
+    """Wait until no other transaction keeps this twin's counts; SQLite has one writer at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(LOCK, func.hashtext(twin))))
+
+
+def changed_assets(connection: Connection, twin: str, most: int | None) -> list[int]:
+    """Return assets of the twin about which something has changed since they were counted, at most `most`."""
+    query = select(runs.c.asset).distinct().join(assets, assets.c.id == runs.c.asset)
+    query = query.where(assets.c.twin == twin, IS_CHANGED).order_by(runs.c.asset).limit(most)
+    return list(connection.execute(query).scalars())
+
+
+def counted_runs(
+    connection: Connection, asset_ids: Sequence[int], for_update: bool = False
+) -> list[tuple[Run, bool, list[Fact]]]:
+    """Return the runs of these assets in order, whether each is its asset's newest, and what is counted of it.
+
+    `for_update` keeps others from marking them until the transaction ends.
+    """
+    ahead = runs.c.is_newest & (assets.c.time > runs.c.last_time)
+    last = [
+        case((ahead, assets.c[of]), else_=runs.c[to]) for of, to in (("time", "last_time"), ("received_at", "last_at"))
+    ]
+    columns = (runs.c.asset, runs.c.run, runs.c.first_time, last[0], runs.c.first_at, last[1])
+    query = select(*columns, runs.c.is_newest, runs.c.counted).join(assets, assets.c.id == runs.c.asset)
+    query = query.where(runs.c.asset.in_(asset_ids)).order_by(runs.c.asset, runs.c.run)
+    query = query.with_for_update(of=runs) if for_update else query
+    return [(Run(*row[:6]), bool(row[6]), [(*fact,) for fact in row[7]]) for row in connection.execute(query)]
+
+
+def ends(connection: Connection, asset_ids: Sequence[int]) -> list[End]:
+    """Return what ended the runs of these assets; of one run in order of its own time, a failure first."""
     table = maintenance.c
-    query = select(table.asset, table.run, table.kind, table.time, table.at).join(assets, assets.c.id == table.asset)
-    query = query.where(assets.c.twin == twin, table.kind.in_(ENDS))
+    query = select(table.asset, table.run, table.kind, table.time, table.at)
+    query = query.where(table.asset.in_(asset_ids), table.kind.in_(ENDS))
     is_repair = case((table.kind == RUN_ENDED, 0), else_=1)
-    return (
-        End(*row) for row in _told(connection, query.order_by(table.asset, table.run, table.time, is_repair, table.id))
-    )
+    ordered = query.order_by(table.asset, table.run, table.time, is_repair, table.id)
+    return [End(*row) for row in connection.execute(ordered)]
 
 
-def answered_cases(connection: Connection, twin: str) -> Iterator[AnsweredCase]:
-    """Yield the cases of the twin's assets; of one run in order of their numbers."""
+def answered_cases(connection: Connection, asset_ids: Sequence[int]) -> list[AnsweredCase]:
+    """Return the cases of these assets; of one run in order of their numbers."""
     columns = [cases.c[name] for name in AnsweredCase.__dataclass_fields__ if not name.startswith("verdict")]
     query = select(*columns, verdicts.c.verdict, verdicts.c.at).outerjoin(verdicts, verdicts.c.case == cases.c.id)
-    query = query.where(cases.c.twin == twin, cases.c.asset.is_not(None))
-    return (AnsweredCase(*row) for row in _told(connection, query.order_by(cases.c.asset, cases.c.run, cases.c.id)))
+    query = query.where(cases.c.asset.in_(asset_ids)).order_by(cases.c.asset, cases.c.run, cases.c.id)
+    return [AnsweredCase(*row) for row in connection.execute(query)]
+
+
+def store_counts(
+    connection: Connection, twin: str, found: Iterable[tuple[Run, Sequence[Fact]]], change: Iterable[Fact]
+) -> None:
+    """Keep what is counted of these runs, which are no longer marked, and add the change to the twin's sums."""
+    mine = update(runs).where(runs.c.asset == bindparam("of"), runs.c.run == bindparam("in_run"))
+    rows = [{"of": run.asset, "in_run": run.run, "facts": [list(fact) for fact in facts]} for run, facts in found]
+    if rows:
+        connection.execute(mine.values(is_changed=False, counted=bindparam("facts")), rows)
+    _add(connection, twin, change)
+
+
+def forget_counts(connection: Connection, twin: str, asset_id: int) -> None:
+    """Take what is counted of an asset out of the twin's sums."""
+    lock_counts(connection, twin)
+    counted = [fact for _, _, facts in counted_runs(connection, [asset_id], for_update=True) for fact in facts]
+    _add(connection, twin, [(day, what, detail, -count, -amount) for day, what, detail, count, amount in counted])
+
+
+def counts(connection: Connection, twin: str, until: int) -> list[Fact]:
+    """Return the twin's sums of all days up to and with that ordinal."""
+    table = kpi_counts.c
+    query = select(table.day, table.what, table.detail, table.count, table.amount)
+    rows = connection.execute(query.where(table.twin == twin, table.day <= until))
+    return [(row.day, row.what, row.detail, int(row[3]), row.amount) for row in rows]
+
+
+def operation_of_newest(connection: Connection, twin: str) -> list[tuple[int, float, float]]:
+    """Return day, level and slope of the operating time of all newest runs, as `counting` has it of ended ones."""
+    if connection.dialect.name == "postgresql":
+        mark, epoch = "%s", "extract(epoch FROM {})"
+        day, place = f"floor({epoch} / 86400)::int", f"({epoch} / 86400)::float8"
+    else:
+        mark, day, place = "?", "CAST(strftime('%s', {}) AS INTEGER) / 86400", "julianday({}) - 2440587.5"
+    begun = {"days_begun": place.format("begun_at"), "day_begun": day.format("begun_at")}
+    ended = {"days_ended": place.format("ended_at"), "day_ended": day.format("ended_at")}
+    days = _DAYS.format(**begun, **ended, span=_SPAN.format(mark=mark))
+    found = connection.exec_driver_sql(_OPERATION.format(days=days), (twin,))
+    return [(int(day) + EPOCH, float(level), float(slope)) for day, level, slope in found]
 
 
 def twins_with_assets(connection: Connection) -> set[str]:
-    """Return the names of the twins that have assets."""
-    return set(connection.execute(select(assets.c.twin).distinct()).scalars())
+    """Return the names of the twins that have assets, by an index step for each."""
+    found: set[str] = set()
+    next_twin = select(func.min(assets.c.twin))
+    name = connection.execute(next_twin).scalar()
+    while name is not None:
+        found.add(name)
+        name = connection.execute(next_twin.where(assets.c.twin > name)).scalar()
+    return found
 
 
 def first_registered(connection: Connection, twin: str) -> datetime | None:
@@ -102,26 +181,15 @@ def first_registered(connection: Connection, twin: str) -> datetime | None:
 
 def count_erased(connection: Connection) -> int:
     """Count erased assets of any twin; nothing else is known of them."""
-    query = select(func.count()).select_from(audit).where(audit.c.action == "asset.erased")
-    return connection.execute(query).scalar_one()
+    erased = text("action = 'asset.erased'")  # as text, so that SQLite sees that the partial index serves
+    return connection.execute(select(func.count()).select_from(audit).where(erased)).scalar_one()
 
 
-def _walked(twin: str) -> CTE:
-    """Return columns asset, run: each run of each asset, and None behind the last."""
-    of_asset = readings.c.asset == assets.c.id
-    first = select(func.min(readings.c.run)).where(of_asset).correlate(assets).scalar_subquery().label("run")
-    walk = select(assets.c.id.label("asset"), first).where(assets.c.twin == twin).cte("walk", recursive=True)
-    later = (readings.c.asset == walk.c.asset, readings.c.run > walk.c.run)
-    following = select(func.min(readings.c.run)).where(*later).correlate(walk).scalar_subquery()
-    return walk.union_all(select(walk.c.asset, following).where(walk.c.run.is_not(None)))
-
-
-def _edge(walked: CTE, column: str, newest: bool) -> ColumnElement[Any]:
-    """Return a column of the first or of the last reading of each run."""
-    mine = (readings.c.asset == walked.c.asset, readings.c.run == walked.c.run)
-    time = readings.c.time.desc() if newest else readings.c.time.asc()
-    return select(readings.c[column]).where(*mine).order_by(time).limit(1).correlate(walked).scalar_subquery()
-
-
-def _told(connection: Connection, query: Select[Any]) -> Iterator[Any]:
-    return iter(connection.execute(query.execution_options(yield_per=AT_ONCE)))
+def _add(connection: Connection, twin: str, change: Iterable[Fact]) -> None:
+    names = ("day", "what", "detail", "count", "amount")
+    rows: list[dict[str, Any]] = [{"twin": twin, **dict(zip(names, fact, strict=True))} for fact in sorted(change)]
+    if rows:
+        into = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(kpi_counts)
+        values = {name: kpi_counts.c[name] + into.excluded[name] for name in ("count", "amount")}
+        key = ["twin", "day", "what", "detail"]
+        connection.execute(into.on_conflict_do_update(index_elements=key, set_=values), rows)

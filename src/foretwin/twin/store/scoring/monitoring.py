@@ -1,25 +1,37 @@
 """Read what the monitor compares: readings of healthy life, recent readings and scores, quarantine, ended runs.
 
-Each question is asked of one asset or run at a time, from its primary key, and a generator holds one answer at a time:
-memory does not grow with the store.
+Each question is asked of some hundred assets in one statement, from their primary key, and a generator holds the answer
+to one statement at a time: memory does not grow with the store.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, or_, select, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    union,
+)
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.twin.store.aging.hours import archived_until
+from foretwin.twin.store.scoring.newest import in_parts, newest_of_each, wanted_places
+from foretwin.twin.store.summaries import exports
 from foretwin.twin.store.tables import (
     assets,
     batches,
     cases,
-    exports,
     layouts,
     maintenance,
     models,
@@ -116,11 +128,14 @@ def healthy_until(connection: Connection, asset_ids: Iterable[int], healthy: Hea
     ]
     if healthy.rul_high is not None:
         said.append(scores.c.rul_high >= healthy.rul_high)
-    of: Any = bindparam("of")
-    query = select(scores.c.run, scores.c.time).where(scores.c.asset == of, *said)
-    query = query.order_by(scores.c.run.desc(), scores.c.time.desc()).limit(1)
-    found = ((asset, connection.execute(query, {"of": asset}).first()) for asset in asset_ids)
-    return {asset: (row.run, row.time) for asset, row in found if row is not None}
+    found: dict[int, tuple[int, float]] = {}
+    for part in in_parts(asset_ids):
+        wanted = wanted_places((asset, 0, 0.0) for asset in part)
+        mine = (scores.c.asset == wanted.c.asset, *said)
+        newest = select(scores.c.run, scores.c.time).where(*mine).order_by(scores.c.run.desc(), scores.c.time.desc())
+        rows = connection.execute(newest_of_each(connection, wanted, newest, 1)).all()
+        found |= {asset: (run, time) for asset, run, time in rows if run is not None}
+    return found
 
 
 def newest_readings(
@@ -137,19 +152,20 @@ def newest_readings(
     """
     held = layouts_of(connection, twin)
     most, since = limits
-    of: Any = bindparam("of")
-    in_run: Any = bindparam("in_run")
-    upto: Any = bindparam("upto")
     columns = (readings.c.time, readings.c.batch, readings.c.layout, readings.c.channels)
-    mine = (readings.c.asset == of, readings.c.run == in_run, readings.c.time <= upto, readings.c.batch >= since)
-    query = select(*columns).where(*mine).order_by(readings.c.time.desc()).limit(most)
-    for asset, run, time in places:
-        last = np.finfo(np.float64).max if time is None else time
-        rows = connection.execute(query, {"of": asset, "in_run": run, "upto": float(last)}).all()[::-1]
-        if rows:
-            times, numbers, layout, packed = zip(*rows, strict=True)
+    last = float(np.finfo(np.float64).max)
+    for part in in_parts(places):
+        wanted = wanted_places((asset, run, last if time is None else time) for asset, run, time in part)
+        place = (readings.c.asset == wanted.c.asset, readings.c.run == wanted.c.run)
+        mine = (*place, readings.c.time <= wanted.c.upto, readings.c.batch >= since)
+        newest = select(*columns).where(*mine).order_by(readings.c.time.desc())
+        runs = {asset: run for asset, run, _ in part}
+        for asset, rows in groupby(
+            connection.execute(newest_of_each(connection, wanted, newest, most)).all(), itemgetter(0)
+        ):
+            times, numbers, layout, packed = zip(*(row[1:] for row in list(rows)[:most][::-1]), strict=True)
             values = decode_layouts(layout, packed, held, channels)
-            keys = np.full(len(rows), asset), np.full(len(rows), run), np.array(times, np.float64)
+            keys = np.full(len(times), asset), np.full(len(times), runs[asset]), np.array(times, np.float64)
             yield Readings(twin, tuple(channels), *keys, values), np.array(numbers, np.int64)
 
 
@@ -157,14 +173,15 @@ def recent_scores(
     connection: Connection, asset_ids: Iterable[int], since: datetime | None, most: int
 ) -> Iterator[tuple[int, ScoredReadings]]:
     """Yield of each asset the newest `most` scores made since that moment, as far as there are any."""
-    of: Any = bindparam("of")
-    newest = scores.c.run.desc(), scores.c.time.desc(), scores.c.scored_at.desc()
-    query = select(*_SCORE).where(scores.c.asset == of).order_by(*newest).limit(most)
-    query = query if since is None else query.where(scores.c.scored_at >= since)
-    for asset in asset_ids:
-        rows = connection.execute(query, {"of": asset}).all()
-        if rows:
-            yield asset, _scored(rows)
+    for part in in_parts(asset_ids):
+        wanted = wanted_places((asset, 0, 0.0) for asset in part)
+        mine = [scores.c.asset == wanted.c.asset, *([] if since is None else [scores.c.scored_at >= since])]
+        last = scores.c.run.desc(), scores.c.time.desc(), scores.c.scored_at.desc()
+        newest = select(*_SCORE, scores.c.scored_at).where(*mine).order_by(*last)
+        for asset, rows in groupby(
+            connection.execute(newest_of_each(connection, wanted, newest, most)).all(), itemgetter(0)
+        ):
+            yield asset, _scored([row[1:-1] for row in list(rows)[:most]])
 
 
 def scores_of_run(connection: Connection, asset_id: int, run: int, upto: float) -> tuple[ScoredReadings | None, float]:

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Row, exists, func, insert, lit
 
 from foretwin.twin.store.aging.archives import last_archived
 from foretwin.twin.store.aging.hours import archived_counts
-from foretwin.twin.store.tables import assets, batches, cases, exports, maintenance, readings, verdicts
+from foretwin.twin.store.summaries import exports
+from foretwin.twin.store.tables import assets, batches, cases, maintenance, readings, verdicts
 from foretwin.twin.store.telemetry.layouts import Layouts, decode_layouts, layouts_of
 
 AT_ONCE = 50_000  # readings decoded together

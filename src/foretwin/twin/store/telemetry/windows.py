@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, exists, func, literal, select, true, tuple_, type_coerce, update
+from sqlalchemy import Connection, func, literal, select, true, tuple_, type_coerce, update
 from sqlalchemy.types import NullType
 
-from foretwin.twin.store.tables import assets, events, readings
+from foretwin.twin.store.assets import quarter_of
+from foretwin.twin.store.tables import HAS_NEWS, IS_HEARD, assets, readings
 from foretwin.twin.store.telemetry.layouts import decode_layouts, layouts_of
 from foretwin.wire.readings import Readings
 
-STALE = "foretwin.asset.stale.v1"  # the type of the event that tells of a silent asset
 BEFORE_ALL = -1e300  # a time that every reading comes after
 PACKED = type_coerce(readings.c.channels, NullType).label("channels")  # as the driver gives it: there may be a million
 COLUMNS = (readings.c.asset, readings.c.run, readings.c.time, readings.c.layout, PACKED)
@@ -52,7 +52,7 @@ class ReadingQuery:
 def with_news(connection: Connection, twin: str) -> News:
     """Return the assets of a twin with readings since they were scored."""
     query = select(assets.c.id, assets.c.run, assets.c.received_at)
-    query = query.where(assets.c.twin == twin, assets.c.batch > assets.c.scored_batch).order_by(assets.c.id)
+    query = query.where(assets.c.twin == twin, HAS_NEWS).order_by(assets.c.id)
     rows = connection.execute(query).all()
     ids, runs, moments = zip(*rows, strict=True) if rows else ((), (), ())
     seconds = [np.nan if moment is None else moment.timestamp() for moment in moments]
@@ -103,10 +103,15 @@ def mark_scored(connection: Connection, asset_ids: Sequence[int], upto: int) -> 
 
 
 def silent(connection: Connection, twin: str, since: datetime) -> list[int]:
-    """Return the assets without a reading since that moment for which no `asset.stale` was emitted since."""
-    told = exists().where(events.c.asset == assets.c.id, events.c.type == STALE, events.c.at > assets.c.received_at)
-    query = select(assets.c.id).where(assets.c.twin == twin, assets.c.received_at < since, ~told)
-    return list(connection.execute(query.order_by(assets.c.id)).scalars())
+    """Return the assets without a reading since that moment that are not marked as silent since."""
+    query = select(assets.c.id).where(assets.c.twin == twin, assets.c.heard_in <= quarter_of(since), IS_HEARD)
+    query = query.where(assets.c.received_at < since)
+    return sorted(connection.execute(query).scalars())
+
+
+def mark_silent(connection: Connection, asset_ids: Sequence[int]) -> None:
+    """Mark these assets as silent, which they are until their next reading."""
+    connection.execute(update(assets).where(assets.c.id.in_(list(asset_ids))).values(is_silent=True))
 
 
 def _layouts(connection: Connection, wanted: ReadingQuery) -> dict[int, tuple[str, ...]]:

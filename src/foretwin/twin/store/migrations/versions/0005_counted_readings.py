@@ -1,4 +1,4 @@
-"""How many readings a row of the quarantine stands for, and its rows by moment."""
+"""How many readings a row of the quarantine stands for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,5 @@ COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add the number, 1 for each row that is there, and the index."""
+    """Add the number, 1 for each row that is there."""
     op.add_column("quarantine", sa.Column("readings", COUNT, nullable=False, server_default="1"))
-    op.create_index("quarantine_by_moment", "quarantine", ["received_at"], unique=False)

@@ -1,0 +1,51 @@
+"""The figures of reports/growth.json and reports/mixed_load.json as Markdown."""
+
+from typing import Any
+
+from benchmarks.render.speed import table
+
+WORDS = {
+    "ingest_postgresql": "a reading stored, PostgreSQL",
+    "ingest_sqlite": "a reading stored, SQLite",
+    "scoring": "an asset scored that has a new reading, all windows in memory",
+    "digest": "a fault more in the digest of waiting cases",
+    "outbox": "a look into the outbox, a target being away",
+    "monitor": "an asset looked at by the monitor",
+    "lists": "an asset on a page in the middle of the fleet",
+    "kpis": "an asset in the key figures",
+    "thread": "the first page of an asset's thread",
+    "newest_readings": "an asset's newest hundred readings",
+}
+
+
+def growth(report: dict[str, Any]) -> str:
+    """What each work costs in a small fleet or life and in a large one."""
+    text = ""
+    for of in ("assets", "readings"):
+        works = {name: found for name, found in report["works"].items() if of in found}
+        if works:
+            sizes = next(iter(works.values()))[of]
+            header = ["µs per item", *(f"{size:,} {of}" for size in sizes), "ratio", "bound"]
+            lines = [
+                [WORDS[name], *(f"{cost:,.0f}" for cost in one["cost_per_item"]), str(one["ratio"]), str(one["bound"])]
+                for name, one in works.items()
+            ]
+            text += table(header, lines) + "\n"
+    return text + f"On {report['machine']['cores']} cores; from `reports/growth.json`.\n"
+
+
+def mixed_load(report: dict[str, Any]) -> str:
+    """How long a reading waits, alone and beside readers."""
+    found = report["mixed_load"]
+    header = ["a reading posted, ms", "alone", f"beside {report['readers']} readers"]
+    lines = [
+        [name, *(f"{found[key][where]:.1f}" for where in ("alone", "beside"))]
+        for name, key in (("median", "median_ms"), ("p99", "p99_ms"), ("longest", "longest_ms"))
+    ]
+    reads = ", ".join(f"{count} with {status}" for status, count in found["reads"].items())
+    text = f"p99 beside readers as a multiple of that alone: {found['p99_ratio']}. {report['assets']:,} assets; "
+    text += f"{found['calls']} readings each; reads answered: {reads}. From `reports/mixed_load.json`.\n"
+    return f"{table(header, lines)}\n{text}"
+
+
+GROWTH = {"growth": growth, "mixed-load": mixed_load}

@@ -1,0 +1,271 @@
+"""Measure what work costs per item in a small fleet and in a large one; writes reports/growth.json.
+
+    python -m benchmarks.speed.growth [--quick]
+
+Both stores take turns, and the quickest of several rounds counts, so that whatever else the machine does slows both.
+Scoring and the monitor need the pumps' champion, which `dvc repro` makes. `--quick` compares smaller fleets and writes
+nothing.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.servers import Postgres
+from benchmarks.speed.grown_store import NOW, add_scores, call_scored, fill, live_long, names, parts, send
+from benchmarks.speed.pipeline import best_of, contract
+from foretwin.champion.champion import load_champion
+from foretwin.contract.twin import Twin
+from foretwin.project.contracts import load_contracts
+from foretwin.project.entrypoint import exit_on_error
+from foretwin.project.files import fresh_file
+from foretwin.training.ensemble import environment
+from foretwin.twin.cases.apply import review
+from foretwin.twin.kpis import kpis
+from foretwin.twin.kpis.counts import keep_counts
+from foretwin.twin.kpis.periods import PeriodRequest
+from foretwin.twin.monitoring.run import MonitorSettings, monitor
+from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.store import Store, assets, listing, open_store
+from foretwin.twin.store.casework import events as outbox
+from foretwin.twin.store.casework.outbox import emit
+from foretwin.twin.store.casework.waiting import WaitingFault, replace_waiting
+from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.timeline import thread
+
+FLEETS, LIVES, ROUNDS = (1_000, 100_000), (1_000, 1_000_000), 7
+QUICK_FLEETS, QUICK_LIVES = (200, 4_000), (1_000, 8_000)
+SENDERS = 500  # assets whose readings come in one transaction
+MEMORY = 4 * 1024**3  # bytes: windows of all assets
+TARGET = "http://127.0.0.1:9/away"
+BOUNDS = {"ingest_postgresql": 1.3, "ingest_sqlite": 2.5, "thread": 1.5, "newest_readings": 1.5}  # others: USUAL
+USUAL = 1.3
+
+Work = Callable[[Store, int], Callable[[], object]]  # of a store and the size of its fleet: one round
+
+
+def each(works: Mapping[str, tuple[Work, int]], stores: Sequence[tuple[Store, int]]) -> dict[str, Any]:
+    """The seconds per item of each work on each store; `works` name how many items a round has, 0: the whole fleet."""
+    found = {}
+    for name, (work, items) in works.items():
+        rounds = [work(store, size) for store, size in stores]
+        best = [float("inf")] * len(stores)
+        for _ in range(ROUNDS):
+            best = [min(before, best_of(one, 1)) for before, one in zip(best, rounds, strict=True)]
+        costs = [seconds / (items or size) for seconds, (_, size) in zip(best, stores, strict=True)]
+        found[name] = shown([size for _, size in stores], costs, name)
+    return found
+
+
+def shown(sizes: Sequence[int], costs: Sequence[float], name: str) -> dict[str, Any]:
+    """The figures of one work, costs in µs."""
+    kept = [round(cost * 1e6, 2) for cost in costs]
+    return {"assets": list(sizes), "cost_per_item": kept, "ratio": round(costs[-1] / costs[0], 2)} | {
+        "bound": BOUNDS.get(name, USUAL)
+    }
+
+
+def ingesting(twin: Twin, senders: int) -> Work:
+    """A reading of each of some assets of the fleet, in one transaction."""
+
+    def work(store: Store, size: int) -> Callable[[], object]:
+        chance, fleet, hours = np.random.default_rng(1), names(size), iter(range(2, 1000))
+
+        def go() -> None:
+            chosen = chance.choice(size, senders, replace=False)
+            send(store, twin, [fleet[i] for i in chosen.tolist()], float(next(hours)))
+
+        return go
+
+    return work
+
+
+def digesting(twin: Twin) -> Work:
+    """Ten faults more for the digest while the whole fleet waits in it."""
+
+    def work(store: Store, size: int) -> Callable[[], object]:
+        policy = twin.model_copy(update={"cases": twin.cases.model_copy(update={"new_per_hour": 1})})
+        fault = f"{twin.axes[0]}.{twin.classes(twin.axes[0])[1]}" if twin.axes else "end_of_life"
+        add_scores(store, twin, [1])
+        with store.write() as connection:
+            known = assets.by_id(connection, range(1, size + 1))
+            waiting = [WaitingFault(one, 1, fault, "planned", NOW) for one in known]
+            replace_waiting(connection, twin.name, [], waiting)
+        hours = iter(range(1, 1000))
+
+        def go() -> None:
+            at = NOW + timedelta(hours=next(hours))
+            ill: dict[str, dict[str, float]] = {axis: dict.fromkeys(twin.classes(axis), 0.0) for axis in twin.axes}
+            one = Score(0, 1, 1.0, 1, at, 1.0, 60, 1.0, 0.5, 1.5, ill, {}, [])
+            said = [replace(one, asset=number) for number in range(1, 11)]
+            with store.write() as connection:
+                review(connection, policy, said, {number: known[number] for number in range(1, 11)}, at)
+
+        return go
+
+    return work
+
+
+def delivering(store: Store, size: int) -> Callable[[], object]:
+    """A look into the outbox while a target is away for which an event of each asset waits."""
+    with store.write() as connection:
+        for number, asset in assets.by_id(connection, range(1, size + 1)).items():
+            emit(connection, "case.opened", asset.twin, asset, f"cases/{number}", {}, NOW)
+        seen = outbox.assign(connection, TARGET, NOW)
+
+    def go() -> None:
+        with store.write() as connection:
+            outbox.assign(connection, TARGET, NOW, seen)
+            (found,) = outbox.due(connection, TARGET, NOW, 1)
+            outbox.claim(connection, found, replace(found, attempts=found.attempts + 1))
+
+    return go
+
+
+def listing_fleet(store: Store, size: int) -> Callable[[], object]:
+    """The page in the middle of the fleet, with what a list shows of each asset."""
+    page = listing.Page(100, 0, "name", False, (names(size)[size // 2],))
+
+    def go() -> None:
+        with store.read() as connection:
+            listing.list_fleet(connection, page, {}, None, {})
+
+    return go
+
+
+def figuring(twin: Twin) -> Work:
+    """The key figures of the fleet, nothing having changed but its readings."""
+
+    def work(store: Store, size: int) -> Callable[[], object]:  # noqa: ARG001
+        keep_counts(store, twin.name)
+
+        def go() -> None:
+            with store.read() as connection:
+                kpis(connection, twin, PeriodRequest(), NOW + timedelta(days=30))
+
+        return go
+
+    return work
+
+
+def fleets(folder: str, postgres: Postgres, sizes: Sequence[int]) -> dict[str, Any]:
+    """What grows with a fleet, without a model."""
+    twin = contract(9)
+    found: dict[str, Any] = {}
+    senders = min(SENDERS, sizes[0])
+    with ExitStack() as stack:
+        for database in ("postgresql", "sqlite"):
+            stores = [(open_store(_new(database, folder, postgres, size)), size) for size in sizes]
+            for store, size in stores:
+                stack.callback(store.close)
+                fill(store, twin, names(size))
+                call_scored(store, size)
+                if not store.is_sqlite:
+                    with store.write() as connection:
+                        connection.exec_driver_sql("ANALYZE")
+            found |= each({f"ingest_{database}": (ingesting(twin, senders), senders)}, stores)
+        works: dict[str, tuple[Work, int]] = {
+            "lists": (listing_fleet, 100),
+            "kpis": (figuring(twin), 0),
+            "digest": (digesting(twin), 10),
+            "outbox": (delivering, 1),
+        }
+        return found | each(works, stores)
+
+
+def _new(database: str, folder: str, postgres: Postgres, size: int) -> str:
+    return postgres.new_database(f"n{size}") if database == "postgresql" else f"sqlite:///{folder}/{size}.db"
+
+
+def watched(folder: str, root: Path, sizes: Sequence[int]) -> dict[str, Any]:
+    """What grows with a fleet that a model scores: a pass with a new reading of each asset, and the monitor."""
+    twin, policy = load_champion(root, "pump").bundle.contract, load_contracts(root)["pump"]
+    found: dict[str, list[float]] = {"scoring": [], "monitor": []}
+    for size in sizes:
+        store = open_store(f"sqlite:///{folder}/watched-{size}.db")
+        fill(store, twin, names(size), twin.window.shortest)
+        watching = Watching(store, root, WatchSettings(twins=("pump",), memory_bytes=MEMORY))
+        pass_over = partial(score_once, watching, lambda: NOW)
+        pass_over()
+        seconds = []
+        for hour in range(3):
+            for part in parts(names(size)):
+                send(store, twin, part, float(twin.window.shortest + hour + 1), NOW)
+            seconds.append(best_of(pass_over, 1))
+        found["scoring"].append(min(seconds) / size)
+        with tempfile.TemporaryDirectory() as kept:
+            (Path(kept) / "models").symlink_to((root / "models").resolve())
+            look = partial(monitor, store, Path(kept), policy, MonitorSettings(), NOW)
+            found["monitor"].append(best_of(look, 3) / size)
+        store.close()
+    return {name: shown(sizes, costs, name) for name, costs in found.items()}
+
+
+def lives(folder: str, sizes: Sequence[int]) -> dict[str, Any]:
+    """What grows with the life of one asset: the first page of its thread, and its newest readings."""
+    twin = contract(9)
+    stores = []
+    for size in sizes:
+        store = open_store(f"sqlite:///{folder}/life-{size}.db")
+        live_long(store, twin, "P-000000", size)
+        stores.append((store, size))
+
+    def first_page(store: Store, size: int) -> Callable[[], object]:  # noqa: ARG001
+        def go() -> None:
+            with store.read() as connection:
+                thread(connection, twin, assets.find_asset(connection, "P-000000"), None, None, 200)
+
+        return go
+
+    def newest(store: Store, size: int) -> Callable[[], object]:  # noqa: ARG001
+        def go() -> None:
+            with store.read() as connection:
+                listing.list_readings(connection, 1, listing.Page(100, 0, "time", True), None, (None, None))
+
+        return go
+
+    found = each({"thread": (first_page, 1), "newest_readings": (newest, 1)}, stores)
+    for store, _ in stores:
+        store.close()
+    for one in found.values():
+        one["readings"] = one.pop("assets")
+    return found
+
+
+def measure(root: Path, quick: bool) -> dict[str, Any]:
+    """All works at both sizes."""
+    sizes, histories = (QUICK_FLEETS, QUICK_LIVES) if quick else (FLEETS, LIVES)
+    with tempfile.TemporaryDirectory() as folder:
+        postgres = Postgres().start()
+        try:
+            result = fleets(folder, postgres, sizes)
+        finally:
+            postgres.remove()
+        result |= lives(folder, histories)
+        if (root / "models" / "pump" / "champion").exists():
+            result |= watched(folder, root, sizes)
+    return {"machine": environment() | {"cores": str(os.cpu_count())}, "works": result}
+
+
+def main(quick: bool, root: Path = Path()) -> None:
+    """Measure and, unless `quick`, write the figures."""
+    result = measure(root, quick)
+    print(json.dumps(result, indent=1))
+    if not quick:
+        with fresh_file(root / "reports" / "growth.json") as out:
+            out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main(quick="--quick" in sys.argv[1:])

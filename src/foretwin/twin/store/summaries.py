@@ -1,0 +1,80 @@
+"""Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports."""
+
+from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, text
+
+from foretwin.twin.store.column_types import Count, Moment
+from foretwin.twin.store.tables import metadata
+
+runs = Table(  # each run with readings: its first and its last one, and what of it the key figures count
+    "runs",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("first_time", Double, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    # Of the asset's newest run these are brought up to date when another follows: until then the asset has them.
+    Column("last_time", Double, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    Column("is_newest", Boolean, nullable=False),
+    Column("is_changed", Boolean, nullable=False),  # since it was counted
+    Column("counted", JSON, nullable=False),  # list of [day, what, detail, count, amount] that `kpi_counts` holds of it
+)
+IS_CHANGED, IS_NEWEST = text("is_changed"), text("is_newest")
+Index("runs_changed", runs.c.asset, runs.c.run, sqlite_where=IS_CHANGED, postgresql_where=IS_CHANGED)
+
+reading_hours = Table(  # readings of one run that came in within one hour
+    "reading_hours",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True),
+    Column("hour", Integer, primary_key=True),  # since 1970
+    Column("run", Integer, primary_key=True),
+    Column("count", Count, nullable=False),
+    Column("first_time", Double, nullable=False),
+    Column("last_time", Double, nullable=False),
+    Column("first_at", Moment, nullable=False),
+    Column("last_at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+kpi_counts = Table(  # sums over runs: what key figures are made of
+    "kpi_counts",
+    metadata,
+    Column("twin", String, primary_key=True),
+    Column("day", Integer, primary_key=True),  # since 1 January of the year 1
+    Column("what", String, primary_key=True),
+    Column("detail", String, primary_key=True),
+    Column("count", Count, nullable=False),
+    Column("amount", Double, nullable=False),
+)
+
+waiting_faults = Table(  # what the fleet's digest lists: faults for whose cases the hour had no room
+    "waiting_faults",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True),
+    Column("fault", String, primary_key=True),
+    Column("twin", String, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("since", Moment, nullable=False),
+    Index("waiting_faults_by_twin", "twin", "severity", "since", "asset"),
+)
+
+event_places = Table(  # the order in which events were stored, whatever the clocks of their senders say
+    "event_places",
+    metadata,
+    Column("number", Count, primary_key=True),
+    Column("event", ForeignKey("events.id", ondelete="CASCADE"), nullable=False, unique=True),
+    sqlite_autoincrement=True,  # no number comes twice, even if the newest event is erased
+)
+
+exports = Table(  # history that was given to training
+    "exports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("twin", String, nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("assets", JSON, nullable=False),  # ids
+    Column("rows", Integer, nullable=False),
+    Column("labels", Integer, nullable=False),
+)

@@ -1,0 +1,88 @@
+"""Keep the tables `runs` and `reading_hours` in step with the readings that are stored."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.scoring.scores import as_stored
+from foretwin.twin.store.summaries import reading_hours, runs
+
+HOUR = 3600
+AT_ONCE = 10_000  # assets in one statement
+# Written by hand: a row for each asset of each call.
+_ADD = "INSERT INTO reading_hours (asset, hour, run, count, first_time, last_time, first_at, last_at)"
+_MERGE = """ON CONFLICT (asset, hour, run) DO UPDATE SET count = reading_hours.count + excluded.count,
+    first_time = {least}(reading_hours.first_time, excluded.first_time),
+    last_time = {most}(reading_hours.last_time, excluded.last_time),
+    first_at = {least}(reading_hours.first_at, excluded.first_at),
+    last_at = {most}(reading_hours.last_at, excluded.last_at)"""
+_HOURS_SQLITE = f"{_ADD} VALUES (?, ?, ?, ?, ?, ?, ?, ?) {_MERGE.format(least='min', most='max')}"
+_HOURS_POSTGRESQL = f"""{_ADD} SELECT asset, %s, run, count, first_time, last_time, %s, %s
+    FROM unnest(%b::int4[], %b::int4[], %b::int8[], %b::float8[], %b::float8[])
+    AS new (asset, run, count, first_time, last_time) {_MERGE.format(least="least", most="greatest")}"""  # noqa: S608 - of constants alone
+
+
+@dataclass(frozen=True)
+class RunArrivals:
+    """What one transaction stored of a run: how many readings, and the times of its first and last one."""
+
+    asset: int
+    run: int
+    count: int
+    first_time: float
+    last_time: float
+
+
+def count_hours(connection: Connection, stored: Sequence[RunArrivals], now: datetime) -> None:
+    """Count the arrivals in the hour of `now`."""
+    hour = int(now.timestamp()) // HOUR
+    if connection.dialect.name == "postgresql":
+        columns = zip(*((one.asset, one.run, one.count, one.first_time, one.last_time) for one in stored), strict=True)
+        connection.exec_driver_sql(_HOURS_POSTGRESQL, (hour, now, now, *map(list, columns)))
+        return
+    at = as_stored([now], connection, reading_hours.c.first_at)[now]
+    rows = [(one.asset, hour, one.run, one.count, one.first_time, one.last_time, at, at) for one in stored]
+    connection.exec_driver_sql(_HOURS_SQLITE, rows)
+
+
+def extend_runs(connection: Connection, stored: Sequence[RunArrivals], now: datetime, known: Iterable[Asset]) -> None:
+    """Begin or extend the runs of arrivals that are not just the next of a present run.
+
+    `known` are their assets as they were before these.
+    """
+    end_newest(connection, known)
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    into = dialect.insert(runs)
+    new = into.excluded
+    is_first, is_last = new.first_time < runs.c.first_time, new.last_time > runs.c.last_time
+    values = {name: case((is_first, new[name]), else_=runs.c[name]) for name in ("first_time", "first_at")}
+    values |= {name: case((is_last, new[name]), else_=runs.c[name]) for name in ("last_time", "last_at")}
+    fixed = {"first_at": now, "last_at": now, "is_newest": False, "is_changed": True, "counted": []}
+    rows = [asdict(one) | fixed for one in sorted(stored, key=lambda one: (one.asset, one.run))]
+    for row in rows:
+        del row["count"]
+    connection.execute(into.on_conflict_do_update(index_elements=["asset", "run"], set_=values), rows)
+    other = runs.alias("other")
+    newest = select(func.max(other.c.run)).where(other.c.asset == runs.c.asset).correlate(runs).scalar_subquery()
+    numbers = sorted({one.asset for one in stored})
+    for begin in range(0, len(numbers), AT_ONCE):
+        some = runs.c.asset.in_(numbers[begin : begin + AT_ONCE])
+        connection.execute(update(runs).where(some).values(is_newest=runs.c.run == newest))
+
+
+def end_newest(connection: Connection, known: Iterable[Asset]) -> None:
+    """Bring the newest runs of these assets up to their newest readings; what is counted of all their runs is old."""
+    for asset in sorted(known, key=lambda one: one.id):
+        mark_changed(connection, asset.id)
+        if asset.time is not None and asset.received_at is not None:
+            behind = (runs.c.asset == asset.id, runs.c.is_newest, runs.c.last_time < asset.time)
+            connection.execute(update(runs).where(*behind).values(last_time=asset.time, last_at=asset.received_at))
+
+
+def mark_changed(connection: Connection, asset_id: int) -> None:
+    """Note that what key figures count of this asset is no longer so."""
+    connection.execute(update(runs).where(runs.c.asset == asset_id, ~runs.c.is_changed).values(is_changed=True))
