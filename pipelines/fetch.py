@@ -21,10 +21,14 @@ def main(twin: str, root: Path = Path()) -> None:
 
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    before = file_state([paths.contract, *origin(contract, paths)])
+    files = origin(contract, paths)
+    before = file_state([paths.contract, *(files or [])])
     with fresh(paths.raw) as out:
         fetch(contract, paths, out)
-    write_fingerprint(record, before, [paths.raw, paths.data / store.FOLDER])
+    if files is None:  # what lies behind a URL is asked for anew each time
+        record.unlink(missing_ok=True)
+    else:
+        write_fingerprint(record, before, [paths.raw, paths.data / store.FOLDER])
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def test_a_contract_cannot_be_changed(contract_file):
         ),
         ("  load: {", "  Load: {", "Load:", "channels.Load: String should match pattern"),
         # the source, which is one of several kinds
-        ("  asset: machine\n", "", "source:", "source.asset: Field required"),
+        ("  asset: machine\n", "", "source:", "source: asset: which machine a row is of must be said once"),
         ("  asset: machine", "  aset: machine", "aset", "source.aset: unknown field, perhaps a typo"),
         ("  path: press.csv", "  path: [1]", "path: [1]", "source.path: Input should be a valid string"),
         ("kind: table", "kind: tables", "source:", "source: Input tag 'tables' found using 'kind' does not match"),

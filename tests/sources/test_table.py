@@ -228,7 +228,7 @@ def test_nothing_is_carried_over_from_another_run_or_asset(adapted):
         ("\n \n", "the file is empty"),
         ("machine,hour,force,heat\n", "has a header but no rows"),
         (b"PK\x03\x04\x00\x00 a spreadsheet", "neither CSV"),
-        (lines("a,0,1,2").encode("utf-16"), "neither CSV"),
+        (b"\x01\x00\x02\x00\xfe\x00\x03" * 9, "neither CSV"),
         (b"PAR1 but no table", "damaged Parquet"),
     ],
 )  # fmt: skip
@@ -312,12 +312,14 @@ def test_timestamps_need_a_clock_that_counts_time(adapted):
         adapted(twin("cycle"), lines("a,2024-01-01,1,1"))
 
 
-def test_an_absent_file_or_a_folder_is_a_source_error(tmp_path):
+def test_an_absent_file_or_an_empty_folder_is_a_source_error(tmp_path):
     source = TableSource(kind="table", path="nowhere.csv", asset="machine", time="hour")
     with pytest.raises(SourceError, match=r"nowhere\.csv: no such file; correct source\.path"):
         table.fetch_table(source, tmp_path, tmp_path)
-    with pytest.raises(SourceError, match="is a folder"):
-        table.fetch_table(source.model_copy(update={"path": str(tmp_path)}), tmp_path, tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(SourceError, match="no file is there"):
+        table.fetch_table(source.model_copy(update={"path": "empty"}), tmp_path, tmp_path / "raw")
 
 
 def test_an_adapted_twin_without_raw_data_says_which_stage_is_missing(tmp_path):

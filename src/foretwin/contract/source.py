@@ -1,10 +1,34 @@
 """Data sources of a twin: the `source` section of the contract, one class per kind."""
 
-from typing import Annotated, Literal, Self
+import re
+from datetime import timedelta, timezone, tzinfo
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+TIME_FORMATS = (
+    *("iso", "day_first", "month_first", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"),
+    *("number", "duration", "row", "ask"),
+)
+
+
+def _unset(description: str) -> Any:
+    """Return a field that is None by default, and then left out of the contract's digest."""
+    return Field(default=None, exclude_if=lambda value: value is None, description=description)
+
+
+def zone_of(name: str) -> tzinfo:
+    """Return the time zone of an IANA name or of an offset such as +01:00; ValueError for any other text."""
+    offset = re.fullmatch(r"([+-])(\d\d):?(\d\d)", name)
+    if offset:
+        size = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        return timezone(-size if offset[1] == "-" else size)
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        raise ValueError(f"{name} is no time zone; write one such as Europe/Berlin, or an offset as +01:00") from None
 
 
 class ContractPart(BaseModel):
@@ -73,19 +97,56 @@ class TableFault(ContractPart):
 
 
 class TableSource(ContractPart):
-    """Source: any CSV or Parquet file. `path` is absolute, or relative to the folder of twin.yaml."""
+    """Source: a user's table, as one file, many, or a query. Fields that are not set do not change the digest."""
 
     kind: Literal["table"]
-    path: str
-    asset: str
-    time: str
+    path: str = Field(
+        description="file, folder, glob, zip or tar archive, absolute or relative to the folder of twin.yaml;"
+        " or the URL of a file (s3://, https://) or database (postgresql://)"
+    )
+    query: str | None = _unset("SQL that yields the table, where `path` is a database; it is only read")
+    watermark: str | None = _unset("column of the query that only rises: later fetches read rows beyond the largest")
+    pattern: str | None = _unset(
+        "how the end of a file's path is made, such as {asset}/{run}.csv: each word in braces"
+        " is a column with that part of the path; other files are left out"
+    )
+    encoding: str | None = _unset("of the text, such as cp1252; UTF-8, or what a byte order mark says")
+    separator: str | None = _unset("between cells, or `whitespace`; the most frequent of , ; tab | in the first line")
+    decimal: Literal[".", ","] | None = _unset("decimal mark; a point")
+    thousands: Literal[".", ",", " ", "'", "ask"] | None = _unset("mark between thousands; none")
+    skip_lines: Annotated[int, Field(ge=1, le=1000)] | None = _unset("lines before the header")
+    names: tuple[str, ...] | None = _unset("the columns' names, for a table without a header")
+    lines_after_header: Annotated[int, Field(ge=1, le=100)] | None = _unset("between header and data, such as units")
+    footer_lines: Annotated[int, Field(ge=1, le=1000)] | None = _unset("lines after the last row")
+    transposed: bool | str | None = _unset("true where a column of the file is a row; or a glob of the files that are")
+    sheet: str | None = _unset("sheet of a workbook, or variable of a .mat or HDF5 file; the first")
+    missing_values: tuple[str, ...] | None = _unset("cells that mean: no value, such as Bad or -999")
+    asset: str | None = _unset("column that names the machine")
+    single_asset: str | None = _unset("the machine's name, where all rows are of one and no column says so")
+    time: str | None = _unset("column of the time; not needed for time_format: row")
+    time_of_day: str | None = _unset("column of the time of day, where `time` holds the date")
+    time_format: str | None = _unset(
+        f"{', '.join(TIME_FORMATS)}, or one with % such as %d.%m.%y %H:%M; numbers in the clock's unit, or ISO 8601"
+    )
+    time_zone: str | None = _unset("of times without an offset, such as Europe/Berlin or +01:00; none: no changes")
+    time_order: Literal["sort", "leave_out"] | None = _unset(
+        "where time does not rise in a run: sort the rows, or leave out those not later than all before; refused"
+    )
+    tag: str | None = _unset("column of the tags' names, where each row holds one value; `columns` then names tags")
+    value: str | None = _unset("column of the values, with `tag`")
+    quality: str | None = _unset("column of the values' quality, with `tag`")
+    good_quality: tuple[str, ...] | None = _unset("the qualities that count, as text; others are missing values")
     run: str | None = None
     columns: dict[Word, str] = Field(default={}, description="channel: column of the file, where the names differ")
     failure: str | None = Field(default=None, description="column that is true on the row of a failure")
     rul: str | None = Field(default=None, description="column that holds the RUL, instead of `failure`")
     runs_end_in_failure: bool = False
     faults: dict[Word, TableFault] = {}
-    missing: Literal["refuse", "carry_forward"] = "refuse"
+    missing: Literal["refuse", "carry_forward", "carry_forward_after_first"] = Field(
+        default="refuse",
+        description="carry_forward repeats the run's last value; carry_forward_after_first also leaves out a run's rows"
+        " before every channel had one",
+    )
     spellings: Literal["join"] | None = Field(
         default=None,
         exclude_if=lambda way: way is None,
@@ -96,6 +157,46 @@ class TableSource(ContractPart):
         exclude_if=lambda names: not names,
         description="channels that count up in the file and are read as their rise per unit of the clock",
     )
+
+    @property
+    def path_words(self) -> tuple[str, ...]:
+        """Return the words in braces of `pattern`: columns whose values are parts of the path."""
+        return tuple(dict.fromkeys(re.findall(r"{(\w+)}", self.pattern or "")))
+
+    @property
+    def asset_column(self) -> str | None:
+        """Return the column that names the machine, be it of the file or of its path; None for a single machine."""
+        return self.asset or ("asset" if "asset" in self.path_words else None)
+
+    @property
+    def time_column(self) -> str | None:
+        """Return the column of the time, be it of the file or of its path; None where rows are counted."""
+        return self.time or ("date" if "date" in self.path_words else None)
+
+    @property
+    def run_column(self) -> str | None:
+        """Return the column of the run, be it of the file or of its path."""
+        return self.run or ("run" if "run" in self.path_words else None)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.asset_column is None) == (self.single_asset is None):
+            raise ValueError("asset: which machine a row is of must be said once; set asset, or single_asset")
+        if self.time_column is None and self.time_format != "row":
+            raise ValueError("time: no column is named; set time, or time_format: row")
+        if self.time_format and self.time_format not in TIME_FORMATS and "%" not in self.time_format:
+            raise ValueError(f"time_format: {self.time_format} is none; write {', '.join(TIME_FORMATS)} or one with %")
+        if self.time_zone:
+            zone_of(self.time_zone)
+        if self.thousands == (self.decimal or "."):
+            raise ValueError(f"thousands: is the decimal mark too; set decimal to the other mark than {self.thousands}")
+        if (self.tag is None) != (self.value is None) or (self.quality and not self.tag):
+            raise ValueError("tag: tag and value belong together, and quality to them; set both, or neither")
+        if bool(self.good_quality) != bool(self.quality):
+            raise ValueError("quality: quality and good_quality belong together; set both, or neither")
+        if self.watermark and not self.query:
+            raise ValueError("watermark: is of a query; set query, or leave it out")
+        return self
 
 
 class StoreSource(ContractPart):

@@ -9,6 +9,7 @@ from foretwin.contract.twin import Twin
 from foretwin.project.paths import Paths
 from foretwin.sources import cmapss, hydraulic, pump, store, table
 from foretwin.sources.download import Archive, places
+from foretwin.sources.files.places.copies import places_of
 
 
 def fetch(contract: Twin, paths: Paths, out: Path) -> None:
@@ -27,23 +28,23 @@ def fetch(contract: Twin, paths: Paths, out: Path) -> None:
         case HydraulicSource():
             hydraulic.fetch_hydraulic(downloads, out)
         case TableSource() as source:
-            table.fetch_table(source, paths.data, out)
+            table.fetch_table(source, paths.data, out, paths.raw)
         case StoreSource():
             store.require(contract.name, history)
     if history.is_dir():
         store.fetch_store(contract.name, history, out)
 
 
-def origin(contract: Twin, paths: Paths) -> list[Path]:
-    """The files that `fetch` reads where they are there; those of the history are not among them."""
+def origin(contract: Twin, paths: Paths) -> list[Path] | None:
+    """Return the files that `fetch` reads where they are there, but the history's; None where they are elsewhere."""
     archives: tuple[Archive, ...]
     match contract.source:
         case CmapssSource():
             archives = cmapss.ARCHIVES
         case HydraulicSource():
             archives = hydraulic.ARCHIVES
-        case TableSource(path=path):
-            return [paths.data / path]
+        case TableSource() as source:
+            return places_of(source, paths.data)
         case _:
             return []
     return [place for archive in archives for place in places(archive, _downloads(paths))]

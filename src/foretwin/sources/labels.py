@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from foretwin.contract.source import TableFault
 from foretwin.dataset.table import FAULT_UNKNOWN
 from foretwin.errors import ContractError, SourceError
-from foretwin.sources.tabular import TableFile, is_missing, texts
+from foretwin.sources.files.reading import Reading
+from foretwin.sources.tabular import is_missing, texts
 
 # English, what spreadsheets write in German and French, and switches.
 TRUE_WORDS = {"true", "t", "yes", "y", "1", "on", "wahr", "ja", "j", "vrai", "oui"}
@@ -34,7 +35,7 @@ def label_keys(text: "pd.Series[str]") -> "pd.Series[str]":
     return text.map({value: label_key(value) for value in text.unique()})
 
 
-def read_flags(file: TableFile, frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
+def read_flags(file: Reading, frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
     """Return bool (N,), True where the cell says so; an empty cell is False. SourceError at the first other word."""
     text = texts(frame[column])
     keys = label_keys(text)
@@ -47,7 +48,7 @@ def read_flags(file: TableFile, frame: pd.DataFrame, column: str) -> NDArray[np.
 
 
 def read_classes(
-    file: TableFile, frame: pd.DataFrame, axis: str, fault: TableFault, classes: Sequence[str]
+    file: Reading, frame: pd.DataFrame, axis: str, fault: TableFault, classes: Sequence[str]
 ) -> NDArray[np.int8]:
     """Return the class (N,) of each row on one axis, -1 where it is unknown.
 
@@ -93,7 +94,7 @@ def _spelt(axis: str, fault: TableFault) -> dict[str, str]:
     return found
 
 
-def _flagged(file: TableFile, frame: pd.DataFrame, fault: TableFault, classes: Sequence[str]) -> NDArray[np.int8]:
+def _flagged(file: Reading, frame: pd.DataFrame, fault: TableFault, classes: Sequence[str]) -> NDArray[np.int8]:
     result, count = np.zeros(len(frame), np.int8), np.zeros(len(frame), np.int8)
     for column, name in fault.flags.items():
         true = read_flags(file, frame, column)

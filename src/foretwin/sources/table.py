@@ -1,10 +1,10 @@
-"""Source table: a user's CSV or Parquet file, as the contract's `source` describes it.
+"""Source table: a user's own files or query, as the contract's `source` describes them.
 
 Rows are grouped by asset and run and keep the file's order within a run; validation reports a run that is not in order
 of time.
 """
 
-import shutil
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,36 +18,43 @@ from foretwin.dataset.machine_names import first_spellings
 from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError, SourceError
 from foretwin.sources.counters import is_flattened, rise_rates
+from foretwin.sources.files.file_names import SINGLE
+from foretwin.sources.files.places.copies import bring_files, fetched
+from foretwin.sources.files.places.queries import bring_query
+from foretwin.sources.files.reading import Reading, file_columns, group_numbers
+from foretwin.sources.files.rows import TIME, Wanted, read_table_rows
 from foretwin.sources.labels import hold_before, read_classes, read_flags
-from foretwin.sources.tabular import TableFile, is_missing, open_table, texts
+from foretwin.sources.tabular import texts
 
+LOG = logging.getLogger(__name__)
 RUN = ["asset", "run"]
 FAILED = "source failed"  # with a space, which no channel name can have
 SINCE_1970 = 9e8  # numbers from here on are moments of time (in s, ms, us or ns), no age
 RESTART_STEPS = 10  # if all runs of an asset begin within this many steps of each other, time restarts with each run
 
 
-def fetch_table(source: TableSource, folder: Path, out: Path) -> None:
-    """Copy the user's file into `out` as table.csv or table.parquet; a relative path starts at `folder`."""
-    path = folder / source.path
-    file = open_table(path, str(path))
-    shutil.copyfile(path, out / ("table.csv" if file.delimiter else "table.parquet"))
+def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | None = None) -> None:
+    """Copy the user's files, or the rows of the query, into `out`; a relative path starts at `folder`.
+
+    Where the query has a watermark, rows that the `previous` fetch holds are taken from there.
+    """
+    if source.query is not None:
+        bring_query(source, previous or out, out)
+    else:
+        bring_files(source, folder, out)
 
 
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
-    """Convert the copy in `raw` to canonical rows, as `read_rows_of`."""
-    copies = [raw / name for name in ("table.csv", "table.parquet") if (raw / name).exists()]
-    if len(copies) != 1:
-        raise SourceError(f"{raw}: should hold one of table.csv and table.parquet; run the fetch stage first")
-    table, frame = _read_frame(contract, source, copies[0])
+    """Convert the copies in `raw` to canonical rows, as `read_rows_of`."""
+    table, frame = _read_frame(contract, source, fetched(raw))
     table.refuse_flattened(frame)
     return canonical(frame, contract)
 
 
 def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFrame:
-    """Convert one file to canonical rows.
+    """Convert a file, or all of a folder, to canonical rows.
 
-    A numeric time is in the clock's unit and kept where it restarts with each run; a timestamp (ISO 8601), and the
+    A numeric time is in the clock's unit and kept where it restarts with each run; a date, and the
     number of a clock that continues over several runs, is counted from the run's first row. A row where `failure` is
     true ends its run with RUL 0; a run without a failure has an unknown RUL. SourceError names the file, the line and
     the column of the first invalid cell.
@@ -59,12 +66,15 @@ def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Tabl
     """Read what canonical rows are made of, with the channels in double precision."""
     if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
         raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
-    file = open_table(path, source.path)
     channels = {name: source.columns.get(name, name) for name in contract.channel_names}
-    plain = [source.time, source.run, source.failure, source.rul]
-    columns = [source.asset, *(name for name in plain if name), *channels.values()]
-    labels = [column for fault in source.faults.values() for column in fault.columns]
-    table = _Table(file, file.read([*columns, *labels], text=[source.asset, *labels]), contract, source)
+    labels = [source.failure, *(column for fault in source.faults.values() for column in fault.columns)]
+    wanted = Wanted(
+        numbers=tuple(dict.fromkeys([*channels.values(), *([source.rul] if source.rul else [])])),
+        labels=tuple(dict.fromkeys(label for label in labels if label)),
+        seconds=SECONDS.get(contract.clock.unit),
+    )
+    source, file = read_table_rows(source, path, wanted)
+    table = _Table(file, file.frame, contract, source)
 
     frame = pd.DataFrame({name: file.numbers(table.frame[column], column) for name, column in channels.items()})
     frame["asset"] = table.assets()
@@ -74,7 +84,7 @@ def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Tabl
     for axis, fault in source.faults.items():
         frame[fault_column(axis)] = read_classes(file, table.frame, axis, fault, contract.classes(axis))
     frame[FAILED] = table.failures()
-    frame = table.with_runs(frame)
+    frame = table.with_runs(table.in_order(frame))
     frame["time"] = table.since_run_start(frame, stamped)
     for axis, fault in source.faults.items():
         if fault.holds_before is not None:
@@ -82,20 +92,28 @@ def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Tabl
     return table, table.without_gaps(table.with_rul(rise_rates(frame, source.rates)))
 
 
-def own_columns(contract: Twin, file: TableFile, labelled: bool = False) -> TableSource | None:
+def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSource | None:
     """Return the twin's own table source for this file; None where the file lacks its columns.
 
     Of the labels it has those whose columns are there if `labelled`, else none but the failures that end lives.
     """
     own = contract.source
-    if not isinstance(own, TableSource) or not {own.asset, own.time} <= set(file.columns):
+    if not isinstance(own, TableSource):
+        return None
+    own = own.model_copy(update={"path": str(path)})
+    try:
+        columns = file_columns(own, path)
+    except SourceError:
+        return None  # perhaps it has canonical columns, in another notation
+    keys = {own.asset_column or SINGLE, *([own.time_column] if own.time_column else [])}
+    if not keys <= columns:
         return None
     there = ("run", "failure", "rul") if labelled else ("run", "failure")
     kept: dict[str, object] = dict.fromkeys(("run", "failure", "rul"))
-    kept |= {name: getattr(own, name) for name in there if getattr(own, name) in file.columns}
+    kept |= {name: getattr(own, name) for name in there if getattr(own, name) in columns}
     axes = own.faults.items() if labelled else ()
-    kept["faults"] = {axis: fault for axis, fault in axes if set(fault.columns) <= set(file.columns)}
-    return own.model_copy(update={**kept, "runs_end_in_failure": False, "path": str(file.path)})
+    kept["faults"] = {axis: fault for axis, fault in axes if set(fault.columns) <= columns}
+    return own.model_copy(update={**kept, "runs_end_in_failure": False})
 
 
 @dataclass(frozen=True)
@@ -105,7 +123,7 @@ class _Table:
     Frames made of it keep the file's row numbers (from 0) as their index, so that errors can name the line.
     """
 
-    file: TableFile
+    file: Reading
     frame: pd.DataFrame
     contract: Twin
     source: TableSource
@@ -118,37 +136,46 @@ class _Table:
 
     def assets(self) -> "pd.Series[str]":
         """Return the names of the machines (N,), each in one spelling."""
-        names = self.names(self.source.asset)
+        names = self.names(self.source.asset or "")
         joined = names.map(first_spellings(names.unique()))
         other = np.flatnonzero(joined != names)
         if len(other) and self.source.spellings != "join":
             row = int(other[0])
             pair = f"{names.iat[row]!r} and {joined.iat[row]!r} are one machine's name in two spellings"
             fix = "write one of them, or set source.spellings: join"
-            raise self.file.wrong(row, self.source.asset, f"{pair} ({len(other)} rows); {fix}")
+            raise self.file.wrong(row, self.source.asset or "", f"{pair} ({len(other)} rows); {fix}")
         return joined
 
     def times(self) -> tuple[NDArray[np.float64], bool]:
         """Return times (N,) in the clock's unit, and whether they are timestamps, then counted from the earliest."""
-        column = self.source.time
-        values = self.frame[column]
-        stamped = pd.api.types.is_datetime64_any_dtype(values)
-        text = pd.Series(dtype="str") if stamped or pd.api.types.is_numeric_dtype(values) else texts(values)
-        mostly_numbers = pd.to_numeric(text, errors="coerce").notna().mean() > 0.5
-        if pd.api.types.is_numeric_dtype(values) or mostly_numbers:
-            times = self.file.numbers(values, column)
-            self._refuse(np.isnan(times), column, "has no time; every row needs one")
-            return times, False
-        if not stamped:
-            values = pd.to_datetime(text.mask(is_missing(text)), format="ISO8601", utc=True, errors="coerce")
-            wrong = "is neither a number nor a time such as 2024-05-31T08:00:00"
-            self._refuse(values.isna() & ~is_missing(text), column, wrong, text)
-        self._refuse(values.isna(), column, "has no time; every row needs one")
-        unit = self.contract.clock.unit
-        if unit not in SECONDS:
-            held = f"column {column!r} of {self.file.shown} holds timestamps"
-            raise ContractError(f"{self.contract.name}: clock.unit is {unit}, but {held}: use {', '.join(SECONDS)}")
-        return np.asarray((values - values.min()).dt.total_seconds(), dtype=np.float64) / SECONDS[unit], True
+        values = self.frame[TIME]
+        clock = self.contract.clock
+        if not pd.api.types.is_datetime64_any_dtype(values):
+            step = clock.step if self.source.time_format == "row" else 1.0
+            return np.asarray(values, dtype=np.float64) * step, False
+        if clock.seconds is None:
+            held = f"column {self.source.time!r} of {self.file.shown} holds timestamps"
+            raise ContractError(
+                f"{self.contract.name}: clock.unit is {clock.unit}, but {held}: use {', '.join(SECONDS)}"
+            )
+        return np.asarray((values - values.min()).dt.total_seconds(), dtype=np.float64) / clock.seconds, True
+
+    def in_order(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Sort the rows of each machine or run by time, or leave out those not later than all before, as asked for."""
+        order = self.source.time_order
+        if order is None:
+            return frame
+        runs = pd.Series(group_numbers(self.frame, [name for name in (self.source.asset, self.source.run) if name]))
+        if order == "sort":
+            return frame.iloc[np.lexsort((frame["time"].to_numpy(), runs.to_numpy()))]
+        if self.source.run is None:
+            failed = frame[FAILED].groupby(runs).cumsum() - frame[FAILED]
+            runs = pd.Series(failed.groupby([runs, failed]).ngroup())
+        before = frame["time"].groupby(runs).cummax().groupby(runs).shift(fill_value=-np.inf)
+        late = frame["time"] <= before
+        if late.any():
+            LOG.warning("%s: %d rows are not later than one before: left out", self.file.shown, int(late.sum()))
+        return frame[~late]
 
     def failures(self) -> NDArray[np.bool_]:
         """Return bool (N,), True on the rows of a failure; an empty cell is False."""
@@ -177,7 +204,7 @@ class _Table:
 
     def _run_numbers(self, assets: "pd.Series[str]", column: str) -> "pd.Series[int]":
         """Return the column's whole numbers (N,), or, where it holds names, 1, 2, ... in order of appearance."""
-        names = self.names(column)
+        names = self.names(column).loc[assets.index]
         numbers = pd.to_numeric(names, errors="coerce")
         if numbers.notna().all() and (numbers % 1 == 0).all():
             return numbers.astype("int64")
@@ -197,7 +224,7 @@ class _Table:
         if len(overlaps):
             late = overlaps.sort_values("row").iloc[0]
             reason = f"run {late['run']} of {late['asset']} begins before an earlier run of it ended"
-            raise self.file.wrong(int(late["row"]), self.source.time, f"{reason}; correct the times or the runs")
+            raise self.file.wrong(int(late["row"]), self.source.time or "", f"{reason}; correct the times or the runs")
         age = runs["first"] < SINCE_1970
         kept = restarts | (~runs.duplicated("asset") & age & (not stamped))
         runs["zero"] = runs["first"].mask(kept, 0.0)
@@ -217,12 +244,25 @@ class _Table:
         """Reject missing channel values, or repeat the run's previous value, as the contract says."""
         names = list(self.contract.channel_names)
         advice = "is empty; fill it, or set source.missing: carry_forward"
-        if self.source.missing == "carry_forward":
+        if self.source.missing != "refuse":
             frame = frame.assign(**frame.groupby(RUN, sort=False)[names].ffill())
-            advice = "is empty and its run has no value before to carry forward; fill it"
+            advice = (
+                "is empty and its run has no value before; fill it, or set source.missing: carry_forward_after_first"
+            )
+        if self.source.missing == "carry_forward_after_first":
+            frame = self._after_first(frame, names)
+            advice = "is empty in the whole run; leave out the run or the channel"
         for name in names:
             self._refuse(frame[name].isna(), self.source.columns.get(name, name), advice)
         return frame
+
+    def _after_first(self, frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+        """Leave out the rows of each run before every channel had a value; a run without any keeps its rows."""
+        early = frame[names].isna().any(axis=1)
+        early &= ~early.groupby([frame["asset"], frame["run"]], sort=False).transform("all")
+        if early.any():
+            LOG.warning("%s: %d rows before a channel's first value: left out", self.file.shown, int(early.sum()))
+        return frame[~early]
 
     def refuse_flattened(self, frame: pd.DataFrame) -> None:
         """Reject a channel whose course is lost in single precision, as that of a large counter."""

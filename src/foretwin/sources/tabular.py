@@ -1,8 +1,10 @@
-"""CSV and Parquet files of users, read by column; errors name the line of the file."""
+"""One table file of a user (text, Parquet, workbook, arrays), read by column; errors name the line of the file."""
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,21 +17,36 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from foretwin.errors import SourceError
+from foretwin.sources.files.arrays import array_lines, holds_arrays
+from foretwin.sources.files.notation import PLAIN, WHITESPACE, Notation
+from foretwin.sources.files.numbers import MISSING_WORDS, is_error_word, numeric_sentinels, parse_texts
+from foretwin.sources.files.text import as_stream, marked_encoding, open_text, open_unpacked, table_lines
+from foretwin.sources.files.workbooks import is_workbook, workbook_lines
 
 PARQUET_MAGIC = b"PAR1"
 DELIMITERS = ",;\t|"
-MISSING_WORDS = {"", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nat"}
 HEAD = 1 << 20  # bytes read to recognise CSV
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """A CSV or Parquet file; `shown` is its name in messages, `delimiter` is None for Parquet."""
+    """A table in one file; `shown` is its name in messages, `delimiter` is None for Parquet.
+
+    `notation` has the encoding and the separator of a text filled in.
+    """
 
     path: Path
     shown: str
     columns: tuple[str, ...]
     delimiter: str | None
+    notation: Notation = PLAIN
+    is_packed: bool = False  # or a workbook, or arrays: its bytes are not those of the text
+
+    @property
+    def is_plain(self) -> bool:
+        """Return whether the file is Parquet, or CSV in UTF-8 whose every line is header or row."""
+        utf8 = self.notation.encoding in (None, "utf-8", "utf-8-sig")
+        return utf8 and not self.is_packed and not self.notation.is_rewritten
 
     def read(self, columns: Sequence[str], text: Sequence[str] = ()) -> pd.DataFrame:
         """Read the named columns with inferred types; those in `text` as strings.
@@ -41,7 +58,7 @@ class TableFile:
             self._check_present(name)
         try:
             frame = self._read_csv(wanted, text) if self.delimiter else self._read_parquet(wanted)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeError) as error:
             raise self._damage(error) from None
         if frame.empty:
             raise SourceError(f"{self.shown}: has a header but no rows; export it again")
@@ -52,45 +69,63 @@ class TableFile:
         return SourceError(f"{self.shown}: {self.place(row)}: column {column!r}: {reason}")
 
     def place(self, row: int) -> str:
-        """Return `line N` of a CSV, counting header, blank lines and line breaks in quotes; `row N` of Parquet."""
-        if self.delimiter is None:
+        """Return `line N` of a text, counting header, blank lines and line breaks in quotes; else `row N`."""
+        if self.delimiter is None or self.notation.transposed:
             return f"row {row + 1}"
-        with self.path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            reader, seen, line = csv.reader(file, delimiter=self.delimiter), -1, 1
-            for record in reader:
-                if record:
-                    if seen == row:
-                        return f"line {line}"
-                    seen += 1
-                line = reader.line_num + 1
-        return f"line {row + 2}"
+        word, seen, line = "row" if self.is_packed else "line", -1, 1
+        reader = csv.reader(self._lines(errors="replace"), delimiter=self.delimiter)
+        for record in reader:
+            if record:
+                if seen == row:
+                    return f"{word} {line + self._lines_before}"
+                seen += 1
+            line = reader.line_num + 1
+        return f"{word} {row + 2 + self._lines_before}"
 
-    def numbers(self, values: "pd.Series[Any]", column: str) -> NDArray[np.float64]:
-        """Parse numbers (N,) float64, NaN where missing; SourceError at the first cell with text or an infinite number.
+    @property
+    def _lines_before(self) -> int:
+        """Return how many lines of the file before the rows are not among those that are parsed."""
+        return self.notation.skip + self.notation.after_header - bool(self.notation.names)
 
-        `values` is a column of `read`, in the file's order.
+    def _lines(self, errors: str = "strict") -> Iterator[str]:
+        """Yield the lines of header and rows."""
+        return table_lines(raw_lines(self.path, self.shown, self.notation, errors), self.notation)
+
+    def numbers(self, values: "pd.Series[Any]", column: str) -> tuple[NDArray[np.float64], Counter[str]]:
+        """Parse numbers (N,) float64, NaN where missing, and count the cells that say why they are none.
+
+        `values` is a column of `read`, in the file's order. SourceError at the first cell with text or an infinite
+        number.
         """
+        told: Counter[str] = Counter()
         if pd.api.types.is_numeric_dtype(values):
-            found: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
+            found: NDArray[np.float64] = np.array(values, dtype=np.float64)
         else:
             text = texts(values)
-            missing = is_missing(text)
-            found = np.asarray(pd.to_numeric(text.mask(missing), errors="coerce"), dtype=np.float64)
-            bad = np.isnan(found) & ~missing.to_numpy()
+            missing, word = is_missing(text), is_error_word(text, self.notation.missing)
+            found = parse_texts(text.mask(missing | word, ""), self.notation)
+            bad = np.isnan(found) & ~(missing | word).to_numpy()
             if bad.any():
                 row = int(bad.argmax())
-                raise self.wrong(row, column, f"{text.iat[row]!r} is not a number; correct it, or leave the cell empty")
+                advice = "correct it, leave the cell empty, or list it in source.missing_values"
+                raise self.wrong(row, column, f"{text.iat[row]!r} is not a number; {advice}")
+            told.update(text[word])
+        sentinel = np.isin(found, numeric_sentinels(self.notation.missing))
+        told.update(pd.Series(found[sentinel]).map("{:g}".format))
+        found[sentinel] = np.nan
         if np.isinf(found).any():
             row = int(np.isinf(found).argmax())
             raise self.wrong(row, column, "the number is infinite; correct it, or leave the cell empty")
-        return found
+        return found, told
 
     def _read_csv(self, columns: list[str], text: Sequence[str]) -> pd.DataFrame:
         table = pyarrow.csv.read_csv(
-            self.path,
+            self.path if self.is_plain else as_stream(self._lines()),
             parse_options=pyarrow.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
-                include_columns=columns, column_types={name: pa.string() for name in text}
+                include_columns=columns,
+                column_types={name: pa.string() for name in text},
+                decimal_point=self.notation.decimal,
             ),
         )
         frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
@@ -117,22 +152,42 @@ class TableFile:
             return SourceError(f"{self.shown}: damaged Parquet file ({reason}); export it again")
         line = 0
         try:
-            with self.path.open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.reader(file, delimiter=self.delimiter)
-                for record in reader:
-                    line = reader.line_num
-                    if record and len(record) != len(self.columns):
-                        count = f"has {len(record)} fields where the header has {len(self.columns)}"
-                        return SourceError(f"{self.shown}: line {line}: {count}; correct the line")
-        except UnicodeDecodeError:
-            return SourceError(f"{self.shown}: after line {line}: not UTF-8 text; save the file as UTF-8")
+            reader = csv.reader(self._lines(), delimiter=self.delimiter)
+            for record in reader:
+                line = reader.line_num + self._lines_before
+                if record and len(record) != len(self.columns):
+                    count = f"has {len(record)} fields where the header has {len(self.columns)}"
+                    return SourceError(f"{self.shown}: line {line}: {count}; correct the line")
+        except UnicodeError:
+            encoding = (self.notation.encoding or "utf-8").upper().replace("-SIG", "")
+            return SourceError(f"{self.shown}: after line {line}: not {encoding} text; set source.encoding")
         except csv.Error as problem:
             reason = str(problem)
         return SourceError(f"{self.shown}: not a readable CSV file ({reason}); export it again")
 
 
-def open_table(path: Path, shown: str) -> TableFile:
-    """Open a file by its first bytes; SourceError where it is absent, empty or neither CSV nor Parquet."""
+def open_table(path: Path, shown: str, notation: Notation = PLAIN) -> TableFile:
+    """Open a file by its first bytes and the notation; SourceError where it is absent, empty or of no known kind."""
+    head = file_head(path, shown)
+    if head.startswith(PARQUET_MAGIC):
+        return TableFile(path, shown, _parquet_names(path, shown), None)
+    if head.startswith(b"PK") and not is_workbook(path, head):
+        raise SourceError(f"{shown}: neither CSV, Parquet nor a workbook, but an archive; name it in source.path")
+    packed = is_other(path, head)
+    if packed:
+        notation = replace(notation, decimal=".", separator=",")
+    else:
+        with open_unpacked(path) as file:
+            text = _head_of(file.read(HEAD), shown)
+        packed = head[:64] != text[:64]
+        encoding = notation.encoding or _encoding(text, shown)
+        # A mark at the beginning is no part of the first name, whatever the contract says of it.
+        notation = replace(notation, encoding="utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+    return _described(path, shown, notation, packed)
+
+
+def file_head(path: Path, shown: str) -> bytes:
+    """Return the first bytes of a file as it lies on the disk."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -140,13 +195,71 @@ def open_table(path: Path, shown: str) -> TableFile:
         raise SourceError(f"{shown}: no such file; correct source.path in twin.yaml") from None
     except IsADirectoryError:
         raise SourceError(f"{shown}: is a folder; name one CSV or Parquet file") from None
+    return _head_of(head, shown)
+
+
+def is_other(path: Path, head: bytes) -> bool:
+    """Return whether the file is a workbook or holds arrays; `head` are its first bytes."""
+    return holds_arrays(head) or is_workbook(path, head)
+
+
+def raw_lines(path: Path, shown: str, notation: Notation, errors: str = "strict") -> Iterator[str]:
+    """Yield all lines of a text, workbook or file of arrays; the encoding of a text is known."""
+    head = file_head(path, shown)
+    if holds_arrays(head):
+        yield from array_lines(path, shown, head, notation.sheet)
+    elif is_workbook(path, head):
+        yield from workbook_lines(path, shown, notation.sheet)
+    else:
+        with open_text(path, notation.encoding or "utf-8", errors) as file:
+            yield from file
+
+
+def _described(path: Path, shown: str, notation: Notation, packed: bool) -> TableFile:
+    """Return the file with its header, for which the first lines are read."""
+    try:
+        lines = raw_lines(path, shown, notation, "replace")
+        skipped = [line for _, line in zip(range(notation.skip), lines, strict=False)]
+        first = next((line for line in lines if line.strip()), None)
+    except LookupError:
+        raise SourceError(f"{shown}: {notation.encoding} is no encoding; correct source.encoding") from None
+    if first is None:
+        raise SourceError(f"{shown}: has only {len(skipped)} lines; correct source.skip_lines")
+    told = re.fullmatch(r"sep=(.)\s*", first) if not skipped else None
+    if told:
+        notation = replace(notation, skip=1, separator=notation.separator or told[1])
+    separator = notation.separator or max(DELIMITERS, key=first.count)
+    notation = replace(notation, separator=separator)
+    delimiter = "\t" if separator == WHITESPACE else separator
+    reader = csv.reader(_parsed(path, shown, notation), delimiter=delimiter)
+    header = next((one for one in reader if one), [])
+    if "" in header and len(header) > 1:  # a column without a name is given one, so that the contract can name it
+        named = [name or ("unnamed" if number == 0 else f"unnamed_{number + 1}") for number, name in enumerate(header)]
+        notation = replace(notation, names=tuple(named), skip=notation.skip + reader.line_num)
+        header = named
+    return TableFile(path, shown, tuple(header), delimiter, notation, packed)
+
+
+def _parsed(path: Path, shown: str, notation: Notation) -> Iterator[str]:
+    return table_lines(raw_lines(path, shown, notation, "replace"), notation)
+
+
+def _head_of(head: bytes, shown: str) -> bytes:
     if not head.strip():
         raise SourceError(f"{shown}: the file is empty; export it again")
-    if head.startswith(PARQUET_MAGIC):
-        return TableFile(path, shown, _parquet_names(path, shown), None)
-    first = _first_line(head, shown)
-    delimiter = max(DELIMITERS, key=first.count)
-    return TableFile(path, shown, tuple(next(csv.reader([first], delimiter=delimiter))), delimiter)
+    return head
+
+
+def _encoding(head: bytes, shown: str) -> str:
+    """Return the encoding of a text that is in UTF-8, or says that it is in another."""
+    marked = marked_encoding(head)
+    try:
+        text = head[: head.rfind(b"\n") + 1 or None].decode("utf-8-sig") if not marked else ""
+    except UnicodeDecodeError:
+        raise SourceError(f"{shown}: neither CSV in UTF-8 nor Parquet; set source.encoding, such as cp1252") from None
+    if "\0" in text:
+        raise SourceError(f"{shown}: neither CSV, Parquet, workbook, .mat nor HDF5; export it as one of these")
+    return marked or "utf-8-sig"
 
 
 def _parquet_names(path: Path, shown: str) -> tuple[str, ...]:
@@ -155,16 +268,6 @@ def _parquet_names(path: Path, shown: str) -> tuple[str, ...]:
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise SourceError(f"{shown}: damaged Parquet file ({reason}); export it again") from None
-
-
-def _first_line(head: bytes, shown: str) -> str:
-    try:
-        text = head[: head.rfind(b"\n") + 1 or None].decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise SourceError(f"{shown}: neither CSV (as UTF-8 text) nor Parquet; export it as one of these")
-    return next(line for line in text.splitlines() if line.strip())
 
 
 def texts(values: "pd.Series[Any]") -> "pd.Series[str]":

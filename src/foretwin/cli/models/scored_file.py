@@ -116,8 +116,8 @@ def source_of_file(file: Path, contract: Twin, labelled: bool = False) -> TableS
 
     With its labels if `labelled`, as far as their columns are there.
     """
-    table = open_table(file, str(file))
-    return own_columns(contract, table, labelled) or _canonical_columns(table, contract, labelled)
+    own = own_columns(contract, file, labelled)
+    return own or _canonical_columns(open_table(file, str(file)), contract, labelled)
 
 
 def _canonical_columns(table: TableFile, contract: Twin, labelled: bool) -> TableSource:

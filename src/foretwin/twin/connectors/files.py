@@ -32,9 +32,8 @@ def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iter
     size; or those of the twin's own table source, and then is read at once, as for training. Storing it again, or the
     rest of it after an interruption, changes nothing twice. SourceError where it cannot be read, or goes on unreadably.
     """
-    file = open_table(path, str(path))
-    own = own_columns(contract, file)
-    total, pieces = _pieces_of_own(file, contract, own) if own else _pieces(file, contract)
+    own = own_columns(contract, path)
+    total, pieces = _pieces_of_own(path, contract, own) if own else _pieces(open_table(path, str(path)), contract)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not show_progress()) as progress:
         task = progress.add_task(path.name, total=total)
@@ -44,9 +43,9 @@ def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iter
             yield receipt
 
 
-def _pieces_of_own(file: TableFile, contract: Twin, source: TableSource) -> tuple[int, Iterator[tuple[Decoded, int]]]:
+def _pieces_of_own(path: Path, contract: Twin, source: TableSource) -> tuple[int, Iterator[tuple[Decoded, int]]]:
     """How many rows there are; and piece by piece what they hold, with how many are done."""
-    frame = read_rows_of(contract, source, file.path)
+    frame = read_rows_of(contract, source, path)
     table = pa.Table.from_pandas(frame[["asset", "run", "time", *contract.channel_names]], preserve_index=False)
     begins = range(0, len(table), ROWS)
     return len(table), ((decode_table(table.slice(i, ROWS), contract, None), min(i + ROWS, len(table))) for i in begins)
@@ -59,6 +58,8 @@ def _pieces(file: TableFile, contract: Twin) -> tuple[int, Iterator[tuple[Decode
         if file.columns.count(name) != 1:
             is_there = "is there more than once" if name in file.columns else f"is missing; {contract.name} needs it"
             raise SourceError(f"{file.shown}: column {name!r} {is_there}; correct the file's header")
+    if not file.is_plain:
+        raise SourceError(f"{file.shown}: canonical columns are read from CSV in UTF-8 or Parquet; export one of these")
     if file.delimiter is None:
         return pyarrow.parquet.ParquetFile(file.path).metadata.num_rows, _of_parquet(file, contract, columns)
     return file.path.stat().st_size, _of_csv(file, contract, columns)

@@ -1,0 +1,1 @@
+"""Places of a user's files, and the copies of what lies there."""
