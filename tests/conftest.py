@@ -80,6 +80,7 @@ SLOW = (
     "physics/test_degradation.py",
     "sources/test_hydraulic.py",
     "sources/test_download.py",
+    "sources/files/test_owners_files.py",
 )
 
 

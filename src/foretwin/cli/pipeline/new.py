@@ -1,7 +1,5 @@
 """Write a first contract for a machine: `foretwin new`."""
 
-from pathlib import Path
-
 import click
 
 from foretwin.cli.project import PROJECT
@@ -9,17 +7,19 @@ from foretwin.cli.project import PROJECT
 
 @click.command("new")
 @click.argument("name")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def new_command(name: str, file: Path) -> None:
+@click.argument("files", metavar="FILE")
+def new_command(name: str, files: str) -> None:
     """Write a first contract for a machine.
 
-    Looks at FILE (CSV or Parquet) and writes data/NAME/twin.yaml.
+    Looks at FILE and writes data/NAME/twin.yaml. FILE is a file (CSV in any notation, Parquet, a workbook, .mat or
+    HDF5, packed or not), a folder, a glob in quotes, a zip or tar archive, or a URL such as s3://.
 
     Asset, time, labels and channels are guessed from names and content, with a comment at each guess. What was assumed
     and left out is told, the costliest mistake first: correct it by hand, then `foretwin add NAME` and `dvc repro`.
 
     \b
       foretwin new press press.csv
+      foretwin new press 'exports/press-*.csv.gz'
     """
     from foretwin.errors import ContractError
     from foretwin.project.files import fresh_file
@@ -29,7 +29,7 @@ def new_command(name: str, file: Path) -> None:
     path = Paths(PROJECT, name).contract
     if path.exists():
         raise ContractError(f"{path}: is there already; edit it, or remove it and run this again")
-    draft = draft_contract(name, file, PROJECT)
+    draft = draft_contract(name, files, PROJECT)
     with fresh_file(path) as out:
         out.write_text(draft.text, encoding="utf-8")
     click.echo(f"wrote {path}")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from foretwin.contract.source import TableSource
 from foretwin.sources.tabular import TableFile
-from foretwin.validation.scaffold.column_roles import Guess
+from foretwin.validation.scaffold.column_roles import ROW, Guess
 from foretwin.validation.scaffold.measures import TableFindings, TableProfile, TimeNotation, far_values
 
 WIDTH = 80
@@ -37,16 +37,23 @@ class Assumptions:
         return found
 
 
-def assumptions_of(table: TableFile, found: TableFindings, hints: Sequence[str]) -> Assumptions:
-    """Tell what a draft assumes; `hints` are on the labels."""
+def assumptions_of(
+    table: TableFile, found: TableFindings, hints: Sequence[str], notation: Sequence[str]
+) -> Assumptions:
+    """Tell what a draft assumes; `hints` are on the labels, `notation` on how the files are written."""
     guess, measured = found.guess, found.measured
-    written = "Parquet" if table.delimiter is None else f"text with {DELIMITERS[table.delimiter]} between its fields"
+    written = (
+        "Parquet"
+        if table.delimiter is None
+        else f"text with {DELIMITERS.get(table.delimiter, repr(table.delimiter))} between its fields"
+    )
     sentences = [
         *_about_labels(guess, measured),
         *(f"labels: {hint}." for hint in hints),
         *_about_identity(guess, found.source, measured),
         *_about_time(guess, found.notation, measured),
         *_about_values(found.rows, found.source, guess),
+        *notation,
         f"notation: the file is read as {written}.",
     ]
     return Assumptions(tuple(sentences), dict(guess.left_out))
@@ -69,6 +76,9 @@ def _about_labels(guess: Guess, measured: TableProfile) -> list[str]:
 def _about_identity(guess: Guess, source: TableSource, measured: TableProfile) -> list[str]:
     lives = f", and {guess.run!r} its lives" if guess.run else ""
     found = [f"asset: {guess.asset!r} names the machine{lives}: {measured.assets} machines."]
+    if source.asset is None:
+        one = f"all rows are of one, {source.single_asset!r}" if source.single_asset else "each file is of one"
+        found = [f"asset: no column names the machine, so {one}{lives}: {measured.assets} in all."]
     if source.spellings:
         found.append("spellings: names that differ only in case, width, blanks or zeros are read as one machine.")
     return found
@@ -78,9 +88,13 @@ def _about_time(guess: Guess, notation: TimeNotation, measured: TableProfile) ->
     unit = "its unit is not told: write clock.unit" if notation.unit == "?" else f"the clock's unit is {notation.unit}"
     age = f"no age of the machine: {measured.counts_age}" if measured.counts_age else "the age of the machine"
     return [
-        f"time: {guess.time!r} holds {notation.kind}; {unit}, a step is {notation.step:g}.",
+        f"time: {_named_time(guess)} holds {notation.kind}; {unit}, a step is {notation.step:g}.",
         f"counts_from_start: the time is taken as {age}.",
     ]
+
+
+def _named_time(guess: Guess) -> str:
+    return "no column, but the number of the row" if guess.time == ROW else repr(guess.time)
 
 
 def _about_values(rows: pd.DataFrame, source: TableSource, guess: Guess) -> list[str]:

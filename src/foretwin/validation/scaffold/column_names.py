@@ -11,13 +11,27 @@ ASSET_NAMES = (
     *("asset", "assetid", "machine", "machineid", "equipment", "equipmentid", "device", "deviceid"),
     *("unit", "unitid", "unitnumber", "unitnr", "engine", "engineid", "pump", "pumpid", "turbine", "turbineid"),
     *("motor", "motorid", "vehicle", "vehicleid", "serial", "serialnumber", "productid", "id"),
+    *("maschine", "maschinennr", "anlage", "anlagennr", "gerat", "geratenr", "equipo", "maquina", "equipement"),
 )
 TIME_NAMES = (
     *("timestamp", "datetime", "time", "ts", "date", "cycle", "cycles", "timecycles", "timeincycles"),
     *("operatinghours", "hour", "hours", "minute", "minutes", "second", "seconds", "day", "days", "age", "step", "t"),
+    *("zeitstempel", "zeit", "datumzeit", "datum", "horodatage", "fecha", "fechahora", "betriebsstunden", "zyklus"),
 )
 RUN_NAMES = ("run", "runid", "runnumber", "life", "lifeid", "lifenumber", "trajectory", "episode")
-FAILURE_NAMES = ("failure", "failed", "fail", "isfailure", "machinefailure", "breakdown", "brokendown", "broken")
+FAILURE_NAMES = (
+    "failure",
+    "failed",
+    "fail",
+    "isfailure",
+    "machinefailure",
+    "breakdown",
+    "brokendown",
+    "broken",
+    "ausfall",
+    "panne",
+    "fallo",
+)
 RUL_NAMES = (
     *("rul", "remainingusefullife", "timetofailure", "ttf", "cyclestofailure", "hourstofailure"),
     *("rulcycles", "rulhours", "remaininglife"),
@@ -39,6 +53,7 @@ LIFE_LEFT = re.compile(
     r"|(used)?life(pct|percent|percentage|share|fraction|used|consumed)|ttf|eol"
 )
 UNITS_BY_NAME = {
+    "sourcerow": "row",
     **dict.fromkeys(("cycle", "cycles", "timecycles", "timeincycles"), "cycle"),
     **dict.fromkeys(("hour", "hours", "operatinghours"), "h"),
     **dict.fromkeys(("minute", "minutes"), "min"),

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.errors import SourceError
+from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.tabular import TableFile, is_missing, texts
 from foretwin.validation.scaffold.column_names import (
     ASSET_NAMES,
@@ -22,7 +23,9 @@ from foretwin.validation.scaffold.column_names import (
 )
 from foretwin.validation.scaffold.label_columns import LabelAxis, is_flag, label_axes, label_reason, true_cells
 
-LARGEST_GAP = 0.5  # share of missing values that a channel may have
+ROW = "source row"  # the number of the row in its file, where the file has no header to name a time
+LARGEST_GAP = 0.5  # share of missing values that a channel may have, unless it is one that is measured seldom
+SLOWEST = 5  # values of each machine that such a channel has at least
 SHORTEST_RUN = 5  # rows; in a shorter one no row is near the end
 EPOCHS = {"s": (9e8, 2.2e9), "ms": (9e11, 2.2e12), "us": (9e14, 2.2e15), "ns": (9e17, 2.2e18)}  # 1998 to 2039
 LONG_ENOUGH = 20  # rows; fewer may rise by one each by chance
@@ -48,21 +51,22 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
 
     SourceError where no column can be the time or the machine, or none is left to be a channel.
     """
-    numbered = [column for column in frame.columns if not column.strip() or squashed(column) in INDEX_NAMES]
+    numbered = [column for column in frame.columns if squashed(column) in INDEX_NAMES and _is_number(frame[column])]
     free = {column: squashed(column) for column in frame.columns if column not in numbered}
     left_out = dict.fromkeys(numbered, "looks like a row number")
     time = _time_column(table, frame, free)
     del free[time]
-    asset = _named(free, ASSET_NAMES) or next((column for column in free if _groups(frame[column])), None)
+    asset = _named(free, ASSET_NAMES) or next((name for name in free if name != SINGLE and _groups(frame[name])), None)
+    asset = asset or (SINGLE if SINGLE in free else None)
     if asset is None:
         raise SourceError(f"{table.shown}: no column seems to name the machine; name one `asset`")
-    del free[asset]
+    free = {column: plain for column, plain in free.items() if column not in (asset, SINGLE, ROW)}
     run = _taken(free, RUN_NAMES, lambda column: not is_missing(texts(frame[column])).any())
     failure = _taken(free, FAILURE_NAMES, lambda column: _ends_lives(frame, asset, run, column))
     rul = None if failure else _taken(free, RUL_NAMES, lambda column: _is_number(frame[column]))
     place = _place_in_run(frame, asset, run, failure)
     labels = {column: label_reason(frame[column], column, place) for column in free}
-    reasons = {column: labels[column] or _unfit(table, frame[column]) for column in free}
+    reasons = {column: labels[column] or _unfit(table, frame[column], frame[asset]) for column in free}
     left_out |= {column: reason for column, reason in reasons.items() if reason}
     channels = channel_names(column for column, reason in reasons.items() if not reason)
     if not channels:
@@ -109,13 +113,12 @@ def _taken(free: dict[str, str], names: Sequence[str], fits: Callable[[str], boo
 
 
 def _time_column(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> str:
-    column = _named(free, TIME_NAMES, lambda name: _is_number(frame[name]) or _is_timestamp(frame[name]))
-    column = column or next((name for name in free if _is_timestamp(frame[name])), None)
+    column = _named(free, TIME_NAMES, lambda name: _is_number(frame[name]) or _is_moment(frame[name]))
+    others = [name for name in free if name not in (SINGLE, ROW)]
+    column = column or next((name for name in others if _is_moment(frame[name])), None)
+    column = column or next((name for name in others if _counts_rows(frame[name])), None)
+    column = column or (ROW if ROW in free else None)
     if column is not None:
-        if are_dates(frame[column]):
-            day = f"{frame[column].iat[0]:.0f}"
-            iso = f"{day[:4]}-{day[4:6]}-{day[6:]}"
-            raise table.wrong(0, column, f"{day} is a date written as a number; write {iso}")
         return column
     named = _named(free, TIME_NAMES)
     if named is None:
@@ -124,19 +127,33 @@ def _time_column(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) ->
     raise table.wrong(0, named, f"{example!r} is not a time; write numbers, or times such as 2024-05-31T08:00:00")
 
 
+def _counts_rows(values: "pd.Series[Any]") -> bool:
+    """Return whether a column is 0, 1, 2, ... throughout: a row counter, for want of a time."""
+    if not _is_number(values) or len(values) < LONG_ENOUGH:
+        return False
+    return bool((np.diff(np.asarray(values, np.float64)) == 1).all())
+
+
+def _is_time(values: "pd.Series[Any]") -> bool:
+    return pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values)
+
+
 def _is_number(values: "pd.Series[Any]") -> bool:
     return (
         pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and bool(values.notna().any())
     )
 
 
-def _is_timestamp(values: "pd.Series[Any]") -> bool:
+def _is_moment(values: "pd.Series[Any]") -> bool:
+    """Return whether a column holds dates, or spans of time."""
+    if pd.api.types.is_timedelta64_dtype(values):
+        return bool((values != values.iloc[0]).any())
     return not pd.api.types.is_numeric_dtype(values) and instants(values).notna().mean() > 0.5
 
 
 def _groups(values: "pd.Series[Any]") -> bool:
     """Return whether a text column has few, often repeated names, as of machines."""
-    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values) or is_flag(values):
+    if pd.api.types.is_numeric_dtype(values) or _is_time(values) or is_flag(values):
         return False
     text = texts(values)
     return not is_missing(text).any() and 2 <= text.nunique() <= len(text) / 5
@@ -167,13 +184,19 @@ def _place_in_run(frame: pd.DataFrame, asset: str, run: str | None, failure: str
     return np.where(size >= SHORTEST_RUN, place, 0.5)
 
 
-def _unfit(table: TableFile, values: "pd.Series[Any]") -> str | None:
+def _unfit(table: TableFile, values: "pd.Series[Any]", machines: "pd.Series[Any]") -> str | None:
     """Return why a column should not be a channel, or None."""
-    if values.isna().mean() > LARGEST_GAP:
+    slow = values.notna().groupby(machines).sum().min() >= SLOWEST
+    if values.isna().mean() > LARGEST_GAP and not (slow and pd.api.types.is_numeric_dtype(values)):
         return "is empty on more than half of the rows"
+    if _is_time(values):
+        return "holds times"
     if pd.api.types.is_numeric_dtype(values):
         return _not_measured(values)
-    text = texts(values)
+    return _no_numbers(table, texts(values))
+
+
+def _no_numbers(table: TableFile, text: "pd.Series[str]") -> str | None:
     number = pd.to_numeric(text.mask(is_missing(text)), errors="coerce").notna() | is_missing(text)
     if number.all():
         return None

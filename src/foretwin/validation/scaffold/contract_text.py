@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from foretwin.validation.scaffold.column_names import unit_of
 from foretwin.validation.scaffold.column_roles import Guess
 from foretwin.validation.scaffold.label_columns import LabelAxis
 from foretwin.validation.scaffold.measures import TableProfile, TimeNotation, is_setting, significant, widened
+from foretwin.validation.scaffold.written import Written
 
 SHORTEST_WINDOW, LONGEST_WINDOW = 10, 60
 CAP_SHARE = 0.6  # of a median life: at more remaining life most machines show no wear
@@ -19,7 +20,7 @@ SILENT_STEPS, SILENT_GAPS = 24, 2  # a machine is stale after so many steps, or 
 JUMP_STEPS = 1000  # what the clock may jump by, where longest_gap is not set
 
 
-def source_lines(name: str, source: TableSource, guess: Guess) -> list[str]:
+def source_lines(name: str, source: TableSource, guess: Guess, written: Written) -> list[str]:
     """Return name, title and `source`."""
     lines = [
         "# A first contract, guessed from the file: check every line, above all those marked `guessed`.",
@@ -29,8 +30,9 @@ def source_lines(name: str, source: TableSource, guess: Guess) -> list[str]:
         "source:",
         "  kind: table",
         f"  path: {_quoted(source.path)}",
-        f"  asset: {_quoted(guess.asset)}  # guessed: names the machine",
-        f"  time: {_quoted(guess.time)}  # guessed",
+        *_asset_lines(source),
+        *([f"  time: {_quoted(source.time)}  # guessed"] if source.time else []),
+        *written.lines(),
     ]
     if source.spellings:
         lines.append("  spellings: join  # guessed: some names differ only in case, width, blanks or zeros")
@@ -41,8 +43,8 @@ def source_lines(name: str, source: TableSource, guess: Guess) -> list[str]:
     if guess.rul:
         lines.append(f"  rul: {_quoted(guess.rul)}  # guessed: remaining life in the clock's unit")
     lines += _missing_labels(guess)
-    if source.missing == "carry_forward":
-        lines.append("  missing: carry_forward  # guessed: some values are missing; `refuse` makes that an error")
+    if source.missing != "refuse":
+        lines.append(f"  missing: {source.missing}  # guessed: some values are missing; `refuse` makes that an error")
     if source.rates:
         lines.append(f"  rates: [{', '.join(source.rates)}]  # guessed: counters, read as their rise per unit of time")
     lines += _label_source(guess.axes)
@@ -51,6 +53,15 @@ def source_lines(name: str, source: TableSource, guess: Guess) -> list[str]:
     lines += [f"    {channel}: {_quoted(column)}" for channel, column in renamed.items()]
     lines += ["  # Left out:"] if guess.left_out else []
     return lines + [f"  #   {_quoted(column)}: {reason}" for column, reason in guess.left_out.items()]
+
+
+def _asset_lines(source: TableSource) -> list[str]:
+    if source.single_asset is not None:
+        return [f"  single_asset: {_quoted(source.single_asset)}  # guessed: all rows are of one machine, of this name"]
+    if source.asset is None:
+        return [f"  pattern: {_quoted(source.pattern or '')}  # guessed: each file is of one machine, or a run of it"]
+    lines = [f"  pattern: {_quoted(source.pattern)}  # guessed: other files are left out"] if source.pattern else []
+    return [*lines, f"  asset: {_quoted(source.asset)}  # guessed: names the machine"]
 
 
 def clock_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -> list[str]:
@@ -70,7 +81,7 @@ def clock_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) ->
     return lines
 
 
-def channel_lines(rows: pd.DataFrame, source: TableSource, guess: Guess) -> list[str]:
+def channel_lines(rows: pd.DataFrame, source: TableSource, guess: Guess, units: Mapping[str, str]) -> list[str]:
     """Return `channels`, and regimes to be considered."""
     lines = [
         "",
@@ -81,7 +92,7 @@ def channel_lines(rows: pd.DataFrame, source: TableSource, guess: Guess) -> list
     settings = [name for name in guess.channels if is_setting(rows[name]) and name not in source.rates]
     for name, column in guess.channels.items():
         low, high = widened(float(rows[name].min()), float(rows[name].max()))
-        unit = _quoted(unit_of(column) or "?")
+        unit = _quoted(unit_of(column) or units.get(column) or "?")
         role = "setting" if name in settings else "sensor"
         lines.append(f"  {name}: {{unit: {unit}, role: {role}, min: {_number(low)}, max: {_number(high)}}}")
     if settings:

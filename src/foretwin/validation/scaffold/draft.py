@@ -13,11 +13,13 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.errors import ContractError
 from foretwin.sources.counters import is_flattened
+from foretwin.sources.files.guess.survey import Survey, surveyed
+from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.table import read_rows_of
-from foretwin.sources.tabular import open_table, texts
+from foretwin.sources.tabular import texts
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
-from foretwin.validation.scaffold.column_roles import Guess, guess_columns
+from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns
 from foretwin.validation.scaffold.contract_text import (
     SHORTEST_WINDOW,
     channel_lines,
@@ -35,6 +37,13 @@ from foretwin.validation.scaffold.measures import (
     measure_table,
     telling_channels,
 )
+from foretwin.validation.scaffold.written import (
+    Written,
+    asset_fields,
+    missing_policy,
+    settle_time,
+    spread_frame,
+)
 
 
 @dataclass(frozen=True)
@@ -45,39 +54,48 @@ class ContractDraft:
     assumptions: Assumptions
 
 
-def draft_contract(name: str, file: Path, project: Path | None = None) -> ContractDraft:
-    """Draft the contract of twin `name` from a CSV or Parquet file; the text is a valid contract.
+def draft_contract(name: str, files: str | Path, project: Path | None = None) -> ContractDraft:
+    """Draft the contract of twin `name` from a user's files, named as `source.path` is; the text is a valid contract.
 
-    A file inside `project` is named relative to data/<name>/. SourceError where the file cannot be read, or has no
+    A path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
     time, no machine or no channel; ContractError for an invalid name.
     """
-    table = open_table(file, str(file))
-    frame = table.read([column for column in table.columns if column])
-    guess = guess_columns(table, frame)
+    with surveyed(str(files)) as survey:
+        return _draft(name, survey, source_path(name, files, project))
+
+
+def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
+    table, written = survey.table, spread_frame(survey)
+    guess = guess_columns(table, written.frame)
+    written = settle_time(survey, written, guess)
+    frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
-    source = _source(source_path(name, file, project), frame, guess)
+    source = _source(path, written, guess, asset_fields(survey, guess.asset))
     contract = _skeleton(name, source, guess, notation)
-    rows = read_rows_of(contract, source, file)
+    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path)
     telling = telling_channels(rows, contract)
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
-        source = _source(source.path, frame, guess)
+        source = _source(path, written, guess, asset_fields(survey, guess.asset))
         contract = _skeleton(name, source, guess, notation)
     measured = measure_table(rows, contract, notation)
     parts = [
-        source_lines(name, source, guess),
+        source_lines(name, source, guess, written),
         clock_lines(guess, notation, measured),
-        channel_lines(rows, source, guess),
+        channel_lines(rows, source, guess, survey.units),
         output_lines(guess, notation, measured),
         rest_lines(rows, guess, measured),
     ]
     found = TableFindings(rows, source, guess, notation, measured)
-    told = assumptions_of(table, found, label_hints(rows, contract))
+    told = assumptions_of(table, found, label_hints(rows, contract), [*written.sentences(), *survey.told])
+    told = replace(told, check=(*written.questions(), *told.check))
     return ContractDraft("\n".join(line for part in parts for line in part) + "\n", told)
 
 
-def source_path(name: str, file: Path, project: Path | None) -> str:
-    """Return the file's path as twin.yaml names it: links kept, relative to data/<name>/ inside the project."""
+def source_path(name: str, file: str | Path, project: Path | None) -> str:
+    """Return the path as twin.yaml names it: links and URLs kept, relative to data/<name>/ inside the project."""
+    if is_remote(str(file)):
+        return str(file)
     written = Path(os.path.abspath(file))  # noqa: PTH100 - resolve() would follow links
     places = [written, written.parent.resolve() / written.name]
     roots = [Path(os.path.abspath(project)), project.resolve()] if project else []  # noqa: PTH100
@@ -87,24 +105,23 @@ def source_path(name: str, file: Path, project: Path | None) -> str:
     return written.as_posix()
 
 
-def _source(path: str, frame: pd.DataFrame, guess: Guess) -> TableSource:
+def _source(path: str, written: Written, guess: Guess, asset: dict[str, object]) -> TableSource:
+    frame = written.frame
     names = texts(frame[guess.asset])
     spelt = first_spellings(names.unique())
     runs = np.asarray(names.map(spelt).groupby(names.map(spelt), sort=False).ngroup(), np.int64)
-    return TableSource(
-        kind="table",
-        path=path,
-        asset=guess.asset,
-        time=guess.time,
-        run=guess.run,
-        columns=guess.channels,
-        failure=guess.failure,
-        rul=guess.rul,
-        faults={axis.name: axis.fault for axis in guess.axes},
-        missing="carry_forward" if any(frame[column].isna().any() for column in guess.channels.values()) else "refuse",
-        spellings="join" if any(name != first for name, first in spelt.items()) else None,
-        rates=tuple(name for name, column in guess.channels.items() if _flattened(frame[column], runs)),
-    )
+    content: dict[str, object] = {
+        "time": None if guess.time == ROW else guess.time,
+        "run": guess.run,
+        "columns": guess.channels,
+        "failure": guess.failure,
+        "rul": guess.rul,
+        "faults": {axis.name: axis.fault for axis in guess.axes},
+        "missing": missing_policy(frame, guess),
+        "spellings": "join" if any(name != first for name, first in spelt.items()) else None,
+        "rates": tuple(name for name, column in guess.channels.items() if _flattened(frame[column], runs)),
+    }
+    return TableSource.model_validate({"kind": "table", "path": path, **content, **asset, **written.fields})
 
 
 def _flattened(values: "pd.Series[float]", runs: "np.ndarray") -> bool:

@@ -1,0 +1,1 @@
+"""Guesses of how a user's files are written, from the files themselves."""

@@ -1,0 +1,135 @@
+"""Guess of the marks within numbers, from all cells of a table's columns of text."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from foretwin.sources.files.notation import Notation
+from foretwin.sources.files.numbers import MISSING_WORDS, is_error_word, parse_texts
+
+MOSTLY = 0.5  # share of a column's cells that are numbers, where the column is one of numbers
+CLOSER = 10.0  # times that one reading of a column must lie closer together than the other to be believed
+SPACES = "' \u00a0\u202f\u2019"  # between thousands, whatever the decimal mark
+NUMERIC = re.compile(rf"[+-]?[\d.,][\d.,{SPACES}]*(?:[eE][+-]?\d+)?")
+FAR_VALUES = (-9999.0, -999.0, -99.0, -9.99, 999.0, 9999.0, 99999.0, 65535.0, 65534.0, 32767.0, -32768.0, 2147483647.0)
+REPEATED, FAR_SPANS = 2, 3.0  # times a sentinel is there at least, and spans of the other values that it is away
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Marks within the numbers of a table, with a cell that shows them; `thousands` is `ask` where two are likely."""
+
+    decimal: str = "."
+    thousands: str | None = None
+    example: str = ""
+
+
+def guess_marks(columns: Mapping[str, "pd.Series[str]"], separator: str | None) -> Marks:
+    """Guess the marks within numbers from columns of stripped texts.
+
+    They are those of one table: a column that can be read in one way alone decides for those that can be read in two.
+    """
+    found = [marks for cells in columns.values() for marks in _marks_of(cells)]
+    sure = [marks for marks, is_sure in found if is_sure]
+    if sure:
+        decimal = Counter(marks.decimal for marks in sure).most_common(1)[0][0]
+        other = "." if decimal == "," else ","
+        grouped = [marks for marks in sure if marks.thousands and marks.decimal == decimal]
+        # A column of grouped digits alone, whose mark is not the decimal mark, has that mark between thousands.
+        grouped += [
+            replace(marks, thousands=other) for marks, is_sure in found if not is_sure and other in marks.example
+        ]
+        shown = grouped[0] if grouped else next(marks for marks in sure if marks.decimal == decimal)
+        return Marks(decimal, grouped[0].thousands if grouped else None, shown.example)
+    unsure = [(marks.example, columns[name]) for name in columns for marks, _ in _marks_of(columns[name])]
+    decided = [_decided(example, cells, separator) for example, cells in unsure]
+    if any(marks.thousands == "ask" for marks in decided) and any(
+        marks.thousands not in (None, "ask") for marks in decided
+    ):
+        decided = [marks for marks in decided if marks.thousands != "ask"]
+    return max(decided, key=lambda marks: marks.thousands is not None, default=Marks())
+
+
+def _marks_of(cells: "pd.Series[str]") -> Iterator[tuple[Marks, bool]]:
+    """Yield what one column shows, and whether it can be read in that way alone."""
+    texts = [text for text in cells.unique() if NUMERIC.fullmatch(text) and not text.isdigit()]
+    for text in texts:
+        both = re.fullmatch(rf"[+-]?\d{{1,3}}(?:([.,{SPACES}])\d{{3}})+([.,])\d+", text)
+        if both and both[1] != both[2]:
+            yield Marks(both[2], _plain_mark(both[1]), text), True
+            return
+    for mark, other in ((",", "."), (".", ",")):
+        marked = [text for text in texts if mark in text and other not in text]
+        if not marked:
+            continue
+        alike = all(re.fullmatch(rf"[+-]?[1-9]\d{{0,2}}(?:{re.escape(mark)}\d{{3}})+", text) for text in marked)
+        several = [text for text in marked if text.count(mark) > 1]
+        if alike:
+            yield Marks(other, mark, (several or marked)[0]), bool(several)
+        elif not several:
+            yield Marks(mark, None, next(text for text in marked)), True
+        return
+    spaced = [text for text in texts if re.fullmatch(rf"[+-]?\d{{1,3}}(?:[{SPACES}]\d{{3}})+", text)]
+    if spaced:
+        yield Marks(".", _plain_mark(re.sub(r"[\d+-]", "", spaced[0])[0]), spaced[0]), True
+
+
+def _decided(example: str, cells: "pd.Series[str]", separator: str | None) -> Marks:
+    """Decide on a column of which each marked cell has three digits after its mark: thousands, or decimals."""
+    mark = "," if "," in example else "."
+    other = "." if mark == "," else ","
+    plain = cells[cells.str.fullmatch(r"[+-]?\d{1,3}")]
+    if not len(plain):  # all alike: three decimals, but for a comma where it parts cells too
+        return Marks(other, mark, example) if mark == separator == "," else Marks(mark, None, example)
+    numbers = pd.concat([plain, cells[cells.str.contains(mark, regex=False)]])
+    whole = _spread(numbers, Notation(decimal=other, thousands=mark))
+    part = _spread(numbers, Notation(decimal=mark))
+    if whole * CLOSER < part:
+        return Marks(other, mark, example)
+    return Marks(mark, None, example) if part * CLOSER < whole else Marks(mark, "ask", example)
+
+
+def _spread(cells: "pd.Series[str]", notation: Notation) -> float:
+    """Return the ratio of the largest and the smallest size of the numbers."""
+    sizes = np.abs(parse_texts(cells, notation))
+    sizes = sizes[sizes > 0]
+    return float(sizes.max() / sizes.min()) if len(sizes) else 1.0
+
+
+def _plain_mark(mark: str) -> str:
+    return {"\u00a0": " ", "\u202f": " ", "\u2019": "'"}.get(mark, mark)
+
+
+def error_words(cells: "pd.Series[str]", notation: Notation) -> Counter[str] | None:
+    """Count the texts in a column that is mostly of numbers; None where it is not. Known words are counted too."""
+    known = cells.str.lower().isin(MISSING_WORDS)
+    numbers = np.isfinite(parse_texts(cells.mask(known, ""), notation))
+    if not numbers.any() or numbers.sum() < MOSTLY * (~known).sum():
+        return None
+    return Counter(cells[~known & ~pd.Series(numbers, index=cells.index)])
+
+
+def unknown_words(words: Counter[str]) -> list[str]:
+    """Return the texts that the contract must list to have them read as missing."""
+    texts = pd.Series(list(words), dtype="str")
+    return list(texts[~is_error_word(texts, ())]) if len(texts) else []
+
+
+def far_sentinels(numbers: "np.ndarray") -> Counter[str]:
+    """Count the values, usual for `no value` and repeated, that lie far outside of all others."""
+    found: Counter[str] = Counter()
+    finite = numbers[np.isfinite(numbers)]
+    for value in FAR_VALUES:
+        same = finite == value
+        rest = finite[~same & ~np.isin(finite, FAR_VALUES)]
+        if same.sum() < REPEATED or len(rest) < REPEATED or same.mean() > MOSTLY:
+            continue
+        low, high = float(rest.min()), float(rest.max())
+        reach = FAR_SPANS * max(high - low, 1e-9 * max(abs(low), abs(high), 1.0))
+        if value < low - reach or value > high + reach:
+            found[f"{value:g}"] = int(same.sum())
+    return found

@@ -1,0 +1,243 @@
+"""Survey of a user's files whose notation nobody has told yet: what can be seen about how they are written."""
+
+import re
+import tempfile
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foretwin.contract.source import TableSource
+from foretwin.errors import SourceError
+from foretwin.sources.files.file_names import SINGLE, data_files
+from foretwin.sources.files.guess.encoding import guess_encoding
+from foretwin.sources.files.guess.layout import guess_layout
+from foretwin.sources.files.guess.marks import error_words, far_sentinels, guess_marks, unknown_words
+from foretwin.sources.files.guess.time_forms import TimeForm, guess_form
+from foretwin.sources.files.notation import PLAIN, Notation, fields_of
+from foretwin.sources.files.numbers import parse_texts
+from foretwin.sources.files.places.copies import bring_files, fetched, is_archive
+from foretwin.sources.files.reading import counted
+from foretwin.sources.tabular import (
+    DELIMITERS,
+    PARQUET_MAGIC,
+    TableFile,
+    file_head,
+    is_other,
+    open_table,
+    raw_lines,
+    texts,
+)
+
+FIRST_LINES, LAST_LINES = 400, 60
+Remarks = dict[str, str]
+_Numbers = tuple[Notation, dict[str, object], Remarks, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen in files: all rows (N, columns) typed, and how they are written.
+
+    `path` is the file or folder on this machine, `table` the first file. The column `single asset` tells the files
+    apart, `left_out` are those of another shape. `fields` are those of the contract's source, `remarks` why each is
+    guessed, `forms` those of columns of times, `units` what stands below the columns' names, `told` sentences for a
+    person.
+    """
+
+    path: Path
+    table: TableFile
+    frame: pd.DataFrame
+    fields: dict[str, object]
+    remarks: Remarks
+    forms: dict[str, TimeForm] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+
+@contextmanager
+def surveyed(source: str) -> Iterator[Survey]:
+    """Bring what `source` names (file, folder, glob, archive, URL), and survey it; copies are removed afterwards."""
+    with tempfile.TemporaryDirectory() as temporary:
+        path = Path(source)
+        if not path.is_file() or is_archive(path):
+            asked = TableSource(kind="table", path=source, single_asset=SINGLE, time_format="row")
+            bring_files(asked, Path(), Path(temporary))
+            path = fetched(Path(temporary))
+        survey = survey_files(path, source)
+        for name in survey.left_out:
+            (path / name).unlink()  # of the copy
+        yield survey
+
+
+def survey_files(path: Path, shown: str) -> Survey:
+    """Survey a file, or all files of a folder, of which those of the commonest shape are taken."""
+    names = data_files(path) if path.is_dir() else [path.name]
+    if not names:
+        raise SourceError(f"{shown}: holds no files; name others")
+    places = {name: path / name if path.is_dir() else path for name in names}
+    labels = {name: f"{shown}: {name}" if path.is_dir() else shown for name in names}
+    seen = {name: recognise(place, labels[name]) for name, place in places.items()}
+    usual = Counter(look.shape for look in seen.values()).most_common(1)[0][0]
+    look = next(look for look in seen.values() if look.shape == usual)
+    turned = [name for name in names if seen[name].shape != usual and _is_turned(seen[name], look)]
+    kept = [name for name in names if seen[name].shape == usual]
+
+    files = {name: open_table(places[name], labels[name], look.notation) for name in kept}
+    raw = _frame(files, as_text=True)
+    notation, asked, remarks, told = _with_numbers(raw, look.notation, files[kept[0]])
+    files = {name: open_table(places[name], labels[name], notation) for name in kept}
+    frame = _typed(_frame(files, as_text=False), files)
+    fields = dict(fields_of(notation)) | asked
+    if turned:
+        fields["transposed"] = Path(turned[0]).name
+        remarks["transposed"] = "it has as many rows as the others have columns"
+    others = [name for name in names if name not in kept and name not in turned[:1]]
+    if others:
+        told = (*told, f"files: {len(others)} of another shape are left out, such as {others[0]}.")
+    remarks = look.remarks | remarks
+    return Survey(path, files[kept[0]], frame, fields, remarks, _forms(frame), look.units, tuple(others), told)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one file shows by itself: its notation but for numbers, and the shape by which it is grouped with others."""
+
+    notation: Notation
+    remarks: Remarks
+    units: dict[str, str]
+    shape: tuple[object, ...]
+    rows: int
+
+
+def recognise(path: Path, shown: str) -> Look:
+    """Recognise encoding and layout of one file."""
+    head = file_head(path, shown)
+    if head.startswith(PARQUET_MAGIC):
+        return Look(PLAIN, {}, {}, open_table(path, shown).columns, 0)
+    is_text = not is_other(path, head)
+    encoding, remark = guess_encoding(path, shown) if is_text else (None, "")
+    notation = replace(PLAIN, encoding=encoding)
+    known = replace(notation, encoding=encoding or open_table(path, shown).notation.encoding) if is_text else notation
+    lines = raw_lines(path, shown, known, "replace")
+    first = list(islice(lines, FIRST_LINES))
+    last, rows = deque(first, LAST_LINES), len(first)
+    for line in lines:
+        last.append(line)
+        rows += 1
+    layout = guess_layout(first, last)
+    told = bool(re.fullmatch(r"sep=.\s*", first[0]))
+    usual = told or layout.separator == _usual_separator(first, layout.skip) or not is_text
+    found = replace(
+        notation,
+        separator=None if usual else layout.separator,
+        skip=0 if told and layout.skip == 1 else layout.skip,
+        names=None if layout.header else tuple(f"column_{number + 1}" for number in range(layout.width)),
+        after_header=layout.after_header,
+        footer=layout.footer,
+    )
+    units = {name: unit for name, unit in layout.units.items() if unit}
+    remarks = {
+        "encoding": remark,
+        "separator": "between cells",
+        "skip_lines": f"the header is on line {layout.skip + 1}",
+        "names": "the first line holds data: write the columns' names",
+        "lines_after_header": f"such as {', '.join(islice(units.values(), 3))}",
+        "footer_lines": "at the end, which are no rows",
+    }
+    return Look(found, remarks, units, (layout.separator, *(layout.header or (layout.width,))), rows - layout.skip)
+
+
+def _is_turned(look: Look, usual: Look) -> bool:
+    """Return whether a file without a header has as many lines as the usual ones have columns."""
+    return bool(look.notation.names and usual.notation.names) and look.rows == len(usual.notation.names or ())
+
+
+def _usual_separator(lines: Sequence[str], skip: int) -> str:
+    first = next((line for line in lines[skip:] if line.strip()), "")
+    return max(DELIMITERS, key=first.count)
+
+
+def _frame(files: dict[str, TableFile], as_text: bool) -> pd.DataFrame:
+    """Read all columns of all files, with the column `single asset` for the name of the file."""
+    frames = []
+    for name, file in files.items():
+        frame = file.read(file.columns, text=file.columns if as_text else ())
+        frames.append(frame.assign(**{SINGLE: name}))
+    return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+
+
+def _with_numbers(raw: pd.DataFrame, notation: Notation, file: TableFile) -> "_Numbers":
+    """Add marks within numbers and missing values to the notation, as all cells of the texts show them.
+
+    Then come fields that are a question to the user, remarks, and what is to be told.
+    """
+    cells = {name: texts(raw[name]) for name in raw.columns if name != SINGLE and not _is_typed(raw[name])}
+    moments = {name for name, text in cells.items() if not _are_numbers(text) and guess_form(text.head(FIRST_LINES))}
+    marks = guess_marks({name: text for name, text in cells.items() if name not in moments}, file.delimiter)
+    sure = None if marks.thousands == "ask" else marks.thousands
+    notation = replace(notation, decimal=marks.decimal, thousands=sure)
+    words, remarks = Counter[str](), Remarks()
+    for name in raw.columns:
+        if name in cells and name not in moments:
+            found = error_words(cells[name], notation)
+            if found is None:
+                continue
+            words += found
+            numbers = parse_texts(cells[name], notation)
+        elif name in cells or name == SINGLE or not pd.api.types.is_numeric_dtype(raw[name]):
+            continue
+        else:
+            numbers = np.asarray(raw[name], dtype=np.float64)
+        words += far_sentinels(numbers)
+    listed = unknown_words(words)
+    told = (f"missing: {counted(words)} are read as missing.",) if words else ()
+    if marks.decimal != "." or sure:
+        remarks["decimal"] = remarks["thousands"] = f"as in {marks.example!r}"
+    if marks.thousands == "ask":
+        remarks["thousands"] = f"{marks.example!r} may have thousands or decimals: write the mark, or remove this line"
+    remarks["missing_values"] = f"found: {counted(Counter({word: words[word] for word in listed}))}"
+    asked: dict[str, object] = {"thousands": "ask"} if marks.thousands == "ask" else {}
+    return replace(notation, missing=tuple(listed)), asked, remarks, told
+
+
+def _typed(frame: pd.DataFrame, files: dict[str, TableFile]) -> pd.DataFrame:
+    """Parse the columns that are mostly numbers but hold other texts, or numbers in another notation."""
+    file = next(iter(files.values()))
+    columns: dict[str, Any] = {}
+    for name in frame.columns:
+        if name == SINGLE:
+            continue
+        if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name]):
+            values, _ = file.numbers(frame[name], name)
+            changed = np.isnan(values) & frame[name].notna().to_numpy()
+            columns |= {name: values} if changed.any() else {}
+        elif not _is_typed(frame[name]) and error_words(texts(frame[name]), file.notation) is not None:
+            columns[name] = file.numbers(texts(frame[name]), name)[0]
+    return frame.assign(**columns)
+
+
+def _forms(frame: pd.DataFrame) -> dict[str, TimeForm]:
+    """Return the forms of the columns of text that are times."""
+    found = {
+        name: guess_form(texts(frame[name])) for name in frame.columns if name != SINGLE and not _is_typed(frame[name])
+    }
+    return {name: form for name, form in found.items() if form is not None}
+
+
+def _is_typed(values: "pd.Series[Any]") -> bool:
+    return pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
+
+
+def _are_numbers(text: "pd.Series[str]") -> bool:
+    return bool(pd.to_numeric(text, errors="coerce").notna().mean() > 0.5)
+
+
+def _is_packed_archive(path: Path) -> bool:
+    return is_archive(path)

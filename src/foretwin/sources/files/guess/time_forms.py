@@ -1,0 +1,100 @@
+"""Guess of how times are written: the form of a column's texts, and the zone of a clock that changes twice a year."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.contract.source import zone_of
+from foretwin.sources.files.numbers import MISSING_WORDS
+from foretwin.sources.files.times import OFFSET, date_instants, durations, iso_instants, local_instants
+
+READABLE = 0.95  # share of a column's texts that one form must fit
+LATEST_ISO = 0.5
+# One of each rule by which clocks change; rows tell the rule, not the country.
+ZONES = ("Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "Australia/Sydney", "America/Santiago")
+MOST_LATE = 0.01  # share of rows not later than one before that may be left out
+
+
+@dataclass(frozen=True)
+class TimeForm:
+    """A form of times: the contract's `time_format`, the times (N,) in UTC or seconds, and why it is a guess.
+
+    `zoned` tells whether the texts have offsets, `likely` how to read them where the form is to be asked for.
+    """
+
+    form: str | None
+    times: "pd.Series[Any]"
+    remark: str = ""
+    zoned: bool = False
+    likely: str | None = None
+
+
+def guess_form(text: "pd.Series[str]") -> TimeForm | None:
+    """Guess the form of stripped texts (N,); None where they are no times. A form of None is ISO 8601."""
+    full = ~text.str.lower().isin(MISSING_WORDS)
+    if not full.any():
+        return None
+    zoned = bool(text[full].str.contains(OFFSET, regex=True).mean() > LATEST_ISO)
+    iso = iso_instants(text.where(full))
+    if iso[full].notna().mean() > LATEST_ISO:
+        return TimeForm(None, iso, zoned=zoned)
+    day, month = (date_instants(text.where(full, ""), day_first) for day_first in (True, False))
+    fits = {"day_first": day[full].notna().mean(), "month_first": month[full].notna().mean()}
+    if max(fits.values()) >= READABLE:
+        return _ordered(text[full], fits, {"day_first": day, "month_first": month}, zoned)
+    lengths = durations(text.where(full, ""))
+    if np.isfinite(lengths[full.to_numpy()]).mean() >= READABLE:
+        return TimeForm("duration", pd.Series(lengths), "spans such as 1 day 02:00:00")
+    return None
+
+
+def guess_zone(times: "pd.Series[Any]", groups: NDArray[np.int64]) -> str | None:
+    """Return a zone by whose rule all times rise in each group (N,), where they do not as they are."""
+    if _late(times, groups).sum() == 0:
+        return None
+    for name in ZONES:
+        local, never, _ = local_instants(times, np.zeros(len(times), dtype=bool), zone_of(name), groups)
+        if not never.any() and _late(local, groups).sum() == 0:
+            return name
+    return None
+
+
+def guess_order(times: "pd.Series[Any]", groups: NDArray[np.int64]) -> tuple[str | None, int]:
+    """Return what to do where times do not rise in each group (N,), and in how many rows they do not."""
+    count = int(_late(times, groups).sum())
+    steps = _steps(times, groups)
+    if count and (steps < np.timedelta64(0)).sum() > len(times) / 2:
+        return "sort", count  # the newest first
+    return ("leave_out" if 0 < count <= MOST_LATE * len(times) else None), count
+
+
+def _ordered(
+    text: "pd.Series[str]", fits: dict[str, float], read: dict[str, "pd.Series[Any]"], zoned: bool
+) -> TimeForm:
+    """Decide between day and month first; a question remains where both fit and differ, but with points."""
+    form = max(fits, key=lambda name: fits[name])
+    both = min(fits.values()) >= READABLE
+    if not both or read["day_first"].equals(read["month_first"]):
+        other = read["month_first" if form == "day_first" else "day_first"]
+        telling = text[other[text.index].isna() & read[form][text.index].notna()]
+        return TimeForm(form, read[form], f"as in {(telling if len(telling) else text).iat[0]!r}", zoned)
+    if text.str.match(r"\d{1,2}\.\d{1,2}\.").mean() > LATEST_ISO:
+        return TimeForm("day_first", read["day_first"], f"as is usual with points, in {text.iat[0]!r}", zoned)
+    spans = {name: times.max() - times.min() for name, times in read.items()}
+    shorter = min(spans, key=lambda name: spans[name])
+    remark = f"day_first or month_first? {text.iat[0]!r} may be both; {shorter} makes the shorter record"
+    return TimeForm("ask", read[shorter], remark, zoned, shorter)
+
+
+def _late(times: "pd.Series[Any]", groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return the rows (N,) that are not later than all before in their group."""
+    stamps = pd.Series(times.to_numpy(dtype="datetime64[ns]").astype("int64"))
+    before = stamps.groupby(groups).cummax().groupby(groups).shift()
+    return np.asarray(stamps <= before)
+
+
+def _steps(times: "pd.Series[Any]", groups: NDArray[np.int64]) -> NDArray[np.timedelta64]:
+    return pd.Series(times.to_numpy(dtype="datetime64[ns]")).groupby(groups).diff().to_numpy()
