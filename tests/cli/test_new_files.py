@@ -14,6 +14,7 @@ from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
 from support.commands import foretwin, refusal
 from support.tiny_bundle import shipped_params
+from support.written_table import workbook
 
 LIFE, MACHINES = 40, 3
 GERMAN = {
@@ -296,6 +297,18 @@ def test_a_file_of_the_same_notation_is_stored_as_the_twins_own(project, monkeyp
     monkeypatch.setenv("FORETWIN_STORE", f"sqlite:///{project}/twins.db")
     told = foretwin("ingest", "today.csv", "--twin", "mine").output
     assert f"{5 * MACHINES} readings stored" in told, told
+
+
+def test_a_workbook_is_drafted_with_its_units(project):
+    frame = fleet()
+    cells = [["Report"], ["machine", "hour", "temp", "press", "failed"], ["", "h", "degC", "hPa", ""]]
+    cells += [[str(row[0]), *row[1:]] for row in frame.itertuples(index=False)]
+    Path("export.xlsx").write_bytes(workbook({"Data": cells}))
+    contract, told, rows = drafted("export.xlsx")
+    assert (contract.source.skip_lines, contract.source.lines_after_header) == (1, 1)
+    assert (contract.channels["temp"].unit, contract.channels["press"].unit) == ("degC", "hPa")
+    assert "the file is read as workbook" in told
+    same(rows, frame)
 
 
 def test_a_place_without_files_is_refused(project):

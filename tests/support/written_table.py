@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import math
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -143,3 +144,42 @@ def adapted(twin: Twin, folder: Path, raw: Path) -> pd.DataFrame:
     raw.mkdir(parents=True)
     table.fetch_table(twin.source, folder, raw)
     return table.adapt_table(twin, twin.source, raw)
+
+
+def workbook(sheets: dict[str, list[list[object]]]) -> bytes:
+    """Return the smallest workbook (xlsx) of these cells, in a zip archive as spreadsheets write it."""
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    kinds = "http://schemas.openxmlformats.org/package/2006"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("[Content_Types].xml", f'<Types xmlns="{kinds}/content-types"/>')
+        start = f'<Relationship Id="r0" Type="{links}/officeDocument" Target="xl/workbook.xml"/>'
+        archive.writestr("_rels/.rels", f'<Relationships xmlns="{kinds}/relationships">{start}</Relationships>')
+        names = "".join(f'<sheet name="{name}" sheetId="{n}" r:id="r{n}"/>' for n, name in enumerate(sheets, 1))
+        archive.writestr(
+            "xl/workbook.xml", f'<workbook xmlns="{main}" xmlns:r="{links}"><sheets>{names}</sheets></workbook>'
+        )
+        to = "".join(
+            f'<Relationship Id="r{n}" Type="{links}/worksheet" Target="worksheets/s{n}.xml"/>'
+            for n in range(1, len(sheets) + 1)
+        )
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{kinds}/relationships">{to}</Relationships>'
+        )
+        for number, rows in enumerate(sheets.values(), 1):
+            lines = "".join(
+                f'<row r="{y}">' + "".join(_cell(value, f"{chr(65 + x)}{y}") for x, value in enumerate(row)) + "</row>"
+                for y, row in enumerate(rows, 1)
+            )
+            content = f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>'
+            archive.writestr(f"xl/worksheets/s{number}.xml", content)
+    return out.getvalue()
+
+
+def _cell(value: object, place: str) -> str:
+    if isinstance(value, str) and value.startswith("#"):
+        return f'<c r="{place}" t="e"><v>{value}</v></c>'
+    if isinstance(value, str):
+        return f'<c r="{place}" t="inlineStr"><is><t>{value}</t></is></c>'
+    return f'<c r="{place}"><v>{value}</v></c>'

@@ -40,13 +40,14 @@ class TableFile:
     columns: tuple[str, ...]
     delimiter: str | None
     notation: Notation = PLAIN
-    is_packed: bool = False  # or a workbook, or arrays: its bytes are not those of the text
+    is_packed: bool = False
+    kind: str = "text"  # or a workbook, or arrays, which are read as lines of text
 
     @property
     def is_plain(self) -> bool:
         """Return whether the file is Parquet, or CSV in UTF-8 whose every line is header or row."""
         utf8 = self.notation.encoding in (None, "utf-8", "utf-8-sig")
-        return utf8 and not self.is_packed and not self.notation.is_rewritten
+        return utf8 and not self.is_packed and self.kind in ("text", "Parquet") and not self.notation.is_rewritten
 
     def read(self, columns: Sequence[str], text: Sequence[str] = ()) -> pd.DataFrame:
         """Read the named columns with inferred types; those in `text` as strings.
@@ -72,7 +73,7 @@ class TableFile:
         """Return `line N` of a text, counting header, blank lines and line breaks in quotes; else `row N`."""
         if self.delimiter is None or self.notation.transposed:
             return f"row {row + 1}"
-        word, seen, line = "row" if self.is_packed else "line", -1, 1
+        word, seen, line = "line" if self.kind == "text" else "row", -1, 1
         reader = csv.reader(self._lines(errors="replace"), delimiter=self.delimiter)
         for record in reader:
             if record:
@@ -99,7 +100,7 @@ class TableFile:
         """
         told: Counter[str] = Counter()
         if pd.api.types.is_numeric_dtype(values):
-            found: NDArray[np.float64] = np.array(values, dtype=np.float64)
+            found: NDArray[np.float64] = np.asarray(values, dtype=np.float64)
         else:
             text = texts(values)
             missing, word = is_missing(text), is_error_word(text, self.notation.missing)
@@ -110,9 +111,11 @@ class TableFile:
                 advice = "correct it, leave the cell empty, or list it in source.missing_values"
                 raise self.wrong(row, column, f"{text.iat[row]!r} is not a number; {advice}")
             told.update(text[word])
-        sentinel = np.isin(found, numeric_sentinels(self.notation.missing))
-        told.update(pd.Series(found[sentinel]).map("{:g}".format))
-        found[sentinel] = np.nan
+        listed = numeric_sentinels(self.notation.missing)
+        if listed:
+            sentinel = np.isin(found, listed)
+            told.update(pd.Series(found[sentinel]).map("{:g}".format))
+            found = np.where(sentinel, np.nan, found)
         if np.isinf(found).any():
             row = int(np.isinf(found).argmax())
             raise self.wrong(row, column, "the number is infinite; correct it, or leave the cell empty")
@@ -170,11 +173,12 @@ def open_table(path: Path, shown: str, notation: Notation = PLAIN) -> TableFile:
     """Open a file by its first bytes and the notation; SourceError where it is absent, empty or of no known kind."""
     head = file_head(path, shown)
     if head.startswith(PARQUET_MAGIC):
-        return TableFile(path, shown, _parquet_names(path, shown), None)
+        return TableFile(path, shown, _parquet_names(path, shown), None, kind="Parquet")
     if head.startswith(b"PK") and not is_workbook(path, head):
         raise SourceError(f"{shown}: neither CSV, Parquet nor a workbook, but an archive; name it in source.path")
-    packed = is_other(path, head)
-    if packed:
+    kind = "arrays" if holds_arrays(head) else "workbook" if is_workbook(path, head) else "text"
+    packed = False
+    if kind != "text":
         notation = replace(notation, decimal=".", separator=",")
     else:
         with open_unpacked(path) as file:
@@ -183,7 +187,7 @@ def open_table(path: Path, shown: str, notation: Notation = PLAIN) -> TableFile:
         encoding = notation.encoding or _encoding(text, shown)
         # A mark at the beginning is no part of the first name, whatever the contract says of it.
         notation = replace(notation, encoding="utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
-    return _described(path, shown, notation, packed)
+    return replace(_described(path, shown, notation), is_packed=packed, kind=kind)
 
 
 def file_head(path: Path, shown: str) -> bytes:
@@ -215,7 +219,7 @@ def raw_lines(path: Path, shown: str, notation: Notation, errors: str = "strict"
             yield from file
 
 
-def _described(path: Path, shown: str, notation: Notation, packed: bool) -> TableFile:
+def _described(path: Path, shown: str, notation: Notation) -> TableFile:
     """Return the file with its header, for which the first lines are read."""
     try:
         lines = raw_lines(path, shown, notation, "replace")
@@ -237,7 +241,7 @@ def _described(path: Path, shown: str, notation: Notation, packed: bool) -> Tabl
         named = [name or ("unnamed" if number == 0 else f"unnamed_{number + 1}") for number, name in enumerate(header)]
         notation = replace(notation, names=tuple(named), skip=notation.skip + reader.line_num)
         header = named
-    return TableFile(path, shown, tuple(header), delimiter, notation, packed)
+    return TableFile(path, shown, tuple(header), delimiter, notation)
 
 
 def _parsed(path: Path, shown: str, notation: Notation) -> Iterator[str]:

@@ -46,14 +46,15 @@ class Reading:
         """
         if self.origin is not None:
             return np.asarray(values, dtype=np.float64)
-        found, told = np.empty(len(values)), Counter[str]()
+        parts, told = [], Counter[str]()
         for file, start, end in zip(self.files, self.starts, [*self.starts[1:], len(values)], strict=True):
-            part = values.iloc[start:end]
-            found[start:end], counts = file.numbers(part.reset_index(drop=True).infer_objects(), column)
+            part = values.iloc[start:end].reset_index(drop=True)
+            found, counts = file.numbers(part.infer_objects(), column)
+            parts.append(found)
             told += counts
         if told:
             LOG.warning("%s: column %r: taken as missing: %s", self.shown, column, counted(told))
-        return found
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def with_frame(self, frame: pd.DataFrame, origin: NDArray[np.int64]) -> "Reading":
         """Return the same files with other rows, each made of the row `origin` (N,) of this frame, and others."""

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.source import TableSource
+from foretwin.sources.files.notation import WHITESPACE
 from foretwin.sources.tabular import TableFile
 from foretwin.validation.scaffold.column_roles import ROW, Guess
 from foretwin.validation.scaffold.measures import TableFindings, TableProfile, TimeNotation, far_values
@@ -42,11 +43,8 @@ def assumptions_of(
 ) -> Assumptions:
     """Tell what a draft assumes; `hints` are on the labels, `notation` on how the files are written."""
     guess, measured = found.guess, found.measured
-    written = (
-        "Parquet"
-        if table.delimiter is None
-        else f"text with {DELIMITERS.get(table.delimiter, repr(table.delimiter))} between its fields"
-    )
+    between = "blanks" if table.notation.separator == WHITESPACE else DELIMITERS.get(table.delimiter or "", "signs")
+    written = f"text with {between} between its fields" if table.kind == "text" else table.kind
     sentences = [
         *_about_labels(guess, measured),
         *(f"labels: {hint}." for hint in hints),

@@ -66,7 +66,8 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
     rul = None if failure else _taken(free, RUL_NAMES, lambda column: _is_number(frame[column]))
     place = _place_in_run(frame, asset, run, failure)
     labels = {column: label_reason(frame[column], column, place) for column in free}
-    reasons = {column: labels[column] or _unfit(table, frame[column], frame[asset]) for column in free}
+    in_file = SINGLE not in frame or bool((frame[SINGLE] == frame[SINGLE].iloc[0]).all())
+    reasons = {column: labels[column] or _unfit(table, frame[column], frame[asset], in_file) for column in free}
     left_out |= {column: reason for column, reason in reasons.items() if reason}
     channels = channel_names(column for column, reason in reasons.items() if not reason)
     if not channels:
@@ -184,7 +185,7 @@ def _place_in_run(frame: pd.DataFrame, asset: str, run: str | None, failure: str
     return np.where(size >= SHORTEST_RUN, place, 0.5)
 
 
-def _unfit(table: TableFile, values: "pd.Series[Any]", machines: "pd.Series[Any]") -> str | None:
+def _unfit(table: TableFile, values: "pd.Series[Any]", machines: "pd.Series[Any]", in_file: bool) -> str | None:
     """Return why a column should not be a channel, or None."""
     slow = values.notna().groupby(machines).sum().min() >= SLOWEST
     if values.isna().mean() > LARGEST_GAP and not (slow and pd.api.types.is_numeric_dtype(values)):
@@ -193,15 +194,17 @@ def _unfit(table: TableFile, values: "pd.Series[Any]", machines: "pd.Series[Any]
         return "holds times"
     if pd.api.types.is_numeric_dtype(values):
         return _not_measured(values)
-    return _no_numbers(table, texts(values))
+    return _no_numbers(table, texts(values), in_file)
 
 
-def _no_numbers(table: TableFile, text: "pd.Series[str]") -> str | None:
+def _no_numbers(table: TableFile, text: "pd.Series[str]", in_file: bool) -> str | None:
+    """Return why a column of text should not be a channel, or None; `in_file` where its rows are those of the file."""
     number = pd.to_numeric(text.mask(is_missing(text)), errors="coerce").notna() | is_missing(text)
     if number.all():
         return None
     row, others = int((~number).to_numpy().argmax()), text[~number]
-    seen = f"holds text on {len(others)} of {len(text)} rows, such as {text.iat[row]!r} on {table.place(row)}"
+    where = f" on {table.place(row)}" if in_file else ""
+    seen = f"holds text on {len(others)} of {len(text)} rows, such as {text.iat[row]!r}{where}"
     if number.any():
         return f"{seen}; its other cells are numbers: correct or empty these"
     if (others == others.iat[0]).all():
