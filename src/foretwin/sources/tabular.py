@@ -131,13 +131,11 @@ class TableFile:
                 decimal_point=self.notation.decimal,
             ),
         )
-        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
-        return frame
+        return _as_frame(table)
 
     def _read_parquet(self, columns: list[str]) -> pd.DataFrame:
         table = pyarrow.parquet.ParquetFile(self.path).read(columns=columns)
-        frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)[columns]
-        return frame
+        return _as_frame(table.select(columns))
 
     def _check_present(self, name: str) -> None:
         count = self.columns.count(name)
@@ -272,6 +270,12 @@ def _parquet_names(path: Path, shown: str) -> tuple[str, ...]:
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise SourceError(f"{shown}: damaged Parquet file ({reason}); export it again") from None
+
+
+def _as_frame(table: pa.Table) -> pd.DataFrame:
+    """Convert column by column, freeing each; the table cannot be used afterwards."""
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
+    return frame
 
 
 def texts(values: "pd.Series[Any]") -> "pd.Series[str]":

@@ -30,7 +30,7 @@ def spread_tags(
     frame, wanted = reading.frame, [*numbers, *labels]
     tags = texts(frame[source.tag or ""])
     _check_present(reading, source, tags, wanted)
-    code = pd.Series(pd.Categorical(tags, categories=wanted).codes.astype("int64"))
+    code = tags.map({tag: number for number, tag in enumerate(wanted)}).fillna(-1).astype("int64")
     used = (code >= 0).to_numpy(copy=True)
     used &= ~_late(reading, source, keys, code.where(used))
     good = used & _good(reading, source, used)
