@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.io import savemat
 
 from foretwin.contract.twin import Twin, load_twin
 from foretwin.errors import ContractError
@@ -308,6 +309,27 @@ def test_a_workbook_is_drafted_with_its_units(project):
     assert (contract.source.skip_lines, contract.source.lines_after_header) == (1, 1)
     assert (contract.channels["temp"].unit, contract.channels["press"].unit) == ("degC", "hPa")
     assert "the file is read as workbook" in told
+    same(rows, frame)
+
+
+def test_arrays_without_a_time_count_their_samples(project):
+    savemat("bearing.mat", {"drive_end": np.sin(np.arange(300.0)), "fan_end": np.cos(np.arange(300.0)), "rpm": 1797})
+    contract, told, rows = drafted("bearing.mat")
+    assert set(contract.channels) == {"drive_end", "fan_end"}
+    assert (contract.source.single_asset, contract.source.time_format) == ("bearing", "row")
+    assert rows["time"].tolist() == list(range(300))
+    assert "the file is read as arrays" in told
+
+
+def test_files_of_other_kinds_in_the_folder_are_left_out(project):
+    frame = fleet()
+    Path("exports").mkdir()
+    for name, part in frame.groupby("machine"):
+        part.to_csv(f"exports/{name}.csv", index=False)
+    Path("exports/manual.pdf").write_bytes(b"%PDF-1.7\n\0\1\2\0")
+    contract, told, rows = drafted("exports")
+    assert (contract.source.pattern, contract.source.asset) == ("M-{file}.csv", "machine")
+    assert "1 of another shape are left out, such as manual.pdf" in told
     same(rows, frame)
 
 

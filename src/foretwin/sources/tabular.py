@@ -274,7 +274,7 @@ def _parquet_names(path: Path, shown: str) -> tuple[str, ...]:
 
 def _as_frame(table: pa.Table) -> pd.DataFrame:
     """Convert column by column, freeing each; the table cannot be used afterwards."""
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, split_blocks=True, self_destruct=True)
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, self_destruct=True)
     return frame
 
 

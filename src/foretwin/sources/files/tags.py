@@ -32,13 +32,13 @@ def spread_tags(
     _check_present(reading, source, tags, wanted)
     code = tags.map({tag: number for number, tag in enumerate(wanted)}).fillna(-1).astype("int64")
     used = (code >= 0).to_numpy(copy=True)
-    used &= ~_late(reading, source, keys, code.where(used))
+    used &= ~_late(reading, source, keys, code.where(used).astype("float64"))
     good = used & _good(reading, source, used)
 
     number = frame.groupby(keys, sort=True, dropna=False).ngroup().to_numpy(dtype=np.int64)
     rows, first = np.unique(number[used], return_index=True)
     origin = np.flatnonzero(used)[first]
-    cell = np.searchsorted(rows, number[good]), code.to_numpy()[good]
+    cell = np.searchsorted(rows, number[good]).astype(np.int64), np.asarray(code, dtype=np.int64)[good]
     _tell_doubles(reading, cell)
     is_number = good & (code < len(numbers)).to_numpy()
     text = texts(frame[source.value or ""])

@@ -70,7 +70,7 @@ def spread_frame(survey: Survey) -> Written:
         for name, form in survey.forms.items()
     }
     frame = survey.frame.assign(**times)
-    if "names" in survey.fields:
+    if "names" in survey.fields or survey.table.kind == "arrays":
         frame[ROW] = frame.groupby(SINGLE).cumcount()  # the time, for want of another one
     fields, remarks = dict(survey.fields), dict(survey.remarks)
     named = {squashed(column): column for column in reversed(frame.columns)}

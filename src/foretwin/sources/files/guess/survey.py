@@ -83,11 +83,11 @@ def survey_files(path: Path, shown: str) -> Survey:
         raise SourceError(f"{shown}: holds no files; name others")
     places = {name: path / name if path.is_dir() else path for name in names}
     labels = {name: f"{shown}: {name}" if path.is_dir() else shown for name in names}
-    seen = {name: recognise(place, labels[name]) for name, place in places.items()}
+    seen = _recognised(places, labels)
     usual = Counter(look.shape for look in seen.values()).most_common(1)[0][0]
     look = next(look for look in seen.values() if look.shape == usual)
-    turned = [name for name in names if seen[name].shape != usual and _is_turned(seen[name], look)]
-    kept = [name for name in names if seen[name].shape == usual]
+    turned = [name for name in seen if seen[name].shape != usual and _is_turned(seen[name], look)]
+    kept = [name for name in seen if seen[name].shape == usual]
 
     files = {name: open_table(places[name], labels[name], look.notation) for name in kept}
     raw = _frame(files, as_text=True)
@@ -152,6 +152,19 @@ def recognise(path: Path, shown: str) -> Look:
         "footer_lines": "at the end, which are no rows",
     }
     return Look(found, remarks, units, (layout.separator, *(layout.header or (layout.width,))), rows - layout.skip)
+
+
+def _recognised(places: dict[str, Path], labels: dict[str, str]) -> dict[str, Look]:
+    """Return what is seen in each file that is a table; SourceError where none is."""
+    seen, problems = {}, []
+    for name, place in places.items():
+        try:
+            seen[name] = recognise(place, labels[name])
+        except SourceError as error:
+            problems.append(error)
+    if not seen:
+        raise problems[0]
+    return seen
 
 
 def _is_turned(look: Look, usual: Look) -> bool:
