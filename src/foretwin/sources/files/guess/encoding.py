@@ -1,27 +1,14 @@
 """Guess of a text's encoding, where neither UTF-8 nor a byte order mark tells it."""
 
-import unicodedata
 from pathlib import Path
 
 from foretwin.errors import SourceError
 from foretwin.sources.files.text import marked_encoding, open_unpacked
 
 HEAD = 1 << 18  # bytes of which the guess is made
-WESTERN = (
-    "cp1252",
-    "latin_1",
-    "iso8859",
-    "cp125",
-    "cp437",
-    "cp85",
-    "mac",
-    "cp500",
-    "cp037",
-    "hp_roman",
-    "cp775",
-    "cp86",
-)
-SIGNS = set("°µ²³±·×÷§€%‰–—’‘“”„…¼½¾´`«»©®¤¹ºª\u00a0\u00ad")
+# What measurements in Western Europe have beyond ASCII; a text with a few of these says too little for statistics.
+SIGNS = set("°µ²³±·×÷§€%‰–—’‘“”„…¼½¾´«»©®¤¹ºª\u00a0\u00ad")
+LETTERS = set("äöüÄÖÜßéèêëàâáçñîïíìôóòûùúåøæÉÈÊÀÂÁÇÑÎÔÓÛÚÅØÆ¿¡")
 
 
 def guess_encoding(path: Path, shown: str) -> tuple[str | None, str]:
@@ -37,12 +24,12 @@ def guess_encoding(path: Path, shown: str) -> tuple[str | None, str]:
         ), "no mark tells it"
     if b"\0" in head:
         raise SourceError(f"{shown}: neither CSV, Parquet, workbook, .mat nor HDF5; export it as one of these")
-    from charset_normalizer import from_bytes
+    found = "cp1252"
+    if not _is_western(head):
+        from charset_normalizer import from_bytes
 
-    best = from_bytes(head).best()
-    found = best.encoding if best is not None else "cp1252"
-    if found.startswith(WESTERN) and _is_plausible(head):
-        found = "cp1252"
+        best = from_bytes(head).best()
+        found = best.encoding if best is not None else found
     sign = next((char for char in head.decode(found, "replace") if ord(char) > 127), "")
     return found, f"it is not UTF-8; it has {sign!r}, for example"
 
@@ -56,10 +43,10 @@ def _is_utf8(head: bytes) -> bool:
     return b"\0" not in head
 
 
-def _is_plausible(head: bytes) -> bool:
-    """Return whether the text in cp1252 has no other signs beyond ASCII than letters and those of measurements."""
+def _is_western(head: bytes) -> bool:
+    """Return whether the text in cp1252 has nothing beyond ASCII but usual letters and signs of measurements."""
     try:
         text = head.decode("cp1252")
     except UnicodeDecodeError:
         return False
-    return all(char in SIGNS or unicodedata.category(char) in ("Ll", "Lu") for char in set(text) if ord(char) > 127)
+    return {char for char in text if ord(char) > 127} <= SIGNS | LETTERS
