@@ -272,6 +272,22 @@ def test_a_falling_clock_is_told_and_never_taken_silently(project, order, found)
     assert "rows are not later than one before" in told
 
 
+@pytest.mark.parametrize("shape", ["dates", "hours", "tags"])
+def test_rows_in_no_order_are_sorted_and_that_is_told(project, shape):
+    frame = fleet()
+    written = frame.assign(timestamp=moments(frame, "%Y-%m-%d %H:%M")).drop(columns="hour")
+    if shape == "hours":
+        written = frame
+    if shape == "tags":
+        written = written.melt(["machine", "timestamp"], ["temp", "press"], "tag", "value")
+    written.sample(frac=1, random_state=3).to_csv("export.csv", index=False, sep="|")
+    contract, told, rows = drafted("export.csv")
+    assert contract.source.time_order == "sort"
+    assert "time_order: taken as" in told
+    rows = rows.sort_values("asset", kind="stable", ignore_index=True)
+    same(rows, frame.assign(failed=0) if shape == "tags" else frame)
+
+
 def test_a_headless_table_counts_its_rows(project):
     frame = fleet()
     for name, part in frame.groupby("machine"):

@@ -114,8 +114,11 @@ def settle_time(survey: Survey, written: Written, guess: Guess) -> Written:
         unit = f"epoch_{epoch_unit(values)}"
         fields["time_format"], remarks["time_format"] = unit, "numbers since 1970"
         values = epoch_instants(np.asarray(values, dtype=np.float64), unit)
+    if "tag" in fields and _is_unordered(survey, fields, guess):
+        fields["time_order"], remarks["time_order"] = "sort", "the times of a tag fall"
     settled = replace(written, frame=frame.assign(**{guess.time: values}), fields=fields, remarks=remarks)
     if not pd.api.types.is_datetime64_any_dtype(values):
+        settled = _in_order(settled, guess, zoned=True)
         _refuse_falling(settled.frame, guess, survey.table.shown)
         return settled
     original = survey.frame[guess.time]
@@ -192,7 +195,9 @@ def _are_tags(frame: pd.DataFrame, tag: str, value: str) -> bool:
 def _in_order(written: Written, guess: Guess, zoned: bool) -> Written:
     """Find the zone or order by which the times of each machine rise."""
     frame, fields, remarks = written.frame, dict(written.fields), dict(written.remarks)
-    times = pd.to_datetime(frame[guess.time], utc=True).reset_index(drop=True)
+    times = frame[guess.time].reset_index(drop=True)
+    if pd.api.types.is_datetime64_any_dtype(times):
+        times = pd.to_datetime(times, utc=True)
     groups = group_numbers(frame, [name for name in (guess.asset, guess.run) if name])
     zone = None if zoned else guess_zone(times, groups)
     if zone is not None:
@@ -204,8 +209,17 @@ def _in_order(written: Written, guess: Guess, zoned: bool) -> Written:
         return written
     fields["time_order"] = order
     remarks["time_order"] = f"{count} rows are not later than one before"
-    ranked = np.lexsort((times.to_numpy(dtype="datetime64[ns]"), groups)) if order == "sort" else np.arange(len(frame))
+    ranked = np.lexsort((times.argsort().argsort(), groups)) if order == "sort" else np.arange(len(frame))
     return replace(written, frame=frame.iloc[ranked].reset_index(drop=True), fields=fields, remarks=remarks)
+
+
+def _is_unordered(survey: Survey, fields: dict[str, object], guess: Guess) -> bool:
+    """Return whether the times of some tag fall in the file."""
+    form = survey.forms.get(guess.time)
+    times = form.times if form is not None else survey.frame[guess.time].reset_index(drop=True)
+    groups = group_numbers(survey.frame, [name for name in (guess.asset, guess.run, str(fields["tag"])) if name])
+    falls: bool = (times.groupby(groups).diff() < times.iloc[0] - times.iloc[0]).any()
+    return falls
 
 
 def _refuse_falling(frame: pd.DataFrame, guess: Guess, shown: str) -> None:

@@ -16,6 +16,7 @@ LATEST_ISO = 0.5
 # One of each rule by which clocks change; rows tell the rule, not the country.
 ZONES = ("Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "Australia/Sydney", "America/Santiago")
 MOST_LATE = 0.01  # share of rows not later than one before that may be left out
+DISORDER = 0.2  # share of steps back from which rows are in no order; a clock that restarts with each life has few
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,17 @@ def guess_zone(times: "pd.Series[Any]", groups: NDArray[np.int64]) -> str | None
 
 
 def guess_order(times: "pd.Series[Any]", groups: NDArray[np.int64]) -> tuple[str | None, int]:
-    """Return what to do where times do not rise in each group (N,), and in how many rows they do not."""
+    """Return what to do where times, instants or numbers, do not rise in each group (N,), and in how many rows.
+
+    Rows in disorder are to be sorted, if they then rise; few late rows of a clock that tells dates are to be left out.
+    """
     count = int(_late(times, groups).sum())
-    steps = _steps(times, groups)
-    if count and (steps < np.timedelta64(0)).sum() > len(times) / 2:
-        return "sort", count  # the newest first
-    return ("leave_out" if 0 < count <= MOST_LATE * len(times) else None), count
+    stamps = _stamps(times)
+    falls = int((stamps.groupby(groups).diff() < 0).sum())
+    if falls > DISORDER * len(times) and not pd.DataFrame({"group": groups, "time": stamps}).duplicated().any():
+        return "sort", count
+    few = 0 < count <= MOST_LATE * len(times) and pd.api.types.is_datetime64_any_dtype(times)
+    return ("leave_out" if few else None), count
 
 
 def _ordered(
@@ -91,10 +97,13 @@ def _ordered(
 
 def _late(times: "pd.Series[Any]", groups: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Return the rows (N,) that are not later than all before in their group."""
-    stamps = pd.Series(times.to_numpy(dtype="datetime64[ns]").astype("int64"))
+    stamps = _stamps(times)
     before = stamps.groupby(groups).cummax().groupby(groups).shift()
     return np.asarray(stamps <= before)
 
 
-def _steps(times: "pd.Series[Any]", groups: NDArray[np.int64]) -> NDArray[np.timedelta64]:
-    return pd.Series(times.to_numpy(dtype="datetime64[ns]")).groupby(groups).diff().to_numpy()
+def _stamps(times: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return instants as nanoseconds, and numbers as they are (N,), with an index from 0."""
+    if pd.api.types.is_datetime64_any_dtype(times):
+        return pd.Series(times.to_numpy(dtype="datetime64[ns]").astype("int64"))
+    return pd.Series(times.to_numpy(dtype=np.float64))
