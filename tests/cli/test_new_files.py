@@ -350,6 +350,8 @@ def test_files_of_other_kinds_in_the_folder_are_left_out(project):
 
 
 def test_a_place_without_files_is_refused(project):
+    Path("empty.xlsx").write_bytes(workbook({"Sheet1": []}))
+    assert "is empty" in refusal("new", "mine", "empty.xlsx")
     assert "no such file" in refusal("new", "mine", "nowhere.csv")
     Path("empty").mkdir()
     assert "no file is there" in refusal("new", "mine", "empty")

@@ -8,9 +8,10 @@ from foretwin.contract.twin import load_twin
 from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
 from foretwin.validation.scaffold.draft import draft_contract
-from support.archives import archives
+from support.archives import ROOT, archives
 
 EXPORTS = "awkward_exports"
+PAGE = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,7 @@ EXPORTS = "awkward_exports"
     ],
 )
 def test_a_published_file_becomes_rows(tmp_path, files, edits, rows, machines, last):
+    assert f" $FORETWIN_DATASETS/{files}`" in PAGE, "the page has the command"
     place = archives(files) / files
     paths = Paths(tmp_path, "mine")
     paths.data.mkdir(parents=True)

@@ -91,6 +91,10 @@ def test_the_partitions_of_a_parquet_data_set_are_columns(tmp_path):
     frame.assign(Maschine=["A", "A", "B", "B"]).to_parquet(tmp_path / "set", partition_cols=["plant", "Maschine"])
     rows = adapted(contract("set"), tmp_path, tmp_path / "raw")
     assert rows["asset"].tolist() == ["A", "A", "B", "B"]
+    file = sorted((tmp_path / "set").rglob("*.parquet"))[0]
+    frame.assign(Maschine="own").to_parquet(file)
+    again = adapted(contract("set"), tmp_path, tmp_path / "again")
+    assert sorted(set(again["asset"])) == ["B", "own"], "a column of the file counts more than its path"
 
 
 def test_an_error_in_one_of_many_files_names_it_and_its_line(tmp_path):

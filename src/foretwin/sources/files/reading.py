@@ -93,7 +93,9 @@ def read_files(
     """
     frames = []
     for name, file in files.items():
-        given = path_parts(source, name)
+        # A partition of the path says again what a column of the file may say; a pattern was asked for.
+        parts = path_parts(source, name).items()
+        given = {word: part for word, part in parts if word in source.path_words or word not in file.columns}
         inside = [column for column in columns if column not in given]
         frame = file.read(inside, text=[column for column in text if column in inside])
         frames.append(frame.assign(**{column: given[column] for column in columns if column in given}))

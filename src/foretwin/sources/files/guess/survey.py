@@ -127,6 +127,8 @@ def recognise(path: Path, shown: str) -> Look:
     known = replace(notation, encoding=encoding or open_table(path, shown).notation.encoding) if is_text else notation
     lines = raw_lines(path, shown, known, "replace")
     first = list(islice(lines, FIRST_LINES))
+    if not any(line.strip(" ,\r\n") for line in first):
+        raise SourceError(f"{shown}: the first sheet or variable is empty; name another file, or fill it")
     last, rows = deque(first, LAST_LINES), len(first)
     for line in lines:
         last.append(line)
@@ -186,7 +188,7 @@ def _frame(files: dict[str, TableFile], as_text: bool) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
 
 
-def _with_numbers(raw: pd.DataFrame, notation: Notation, file: TableFile) -> "_Numbers":
+def _with_numbers(raw: pd.DataFrame, notation: Notation, file: TableFile) -> _Numbers:
     """Add marks within numbers and missing values to the notation, as all cells of the texts show them.
 
     Then come fields that are a question to the user, remarks, and what is to be told.
@@ -250,7 +252,3 @@ def _is_typed(values: "pd.Series[Any]") -> bool:
 
 def _are_numbers(text: "pd.Series[str]") -> bool:
     return bool(pd.to_numeric(text, errors="coerce").notna().mean() > 0.5)
-
-
-def _is_packed_archive(path: Path) -> bool:
-    return is_archive(path)
