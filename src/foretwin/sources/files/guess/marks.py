@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from foretwin.sources.files.notation import Notation
 from foretwin.sources.files.numbers import MISSING_WORDS, is_error_word, parse_texts
@@ -104,13 +105,17 @@ def _plain_mark(mark: str) -> str:
     return {"\u00a0": " ", "\u202f": " ", "\u2019": "'"}.get(mark, mark)
 
 
-def error_words(cells: "pd.Series[str]", notation: Notation) -> Counter[str] | None:
-    """Count the texts in a column that is mostly of numbers; None where it is not. Known words are counted too."""
+def numbers_and_words(cells: "pd.Series[str]", notation: Notation) -> tuple[NDArray[np.float64], Counter[str]] | None:
+    """Return the numbers (N,) of a column that is mostly of them, NaN elsewhere, and counts of its other texts.
+
+    None where it is not; words that are known to mean no value are counted too, empty cells are not.
+    """
     known = cells.str.lower().isin(MISSING_WORDS)
-    numbers = np.isfinite(parse_texts(cells.mask(known, ""), notation))
-    if not numbers.any() or numbers.sum() < MOSTLY * (~known).sum():
+    numbers = parse_texts(cells.mask(known, ""), notation)
+    is_number = np.isfinite(numbers)
+    if not is_number.any() or is_number.sum() < MOSTLY * (~known).sum():
         return None
-    return Counter(cells[~known & ~pd.Series(numbers, index=cells.index)])
+    return numbers, Counter(cells[~known & ~pd.Series(is_number, index=cells.index)])
 
 
 def unknown_words(words: Counter[str]) -> list[str]:

@@ -18,10 +18,9 @@ from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import SINGLE, data_files
 from foretwin.sources.files.guess.encoding import guess_encoding
 from foretwin.sources.files.guess.layout import guess_layout
-from foretwin.sources.files.guess.marks import error_words, far_sentinels, guess_marks, unknown_words
+from foretwin.sources.files.guess.marks import far_sentinels, guess_marks, numbers_and_words, unknown_words
 from foretwin.sources.files.guess.time_forms import TimeForm, guess_form
 from foretwin.sources.files.notation import PLAIN, Notation, fields_of
-from foretwin.sources.files.numbers import parse_texts
 from foretwin.sources.files.places.copies import bring_files, fetched, is_archive
 from foretwin.sources.files.reading import counted
 from foretwin.sources.tabular import (
@@ -194,18 +193,19 @@ def _with_numbers(raw: pd.DataFrame, notation: Notation, file: TableFile) -> _Nu
     Then come fields that are a question to the user, remarks, and what is to be told.
     """
     cells = {name: texts(raw[name]) for name in raw.columns if name != SINGLE and not _is_typed(raw[name])}
-    moments = {name for name, text in cells.items() if not _are_numbers(text) and guess_form(text.head(FIRST_LINES))}
+    heads = {name: text.head(FIRST_LINES) for name, text in cells.items()}
+    moments = {name for name, head in heads.items() if not _are_numbers(head) and guess_form(head)}
     marks = guess_marks({name: text for name, text in cells.items() if name not in moments}, file.delimiter)
     sure = None if marks.thousands == "ask" else marks.thousands
     notation = replace(notation, decimal=marks.decimal, thousands=sure)
     words, remarks = Counter[str](), Remarks()
     for name in raw.columns:
         if name in cells and name not in moments:
-            found = error_words(cells[name], notation)
+            found = numbers_and_words(cells[name], notation)
             if found is None:
                 continue
-            words += found
-            numbers = parse_texts(cells[name], notation)
+            numbers, others = found
+            words += others
         elif name in cells or name == SINGLE or not pd.api.types.is_numeric_dtype(raw[name]):
             continue
         else:
@@ -233,7 +233,7 @@ def _typed(frame: pd.DataFrame, files: dict[str, TableFile]) -> pd.DataFrame:
             values, _ = file.numbers(frame[name], name)
             changed = np.isnan(values) & frame[name].notna().to_numpy()
             columns |= {name: values} if changed.any() else {}
-        elif not _is_typed(frame[name]) and error_words(texts(frame[name]), file.notation) is not None:
+        elif not _is_typed(frame[name]) and numbers_and_words(texts(frame[name]), file.notation) is not None:
             columns[name] = file.numbers(texts(frame[name]), name)[0]
     return frame.assign(**columns)
 
