@@ -66,6 +66,7 @@ SLOW = (
     "twin/erasure",
     "twin/simulator/test_sending.py",
     "twin/what_if/test_what_if.py",
+    "twin/console/test_browser.py",
     "cli/test_twin.py",
     "cli/test_floods.py",
     "cli/test_main.py",

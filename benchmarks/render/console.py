@@ -30,13 +30,14 @@ PICTURES = Path("docs/pictures")
 PUMPS = 36
 EVERY = 8  # h of the pumps' lives between two scores
 MOST_HOURS = 900
-GAP = range(40, 60)  # h before its end in which the pump of the picture sent nothing
-SIZES = {"": {"width": 1280, "height": 900}, "-phone": {"width": 390, "height": 844}}
+SHARES = (0.2, 0.35, 0.5, 0.3, 0.6, 0.4, 0.45, 0.75, 0.25, 0.93, 0.55, 0.3)  # of its life that each pump has lived
+GAP = range(40, 60)  # h before the end of what was seen of the oldest pumps, in which they sent nothing
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SCHEMES = ("light", "dark")
 
 
 def main(*arguments: str) -> None:
-    """Write console-<page>[-phone]-<scheme>.png."""
+    """Write console-<page>-<scheme>.png."""
     out = Path(arguments[0]) if arguments else PICTURES
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -87,11 +88,11 @@ def staggered(rows: pd.DataFrame) -> pd.DataFrame:
     """Cut each life at a share of its length that differs from pump to pump, so that all end together at `age`."""
     parts = []
     for number, (_, life) in enumerate(rows.groupby("asset")):
-        share = (0.35, 0.55, 0.7, 0.8, 0.88, 0.94)[number % 6]
+        share = SHARES[number % len(SHARES)]
         kept = life.iloc[: max(int(len(life) * share), 20)].tail(MOST_HOURS)
-        parts.append(kept.assign(age=range(MOST_HOURS - len(kept), MOST_HOURS)))
-    whole = pd.concat(parts)
-    return whole[~((whole["asset"] == whole["asset"].iloc[0]) & (MOST_HOURS - whole["age"]).isin(GAP))]
+        kept = kept.assign(age=range(MOST_HOURS - len(kept), MOST_HOURS))
+        parts.append(kept[~(MOST_HOURS - kept["age"]).isin(GAP)] if share == max(SHARES) else kept)
+    return pd.concat(parts)
 
 
 def message(contract: Twin, rows: pd.DataFrame) -> dict[str, object]:
@@ -101,17 +102,20 @@ def message(contract: Twin, rows: pd.DataFrame) -> dict[str, object]:
 
 
 def take_pictures(url: str, out: Path) -> None:
-    """Look at fleet, machine and case, as wide and as narrow as people do."""
+    """Look at the fleet and a machine as a planner does, and at a case as a technician does on a phone."""
     worst = httpx.get(f"{url}/v1/cases?state=open&sort=rul_low&limit=1", trust_env=False).json()["items"][0]
-    pages = {"fleet": "/", "machine": f"/machines/{worst['asset']}", "case": f"/cases/{worst['id']}"}
+    pages = {
+        "fleet": ("/", DESK),
+        "machine": (f"/machines/{worst['asset']}", DESK),
+        "case": (f"/cases/{worst['id']}", PHONE),
+    }
     with chromium() as browser:
         for scheme in SCHEMES:
-            for kind, size in SIZES.items():
+            for name, (path, size) in pages.items():
                 context = cut_off(browser, [], viewport=size, color_scheme=scheme, locale="en-GB")
                 page = context.new_page()
-                for name, path in pages.items():
-                    page.goto(url + path, wait_until="networkidle")
-                    page.screenshot(path=out / f"console-{name}{kind}-{scheme}.png")
+                page.goto(url + path, wait_until="networkidle")
+                page.screenshot(path=out / f"console-{name}-{scheme}.png")
                 context.close()
 
 

@@ -51,9 +51,9 @@ def _score(entry: Entry, words: Wording) -> str:
     else:
         said = words.text(
             "Score: {n} left ({low} – {high}), {diagnosis}",
-            n=words.number(entry["rul"]),
-            low=words.number(entry["rul_low"]),
-            high=words.number(entry["rul_high"]),
+            n=words.life(entry["rul"]),
+            low=words.life(entry["rul_low"]),
+            high=words.life(entry["rul_high"]),
             diagnosis=words.diagnosis(entry),
         )
     return said

@@ -32,7 +32,7 @@ FAULTS = {
     "healthy": "No fault",
     "unknown": "Unclear",
 }
-UNITS = {"h": "h", "d": "d", "min": "min", "s": "s", "degC": "°C", "m3/h": "m³/h"}
+UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, where that is not how they are typed
 
 
 def site_zone(environ: Mapping[str, str] = os.environ) -> tzinfo | None:
@@ -61,7 +61,7 @@ class Wording:
     """Texts and values in one language and one zone; its methods are what templates call."""
 
     def __init__(self, language: str, zone: tzinfo | None) -> None:
-        self.language, self.zone = language, zone
+        self.language, self.zone, self.units = language, zone, UNITS
 
     def text(self, english: str, **values: object) -> str:
         """Return a text in the language, with its values."""
@@ -75,6 +75,10 @@ class Wording:
         rounded = float(f"{value:.{digits}g}") if abs(value) < 10**digits else round(value)
         shown = f"{rounded:,.0f}" if rounded == round(rounded) else f"{rounded:,g}"
         return shown.translate(str.maketrans(",.", ".,")) if self.language == "de" else shown
+
+    def life(self, value: float | None) -> str:
+        """Return a remaining life as exactly as it can be known: tenths only of what is short."""
+        return self.number(value if value is None else round(value, 0 if abs(value) >= 10 else 1), 6)
 
     def share(self, value: float | None) -> str:
         """Return a probability in per cent."""

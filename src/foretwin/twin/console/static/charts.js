@@ -93,7 +93,7 @@ function channelChart(grid, name, channel, series, texts) {
   place.className = "chart";
   const head = document.createElement("h4");
   const more = document.createElement("span");
-  more.textContent = ` ${channel.unit}, ${texts.limits} ${channel.limits[0]} – ${channel.limits[1]}`;
+  more.textContent = ` ${texts.units[channel.unit] ?? channel.unit}, ${texts.limits} ${channel.limits[0]} – ${channel.limits[1]}`;
   head.append(name.replaceAll("_", " "), more);
   place.append(head);
   grid.append(place);
