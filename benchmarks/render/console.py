@@ -79,7 +79,8 @@ def live_through(store: Store, url: str) -> None:
             client.put(f"/v1/twins/{name}", json=told).raise_for_status()
         for begin in range(0, int(lives["age"].max()) + 1, EVERY):
             part = lives[lives["age"].between(begin, begin + EVERY - 1)]
-            for name, rows in part.groupby("asset"):
+            for name in part["asset"].unique():
+                rows = part[part["asset"] == name]
                 client.post(f"/v1/twins/{name}/readings", json=message(contract, rows)).raise_for_status()
             score_once(watching, lambda: datetime.now(UTC))
 

@@ -2,8 +2,8 @@
 
 failure               a case is urgent: the machine is expected to end before the part can be there
 maintenance_required  a case is open: the part can still be there in time
-off_specification     the newest score warns: the machine runs as no machine of the training did
 check_function        nothing can be said: it is silent, or has never been scored in its present run
+off_specification     the newest score warns: the machine runs as no machine of the training did
 good                  none of these
 """
 
@@ -17,7 +17,7 @@ from foretwin.serving.access.bounds import Bounds
 from foretwin.twin.store.tables import assets, cases, scores
 from foretwin.twin.store.visibility import visible_assets, visible_cases
 
-WORDS = ("failure", "maintenance_required", "off_specification", "check_function", "good")  # the worst first
+WORDS = ("failure", "maintenance_required", "check_function", "off_specification", "good")  # the first that holds
 Silences = Mapping[str, datetime]  # twin -> the moment before which a last reading is too old
 
 
@@ -30,8 +30,8 @@ def health(silent_since: Silences) -> ColumnElement[str]:
     return case(
         (urgent, WORDS[0]),
         (planned, WORDS[1]),
-        (or_(is_silent(silent_since), told.is_(None)), WORDS[3]),
-        (told != "[]", WORDS[2]),
+        (or_(is_silent(silent_since), told.is_(None)), WORDS[2]),
+        (told != "[]", WORDS[3]),
         else_=WORDS[4],
     )
 
