@@ -1,9 +1,20 @@
 """Pictures' numbers over HTTP: a run in pieces, the health of a fleet, and filters of its list."""
 
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
 import pytest
 from jsonschema import Draft202012Validator
 
+from foretwin.twin.store.casework import cases
+from foretwin.twin.store.casework.cases import NewCase, Numbers
+from foretwin.twin.store.scoring import scores
+from foretwin.twin.store.scoring.scores import Score
 from support.live_project import PUMP, assert_problem, live, living_project, message, score
+from support.stored_case import MODEL
+from support.stored_readings import store_rows
 
 pytestmark = pytest.mark.dated
 
@@ -112,3 +123,49 @@ def test_contracts_are_told_by_asset(client):
     told = client.get("/v1/twins/P-1/contract").raise_for_status().json()
     assert list(told["channels"]) == list(PUMP.channel_names)
     assert "source" not in told, "it names places on the server"
+
+
+def test_health_is_the_first_word_that_holds(store, root):
+    contract = PUMP.model_copy(update={"cases": PUMP.cases.model_copy(update={"stale_after": 1.0})})
+    (root / "data" / "pump" / "twin.yaml").write_text(contract.model_dump_json())
+    with live(store, root) as client:
+        for name, case, warnings, silent in (
+            ("failing", "urgent", ["odd"], True),
+            ("wearing", "planned", ["odd"], True),
+            ("silent", None, ["odd"], True),
+            ("odd", None, ["odd"], False),
+            ("fine", None, [], False),
+        ):
+            tell(store, contract, name, case, warnings, silent)
+        client.put("/v1/twins/new", json={"twin": "pump"}).raise_for_status()
+        told = {one["asset"]: one["health"] for one in client.get("/v1/twins").json()["items"]}
+        assert told == {
+            "failing": "failure",
+            "wearing": "maintenance_required",
+            "silent": "check_function",
+            "new": "check_function",
+            "odd": "off_specification",
+            "fine": "good",
+        }
+        assert {name: client.get(f"/v1/twins/{name}").json()["health"] for name in told} == told
+        counted = client.get("/v1/overview").json()["assets"]
+        assert sum(one["silent"] for one in counted) == 3
+        assert {one["health"]: one["assets"] for one in counted} == {**Counter(told.values())}
+
+
+def tell(store, contract, name: str, severity: str | None, warnings: list[str], silent: bool) -> None:
+    """A machine with one reading and one score, and a case of that severity."""
+    at = datetime.now(UTC) - timedelta(hours=2 if silent else 0)
+    rows = pd.DataFrame(
+        {"asset": [name], "run": 1, "time": 1.0, **dict.fromkeys(contract.channel_names, np.float32(0))}
+    )
+    number = store_rows(store, contract, rows, at)[name]
+    with store.write() as connection:
+        model = scores.model_id(connection, contract.name, MODEL, contract.digest, at, 0.9)
+        rul = {"rul": 50.0, "rul_low": 40.0, "rul_high": 60.0}
+        one = Score(number, 1, 1.0, model, at, 1.0, 8, **rul, faults={}, diagnosis={}, warnings=warnings)
+        scores.add_scores(connection, [one])
+        if severity:
+            numbers = Numbers(time=1.0, scored_at=at, model=model, probability=None, **rul)
+            new = NewCase(contract.name, number, 1, "end_of_life", severity, numbers, {})
+            assert cases.insert(connection, new, "watch", at)

@@ -20,6 +20,7 @@ from support.pump_lives import NOON, keep, learnt, lives, project, pump_twin
 from support.stored_case import MODEL
 
 AXE = (Path(__file__).parents[2] / "support" / "axe" / "axe.min.js").read_text()
+MOST_ANSWER = 100_000  # bytes
 SERIOUS = ("serious", "critical")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 NAMES = ("P-1", "P-2")  # one case for each of the two
@@ -103,6 +104,7 @@ def test_a_case_is_worked_from_the_fleet_to_the_verdict(plant, browser, name, si
     page.get_by_role("link", name=name, exact=True).click()
 
     expect(page.locator("[data-rul] canvas")).to_be_visible()
+    assert len(context.request.get(f"{url}/machines/{name}/series").body()) < MOST_ANSWER
     expect(page.locator("[data-channels] canvas")).to_have_count(len(pump_twin().channels))
     assert ink(page) > 500
     check_access(page)

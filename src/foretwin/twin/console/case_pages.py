@@ -12,7 +12,7 @@ from foretwin.twin.console.inner_calls import Refused
 from foretwin.twin.console.visits import Visit, go_to
 
 FILTERS = ("state", "severity", "twin", "asset")
-PLACE = ("sort", "limit", "offset", "after", "cursor")
+PLACE = ("sort", "offset", "after", "cursor")
 SHOWN = "50"
 VERDICT = ("verdict", "fault", "serial_number", "note")
 

@@ -10,7 +10,7 @@ from foretwin.twin.console.visits import Visit, page_url
 from foretwin.twin.console.wording import HEALTH
 
 FILTERS = ("twin", "health", "search", "tag", "stale")
-PLACE = ("sort", "limit", "offset", "after", "cursor")  # where in the list; the API's own words
+PLACE = ("sort", "offset", "after", "cursor")  # where in the list; the API's own words
 SHOWN = "50"  # machines of one page
 URGENT_FIRST = "rul_low"
 BAR = 120  # width of the picture of a remaining life

@@ -9,7 +9,7 @@ from foretwin.twin.console.happenings import WORKS, tell_entry
 from foretwin.twin.console.inner_calls import Refused
 from foretwin.twin.console.visits import Visit, go_to
 
-POINTS = 300  # of a chart: as many as its pixels tell apart, in less than 100 kB
+MOST_POINTS, MOST_VALUES = 400, 4000  # of a chart, as its pixels tell apart; of all charts, for less than 100 kB
 ENTRIES = 80  # of the thread
 SETTING = "set."  # before the names of settings in the form of a what-if question
 WORK = ("kind", "part", "serial_number", "note")
@@ -45,8 +45,12 @@ async def show_machine(visit: Visit, problem: Refused | None = None) -> Response
 
 async def send_series(visit: Visit) -> Response:
     """GET /machines/{asset}/series: the numbers of its charts."""
-    query = {"points": str(POINTS), **{name: visit.query[name] for name in ("run",) if name in visit.query}}
-    body = await visit.calls.get_bytes(f"/v1/twins/{visit.path['asset']}/series", query)
+    place = f"/v1/twins/{visit.path['asset']}"
+    channels = (await visit.calls.get(f"{place}/contract"))["channels"]
+    query = {"points": str(max(2, min(MOST_POINTS, MOST_VALUES // len(channels))))}
+    if "run" in visit.query:
+        query["run"] = visit.query["run"]
+    body = await visit.calls.get_bytes(f"{place}/series", query)
     return Response(body, media_type="application/json")
 
 

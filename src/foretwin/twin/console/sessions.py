@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LIFETIME = 12 * 3600.0  # seconds from sign-in: a shift, and its handing over
 MOST = 10_000  # at once; the oldest ends for one more
@@ -17,7 +17,7 @@ SESSION, VISITOR = "foretwin-session", "foretwin-visitor"  # cookies: who is sig
 class SignedIn:
     """Somebody who is signed in. The key is asked again at every call, so that a revoked one ends the session."""
 
-    key: str
+    key: str = field(repr=False)
     name: str
     scopes: frozenset[str]
     ends: float  # by the clock of Sessions

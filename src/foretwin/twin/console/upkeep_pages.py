@@ -8,7 +8,8 @@ from foretwin.twin.console.visits import Visit, go_to
 from foretwin.twin.kpis.page import key_figure_values
 from foretwin.twin.monitoring.page import report_values
 
-PLACE = ("sort", "limit", "offset", "after", "cursor", "asset", "reason")
+PLACE = ("sort", "offset", "after", "cursor", "asset", "reason")
+SHOWN = "50"
 
 
 async def show_key_figures(visit: Visit) -> Response:
@@ -35,7 +36,7 @@ async def show_quarantine(visit: Visit, problem: Refused | None = None) -> Respo
     """GET /quarantine: what was set aside and not released yet."""
     asked = {name: value for name, value in visit.query.items() if name in PLACE}
     listed = await visit.calls.get(
-        "/v1/quarantine", {"limit": "50", "sort": "-received_at", **asked, "released": "false"}
+        "/v1/quarantine", {"limit": SHOWN, "sort": "-received_at", **asked, "released": "false"}
     )
     status = problem.status if problem else 200
     after = page_after(listed["next"], "/quarantine")
