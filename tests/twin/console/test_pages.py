@@ -20,7 +20,7 @@ from foretwin.twin.console.happenings import ACTIONS, CLOSINGS, VERDICTS, WORKS
 from foretwin.twin.console.wording import FAULTS, HEALTH, Wording, preferred_language, site_zone
 from foretwin.twin.store import open_store
 from foretwin.wire.asset_names import is_name
-from support.live_project import live, living_project, message, score
+from support.live_project import PUMP, live, living_project, message, score
 from support.small_console import Visitor
 
 pytestmark = pytest.mark.dated
@@ -135,6 +135,21 @@ def test_a_machine_has_its_life_parts_and_thread(visitor):
     visitor.see("/machines/P-9", 404)
 
 
+def test_a_machine_is_explained_channel_by_channel(visitor, client):
+    assert "Explain" in visitor.text("/machines/P-4")
+    told = visitor.text("/machines/P-4?why=1")
+    assert re.search(r"A healthy machine in the same operation would have [\d.]+ h left", told)
+    assert re.search(r"Speed (gives|takes) [\d.]+ h", told)
+    assert re.search(r"(Leak|Wear|No fault): \d+% likely", told)
+    answer = client.post("/v1/twins/P-4/explain").raise_for_status().json()
+    rul = answer["questions"]["rul"]
+    assert rul["base"] + sum(rul["contributions"].values()) == pytest.approx(rul["prediction"], abs=1e-6)
+    assert rul["prediction"] == pytest.approx(client.get("/v1/twins/P-4").json()["last_score"]["rul"]["value"])
+    assert "Explain" not in visitor.text("/machines/P-3"), "it was never scored"
+    refused = client.post("/v1/twins/P-3/explain")
+    assert (refused.status_code, refused.json()["field"]) == (422, "asset")
+
+
 def test_a_case_is_taken_on_and_answered_from_its_page(client, visitor):
     number = case_of(client, "P-1")
     page = f"/cases/{number}"
@@ -231,6 +246,26 @@ def test_hostile_queries_and_forms_are_shown_as_text(client, visitor):
     answer = visitor.send(f"/cases/{number}", f"/cases/{number}/verdict", verdict="confirmed", serial_number=evil)
     assert answer.status_code == 422
     assert_harmless(answer.text)
+
+
+def test_what_a_contract_says_is_shown_as_text(tmp_path):
+    evil = "<script>alert(1)</script>'\"><img src=x onerror=alert(1)>"
+    remedy = PUMP.rul.remedy.model_copy(update={"part": evil, "instruction": evil, "skills": (evil,)})
+    channels = {name: one.model_copy(update={"unit": evil}) for name, one in PUMP.channels.items()}
+    mode = PUMP.faults["mode"].model_copy(update={"title": evil})
+    more = {"title": evil, "channels": channels, "faults": {**PUMP.faults, "mode": mode}}
+    twin = PUMP.model_copy(update={**more, "rul": PUMP.rul.model_copy(update={"remedy": remedy})})
+    root = living_project(tmp_path / "project", twin)
+    store = open_store(f"sqlite:///{tmp_path}/twins.db")
+    with live(store, root) as client:
+        client.post("/v1/twins/P-1/readings?twin=pump", json=message(count=4)).raise_for_status()
+        score(store, root)
+        visitor = Visitor(str(client.base_url))
+        for path in ("/", "/machines/P-1?why=1", "/cases/1", "/key-figures"):
+            page = visitor.see(path)
+            assert_harmless(page)
+            assert evil in marks(page).text or path == "/", path
+    store.close()
 
 
 # words

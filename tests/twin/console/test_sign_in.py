@@ -160,6 +160,7 @@ def test_a_revoked_key_ends_its_sessions(url, root, keys):
     time.sleep(1.1)  # until the server has looked at the file
     answer = fired.client.get("/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+    assert "API key" in fired.text("/sign-in"), "he may sign in with another one"
 
 
 def test_no_page_lets_others_in(ann):

@@ -58,6 +58,7 @@ WAYS = (
     Way("GET", "/v1/twins/{asset}/export", "read", "asset", twins.get_export),
     Way("POST", "/v1/twins/{asset}/maintenance", "admin", "asset", twins.post_maintenance, (), (JSON,), Work),
     Way("POST", "/v1/twins/{asset}/what-if", "score", "asset", what_if.post_what_if, (), (JSON,), what_if.Question),
+    Way("POST", "/v1/twins/{asset}/explain", "score", "asset", readings.post_explanation, (), (JSON,)),
     Way("GET", "/v1/overview", "read", "list", twins.get_overview),
     Way("GET", "/v1/cases", "read", "list", cases.get_cases, cases.CASES.names),
     Way("GET", "/v1/cases/{case}", "read", "case", cases.get_case),

@@ -9,8 +9,10 @@ from starlette.responses import Response
 from foretwin.errors import BadInput, NotFound
 from foretwin.serving.http.problems import PROBLEM, encode_problem
 from foretwin.twin.api import answers
+from foretwin.twin.api.bodies import read_object
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Listing, answer_page, one_more, parse_moment, read_query, text, whole_number
+from foretwin.twin.explanation import explain_present
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.series import run_series
 from foretwin.twin.store import assets, listing
@@ -67,6 +69,14 @@ def get_series(call: Call) -> dict[str, Any]:
         run = given.get("run", asset.run)
         shown = run_series(connection, call.contract_of(asset), asset, run, given.get("points", USUAL_POINTS))
     return {"asset": asset.name, "twin": asset.twin, "run": run, **shown}
+
+
+def post_explanation(call: Call) -> dict[str, Any]:
+    """POST /v1/twins/{asset}/explain: how far each channel moves what the champion says of it now."""
+    read_query(call.query, {})
+    if read_object(call.body):
+        raise BadInput("body", "is not empty; nothing is asked but the asset")
+    return explain_present(call.store, call.living.root, call.contracts, call.asset)
 
 
 def get_scores(call: Call) -> dict[str, Any]:

@@ -8,7 +8,13 @@ GERMAN = {
     "{n} readings, up to {time}": "{n} Messungen, bis {time}",
     "{n} {unit} longer than as it is run now": "{n} {unit} länger als so, wie sie jetzt läuft",
     "{n} {unit} shorter than as it is run now": "{n} {unit} kürzer als so, wie sie jetzt läuft",
+    "{fault}: {share} likely, where a healthy machine would have {base}. What makes the difference most:": (
+        "{fault}: {share} wahrscheinlich, bei einer gesunden Maschine wären es {base}. Den größten Unterschied machen:"
+    ),
     "{share} interval": "{share}-Intervall",
+    "A healthy machine in the same operation would have {n} {unit} left, this one {m}. What makes the difference:": (
+        "Eine gesunde Maschine im selben Betrieb hätte noch {n} {unit}, diese hat {m}. Den größten Unterschied machen:"
+    ),
     "A part was replaced": "Ein Teil wurde getauscht",
     "Acknowledge": "Übernehmen",
     "Acknowledged": "Übernommen",
@@ -33,6 +39,7 @@ GERMAN = {
     "Diagnosis": "Diagnose",
     "Digest of many machines": "Sammelfall vieler Maschinen",
     "Drift of the fleet": "Drift der Flotte",
+    "Explain": "Erklären",
     "Failure": "Ausfall",
     "Fault": "Fehler",
     "Fault, where it is another one": "Fehler, wenn es ein anderer ist",
@@ -160,7 +167,11 @@ GERMAN = {
     "Whether readings and scores still look as they did in training, by machine type.": (
         "Ob Messungen und Bewertungen noch aussehen wie im Training, je Maschinentyp."
     ),
+    "Which channels moved its answer away from that about a healthy machine.": (
+        "Welche Kanäle seine Antwort von der über eine gesunde Maschine wegbewegt haben."
+    ),
     "Why": "Warum",
+    "Why does the model say so?": "Warum sagt das Modell das?",
     "With the API key that your administrator made for you. What you may see and do is what it may.": (
         "Mit dem API-Schlüssel, den Ihre Verwaltung für Sie gemacht hat. Sie dürfen, was er darf."
     ),
@@ -177,6 +188,7 @@ GERMAN = {
     "delivered within {n} {unit}": "Lieferzeit {n} {unit}",
     "duplicates": "doppelt",
     "gaps": "Lücken",
+    "gives {n} {unit}": "gibt {n} {unit}",
     "in quarantine": "in Quarantäne",
     "its machines have cases of their own": "seine Maschinen haben eigene Fälle",
     "just now": "eben",
@@ -199,7 +211,10 @@ GERMAN = {
     "show all": "alle zeigen",
     "silent": "still",
     "since": "seit",
+    "speaks against it, {share}": "spricht dagegen, {share}",
+    "speaks for it, {share}": "spricht dafür, {share}",
     "stored": "gespeichert",
+    "takes {n} {unit}": "nimmt {n} {unit}",
     "the machine has recovered": "die Maschine hat sich erholt",
     "the part comes too late": "das Teil kommt zu spät",
     "the whole fleet of {twin}": "die ganze Flotte {twin}",

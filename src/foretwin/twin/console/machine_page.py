@@ -11,6 +11,7 @@ from foretwin.twin.console.visits import Visit, go_to
 
 MOST_POINTS, MOST_VALUES = 400, 4000  # of a chart, as its pixels tell apart; of all charts, for less than 100 kB
 ENTRIES = 80  # of the thread
+REASONS = 5  # channels of an explanation: those that move the answer most
 SETTING = "set."  # before the names of settings in the form of a what-if question
 WORK = ("kind", "part", "serial_number", "note")
 
@@ -24,6 +25,7 @@ async def show_machine(visit: Visit, problem: Refused | None = None) -> Response
     settings = {name: one for name, one in contract["channels"].items() if one["role"] == "setting"}
     chosen = {name: visit.query[SETTING + name] for name in settings if SETTING + name in visit.query}
     outlook, objection = await _outlook(visit, place, chosen)
+    reasons, unexplained = await _reasons(visit, place)
     return visit.render(
         "machine.html",
         problem.status if problem else 200,
@@ -36,6 +38,8 @@ async def show_machine(visit: Visit, problem: Refused | None = None) -> Response
         chosen=chosen,
         outlook=outlook,
         objection=objection,
+        reasons=reasons,
+        unexplained=unexplained,
         parts_known=parts_in(contract),
         problem=problem,
         form=visit.form,
@@ -92,3 +96,20 @@ async def _outlook(
         return None, refused
     asked = {bool(one["settings"]): one for one in answer["options"]}
     return [asked[True], asked[False], {"warnings": answer["warnings"]}], None
+
+
+async def _reasons(visit: Visit, place: str) -> tuple[Sequence[Mapping[str, Any]] | None, Refused | None]:
+    """Return what moves each answer, the most first, or why nobody can say; nothing where it was not asked."""
+    if "why" not in visit.query:
+        return None, None
+    try:
+        questions = (await visit.calls.post(f"{place}/explain", {}))["questions"]
+    except Refused as refused:
+        if refused.status == 401:
+            raise
+        return None, refused
+    told = []
+    for name, one in questions.items():
+        moved = sorted(one["contributions"].items(), key=lambda item: -abs(item[1]))[:REASONS]
+        told.append({**one, "is_rul": name == "rul", "moved": moved, "most": max(abs(moved[0][1]), 1e-9)})
+    return told, None
