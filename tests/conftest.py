@@ -68,6 +68,7 @@ SLOW = (
     "twin/retention/test_commands.py",
     "twin/simulator/test_sending.py",
     "twin/what_if/test_what_if.py",
+    "twin/console/test_browser.py",
     "cli/test_twin.py",
     "cli/test_floods.py",
     "twin/kpis/test_counts.py",

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -70,6 +71,15 @@ def wheel(tmp_path_factory) -> Path:
     run(f"{sys.executable} -m pip wheel -q --no-deps --no-index --no-build-isolation -w dist .", source)
     (built,) = (source / "dist").glob("*.whl")
     return built
+
+
+def test_the_wheel_holds_every_page_and_every_file_of_the_pages(wheel):
+    package = ROOT / "src" / "foretwin"
+    wanted = [path for kind in ("templates", "static") for path in package.rglob(f"{kind}/*") if path.is_file()]
+    assert any(path.name == "charts.js" for path in wanted)
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    assert [str(path) for path in wanted if f"foretwin/{path.relative_to(package)}" not in held] == []
 
 
 @pytest.fixture(scope="module")

@@ -260,6 +260,9 @@ def test_the_command_is_open_only_on_loopback(start, arguments, more):
     process, said = start(*arguments, **more)
     assert "anybody on this machine" in said
     assert httpx.get(f"{url_in(said)}/v1/twins", trust_env=False).json()["items"] == []
+    assert "pages for people" in said
+    page = httpx.get(url_in(said), headers={"Accept": "text/html"}, trust_env=False)
+    assert "No machine has sent anything yet" in page.text
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.access.keys import SCOPES, KeyRequest, make_key
 from foretwin.twin.api.app import METHODS, OTHERS, WAYS, create_twin_app
+from foretwin.twin.console.site import FILES_PATH, FREE_PAGES, PAGES
 from foretwin.twin.monitoring.reports import report_of
 from foretwin.twin.store import open_store
 from support.commands import shown
@@ -123,6 +124,7 @@ def test_every_route_says_what_it_is_about(fleet):
     _, _, app = fleet
     paths = {(method, route.path) for route in app.routes if isinstance(route, Route) for method in route.methods}
     listed = {(way.method, way.path) for way in WAYS} | {tuple(other.split()) for other in OTHERS}
+    listed |= {*PAGES, *FREE_PAGES, ("GET", FILES_PATH)}  # made of calls of the ways, with the key of who looks
     assert {one for one in paths if one[0] != "HEAD"} == listed
     assert set(METHODS) == {way.path for way in WAYS}
     named = {"{asset}": {"asset", "newcomer"}, "{case}": {"case"}, "{message}": {"quarantined"}, "{twin}": {"twin"}}

@@ -35,7 +35,7 @@ def watch_fleet(pumps: int, speed: float, port: int) -> None:
         commands = [["ingest", "--mqtt", broker.url], ["watch"], ["live", "--open", "--port", str(port)]]
         api = f"http://127.0.0.1:{port}"
         console.print(
-            f"{rows['asset'].nunique()} pumps, {speed:g} h of their lives in a second; {api}/v1/twins; logs: {log}"
+            f"{rows['asset'].nunique()} pumps, {speed:g} h of their lives in a second; pages: {api}; logs: {log}"
         )
         plan = ReplayPlan(broker.url, speed=speed)
         sender = threading.Thread(target=replay, args=(contract, rows, plan, stop), daemon=True)

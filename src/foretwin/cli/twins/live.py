@@ -10,8 +10,9 @@ import click
 def live_command(port: int, host: str, is_open: bool) -> None:
     """Serve the living twin over HTTP: readings in; twins, scores, cases out.
 
-    Every call needs a key of `foretwin keys new`, unless --open is given or FORETWIN_ACCESS is `open`. GET / lists the
-    routes, /openapi.json describes them.
+    A browser gets the console at /: pages of the fleet, each machine and each case. Every call needs a key of `foretwin
+    keys new`, which people sign in with, unless --open is given or FORETWIN_ACCESS is `open`. For programs GET / lists
+    the routes, /openapi.json describes them.
 
     \b
       foretwin live
@@ -31,7 +32,7 @@ def live_command(port: int, host: str, is_open: bool) -> None:
     who = "anybody on this machine" if guard.is_open else "who has a key"
 
     def started(url: str) -> None:
-        click.echo(f"answering {who} on {url}; Ctrl-C ends it")
+        click.echo(f"answering {who} on {url}, with pages for people; Ctrl-C ends it")
 
     with project.stop_on_signals() as stop, project.opened_store(stop) as store:
         gc.freeze()  # what is loaded by now stays: to look through it for garbage would hold up calls

@@ -21,7 +21,10 @@ from foretwin.twin.api import cases, kpis, monitor, quarantine, readings, twins,
 from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import Way, describe_twin_api
+from foretwin.twin.api.paging import read_query
 from foretwin.twin.cases.feedback import Verdict, Work
+from foretwin.twin.console.site import Console, prefers_page
+from foretwin.twin.series import Series
 from foretwin.twin.store import Store
 from foretwin.twin.store.readiness import Readiness
 
@@ -36,6 +39,12 @@ def _ready(call: Call) -> dict[str, Any]:
     return {"status": "ready"}
 
 
+def _caller(call: Call) -> dict[str, Any]:
+    """GET /v1/caller: whose key it is, and what it may."""
+    read_query(call.query, {})
+    return {"name": call.caller.name, "scopes": sorted(call.caller.scopes)}
+
+
 WAYS = (
     Way("GET", "/v1/twins", "read", "list", twins.get_fleet, twins.FLEET.names),
     Way("GET", "/v1/twins/{asset}", "read", "asset", twins.get_twin),
@@ -44,10 +53,14 @@ WAYS = (
     Way("GET", "/v1/twins/{asset}/readings", "read", "asset", readings.get_readings, readings.READINGS.names),
     Way("POST", "/v1/twins/{asset}/readings", "ingest", "newcomer", readings.post_readings, ("twin",), readings.TYPES),
     Way("GET", "/v1/twins/{asset}/scores", "read", "asset", readings.get_scores, readings.SCORES.names),
+    Way("GET", "/v1/twins/{asset}/series", "read", "asset", readings.get_series, tuple(readings.SERIES), answer=Series),
+    Way("GET", "/v1/twins/{asset}/contract", "read", "asset", twins.get_contract),
     Way("GET", "/v1/twins/{asset}/thread", "read", "asset", twins.get_events, tuple(twins.THREAD)),
     Way("GET", "/v1/twins/{asset}/export", "read", "asset", twins.get_export),
     Way("POST", "/v1/twins/{asset}/maintenance", "admin", "asset", twins.post_maintenance, (), (JSON,), Work),
     Way("POST", "/v1/twins/{asset}/what-if", "score", "asset", what_if.post_what_if, (), (JSON,), what_if.Question),
+    Way("POST", "/v1/twins/{asset}/explain", "score", "asset", readings.post_explanation, (), (JSON,)),
+    Way("GET", "/v1/overview", "read", "list", twins.get_overview),
     Way("GET", "/v1/cases", "read", "list", cases.get_cases, cases.CASES.names),
     Way("GET", "/v1/cases/{case}", "read", "case", cases.get_case),
     Way("GET", "/v1/cases/{case}/service-request", "read", "case", cases.get_service_request),
@@ -59,6 +72,7 @@ WAYS = (
     Way("GET", "/v1/monitor/{twin}", "read", "twin", monitor.get_monitor_report),
     Way("GET", "/v1/kpis", "read", "fleets", kpis.get_kpis, tuple(kpis.KPIS)),
     Way("GET", "/metrics", "read", "fleets", monitor.get_monitor_metrics),
+    Way("GET", "/v1/caller", "read", "list", _caller),
     Way("GET", "/readyz", None, "nothing", _ready),
 )
 
@@ -73,8 +87,10 @@ def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
     With an open guard only this machine may call. FORETWIN_MAX_BODY_BYTES bounds a body. ContractError and ParamsError
     where one of these is wrong.
     """
-    routes = [Route("/", _index), Route("/livez", _alive), Route("/openapi.json", _openapi)]
+    console = Console(guard.is_open)
+    routes = [Route("/", _home(console)), Route("/livez", _alive), Route("/openapi.json", _openapi)]
     routes += [Route(path, _by_method(path), methods=METHODS[path]) for path in METHODS]
+    routes += console.routes()
     doors = [Middleware(LoopbackOnly)] if guard.is_open else []
     app = Starlette(routes=routes, exception_handlers=HANDLERS, middleware=doors)
     app.router.redirect_slashes = False
@@ -89,8 +105,17 @@ async def _alive(request: Request) -> Response:  # noqa: ARG001
     return json_response({"status": "alive"})
 
 
-async def _index(request: Request) -> Response:  # noqa: ARG001
-    """GET /: where to go from here."""
+def _home(console: Console) -> Callable[[Request], Awaitable[Response]]:
+    """The end point of /: the page of the fleet for a browser, the routes for a program."""
+
+    async def answer(request: Request) -> Response:
+        return await console.home(request) if prefers_page(request) else _index()
+
+    return answer
+
+
+def _index() -> Response:
+    """Tell where to go from here."""
     routes = [f"{way.method} {way.path}" for way in WAYS]
     return json_response({"service": "foretwin live", "version": __version__, "routes": [*routes, *OTHERS]})
 

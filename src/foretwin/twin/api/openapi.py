@@ -37,6 +37,7 @@ class Way:
     """A route: its method and path, who answers, the query parameters, types and schema of the body that it takes.
 
     `scope` is what a key must have for it; without one it needs no key. `about` says how it keeps to a key's bounds.
+    `answer` is the schema of what it answers, where that has one.
     """
 
     method: str
@@ -47,6 +48,7 @@ class Way:
     query: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()
     body: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
 
 
 def describe_twin_api(ways: Sequence[Way]) -> dict[str, Any]:
@@ -62,13 +64,14 @@ def _operation(way: Way) -> dict[str, Any]:
     named = re.findall(r"{(\w+)}", way.path)
     parameters = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in named]
     parameters += [{"name": name, "in": "query", "schema": TEXT} for name in way.query]
-    answer = ANSWERS.get(way.path, "application/json")
+    kind = ANSWERS.get(way.path, "application/json")
+    answered = {kind: {"schema": way.answer.model_json_schema(mode="serialization")} if way.answer else {}}
     refused = {"description": "refused: which `field`, and why", "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}}
     operation: dict[str, Any] = {
         "summary": (way.handler.__doc__ or "").partition(": ")[2],
         "parameters": [*parameters, *([] if way.method == "GET" else [ACTOR])],
         "security": [{"key": [way.scope]}] if way.scope else [],
-        "responses": {"200": {"description": "done", "content": {answer: {}}}, "default": refused},
+        "responses": {"200": {"description": "done", "content": answered}, "default": refused},
     }
     if way.accepts:
         schema = way.body.model_json_schema() if way.body else {}

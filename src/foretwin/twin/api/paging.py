@@ -107,6 +107,14 @@ def text(name: str, value: str) -> str:
     return value
 
 
+def read_tag(name: str, value: str) -> tuple[str, str]:
+    """A tag's name and value, written with `=` between them."""
+    tag, sign, told = value.partition("=")
+    if not tag or not sign:
+        raise BadInput(name, f'is "{value[:60]}"; NAME=VALUE is needed')
+    return tag, told
+
+
 def truth(name: str, value: str) -> bool:
     """`true` or `false`."""
     if value not in ("true", "false"):

@@ -9,9 +9,12 @@ from starlette.responses import Response
 from foretwin.errors import BadInput, NotFound
 from foretwin.serving.http.problems import PROBLEM, encode_problem
 from foretwin.twin.api import answers
+from foretwin.twin.api.bodies import read_object
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Listing, answer_page, one_more, parse_moment, read_query, text, whole_number
+from foretwin.twin.explanation import explain_present
 from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.series import run_series
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.wire.decoder import decode
@@ -20,6 +23,8 @@ from foretwin.wire.readings import Decoded, Rejected
 TYPES = ("application/json", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
 PERIOD = {"run": whole_number(0, 2**31 - 1), "since": parse_moment, "until": parse_moment}
 READINGS = Listing(listing.READING_SORTS, PERIOD)
+MOST_POINTS, USUAL_POINTS = 2000, 800
+SERIES = {"run": PERIOD["run"], "points": whole_number(2, MOST_POINTS)}
 SCORES = Listing(listing.SCORE_SORTS, PERIOD)
 COUNTED = ("stored", "duplicates", "late", "gaps", "quarantined", "counted_only")
 MOST_REFUSED = 100  # of one call that are shown
@@ -54,6 +59,24 @@ def get_readings(call: Call) -> dict[str, Any]:
         rows = listing.list_readings(connection, asset.id, one_more(page), given.get("run"), period)
     fresh = answers.freshness(asset, call.contracts.get(asset.twin), call.now)
     return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, rows, rows)}
+
+
+def get_series(call: Call) -> dict[str, Any]:
+    """GET /v1/twins/{asset}/series: RUL and channels of one run, of as many points as a picture needs; null in gaps."""
+    given = read_query(call.query, SERIES)
+    with call.store.read() as connection:
+        asset = assets.find_asset(connection, call.asset)
+        run = given.get("run", asset.run)
+        shown = run_series(connection, call.contract_of(asset), asset, run, given.get("points", USUAL_POINTS))
+    return {"asset": asset.name, "twin": asset.twin, "run": run, **shown}
+
+
+def post_explanation(call: Call) -> dict[str, Any]:
+    """POST /v1/twins/{asset}/explain: how far each channel moves what the champion says of it now."""
+    read_query(call.query, {})
+    if read_object(call.body):
+        raise BadInput("body", "is not empty; nothing is asked but the asset")
+    return explain_present(call.store, call.living.root, call.contracts, call.asset)
 
 
 def get_scores(call: Call) -> dict[str, Any]:

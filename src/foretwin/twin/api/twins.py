@@ -1,8 +1,9 @@
 """The fleet and its assets: list, description, thread of events, copy, erasure."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,18 +15,42 @@ from foretwin.errors import BadInput
 from foretwin.twin.api import answers
 from foretwin.twin.api.bodies import Body, read_body_json
 from foretwin.twin.api.call import Call
-from foretwin.twin.api.paging import Listing, answer_page, one_more, parse_moment, read_query, text, truth, whole_number
+from foretwin.twin.api.paging import (
+    Listing,
+    answer_page,
+    one_more,
+    one_of,
+    parse_moment,
+    read_query,
+    read_tag,
+    text,
+    truth,
+    whole_number,
+)
 from foretwin.twin.cases.feedback import Work, record_maintenance
 from foretwin.twin.data_export import export_asset
 from foretwin.twin.erasure.erase import erase_asset
 from foretwin.twin.scoring.staleness import heard_since
-from foretwin.twin.store import Connection, assets, listing
+from foretwin.twin.store import Connection, assets, health, listing
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.casework import audit, cases
+from foretwin.twin.store.casework.cases import Case
+from foretwin.twin.store.health import WORDS
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.timeline import state, thread
 
-FLEET = Listing(listing.FLEET_SORTS, {"twin": text, "stale": truth, "location": text})
+FLEET = Listing(
+    listing.FLEET_SORTS,
+    {
+        "twin": text,
+        "stale": truth,
+        "location": text,
+        "health": one_of(*WORDS),
+        "search": text,
+        "tag": read_tag,
+    },
+)
+PROMPT = timedelta(minutes=1)  # within which a reading is scored where nothing is behind
 MOST_ENTRIES = 10_000
 USUAL_ENTRIES = 200
 EXPORT_SECONDS = 600.0  # that reading all of an asset may take
@@ -62,9 +87,30 @@ def get_fleet(call: Call) -> dict[str, Any]:
         found = [Score(**row["score"]) for row in rows if row["score"]]
         twins = {row["id"]: row["twin"] for row in rows}
         shown = answers.scores_with_models(connection, found, call.contracts, twins)
+        opened = cases.open_of(connection, twins)
     scored = {score.asset: one for score, one in zip(found, shown, strict=True)}
-    items = [_item(call, row, scored.get(row["id"])) for row in rows]
+    items = [_item(call, row, scored.get(row["id"]), opened.get(row["id"], [])) for row in rows]
     return answer_page(call.route, call.query, page, items, rows)
+
+
+def get_overview(call: Call) -> dict[str, Any]:
+    """GET /v1/overview: how many assets there are by health, how many open cases, and whether scoring is behind."""
+    read_query(call.query, {})
+    since, bounds = heard_since(call.contracts, call.now), call.caller.bounds
+    with call.store.read() as connection:
+        return {
+            "assets": health.count_health(connection, since, bounds),
+            "cases": health.count_open_cases(connection, bounds),
+            "waiting_for_scores": health.scoring_backlog(connection, call.now - PROMPT, bounds),
+            "newest_reading_at": health.newest_receipt(connection, bounds),
+        }
+
+
+def get_contract(call: Call) -> dict[str, Any]:
+    """GET /v1/twins/{asset}/contract: the contract of its twin: channels, limits, faults, remedies, case policy."""
+    read_query(call.query, {})
+    with call.store.read() as connection:
+        return call.contract_of(assets.find_asset(connection, call.asset)).model_dump(mode="json", exclude={"source"})
 
 
 def get_twin(call: Call) -> dict[str, Any]:
@@ -164,15 +210,19 @@ def _described(call: Call) -> dict[str, Any]:
         shown = answers.scores_with_models(connection, found, contracts, {asset.id: asset.twin})
         parts = [answers.show_part(part) for part in assets.fitted_parts(connection, asset.id)]
         opened = cases.open_of(connection, [asset.id]).get(asset.id, [])
+        word = health.health_of(connection, asset.id, heard_since(contracts, call.now))
     return {
         **answers.show_asset(asset, contracts.get(asset.twin), call.now),
+        "health": word,
         "parts": parts,
         "last_score": shown[0] if shown else None,
         "open_cases": [answers.show_case(vars(case), asset.name) for case in opened],
     }
 
 
-def _item(call: Call, row: dict[str, Any], score: dict[str, Any] | None) -> dict[str, Any]:
+def _item(call: Call, row: dict[str, Any], score: dict[str, Any] | None, opened: Sequence[Case]) -> dict[str, Any]:
     asset = answers.as_asset(row)
     shown = answers.show_asset(asset, call.contracts.get(asset.twin), call.now)
-    return {**shown, "last_score": score, "open_cases": row["open_cases"]}
+    told = [{name: getattr(case, name) for name in ("id", "fault", "severity", "state")} for case in opened]
+    more = {"last_score": score, "open_cases": row["open_cases"], "cases": told}
+    return {**shown, "health": row["health"], **more}

@@ -59,8 +59,13 @@ class Picture:
 
 def page_of(reports: Sequence[dict[str, Any]]) -> str:
     """Render the page."""
+    return render_page("foretwin.twin.kpis", "key_figures.html", **key_figure_values(reports))
+
+
+def key_figure_values(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the template shows."""
     twins = [(report, list(columns(report)), rows(report), _pictures(report)) for report in reports]
-    return render_page("foretwin.twin.kpis", "key_figures.html", twins=twins, width=WIDTH, height=HEIGHT)
+    return {"twins": twins, "width": WIDTH, "height": HEIGHT}
 
 
 def _pictures(report: dict[str, Any]) -> list[Picture]:

@@ -8,7 +8,12 @@ from foretwin.project.pages import render_page
 
 def render(report: Mapping[str, Any], title: str) -> str:
     """Render the page of a report as `monitor` returns it."""
-    return render_page("foretwin.twin.monitoring", "monitor.html", r=report, title=title, n=_number, share=_share)
+    return render_page("foretwin.twin.monitoring", "monitor.html", **report_values(report, title))
+
+
+def report_values(report: Mapping[str, Any], title: str) -> dict[str, Any]:
+    """Return what the template shows."""
+    return {"r": report, "title": title, "n": _number, "share": _share}
 
 
 def _number(value: Any) -> str:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from foretwin.errors import BadInput
 from foretwin.serving.access.bounds import UNBOUND, Bounds
+from foretwin.twin.store.health import health, is_silent
 from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.tables import assets, batches, cases, deliveries, events, layouts, quarantine, readings, scores
 from foretwin.twin.store.telemetry.packing import unpack_channels
@@ -68,8 +69,9 @@ def list_fleet(
     silent_since: Mapping[str, datetime],
     bounds: Bounds = UNBOUND,
 ) -> Listed:
-    """List assets with `open_cases`, their number, and `score`: the present run's newest, or None.
+    """List assets with `health`, `open_cases`, their number, and `score`: the present run's newest, or None.
 
+    Beside columns, `filters` takes `health`, `search` (a part of the name) and `tag` (name and value).
     `silent_since` says for each twin that can be stale before which moment its last reading must have come for that.
     """
     open_cases = (
@@ -78,11 +80,11 @@ def list_fleet(
         .correlate(assets)
         .scalar_subquery()
     )
-    query = select(assets, open_cases.label("open_cases")).where(_equal(assets, filters))
-    query = query.where(visible_assets(connection, bounds))
+    word = health(silent_since)
+    query = select(assets, open_cases.label("open_cases"), word.label("health"))
+    query = query.where(_of_fleet(filters, word), visible_assets(connection, bounds))
     if stale is not None:
-        silent = or_(false(), *(_silent(twin, moment) for twin, moment in silent_since.items()))
-        query = query.where(silent if stale else ~silent)
+        query = query.where(is_silent(silent_since) if stale else ~is_silent(silent_since))
     sorts = {"rul_low": _newest_score("rul_low"), "open_cases": open_cases}
     rows = _page(connection, query, page, sorts.get(page.sort, assets.c.get(page.sort)), assets.c.name)
     found = last_scores(connection, [row["id"] for row in rows])
@@ -163,8 +165,18 @@ def _newest_score(column: str) -> ColumnElement[Any]:
     return newest.correlate(assets).scalar_subquery()
 
 
-def _silent(twin: str, moment: datetime) -> ColumnElement[bool]:
-    return and_(assets.c.twin == twin, assets.c.received_at.is_not(None), assets.c.received_at < moment)
+def _of_fleet(filters: Filters, word: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition of the fleet's filters; `word` is the column of its health."""
+    meant = dict(filters)
+    conditions: list[ColumnElement[bool]] = []
+    if "health" in meant:
+        conditions.append(word == meant.pop("health"))
+    if "search" in meant:
+        conditions.append(assets.c.name.icontains(meant.pop("search"), autoescape=True))
+    if "tag" in meant:
+        tag, value = meant.pop("tag")
+        conditions.append(assets.c.tags[tag].as_string() == value)
+    return and_(_equal(assets, meant), *conditions)
 
 
 def _equal(table: Any, filters: Filters) -> ColumnElement[bool]:

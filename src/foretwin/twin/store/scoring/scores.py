@@ -133,6 +133,14 @@ def history(
     return as_given(connection, connection.execute(newest).mappings().all())
 
 
+def course(connection: Connection, asset_id: int, run: int) -> list[tuple[float | None, ...]]:
+    """Return time, RUL and its lower and upper end of a run's scores in order of time; of several models the latest."""
+    columns = scores.c.time, scores.c.rul, scores.c.rul_low, scores.c.rul_high
+    query = select(*columns).where(scores.c.asset == asset_id, scores.c.run == run)
+    rows = connection.execute(query.order_by(scores.c.time, scores.c.scored_at))
+    return list({row.time: tuple(row) for row in rows}.values())
+
+
 def model_id(
     connection: Connection,
     twin: str,

@@ -145,6 +145,15 @@ def all_readings(connection: Connection, twin: str, channels: Sequence[str], ass
     yield from _read(connection, twin, channels, select(*COLUMNS).where(readings.c.asset == asset_id))
 
 
+def time_span(connection: Connection, asset_id: int, run: int) -> tuple[float, float] | None:
+    """Return the times of a run's first and last reading; None where it has none."""
+    mine = (readings.c.asset == asset_id, readings.c.run == run)
+    first, last = (
+        connection.execute(select(end(readings.c.time)).where(*mine)).scalar() for end in (func.min, func.max)
+    )
+    return None if first is None or last is None else (first, last)
+
+
 def stored_channels(connection: Connection, twin: str) -> list[str]:
     """Return every channel that readings of the twin were ever stored with."""
     return list(dict.fromkeys(name for channels in layouts_of(connection, twin).values() for name in channels))

@@ -1,0 +1,125 @@
+"""Make the pictures of the console in docs/pictures: a demonstration's fleet in a real browser, in light and dark.
+
+python -m benchmarks.render.console [FOLDER]    write them there instead
+
+Needs the champion and the degradation model of the twin `pump`, as `dvc repro` leaves them, and Chromium.
+"""
+
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pandas as pd
+
+from benchmarks.browser import chromium, cut_off
+from foretwin.contract.twin import Twin
+from foretwin.project.contracts import load_contracts
+from foretwin.project.entrypoint import exit_on_error
+from foretwin.serving.access.authentication import Guard
+from foretwin.twin.api.server import serve_twins
+from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.simulator.fleet import fleet
+from foretwin.twin.store import Store, open_store
+
+PICTURES = Path("docs/pictures")
+PUMPS = 36
+EVERY = 8  # h of the pumps' lives between two scores
+MOST_HOURS = 900
+SHARES = (0.2, 0.35, 0.5, 0.3, 0.6, 0.4, 0.45, 0.75, 0.25, 0.93, 0.55, 0.3)  # of its life that each pump has lived
+GAP = range(40, 60)  # h before the end of what was seen of the oldest pumps, in which they sent nothing
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+SCHEMES = ("light", "dark")
+
+
+def main(*arguments: str) -> None:
+    """Write console-<page>-<scheme>.png."""
+    out = Path(arguments[0]) if arguments else PICTURES
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"sqlite:///{folder}/twins.db")
+        try:
+            with living(store) as url:
+                live_through(store, url)
+                take_pictures(url, out)
+        finally:
+            store.close()
+
+
+@contextmanager
+def living(store: Store) -> Iterator[str]:
+    """Serve the project's twins from the store, for this machine alone; yields the address."""
+    stop, urls, ready = threading.Event(), list[str](), threading.Event()
+
+    def started(url: str) -> None:
+        urls.append(url)
+        ready.set()
+
+    arguments = (store, Path(), Guard(None), ("127.0.0.1", 0), stop, started)
+    server = threading.Thread(target=serve_twins, args=arguments, daemon=True)
+    server.start()
+    ready.wait(30)
+    yield urls[0]
+    stop.set()
+    server.join(30)
+
+
+def live_through(store: Store, url: str) -> None:
+    """Let the pumps live, each until a point of its own, scored as `foretwin watch` does it."""
+    contract = load_contracts(Path())["pump"]
+    lives = staggered(fleet(contract, Path(), PUMPS))
+    watching = Watching(store, Path(), WatchSettings())
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        for number, name in enumerate(lives["asset"].unique()):
+            told = {"twin": "pump", "location": f"hall {number % 3 + 1}", "tags": {"line": str(number % 4 + 1)}}
+            client.put(f"/v1/twins/{name}", json=told).raise_for_status()
+        for begin in range(0, int(lives["age"].max()) + 1, EVERY):
+            part = lives[lives["age"].between(begin, begin + EVERY - 1)]
+            for name in part["asset"].unique():
+                rows = part[part["asset"] == name]
+                client.post(f"/v1/twins/{name}/readings", json=message(contract, rows)).raise_for_status()
+            score_once(watching, lambda: datetime.now(UTC))
+
+
+def staggered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Cut each life at a share of its length that differs from pump to pump, so that all end together at `age`."""
+    parts = []
+    for number, (_, life) in enumerate(rows.groupby("asset")):
+        share = SHARES[number % len(SHARES)]
+        kept = life.iloc[: max(int(len(life) * share), 20)].tail(MOST_HOURS)
+        kept = kept.assign(age=range(MOST_HOURS - len(kept), MOST_HOURS))
+        parts.append(kept[~(MOST_HOURS - kept["age"]).isin(GAP)] if share == max(SHARES) else kept)
+    return pd.concat(parts)
+
+
+def message(contract: Twin, rows: pd.DataFrame) -> dict[str, object]:
+    """The readings of one pump as the HTTP interface takes them."""
+    names = contract.channel_names
+    return {"time": rows["time"].tolist(), "channels": {name: rows[name].tolist() for name in names}}
+
+
+def take_pictures(url: str, out: Path) -> None:
+    """Look at the fleet and a machine as a planner does, and at a case as a technician does on a phone."""
+    worst = httpx.get(f"{url}/v1/cases?state=open&sort=rul_low&limit=1", trust_env=False).json()["items"][0]
+    pages = {
+        "fleet": ("/", DESK),
+        "machine": (f"/machines/{worst['asset']}", DESK),
+        "case": (f"/cases/{worst['id']}", PHONE),
+    }
+    with chromium() as browser:
+        for scheme in SCHEMES:
+            for name, (path, size) in pages.items():
+                context = cut_off(browser, [], viewport=size, color_scheme=scheme, locale="en-GB")
+                page = context.new_page()
+                page.goto(url + path, wait_until="networkidle")
+                page.screenshot(path=out / f"console-{name}-{scheme}.png")
+                context.close()
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main(*sys.argv[1:])

@@ -1,0 +1,68 @@
+"""The home page: the fleet by urgency, and what is wrong with it as a whole."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.responses import Response
+
+from foretwin.twin.console.visits import Visit, page_url
+from foretwin.twin.console.wording import HEALTH
+
+FILTERS = ("twin", "health", "search", "tag", "stale")
+PLACE = ("sort", "offset", "after", "cursor")  # where in the list; the API's own words
+SHOWN = "50"  # machines of one page
+URGENT_FIRST = "rul_low"
+BAR = 120  # width of the picture of a remaining life
+
+
+async def show_fleet(visit: Visit) -> Response:
+    """GET /: counts, the table by urgency, and filters."""
+    asked = {name: value for name, value in visit.query.items() if name in (*FILTERS, *PLACE)}
+    overview = await visit.calls.get("/v1/overview")
+    listed = await visit.calls.get("/v1/twins", {"sort": URGENT_FIRST, "limit": SHOWN, **asked})
+    machines = listed["items"]
+    return visit.render(
+        "fleet.html",
+        counts=_by_health(overview["assets"]),
+        silent=sum(one["silent"] for one in overview["assets"]),
+        unheard=sum(one["unheard"] for one in overview["assets"]),
+        total=sum(one["assets"] for one in overview["assets"]),
+        open_cases={
+            severity: sum(one["cases"] for one in overview["cases"] if one["severity"] == severity)
+            for severity in ("urgent", "planned")
+        },
+        overview=overview,
+        twins=sorted({one["twin"] for one in overview["assets"]}),
+        machines=machines,
+        bars=_bars(machines),
+        bar_width=BAR,
+        asked={name: asked.get(name, "") for name in FILTERS},
+        sort=asked.get("sort", URGENT_FIRST),
+        following=page_after(listed["next"], "/"),
+    )
+
+
+def page_after(next_call: str | None, page: str) -> str | None:
+    """Return the page that shows what the API says comes next."""
+    if next_call is None:
+        return None
+    query = {name: values[-1] for name, values in parse_qs(urlsplit(next_call).query).items()}
+    return page_url(page, **query)
+
+
+def _by_health(counts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {word: sum(one["assets"] for one in counts if one["health"] == word) for word in HEALTH}
+
+
+def _bars(machines: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return by name the places of low, value and high on a bar that is as long as the longest life of its unit."""
+    scores = {one["asset"]: (one["last_score"] or {}).get("rul") for one in machines}
+    known = {name: rul for name, rul in scores.items() if rul}
+    longest: dict[str, float] = {}
+    for rul in known.values():
+        longest[rul["unit"]] = max(longest.get(rul["unit"], 0.0), rul["high"])
+    return {
+        name: {end: round(BAR * rul[end] / (longest[rul["unit"]] or 1), 1) for end in ("low", "value", "high")}
+        for name, rul in known.items()
+    }

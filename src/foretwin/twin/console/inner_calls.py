@@ -1,0 +1,72 @@
+"""Calls of our own API without a network, as whoever looks at a page: his key decides what they may."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from starlette.requests import Request
+from starlette.types import Message
+
+KEPT = ("host",)  # of the page's own headers: whether it is this machine's is asked again
+DROPPED = ("route", "endpoint", "path_params", "starlette.exception_handlers")
+
+
+class Refused(Exception):
+    """What the API refused: its status, the field at fault, and the reason."""
+
+    def __init__(self, status: int, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.field, self.detail = status, field, detail
+
+
+class InnerCalls:
+    """Calls of the application that answers `request`, each with these headers."""
+
+    def __init__(self, request: Request, headers: Mapping[str, str]) -> None:
+        self._request = request
+        kept = {name: request.headers[name] for name in KEPT if name in request.headers}
+        self._headers = [(name.encode(), value.encode("latin-1")) for name, value in {**kept, **headers}.items()]
+
+    async def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """Return what a GET answers; Refused where it is refused. `path` is not percent-encoded."""
+        return orjson.loads(await self.get_bytes(path, query))
+
+    async def get_bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
+        """Return the body that a GET answers, as it is."""
+        return await self._call("GET", path, urlencode(query or {}), b"")
+
+    async def post(self, path: str, content: Mapping[str, Any]) -> Any:
+        """Return what a POST of a JSON object answers; Refused where it is refused."""
+        return orjson.loads(await self._call("POST", path, "", orjson.dumps(content)))
+
+    async def _call(self, method: str, path: str, query: str, body: bytes) -> bytes:
+        scope = {name: value for name, value in self._request.scope.items() if name not in DROPPED}
+        headers = [*self._headers, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        scope |= {"method": method, "path": path, "raw_path": None, "query_string": query.encode(), "headers": headers}
+        told = _Told(body)
+        await self._request.app(scope, told.receive, told.send)
+        if told.status >= 400:
+            raise _refusal(told.status, told.content)
+        return told.content
+
+
+class _Told:
+    """The two ends of one ASGI call."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.status, self.content = 0, b""
+
+    async def receive(self) -> Message:
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        self.status = message.get("status", self.status)
+        self.content += message.get("body", b"")
+
+
+def _refusal(status: int, content: bytes) -> Refused:
+    problem = orjson.loads(content)
+    field, detail = problem["field"], problem["detail"]
+    return Refused(status, field, detail.removeprefix(f"{field}: "))

@@ -1,0 +1,69 @@
+"""The pages and their addresses, as routes of `foretwin live`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
+
+from foretwin.errors import NotFound
+from foretwin.twin.console import case_pages, fleet_page, machine_page, sign_in, upkeep_pages
+from foretwin.twin.console.visits import HEADERS, Desk, Page, page_end_point
+
+STATIC = Path(__file__).parent / "static"
+FILES = ("console.css", "charts.js", "uplot.js", "uplot.css", "mark.svg")
+PAGES: Mapping[tuple[str, str], Page] = {
+    ("GET", "/machines/{asset}"): machine_page.show_machine,
+    ("GET", "/machines/{asset}/series"): machine_page.send_series,
+    ("POST", "/machines/{asset}/maintenance"): machine_page.keep_maintenance,
+    ("GET", "/cases"): case_pages.show_cases,
+    ("GET", "/cases/{case}"): case_pages.show_case_page,
+    ("POST", "/cases/{case}/acknowledge"): case_pages.keep_acknowledgement,
+    ("POST", "/cases/{case}/verdict"): case_pages.keep_verdict,
+    ("GET", "/key-figures"): upkeep_pages.show_key_figures,
+    ("GET", "/monitor"): upkeep_pages.show_monitors,
+    ("GET", "/monitor/{twin}"): upkeep_pages.show_monitor,
+    ("GET", "/quarantine"): upkeep_pages.show_quarantine,
+    ("POST", "/quarantine/{message}/release"): upkeep_pages.keep_release,
+    ("POST", "/sign-out"): sign_in.end_session,
+}
+FREE_PAGES: Mapping[tuple[str, str], Page] = {  # for everybody
+    ("GET", "/sign-in"): sign_in.show_sign_in,
+    ("POST", "/sign-in"): sign_in.begin_session,
+}
+FILES_PATH = "/static/{name}"
+
+
+class Console:
+    """The pages of one server, where nobody needs a key or everybody does."""
+
+    def __init__(self, is_open: bool) -> None:
+        """ParamsError where FORETWIN_ZONE names no time zone."""
+        self._desk = Desk(is_open)
+        self.home = page_end_point(self._desk, fleet_page.show_fleet)
+
+    def routes(self) -> list[Route]:
+        """The routes, but for `/`, which is the home of people alone."""
+        pages = [(key, page, False) for key, page in PAGES.items()]
+        pages += [(key, page, True) for key, page in FREE_PAGES.items()]
+        routes = [
+            Route(path, page_end_point(self._desk, page, is_free), methods=[method])
+            for (method, path), page, is_free in pages
+        ]
+        return [*routes, Route(FILES_PATH, _file)]
+
+
+def prefers_page(request: Request) -> bool:
+    """Whether who asks is a browser, which says that it takes HTML; a program says nothing of it."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+async def _file(request: Request) -> Response:
+    name = request.path_params["name"]
+    if name not in FILES:
+        raise NotFound("path", "is no file of the pages")
+    answer = await StaticFiles(directory=STATIC).get_response(name, request.scope)
+    answer.headers.update({**HEADERS, "Cache-Control": "no-cache"})  # 304 while it is the same
+    return answer

@@ -1,0 +1,154 @@
+// Draws the course of a machine's life: RUL with its interval, and each channel, on one axis of time.
+const card = document.querySelector("[data-series]");
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+if (card) start();
+
+async function start() {
+  const texts = JSON.parse(card.dataset.texts);
+  const said = card.querySelector("[data-said]");
+  try {
+    const answer = await fetch(card.dataset.series, { headers: { accept: "application/json" } });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const series = await answer.json();
+    said.textContent = series.time.length ? "" : texts.none;
+    if (series.time.length) show(series, texts);
+  } catch {
+    said.textContent = texts.failed;
+  }
+}
+
+function show(series, texts) {
+  let charts = [];
+  const draw = () => {
+    for (const one of charts) one.destroy();
+    charts = [];
+    const place = card.querySelector("[data-rul]");
+    place.hidden = !series.rul;
+    if (series.rul) charts.push(rulChart(place, series, texts));
+    const grid = card.querySelector("[data-channels]");
+    grid.replaceChildren();
+    for (const [name, channel] of Object.entries(series.channels)) charts.push(channelChart(grid, name, channel, series, texts));
+  };
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  let width = card.clientWidth;
+  new ResizeObserver(() => {
+    if (Math.abs(card.clientWidth - width) > 8) {
+      width = card.clientWidth;
+      draw();
+    }
+  }).observe(card);
+}
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+// A piece without a score but with readings was only not scored: the line goes on. Without readings it is a gap.
+function joined(values, channels) {
+  const some = Object.values(channels);
+  return values.map((value, i) => (value === null && some.some((one) => one.last[i] !== null) ? undefined : value));
+}
+
+function common(place, height, series, texts) {
+  const shown = (value) => (value == null ? "–" : value.toLocaleString(texts.lang, { maximumSignificantDigits: 4 }));
+  const axis = { stroke: colour("faint"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } };
+  return {
+    width: Math.max(place.clientWidth, 200),
+    height,
+    shown,
+    axes: [{ ...axis, values: (u, all) => all.map((at) => `${shown(at)} ${series.unit}`), space: 70 }, { ...axis, size: 58, values: (u, all) => all.map(shown) }],
+    cursor: { sync: { key: "life" }, drag: { x: true, y: false } },
+    scales: { x: { time: false } },
+    hooks: { draw: [(u) => drawMarks(u, series.marks)] },
+  };
+}
+
+function rulChart(place, series, texts) {
+  const base = common(place, 280, series, texts);
+  const value = (u, number) => `${base.shown(number)} ${series.unit}`;
+  const hidden = { stroke: "transparent", width: 0, points: { show: false }, value };
+  const below = series.limits.open_below;
+  const options = {
+    ...base,
+    series: [
+      { label: texts.age, value },
+      { ...hidden, label: texts.low },
+      { ...hidden, label: texts.high },
+      { label: texts.rul, stroke: colour("bar"), width: 2.5, value },
+    ],
+    bands: [{ series: [2, 1], fill: colour("band") }],
+    scales: { ...base.scales, y: { range: (u, low, high) => [0, Math.max(high || 1, below || 0) * 1.06] } },
+    hooks: { draw: [...base.hooks.draw, (u) => below && drawLimit(u, below, `${texts.open} ${base.shown(below)} ${series.unit}`)] },
+  };
+  const data = [series.time, ...["low", "high", "value"].map((name) => joined(series.rul[name], series.channels))];
+  return new uPlot(options, data, place);
+}
+
+function channelChart(grid, name, channel, series, texts) {
+  const place = document.createElement("div");
+  place.className = "chart";
+  const head = document.createElement("h4");
+  const more = document.createElement("span");
+  more.textContent = ` ${texts.units[channel.unit] ?? channel.unit}, ${texts.limits} ${channel.limits[0]} – ${channel.limits[1]}`;
+  head.append(name.replaceAll("_", " "), more);
+  place.append(head);
+  grid.append(place);
+  const base = common(place, 150, series, texts);
+  const options = {
+    ...base,
+    legend: { show: false },
+    series: [
+      {},
+      { stroke: "transparent", points: { show: false } },
+      { stroke: "transparent", points: { show: false } },
+      { stroke: colour("bar"), width: 1.5, points: { show: false } },
+    ],
+    bands: [{ series: [2, 1], fill: colour("band") }],
+    hooks: { draw: [...base.hooks.draw, (u) => channel.limits.forEach((limit) => drawLimit(u, limit, ""))] },
+  };
+  return new uPlot(options, [series.time, channel.min, channel.max, channel.last], place);
+}
+
+function drawLimit(u, value, said) {
+  if (value < u.scales.y.min || value > u.scales.y.max) return;
+  const y = u.valToPos(value, "y", true);
+  line(u, [u.bbox.left, y], [u.bbox.left + u.bbox.width, y], colour("limit"), [6, 5]);
+  label(u, said, u.bbox.left + 8, y - 6, colour("limit"));
+}
+
+function drawMarks(u, marks) {
+  for (const mark of marks) {
+    const x = u.valToPos(mark.time, "x", true);
+    if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
+    const tone = colour(mark.kind === "case" ? "bad" : "care");
+    line(u, [x, u.bbox.top], [x, u.bbox.top + u.bbox.height], tone, mark.kind === "case" ? [] : [2, 3]);
+    if (u.height > 200) label(u, mark.kind === "case" ? `▲ ${mark.case}` : "◆", x + 4, u.bbox.top + 14 * devicePixelRatio, tone);
+  }
+}
+
+function line(u, from, to, stroke, dash) {
+  const pen = u.ctx;
+  pen.save();
+  pen.strokeStyle = stroke;
+  pen.lineWidth = devicePixelRatio;
+  pen.setLineDash(dash.map((one) => one * devicePixelRatio));
+  pen.beginPath();
+  pen.moveTo(...from);
+  pen.lineTo(...to);
+  pen.stroke();
+  pen.restore();
+}
+
+function label(u, text, x, y, fill) {
+  const pen = u.ctx;
+  pen.save();
+  pen.fillStyle = fill;
+  pen.textAlign = "left";
+  pen.font = `${12 * devicePixelRatio}px system-ui, sans-serif`;
+  pen.fillText(text, x, y);
+  pen.restore();
+}

@@ -1,0 +1,135 @@
+"""How values look on a page, in the language of whoever reads it: numbers, moments, faults, health."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from markupsafe import Markup
+
+from foretwin.errors import ParamsError
+from foretwin.twin.console.german import GERMAN
+
+LANGUAGES = ("en", "de")
+ZONE = "FORETWIN_ZONE"
+MONTHS = {
+    "en": ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+    "de": ("Jan.", "Feb.", "März", "Apr.", "Mai", "Juni", "Juli", "Aug.", "Sept.", "Okt.", "Nov.", "Dez."),
+}
+HEALTH = {  # NAMUR NE 107, each with its sign
+    "failure": ("Failure", "✕"),
+    "maintenance_required": ("Maintenance required", "◆"),
+    "off_specification": ("Off specification", "?"),
+    "check_function": ("Check function", "…"),
+    "good": ("Good", "✓"),
+}
+FAULTS = {
+    "end_of_life": "Near the end of its life",
+    "digest": "Digest of many machines",
+    "drift": "Drift of the fleet",
+    "none": "No fault",
+    "healthy": "No fault",
+    "unknown": "Unclear",
+}
+UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, where that is not how they are typed
+
+
+def site_zone(environ: Mapping[str, str] = os.environ) -> tzinfo | None:
+    """Return the zone of FORETWIN_ZONE; None, which means this machine's, without it. ParamsError for no such zone."""
+    name = environ.get(ZONE)
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ParamsError(f"{ZONE}: {name[:60]!r} is no time zone; Europe/Berlin is one") from None
+
+
+def preferred_language(header: str) -> str:
+    """Return the language of LANGUAGES that an Accept-Language header likes best, English without any."""
+    liked = []
+    for part in header.split(","):
+        tag, _, quality = part.strip().partition(";q=")
+        language = tag.split("-")[0].strip().lower()
+        if language in LANGUAGES:
+            liked.append((_weight(quality), language))
+    return max(liked, key=lambda one: one[0], default=(0, LANGUAGES[0]))[1]
+
+
+class Wording:
+    """Texts and values in one language and one zone; its methods are what templates call."""
+
+    def __init__(self, language: str, zone: tzinfo | None) -> None:
+        self.language, self.zone, self.units = language, zone, UNITS
+
+    def text(self, english: str, **values: object) -> str:
+        """Return a text in the language, with its values."""
+        found = GERMAN.get(english, english) if self.language == "de" else english
+        return found.format(**values) if values else found
+
+    def number(self, value: float | None, digits: int = 3) -> str:
+        """Return a number with its significant digits; a whole one as it is."""
+        if value is None:
+            return "–"
+        rounded = float(f"{value:.{digits}g}") if abs(value) < 10**digits else round(value)
+        shown = f"{rounded:,.0f}" if rounded == round(rounded) else f"{rounded:,g}"
+        return shown.translate(str.maketrans(",.", ".,")) if self.language == "de" else shown
+
+    def life(self, value: float | None) -> str:
+        """Return a remaining life as exactly as it can be known: tenths only of what is short."""
+        return self.number(value if value is None else round(value, 0 if abs(value) >= 10 else 1), 6)
+
+    def share(self, value: float | None) -> str:
+        """Return a probability in per cent."""
+        return "–" if value is None else f"{value:.0%}"
+
+    def unit(self, name: str) -> str:
+        """Return a unit as it is printed."""
+        return UNITS.get(name, name)
+
+    def moment(self, written: str | None) -> Markup:
+        """Return a moment of the API as the site's clock shows it, with UTC on hover; a dash for none."""
+        if not written:
+            return Markup("–")
+        at = datetime.fromisoformat(written).astimezone(UTC)
+        here = at.astimezone(self.zone)
+        day = f"{here.day}. {{}} {here.year}" if self.language == "de" else f"{here.day} {{}} {here.year}"
+        shown = f"{day.format(MONTHS[self.language][here.month - 1])}, {here:%H:%M}"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d %H:%M} UTC", shown
+        )
+
+    def ago(self, seconds: float | None) -> str:
+        """Return how long ago something was, in its largest unit."""
+        if seconds is None:
+            return self.text("never")
+        for size, one in ((86400, "{n} d ago"), (3600, "{n} h ago"), (60, "{n} min ago")):
+            if seconds >= size:
+                return self.text(one, n=int(seconds // size))
+        return self.text("just now")
+
+    def health(self, word: str) -> Markup:
+        """Return a word of NAMUR NE 107 with its sign, as a badge."""
+        name, sign = HEALTH[word]
+        return Markup('<span class="health {}"><span aria-hidden="true">{}</span> {}</span>').format(
+            word.replace("_", "-"), sign, self.text(name)
+        )
+
+    def fault(self, name: str | None) -> str:
+        """Return a fault in words: `mode.thrust_bearing` is a thrust bearing."""
+        if name is None:
+            return "–"
+        return self.text(FAULTS[name]) if name in FAULTS else name.rpartition(".")[2].replace("_", " ").capitalize()
+
+    def diagnosis(self, score: Mapping[str, Any] | None) -> str:
+        """Return what a score says is failing, of all axes."""
+        said = (score or {}).get("diagnosis") or {}
+        return ", ".join(self.fault(name) for name in said.values()) or "–"
+
+
+def _weight(quality: str) -> float:
+    try:
+        return float(quality or 1)
+    except ValueError:
+        return 0.0

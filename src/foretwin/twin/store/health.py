@@ -1,0 +1,94 @@
+"""Health of assets in the five words of NAMUR NE 107, and the counts of a whole fleet by them.
+
+failure               a case is urgent: the machine is expected to end before the part can be there
+maintenance_required  a case is open: the part can still be there in time
+check_function        nothing can be said: it is silent, or has never been scored in its present run
+off_specification     the newest score warns: the machine runs as no machine of the training did
+good                  none of these
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, false, func, or_, select
+
+from foretwin.serving.access.bounds import Bounds
+from foretwin.twin.store.tables import assets, cases, scores
+from foretwin.twin.store.visibility import visible_assets, visible_cases
+
+WORDS = ("failure", "maintenance_required", "check_function", "off_specification", "good")  # the first that holds
+Silences = Mapping[str, datetime]  # twin -> the moment before which a last reading is too old
+
+
+def health(silent_since: Silences) -> ColumnElement[str]:
+    """Return the word of an asset as a column of a query over `assets`."""
+    urgent, planned = (_has_case(severity) for severity in ("urgent", "planned"))
+    newest = select(cast(scores.c.warnings, String)).where(scores.c.asset == assets.c.id, scores.c.run == assets.c.run)
+    warnings = newest.order_by(scores.c.time.desc(), scores.c.scored_at.desc()).limit(1).correlate(assets)
+    told = warnings.scalar_subquery()
+    return case(
+        (urgent, WORDS[0]),
+        (planned, WORDS[1]),
+        (or_(is_silent(silent_since), told.is_(None)), WORDS[2]),
+        (told != "[]", WORDS[3]),
+        else_=WORDS[4],
+    )
+
+
+def is_silent(silent_since: Silences) -> ColumnElement[bool]:
+    """Return the condition that an asset has sent something, but not lately."""
+    return or_(false(), *(_older(twin, moment) for twin, moment in silent_since.items()))
+
+
+def health_of(connection: Connection, asset_id: int, silent_since: Silences) -> str:
+    """Return the word of one asset."""
+    query = select(health(silent_since)).where(assets.c.id == asset_id)
+    return str(connection.execute(query).scalar_one())
+
+
+def count_health(connection: Connection, silent_since: Silences, bounds: Bounds) -> list[dict[str, Any]]:
+    """Return per twin and word: `assets`, how many of them are `silent`, and `unheard` of so far."""
+    word = health(silent_since).label("health")
+    query = select(
+        assets.c.twin,
+        word,
+        func.count().label("assets"),
+        func.count().filter(is_silent(silent_since)).label("silent"),
+        func.count().filter(assets.c.received_at.is_(None)).label("unheard"),
+    )
+    query = query.where(visible_assets(connection, bounds)).group_by(assets.c.twin, word).order_by(assets.c.twin)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def count_open_cases(connection: Connection, bounds: Bounds) -> list[dict[str, Any]]:
+    """Return per severity and state of open and acknowledged cases: `cases`."""
+    query = select(cases.c.severity, cases.c.state, func.count().label("cases"))
+    query = query.outerjoin(assets, assets.c.id == cases.c.asset)
+    query = query.where(cases.c.state != "closed", visible_cases(connection, bounds))
+    found = connection.execute(query.group_by(cases.c.severity, cases.c.state).order_by(cases.c.severity))
+    return [dict(row) for row in found.mappings()]
+
+
+def scoring_backlog(connection: Connection, before: datetime, bounds: Bounds) -> dict[str, Any]:
+    """Return how many assets have readings from before that moment that no score has seen, and `since` when."""
+    query = select(func.count().label("assets"), func.min(assets.c.received_at).label("since"))
+    waiting = assets.c.batch > assets.c.scored_batch, assets.c.received_at < before
+    row = connection.execute(query.where(*waiting, visible_assets(connection, bounds))).mappings().one()
+    return dict(row)
+
+
+def newest_receipt(connection: Connection, bounds: Bounds) -> datetime | None:
+    """Return when the newest reading of any asset came."""
+    query = select(func.max(assets.c.received_at)).where(visible_assets(connection, bounds))
+    newest: datetime | None = connection.execute(query).scalar_one()
+    return newest
+
+
+def _has_case(severity: str) -> ColumnElement[bool]:
+    mine = (cases.c.asset == assets.c.id, cases.c.state != "closed", cases.c.severity == severity)
+    return select(cases.c.id).where(*mine).correlate(assets).exists()
+
+
+def _older(twin: str, moment: datetime) -> ColumnElement[bool]:
+    return and_(assets.c.twin == twin, assets.c.received_at.is_not(None), assets.c.received_at < moment)

@@ -1,0 +1,169 @@
+"""The console in the system's Chromium: a planner at his desk and a technician with a phone, cut off from the world."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from benchmarks.browser import chromium, cut_off
+from foretwin.serving.access.authentication import Guard
+from foretwin.serving.access.keys import SCOPES, KeyRequest, make_key
+from foretwin.twin.store import assets, open_store
+from foretwin.twin.store.casework import cases
+from foretwin.twin.store.casework.cases import NewCase, Numbers
+from foretwin.twin.store.scoring import scores
+from foretwin.twin.store.scoring.scores import Score
+from support.live_project import live
+from support.pump_lives import NOON, keep, learnt, lives, project, pump_twin
+from support.stored_case import MODEL
+
+AXE = (Path(__file__).parents[2] / "support" / "axe" / "axe.min.js").read_text()
+MOST_ANSWER = 100_000  # bytes
+SERIOUS = ("serious", "critical")
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+NAMES = ("P-1", "P-2")  # one case for each of the two
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory):
+    """URL and key of a server of two worn pumps, each with a case of its thrust bearing."""
+    folder = tmp_path_factory.mktemp("plant")
+    root = project(folder / "project", learnt(folder / "learning", 8))
+    key = make_key(root / "keys.json", KeyRequest("ann", list(SCOPES), 1e6), "ann", datetime.now(UTC))
+    store = open_store(f"sqlite:///{root}/twins.db")
+    fleet = lives(range(1000, 1000 + len(NAMES)), 0.7)
+    for number, name in enumerate(NAMES):
+        keep(store, name, *fleet.rows(number))
+        open_case(store, name)
+    with live(store, root, Guard(root / "keys.json")) as client:
+        yield str(client.base_url), key
+    store.close()
+
+
+def open_case(store, name: str) -> None:
+    """A score of the last reading and the case that it opens, as `watch` leaves them."""
+    with store.write() as connection:
+        asset = assets.find_asset(connection, name)
+        model = scores.model_id(connection, "pump", MODEL, pump_twin().digest, NOON, 0.9)
+        rul = {"rul": 60.0, "rul_low": 40.0, "rul_high": 85.0}
+        said = {"faults": {"mode": {"none": 0.1, "thrust_bearing": 0.9}}, "diagnosis": {"mode": "thrust_bearing"}}
+        scores.add_scores(
+            connection, [Score(asset.id, 1, asset.time, model, NOON, 1.0, 60, **rul, **said, warnings=[])]
+        )
+        numbers = Numbers(time=asset.time, scored_at=NOON, model=model, probability=0.9, **rul)
+        new = NewCase("pump", asset.id, 1, "mode.thrust_bearing", "planned", numbers, {"warnings": []})
+        assert cases.insert(connection, new, "watch", NOON)
+
+
+def check_access(page: Page) -> None:
+    """No serious violation on the page, and nothing wider than the screen."""
+    page.evaluate(AXE + "; undefined")
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    worst = [f"{one['id']}: {one['nodes'][0]['html'][:160]}" for one in found if one["impact"] in SERIOUS]
+    assert worst == [], page.url
+    width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert width <= 0, f"{page.url} is {width} px wider than the screen"
+
+
+def ink(page: Page) -> int:
+    """How many pixels of the chart of the remaining life are drawn on."""
+    script = """canvas => { const all = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      let drawn = 0; for (let i = 3; i < all.length; i += 4) drawn += all[i] > 0; return drawn }"""
+    return page.locator("[data-rul] canvas").evaluate(script)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "scheme", "touch"),
+    [("P-1", DESK, "light", False), ("P-2", PHONE, "dark", True)],
+    ids=["desk", "phone"],
+)
+def test_a_case_is_worked_from_the_fleet_to_the_verdict(plant, browser, name, size, scheme, touch):
+    url, key = plant
+    outside, errors = [], []
+    context = cut_off(browser, outside, viewport=size, color_scheme=scheme, has_touch=touch, locale="en-GB")
+    page = context.new_page()
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    page.goto(url)
+    expect(page).to_have_url(f"{url}/sign-in")
+    check_access(page)
+    page.get_by_label("Key").fill(key)
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
+    check_access(page)
+    page.get_by_role("link", name=name, exact=True).click()
+
+    expect(page.locator("[data-rul] canvas")).to_be_visible()
+    assert len(context.request.get(f"{url}/machines/{name}/series").body()) < MOST_ANSWER
+    expect(page.locator("[data-channels] canvas")).to_have_count(len(pump_twin().channels))
+    assert ink(page) > 500
+    check_access(page)
+    page.get_by_label("Commanded speed").fill("3240")
+    page.get_by_label("Commanded speed").press("Enter")
+    expect(page.locator(".answer")).to_contain_text(
+        re.compile(r"It would last [\d,.]+ h .* than as it is run now \(", re.DOTALL)
+    )
+
+    page.locator(".figure").get_by_role("link", name="Thrust bearing").click()
+    expect(page.get_by_text("thrust bearing set")).to_be_visible()
+    check_access(page)
+    page.get_by_label("Change the oil").check()
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_text("Next: the visit")).to_be_visible()
+
+    page.get_by_label("The part was replaced").check()
+    page.get_by_label("Serial number").fill("SN-4711")
+    page.get_by_label("Note").fill("axial play 0.3 mm")
+    page.get_by_role("button", name="Give the verdict").click()
+    expect(page.get_by_text("kept as a label")).to_be_visible()
+    check_access(page)
+
+    page.locator(".crumbs").get_by_role("link", name=name).click()
+    thread = page.locator(".thread")
+    expect(thread).to_contain_text("The part was replaced, Thrust bearing, axial play 0.3 mm · ann")
+    expect(thread).to_contain_text("Fitted: thrust bearing set, SN-4711")
+    check_access(page)
+    for path in ("/cases?state=closed", "/key-figures", "/monitor", "/quarantine"):
+        page.goto(url + path)
+        check_access(page)
+    context.close()
+    assert outside == []
+    assert errors == []
+
+
+def test_a_case_is_printed_on_one_page(plant, browser):
+    url, key = plant
+    page = browser.new_context(locale="en-GB").new_page()
+    page.goto(f"{url}/sign-in")
+    page.get_by_label("Key").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
+    page.goto(f"{url}/cases/1")
+    printed = page.pdf(format="A4")
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
+
+
+def test_every_control_of_the_fleet_is_reached_by_the_keyboard(plant, browser):
+    url, key = plant
+    page = browser.new_context(locale="en-GB", viewport=DESK).new_page()
+    page.goto(f"{url}/sign-in")
+    page.keyboard.type(key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
+    wanted = page.evaluate("document.querySelectorAll('a[href], button, input:not([type=hidden]), select').length")
+    reached = set()
+    for _ in range(wanted):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", "focus is visible"
+    assert len(reached) == wanted

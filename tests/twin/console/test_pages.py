@@ -1,0 +1,320 @@
+"""What the pages show and do, for whoever works on this machine: a real server, a store with content."""
+
+import hashlib
+import re
+from datetime import UTC, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foretwin.errors import ParamsError
+from foretwin.twin import console
+from foretwin.twin.api import twins
+from foretwin.twin.console import fleet_page
+from foretwin.twin.console.german import GERMAN
+from foretwin.twin.console.happenings import ACTIONS, CLOSINGS, VERDICTS, WORKS
+from foretwin.twin.console.wording import FAULTS, HEALTH, Wording, preferred_language, site_zone
+from foretwin.twin.store import open_store
+from foretwin.wire.asset_names import is_name
+from support.live_project import PUMP, live, living_project, message, score
+from support.small_console import Visitor
+
+pytestmark = pytest.mark.dated
+
+HERE = Path(console.__file__).parent
+MOST_ASSETS, MOST_ANSWER = 200_000, 100_000  # bytes of all static files, and of any answer
+EVIL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40).map(
+    lambda text: f"<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{{{7*7}}}}{text}"
+)
+
+
+class Marks(HTMLParser):
+    """The tags of a page with what could run a script or load something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts, self.handlers, self.images, self.text = [], [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "script":
+            self.scripts.append(dict(attrs).get("src"))
+        if tag == "img":
+            self.images.append(dict(attrs).get("src"))
+        self.handlers += [name for name, value in attrs if name.startswith("on") or name == "style"]
+        self.handlers += [value for name, value in attrs if (value or "").strip().lower().startswith("javascript:")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def marks(page: str) -> Marks:
+    found = Marks()
+    found.feed(page)
+    return found
+
+
+def assert_harmless(page: str) -> None:
+    found = marks(page)
+    assert set(found.scripts) <= {"/static/uplot.js", "/static/charts.js"}
+    assert set(found.images) <= {"/static/mark.svg"}
+    assert found.handlers == []
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return living_project(tmp_path_factory.mktemp("pages") / "project")
+
+
+@pytest.fixture(scope="module")
+def client(root):
+    """An open server of two machines with cases, one that was never heard of, and one reading in quarantine."""
+    store = open_store(f"sqlite:///{root}/twins.db")
+    with live(store, root) as client:
+        for name in ("P-1", "P-2", "P-4"):
+            client.put(f"/v1/twins/{name}", json={"twin": "pump", "location": "hall 4"}).raise_for_status()
+            client.post(f"/v1/twins/{name}/readings", json=message(count=4)).raise_for_status()
+        client.put("/v1/twins/P-3", json={"twin": "pump"}).raise_for_status()
+        client.post("/v1/twins/P-3/readings?twin=pump", json=message(count=1, value=9e9))
+        client.post("/v1/twins/P-3/readings?twin=pump", json=message(count=1, start=-5))
+        score(store, root)
+        yield client
+    store.close()
+
+
+@pytest.fixture
+def visitor(client):
+    return Visitor(str(client.base_url))
+
+
+def case_of(client, asset: str) -> int:
+    return client.get(f"/v1/cases?asset={asset}").json()["items"][0]["id"]
+
+
+def test_the_fleet_shows_each_machine_with_its_life_its_fault_and_its_case(visitor):
+    told = visitor.text("/")
+    assert "4 machines" in told
+    assert "3 ✕ Failure" in told
+    assert "1 … Check function" in told
+    assert re.search(r"P-1 pump · hall 4 ✕ Failure 0.6 h", told)
+    assert "▲ Urgent Near the end of its life" in told
+    assert '<rect class="reach"' in visitor.see("/")
+
+
+def test_the_fleet_is_filtered_and_paged(visitor, monkeypatch):
+    monkeypatch.setattr(fleet_page, "SHOWN", "2")
+    assert "P-2" not in visitor.text("/?search=p-1&twin=&tag=")
+    assert "No machine is like that" in visitor.text("/?health=good")
+    seen, page = [], "/?sort=name"
+    while page:
+        told = visitor.see(page)
+        seen += re.findall(r'href="/machines/([^"]+)"', told)
+        following = re.search(r'rel="next" href="([^"]+)"', told)
+        page = following.group(1).replace("&amp;", "&") if following else None
+    assert seen == ["P-1", "P-2", "P-3", "P-4"]
+    visitor.see("/?sort=nonsense", 422)
+
+
+def test_a_backlog_is_said_in_red(client, root, visitor, monkeypatch):
+    assert "Scoring is behind" not in visitor.text("/")
+    client.post("/v1/twins/P-2/readings", json=message(count=1, start=6)).raise_for_status()
+    monkeypatch.setattr(twins, "PROMPT", timedelta(0))
+    assert "Scoring is behind: 1 machines wait" in visitor.text("/")
+
+
+def test_a_machine_has_its_life_parts_and_thread(visitor):
+    told = visitor.text("/machines/P-1")
+    for words in ("Remaining life", "Course of this life", "Parts", "Record work", "Case", "4 readings, up to 4"):
+        assert words in told
+    assert 'data-series="/machines/P-1/series"' in visitor.see("/machines/P-1")
+    series = visitor.client.get("/machines/P-1/series").json()
+    assert series["time"] == [1, 2, 3, 4]
+    visitor.see("/machines/P-9", 404)
+
+
+def test_a_machine_is_explained_channel_by_channel(visitor, client):
+    assert "Explain" in visitor.text("/machines/P-4")
+    told = visitor.text("/machines/P-4?why=1")
+    assert re.search(r"A healthy machine in the same operation would have [\d.]+ h left", told)
+    assert re.search(r"Speed (gives|takes) [\d.]+ h", told)
+    assert re.search(r"(Leak|Wear|No fault): \d+% likely", told)
+    answer = client.post("/v1/twins/P-4/explain").raise_for_status().json()
+    rul = answer["questions"]["rul"]
+    assert rul["base"] + sum(rul["contributions"].values()) == pytest.approx(rul["prediction"], abs=1e-6)
+    assert rul["prediction"] == pytest.approx(client.get("/v1/twins/P-4").json()["last_score"]["rul"]["value"])
+    assert "Explain" not in visitor.text("/machines/P-3"), "it was never scored"
+    refused = client.post("/v1/twins/P-3/explain")
+    assert (refused.status_code, refused.json()["field"]) == (422, "asset")
+
+
+def test_a_case_is_taken_on_and_answered_from_its_page(client, visitor):
+    number = case_of(client, "P-1")
+    page = f"/cases/{number}"
+    told = visitor.text(page)
+    for words in ("Latest safe date", "Replace it", "somebody takes this case on", "P-1"):
+        assert words in told
+    assert visitor.send(page, f"{page}/acknowledge").headers["location"] == page
+    assert client.get(f"/v1{page}").json()["state"] == "acknowledged"
+    assert "Next: the visit" in visitor.text(page)
+    wrong = visitor.send(page, f"{page}/verdict", verdict="confirmed", serial_number="S-1", note="kept")
+    assert wrong.status_code == 422
+    assert "is of a new part" in wrong.text
+    assert ">kept</textarea>" in wrong.text, "what was written is not lost"
+    done = visitor.send(page, f"{page}/verdict", verdict="part_replaced", serial_number="S-1", note="worn", fault="")
+    assert done.status_code == 303
+    told = visitor.text(page)
+    assert "What was found is kept as a label" in told
+    assert "The part was replaced" in told
+    machine = client.get("/v1/twins/P-1").json()
+    assert (machine["run"], machine["parts"][0]["serial_number"]) == (2, "S-1")
+    assert f"Verdict on case {number}: The part was replaced, worn · console" in visitor.text("/machines/P-1")
+
+
+def test_work_and_failures_are_recorded_without_a_case(client, visitor):
+    page = "/machines/P-4"
+    assert visitor.send(page, f"{page}/maintenance", kind="inspection", note="oil", part="").status_code == 303
+    assert "Work: It was looked at, oil" in visitor.text(page)
+    refused = visitor.send(page, f"{page}/maintenance", kind="part_replaced")
+    assert refused.status_code == 422
+    assert "part" in refused.text
+    assert visitor.send(page, f"{page}/maintenance", kind="run_ended").status_code == 303
+    assert client.get("/v1/twins/P-4").json()["run"] == 2
+
+
+def test_quarantine_is_released_or_says_why_not(client, visitor):
+    assert "Readings that broke their contract" in visitor.text("/quarantine")
+    held = client.get("/v1/quarantine?released=false").json()["items"]
+    wrong = next(one for one in held if one["reason"] == "range")
+    refused = visitor.send("/quarantine", f"/quarantine/{wrong['id']}/release")
+    assert refused.status_code == 409
+    assert "refused again" in refused.text
+
+
+def test_key_figures_and_monitor_stand_in_the_frame(visitor):
+    for path in ("/key-figures", "/monitor"):
+        page = visitor.see(path)
+        assert '<link rel="stylesheet" href="/static/console.css">' in page
+        assert "<style" not in page
+    assert "Tiny pump" in visitor.text("/key-figures")
+    assert "has no report yet" in visitor.text("/monitor/pump", 404)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_pages_are_in_the_reader_s_language_and_harmless(client, language):
+    visitor = Visitor(str(client.base_url), f"{language}-CH, en;q=0.5")
+    number = case_of(client, "P-2")
+    for path in ("/", "/machines/P-2", "/cases", f"/cases/{number}", "/key-figures", "/monitor", "/quarantine"):
+        page = visitor.see(path)
+        assert f'<html lang="{language}">' in page
+        assert_harmless(page)
+        assert len(page.encode()) < MOST_ANSWER
+    assert ("Restlebensdauer" in visitor.see("/")) == (language == "de")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.tuples(*[EVIL] * 6), name=EVIL.map(lambda text: text.replace("/", "")).filter(is_name))
+def test_nothing_that_anybody_writes_becomes_a_mark(client, root, texts, name):
+    visitor = Visitor(str(client.base_url))
+    place, serial, tag, note, provenance, key = texts
+    told = {"twin": "pump", "location": place, "serial_number": serial, "tags": {key: tag}}
+    parts = [{"part": place, "serial_number": serial, "provenance": provenance}]
+    client.put(path_of(name, "/v1/twins"), json={**told, "parts": parts}).raise_for_status()
+    client.post(path_of(name, "/v1/twins", "maintenance"), json={"kind": "inspection", "note": note}).raise_for_status()
+    client.post(path_of(name, "/v1/twins", "readings"), json={"time": [1], "channels": {tag: [1.0]}})
+    for path in (path_of(name, "/machines"), "/?search=script&sort=name", "/quarantine"):
+        page = visitor.see(path)
+        assert_harmless(page)
+        assert "alert(1)</script>" not in page
+    said = marks(visitor.see(path_of(name, "/machines"))).text
+    for text in (place, serial, note):
+        assert " ".join(text.split()) in " ".join(said.split()), "it is shown as it was written"
+
+
+def path_of(name: str, *parts: str) -> str:
+    first, *more = parts
+    return "/".join([first, quote(name, safe=""), *more])
+
+
+def test_hostile_queries_and_forms_are_shown_as_text(client, visitor):
+    evil = "<script>alert(1)</script>"
+    for path in (f"/?search={evil}", f"/?tag=a={evil}", f"/machines/P-2?set.speed={evil}", f"/cases?asset={evil}"):
+        assert_harmless(visitor.client.get(path).text)
+    number = case_of(client, "P-2")
+    answer = visitor.send(f"/cases/{number}", f"/cases/{number}/verdict", verdict="confirmed", serial_number=evil)
+    assert answer.status_code == 422
+    assert_harmless(answer.text)
+
+
+def test_what_a_contract_says_is_shown_as_text(tmp_path):
+    evil = "<script>alert(1)</script>'\"><img src=x onerror=alert(1)>"
+    remedy = PUMP.rul.remedy.model_copy(update={"part": evil, "instruction": evil, "skills": (evil,)})
+    channels = {name: one.model_copy(update={"unit": evil}) for name, one in PUMP.channels.items()}
+    mode = PUMP.faults["mode"].model_copy(update={"title": evil})
+    more = {"title": evil, "channels": channels, "faults": {**PUMP.faults, "mode": mode}}
+    twin = PUMP.model_copy(update={**more, "rul": PUMP.rul.model_copy(update={"remedy": remedy})})
+    root = living_project(tmp_path / "project", twin)
+    store = open_store(f"sqlite:///{tmp_path}/twins.db")
+    with live(store, root) as client:
+        client.post("/v1/twins/P-1/readings?twin=pump", json=message(count=4)).raise_for_status()
+        score(store, root)
+        visitor = Visitor(str(client.base_url))
+        for path in ("/", "/machines/P-1?why=1", "/cases/1", "/key-figures"):
+            page = visitor.see(path)
+            assert_harmless(page)
+            assert evil in marks(page).text or path == "/", path
+    store.close()
+
+
+# words
+
+
+def test_every_text_has_its_german():
+    templates = "\n".join(path.read_text() for path in HERE.glob("templates/*.html"))
+    code = "\n".join(path.read_text() for path in HERE.glob("*.py") if path.name != "german.py")
+    said = set(re.findall(r'\b_\("([^"]+)"', templates)) | set(re.findall(r'\btext\(\s*"([^"]+)"', code))
+    said |= {*FAULTS.values(), *ACTIONS.values(), *CLOSINGS.values(), *VERDICTS.values(), *WORKS.values()}
+    said |= {name for name, _ in HEALTH.values()} | set(re.findall(r'"(\{n\} \w+ ago)"', code))
+    said |= {"Fitted", "Removed", "Open", "Acknowledged", "Closed"}
+    assert sorted(said - set(GERMAN)) == []
+    assert sorted(set(GERMAN) - said) == [], "words that no page says"
+    for english, german in GERMAN.items():
+        assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", german)), english
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [("", "en"), ("de", "de"), ("fr, de-AT;q=0.7, en;q=0.3", "de"), ("en-GB,de;q=0.9", "en"), ("x;q=y, *", "en")],
+)
+def test_the_language_is_the_one_that_the_browser_likes_best(header, language):
+    assert preferred_language(header) == language
+
+
+def test_moments_are_in_the_zone_of_the_site_with_utc_beside_them():
+    words = Wording("en", site_zone({"FORETWIN_ZONE": "Europe/Berlin"}))
+    shown = str(words.moment("2026-07-01T22:30:00Z"))
+    assert ">2 Jul 2026, 00:30<" in shown
+    assert 'title="2026-07-01 22:30 UTC"' in shown
+    assert str(words.moment(None)) == "–"
+    with pytest.raises(ParamsError, match=r"FORETWIN_ZONE: 'Mars' is no time zone"):
+        site_zone({"FORETWIN_ZONE": "Mars"})
+
+
+def test_numbers_are_written_as_the_language_does():
+    english, german = (Wording(language, UTC) for language in ("en", "de"))
+    assert [english.number(value) for value in (0, 0.1234, 12.34, 123.4, 12345, None)] == [
+        "0", "0.123", "12.3", "123", "12,345", "–"
+    ]  # fmt: skip
+    assert german.number(12345.6, 7) == "12.345,6"
+    assert [english.ago(seconds) for seconds in (3, 61, 7300, 90000, None)] == [
+        "just now", "1 min ago", "2 h ago", "1 d ago", "never"
+    ]  # fmt: skip
+
+
+def test_the_files_are_small_and_those_of_others_as_they_were_published():
+    assert sum(path.stat().st_size for path in (HERE / "static").iterdir()) < MOST_ASSETS
+    noted = (HERE / "static" / "VENDORED").read_text()
+    for name in ("uplot.js", "uplot.css"):
+        assert hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest() in noted
