@@ -18,9 +18,11 @@ from foretwin.twin.console import fleet_page
 from foretwin.twin.console.german import GERMAN
 from foretwin.twin.console.happenings import ACTIONS, CLOSINGS, VERDICTS, WORKS
 from foretwin.twin.console.wording import FAULTS, HEALTH, Wording, preferred_language, site_zone
+from foretwin.twin.monitoring.reports import write
 from foretwin.twin.store import open_store
 from foretwin.wire.asset_names import is_name
 from support.live_project import PUMP, live, living_project, message, score
+from support.monitored_fleet import live_through, look, machines, monitored_project
 from support.small_console import Visitor
 
 pytestmark = pytest.mark.dated
@@ -96,7 +98,7 @@ def case_of(client, asset: str) -> int:
 
 def test_the_fleet_shows_each_machine_with_its_life_its_fault_and_its_case(visitor):
     told = visitor.text("/")
-    assert "4 machines" in told
+    assert "Machines: 4" in told
     assert "3 ✕ Failure" in told
     assert "1 … Check function" in told
     assert re.search(r"P-1 pump · hall 4 ✕ Failure 0.6 h", told)
@@ -122,7 +124,7 @@ def test_a_backlog_is_said_in_red(client, root, visitor, monkeypatch):
     assert "Scoring is behind" not in visitor.text("/")
     client.post("/v1/twins/P-2/readings", json=message(count=1, start=6)).raise_for_status()
     monkeypatch.setattr(twins, "PROMPT", timedelta(0))
-    assert "Scoring is behind: 1 machines wait" in visitor.text("/")
+    assert "Machines that wait for their score: 1" in visitor.text("/")
 
 
 def test_a_machine_has_its_life_parts_and_thread(visitor):
@@ -266,6 +268,21 @@ def test_what_a_contract_says_is_shown_as_text(tmp_path):
             assert_harmless(page)
             assert evil in marks(page).text or path == "/", path
     store.close()
+
+
+def test_the_monitor_s_report_stands_in_the_frame(tmp_path):
+    root = monitored_project(tmp_path / "project")
+    store = open_store(f"sqlite:///{tmp_path}/twins.db")
+    live_through(store, root, machines(20, 60, seed=3, c1=1.5))
+    write(root, look(store, root), "pump")
+    with live(store, root) as client:
+        visitor = Visitor(str(client.base_url))
+        assert 'href="/monitor/pump"' in visitor.see("/monitor")
+        page = visitor.see("/monitor/pump")
+    store.close()
+    assert_harmless(page)
+    assert "<style" not in page
+    assert "c1 is +1." in page
 
 
 # words

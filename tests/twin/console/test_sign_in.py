@@ -145,7 +145,7 @@ def test_an_owner_sees_his_own_machines_alone(url, keys):
     told = owner.see("/") + owner.see("/cases") + owner.see("/quarantine") + owner.see("/monitor")
     assert "P-1" in told
     assert "P-2" not in told
-    assert "1 machines" in owner.text("/")
+    assert "Machines: 1" in owner.text("/")
     owner.see("/machines/P-2", 403)
     owner.see("/machines/P-2/series", 403)
     owner.see("/cases/2", 403)

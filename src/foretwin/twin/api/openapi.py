@@ -13,6 +13,7 @@ from foretwin.serving.http.problems import PROBLEM
 from foretwin.twin.api.call import About, Handler
 
 TEXT = {"type": "string"}
+REFERENCE = "#/components/schemas/{model}"
 ANSWERS = {"/v1/twins/{asset}/export": "application/zip", "/metrics": "text/plain"}  # what is no JSON
 PROBLEM_SCHEMA = {
     "type": "object",
@@ -54,18 +55,20 @@ class Way:
 def describe_twin_api(ways: Sequence[Way]) -> dict[str, Any]:
     """The document."""
     paths: dict[str, dict[str, Any]] = {}
+    schemas: dict[str, Any] = {}
     for way in ways:
-        paths.setdefault(way.path, {})[way.method.lower()] = _operation(way)
+        paths.setdefault(way.path, {})[way.method.lower()] = _operation(way, schemas)
     about = {"openapi": "3.1.0", "info": {"title": "Foretwin, the living twin", "version": __version__}}
-    return {**about, "components": {"securitySchemes": {"key": BEARER}}, "paths": paths}
+    components = {"securitySchemes": {"key": BEARER}, "schemas": schemas}
+    return {**about, "components": components, "paths": paths}
 
 
-def _operation(way: Way) -> dict[str, Any]:
+def _operation(way: Way, schemas: dict[str, Any]) -> dict[str, Any]:
     named = re.findall(r"{(\w+)}", way.path)
     parameters = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in named]
     parameters += [{"name": name, "in": "query", "schema": TEXT} for name in way.query]
     kind = ANSWERS.get(way.path, "application/json")
-    answered = {kind: {"schema": way.answer.model_json_schema(mode="serialization")} if way.answer else {}}
+    answered = {kind: {"schema": _schema(way.answer, schemas)} if way.answer else {}}
     refused = {"description": "refused: which `field`, and why", "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}}
     operation: dict[str, Any] = {
         "summary": (way.handler.__doc__ or "").partition(": ")[2],
@@ -74,7 +77,14 @@ def _operation(way: Way) -> dict[str, Any]:
         "responses": {"200": {"description": "done", "content": answered}, "default": refused},
     }
     if way.accepts:
-        schema = way.body.model_json_schema() if way.body else {}
+        schema = _schema(way.body, schemas) if way.body else {}
         content = {kind: {"schema": schema} if kind == "application/json" else {} for kind in way.accepts}
         operation["requestBody"] = {"required": way.body is not None or len(way.accepts) > 1, "content": content}
     return operation
+
+
+def _schema(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a model; those that it refers to are added to the document's own."""
+    schema = model.model_json_schema(ref_template=REFERENCE)
+    schemas.update(schema.pop("$defs", {}))
+    return schema

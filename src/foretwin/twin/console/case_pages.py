@@ -6,22 +6,21 @@ from typing import Any
 
 from starlette.responses import Response
 
-from foretwin.twin.console.fleet_page import page_after
+from foretwin.twin.console.fleet_page import asked_of_list, page_after
 from foretwin.twin.console.happenings import CLOSINGS, VERDICTS
 from foretwin.twin.console.inner_calls import Refused
 from foretwin.twin.console.visits import Visit, go_to
 
 FILTERS = ("state", "severity", "twin", "asset")
-PLACE = ("sort", "offset", "after", "cursor")
 SHOWN = "50"
 VERDICT = ("verdict", "fault", "serial_number", "note")
 
 
 async def show_cases(visit: Visit) -> Response:
     """GET /cases: the open ones, the most pressing first, unless others are asked for."""
-    asked = {name: value for name, value in visit.query.items() if name in (*FILTERS, *PLACE)}
+    asked = asked_of_list(visit)
     state = asked.get("state", "open")
-    query = {"sort": "rul_low", "limit": SHOWN, **asked, "state": state}
+    query = {"sort": "rul_low", **asked, "limit": SHOWN, "state": state}
     listed = await visit.calls.get("/v1/cases", query)
     chosen = {name: asked.get(name, "") for name in FILTERS} | {"state": state}
     return visit.render(

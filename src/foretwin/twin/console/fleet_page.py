@@ -10,7 +10,6 @@ from foretwin.twin.console.visits import Visit, page_url
 from foretwin.twin.console.wording import HEALTH
 
 FILTERS = ("twin", "health", "search", "tag", "stale")
-PLACE = ("sort", "offset", "after", "cursor")  # where in the list; the API's own words
 SHOWN = "50"  # machines of one page
 URGENT_FIRST = "rul_low"
 BAR = 120  # width of the picture of a remaining life
@@ -18,9 +17,9 @@ BAR = 120  # width of the picture of a remaining life
 
 async def show_fleet(visit: Visit) -> Response:
     """GET /: counts, the table by urgency, and filters."""
-    asked = {name: value for name, value in visit.query.items() if name in (*FILTERS, *PLACE)}
+    asked = asked_of_list(visit)
     overview = await visit.calls.get("/v1/overview")
-    listed = await visit.calls.get("/v1/twins", {"sort": URGENT_FIRST, "limit": SHOWN, **asked})
+    listed = await visit.calls.get("/v1/twins", {"sort": URGENT_FIRST, **asked, "limit": SHOWN})
     machines = listed["items"]
     return visit.render(
         "fleet.html",
@@ -41,6 +40,11 @@ async def show_fleet(visit: Visit) -> Response:
         sort=asked.get("sort", URGENT_FIRST),
         following=page_after(listed["next"], "/"),
     )
+
+
+def asked_of_list(visit: Visit) -> dict[str, str]:
+    """Return the query of a page for the API, which knows what it takes; only the length of a page is ours."""
+    return {name: value for name, value in visit.query.items() if name != "limit"}
 
 
 def page_after(next_call: str | None, page: str) -> str | None:

@@ -3,7 +3,7 @@
 GERMAN = {
     "{n} d ago": "vor {n} T.",
     "{n} h ago": "vor {n} Std.",
-    "{n} machines": "{n} Maschinen",
+    "Machines: {n}": "Maschinen: {n}",
     "{n} min ago": "vor {n} Min.",
     "{n} readings, up to {time}": "{n} Messungen, bis {time}",
     "{n} {unit} longer than as it is run now": "{n} {unit} länger als so, wie sie jetzt läuft",
@@ -111,8 +111,8 @@ GERMAN = {
     "Removed": "Ausgebaut",
     "Score: {diagnosis}": "Bewertung: {diagnosis}",
     "Score: {n} left ({low} – {high}), {diagnosis}": "Bewertung: noch {n} ({low} – {high}), {diagnosis}",
-    "Scoring is behind: {n} machines wait for their score.": (
-        "Die Bewertung ist im Rückstand: {n} Maschinen warten auf ihre."
+    "Scoring is behind. Machines that wait for their score: {n}.": (
+        "Die Bewertung ist im Rückstand. Maschinen, die auf ihre warten: {n}."
     ),
     "Serial number of the new part": "Seriennummer des neuen Teils",
     "Service request": "Serviceauftrag",

@@ -2,13 +2,12 @@
 
 from starlette.responses import Response
 
-from foretwin.twin.console.fleet_page import page_after
+from foretwin.twin.console.fleet_page import asked_of_list, page_after
 from foretwin.twin.console.inner_calls import Refused
 from foretwin.twin.console.visits import Visit, go_to
 from foretwin.twin.kpis.page import key_figure_values
 from foretwin.twin.monitoring.page import report_values
 
-PLACE = ("sort", "offset", "after", "cursor", "asset", "reason")
 SHOWN = "50"
 
 
@@ -34,10 +33,8 @@ async def show_monitor(visit: Visit) -> Response:
 
 async def show_quarantine(visit: Visit, problem: Refused | None = None) -> Response:
     """GET /quarantine: what was set aside and not released yet."""
-    asked = {name: value for name, value in visit.query.items() if name in PLACE}
-    listed = await visit.calls.get(
-        "/v1/quarantine", {"limit": SHOWN, "sort": "-received_at", **asked, "released": "false"}
-    )
+    query = {"sort": "-received_at", **asked_of_list(visit), "limit": SHOWN, "released": "false"}
+    listed = await visit.calls.get("/v1/quarantine", query)
     status = problem.status if problem else 200
     after = page_after(listed["next"], "/quarantine")
     return visit.render("quarantine.html", status, held=listed["items"], problem=problem, following=after)
