@@ -19,6 +19,8 @@ from support.stored_readings import store_rows
 
 pytestmark = pytest.mark.dated
 
+ODD = "out_of_training_range: c1"
+
 
 @pytest.fixture
 def root(tmp_path):
@@ -133,11 +135,11 @@ def test_health_is_the_first_word_that_holds(store, root):
     (root / "data" / "pump" / "twin.yaml").write_text(contract.model_dump_json())
     with live(store, root) as client:
         for name, case, warnings, silent in (
-            ("failing", "urgent", ["odd"], True),
-            ("wearing", "planned", ["odd"], True),
-            ("silent", None, ["odd"], True),
-            ("odd", None, ["odd"], False),
-            ("fine", None, [], False),
+            ("failing", "urgent", [ODD], True),
+            ("wearing", "planned", [ODD], True),
+            ("silent", None, [ODD], True),
+            ("odd", None, [ODD], False),
+            ("fine", None, ["rul_at_cap", "short_history: 4 of 8 rows"], False),
         ):
             tell(store, contract, name, case, warnings, silent)
         client.put("/v1/twins/new", json={"twin": "pump"}).raise_for_status()

@@ -17,7 +17,7 @@ from foretwin.twin.api import twins
 from foretwin.twin.console import fleet_page
 from foretwin.twin.console.german import GERMAN
 from foretwin.twin.console.happenings import ACTIONS, CLOSINGS, VERDICTS, WORKS
-from foretwin.twin.console.wording import FAULTS, HEALTH, Wording, preferred_language, site_zone
+from foretwin.twin.console.wording import FAULTS, HEALTH, WARNINGS, Wording, preferred_language, site_zone
 from foretwin.twin.monitoring.reports import write
 from foretwin.twin.store import open_store
 from foretwin.wire.asset_names import is_name
@@ -250,6 +250,22 @@ def test_hostile_queries_and_forms_are_shown_as_text(client, visitor):
     assert_harmless(answer.text)
 
 
+def test_a_machine_without_a_remaining_life_has_its_fault_alone(tmp_path):
+    root = living_project(tmp_path / "project")
+    store = open_store(f"sqlite:///{tmp_path}/twins.db")
+    with live(store, root) as client:
+        client.post("/v1/twins/F-1/readings?twin=fan", json=message(count=4, value=50)).raise_for_status()
+        score(store, root)
+        visitor = Visitor(str(client.base_url))
+        told = visitor.text("/machines/F-1?why=1")
+        assert "not scored yet" not in told
+        assert "Outside of what the machines of the training showed: speed" in told
+        assert re.search(r"Wear: 100% likely, where a healthy machine would have \d+%", told)
+        assert visitor.client.get("/machines/F-1/series").json()["rul"] is None
+        assert "Wear" in visitor.text(f"/cases/{case_of(client, 'F-1')}")
+    store.close()
+
+
 def test_what_a_contract_says_is_shown_as_text(tmp_path):
     evil = "<script>alert(1)</script>'\"><img src=x onerror=alert(1)>"
     remedy = PUMP.rul.remedy.model_copy(update={"part": evil, "instruction": evil, "skills": (evil,)})
@@ -292,7 +308,14 @@ def test_every_text_has_its_german():
     templates = "\n".join(path.read_text() for path in HERE.glob("templates/*.html"))
     code = "\n".join(path.read_text() for path in HERE.glob("*.py") if path.name != "german.py")
     said = set(re.findall(r'\b_\("([^"]+)"', templates)) | set(re.findall(r'\btext\(\s*"([^"]+)"', code))
-    said |= {*FAULTS.values(), *ACTIONS.values(), *CLOSINGS.values(), *VERDICTS.values(), *WORKS.values()}
+    said |= {
+        *FAULTS.values(),
+        *WARNINGS.values(),
+        *ACTIONS.values(),
+        *CLOSINGS.values(),
+        *VERDICTS.values(),
+        *WORKS.values(),
+    }
     said |= {name for name, _ in HEALTH.values()} | set(re.findall(r'"(\{n\} \w+ ago)"', code))
     said |= {"Fitted", "Removed", "Open", "Acknowledged", "Closed"}
     assert sorted(said - set(GERMAN)) == []

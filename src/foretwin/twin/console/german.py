@@ -15,6 +15,7 @@ GERMAN = {
     "A healthy machine in the same operation would have {n} {unit} left, this one {m}. What makes the difference:": (
         "Eine gesunde Maschine im selben Betrieb hätte noch {n} {unit}, diese hat {m}. Den größten Unterschied machen:"
     ),
+    "As long as remaining lives are told apart, or longer": "So lang, wie Restleben unterschieden werden, oder länger",
     "A part was replaced": "Ein Teil wurde getauscht",
     "Acknowledge": "Übernehmen",
     "Acknowledged": "Übernommen",
@@ -43,6 +44,7 @@ GERMAN = {
     "Failure": "Ausfall",
     "Fault": "Fehler",
     "Fault, where it is another one": "Fehler, wenn es ein anderer ist",
+    "Few readings so far: {about}": "Bisher wenige Messungen: {about}",
     "Field": "Feld",
     "Fitted": "Eingebaut",
     "Fitted now": "Jetzt eingebaut",
@@ -90,6 +92,9 @@ GERMAN = {
     "Order": "Reihenfolge",
     "Other lives": "Andere Leben",
     "Others see that somebody looks after it.": "Andere sehen, dass sich jemand darum kümmert.",
+    "Outside of what the machines of the training showed: {about}": (
+        "Außerhalb dessen, was die Maschinen im Training zeigten: {about}"
+    ),
     "Pages": "Seiten",
     "Part": "Teil",
     "Part, where one was replaced": "Teil, wenn eines getauscht wurde",

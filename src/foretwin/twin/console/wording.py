@@ -32,6 +32,11 @@ FAULTS = {
     "healthy": "No fault",
     "unknown": "Unclear",
 }
+WARNINGS = {  # of scores, by what they begin with
+    "out_of_training_range": "Outside of what the machines of the training showed: {about}",
+    "short_history": "Few readings so far: {about}",
+    "rul_at_cap": "As long as remaining lives are told apart, or longer",
+}
 UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, where that is not how they are typed
 
 
@@ -121,6 +126,11 @@ class Wording:
         if name is None:
             return "–"
         return self.text(FAULTS[name]) if name in FAULTS else name.rpartition(".")[2].replace("_", " ").capitalize()
+
+    def warning(self, written: str) -> str:
+        """Return a warning of a score in words; one that is not known here as it is."""
+        kind, _, about = written.partition(": ")
+        return self.text(WARNINGS[kind], about=about.replace("_", " ")) if kind in WARNINGS else written
 
     def diagnosis(self, score: Mapping[str, Any] | None) -> str:
         """Return what a score says is failing, of all axes."""

@@ -3,7 +3,7 @@
 failure               a case is urgent: the machine is expected to end before the part can be there
 maintenance_required  a case is open: the part can still be there in time
 check_function        nothing can be said: it is silent, or has never been scored in its present run
-off_specification     the newest score warns: the machine runs as no machine of the training did
+off_specification     the newest score warns that it saw what no machine of the training showed
 good                  none of these
 """
 
@@ -18,6 +18,7 @@ from foretwin.twin.store.tables import assets, cases, scores
 from foretwin.twin.store.visibility import visible_assets, visible_cases
 
 WORDS = ("failure", "maintenance_required", "check_function", "off_specification", "good")  # the first that holds
+OUTSIDE = "out_of_training_range"  # how a score warns of it
 Silences = Mapping[str, datetime]  # twin -> the moment before which a last reading is too old
 
 
@@ -31,7 +32,7 @@ def health(silent_since: Silences) -> ColumnElement[str]:
         (urgent, WORDS[0]),
         (planned, WORDS[1]),
         (or_(is_silent(silent_since), told.is_(None)), WORDS[2]),
-        (told != "[]", WORDS[3]),
+        (told.contains(OUTSIDE, autoescape=True), WORDS[3]),
         else_=WORDS[4],
     )
 
