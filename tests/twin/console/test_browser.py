@@ -24,6 +24,7 @@ MOST_ANSWER = 100_000  # bytes
 SERIOUS = ("serious", "critical")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 NAMES = ("P-1", "P-2")  # one case for each of the two
+expect.set_options(timeout=60_000)  # ms: nothing here is a matter of speed
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +158,7 @@ def test_every_control_of_the_fleet_is_reached_by_the_keyboard(plant, browser):
     url, key = plant
     page = browser.new_context(locale="en-GB", viewport=DESK).new_page()
     page.goto(f"{url}/sign-in")
+    expect(page.get_by_label("Key")).to_be_focused()
     page.keyboard.type(key)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
