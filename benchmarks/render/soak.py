@@ -60,7 +60,8 @@ def faults(report: dict[str, Any]) -> str:
         ["processes that somebody had to start by hand", str(report["by_hand"])],
         ["events received / never delivered", f"{report['events_received']} / {report['undelivered_events']}"],
         ["starts by the supervisor", ", ".join(f"{name} {count}" for name, count in starts.items())],
-        ["backlog gone after the end, s", f"{report['longest_backlog_s']:g}"],
+        ["senders, late at the end, s", f"{report['senders_late_s']:g}"],
+        ["backlog gone after that, s", f"{report['longest_backlog_s']:g}"],
     ]
     title = f"{report['trials']} faults in {report['seconds'] / 60:g} minutes"
     header = [f"{title}, {report['readings_per_second']:g} readings a second", ""]

@@ -98,12 +98,13 @@ def run(root: Path, contract: Twin, rows: pd.DataFrame, campaign: Campaign) -> d
         load = Load(contract, sent, doors, key, campaign.per_second).start()
         befallen = _befall(running, load, campaign, random)
         plant.set_clock(0)
-        backlog = _settle(url, load, len(sent))
+        late = _wait_for_senders(load)
+        backlog = _settle(url, len(sent))
         with closing(open_store(url)) as store:
             found = examine(store, contract, sent)
             undelivered = count(store, WAITING)
         starts = {name: command.starts for name, command in running.commands.items()}
-    return _report(campaign, befallen, found, receiver, backlog, undelivered, starts)
+    return _report(campaign, befallen, found, receiver, (late, backlog), undelivered, starts)
 
 
 def _started(
@@ -148,10 +149,16 @@ def _befall(running: Running, load: Load, campaign: Campaign, random: np.random.
     return befallen
 
 
-def _settle(url: str, load: Load, readings: int) -> float:
-    """Wait until all is sent, stored, scored and delivered; returns the seconds that it took."""
+def _wait_for_senders(load: Load) -> float:
+    """Wait until all is acknowledged; returns the seconds that the senders, one connection each, were late."""
     begin = time.monotonic()
     load.join()
+    return time.monotonic() - begin
+
+
+def _settle(url: str, readings: int) -> float:
+    """Wait until all is stored, scored and delivered; returns the seconds that it took."""
+    begin = time.monotonic()
     with closing(open_store(url)) as store:
         while time.monotonic() < begin + PATIENCE:
             stored = count(store, "SELECT count(*) FROM readings")
@@ -166,7 +173,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what was thrown, and what was found
     befallen: Counter[str],
     found: dict[str, int],
     receiver: Receiver,
-    backlog: float,
+    waited: tuple[float, float],
     undelivered: int,
     starts: dict[str, int],
 ) -> dict[str, Any]:
@@ -183,8 +190,9 @@ def _report(  # noqa: PLR0913, PLR0917 - what was thrown, and what was found
         "lost": found["acknowledged readings that are lost"],
         "doubled": doubled,
         "cases_doubled": cases,
-        "by_hand": 0 if backlog < PATIENCE else 1,
-        "longest_backlog_s": round(backlog, 1),
+        "by_hand": 0 if waited[1] < PATIENCE else 1,
+        "senders_late_s": round(waited[0], 1),
+        "longest_backlog_s": round(waited[1], 1),
         "undelivered_events": undelivered,
         "events_received": len(receiver.taken),
         "starts": starts,
