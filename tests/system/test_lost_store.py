@@ -193,10 +193,9 @@ def test_a_champion_whose_bundle_is_nowhere_is_named(promoted, empty_store, name
 def test_a_first_model_that_is_refused_leaves_its_reasons_in_place_of_a_champion(project):
     project.train(1, 60)
     reasons = project.promote()["reasons"]
-    assert (
-        stage(project, "package")
-        == "package pump: nothing to package: no version was promoted yet; promotion.json says why"
-    )
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    why = f"version 1 was refused by the gate because {reasons[0]}{more}"
+    assert stage(project, "package") == f"package pump: nothing to package: {why}"
     (file,) = (project.paths.models / "champion").iterdir()
     assert file.name == "none.json"
     for path in (file, project.paths.models / "package.json"):
