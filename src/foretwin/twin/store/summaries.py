@@ -3,7 +3,7 @@
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, text
 
 from foretwin.twin.store.column_types import Count, Moment
-from foretwin.twin.store.tables import metadata
+from foretwin.twin.store.tables import metadata, some
 
 runs = Table(  # each run with readings: its first and its last one, and what of it the key figures count
     "runs",
@@ -20,7 +20,7 @@ runs = Table(  # each run with readings: its first and its last one, and what of
     Column("counted", JSON, nullable=False),  # list of [day, what, detail, count, amount] that `kpi_counts` holds of it
 )
 IS_CHANGED, IS_NEWEST = text("is_changed"), text("is_newest")
-Index("runs_changed", runs.c.asset, runs.c.run, sqlite_where=IS_CHANGED, postgresql_where=IS_CHANGED)
+Index("runs_changed", runs.c.asset, runs.c.run, **some(IS_CHANGED))
 
 reading_hours = Table(  # readings of one run that came in within one hour
     "reading_hours",

@@ -153,10 +153,6 @@ def _archived(connection: Connection, asset_id: int) -> int:
     return last_archived(connection, twin)
 
 
-def _newest_hour(row: Row) -> tuple[float, int]:
-    return -row["last_at"].timestamp(), -row["run"]
-
-
 def _within(column: Any, period: Period) -> list[ColumnElement[bool]]:
     since, until = period
     return ([] if since is None else [column >= since]) + ([] if until is None else [column <= until])
