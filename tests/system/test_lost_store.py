@@ -30,7 +30,7 @@ WITHOUT_MLFLOW = """
 import runpy, sys
 sys.argv = ["publish.py", "pump"]
 runpy.run_path("{script}", run_name="__main__")
-assert not {{"mlflow", "pydantic", "pandas"}} & set(sys.modules), sorted(sys.modules)
+assert not {{"mlflow", "numpy", "pydantic", "pandas"}} & set(sys.modules), sorted(sys.modules)
 """
 
 
