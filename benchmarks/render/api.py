@@ -27,11 +27,32 @@ a notebook that goes from a data set to a scored machine.
 
 This page is made from the docstrings by `make docs`.
 """
+ASKED = (  # of the services, in the order in which they are described
+    "score",
+    "models",
+    "send",
+    "assets",
+    "asset",
+    "describe",
+    "readings",
+    "scores",
+    "explain",
+    "what_if",
+    "cases",
+    "case",
+    "service_request",
+    "acknowledge",
+    "give_verdict",
+    "record_maintenance",
+    "key_figures",
+    "export",
+)
 SECTIONS: dict[str, tuple[str, ...]] = {  # what is described, in the order in which it is needed
     "Contracts and data": ("load_contract", "load_dataset", "hold_out"),
     "Training and evaluation": ("train", "evaluate", "score_run"),
     "Models": ("load_bundle", "load_champion", "Bundle", "Bundle.score"),
     "The store": ("open_store",),
+    "Clients": ("Client", *(f"Client.{name}" for name in ASKED), "AsyncClient"),
 }
 RETURNED = ("Twin", "Champion", "Store")  # what the functions return; their modules describe them
 
@@ -70,7 +91,7 @@ def _signature(function: Any) -> str:
     if not isinstance(node, ast.FunctionDef):
         raise TypeError(f"{function} is not a function")
     head = "\n".join(source.splitlines()[: node.body[0].lineno - 1])
-    return head.removeprefix("def ").removesuffix(":").replace("(self, ", "(")
+    return head.removeprefix("def ").removesuffix(":").replace("(self, ", "(").replace("(self)", "()")
 
 
 def main(check: bool, root: Path = Path()) -> None:

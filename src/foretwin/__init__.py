@@ -10,8 +10,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {  # name -> the module that defines it; __init__.pyi shows the same names to type checkers
+    "AsyncClient": "foretwin.client.clients",
     "Bundle": "foretwin.predictor.bundle",
     "Champion": "foretwin.champion.champion",
+    "Client": "foretwin.client.clients",
     "Store": "foretwin.twin.store",
     "Twin": "foretwin.contract.twin",
     "evaluate": "foretwin.api.evaluation",

@@ -8,6 +8,8 @@ from foretwin.api.evaluation import score_run as score_run
 from foretwin.api.training import train as train
 from foretwin.champion.champion import Champion as Champion
 from foretwin.champion.champion import load_champion as load_champion
+from foretwin.client.clients import AsyncClient as AsyncClient
+from foretwin.client.clients import Client as Client
 from foretwin.contract.twin import Twin as Twin
 from foretwin.predictor.bundle import Bundle as Bundle
 from foretwin.twin.store import Store as Store
@@ -15,8 +17,10 @@ from foretwin.twin.store import open_store as open_store
 
 __version__: str
 __all__ = [
+    "AsyncClient",
     "Bundle",
     "Champion",
+    "Client",
     "Store",
     "Twin",
     "__version__",

@@ -12,6 +12,7 @@ ForetwinError
 ├── RegistryError       the registry has no such model, or rejects one
 ├── StoreError          the twins' store fails: full, read-only, of another version
 │   └── StoreAway       the store is temporarily unavailable; retry
+├── ServiceError        a service that a client asks cannot be reached, or fails
 ├── BrokerError         the MQTT broker rejects the connection, or is unreachable at the start
 └── BadInput            a request is invalid: field and reason
     ├── UnknownTwin     no champion serves that twin
@@ -71,6 +72,10 @@ class StoreError(ForetwinError):
 
 class StoreAway(StoreError):
     """The twins' store is temporarily unreachable or busy; retry."""
+
+
+class ServiceError(ForetwinError):
+    """A service that a client cannot reach, or that fails on a call."""
 
 
 class BrokerError(ForetwinError):

@@ -1,0 +1,1 @@
+"""Clients of both services: DataFrames in and out, the same calls blocking and asynchronous."""
