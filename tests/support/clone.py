@@ -21,11 +21,17 @@ BUDGETS = {  # of the shipped parameters, and of the clone that tests build
 }
 
 
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of the product and its tools, as after activating the virtual environment."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "BENTOML", "FORETWIN"))}
+    return kept | {"PATH": f"{BIN}:{kept['PATH']}", "CI": "true", "DVC_NO_ANALYTICS": "1"}
+
+
 def run(command, cwd, code=0):
     """Run a shell command the way the README says, and return what it printed."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW", "BENTOML", "FORETWIN"))}
-    environment = kept | {"PATH": f"{BIN}:{kept['PATH']}", "CI": "true", "DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, shell=True, cwd=cwd, env=clean_environment(), capture_output=True, text=True, check=False
+    )
     assert done.returncode == code, f"{command}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout + done.stderr
 

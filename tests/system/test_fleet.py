@@ -3,27 +3,43 @@
 import json
 import re
 import shutil
+import subprocess
+from signal import SIGINT
 
+import httpx
 import pandas as pd
 import pytest
 from sqlalchemy import text
 
-from foretwin.twin.simulator.processes import free_port
+from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import open_store
-from support.clone import ROOT, run
+from support.clone import BIN, ROOT, clean_environment, run
 
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
 def living(built, tmp_path_factory):
-    """A copy of the built project, in which a fleet of 20 pumps has been watched; and what the terminal showed."""
-    folder = tmp_path_factory.mktemp("living") / "project"
+    """A copy of the built project, in which a fleet of 20 pumps has been watched; and what the terminal showed.
+
+    Its pages have been asked for their key figures, and then Ctrl-C has ended it.
+    """
+    folder, port = tmp_path_factory.mktemp("living") / "project", free_port()
     shutil.copytree(built, folder, symlinks=True)
-    contract = folder / "data/pump/twin.yaml"  # whole lives pass in a minute here, and an hour's limit with them
-    contract.write_text(contract.read_text().replace("  open_below: 72\n", "  open_below: 72\n  new_per_hour: 100\n"))
-    shown = run(f"foretwin demo --pumps 20 --speed 20 --port {free_port()}", folder)
-    return folder, shown
+    shown, pages = folder / "shown.txt", f"http://127.0.0.1:{port}"
+    with shown.open("wb") as out:
+        command = ["demo", "--pumps", "20", "--speed", "20", "--port", str(port)]
+        environment = clean_environment() | {"PYTHONUNBUFFERED": "1"}
+        demo = subprocess.Popen([BIN / "foretwin", *command], cwd=folder, env=environment, stdout=out, stderr=out)
+    try:
+        wait_for(lambda: "until Ctrl-C" in shown.read_text() or demo.poll() is not None, "end of the lives", 300)
+        assert demo.poll() is None, shown.read_text()
+        figures = httpx.get(f"{pages}/v1/kpis").raise_for_status().json()["twins"][0]
+        assert httpx.get(pages, headers={"Accept": "text/html"}).status_code == 200
+    finally:
+        demo.send_signal(SIGINT)
+    assert demo.wait(30) == 0
+    return folder, shown.read_text(), figures
 
 
 def asked(folder, question):
@@ -43,7 +59,7 @@ def test_readme_shows_the_commands_that_are_tested_here():
 
 
 def test_readings_arrive_over_mqtt_and_scores_change(living):
-    folder, _ = living
+    folder, _, _ = living
     assert asked(folder, "SELECT DISTINCT via FROM batches") == [("mqtt",)]
     assert asked(folder, "SELECT count(*), sum(gaps), sum(quarantined) FROM assets") == [(20, 0, 0)]
     for _, count, different in asked(folder, "SELECT asset, count(*), count(DISTINCT rul) FROM scores GROUP BY asset"):
@@ -52,7 +68,7 @@ def test_readings_arrive_over_mqtt_and_scores_change(living):
 
 
 def test_cases_open_before_the_failures(living):
-    _, shown = living
+    _, shown, _ = living
     told = re.search(r"(\d+) of (\d+) failures had a case before they came\s+([\d.]+) h before in the median", shown)
     assert told, shown
     before, failures, hours = int(told[1]), int(told[2]), float(told[3])
@@ -61,8 +77,16 @@ def test_cases_open_before_the_failures(living):
     assert 10 < hours < 300
 
 
+def test_the_first_cases_have_verdicts_which_the_key_figures_count(living):
+    folder, shown, figures = living
+    given = int(re.search(r"(\d+) cases have a verdict", shown)[1])
+    assert given >= 8
+    assert asked(folder, "SELECT count(*), count(DISTINCT actor) FROM verdicts") == [(given, 1)]
+    assert figures["total"]["failures"]["count"] == given
+
+
 def test_the_request_names_the_part_and_a_verdict_is_in_the_next_training(living):
-    folder, _ = living
+    folder, _, _ = living
     number, asset, fault, run_number = asked(
         folder,
         """SELECT cases.id, assets.name, fault, cases.run FROM cases JOIN assets ON assets.id = cases.asset
@@ -76,7 +100,8 @@ def test_the_request_names_the_part_and_a_verdict_is_in_the_next_training(living
     run("foretwin history pump", folder)
     run("dvc repro data/pump/dvc.yaml:prepare", folder)
     manifest = json.loads((folder / "data/pump/windows/history.json").read_text())
-    assert manifest["assets"] == 1
+    (given,) = asked(folder, "SELECT count(*) FROM verdicts")[0]
+    assert manifest["assets"] == given
     rows = pd.read_parquet(folder / "data/pump/rows/rows.parquet")
     learnt = rows[rows["asset"] == f"store/{asset}"]
     assert run_number == 1

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +14,10 @@ import pandas as pd
 from foretwin.champion.champion import load_champion
 from foretwin.cli.demo.client import ask, asked_all
 from foretwin.cli.demo.shown import conclusion, console, live_table, opening, table
-from foretwin.cli.project import PROJECT, person
+from foretwin.cli.demo.technician import give_verdicts
+from foretwin.cli.project import PROJECT, person, stop_on_signals
+from foretwin.contract.twin import Twin
+from foretwin.errors import ForetwinError
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import check, running, start_foretwin
 from foretwin.twin.simulator.sending import ReplayPlan, fleet, replay
@@ -23,10 +27,11 @@ from foretwin.twin.store.casework import audit
 TWIN = "pump"
 LOGS = PROJECT / ".foretwin" / "fleet"
 REFRESH = 0.5  # s
+MONITORED = 120  # s that one look of the monitor may take
 
 
-def watch_fleet(pumps: int, speed: float, port: int) -> None:
-    """Run until every pump has failed or its study has ended, or until Ctrl-C."""
+def watch_fleet(pumps: int, speed: float, port: int, once: bool = False) -> None:
+    """Run until every pump has failed or its study has ended, then show the pages until Ctrl-C, unless `once`."""
     contract = load_champion(PROJECT, TWIN).bundle.contract
     broker = Broker(LOGS / "broker").start()
     stop, log = threading.Event(), LOGS / "foretwin.log"
@@ -44,10 +49,32 @@ def watch_fleet(pumps: int, speed: float, port: int) -> None:
             wait_until_ready(api, lambda: check(processes, log))
             sender.start()
             follow_fleet(api, rows, sender, lambda: check(processes, log))
-            console.print(conclusion(cases_of(api, rows), rows))
+            conclude(api, contract, rows, log)
+            if not once:
+                stay(api, lambda: check(processes, log))
     finally:
         stop.set()
         broker.stop()
+
+
+def conclude(api: str, contract: Twin, rows: pd.DataFrame, log: Path) -> None:
+    """Give verdicts, let the monitor look, and tell what has been seen."""
+    cases = cases_of(api, rows)
+    given = give_verdicts(api, contract, cases, rows)
+    looked = start_foretwin(["monitor", TWIN], os.environ, log)
+    if looked.wait(MONITORED):
+        raise ForetwinError(f"foretwin monitor {TWIN}: failed; {log} says why")
+    console.print(conclusion(cases_of(api, rows), rows))
+    console.print(f"{given} cases have a verdict. Key figures and errors are on the pages:")
+    console.print(f"  {api}/key-figures\n  {api}/monitor/{TWIN}", soft_wrap=True)
+
+
+def stay(api: str, check_processes: Callable[[], None]) -> None:
+    """Keep the services up until Ctrl-C."""
+    console.print(f"\nThe fleet is at {api} until Ctrl-C.")
+    with stop_on_signals() as stop:
+        while not stop.wait(REFRESH):
+            check_processes()
 
 
 def next_lives(rows: pd.DataFrame) -> pd.DataFrame:
