@@ -189,7 +189,7 @@ class Metrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every family but the process' own."""
         with self._lock:
-            return [*self._of_calls(), *self._of_scores(), *self._of_models()]
+            return [*self.of_calls(), *self._of_scores(), *self._of_models()]
 
     def _scored_of(self, contract: Twin) -> ScoreCounters:
         scored = self._scored.get(contract.name)
@@ -198,7 +198,8 @@ class Metrics(Collector):
             scored.start(contract)
         return scored
 
-    def _of_calls(self) -> list[Metric]:
+    def of_calls(self) -> list[Metric]:
+        """Return the families about calls, which every HTTP service has."""
         requests = [((route, method, str(status)), n) for (route, method, status), n in self._requests.items()]
         refusals = [((route, str(status), known), n) for (route, status, known), n in self._refusals.items()]
         seconds = [((route,), histogram) for route, histogram in self._seconds.items()]

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup
 
 from foretwin.errors import ParamsError
+from foretwin.project.settings import read_setting
 from foretwin.twin.console.german import GERMAN
 
 LANGUAGES = ("en", "de")
@@ -42,7 +43,7 @@ UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, wh
 
 def site_zone(environ: Mapping[str, str] = os.environ) -> tzinfo | None:
     """Return the zone of FORETWIN_ZONE; None, which means this machine's, without it. ParamsError for no such zone."""
-    name = environ.get(ZONE)
+    name = read_setting(ZONE, environ)
     if not name:
         return None
     try:

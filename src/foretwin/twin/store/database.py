@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from foretwin.errors import StoreAway, StoreError
 from foretwin.project.files import make_private
+from foretwin.project.settings import read_setting
 from foretwin.twin.store import archive_tables  # noqa: F401 - so that the metadata have them
 
 VARIABLE = "FORETWIN_STORE"
@@ -77,7 +78,7 @@ class Store:
 
 def store_url(root: Path, environ: Mapping[str, str]) -> str:
     """Return FORETWIN_STORE where it is set, else twins.db in the project's folder."""
-    return environ.get(VARIABLE) or f"sqlite:///{(root / FILE).resolve()}"
+    return read_setting(VARIABLE, environ) or f"sqlite:///{(root / FILE).resolve()}"
 
 
 def open_store(url: str) -> Store:
