@@ -24,10 +24,11 @@ from foretwin.twin.ingest.checks import (
     runs_ahead,
 )
 from foretwin.twin.store import Connection, Store, assets
-from foretwin.twin.store.assets import Arrivals, Asset
+from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.spans import RunArrivals
+from foretwin.twin.store.telemetry.arrivals import Arrivals, KnownAssets, count_arrivals, find_arriving
+from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.readings import Decoded, Readings, Rejected
 from foretwin.wire.values import PRESENT_RUN, to_json
@@ -141,26 +142,27 @@ class _Placed:
 
 
 def _store(call: _Call, readings: Readings) -> Receipt:
-    known, of = _assets(call, readings), readings.asset
+    arriving, of = _assets(call, readings), readings.asset
+    known = [arriving.assets[name] for name in readings.names]
     faults = {fault.row: fault for fault in find_impossible(readings, call.contract)}
     faults |= {fault.row: fault for fault in _strangers(known, of, readings.twin)}
     readings, placed, jumps = _place(call, readings, known, of, faults)
     faults |= {fault.row: fault for fault in jumps}
     receipt = Receipt()
     if len(placed.rows):
-        receipt, conflicts = _keep(call, readings, known, placed)
+        receipt, conflicts = _keep(call, readings, known, placed, arriving.hours)
         faults |= {fault.row: fault for fault in conflicts}
     rejected = tuple(_rejected(readings, call.contract, faults[row]) for row in sorted(faults))
     return replace(receipt, rejected=rejected)
 
 
-def _assets(call: _Call, readings: Readings) -> list[Asset]:
+def _assets(call: _Call, readings: Readings) -> KnownAssets:
     """Return the assets that the readings name, registering unknown ones."""
-    known = assets.find_all(call.connection, readings.names, for_update=True)
-    missing = [name for name in readings.names if name not in known]
+    known = find_arriving(call.connection, readings.names)
+    missing = [name for name in readings.names if name not in known.assets]
     if missing:
-        known |= assets.register_assets(call.connection, readings.twin, missing, call.now)
-    return [known[name] for name in readings.names]
+        known.assets.update(assets.register_assets(call.connection, readings.twin, missing, call.now))
+    return known
 
 
 def _strangers(known: list[Asset], of: NDArray[np.intp], twin: str) -> list[Fault]:
@@ -198,7 +200,9 @@ def _place(
     return readings, placed, refused + jumps
 
 
-def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) -> tuple[Receipt, list[Fault]]:
+def _keep(
+    call: _Call, readings: Readings, known: list[Asset], placed: _Placed, hours: Mapping[int, ReceiptHour]
+) -> tuple[Receipt, list[Fault]]:
     """Store new readings and count them for their assets; return those that contradict stored ones."""
     ids = np.array([asset.id for asset in known], np.int64)
     lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
@@ -215,15 +219,17 @@ def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) 
         Arrivals(known[i].id, *newest[i], *counts[:, i].tolist())
         for i in np.flatnonzero(counts[:2].any(axis=0)).tolist()
     ]
-    assets.count_arrivals(call.connection, arrivals)
-    _note_runs(call, known, placed, lines, stored)
+    come = _note_runs(call, known, placed, lines, stored)
+    count_arrivals(call.connection, readings.twin, arrivals, come, hours, call.now)
     return Receipt(*counts.sum(axis=1).tolist()), conflicts
 
 
-def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]) -> None:
-    """Count the stored readings per hour; begin or extend runs where they are not just the next of a present one."""
+def _note_runs(
+    call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]
+) -> list[RunArrivals]:
+    """Begin or extend runs where readings are not just the next of a present one; return what was stored of each."""
     if not stored.any():
-        return
+        return []
     groups, group, time = len(placed.run), placed.group[stored], lines.time[stored]
     counts, first, last = np.bincount(group, minlength=groups), np.full(groups, np.inf), np.full(groups, -np.inf)
     np.minimum.at(first, group, time)
@@ -236,11 +242,11 @@ def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings
     ids = [known[i].id for i in owner.tolist()]
     columns = (ids, placed.run.tolist(), counts.tolist(), first.tolist(), last.tolist())
     found = [RunArrivals(*row) for row in zip(*columns, strict=True)]
-    spans.count_hours(call.connection, [one for one in found if one.count], call.now)
     chosen = [i for i in np.flatnonzero(unusual).tolist() if found[i].count]
     if chosen:
         of = {ids[i]: known[owner[i]] for i in chosen}
         spans.extend_runs(call.connection, [found[i] for i in chosen], call.now, of.values())
+    return [one for one in found if one.count]
 
 
 def _newest(
