@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from foretwin.dataset.table import read_rows
+from foretwin.dataset.pieces import RowPieces
 from foretwin.errors import ExpectationsFailed
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh
@@ -17,7 +17,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/rows/, write data/<twin>/validation/, or where the report says no, .foretwin/<twin>/."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    rows = read_rows(paths.rows / "rows.parquet", contract)
+    rows = RowPieces.open(paths.rows / "rows.parquet", contract)
     failed = paths.work / "validation-failed"
     shutil.rmtree(failed, ignore_errors=True)
     with fresh(paths.validation) as out:

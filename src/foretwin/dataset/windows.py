@@ -111,17 +111,18 @@ def random_cuts(rows: pd.DataFrame, cuts: int, shortest: int, seed: int) -> NDAr
     return np.concatenate(chosen) if chosen else np.empty(0, np.int64)
 
 
-def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int) -> pd.DataFrame:
+def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int, before: int = 0) -> pd.DataFrame:
     """Truncate histories at each of `ends`: the last `length` rows up to it, with asset name `<asset>@<position>`.
 
-    So the same `Bundle.score` that serves predicts in mid-life.
+    The position counts from the table's first row, which is `before` rows before these. So the same
+    `Bundle.score` that serves predicts in mid-life.
     """
     first = np.maximum.accumulate(np.where(run_starts(rows), np.arange(len(rows)), 0))
     begin = np.maximum(first[ends], ends - length + 1)
     counts = ends - begin + 1
     offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     part: pd.DataFrame = rows.iloc[np.repeat(begin, counts) + offset].reset_index(drop=True)
-    cut_name = rows["asset"].iloc[ends] + "@" + pd.Series(ends, index=rows.index[ends]).astype("str")
+    cut_name = rows["asset"].iloc[ends] + "@" + pd.Series(ends + before, index=rows.index[ends]).astype("str")
     return part.assign(asset=np.repeat(cut_name.to_numpy(), counts))
 
 
