@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import read_rows, run_starts, write_rows
+from foretwin.dataset.units import UnitNames, deal_units, describe_units
 from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
 from foretwin.errors import RowsError
 from foretwin.project.json import strict_json
@@ -76,7 +77,7 @@ class Development:
 
 def prepare(rows: pd.DataFrame, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
     """Split the assets, cut the held-out runs and write all files to `out`; return counts for the user."""
-    folds = deal_folds(rows, params.test_share, params.folds, params.seed)
+    rows, folds = _dealt(rows, contract, params)
     held_out = rows["asset"].map(folds) == TEST
     test, development = rows[held_out].reset_index(drop=True), rows[~held_out].reset_index(drop=True)
     truncated = cut_held_out(test, contract, params.cuts, params.seed)
@@ -86,6 +87,17 @@ def prepare(rows: pd.DataFrame, contract: Twin, params: PrepareParams, out: Path
     write_rows(_example(test), contract, out / "example.parquet")
     assets = {"development": len(set(folds)) - test["asset"].nunique(), "held out": test["asset"].nunique()}
     return {**assets, "cuts": truncated["asset"].nunique()}
+
+
+def _dealt(rows: pd.DataFrame, contract: Twin, params: PrepareParams) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return the rows with the units that the contract holds out as assets, and each unit's fold."""
+    holdout = contract.holdout
+    if holdout.plain:
+        return rows, deal_folds(rows, params.test_share, params.folds, params.seed)
+    counts = rows["asset"].value_counts().to_dict()
+    named = UnitNames(holdout, params.test_share, params.folds, counts).name(rows)
+    units = describe_units(named, contract.axes)
+    return named, deal_units(units, holdout, params.test_share, params.folds, params.seed)
 
 
 def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd.DataFrame:
