@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretwin.contract.holdout import Holdout
 from foretwin.contract.twin import load_twin
 from foretwin.dataset.table import column_types
 from foretwin.errors import ContractError, SourceError
 from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
+from foretwin.validation.few_units import LabelledUnits, few_units_hints
 from foretwin.validation.scaffold.draft import draft_contract
 from foretwin.validation.scaffold.measures import is_setting, widened
 
@@ -26,6 +28,11 @@ def fleet(assets: int = 6, life: int = 80, **columns) -> pd.DataFrame:
         }
         | columns
     )
+
+
+def failing(assets: int) -> pd.DataFrame:
+    """The fleet, each machine of which fails in its last row."""
+    return fleet(assets).assign(failed=lambda frame: frame["hour"] == 79)
 
 
 @pytest.fixture
@@ -169,11 +176,33 @@ def test_a_clock_that_begins_far_from_zero_is_no_age(made):
     assert not contract.clock.counts_from_start
 
 
-def test_a_few_machines_are_counted_but_three_are_asked_for(made):
-    contract, _, text = made(fleet(assets=2))
+def test_few_machines_are_dealt_by_how_their_lives_ended_and_it_is_told_what_that_is_worth(made):
+    contract, rows, text = made(failing(4))
 
-    assert contract.quality.min_assets == 3
-    assert "the file has 2" in text
+    assert (contract.quality.min_assets, contract.quality.min_failures) == (4, 3)
+    assert contract.holdout == Holdout(stratify=True)
+    assert "holdout:  # 4 labelled machines are few" in text
+    assert (
+        "of 4 labelled machines 1 would be held out"
+        in few_units_hints(LabelledUnits.of(rows, contract), contract.holdout)[0]
+    )
+
+
+def test_the_lives_of_one_machine_are_each_held_out_whole(made):
+    lives = [failing(1).assign(hour=lambda frame, n=n: frame["hour"] + 1000 * n) for n in range(4)]
+    contract, rows, text = made(pd.concat(lives, ignore_index=True))
+
+    assert contract.holdout == Holdout(by="run")
+    assert "1 machine had 4 labelled lives: each life is held out whole" in text
+    assert rows["run"].nunique() == 4
+
+
+def test_a_fleet_is_held_out_by_machine(made):
+    contract, rows, text = made(failing(20))
+
+    assert contract.holdout.plain
+    assert "holdout" not in text
+    assert few_units_hints(LabelledUnits.of(rows, contract), contract.holdout) == []
 
 
 def test_every_guess_of_a_column_is_marked(made):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import read_rows, run_starts, write_rows
+from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
 from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
 from foretwin.errors import RowsError
 from foretwin.project.json import strict_json
@@ -79,11 +80,10 @@ class Development:
 
 def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
     """Split the assets, cut the held-out runs and write all files to `out`; return counts for the user."""
-    pieces = RowPieces.of(rows) if isinstance(rows, pd.DataFrame) else rows
-    assets = pd.concat([piece[ASSET].drop_duplicates() for piece in pieces]).drop_duplicates()
-    folds = deal_folds(assets, params.test_share, params.folds, params.seed)
+    table = RowPieces.of(rows) if isinstance(rows, pd.DataFrame) else rows
+    pieces, folds, fixed = _dealt(table, contract, params)
     (out / "splits.json").write_text(strict_json(dict(sorted(folds.items())), indent=1))
-    held_out = _HeldOut(contract, params, bool((assets["fixed_split"] == "test").any()))
+    held_out = _HeldOut(contract, params, fixed)
     with (
         RowsWriter(out / "development.parquet", contract) as development,
         RowsWriter(out / "test.parquet", contract) as test,
@@ -97,6 +97,18 @@ def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParam
     write_rows(held_out.example, contract, out / "example.parquet")
     tests = sum(fold == TEST for fold in folds.values())
     return {"development": len(folds) - tests, "held out": tests, "cuts": held_out.cuts}
+
+
+def _dealt(pieces: RowPieces, contract: Twin, params: PrepareParams) -> tuple[RowPieces, dict[str, int], bool]:
+    """Return the table with its units as assets, their folds, and whether the source fixed a test set."""
+    holdout, share, folds = contract.holdout, params.test_share, params.folds
+    if holdout.plain:
+        assets = pd.concat([piece[ASSET].drop_duplicates() for piece in pieces]).drop_duplicates()
+        fixed = bool((assets["fixed_split"] == "test").any())
+        return pieces, deal_folds(assets, share, folds, params.seed), fixed
+    named = name_units(pieces, holdout, share, folds)
+    units = join_units(describe_units(piece, contract.axes) for piece in named)
+    return named, deal_units(units, holdout, share, folds, params.seed), bool(units["fixed"].any())
 
 
 def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd.DataFrame:

@@ -149,10 +149,10 @@ def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> 
         raise RowsError(f"{few}; add assets, or lower prepare.folds in params.yaml")
     development = {asset: position % folds for position, asset in enumerate(order[held_out:])}
     dealt = {str(asset): TEST for asset in [*fixed, *order[:held_out]]} | {str(a): f for a, f in development.items()}
-    return dealt | {asset: _place(asset, 0 if len(fixed) else test_share, folds, seed) for asset in added}
+    return dealt | {asset: place_by_name(asset, 0 if len(fixed) else test_share, folds, seed) for asset in added}
 
 
-def _place(asset: str, test_share: float, folds: int, seed: int) -> int:
-    """Return the fold of an asset of the history, by its name alone, so that adding assets changes no other fold."""
+def place_by_name(asset: str, test_share: float, folds: int, seed: int) -> int:
+    """Return the fold of an asset or unit of the history by its name alone, so that adding one changes no other's."""
     drawn = int.from_bytes(hashlib.sha256(f"{seed}/{asset}".encode()).digest()[:8]) / 2**64
     return TEST if drawn < test_share else int((drawn - test_share) / (1 - test_share) * folds)
