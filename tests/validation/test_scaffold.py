@@ -98,6 +98,52 @@ def test_the_clock_of_timestamps_is_the_largest_unit_that_a_step_fills(made, sec
     assert (contract.clock.unit, contract.clock.step) == (unit, step)
 
 
+def snapshots(count: int = 400) -> pd.DataFrame:
+    """One row for each of `count` drives, a tenth of which failed."""
+    rng = np.random.default_rng(2)
+    wear = rng.uniform(0, 100, count)
+    return pd.DataFrame(
+        {
+            "row": np.arange(1, count + 1),
+            "Serial number": [f"Z{number:05d}" for number in rng.permutation(count)],
+            "grade": np.take(["L", "M", "H"], rng.integers(0, 3, count)),
+            "Wear [min]": wear,
+            "Broken": (wear > 90).astype(int),
+        }
+    )
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("name", ["Serial number", "Chargenkennung"])
+@pytest.mark.parametrize("dated", [False, True])
+def test_a_table_of_one_row_per_machine_is_a_risk_without_a_history(made, shuffled, name, dated):
+    frame = snapshots().rename(columns={"Serial number": name})
+    if dated and name == "Serial number":
+        frame["date"] = np.take(["2024-03-01", "2024-03-02", "2024-04-09"], frame["row"] % 3)
+    frame = frame.sample(frac=1, random_state=1) if shuffled else frame
+    contract, rows, text = made(frame)
+
+    assert (contract.source.asset, contract.window.length, contract.quality.min_run_rows) == (name, 1, 1)
+    assert contract.rul is None
+    assert contract.axes == ("broken",)
+    assert set(contract.channels) == {"wear"}, "neither the number of the row nor the date is a channel"
+    assert '"?"' not in text.split("channels:")[0], "no unit is asked for, since no clock is needed"
+    assert (rows["time"] == 0).all()
+    by_name = rows.set_index("asset").loc[frame[name]]
+    assert (by_name["fault_broken"].to_numpy() == frame["Broken"].to_numpy()).all()
+    np.testing.assert_allclose(by_name["wear"], frame["Wear [min]"], rtol=1e-6)
+
+
+def test_numbered_readings_of_one_machine_are_no_machines(made):
+    hours = pd.date_range("2024-01-01", periods=300, freq="h")
+    frame = pd.DataFrame({"id": range(300), "timestamp": hours, "heat": np.sin(np.arange(300.0)), "alarm": 0})
+    frame.loc[50:60, "alarm"] = 1
+    contract, _, _ = made(frame)
+
+    assert contract.source.single_asset == "export"
+    assert contract.window.length > 1
+
+
 def test_weird_column_names_become_channels_that_map_back(made):
     columns = {
         "Druck (bar)": 5.0,

@@ -110,7 +110,7 @@ class Regimes(ContractPart):
 class Window(ContractPart):
     """Window of one prediction, in rows; a shorter history is padded, below `shortest` it is not scored."""
 
-    length: Annotated[int, Field(ge=2, le=1000)]
+    length: Annotated[int, Field(ge=1, le=1000)]
     shortest: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")

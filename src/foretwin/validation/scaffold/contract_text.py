@@ -139,11 +139,12 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
 def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list[str]:
     """Return `window` and `quality`."""
     least = min(max(measured.median_rows, 2), SHORTEST_WINDOW)  # a run may be shorter than any window should be
-    length = int(min(max(measured.median_rows // 4, least), LONGEST_WINDOW))
+    length = 1 if guess.single_rows else int(min(max(measured.median_rows // 4, least), LONGEST_WINDOW))
+    reason = "each machine has one row: a risk, without a history" if length == 1 else "rows that one prediction sees"
     lines = [
         "",
         "window:",
-        f"  length: {length}  # guessed: rows that one prediction sees",
+        f"  length: {length}  # guessed: {reason}",
         "",
         "quality:",
         f"  min_assets: {max(1, measured.assets)}  # the file has {measured.assets}",
