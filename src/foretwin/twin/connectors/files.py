@@ -13,6 +13,7 @@ from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.errors import SourceError
 from foretwin.project.entrypoint import show_progress
+from foretwin.sources.files.units import check_file_units
 from foretwin.sources.table import own_columns, read_rows_of
 from foretwin.sources.tabular import TableFile, open_table
 from foretwin.twin.ingest.ingest import Receipt, ingest
@@ -45,6 +46,7 @@ def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iter
 
 def _pieces_of_own(path: Path, contract: Twin, source: TableSource) -> tuple[int, Iterator[tuple[Decoded, int]]]:
     """How many rows there are; and piece by piece what they hold, with how many are done."""
+    check_file_units(contract, source, path)
     frame = read_rows_of(contract, source, path)
     table = pa.Table.from_pandas(frame[["asset", "run", "time", *contract.channel_names]], preserve_index=False)
     begins = range(0, len(table), ROWS)

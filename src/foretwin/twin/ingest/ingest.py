@@ -18,6 +18,7 @@ from foretwin.twin.ingest.checks import (
     Begins,
     Fault,
     find_impossible,
+    find_odd_units,
     follow_clock,
     follow_runs,
     longest_gap,
@@ -142,7 +143,8 @@ class _Placed:
 
 def _store(call: _Call, readings: Readings) -> Receipt:
     known, of = _assets(call, readings), readings.asset
-    faults = {fault.row: fault for fault in find_impossible(readings, call.contract)}
+    odd = find_odd_units(readings, call.contract) if call.sending.check_clock else []
+    faults = {fault.row: fault for fault in (*odd, *find_impossible(readings, call.contract))}
     faults |= {fault.row: fault for fault in _strangers(known, of, readings.twin)}
     readings, placed, jumps = _place(call, readings, known, of, faults)
     faults |= {fault.row: fault for fault in jumps}
