@@ -21,7 +21,8 @@ from foretwin.project.entrypoint import show_progress
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 from foretwin.sources.files.units import check_file_units
-from foretwin.sources.table import own_columns, read_rows_of
+from foretwin.sources.own_columns import own_columns
+from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import TableFile, open_table
 from foretwin.wire.asset_names import check_name
 
