@@ -37,8 +37,9 @@ class Profile:
     """
     fleet: pd.DataFrame
     """A single row: `assets`, `respelt` assets whose name another one spells differently, `distinct_<channel>` values,
-    `tells_<channel>` (0 or 1, whether it tells a label by itself), `known_fault_<axis>` share of rows from 0 to 1, and
-    with `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that reach RUL 0.
+    `tells_<channel>` (0 or 1, whether it tells a label by itself), `known_fault_<axis>` share of rows from 0 to 1,
+    `missing_<channel>` share for one that may be missing, and with `contract.rul` also `known_rul` share and
+    `failures`, the runs outside the fixed test set that reach RUL 0.
 
     The shares are of the twin's own source where it has one: a history has labels only where there are verdicts."""
     rows_behind: dict[str, Mask]
@@ -124,6 +125,9 @@ def _fleet(rows: pd.DataFrame, contract: Twin, run: NDArray[np.int64]) -> tuple[
         behind[f"distinct_{name}"] = np.ones(len(rows), dtype=bool)
         measures[f"tells_{name}"] = float(_tells_label(rows, contract, name, run))
         behind[f"tells_{name}"] = np.zeros(len(rows), dtype=bool)
+        if contract.channels[name].may_be_missing:
+            lost = rows[name].isna().to_numpy(bool)
+            measures[f"missing_{name}"], behind[f"missing_{name}"] = float(lost.mean()) if len(rows) else 0.0, lost
     respelt = {name for name, first in first_spellings(rows["asset"].unique()).items() if name != first}
     measures["respelt"], behind["respelt"] = len(respelt), rows["asset"].isin(respelt).to_numpy(bool)
     unknown = {f"known_{fault_column(axis)}": rows[fault_column(axis)] == FAULT_UNKNOWN for axis in contract.axes}
@@ -146,6 +150,9 @@ def _tells_label(rows: pd.DataFrame, contract: Twin, name: str, run: NDArray[np.
     """Return whether a channel is made from a label, or only counts time, where the contract does not allow it."""
     if name in contract.quality.allow:
         return False
+    if contract.channels[name].may_be_missing:
+        known = rows[name].notna().to_numpy(bool)
+        rows, run = rows[known], run[known]
     values = rows[name].to_numpy()
     if any(stands_for_classes(values, rows[fault_column(axis)].to_numpy()) for axis in contract.axes):
         return True

@@ -35,6 +35,8 @@ FAULTS = {
 WARNINGS = {  # of scores, by what they begin with
     "out_of_training_range": "Outside of what the machines of the training showed: {about}",
     "short_history": "Few readings so far: {about}",
+    "window_coverage": "Readings are lacking in between: {about}",
+    "channel_missing": "No value lately of {about}",
     "rul_at_cap": "As long as remaining lives are told apart, or longer",
 }
 UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, where that is not how they are typed
