@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, Self
 
-from foretwin.serving.http.limits import positive_setting
+from foretwin.project.settings import SETTINGS, read_number
 
 # Keys of an ASGI scope: what to call once the caller has shown a key that counts, and before a stream is answered.
 KNOWN, STREAM = "foretwin.known", "foretwin.stream"
@@ -36,8 +36,8 @@ class ConnectionLimits:
     Streams of events, which last, are counted apart: a tenth as many.
     """
 
-    total: int = 2000
-    per_address: int = 200
+    total: int = int(SETTINGS["FORETWIN_MAX_CONNECTIONS"].default)
+    per_address: int = int(SETTINGS["FORETWIN_MAX_CONNECTIONS_PER_ADDRESS"].default)
     backlog: int = BACKLOG
 
     @property
@@ -56,8 +56,8 @@ class ConnectionLimits:
 
         Together they stay below the number of files that the process may open, so that it can always open some.
         """
-        asked = positive_setting(environ, "FORETWIN_MAX_CONNECTIONS", cls.total)
-        each = positive_setting(environ, "FORETWIN_MAX_CONNECTIONS_PER_ADDRESS", cls.per_address)
+        asked = read_number("FORETWIN_MAX_CONNECTIONS", environ)
+        each = read_number("FORETWIN_MAX_CONNECTIONS_PER_ADDRESS", environ)
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if files == resource.RLIM_INFINITY:
             return cls(asked, min(each, asked), cls.backlog)

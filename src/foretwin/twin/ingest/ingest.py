@@ -18,16 +18,18 @@ from foretwin.twin.ingest.checks import (
     Begins,
     Fault,
     find_impossible,
+    find_odd_units,
     follow_clock,
     follow_runs,
     longest_gap,
     runs_ahead,
 )
+from foretwin.twin.ingest.machines import find_machines
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.arrivals import Arrivals, KnownAssets, count_arrivals, find_arriving
+from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
 from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.readings import Decoded, Readings, Rejected
@@ -80,11 +82,16 @@ def ingest(
     """
     with store.write() as connection:
         receipt = ingest_within(connection, contracts, decoded, Sending(via, begins, now))
+    tell_counted(receipt, via)
+    return receipt
+
+
+def tell_counted(receipt: Receipt, via: str) -> None:
+    """Log how many refused readings left no content in quarantine."""
     if receipt.counted:
         first = receipt.rejected[0]
         told = f"{receipt.counted:,} of {len(receipt.rejected):,} refused readings are only counted in quarantine"
         logger.warning("%s: %s, too many at once; the first: %s: %s", via, told, first.field, first.detail)
-    return receipt
 
 
 @dataclass(frozen=True)
@@ -142,34 +149,19 @@ class _Placed:
 
 
 def _store(call: _Call, readings: Readings) -> Receipt:
-    arriving, of = _assets(call, readings), readings.asset
-    known = [arriving.assets[name] for name in readings.names]
-    faults = {fault.row: fault for fault in find_impossible(readings, call.contract)}
-    faults |= {fault.row: fault for fault in _strangers(known, of, readings.twin)}
+    readings, known, hours, strange = find_machines(call.connection, call.contract, readings, call.now)
+    of = readings.asset
+    odd = find_odd_units(readings, call.contract) if call.sending.check_clock else []
+    faults = {fault.row: fault for fault in (*odd, *find_impossible(readings, call.contract))}
+    faults |= {fault.row: fault for fault in strange}
     readings, placed, jumps = _place(call, readings, known, of, faults)
     faults |= {fault.row: fault for fault in jumps}
     receipt = Receipt()
     if len(placed.rows):
-        receipt, conflicts = _keep(call, readings, known, placed, arriving.hours)
+        receipt, conflicts = _keep(call, readings, known, placed, hours)
         faults |= {fault.row: fault for fault in conflicts}
     rejected = tuple(_rejected(readings, call.contract, faults[row]) for row in sorted(faults))
     return replace(receipt, rejected=rejected)
-
-
-def _assets(call: _Call, readings: Readings) -> KnownAssets:
-    """Return the assets that the readings name, registering unknown ones."""
-    known = find_arriving(call.connection, readings.names)
-    missing = [name for name in readings.names if name not in known.assets]
-    if missing:
-        known.assets.update(assets.register_assets(call.connection, readings.twin, missing, call.now))
-    return known
-
-
-def _strangers(known: list[Asset], of: NDArray[np.intp], twin: str) -> list[Fault]:
-    """Return the readings of assets that belong to another twin."""
-    other = {i: f"{asset.name} is a {asset.twin}, not a {twin}" for i, asset in enumerate(known) if asset.twin != twin}
-    rows = np.flatnonzero(np.isin(of, list(other))) if other else ()
-    return [Fault(int(row), "asset", "unknown", other[int(of[row])]) for row in rows]
 
 
 def _place(

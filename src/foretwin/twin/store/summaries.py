@@ -1,4 +1,7 @@
-"""Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports."""
+"""Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
+
+Also where the clocks of runs begin, and how the names of assets are spelt.
+"""
 
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, text
 
@@ -85,4 +88,24 @@ exports = Table(  # history that was given to training
     Column("assets", JSON, nullable=False),  # ids
     Column("rows", Integer, nullable=False),
     Column("labels", Integer, nullable=False),
+)
+
+run_clocks = Table(  # runs of sources whose times are moments, or go on from life to life
+    "run_clocks",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("is_calendar", Boolean, nullable=False),
+    # Positions: microseconds since 1970 of a calendar, else numbers in the contract's unit.
+    Column("zero", Double, nullable=False),  # where the run's time is 0
+    Column("last", Double, nullable=False),  # of its newest row
+    Column("ended", Double),  # of the failure that ended it
+    Column("label", String),  # what the source calls it
+)
+
+spellings = Table(  # what all spellings of an asset's name have in common
+    "spellings",
+    metadata,
+    Column("spelling", String, primary_key=True),
+    Column("asset", ForeignKey("assets.id"), nullable=False, index=True),
 )

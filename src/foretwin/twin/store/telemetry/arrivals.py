@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import islice
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,8 +30,7 @@ class Arrivals:
     gaps: int
 
 
-@dataclass(frozen=True)
-class KnownAssets:
+class KnownAssets(NamedTuple):
     """Assets by name, and by id the last hour of receipt of those that have one; locked by the transaction."""
 
     assets: dict[str, Asset]
