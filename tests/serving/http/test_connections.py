@@ -104,12 +104,12 @@ def test_a_stream_takes_no_place_of_the_others_and_there_are_a_tenth_as_many():
     streams = [crowd.enter(name, "one") for name in "abc"]
     for place in streams:
         place.work()
-    assert [place.stream(print) for place in streams] == [True, True, False]
+    assert [place.stream(print, "one") for place in streams] == [True, True, False]
     assert all(crowd.enter(str(i), "one") for i in range(19)), "the third is still one of the twenty"
     assert crowd.gone == []
     crowd.enter("next", "one")
     assert crowd.gone == ["0"]
     streams[0].leave()
-    assert streams[2].stream(print)
+    assert streams[2].stream(print, "one")
     many = [crowd.enter(f"other {i}", f"address {i}") for i in range(3)]
-    assert [place.stream(print) for place in many] == [True, True, False]
+    assert [place.stream(print, f"address {i}") for i, place in enumerate(many)] == [True, True, False]

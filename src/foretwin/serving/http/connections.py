@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Self
 
 from foretwin.project.settings import SETTINGS, read_number
@@ -100,7 +100,7 @@ class Place:
         groups: tuple[Group, ...],
         give_way: Callable[[], None],
         left: Callable[[], None],
-        streams: "Callable[[Place], bool]",
+        streams: "Callable[[Place, str], bool]",
     ) -> None:
         """Enter the groups, waiting; `left` is called after it has left them, `streams` counts it as a stream."""
         self.give_way = give_way
@@ -135,9 +135,9 @@ class Place:
         if waited:
             self.wait()
 
-    def stream(self, end: Callable[[], None]) -> bool:
-        """Count as a stream of events from now on, which `end` ends; False where there are as many as may be."""
-        if not self._streams(self):
+    def stream(self, end: Callable[[], None], client: str) -> bool:
+        """Count as a stream of this client from now on, which `end` ends; False where there are as many as may be."""
+        if not self._streams(self, client):
             return False
         self.end_stream = end
         return True
@@ -186,25 +186,23 @@ class Connections:
         """Take in a connection from this address, for which the slowest may give way; None where none can."""
         if self._is_proxy(address):
             self._tell(self._all, address)
-            streams = partial(self._stream, "")
-            return Place((self._all,), give_way, _nothing, streams) if self._all.has_room() else None
+            return Place((self._all,), give_way, _nothing, self._stream) if self._all.has_room() else None
         site = site_of(address)
         group = self._by_site.get(site) or Group(self._limits.per_address)
         self._tell(group, site)
         if not group.has_room() or not self._all.has_room():
             return None
         self._by_site[site] = group  # again where its last connection has just given way
-        return Place((self._all, group), give_way, lambda: _forget(self._by_site, site), partial(self._stream, site))
+        return Place((self._all, group), give_way, lambda: _forget(self._by_site, site), self._stream)
 
-    def _stream(self, site: str, place: Place) -> bool:
-        """Count a connection of a site as a stream; one of a proxy, which is no site, in all alone."""
+    def _stream(self, place: Place, client: str) -> bool:
+        """Count a connection as a stream; its client is whom a trusted proxy names, else who is connected."""
+        site = site_of(client)
         group = self._streams_by_site.get(site) or Group(self._limits.streams_per_address)
-        groups = (self._streams, group) if site else (self._streams,)
-        if any(one.is_full for one in groups):
+        if group.is_full or self._streams.is_full:
             return False
-        if site:
-            self._streams_by_site[site] = group
-        place.move(groups, lambda: _forget(self._streams_by_site, site))
+        self._streams_by_site[site] = group
+        place.move((self._streams, group), lambda: _forget(self._streams_by_site, site))
         return True
 
     def _tell(self, group: Group, site: str) -> None:

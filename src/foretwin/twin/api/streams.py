@@ -135,7 +135,7 @@ def _message(event: dict[str, Any]) -> bytes:
 def _begin(scope: MutableMapping[str, Any], end: Callable[[], object]) -> bool:
     """Whether the connection may be a stream, which the server ends with `end`; elsewhere nobody counts."""
     begin = scope.get(STREAM)
-    return begin is None or bool(begin(end))
+    return begin is None or bool(begin(end, scope["client"][0] if scope.get("client") else ""))
 
 
 async def _gone(receive: Receive) -> None:

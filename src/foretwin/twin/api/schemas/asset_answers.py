@@ -11,7 +11,7 @@ from foretwin.contract.twin import Twin
 Health = Literal["failure", "maintenance_required", "check_function", "off_specification", "good"]
 
 
-class Freshness(BaseModel):
+class AgedAnswer(BaseModel):
     """How old the newest reading is; `stale` is null where no contract says."""
 
     stale: bool | None
@@ -69,7 +69,7 @@ class ScoreAnswer(BaseModel):
     model: ModelAnswer
 
 
-class AssetAnswer(Freshness):
+class AssetAnswer(AgedAnswer):
     """An asset."""
 
     asset: str
@@ -167,7 +167,7 @@ class ReadingAnswer(BaseModel):
     channels: dict[str, float | None]
 
 
-class ReadingsAnswer(Freshness):
+class ReadingsAnswer(AgedAnswer):
     """A page of readings."""
 
     asset: str
@@ -175,7 +175,7 @@ class ReadingsAnswer(Freshness):
     next: str | None
 
 
-class ScoresAnswer(Freshness):
+class ScoresAnswer(AgedAnswer):
     """A page of scores."""
 
     asset: str
@@ -191,7 +191,7 @@ class RefusedReading(BaseModel):
     detail: str
 
 
-class ReceiptAnswer(Freshness):
+class ReceiptAnswer(AgedAnswer):
     """What became of the readings of one call."""
 
     asset: str
@@ -213,7 +213,7 @@ class ThreadEntry(BaseModel):
     kind: Literal["readings", "score", "case", "verdict", "maintenance", "part", "audit"]
 
 
-class ThreadAnswer(Freshness):
+class ThreadAnswer(AgedAnswer):
     """What happened to an asset, newest last; `state` is what was known at the moment `at`."""
 
     asset: str
@@ -222,7 +222,7 @@ class ThreadAnswer(Freshness):
     state: dict[str, Any] | None = None
 
 
-class MaintenanceAnswer(Freshness):
+class MaintenanceAnswer(AgedAnswer):
     """Maintenance as it was recorded; `next_run` is the run that began by it."""
 
     asset: str
@@ -259,7 +259,7 @@ class ExplanationAnswer(BaseModel):
     model: ModelAnswer
 
 
-class WhatIfAnswer(Freshness):
+class WhatIfAnswer(AgedAnswer):
     """Remaining life under each option, the longest first, `as now` among them."""
 
     asset: str
