@@ -184,7 +184,8 @@ def _refusal(rows: pd.DataFrame, contract: Twin) -> str:
     if len(rows) < contract.quality.min_run_rows:
         return "too few rows"
     for name, channel in contract.channels.items():  # the limits may have changed since the readings came
-        if not rows[name].between(np.float32(channel.min), np.float32(channel.max)).all():
+        values = rows[name].dropna() if channel.may_be_missing else rows[name]
+        if not values.between(np.float32(channel.min), np.float32(channel.max)).all():
             return "a channel that is missing or outside its limits"
     measured = Profile.of(rows, contract).runs.iloc[0]
     stuck = [measured[f"stuck_{name}"] for name in contract.channels if f"stuck_{name}" in measured]
