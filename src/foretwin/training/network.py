@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foretwin.training.encoders import TRUNKS, Shape
+from foretwin.training.encoders import ENCODERS, Shape
 
 BINS = 40  # of the predicted distribution of the RUL
 BEYOND = 0.1  # extent of the bins below 0 and above the cap, as a share of it, so that a target's tails fit in
@@ -74,7 +74,7 @@ class Network(nn.Module):
         super().__init__()
         channels = len(scaling.mean[0])
         self.scaling = RegimeScaling(scaling)
-        self.trunk = TRUNKS[shape.trunk](channels, shape)
+        self.trunk = ENCODERS[shape.trunk](channels, shape)
         self.age, self.jitter = scaling.age, shape.jitter
         within = torch.arange(shape.length) >= shape.length - shape.reach
         self.register_buffer("within", within.float(), persistent=False)  # (T,)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Histories
 from foretwin.training.candidates.nodes import open_session
-from foretwin.training.encoders import WindowStatistics, segments_of
+from foretwin.training.encoders import HALF_LIVES, WindowStatistics, segments_of
 from foretwin.training.network import RegimeScaling, Scaling
 from foretwin.training.onnx import OPSET
 from foretwin.training.scaling import SILENT
@@ -39,6 +39,7 @@ class WindowFeatures(nn.Module):
         self.statistics = WindowStatistics(length, self.segments).double()
         moving = np.flatnonzero((np.array(scaling.scale) < SILENT).any(axis=0))
         self.register_buffer("channels", torch.from_numpy(moving))
+        self.smooth = self._smooth(len(moving))
         self.register_buffer("within", (torch.arange(length) >= length - reach).double())  # (T,)
 
     def forward(self, x: Tensor, mask: Tensor, age: Tensor) -> Tensor:
@@ -51,6 +52,13 @@ class WindowFeatures(nn.Module):
         if self.aged:
             parts.append(age.double()[:, None])
         return torch.cat(parts, dim=1).float()
+
+    def _smooth(self, count: int) -> NDArray[np.int64]:
+        """Return the columns with level, slope, share of rows or age of `count` channels: no spread, no extremes."""
+        levels = (1 + len(HALF_LIVES) + self.segments) * count
+        slopes = levels + count  # after the spread, and before the share of rows
+        last = slopes + count + 1 + (2 * count if self.segments else 0)
+        return np.array([*range(levels), *range(slopes, slopes + count + 1), *([last] if self.aged else [])])
 
 
 class FeatureSession:
