@@ -32,7 +32,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and tuning.json, write models/<twin>/: bundle/, candidates/ and training.json."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    params = load_params(paths.params)
+    params = load_params(paths.params, twin)
     names = params.train.candidates
     choices = encoder_choices(json.loads((paths.models / "tuning.json").read_text()), names or ("network",))
     data = file_digests(paths.windows)

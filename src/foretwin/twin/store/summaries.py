@@ -1,4 +1,7 @@
-"""Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports."""
+"""Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
+
+Also where the clocks of runs begin, and how the names of assets are spelt.
+"""
 
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, text
 
@@ -22,7 +25,15 @@ runs = Table(  # each run with readings: its first and its last one, and what of
 IS_CHANGED, IS_NEWEST = text("is_changed"), text("is_newest")
 Index("runs_changed", runs.c.asset, runs.c.run, **some(IS_CHANGED))
 
-reading_hours = Table(  # readings of one run that came in within one hour
+unscored = Table(  # assets with readings that no score has seen: an index of all assets would change with each reading
+    "unscored",
+    metadata,
+    Column("twin", String, primary_key=True),
+    Column("asset", Integer, primary_key=True),  # no foreign key: it would cost as much as the row
+    sqlite_with_rowid=False,
+)
+
+reading_hours = Table(  # readings of one run that came in within one hour, but for the last hour, which the asset has
     "reading_hours",
     metadata,
     Column("asset", ForeignKey("assets.id"), primary_key=True),
@@ -77,4 +88,24 @@ exports = Table(  # history that was given to training
     Column("assets", JSON, nullable=False),  # ids
     Column("rows", Integer, nullable=False),
     Column("labels", Integer, nullable=False),
+)
+
+run_clocks = Table(  # runs of sources whose times are moments, or go on from life to life
+    "run_clocks",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("is_calendar", Boolean, nullable=False),
+    # Positions: microseconds since 1970 of a calendar, else numbers in the contract's unit.
+    Column("zero", Double, nullable=False),  # where the run's time is 0
+    Column("last", Double, nullable=False),  # of its newest row
+    Column("ended", Double),  # of the failure that ended it
+    Column("label", String),  # what the source calls it
+)
+
+spellings = Table(  # what all spellings of an asset's name have in common
+    "spellings",
+    metadata,
+    Column("spelling", String, primary_key=True),
+    Column("asset", ForeignKey("assets.id"), nullable=False, index=True),
 )
