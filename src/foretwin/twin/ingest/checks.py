@@ -7,13 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.predictor.guards import ODD_UNIT, before_run, beyond_limits, in_other_unit, odd_step, outside_limits
+from foretwin.predictor.guards import (
+    ODD_UNIT,
+    SAME_TIME,
+    before_run,
+    beyond_limits,
+    in_other_unit,
+    odd_step,
+    outside_limits,
+)
 from foretwin.wire.readings import Readings
 from foretwin.wire.values import LARGEST_RUN, PRESENT_RUN
 
 LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
 FARTHEST_FIRST = 10_000  # the highest run that the first reading of an asset may name
-SAME_TIME = 1e-3  # steps: readings less apart are one, whose time was rounded on its way
 SKIPPED = 1.5  # steps: a longer one forward has left readings out
 
 # Which runs a sender may begin: an operator any, a machine its own next one where the contract lets it, others none.

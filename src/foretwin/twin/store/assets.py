@@ -191,10 +191,12 @@ def begin_run(connection: Connection, asset: Asset, run: int) -> None:
     connection.execute(delete(waiting).where(waiting.c.asset == asset.id, waiting.c.run < run))
 
 
-def count_arrivals(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
-    """Count the arrivals of each of these assets."""
+def count_arrivals(connection: Connection, arrivals: Sequence[Arrivals], are_dated: bool = False) -> None:
+    """Count the arrivals of each of these assets; all at one moment unless `are_dated`, each by its source."""
     if arrivals:
-        _hear(connection, arrivals)
+        moments = {one.received_at for one in arrivals if one.received_at is not None}
+        for moment in moments if are_dated or not moments else {max(moments)}:
+            _hear(connection, arrivals, moment)
         rows = [{f"new_{field.name}": getattr(one, field.name) for field in fields(Arrivals)} for one in arrivals]
         connection.execute(_COUNT_ARRIVALS, rows)
 
@@ -204,11 +206,8 @@ def quarter_of(moment: datetime) -> int:
     return int(moment.timestamp()) // 900
 
 
-def _hear(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
+def _hear(connection: Connection, arrivals: Sequence[Arrivals], now: datetime) -> None:
     """Note the assets that were silent, or last heard in an earlier quarter of an hour; of others no index changes."""
-    now = max((one.received_at for one in arrivals if one.received_at is not None), default=None)
-    if now is None:
-        return
     ids, columns = [one.id for one in arrivals if one.received_at == now], tables.assets.c
     is_newer = or_(columns.received_at.is_(None), columns.received_at != now)
     stale = or_(columns.is_silent, columns.heard_in != quarter_of(now))
