@@ -76,7 +76,7 @@ def odd_step(time: Floats, step: float) -> float | None:
 def find_refusal(tracks: ModelInputs, contract: Twin) -> Refusal | None:
     """Return the first fault for which named machines are not scored; None where there is none."""
     found = find_wrong_reading(tracks, contract)
-    pair = find_other_spelling(tracks.assets) if found is None and len(tracks) > 1 else None
+    pair = find_other_spelling(tracks.assets.tolist()) if found is None and len(tracks) > 1 else None
     if pair is None:
         return found
     other = f"is another spelling of {tracks.assets[pair[0]]!r}, the same machine; write one of them"

@@ -220,7 +220,7 @@ def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) 
     given_up: list[Rejected] = []
     for late in _late_runs(known, placed, lines, stored):
         given_up += give_up(call.connection, call.contract, late, call.now)
-    return Receipt(*counts.sum(axis=1).tolist(), tuple(given_up)), conflicts
+    return replace(Receipt(*counts.sum(axis=1).tolist()), rejected=tuple(given_up)), conflicts
 
 
 def _late_runs(known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]) -> Iterator[Late]:
