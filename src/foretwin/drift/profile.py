@@ -103,10 +103,11 @@ class DriftReference:
         healthy = healthy_rows(histories, contract)
         values = histories.values[healthy]  # noqa: PD011 — no data frame
         assets = pd.factorize(development_rows["asset"][healthy])[0].astype(np.int64)
+        generator = np.random.default_rng(seed)
+        values = _completed(values, assets, generator)
         scale = Scale.fit(bundle.reference.regimes, values)
         count = int(assets.max()) + 1 if len(assets) else 0
         enough = count >= FEWEST_ASSETS and len(values) >= FEWEST_READINGS and bool(scale.varies.any())
-        generator = np.random.default_rng(seed)
         exact = cls(
             bundle=bundle.digest,
             contract=bundle.contract_digest,
@@ -185,6 +186,28 @@ def _longest_life(histories: Histories) -> float | None:
     known = ~np.isnan(histories.rul)
     lives = histories.time[known] + histories.rul[known]
     return float(lives.max()) if len(lives) else None
+
+
+def _completed(
+    values: NDArray[np.float32], assets: NDArray[np.int64], generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return readings (N, C) with each missing value drawn from its asset's, or else from all, 0 where none has one.
+
+    So a channel keeps its distribution, which readings that have it are compared with.
+    """
+    lost = np.isnan(values)
+    if not lost.any():
+        return values
+    whole = values.copy()
+    for channel in np.flatnonzero(lost.any(axis=0)):
+        known = ~lost[:, channel]
+        everywhere = values[known, channel] if known.any() else np.zeros(1, np.float32)
+        for asset in np.unique(assets[lost[:, channel]]):
+            mine = assets == asset
+            own = values[mine & known, channel]
+            gaps = np.flatnonzero(mine & lost[:, channel])
+            whole[gaps, channel] = generator.choice(own if len(own) else everywhere, len(gaps))
+    return whole
 
 
 def _freeze(

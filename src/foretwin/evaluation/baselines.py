@@ -33,6 +33,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories, Windows
 from foretwin.training.encoders import HALF_LIVES, WindowStatistics, segments_of
+from foretwin.training.last_seen import LastSeen
 from foretwin.training.network import RegimeScaling
 from foretwin.training.scaling import SILENT, fit_scaling
 
@@ -188,7 +189,10 @@ class Features:
         rows = np.arange(len(development.histories.values))
         scaling = fit_scaling(development.histories, rows, contract, seed)
         self.scaling, self.length = RegimeScaling(scaling), contract.window.length
-        self.channels = np.flatnonzero((np.array(scaling.scale) < SILENT).any(axis=0))
+        self.last_seen = LastSeen(scaling.gappy) if scaling.gappy else None
+        informative = np.flatnonzero((np.array(scaling.scale) < SILENT).any(axis=0))
+        extra = len(scaling.scale[0]) + np.arange(2 * len(scaling.gappy))
+        self.channels = np.concatenate([informative, extra])
         self.segments, self.aged = segments_of(contract), contract.clock.counts_from_start
         self.statistics = WindowStatistics(self.length, self.segments)
 
@@ -196,11 +200,13 @@ class Features:
         """Compute the features (N, F), dimensionless, of N windows.
 
         Lowest and highest reading per channel where a window is a whole cycle; the last column is the age where the
-        contract allows it.
+        contract allows it. A channel that may be missing counts as three, as for the network: with presence and age.
         """
         x, mask = torch.from_numpy(windows.x), torch.from_numpy(windows.mask)
         with torch.inference_mode():
-            x = (self.scaling(x) * mask[:, :, None])[:, :, self.channels]
+            x = self.scaling(x)
+            x = x if self.last_seen is None else self.last_seen(x, mask)
+            x = (x * mask[:, :, None])[:, :, self.channels]
             parts = [self.statistics(x, mask)]
             if self.segments:
                 parts += [x.amin(dim=1), x.amax(dim=1)]

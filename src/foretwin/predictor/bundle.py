@@ -125,18 +125,21 @@ class Bundle:
 
     def answer(self, tracks: ModelInputs) -> Answers:
         """Score tracks of this contract, as `score` does but without the guards; BadInput where one is too short."""
-        seen, length = tracks.seen(), self.contract.window.length
-        self._check_lengths(tracks.assets, seen)
-        rows = np.minimum(seen, length)
+        length, histories = self.contract.window.length, tracks.spaced(self.slot)
+        self._check_lengths(tracks.assets, tracks.seen())
+        rows = histories.seen(tracks.ends, length)
+        due = rows if self.slot is None else histories.due(tracks.ends, length)
         parts = [
-            self._score_windows(tracks.histories.cut(part, length), part_rows.tolist())
-            for part, part_rows in zip(_chunks(tracks.ends), _chunks(rows), strict=True)
+            self._score_windows(histories.cut(part, length), part_rows.tolist(), part_due.tolist())
+            for part, part_rows, part_due in zip(_chunks(tracks.ends), _chunks(rows), _chunks(due), strict=True)
         ]
         columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
         self._check_finite(tracks.assets, columns)
         aged = age_warnings(tracks, self.contract, self.oldest)
-        for warnings, pace, age in zip(columns["warnings"], pace_warnings(tracks, self.contract), aged, strict=True):
-            warnings.extend((*age, *pace))
+        # Windows that count time tell their holes themselves.
+        pace = pace_warnings(tracks, self.contract) if self.slot is None else [[] for _ in aged]
+        for warnings, old, found in zip(columns["warnings"], aged, pace, strict=True):
+            warnings.extend((*old, *found))
         time = tracks.histories.time[tracks.ends]
         return Answers(tracks.assets, tracks.runs, time, rows, columns)
 
@@ -144,6 +147,11 @@ class Bundle:
     def contract_digest(self) -> str:
         """Return the digest of the contract that the bundle was trained under."""
         return self.contract.digest
+
+    @cached_property
+    def slot(self) -> float | None:
+        """Return the time that a row of a window stands for; None where windows count rows, as they lie."""
+        return self.contract.slot
 
     @cached_property
     def score_columns(self) -> tuple[str, ...]:
@@ -185,9 +193,16 @@ class Bundle:
         """Return the names of the network's inputs, fields of `Windows`, and of its outputs."""
         return [node.name for node in self.session.get_inputs()], [node.name for node in self.session.get_outputs()]
 
-    def _score_windows(self, windows: Windows, seen: list[int]) -> dict[str, NDArray[Any]]:
+    def _score_windows(self, windows: Windows, seen: list[int], due: list[int]) -> dict[str, NDArray[Any]]:
         columns = self.predict_windows(windows)
-        return {**columns, "warnings": self._warnings(windows, seen, columns.get("rul"))}
+        warnings = self._warnings(windows, due, columns.get("rul"))
+        if self.slot is not None:
+            names = [self.contract.channel_names[i] for i in self.contract.may_be_missing]
+            known = ~np.isnan(windows.x[:, :, self.contract.may_be_missing]) & (windows.mask > 0)[:, :, None]
+            for i, (count, whole) in enumerate(zip(seen, due, strict=True)):
+                lost = [f"channel_missing: {names[m]}" for m in np.flatnonzero(~known[i].any(axis=0)).tolist()]
+                warnings[i] += [f"window_coverage: {count} of {whole} rows", *lost] if count < whole else lost
+        return {**columns, "warnings": warnings}
 
     def _fault_columns(self, axis: str, probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Return the class and the calibrated probabilities of an axis, from the ensemble's (N, K)."""
@@ -199,18 +214,18 @@ class Bundle:
         columns = {probability_column(axis, name): calibrated[:, i] for i, name in enumerate(classes)}
         return {axis: names[self.fault_calibration[axis].answer(calibrated)], **columns}
 
-    def _warnings(self, windows: Windows, seen: list[int], rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
+    def _warnings(self, windows: Windows, due: list[int], rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
         """Return the warnings of each score, (N,) lists of strings."""
         low, high = self.reference.ranges
         far = (windows.x < low) | (windows.x > high)
-        if min(seen) < windows.mask.shape[1]:
+        if self.slot is not None or min(due) < windows.mask.shape[1]:
             far &= (windows.mask > 0)[:, :, None]
         cap = self.contract.rul.cap if self.contract.rul else np.inf
-        found: list[list[str]] = [[] for _ in seen]
+        found: list[list[str]] = [[] for _ in due]
         for i, channel in np.argwhere(far.any(axis=1)).tolist() if far.any() else ():
             found[i].append(f"out_of_training_range: {self.contract.channel_names[channel]}")
         length = windows.mask.shape[1]
-        for i, count in enumerate(seen):
+        for i, count in enumerate(due):
             if count < length:
                 found[i].append(f"short_history: {count} of {length} rows")
             if rul is not None and rul[i] >= cap:

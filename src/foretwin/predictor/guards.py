@@ -12,7 +12,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from foretwin.contract.twin import Channel, Twin
+from foretwin.contract.channels import Channel
+from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import find_other_spelling
 from foretwin.errors import BadInput
 from foretwin.predictor.inputs import ModelInputs

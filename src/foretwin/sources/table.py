@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.channels import SECONDS
 from foretwin.contract.source import TableSource
-from foretwin.contract.twin import SECONDS, Twin
+from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError
@@ -22,6 +23,7 @@ from foretwin.sources.files.places.copies import bring_files, fetched
 from foretwin.sources.files.places.queries import bring_query
 from foretwin.sources.files.reading import Reading, group_numbers
 from foretwin.sources.files.rows import TIME, Wanted, read_table_rows
+from foretwin.sources.gridding import put_on_grid
 from foretwin.sources.labels import hold_before, read_classes, read_flags
 from foretwin.sources.machine_lives import RESTART_STEPS, SINCE_1970
 from foretwin.sources.tabular import texts
@@ -68,7 +70,7 @@ def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Tabl
     for axis, fault in table.source.faults.items():
         if fault.holds_before is not None:
             frame[fault_column(axis)] = hold_before(frame, fault_column(axis), fault.holds_before)
-    return table, table.finished(table.with_rul(frame))
+    return table, put_on_grid(table.finished(table.with_rul(frame)), contract, table.file.shown)
 
 
 def _read_unaged(contract: Twin, source: TableSource, path: Path) -> tuple["_Table", pd.DataFrame, bool]:
@@ -244,14 +246,15 @@ class _Table:
 
     def without_gaps(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Reject missing channel values, or repeat the run's previous value, as the contract says."""
-        names = list(self.contract.channel_names)
+        channels = self.contract.channels.items()
+        names = [name for name, one in channels if not (one.may_be_missing or self.contract.has_grid)]
         advice = "is empty; fill it, or set source.missing: carry_forward"
-        if self.source.missing != "refuse":
+        if self.source.missing != "refuse" and names:
             frame = frame.assign(**frame.groupby(RUN, sort=False)[names].ffill())
             advice = (
                 "is empty and its run has no value before; fill it, or set source.missing: carry_forward_after_first"
             )
-        if self.source.missing == "carry_forward_after_first":
+        if self.source.missing == "carry_forward_after_first" and names:
             frame = self._after_first(frame, names)
             advice = "is empty in the whole run; leave out the run or the channel"
         for name in names:

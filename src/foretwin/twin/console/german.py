@@ -45,6 +45,8 @@ GERMAN = {
     "Fault": "Fehler",
     "Fault, where it is another one": "Fehler, wenn es ein anderer ist",
     "Few readings so far: {about}": "Bisher wenige Messungen: {about}",
+    "Readings are lacking in between: {about}": "Dazwischen fehlen Messungen: {about}",
+    "No value lately of {about}": "Zuletzt kein Wert von {about}",
     "Field": "Feld",
     "Fitted": "Eingebaut",
     "Fitted now": "Jetzt eingebaut",

@@ -29,10 +29,11 @@ from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
 from foretwin.twin.ingest.rounding import rounded
 from foretwin.twin.store import Connection, Store, assets
-from foretwin.twin.store.assets import Arrivals, Asset
+from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.spans import RunArrivals
+from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
+from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.readings import Decoded, Readings, Rejected
 from foretwin.wire.values import PRESENT_RUN, to_json
@@ -152,7 +153,7 @@ class _Placed:
 
 
 def _store(call: _Call, readings: Readings) -> Receipt:
-    readings, known, strange = find_machines(call.connection, call.contract, readings, call.now)
+    readings, known, hours, strange = find_machines(call.connection, call.contract, readings, call.now)
     of = readings.asset
     odd = find_odd_units(readings, call.contract) if call.sending.check_clock else []
     faults = {fault.row: fault for fault in (*odd, *find_impossible(readings, call.contract))}
@@ -161,7 +162,7 @@ def _store(call: _Call, readings: Readings) -> Receipt:
     faults |= {fault.row: fault for fault in jumps}
     receipt = Receipt()
     if len(placed.rows):
-        receipt, conflicts = _keep(call, readings, known, placed)
+        receipt, conflicts = _keep(call, readings, known, placed, hours)
         faults |= {fault.row: fault for fault in conflicts}
     rejected = tuple(_rejected(readings, call.contract, faults[row]) for row in sorted(faults))
     return replace(receipt, rejected=receipt.rejected + rejected)
@@ -198,7 +199,9 @@ def _place(
     return readings, placed, refused + jumps
 
 
-def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) -> tuple[Receipt, list[Fault]]:
+def _keep(
+    call: _Call, readings: Readings, known: list[Asset], placed: _Placed, hours: Mapping[int, ReceiptHour]
+) -> tuple[Receipt, list[Fault]]:
     """Store new readings and count them for their assets; return those that contradict stored ones."""
     ids = np.array([asset.id for asset in known], np.int64)
     lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
@@ -215,8 +218,8 @@ def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) 
         Arrivals(known[i].id, *newest[i], *counts[:, i].tolist())
         for i in np.flatnonzero(counts[:2].any(axis=0)).tolist()
     ]
-    assets.count_arrivals(call.connection, arrivals, bool(call.sending.taken_at))
-    _note_runs(call, known, placed, lines, stored)
+    come = _note_runs(call, known, placed, lines, stored)
+    count_arrivals(call.connection, readings.twin, arrivals, come, hours, call.now)
     given_up: list[Rejected] = []
     for late in _late_runs(known, placed, lines, stored):
         given_up += give_up(call.connection, call.contract, late, call.now)
@@ -234,10 +237,12 @@ def _late_runs(known: list[Asset], placed: _Placed, lines: Readings, stored: NDA
         yield Late(known[placed.of[rows[0]]], int(placed.run[group]), len(rows), time, float(ahead))
 
 
-def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]) -> None:
-    """Count the stored readings per hour; begin or extend runs where they are not just the next of a present one."""
+def _note_runs(
+    call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]
+) -> list[RunArrivals]:
+    """Begin or extend runs where readings are not just the next of a present one; return what was stored of each."""
     if not stored.any():
-        return
+        return []
     groups, group, time = len(placed.run), placed.group[stored], lines.time[stored]
     counts, first, last = np.bincount(group, minlength=groups), np.full(groups, np.inf), np.full(groups, -np.inf)
     np.minimum.at(first, group, time)
@@ -250,11 +255,11 @@ def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings
     ids = [known[i].id for i in owner.tolist()]
     columns = (ids, placed.run.tolist(), counts.tolist(), first.tolist(), last.tolist())
     found = [RunArrivals(*row) for row in zip(*columns, strict=True)]
-    spans.count_hours(call.connection, [one for one in found if one.count], call.now)
     chosen = [i for i in np.flatnonzero(unusual).tolist() if found[i].count]
     if chosen:
         of = {ids[i]: known[owner[i]] for i in chosen}
         spans.extend_runs(call.connection, [found[i] for i in chosen], call.now, of.values())
+    return [one for one in found if one.count]
 
 
 def _newest(

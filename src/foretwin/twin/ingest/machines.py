@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,27 +12,37 @@ from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.checks import Fault
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.telemetry.arrivals import find_arriving
+from foretwin.twin.store.telemetry.spans import ReceiptHour
 from foretwin.wire.readings import Readings
 
 
-def find_machines(
-    connection: Connection, contract: Twin, readings: Readings, now: datetime
-) -> tuple[Readings, list[Asset], list[Fault]]:
-    """Return the readings, the asset of each of their names, and the readings that are none of this twin's machines.
+class Machines(NamedTuple):
+    """Readings, the asset of each of their names, last hours of receipt by id, and readings of no such machine."""
+
+    readings: Readings
+    assets: list[Asset]
+    hours: dict[int, ReceiptHour]
+    faults: list[Fault]
+
+
+def find_machines(connection: Connection, contract: Twin, readings: Readings, now: datetime) -> Machines:
+    """Find the assets that readings name, locked until the transaction ends.
 
     Another spelling of a machine's name is its machine where the contract joins spellings, else a fault.
     """
-    known = assets.find_all(connection, readings.names, for_update=True)
+    known, hours = find_arriving(connection, readings.names)
     missing = [name for name in readings.names if name not in known]
     spelt = assets.other_spellings(connection, missing) if missing else {}
     if spelt and isinstance(contract.source, TableSource) and contract.source.spellings == "join":
         return find_machines(connection, contract, _renamed(readings, spelt), now)
     if missing:
-        known |= assets.find_all(connection, [name for name in spelt.values() if name not in known], for_update=True)
+        others = find_arriving(connection, [name for name in spelt.values() if name not in known])
+        known, hours = known | others.assets, hours | others.hours
         new = [name for name in missing if name not in spelt]
         known |= assets.register_assets(connection, readings.twin, new, now)
     found = [known[spelt.get(name, name)] for name in readings.names]
-    return readings, found, [*_misspelt(readings, spelt), *_strangers(readings, found)]
+    return Machines(readings, found, hours, [*_misspelt(readings, spelt), *_strangers(readings, found)])
 
 
 def _renamed(readings: Readings, spelt: Mapping[str, str]) -> Readings:

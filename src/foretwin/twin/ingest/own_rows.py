@@ -14,6 +14,7 @@ from foretwin.sources.table import OwnRows
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within, tell_counted
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.telemetry.arrivals import date_arrivals
 from foretwin.twin.store.telemetry.readings import serialise_writers
 from foretwin.twin.store.telemetry.run_clocks import RunClock, clocks_of, keep_clocks
 from foretwin.wire.decoder import decode_table
@@ -58,7 +59,8 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
     receipt = ingest_within(
         connection, {contract.name: contract}, [decoded], Sending("file", "any", now, taken_at=taken_at)
     )
-    mine = (asset for asset in assets.find_all(connection, names).values() if asset.twin == contract.name)
+    mine = [asset for asset in assets.find_all(connection, names).values() if asset.twin == contract.name]
+    date_arrivals(connection, {asset.id: taken_at[asset.name] for asset in mine if asset.name in taken_at})
     keep_clocks(connection, [_clock_of(asset, life, rows.is_calendar) for asset in mine for life in lives[asset.name]])
     return receipt
 

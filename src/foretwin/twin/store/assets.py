@@ -1,6 +1,6 @@
 """Assets: identity, fitted parts, counters."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -57,31 +57,11 @@ class FittedPart:
     removed_at: datetime | None
 
 
-@dataclass(frozen=True)
-class Arrivals:
-    """What one transaction brought an asset: its newest reading and batch, and counts by kind."""
-
-    id: int
-    run: int
-    time: float | None
-    received_at: datetime | None
-    batch: int
-    readings: int
-    duplicates: int
-    late: int
-    gaps: int
-
-
 _COLUMNS = select(*(tables.assets.c[field.name] for field in fields(Asset)))
 _BY_NAME = _COLUMNS.where(tables.assets.c.name.in_(bindparam("wanted", expanding=True)))
 _BY_ID = _COLUMNS.where(tables.assets.c.id.in_(bindparam("wanted", expanding=True)))
 # Locked in one order, so that two of these never wait for each other; SQLite has one writer anyway.
 _BY_NAME_FOR_UPDATE = _BY_NAME.order_by(tables.assets.c.id).with_for_update(key_share=True)
-_COUNT_ARRIVALS = update(tables.assets).where(tables.assets.c.id == bindparam("new_id"))
-_COUNT_ARRIVALS = _COUNT_ARRIVALS.values(
-    {name: bindparam(f"new_{name}") for name in ("run", "time", "received_at", "batch")}
-    | {name: tables.assets.c[name] + bindparam(f"new_{name}") for name in ("readings", "duplicates", "late", "gaps")}
-)
 
 
 def find_asset(connection: Connection, name: str) -> Asset:
@@ -191,30 +171,9 @@ def begin_run(connection: Connection, asset: Asset, run: int) -> None:
     connection.execute(delete(waiting).where(waiting.c.asset == asset.id, waiting.c.run < run))
 
 
-def count_arrivals(connection: Connection, arrivals: Sequence[Arrivals], are_dated: bool = False) -> None:
-    """Count the arrivals of each of these assets; all at one moment unless `are_dated`, each by its source."""
-    if arrivals:
-        moments = {one.received_at for one in arrivals if one.received_at is not None}
-        for moment in moments if are_dated or not moments else {max(moments)}:
-            _hear(connection, arrivals, moment)
-        rows = [{f"new_{field.name}": getattr(one, field.name) for field in fields(Arrivals)} for one in arrivals]
-        connection.execute(_COUNT_ARRIVALS, rows)
-
-
 def quarter_of(moment: datetime) -> int:
     """Return the quarter of an hour of a moment, since 1970."""
     return int(moment.timestamp()) // 900
-
-
-def _hear(connection: Connection, arrivals: Sequence[Arrivals], now: datetime) -> None:
-    """Note the assets that were silent, or last heard in an earlier quarter of an hour; of others no index changes."""
-    ids, columns = [one.id for one in arrivals if one.received_at == now], tables.assets.c
-    is_newer = or_(columns.received_at.is_(None), columns.received_at != now)
-    stale = or_(columns.is_silent, columns.heard_in != quarter_of(now))
-    for begin in range(0, len(ids), AT_ONCE):
-        some = columns.id.in_(ids[begin : begin + AT_ONCE])
-        heard = update(tables.assets).where(some, is_newer, stale)
-        connection.execute(heard.values(heard_in=quarter_of(now), is_silent=False))
 
 
 def count_quarantined(connection: Connection, counts: Mapping[str, int]) -> None:

@@ -9,7 +9,15 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
 from foretwin.twin.store.archive_tables import holds, hours
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring.probabilities import unpacked
-from foretwin.twin.store.summaries import event_places, reading_hours, run_clocks, runs, spellings, waiting_faults
+from foretwin.twin.store.summaries import (
+    event_places,
+    reading_hours,
+    run_clocks,
+    runs,
+    spellings,
+    unscored,
+    waiting_faults,
+)
 from foretwin.twin.store.tables import (
     assets,
     audit,
@@ -52,6 +60,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         holds: holds.c.asset == asset.id,
         reading_hours: reading_hours.c.asset == asset.id,
         runs: runs.c.asset == asset.id,
+        unscored: (unscored.c.twin == asset.twin) & (unscored.c.asset == asset.id),
         run_clocks: run_clocks.c.asset == asset.id,
         spellings: spellings.c.asset == asset.id,
         parts: parts.c.asset == asset.id,

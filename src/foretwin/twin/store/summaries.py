@@ -25,7 +25,15 @@ runs = Table(  # each run with readings: its first and its last one, and what of
 IS_CHANGED, IS_NEWEST = text("is_changed"), text("is_newest")
 Index("runs_changed", runs.c.asset, runs.c.run, **some(IS_CHANGED))
 
-reading_hours = Table(  # readings of one run that came in within one hour
+unscored = Table(  # assets with readings that no score has seen: an index of all assets would change with each reading
+    "unscored",
+    metadata,
+    Column("twin", String, primary_key=True),
+    Column("asset", Integer, primary_key=True),  # no foreign key: it would cost as much as the row
+    sqlite_with_rowid=False,
+)
+
+reading_hours = Table(  # readings of one run that came in within one hour, but for the last hour, which the asset has
     "reading_hours",
     metadata,
     Column("asset", ForeignKey("assets.id"), primary_key=True),

@@ -28,7 +28,7 @@ from foretwin.twin.store import Connection, Store
 from foretwin.twin.store.telemetry import history as stored
 from foretwin.twin.store.telemetry.history import MOST_RUNS, Exported, Finding, StoredRun
 from foretwin.twin.training_feedback.labels import is_labelled, label
-from foretwin.validation.profile import Profile
+from foretwin.validation.fleet_profile import Profile
 
 SCHEMA = 1  # of the manifest
 MOST_ROWS = 200_000  # in memory at once, unless a single run has more
@@ -196,7 +196,8 @@ def _refusal(rows: pd.DataFrame, contract: Twin) -> str:
     if len(rows) < contract.quality.min_run_rows:
         return "too few rows"
     for name, channel in contract.channels.items():  # the limits may have changed since the readings came
-        if not rows[name].between(np.float32(channel.min), np.float32(channel.max)).all():
+        values = rows[name].dropna() if channel.may_be_missing else rows[name]
+        if not values.between(np.float32(channel.min), np.float32(channel.max)).all():
             return "a channel that is missing or outside its limits"
     measured = Profile.of(rows, contract).runs.iloc[0]
     stuck = [measured[f"stuck_{name}"] for name in contract.channels if f"stuck_{name}" in measured]

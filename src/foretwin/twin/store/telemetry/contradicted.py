@@ -64,19 +64,22 @@ def take_out(connection: Connection, asset: int, run: int, odd: Sequence[OddRead
 
 
 def _count_again(connection: Connection, asset: int, run: int, hour: int) -> None:
-    """Count anew the readings of a run that came in within an hour."""
+    """Count anew the readings of a run that came in within an hour, in the asset's row if that was its last one."""
     begin = datetime.fromtimestamp(hour * HOUR, UTC)
     within = and_(batches.c.received_at >= begin, batches.c.received_at < begin + timedelta(seconds=HOUR))
     sums = (func.count(), func.min(readings.c.time), func.max(readings.c.time))
     moments = (func.min(batches.c.received_at), func.max(batches.c.received_at))
     query = select(*sums, *moments).join(batches, batches.c.id == readings.c.batch).where(*_of_run(asset, run), within)
-    count, first, last, first_at, last_at = connection.execute(query).one()
-    this = and_(reading_hours.c.asset == asset, reading_hours.c.hour == hour, reading_hours.c.run == run)
+    count, *ends = connection.execute(query).one()
+    values = dict(zip(("count", "first_time", "last_time", "first_at", "last_at"), (count, *ends), strict=True))
+    last = and_(assets.c.id == asset, assets.c.hour == hour, assets.c.hour_run == run)
+    of_asset = {f"hour_{name}": value for name, value in values.items()}
     if not count:
-        connection.execute(delete(reading_hours).where(this))
-        return
-    values = {"count": count, "first_time": first, "last_time": last, "first_at": first_at, "last_at": last_at}
-    connection.execute(update(reading_hours).where(this).values(values))
+        of_asset = dict.fromkeys(("hour", "hour_run", *of_asset))
+    connection.execute(update(assets).where(last).values(of_asset))
+    this = and_(reading_hours.c.asset == asset, reading_hours.c.hour == hour, reading_hours.c.run == run)
+    of_hour = update(reading_hours).where(this).values(values) if count else delete(reading_hours).where(this)
+    connection.execute(of_hour)
 
 
 def _of_run(asset: int, run: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -95,7 +95,10 @@ def last_batch(connection: Connection) -> int:
 
 
 def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
-    """Return (N,) True where the store holds the reading's key with the same values in every common channel."""
+    """Return (N,) True where the store holds the reading's key with the same values in every common channel.
+
+    A value that is missing in both is the same; a channel that the stored layout lacks is not common.
+    """
     held = _held(connection, rows)
     layouts = {layout for _, layout, _ in held if layout is not None}
     table = tables.layouts.c
@@ -105,7 +108,8 @@ def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
     for layout in layouts:
         here = np.array([of == layout for _, of, _ in held])
         values = unpack_channels([packed for _, of, packed in held if of == layout], channels[layout], rows.channels)
-        same[here] = ((values == rows.values[here]) | np.isnan(values)).all(axis=1)
+        given, lacking = rows.values[here], ~np.isin(rows.channels, channels[layout])
+        same[here] = ((values == given) | (np.isnan(values) & np.isnan(given)) | lacking).all(axis=1)
     return same
 
 

@@ -6,7 +6,7 @@ from alembic import op
 from foretwin.dataset.machine_names import spelling_key
 
 revision = "0008"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 
