@@ -35,7 +35,7 @@ from foretwin.twin.store.telemetry import readings as stored_readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
 from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
-from foretwin.wire.readings import Decoded, Readings, Rejected
+from foretwin.wire.readings import Decoded, Readings, Rejected, by_twin
 from foretwin.wire.values import PRESENT_RUN, to_json
 
 logger = logging.getLogger("foretwin.ingest")
@@ -117,7 +117,7 @@ def ingest_within(
     """Store decoded readings in the caller's transaction, as `ingest`."""
     stored_readings.serialise_writers(connection)
     receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
-    for readings in _by_twin([one.readings for one in decoded if one.readings is not None]):
+    for readings in by_twin([one.readings for one in decoded if one.readings is not None]):
         receipt += _store(_Call(connection, contracts[readings.twin], sending), readings)
     if receipt.rejected:
         aside = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
@@ -125,14 +125,6 @@ def ingest_within(
         assets.count_quarantined(connection, Counter(names))
         receipt = replace(receipt, counted=len(aside.counted))
     return receipt
-
-
-def _by_twin(readings: Sequence[Readings]) -> list[Readings]:
-    """Merge the readings of each twin."""
-    twins: dict[str, list[Readings]] = {}
-    for one in readings:
-        twins.setdefault(one.twin, []).append(one)
-    return [Readings.joined(parts) for parts in twins.values()]
 
 
 @dataclass(frozen=True)
