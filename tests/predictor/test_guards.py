@@ -38,6 +38,7 @@ def test_a_limit_itself_and_two_rows_far_apart_are_taken():
     check(inputs([1, 2, 3], c1=1000), TWIN)
     check(inputs([1, 5000]), TWIN)
     check(inputs([1, 2, 3, 5000]), TWIN)
+    check(inputs([1, 2, 5000]), TWIN)
 
 
 def test_two_spellings_of_one_machine_are_refused_by_both_names():

@@ -24,6 +24,10 @@ OTHER_PACE = 1.5  # times the contract's step, or a part of it, between usual re
 STANDSTILL = 10  # steps without a reading
 FULL = 0.8  # share of the steps of a window with a reading, standstill aside
 
+FAR = 20  # steps between readings that are in doubt and those that contradict them
+FEWEST = 10  # readings that contradict others
+TO_ONE = 4  # of them, for each that is in doubt
+
 TOO_OLD = "out_of_training_range: age"
 
 Floats = NDArray[np.float64]
@@ -37,6 +41,11 @@ class Refusal:
     row: int | None
     field: str
     detail: str
+
+
+def is_contradicted(odd: int, against: int) -> bool:
+    """Return whether so many readings are enough against those in doubt: one wrong clock holds no machine hostage."""
+    return against >= max(FEWEST, TO_ONE * odd)
 
 
 def outside_limits(values: NDArray[np.float32], contract: Twin) -> NDArray[np.bool_]:
@@ -65,13 +74,17 @@ def in_other_unit(usual: float, contract: Twin) -> str:
 def odd_step(time: Floats, step: float) -> float | None:
     """Return the usual step of a run's times (T,) where they cannot be in the contract's unit, else None.
 
-    The usual step is the median of those of three rows or more, since a machine may have stood still in between.
+    The usual step is the median of those of three rows or more, since a machine may have stood still in between; of
+    two steps both have to tell.
     """
     count = len(time) - 1
     if count < 2 or step / ODD_UNIT * count < time[-1] - time[0] < ODD_UNIT * step * count:
         return None
-    usual = float(np.median(np.diff(time)))
-    return usual if usual >= ODD_UNIT * step or usual <= step / ODD_UNIT else None
+    steps = np.sort(np.diff(time))
+    low, high = float(steps[(count - 1) // 2]), float(steps[count // 2])
+    if low >= ODD_UNIT * step:
+        return low
+    return high if high <= step / ODD_UNIT else None
 
 
 def find_refusal(tracks: ModelInputs, contract: Twin) -> Refusal | None:

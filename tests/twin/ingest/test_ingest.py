@@ -509,3 +509,11 @@ def test_a_few_late_readings_and_a_backlog_next_to_the_newest_contradict_nothing
     send(store, message([0, 30], asset="P-2"))
     assert send(store, message([float(i) for i in range(1, 30)], asset="P-2")) == Receipt(stored=29, late=29)
     assert asset_of(store, "P-2").time == 30
+
+
+def test_a_wrong_first_clock_behind_all_that_came_with_it_is_set_aside(store):
+    receipt = send(store, message([3, *(20_000 + time for time in range(12))]))
+    assert (receipt.stored, reasons(receipt)) == (12, ["clock"])
+    assert "is 3, but the readings that came with it are from 20000 on" in receipt.rejected[0].detail
+    few = send(store, message([3, 20_000, 20_001], asset="P-2"))
+    assert (few.stored, reasons(few)) == (1, ["clock", "clock"])

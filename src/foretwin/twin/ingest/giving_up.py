@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from foretwin.contract.twin import Twin
+from foretwin.predictor.guards import FAR, TO_ONE, is_contradicted
 from foretwin.twin.store import Connection
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import contradicted
 from foretwin.wire.readings import Rejected
 from foretwin.wire.values import to_json
-
-FAR = 20  # steps of the clock between the readings that are given up and those that contradict them
-FEWEST = 10  # later readings that contradict
-TO_ONE = 4  # for each that is given up
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ def give_up(connection: Connection, contract: Twin, late: Late, now: datetime) -
     if not odd or len(odd) > most or odd[0].time - late.time <= FAR * contract.clock.step:
         return ()
     against = late.count + contradicted.count_between(connection, late.asset.id, late.run, odd)
-    if against < max(FEWEST, TO_ONE * len(odd)):
+    if not is_contradicted(len(odd), against):
         return ()
     contradicted.take_out(connection, late.asset.id, late.run, odd, against)
     detail = f"{against} readings that came later contradict it: their time is {late.time:g} by now"

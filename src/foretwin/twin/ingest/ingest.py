@@ -283,6 +283,8 @@ def _odd_run(readings: Readings, row: int, present: int) -> Fault:
 
 def _jump(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
     detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
+    if readings.time[row] < before:
+        detail = f"is {readings.time[row]:g}, but the readings that came with it are from {before:g} on"
     return Fault(row, "time", "clock", detail)
 
 
