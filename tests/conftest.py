@@ -37,6 +37,7 @@ SLOW = (
     "system/test_soak.py",
     "system/test_faults.py",
     "system/test_front_door.py",
+    "system/test_doors.py",
     "system/test_observability.py",
     "system/test_parity.py",
     "system/test_leakage.py",

@@ -52,6 +52,14 @@ class Readings:
         )
 
 
+def by_twin(readings: Sequence[Readings]) -> list[Readings]:
+    """Join the readings of each twin."""
+    twins: dict[str, list[Readings]] = {}
+    for one in readings:
+        twins.setdefault(one.twin, []).append(one)
+    return [Readings.joined(parts) for parts in twins.values()]
+
+
 @dataclass(frozen=True)
 class Invalid:
     """The fault of one row's reading, or of all where `row` is None; `reason` is the quarantine's word."""
