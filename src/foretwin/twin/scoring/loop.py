@@ -23,6 +23,7 @@ from foretwin.project.backoff import Backoff
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.cases.apply import review
+from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.scoring.memory import default_memory, describe_lack, exempt_from_collection
 from foretwin.twin.scoring.scores import LoopScores, as_scores, score_assets
 from foretwin.twin.scoring.shadow import ShadowScorer, load_shadow
@@ -117,6 +118,7 @@ def score_once(watching: Watching, clock: Clock) -> int:
     for watched in watching.twins.values():
         _renew_policy(watching, watched)
         _renew_trial(watching, watched)
+        settle_due(watching.store, {watched.policy.name: watched.policy}, clock())
         scored += _score_news(watching, watched, clock)
         if lack := describe_lack(watching.store, watched.contract.name, watched.recent, len(watching.twins)):
             logger.warning(lack)

@@ -26,6 +26,7 @@ from foretwin.twin.store.tables import (
     shadow_scores,
     verdicts,
 )
+from foretwin.twin.store.telemetry.pending_samples import pending_samples
 
 AT_ONCE = 10_000
 
@@ -47,6 +48,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         waiting_faults: waiting_faults.c.asset == asset.id,
         scores: scores.c.asset == asset.id,
         shadow_scores: shadow_scores.c.asset == asset.id,
+        pending_samples: pending_samples.c.asset == asset.id,
         readings: readings.c.asset == asset.id,
         hours: hours.c.asset == asset.id,
         holds: holds.c.asset == asset.id,
