@@ -21,7 +21,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and the bundle, write models/<twin>/: figures, plots, report, baselines."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    params = load_params(paths.params)
+    params = load_params(paths.params, twin)
     bundle = Bundle.load(paths.models / "bundle")
     test_rows = read_rows(paths.windows / "test.parquet", contract)
     truth, scores = Truth.of(test_rows, contract), bundle.score(test_rows)

@@ -28,7 +28,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and tuning.json, write models/<twin>/bundle/ and training.json."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    params = load_params(paths.params)
+    params = load_params(paths.params, twin)
     choice = Choice.model_validate(json.loads((paths.models / "tuning.json").read_text())["best"])
     data = file_digests(paths.windows)
     key = inputs_digest(data, contract.digest, choice.model_dump_json(), params.model_dump_json())

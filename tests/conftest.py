@@ -64,6 +64,7 @@ SLOW = (
     "physics/test_pump_prognosis.py",
     "twin/test_retraining.py",
     "twin/erasure",
+    "operations",
     "twin/retention/test_retain.py",
     "twin/retention/test_commands.py",
     "twin/simulator/test_sending.py",

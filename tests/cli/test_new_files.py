@@ -314,7 +314,8 @@ def test_a_headless_table_counts_its_rows(project):
 
 
 def test_a_file_of_the_same_notation_is_stored_as_the_twins_own(project, monkeypatch):
-    from foretwin.sources.table import own_columns, read_rows_of
+    from foretwin.sources.own_columns import own_columns
+    from foretwin.sources.table import read_rows_of
 
     frame = fleet()
     Path("export.csv").write_bytes(german("cp1252")(frame))

@@ -119,9 +119,17 @@ def moment_option(text: str | None) -> datetime | None:
 
 
 def log_to_terminal() -> None:
-    """Log to stderr, each line with its time; of libraries only warnings."""
+    """Log to stderr, each line with its time, or as JSON by FORETWIN_LOG_FORMAT; of libraries only warnings."""
     import logging
 
+    from foretwin.project.settings import read_choice
+
+    if read_choice("FORETWIN_LOG_FORMAT") == "json":
+        from foretwin.serving.http.logs import log_json
+
+        log_json(logging.WARNING)
+        logging.getLogger("foretwin").setLevel(logging.INFO)
+        return
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("foretwin").setLevel(logging.INFO)
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from foretwin.contract.channels import Channel, Clock
+from foretwin.contract.holdout import Holdout
 from foretwin.contract.policy import CasePolicy, Costs, Runs, Share
 from foretwin.contract.retention import Retention
 from foretwin.contract.source import ContractPart, Source, TableSource, Word
@@ -72,7 +73,7 @@ class Regimes(ContractPart):
 class Window(ContractPart):
     """Window of one prediction, in rows; a shorter history is padded, below `shortest` it is not scored."""
 
-    length: Annotated[int, Field(ge=2, le=1000)]
+    length: Annotated[int, Field(ge=1, le=1000)]
     shortest: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
@@ -85,7 +86,7 @@ class Window(ContractPart):
 class Quality(ContractPart):
     """Limits that validation applies to the data before training."""
 
-    min_assets: Annotated[int, Field(ge=3)] = 5
+    min_assets: Annotated[int, Field(ge=1)] = 5
     min_failures: Annotated[int, Field(ge=0)] = Field(default=3, description="runs that were seen to end in failure")
     min_run_rows: Annotated[int, Field(ge=1)] = 2
     min_known_rul: Share = 0.5
@@ -121,6 +122,7 @@ class Twin(ContractPart):
     faults: dict[Word, FaultAxis] = Field(default={})
     window: Window
     quality: Quality = Quality()
+    holdout: Holdout = Field(default=Holdout(), exclude_if=lambda holdout: holdout == Holdout())
     cases: CasePolicy = CasePolicy()
     # Not part of the contract that a model was trained under: readers take these from the project's file.
     runs: Runs = Field(default=Runs(), exclude=True)

@@ -154,17 +154,18 @@ def random_cuts(rows: pd.DataFrame, cuts: int, shortest: int, seed: int) -> NDAr
     return np.concatenate(chosen) if chosen else np.empty(0, np.int64)
 
 
-def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int) -> pd.DataFrame:
+def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int, before: int = 0) -> pd.DataFrame:
     """Truncate histories at each of `ends`: the last `length` rows up to it, with asset name `<asset>@<position>`.
 
-    So the same `Bundle.score` that serves predicts in mid-life.
+    The position counts from the table's first row, which is `before` rows before these. So the same
+    `Bundle.score` that serves predicts in mid-life.
     """
     first = np.maximum.accumulate(np.where(run_starts(rows), np.arange(len(rows)), 0))
     begin = np.maximum(first[ends], ends - length + 1)
     counts = ends - begin + 1
     offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     part: pd.DataFrame = rows.iloc[np.repeat(begin, counts) + offset].reset_index(drop=True)
-    cut_name = rows["asset"].iloc[ends] + "@" + pd.Series(ends, index=rows.index[ends]).astype("str")
+    cut_name = rows["asset"].iloc[ends] + "@" + pd.Series(ends + before, index=rows.index[ends]).astype("str")
     return part.assign(asset=np.repeat(cut_name.to_numpy(), counts))
 
 
@@ -191,10 +192,10 @@ def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> 
         raise RowsError(f"{few}; add assets, or lower prepare.folds in params.yaml")
     development = {asset: position % folds for position, asset in enumerate(order[held_out:])}
     dealt = {str(asset): TEST for asset in [*fixed, *order[:held_out]]} | {str(a): f for a, f in development.items()}
-    return dealt | {asset: _place(asset, 0 if len(fixed) else test_share, folds, seed) for asset in added}
+    return dealt | {asset: place_by_name(asset, 0 if len(fixed) else test_share, folds, seed) for asset in added}
 
 
-def _place(asset: str, test_share: float, folds: int, seed: int) -> int:
-    """Return the fold of an asset of the history, by its name alone, so that adding assets changes no other fold."""
+def place_by_name(asset: str, test_share: float, folds: int, seed: int) -> int:
+    """Return the fold of an asset or unit of the history by its name alone, so that adding one changes no other's."""
     drawn = int.from_bytes(hashlib.sha256(f"{seed}/{asset}".encode()).digest()[:8]) / 2**64
     return TEST if drawn < test_share else int((drawn - test_share) / (1 - test_share) * folds)

@@ -27,6 +27,7 @@ from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.fault_calibration import FaultCalibration
+from foretwin.predictor.guards import check, pace_warnings
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 from foretwin.predictor.inputs import ModelInputs, read_frame
 from foretwin.predictor.rul_intervals import RulIntervals
@@ -107,7 +108,7 @@ class Bundle:
         asset, run, time, rows (how many the prediction saw, at most the window), then `rul`, `rul_low`, `rul_high`
         in the contract's unit where the twin has an RUL; where it has faults, `<axis>` with the answer, a class or
         "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; and `warnings`,
-        a list of strings. BadInput names the field that breaks the contract.
+        a list of strings. BadInput names the field that breaks the contract: `guards` has what is refused.
 
         >>> bundle = foretwin.load_bundle("models/pump/champion/bundle")
         >>> rows = foretwin.load_dataset("pump", assets=3)
@@ -117,10 +118,12 @@ class Bundle:
         >>> scores.columns[4:9].tolist()
         ['rul', 'rul_low', 'rul_high', 'mode', 'p_mode_none']
         """
-        return self.answer(read_frame(rows, self.contract)).frame()
+        tracks = read_frame(rows, self.contract)
+        check(tracks, self.contract)
+        return self.answer(tracks).frame()
 
     def answer(self, tracks: ModelInputs) -> Answers:
-        """Score tracks of this contract, as `score` does; BadInput where one is too short."""
+        """Score tracks of this contract, as `score` does but without the guards; BadInput where one is too short."""
         length, histories = self.contract.window.length, tracks.spaced(self.slot)
         self._check_lengths(tracks.assets, tracks.seen())
         rows = histories.seen(tracks.ends, length)
@@ -131,6 +134,9 @@ class Bundle:
         ]
         columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
         self._check_finite(tracks.assets, columns)
+        if self.slot is None:  # else windows count time, and tell their holes themselves
+            for warnings, more in zip(columns["warnings"], pace_warnings(tracks, self.contract), strict=True):
+                warnings.extend(more)
         time = tracks.histories.time[tracks.ends]
         return Answers(tracks.assets, tracks.runs, time, rows, columns)
 

@@ -6,6 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.source import TableSource
+from foretwin.contract.twin import Twin
+from foretwin.errors import SourceError
+
 RISING = 0.95  # share of the steps of a counter that do not fall; the others are its resets
 LEVELS = 4  # a channel with fewer steps of single precision in a run has lost its course
 
@@ -46,3 +50,16 @@ def is_flattened(values: NDArray[np.float64], runs: NDArray[np.int64]) -> bool:
     by_run = pd.Series(values).groupby(runs)
     spans = by_run.max() - by_run.min()
     return bool(spans[spans > 0].median() < LEVELS * spacing)
+
+
+def refuse_flattened(shown: str, contract: Twin, source: TableSource, frame: pd.DataFrame) -> None:
+    """Raise SourceError for a channel whose course is lost in single precision, as that of a large counter."""
+    runs = np.asarray(frame.groupby(["asset", "run"], sort=False).ngroup(), np.int64)
+    for name in contract.channel_names:
+        if is_flattened(frame[name].to_numpy(np.float64), runs):
+            kept = f"{frame[name].nunique()} values become {frame[name].astype('float32').nunique()}"
+            column = source.columns.get(name, name)
+            raise SourceError(
+                f"{shown}: column {column!r}: single precision, in which channels are kept, flattens it"
+                f" ({kept}); add {name} to source.rates to read its rise per {contract.clock.unit}, or leave it out"
+            )

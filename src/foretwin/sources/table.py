@@ -17,22 +17,20 @@ from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.dataset.table import canonical, fault_column
-from foretwin.errors import ContractError, SourceError
-from foretwin.sources.counters import is_flattened, rise_rates
-from foretwin.sources.files.file_names import SINGLE
+from foretwin.errors import ContractError
+from foretwin.sources.counters import refuse_flattened, rise_rates
 from foretwin.sources.files.places.copies import bring_files, fetched
 from foretwin.sources.files.places.queries import bring_query
-from foretwin.sources.files.reading import Reading, file_columns, group_numbers
+from foretwin.sources.files.reading import Reading, group_numbers
 from foretwin.sources.files.rows import TIME, Wanted, read_table_rows
 from foretwin.sources.gridding import put_on_grid
 from foretwin.sources.labels import hold_before, read_classes, read_flags
+from foretwin.sources.machine_lives import RESTART_STEPS, SINCE_1970
 from foretwin.sources.tabular import texts
 
 LOG = logging.getLogger(__name__)
 RUN = ["asset", "run"]
 FAILED = "source failed"  # with a space, which no channel name can have
-SINCE_1970 = 9e8  # numbers from here on are moments of time (in s, ms, us or ns), no age
-RESTART_STEPS = 10  # if all runs of an asset begin within this many steps of each other, time restarts with each run
 
 
 def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | None = None) -> None:
@@ -49,7 +47,7 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
     """Convert the copies in `raw` to canonical rows, as `read_rows_of`."""
     table, frame = _read_frame(contract, source, fetched(raw))
-    table.refuse_flattened(frame)
+    refuse_flattened(table.file.shown, contract, source, frame)
     return canonical(frame, contract)
 
 
@@ -66,6 +64,17 @@ def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFram
 
 def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Table", pd.DataFrame]:
     """Read what canonical rows are made of, with the channels in double precision."""
+    table, frame, stamped = _read_unaged(contract, source, path)
+    frame = table.with_runs(frame)
+    frame["time"] = table.since_run_start(frame, stamped)
+    for axis, fault in table.source.faults.items():
+        if fault.holds_before is not None:
+            frame[fault_column(axis)] = hold_before(frame, fault_column(axis), fault.holds_before)
+    return table, put_on_grid(table.finished(table.with_rul(frame)), contract, table.file.shown)
+
+
+def _read_unaged(contract: Twin, source: TableSource, path: Path) -> tuple["_Table", pd.DataFrame, bool]:
+    """Read rows with the times that they have in the file, and whether these are timestamps."""
     if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
         raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
     channels = {name: source.columns.get(name, name) for name in contract.channel_names}
@@ -86,37 +95,17 @@ def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Tabl
     for axis, fault in source.faults.items():
         frame[fault_column(axis)] = read_classes(file, table.frame, axis, fault, contract.classes(axis))
     frame[FAILED] = table.failures()
-    frame = table.with_runs(table.in_order(frame))
-    frame["time"] = table.since_run_start(frame, stamped)
-    for axis, fault in source.faults.items():
-        if fault.holds_before is not None:
-            frame[fault_column(axis)] = hold_before(frame, fault_column(axis), fault.holds_before)
-    frame = table.without_gaps(table.with_rul(rise_rates(frame, source.rates)))
-    return table, put_on_grid(frame, contract, file.shown)
+    return table, table.in_order(frame), stamped
 
 
-def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSource | None:
-    """Return the twin's own table source for this file; None where the file lacks its columns.
-
-    Of the labels it has those whose columns are there if `labelled`, else none but the failures that end lives.
-    """
-    own = contract.source
-    if not isinstance(own, TableSource):
-        return None
-    own = own.model_copy(update={"path": str(path)})
-    try:
-        columns = file_columns(own, path)
-    except SourceError:
-        return None  # perhaps it has canonical columns, in another notation
-    keys = {own.asset_column or SINGLE, *([own.time_column] if own.time_column else [])}
-    if not keys <= columns:
-        return None
-    there = ("run", "failure", "rul") if labelled else ("run", "failure")
-    kept: dict[str, object] = dict.fromkeys(("run", "failure", "rul"))
-    kept |= {name: getattr(own, name) for name in there if getattr(own, name) in columns}
-    axes = own.faults.items() if labelled else ()
-    kept["faults"] = {axis: fault for axis, fault in axes if set(fault.columns) <= columns}
-    return own.model_copy(update={**kept, "runs_end_in_failure": False})
+def read_own_rows(contract: Twin, source: TableSource, path: Path) -> "OwnRows":
+    """Read a file whose machines may have a past: which life a row is of, whoever knows that past can tell."""
+    table, frame, stamped = _read_unaged(contract, source, path)
+    asset = pd.factorize(frame["asset"])[0]
+    labels = None if table.source.run is None else table.names(table.source.run)
+    frame = frame.assign(position=table.positions().loc[frame.index], failed=frame[FAILED])
+    frame = frame if labels is None else frame.assign(label=labels.loc[frame.index])
+    return OwnRows(table, frame.iloc[np.argsort(asset, kind="stable")], stamped, labels is not None)
 
 
 @dataclass(frozen=True)
@@ -162,6 +151,13 @@ class _Table:
                 f"{self.contract.name}: clock.unit is {clock.unit}, but {held}: use {', '.join(SECONDS)}"
             )
         return np.asarray((values - values.min()).dt.total_seconds(), dtype=np.float64) / clock.seconds, True
+
+    def positions(self) -> "pd.Series[float]":
+        """Return times (N,) as they are: microseconds since 1970 of timestamps, else in the clock's unit."""
+        values = self.frame[TIME]
+        if not pd.api.types.is_datetime64_any_dtype(values):
+            return pd.Series(self.times()[0], index=self.frame.index)
+        return values.dt.as_unit("us").astype("int64").astype("float64")
 
     def in_order(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Sort the rows of each machine or run by time, or leave out those not later than all before, as asked for."""
@@ -243,6 +239,10 @@ class _Table:
         ended = runs[FAILED].transform("any") | self.source.runs_end_in_failure
         return frame.assign(rul=(runs["time"].transform("last") - frame["time"]).where(ended))
 
+    def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rows whose runs and times are known with counters as rates and without missing values."""
+        return self.without_gaps(rise_rates(frame, self.source.rates))
+
     def without_gaps(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Reject missing channel values, or repeat the run's previous value, as the contract says."""
         channels = self.contract.channels.items()
@@ -268,25 +268,8 @@ class _Table:
             LOG.warning("%s: %d rows before a channel's first value: left out", self.file.shown, int(early.sum()))
         return frame[~early]
 
-    def refuse_flattened(self, frame: pd.DataFrame) -> None:
-        """Reject a channel whose course is lost in single precision, as that of a large counter."""
-        runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
-        for name in self.contract.channel_names:
-            if is_flattened(frame[name].to_numpy(np.float64), runs):
-                kept = f"{frame[name].nunique()} values become {frame[name].astype('float32').nunique()}"
-                column = self.source.columns.get(name, name)
-                raise SourceError(
-                    f"{self.file.shown}: column {column!r}: single precision, in which channels are kept, flattens it"
-                    f" ({kept}); add {name} to source.rates to read its rise per {self.contract.clock.unit}, or leave"
-                    " it out"
-                )
-
     def _refuse(
-        self,
-        bad: "pd.Series[bool] | NDArray[np.bool_]",
-        column: str,
-        reason: str,
-        text: "pd.Series[str] | None" = None,
+        self, bad: "pd.Series[bool] | NDArray[np.bool_]", column: str, reason: str, text: "pd.Series[str] | None" = None
     ) -> None:
         """Raise SourceError at the first bad row of the file; its number is a Series' index or an array's position."""
         rows = np.flatnonzero(bad) if isinstance(bad, np.ndarray) else bad.index[bad.to_numpy()].to_numpy()
@@ -295,3 +278,22 @@ class _Table:
             value = f"{text.iat[row]!r} " if text is not None else ""
             more = f" ({len(rows)} rows in all)" if len(rows) > 1 else ""
             raise self.file.wrong(row, column, f"{value}{reason}{more}")
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """Rows of an owner's file, those of a machine together and in order, before their lives are known.
+
+    `frame` has asset, position (microseconds since 1970 where `is_calendar`, else in the clock's unit), failed, label
+    where `is_labelled`, and the channels.
+    """
+
+    table: _Table
+    frame: pd.DataFrame
+    is_calendar: bool
+    is_labelled: bool
+
+    def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return these rows, with `run` and `time`, as canonical ones."""
+        contract = self.table.contract
+        return canonical(put_on_grid(self.table.finished(frame), contract, self.table.file.shown), contract)

@@ -100,6 +100,35 @@ def test_readings_are_stored_and_their_asset_registered(store):
     assert [(batch.id, batch.via, batch.received_at) for batch in batches] == [(asset.batch, "mqtt", NOON)]
 
 
+@pytest.mark.parametrize("other", ["p-1", "Ｐ-1"])
+def test_another_spelling_of_a_machine_is_set_aside_with_both_names(store, other):
+    send(store, message(1))
+    receipt = send(store, message([2, 3], asset=other))
+    assert (receipt.stored, reasons(receipt)) == (0, ["unknown", "unknown"])
+    assert f"{other!r} and 'P-1' are one machine's name in two spellings" in receipt.rejected[0].detail
+    with store.read() as connection:
+        assert assets.find_all(connection, [other]) == {}
+    both = send(store, message(1, asset="Q-7"), message(1, asset="q-7"))
+    assert (both.stored, reasons(both)) == (1, ["unknown"]), "two new names of one message"
+
+
+def test_spellings_are_joined_where_the_contract_says_so(store):
+    table = {"kind": "table", "path": "x.csv", "asset": "a", "time": "t", "spellings": "join"}
+    joining = {"pump": Twin.model_validate(PUMP.model_dump() | {"source": table})}
+    for name, time in (("P-1", [1, 2]), ("p-1", [3]), ("P-1", [4])):
+        assert ingest(store, joining, [message(time, asset=name)], "mqtt", NOON).stored == len(time)
+    mixed = ingest(store, joining, [message(5, asset="p-1"), message([5, 6], asset="P-1")], "mqtt", NOON)
+    assert mixed == Receipt(stored=2, duplicates=1)
+    assert asset_of(store).readings == 6
+
+
+def test_three_readings_of_a_run_in_another_unit_are_set_aside(store):
+    receipt = send(store, message([60, 120, 180]))
+    assert reasons(receipt) == ["unit"] * 3
+    assert "usually advances by 60, 1 is this twin's step: times are in h" in receipt.rejected[0].detail
+    assert send(store, message([60, 120])).stored == 2, "a machine that stood still is no other unit"
+
+
 def test_the_same_reading_again_is_a_duplicate_and_makes_no_batch(store):
     send(store, message([1, 2]))
     before = asset_of(store)

@@ -26,9 +26,11 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
     from foretwin.cli import project
     from foretwin.cli.twins.progress import Totals
     from foretwin.errors import BadInput
+    from foretwin.operations.health.each_process import ingest_state
+    from foretwin.operations.health.endpoints import health_served
     from foretwin.twin.connectors.files import ingest_file
     from foretwin.twin.connectors.mqtt.address import check_no_password
-    from foretwin.twin.connectors.mqtt.listening import listen
+    from foretwin.twin.connectors.mqtt.listening import Listening, listen
 
     if not files and not mqtt:
         raise BadInput("FILE", "is missing; name files, or a broker with --mqtt")
@@ -43,6 +45,8 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
                 if stop.is_set():
                     break
         if mqtt and not stop.is_set():
-            click.echo("listening; Ctrl-C ends it", err=True)
-            listen(store, contracts, mqtt, stop, total.add)
+            state = Listening()
+            with health_served(ingest_state(store, project.PROJECT, state, total.counts)):
+                click.echo("listening; Ctrl-C ends it", err=True)
+                listen(store, contracts, mqtt, stop, total.add, state=state)
     click.echo(str(total))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn, Self
 
 from foretwin.errors import Forbidden, ParamsError, TooMany, Unauthorized
+from foretwin.project.settings import read_choice
 from foretwin.serving.access.bounds import UNBOUND, Bounds
 from foretwin.serving.access.keys import PREFIX, SCOPES, Key, Scope, keys_path, read_keys, secret_digest
 from foretwin.serving.access.rate import Bucket
@@ -97,10 +98,8 @@ class Guard:
 
         ParamsError where one of these is wrong.
         """
-        access = environ.get("FORETWIN_ACCESS") or "keys"
-        if access not in ("open", "keys"):
-            raise ParamsError(f"FORETWIN_ACCESS: is {access[:60]!r}; it is `open`, or `keys` as without it")
-        return cls(None if access == "open" else keys_path(root, environ))
+        is_open = read_choice("FORETWIN_ACCESS", environ) == "open"
+        return cls(None if is_open else keys_path(root, environ))
 
     @property
     def is_open(self) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
-from foretwin.serving.http.limits import positive_setting
+from foretwin.project.settings import SETTINGS, read_number
 
 KNOWN = "foretwin.known"  # the key of an ASGI scope: what to call once the caller has shown a key that counts
 FILES = 128  # descriptors that are kept for the store and other files
@@ -31,8 +31,8 @@ logger = logging.getLogger("foretwin.http")
 class ConnectionLimits:
     """How many connections there may be; `backlog` is how many may wait to be accepted."""
 
-    total: int = 2000
-    per_address: int = 200
+    total: int = int(SETTINGS["FORETWIN_MAX_CONNECTIONS"].default)
+    per_address: int = int(SETTINGS["FORETWIN_MAX_CONNECTIONS_PER_ADDRESS"].default)
     backlog: int = BACKLOG
 
     @classmethod
@@ -41,8 +41,8 @@ class ConnectionLimits:
 
         Together they stay below the number of files that the process may open, so that it can always open some.
         """
-        asked = positive_setting(environ, "FORETWIN_MAX_CONNECTIONS", cls.total)
-        each = positive_setting(environ, "FORETWIN_MAX_CONNECTIONS_PER_ADDRESS", cls.per_address)
+        asked = read_number("FORETWIN_MAX_CONNECTIONS", environ)
+        each = read_number("FORETWIN_MAX_CONNECTIONS_PER_ADDRESS", environ)
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if files == resource.RLIM_INFINITY:
             return cls(asked, min(each, asked), cls.backlog)

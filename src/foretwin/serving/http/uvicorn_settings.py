@@ -8,12 +8,11 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from foretwin.errors import ParamsError
+from foretwin.project.settings import read_number, read_setting
 from foretwin.serving.http.calls_per_client import CallsPerClient
 from foretwin.serving.http.connections import ConnectionLimits, Connections
-from foretwin.serving.http.limits import positive_setting
 from foretwin.serving.http.protocol import BoundedProtocol
 
-PATIENCE = 10  # seconds
 PROXIES = "FORETWIN_TRUSTED_PROXIES"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,7 +26,7 @@ def uvicorn_settings(app: ASGIApp, environ: Mapping[str, str]) -> dict[str, Any]
     proxies = trusted_proxies(environ)
     limits = ConnectionLimits.from_env(environ)
     connections = Connections(limits, lambda address: _is_among(address, proxies))
-    patience = float(positive_setting(environ, "FORETWIN_PATIENCE", PATIENCE))
+    patience = float(read_number("FORETWIN_PATIENCE", environ))
     return {
         "app": CallsPerClient(app, limits.per_address) if proxies else app,
         "http": partial(BoundedProtocol, connections=connections, patience=patience),
@@ -44,7 +43,7 @@ def uvicorn_settings(app: ASGIApp, environ: Mapping[str, str]) -> dict[str, Any]
 def trusted_proxies(environ: Mapping[str, str]) -> tuple[Network, ...]:
     """Return the networks of FORETWIN_TRUSTED_PROXIES; ParamsError where one is none."""
     found: list[Network] = []
-    for text in filter(None, (part.strip() for part in environ.get(PROXIES, "").split(","))):
+    for text in filter(None, (part.strip() for part in read_setting(PROXIES, environ).split(","))):
         try:
             found.append(ipaddress.ip_network(text))
         except ValueError as error:

@@ -109,6 +109,10 @@ GERMAN = {
     "Readings that broke their contract wait here. A released one is stored after all.": (
         "Hier warten Messungen, die ihrem Vertrag widersprachen. Eine freigegebene wird doch gespeichert."
     ),
+    "Readings are missing: {about}": "Messungen fehlen: {about}",
+    "Readings at another pace than the model learnt from: {about}": (
+        "Messungen in einem anderen Takt, als das Modell gelernt hat: {about}"
+    ),
     "Record": "Festhalten",
     "Record work or a failure": "Arbeit oder Ausfall festhalten",
     "Release": "Freigeben",
@@ -130,6 +134,7 @@ GERMAN = {
     "Skills": "Fähigkeiten",
     "Skip to the content": "Zum Inhalt",
     "State": "Stand",
+    "Stood still: {about}": "Stand still: {about}",
     "Tag": "Merkmal",
     "Take it on": "Übernehmen",
     "Taken on": "Übernommen",

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.predictor.guards import ODD_UNIT, before_run, beyond_limits, in_other_unit, odd_step, outside_limits
 from foretwin.wire.readings import Readings
 from foretwin.wire.values import LARGEST_RUN, PRESENT_RUN
 
 LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
 FARTHEST_FIRST = 10_000  # the highest run that the first reading of an asset may name
+SAME_TIME = 1e-3  # steps: readings less apart are one, whose time was rounded on its way
 SKIPPED = 1.5  # steps: a longer one forward has left readings out
 
 # Which runs a sender may begin: an operator any, a machine its own next one where the contract lets it, others none.
@@ -56,21 +58,36 @@ class RunPositions:
 
 def find_impossible(readings: Readings, contract: Twin) -> list[Fault]:
     """Return a fault per reading from before its run began, or with a value outside its channel's limits."""
-    limits = np.array([(channel.min, channel.max) for channel in contract.channels.values()])
-    with np.errstate(over="ignore"):
-        low, high = limits.T.astype(np.float32)  # rounded as the values are, so that a limit itself stays inside
-    outside = (readings.values < low) | (readings.values > high)
+    outside = outside_limits(readings.values, contract)
     early = readings.time < 0
     faults = []
     for row in np.flatnonzero(outside.any(axis=1) | early).tolist():
         if early[row]:
-            faults.append(Fault(row, "time", "order", f"is {readings.time[row]:g}, before the run began"))
+            faults.append(Fault(row, "time", "order", before_run(float(readings.time[row]))))
             continue
         name = contract.channel_names[int(outside[row].argmax())]
-        channel = contract.channels[name]
-        value = readings.values[row, contract.channel_names.index(name)]
-        detail = f"is {value:g} {channel.unit}, outside {channel.min:g} to {channel.max:g}"
-        faults.append(Fault(row, f"channels.{name}", "range", detail))
+        value = float(readings.values[row, contract.channel_names.index(name)])
+        faults.append(Fault(row, f"channels.{name}", "range", beyond_limits(value, contract.channels[name])))
+    return faults
+
+
+def find_odd_units(readings: Readings, contract: Twin) -> list[Fault]:
+    """Return a fault for each reading of a run whose times, three or more in one call, are in another unit."""
+    if len(readings) - len(readings.names) < 2:
+        return []
+    order = np.lexsort((readings.time, readings.run, readings.asset))
+    time, run, asset = readings.time[order], readings.run[order], readings.asset[order]
+    begins = np.flatnonzero(np.append(True, (run[1:] != run[:-1]) | (asset[1:] != asset[:-1])))
+    steps = np.diff(np.append(begins, len(time))) - 1
+    span, step = time[begins + steps] - time[begins], contract.clock.step
+    odd = (steps > 1) & ((span >= ODD_UNIT * step * steps) | (span <= step / ODD_UNIT * steps))
+    faults = []
+    for first, last in zip(begins[odd].tolist(), (begins + steps)[odd].tolist(), strict=True):
+        times = time[first : last + 1]
+        usual = odd_step(times[np.diff(times, prepend=-np.inf) > SAME_TIME * step], step)
+        if usual is not None:
+            detail = in_other_unit(usual, contract)
+            faults += [Fault(row, "time", "unit", detail) for row in order[first : last + 1].tolist()]
     return faults
 
 

@@ -18,17 +18,20 @@ from foretwin.twin.ingest.checks import (
     Begins,
     Fault,
     find_impossible,
+    find_odd_units,
     follow_clock,
     follow_runs,
     longest_gap,
     runs_ahead,
 )
+from foretwin.twin.ingest.machines import find_machines
 from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets
-from foretwin.twin.store.assets import Arrivals, Asset
+from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.spans import RunArrivals
+from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
+from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.readings import Decoded, Readings, Rejected
 from foretwin.wire.values import PRESENT_RUN, to_json
@@ -83,11 +86,16 @@ def ingest(
     """
     with store.write() as connection:
         receipt = ingest_within(connection, contracts, decoded, Sending(via, begins, now))
+    tell_counted(receipt, via)
+    return receipt
+
+
+def tell_counted(receipt: Receipt, via: str) -> None:
+    """Log how many refused readings left no content in quarantine."""
     if receipt.counted:
         first = receipt.rejected[0]
         told = f"{receipt.counted:,} of {len(receipt.rejected):,} refused readings are only counted in quarantine"
         logger.warning("%s: %s, too many at once; the first: %s: %s", via, told, first.field, first.detail)
-    return receipt
 
 
 @dataclass(frozen=True)
@@ -151,33 +159,19 @@ class _Placed:
 
 
 def _store(call: _Call, readings: Readings) -> Receipt:
-    known, of = _assets(call, readings), readings.asset
-    faults = {fault.row: fault for fault in find_impossible(readings, call.contract)}
-    faults |= {fault.row: fault for fault in _strangers(known, of, readings.twin)}
+    readings, known, hours, strange = find_machines(call.connection, call.contract, readings, call.now)
+    of = readings.asset
+    odd = find_odd_units(readings, call.contract) if call.sending.check_clock else []
+    faults = {fault.row: fault for fault in (*odd, *find_impossible(readings, call.contract))}
+    faults |= {fault.row: fault for fault in strange}
     readings, placed, jumps = _place(call, readings, known, of, faults)
     faults |= {fault.row: fault for fault in jumps}
     receipt = Receipt()
     if len(placed.rows):
-        receipt, conflicts = _keep(call, readings, known, placed)
+        receipt, conflicts = _keep(call, readings, known, placed, hours)
         faults |= {fault.row: fault for fault in conflicts}
     rejected = tuple(_rejected(readings, call.contract, faults[row]) for row in sorted(faults))
     return replace(receipt, rejected=rejected)
-
-
-def _assets(call: _Call, readings: Readings) -> list[Asset]:
-    """Return the assets that the readings name, registering unknown ones."""
-    known = assets.find_all(call.connection, readings.names, for_update=True)
-    missing = [name for name in readings.names if name not in known]
-    if missing:
-        known |= assets.register_assets(call.connection, readings.twin, missing, call.now)
-    return [known[name] for name in readings.names]
-
-
-def _strangers(known: list[Asset], of: NDArray[np.intp], twin: str) -> list[Fault]:
-    """Return the readings of assets that belong to another twin."""
-    other = {i: f"{asset.name} is a {asset.twin}, not a {twin}" for i, asset in enumerate(known) if asset.twin != twin}
-    rows = np.flatnonzero(np.isin(of, list(other))) if other else ()
-    return [Fault(int(row), "asset", "unknown", other[int(of[row])]) for row in rows]
 
 
 def _place(
@@ -208,7 +202,9 @@ def _place(
     return readings, placed, refused + jumps
 
 
-def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) -> tuple[Receipt, list[Fault]]:
+def _keep(
+    call: _Call, readings: Readings, known: list[Asset], placed: _Placed, hours: Mapping[int, ReceiptHour]
+) -> tuple[Receipt, list[Fault]]:
     """Store new readings and count them for their assets; return those that contradict stored ones."""
     ids = np.array([asset.id for asset in known], np.int64)
     lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
@@ -225,15 +221,17 @@ def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) 
         Arrivals(known[i].id, *newest[i], *counts[:, i].tolist())
         for i in np.flatnonzero(counts[:2].any(axis=0)).tolist()
     ]
-    assets.count_arrivals(call.connection, arrivals)
-    _note_runs(call, known, placed, lines, stored)
+    come = _note_runs(call, known, placed, lines, stored)
+    count_arrivals(call.connection, readings.twin, arrivals, come, hours, call.now)
     return Receipt(*counts.sum(axis=1).tolist()), conflicts
 
 
-def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]) -> None:
-    """Count the stored readings per hour; begin or extend runs where they are not just the next of a present one."""
+def _note_runs(
+    call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]
+) -> list[RunArrivals]:
+    """Begin or extend runs where readings are not just the next of a present one; return what was stored of each."""
     if not stored.any():
-        return
+        return []
     groups, group, time = len(placed.run), placed.group[stored], lines.time[stored]
     counts, first, last = np.bincount(group, minlength=groups), np.full(groups, np.inf), np.full(groups, -np.inf)
     np.minimum.at(first, group, time)
@@ -246,11 +244,11 @@ def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings
     ids = [known[i].id for i in owner.tolist()]
     columns = (ids, placed.run.tolist(), counts.tolist(), first.tolist(), last.tolist())
     found = [RunArrivals(*row) for row in zip(*columns, strict=True)]
-    spans.count_hours(call.connection, [one for one in found if one.count], call.now)
     chosen = [i for i in np.flatnonzero(unusual).tolist() if found[i].count]
     if chosen:
         of = {ids[i]: known[owner[i]] for i in chosen}
         spans.extend_runs(call.connection, [found[i] for i in chosen], call.now, of.values())
+    return [one for one in found if one.count]
 
 
 def _newest(

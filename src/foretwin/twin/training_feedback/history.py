@@ -27,7 +27,7 @@ from foretwin.twin.store import Connection, Store
 from foretwin.twin.store.telemetry import history as stored
 from foretwin.twin.store.telemetry.history import MOST_RUNS, Exported, Finding, StoredRun
 from foretwin.twin.training_feedback.labels import is_labelled, label
-from foretwin.validation.profile import Profile
+from foretwin.validation.fleet_profile import Profile
 
 SCHEMA = 1  # of the manifest
 MOST_ROWS = 200_000  # in memory at once, unless a single run has more

@@ -83,6 +83,9 @@ def _about_identity(guess: Guess, source: TableSource, measured: TableProfile) -
 
 
 def _about_time(guess: Guess, notation: TimeNotation, measured: TableProfile) -> list[str]:
+    if guess.single_rows:
+        dated = f", and {guess.time!r} is only its date" if guess.time != ROW else ""
+        return [f"history: each machine has a single row{dated}: a prediction sees one row, and no clock is needed."]
     unit = "its unit is not told: write clock.unit" if notation.unit == "?" else f"the clock's unit is {notation.unit}"
     age = f"no age of the machine: {measured.counts_age}" if measured.counts_age else "the age of the machine"
     return [

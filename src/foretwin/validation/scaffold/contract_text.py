@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from foretwin.contract.holdout import Holdout
 from foretwin.contract.source import TableSource
 from foretwin.validation.scaffold.column_names import unit_of
 from foretwin.validation.scaffold.column_roles import Guess
@@ -142,17 +143,19 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
 def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list[str]:
     """Return `window` and `quality`."""
     least = min(max(measured.median_rows, 2), SHORTEST_WINDOW)  # a run may be shorter than any window should be
-    length = int(min(max(measured.median_rows // 4, least), LONGEST_WINDOW))
+    length = 1 if guess.single_rows else int(min(max(measured.median_rows // 4, least), LONGEST_WINDOW))
+    reason = "each machine has one row: a risk, without a history" if length == 1 else "rows that one prediction sees"
     lines = [
         "",
         "window:",
-        f"  length: {length}  # guessed: rows that one prediction sees",
+        f"  length: {length}  # guessed: {reason}",
         "",
         "quality:",
-        f"  min_assets: {max(3, measured.assets)}  # the file has {measured.assets}",
+        f"  min_assets: {max(1, measured.assets)}  # the file has {measured.assets}",
     ]
     if has_rul(guess):
-        lines.append(f"  min_failures: 3  # runs that end in a failure; the file has {measured.lives}")
+        fewest = min(3, max(1, measured.lives))
+        lines.append(f"  min_failures: {fewest}  # runs that end in a failure; the file has {measured.lives}")
     if measured.shortest_rows < 2:
         lines.append("  min_run_rows: 1  # guessed: the file has a run of a single row")
     if measured.known_rul < 0.5 and (guess.failure or guess.rul):
@@ -163,6 +166,14 @@ def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list
     if constant:
         lines.append(f"  may_be_constant: [{', '.join(constant)}]  # guessed: constant in the file")
     return lines
+
+
+def holdout_lines(holdout: Holdout, why: str) -> list[str]:
+    """Return `holdout`, where machines are few."""
+    if not why:
+        return []
+    lines = ["", f"holdout:  # {why}", f"  by: {holdout.by}"]
+    return [*lines, "  stratify: true"] if holdout.stratify else lines
 
 
 def has_rul(guess: Guess) -> bool:

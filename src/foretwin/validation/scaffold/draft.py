@@ -18,6 +18,7 @@ from foretwin.sources.files.guess.survey import Survey, surveyed
 from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import texts
+from foretwin.validation.few_units import LabelledUnits, few_units_hints, propose_holdout
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
 from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns
@@ -26,6 +27,7 @@ from foretwin.validation.scaffold.contract_text import (
     channel_lines,
     clock_lines,
     has_rul,
+    holdout_lines,
     output_lines,
     rest_lines,
     source_lines,
@@ -82,16 +84,20 @@ def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
         source = _source(path, written, guess, asset_fields(survey, guess.asset), sparse)
         contract = _skeleton(name, source, guess, (notation, sparse))
     measured = measure_table(rows, contract, notation)
+    labelled = LabelledUnits.of(rows, contract)
+    holdout, why = propose_holdout(labelled)
+    few = [f"{one}." for one in few_units_hints(labelled, holdout)]
     parts = [
         source_lines(name, source, guess, written),
         clock_lines(guess, notation, measured),
         channel_lines(rows, source, guess, survey.units, sparse),
         output_lines(guess, notation, measured),
         rest_lines(rows, guess, measured),
+        holdout_lines(holdout, why),
     ]
     told_sparse = [one.sentence(guess.channels[name], notation.unit) for name, one in sparse.items()]
     found = TableFindings(rows, source, guess, notation, measured, tuple(told_sparse))
-    told = assumptions_of(table, found, label_hints(rows, contract), [*written.sentences(), *survey.told])
+    told = assumptions_of(table, found, label_hints(rows, contract), [*few, *written.sentences(), *survey.told])
     told = replace(told, check=(*written.questions(), *told.check))
     return ContractDraft("\n".join(line for part in parts for line in part) + "\n", told)
 

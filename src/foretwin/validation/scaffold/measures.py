@@ -67,7 +67,7 @@ def guess_clock(shown: str, frame: pd.DataFrame, guess: Guess) -> TimeNotation:
         values, kind = (moments - moments.min()).dt.total_seconds(), f"dates from {first} to {last}"
     steps = values.groupby(frame[guess.asset]).diff()
     step = float(steps[steps > 0].median())
-    if math.isnan(step) and guess.axes and not frame[guess.asset].duplicated().any():
+    if math.isnan(step) and guess.axes and guess.single_rows:
         step = SECONDS["d"] if stamped else 1.0  # one row per machine: there is no step to measure
     if math.isnan(step):
         raise SourceError(f"{shown}: column {guess.time!r}: time never rises within a machine; sort the file by time")

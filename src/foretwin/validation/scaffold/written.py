@@ -99,6 +99,8 @@ def spread_frame(survey: Survey) -> Written:
 def settle_time(survey: Survey, written: Written, guess: Guess) -> Written:
     """Return the rows with the guessed time column as instants where it is one, in order, and what tells its form."""
     frame, fields, remarks = written.frame, dict(written.fields), dict(written.remarks)
+    if guess.single_rows and guess.time == ROW:
+        frame = frame.assign(**{ROW: 0})
     values, form = frame[guess.time], survey.forms.get(guess.time)
     if guess.time == ROW:
         fields["time_format"], remarks["time_format"] = "row", "no column holds the time: rows are counted"

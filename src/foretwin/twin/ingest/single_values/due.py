@@ -7,7 +7,7 @@ from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within
 from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.ingest.single_values.settling import settle, wait_of
-from foretwin.twin.ingest.single_values.taking import readings_of
+from foretwin.twin.ingest.single_values.taking import note_clock, readings_of
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.telemetry import pending_samples
 from foretwin.twin.store.telemetry.readings import serialise_writers
@@ -49,5 +49,7 @@ def _settle(store: Store, contract: Twin, before: datetime, now: datetime) -> Re
             made, incomplete = readings_of(contract, known[number].name, pending.run, settled)
             decoded.append(Decoded(made, tuple(incomplete)))
             kept[number] = settled.left.pack(), 0
+            if made is not None:
+                note_clock(connection, contract, number, settled.left)
         pending_samples.keep_pending(connection, contract.name, kept, now)
         return ingest_within(connection, {contract.name: contract}, decoded, Sending("wait", "none", now))

@@ -16,6 +16,7 @@ from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import pending_samples
 from foretwin.twin.store.telemetry.readings import newest_times
+from foretwin.twin.store.telemetry.run_clocks import RunClock, began_at, clocks_of, keep_clocks
 from foretwin.wire.readings import Readings, Rejected, SingleValues
 from foretwin.wire.values import to_json
 
@@ -74,6 +75,17 @@ def readings_of(contract: Twin, name: str, run: int, settled: Settled) -> tuple[
     return Readings(contract.name, contract.channel_names, *keys, values_made, (name,)), incomplete
 
 
+def note_clock(connection: Connection, contract: Twin, asset: int, left: PendingValues) -> None:
+    """Keep when a dated run began, and the moment of its newest reading, for files and others that tell moments."""
+    if not left.dated or left.start is None or left.made is None:
+        return
+    last = left.start + left.made * contract.clock.step * MICROSECONDS * (contract.clock.seconds or 1.0)
+    known = clocks_of(connection, [asset]).get(asset, [])
+    same = next((one for one in known if one.run == left.run and one.is_calendar), None)
+    new = RunClock(asset, left.run, is_calendar=True, zero=left.start, last=last, ended=None, label=None)
+    keep_clocks(connection, [new if same is None else replace(same, last=max(same.last, last))])
+
+
 def _refused(values: SingleValues, name: str, row: int, why: tuple[str, str, str]) -> Rejected:
     """Return one value as refused, with what was sent as far as it is known."""
     time: object = float(values.time[row])
@@ -130,6 +142,8 @@ class _Taking:
         made, incomplete = readings_of(self.contract, self.asset.name, pending.run, settled)
         self.taken.readings += [made] if made is not None else []
         self.taken.rejected += incomplete
+        if made is not None:
+            note_clock(self.connection, self.contract, self.asset.id, settled.left)
         return settled.left
 
     def _present(self, content: bytes | None, dated: bool) -> PendingValues:
@@ -148,14 +162,19 @@ class _Taking:
         return replace(begun, since=ended) if pending is not None or not dated else self._joined_run(begun)
 
     def _joined_run(self, begun: PendingValues) -> PendingValues:
-        """Return a run with the start that readings which came whole imply: they are dated by their receipt."""
+        """Return a run with the start that its clock tells, or that the receipt of its newest reading implies."""
         asset, seconds = self.asset, self.contract.clock.seconds or 1.0
+        began = began_at(self.connection, asset.id, begun.run)
         newest = float(newest_times(self.connection, np.array([asset.id]), np.array([begun.run]))[0])
-        if np.isnan(newest) or asset.received_at is None:
+        if began is None and (np.isnan(newest) or asset.received_at is None):
             return begun
-        start = (asset.received_at.timestamp() - newest * seconds) * MICROSECONDS
+        if began is None and asset.received_at is not None:
+            began = asset.received_at.timestamp() - newest * seconds
+        start = round((began or 0.0) * MICROSECONDS)
+        if np.isnan(newest):
+            return replace(begun, start=float(start))
         made = int(step_numbers(np.array([newest]), self.contract.clock.step)[0])
-        return replace(begun, start=start, made=made)
+        return replace(begun, start=float(start), made=made)
 
     def _newest(self, pending: PendingValues) -> float | None:
         """Return the time of the newest value, as values have it; None where there was none."""

@@ -3,25 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, LargeBinary, String, Table, select, text
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from foretwin.twin.store.column_types import Moment
-from foretwin.twin.store.tables import metadata, some
+from foretwin.twin.store.summaries import IS_PENDING, pending_samples
 
 AT_ONCE = 1_000  # assets in one statement
-
-pending_samples = Table(
-    "pending_samples",
-    metadata,
-    Column("asset", ForeignKey("assets.id"), primary_key=True, autoincrement=False),
-    Column("twin", String, nullable=False),
-    Column("heard_at", Moment, nullable=False),  # when its newest value came
-    Column("waiting", Integer, nullable=False),  # values; 0: none becomes a reading by waiting on
-    Column("content", LargeBinary, nullable=False),  # of `PendingValues.pack`; at most 20,000 values of 18 bytes
-)
-IS_WAITING = text("waiting > 0")
-Index("pending_samples_due", pending_samples.c.twin, pending_samples.c.heard_at, **some(IS_WAITING))
 
 
 def find_pending(connection: Connection, asset_ids: Sequence[int]) -> dict[int, bytes]:
@@ -54,7 +41,7 @@ def find_due(
 ) -> dict[int, bytes]:
     """Return asset -> what waits of it, where values do and none has come since that moment."""
     table = pending_samples.c
-    query = select(table.asset, table.content).where(table.twin == twin, IS_WAITING, table.heard_at <= before)
+    query = select(table.asset, table.content).where(table.twin == twin, IS_PENDING, table.heard_at <= before)
     query = query.order_by(table.asset).limit(most)
     rows = connection.execute(query.with_for_update() if for_update else query)
     return {row.asset: row.content for row in rows}
