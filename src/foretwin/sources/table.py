@@ -270,11 +270,7 @@ class _Table:
         return frame[~early]
 
     def _refuse(
-        self,
-        bad: "pd.Series[bool] | NDArray[np.bool_]",
-        column: str,
-        reason: str,
-        text: "pd.Series[str] | None" = None,
+        self, bad: "pd.Series[bool] | NDArray[np.bool_]", column: str, reason: str, text: "pd.Series[str] | None" = None
     ) -> None:
         """Raise SourceError at the first bad row of the file; its number is a Series' index or an array's position."""
         rows = np.flatnonzero(bad) if isinstance(bad, np.ndarray) else bad.index[bad.to_numpy()].to_numpy()
@@ -300,4 +296,5 @@ class OwnRows:
 
     def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return these rows, with `run` and `time`, as canonical ones."""
-        return canonical(self.table.finished(frame), self.table.contract)
+        contract = self.table.contract
+        return canonical(put_on_grid(self.table.finished(frame), contract, self.table.file.shown), contract)

@@ -28,6 +28,7 @@ from foretwin.twin.ingest.checks import (
 from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
 from foretwin.twin.ingest.rounding import rounded
+from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import quarantine, spans
@@ -45,6 +46,7 @@ logger = logging.getLogger("foretwin.ingest")
 class Receipt:
     """Counts of one call's readings; `late` ones are among those stored, `gaps` counts readings left out.
 
+    Single values are `waiting`, `duplicates` or `rejected`; what readings are made of them is counted as these.
     Of those that are `rejected`, `counted` ones left no content in quarantine, since there were too many at once.
     """
 
@@ -54,11 +56,13 @@ class Receipt:
     gaps: int = 0
     rejected: tuple[Rejected, ...] = ()
     counted: int = 0
+    waiting: int = 0
 
     def __add__(self, other: "Receipt") -> "Receipt":
         counts = (self.stored + other.stored, self.duplicates + other.duplicates, self.late + other.late)
         rejected = self.rejected + other.rejected
-        return Receipt(*counts, self.gaps + other.gaps, rejected, self.counted + other.counted)
+        gaps, counted, waiting = (getattr(self, name) + getattr(other, name) for name in ("gaps", "counted", "waiting"))
+        return Receipt(*counts, gaps, rejected, counted, waiting)
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,13 @@ def ingest_within(
     """Store decoded readings in the caller's transaction, as `ingest`."""
     stored_readings.serialise_writers(connection)
     receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
-    for readings in by_twin([one.readings for one in decoded if one.readings is not None]):
+    whole = [one.readings for one in decoded if one.readings is not None]
+    singles = [one.values for one in decoded if one.values is not None]
+    if singles:
+        taken = take_values(connection, contracts, singles, sending.now)
+        receipt += Receipt(duplicates=taken.duplicates, rejected=tuple(taken.rejected), waiting=taken.waiting)
+        whole += taken.readings
+    for readings in by_twin(whole):
         receipt += _store(_Call(connection, contracts[readings.twin], sending), readings)
     if receipt.rejected:
         aside = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
