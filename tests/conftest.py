@@ -48,6 +48,7 @@ SLOW = (
     "validation/test_validate_stage.py",
     "champion/test_challenger.py",
     "twin/connectors/test_mqtt_session.py",
+    "operations/test_doctor.py",
     "physics/pump",
     "registry",
     "serving/packaging",
