@@ -18,6 +18,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError
+from foretwin.sources.carrying import without_last
 from foretwin.sources.counters import refuse_flattened, rise_rates
 from foretwin.sources.files.places.copies import bring_files, fetched
 from foretwin.sources.files.places.queries import bring_query
@@ -86,7 +87,6 @@ def _read_unaged(contract: Twin, source: TableSource, path: Path) -> tuple["_Tab
     )
     source, file = read_table_rows(source, path, wanted)
     table = _Table(file, file.frame, contract, source)
-
     frame = pd.DataFrame({name: file.numbers(table.frame[column], column) for name, column in channels.items()})
     frame["asset"] = table.assets()
     frame["time"], stamped = table.times()
@@ -101,11 +101,11 @@ def _read_unaged(contract: Twin, source: TableSource, path: Path) -> tuple["_Tab
 def read_own_rows(contract: Twin, source: TableSource, path: Path) -> "OwnRows":
     """Read a file whose machines may have a past: which life a row is of, whoever knows that past can tell."""
     table, frame, stamped = _read_unaged(contract, source, path)
-    asset = pd.factorize(frame["asset"])[0]
     labels = None if table.source.run is None else table.names(table.source.run)
-    frame = frame.assign(position=table.positions().loc[frame.index], failed=frame[FAILED])
-    frame = frame if labels is None else frame.assign(label=labels.loc[frame.index])
-    return OwnRows(table, frame.iloc[np.argsort(asset, kind="stable")], stamped, labels is not None)
+    told = {} if labels is None else {"label": labels.loc[frame.index]}
+    frame = frame.assign(position=table.positions().loc[frame.index], failed=frame[FAILED], **told)
+    order = np.argsort(pd.factorize(frame["asset"])[0], kind="stable")
+    return OwnRows(table, frame.iloc[order], stamped, labels is not None)
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,7 @@ class _Table:
 
     def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return rows whose runs and times are known with counters as rates and without missing values."""
-        return self.without_gaps(rise_rates(frame, self.source.rates))
+        return without_last(self.without_gaps(rise_rates(frame, self.source.rates)))
 
     def without_gaps(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Reject missing channel values, or repeat the run's previous value, as the contract says."""
@@ -296,5 +296,5 @@ class OwnRows:
 
     def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return these rows, with `run` and `time`, as canonical ones."""
-        contract = self.table.contract
-        return canonical(put_on_grid(self.table.finished(frame), contract, self.table.file.shown), contract)
+        finished = self.table.finished(frame)
+        return canonical(put_on_grid(finished, self.table.contract, self.table.file.shown), self.table.contract)

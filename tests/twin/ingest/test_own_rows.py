@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from foretwin.contract.policy import CasePolicy
 from foretwin.contract.twin import Twin
@@ -17,6 +18,7 @@ from foretwin.twin.ingest import own_rows
 from foretwin.twin.ingest.ingest import Receipt
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import assets, open_store
+from foretwin.twin.store.summaries import runs
 from foretwin.twin.store.telemetry import history
 from foretwin.twin.store.telemetry.run_clocks import began_at
 from foretwin.twin.timeline import state
@@ -79,6 +81,9 @@ def test_daily_files_are_one_line_of_time(store, tmp_path):
         silent = twin().model_copy(update={"cases": CasePolicy(stale_after=24)})
         then = state(connection, silent, asset, NOON, NOON)
     assert asset.received_at == datetime(2024, 3, 2, 3, tzinfo=UTC), "backfilled readings are dated by their own time"
+    with store.read() as connection:
+        run = connection.execute(select(runs).where(runs.c.asset == asset.id)).one()
+    assert (run.first_at, run.first_time) == (datetime(2024, 3, 1, tzinfo=UTC), 0)
     assert is_stale(silent, asset.received_at, NOON)
     assert then["stale"] is True
     assert then["age_seconds"] == (NOON - asset.received_at).total_seconds()
@@ -147,6 +152,22 @@ def test_any_cut_of_a_table_leaves_the_same_store(store, tmp_path, table):
     assert rows.groupby("run").size().tolist() == lengths
     again = ingested(store, contract, tmp_path, cut)
     assert again == Receipt(duplicates=len(cut)), "the whole of it again changes nothing"
+
+
+@pytest.mark.parametrize("overlap", [0, 2])
+def test_counters_and_values_that_hold_go_on_from_the_file_before(store, tmp_path, overlap):
+    contract = twin(rates=["c1"], missing="carry_forward")
+    made = {}
+    files = {f"whole {overlap}": [(0, 12)], f"counted {overlap}": [(0, 5), (5 - overlap, 9), (9, 12)]}
+    for name, cuts in files.items():
+        whole = rows_of(name, hours(*range(12)), c1=np.cumsum(np.arange(12.0)) + 1e6)
+        whole.loc[[3, 5, 6, 9], "c2"] = np.nan
+        assert ingested(store, contract, tmp_path, *(whole[begin:end] for begin, end in cuts)).rejected == ()
+        made[name] = kept(store, name)[1]
+    whole, cut = made.values()
+    pd.testing.assert_frame_equal(whole, cut)
+    assert whole["c1"].tolist() == [1, *range(1, 12)], "the rise of an hour"
+    assert whole["c2"].notna().all()
 
 
 def test_a_file_is_stored_piece_by_piece(store, tmp_path, monkeypatch):

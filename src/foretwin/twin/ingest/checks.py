@@ -17,8 +17,8 @@ from foretwin.predictor.guards import (
     odd_step,
     outside_limits,
 )
-from foretwin.wire.readings import Readings
-from foretwin.wire.values import LARGEST_RUN, PRESENT_RUN
+from foretwin.wire.readings import Readings, Rejected
+from foretwin.wire.values import LARGEST_RUN, PRESENT_RUN, to_json
 
 FARTHEST_FIRST = 10_000  # the highest run that the first reading of an asset may name
 SKIPPED = 1.5  # steps: a longer one forward has left readings out
@@ -181,6 +181,15 @@ def jump_of(readings: Readings, contract: Twin, row: int, before: float) -> Faul
     if readings.time[row] < before:
         detail = f"is {readings.time[row]:g}, but the readings that came with it are from {before:g} on"
     return Fault(row, "time", "clock", detail)
+
+
+def rejected_of(readings: Readings, contract: Twin, fault: Fault) -> Rejected:
+    """Return a reading that has a fault, with its content."""
+    row = fault.row
+    asset, run, time = readings.names[readings.asset[row]], int(readings.run[row]), float(readings.time[row])
+    channels = dict(zip(contract.channel_names, readings.values[row], strict=True))
+    content = to_json({"twin": contract.name, "asset": asset, "run": run, "time": time, "channels": channels})
+    return Rejected(contract.name, asset, fault.field, fault.reason, fault.detail, content)
 
 
 def longest_gap(contract: Twin) -> float:

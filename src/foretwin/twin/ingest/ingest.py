@@ -24,8 +24,10 @@ from foretwin.twin.ingest.checks import (
     follow_runs,
     jump_of,
     odd_run,
+    rejected_of,
     runs_ahead,
 )
+from foretwin.twin.ingest.dates import Dates
 from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
 from foretwin.twin.ingest.rounding import rounded
@@ -38,7 +40,7 @@ from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
 from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.readings import Decoded, Readings, Rejected, by_twin
-from foretwin.wire.values import PRESENT_RUN, to_json
+from foretwin.wire.values import PRESENT_RUN
 
 logger = logging.getLogger("foretwin.ingest")
 
@@ -74,7 +76,7 @@ class Sending:
     begins: Begins
     now: datetime
     check_clock: bool = True
-    taken_at: Mapping[str, datetime] = field(default_factory=dict)  # of assets whose source dates its readings
+    began: Mapping[tuple[str, int], datetime] = field(default_factory=dict)  # runs of assets with a calendar for clock
 
 
 def ingest(
@@ -114,6 +116,10 @@ class _Call:
     @property
     def now(self) -> datetime:
         return self.sending.now
+
+    @property
+    def dates(self) -> Dates:
+        return Dates(self.sending.began, self.contract.clock.seconds, self.now)
 
 
 def ingest_within(
@@ -167,7 +173,7 @@ def _store(call: _Call, readings: Readings) -> Receipt:
     if len(placed.rows):
         receipt, conflicts = _keep(call, readings, known, placed, hours)
         faults |= {fault.row: fault for fault in conflicts}
-    rejected = tuple(_rejected(readings, call.contract, faults[row]) for row in sorted(faults))
+    rejected = tuple(rejected_of(readings, call.contract, faults[row]) for row in sorted(faults))
     return replace(receipt, rejected=receipt.rejected + rejected)
 
 
@@ -261,7 +267,8 @@ def _note_runs(
     chosen = [i for i in np.flatnonzero(unusual).tolist() if found[i].count]
     if chosen:
         of = {ids[i]: known[owner[i]] for i in chosen}
-        spans.extend_runs(call.connection, [found[i] for i in chosen], call.now, of.values())
+        begun = [found[i] for i in chosen]
+        spans.extend_runs(call.connection, begun, call.now, of.values(), call.dates.of_ends(begun, of))
     return [one for one in found if one.count]
 
 
@@ -281,14 +288,6 @@ def _newest(
     for i in np.flatnonzero(last >= 0).tolist():
         asset, run, time = known[i], int(placed.run[last[i]]), float(latest[last[i]])
         is_ahead = (run >= asset.run or asset.is_unread) and not time <= placed.newest[last[i]]
-        at = call.sending.taken_at.get(asset.name, call.now)
+        at = call.dates.of_reading(asset.name, run, time)
         newest[i] = (run, time, at, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
     return newest
-
-
-def _rejected(readings: Readings, contract: Twin, fault: Fault) -> Rejected:
-    row = fault.row
-    asset, run, time = readings.names[readings.asset[row]], int(readings.run[row]), float(readings.time[row])
-    channels = dict(zip(contract.channel_names, readings.values[row], strict=True))
-    content = to_json({"twin": contract.name, "asset": asset, "run": run, "time": time, "channels": channels})
-    return Rejected(contract.name, asset, fault.field, fault.reason, fault.detail, content)

@@ -1,6 +1,6 @@
 """Store the rows of an owner's file: each is placed in the lives that the store knows of its machine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
+from foretwin.sources.carrying import LastRow, carries, last_rows_of, with_last
 from foretwin.sources.machine_lives import MICROSECONDS, Clock, Life, known_ends, place
 from foretwin.sources.table import OwnRows
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within, tell_counted
@@ -43,7 +44,7 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
     known = assets.find_all(connection, names, for_update=True)
     clocks = clocks_of(connection, [asset.id for asset in known.values()])
     clock = Clock.of(contract, rows.is_calendar)
-    parts, lives, taken_at = [], {}, {}
+    parts, lives, began = [], {}, {}
     for name, part in piece.groupby("asset", sort=False):
         asset = known.get(str(name))
         labels = part["label"].to_numpy(object) if rows.is_labelled else None
@@ -52,17 +53,30 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
         parts.append(part.assign(run=placed.run, time=placed.time))
         lives[str(name)] = placed.lives
         if rows.is_calendar:
-            moment = datetime.fromtimestamp(float(part["position"].max()) / MICROSECONDS, UTC)
-            taken_at[str(name)] = min(moment, now)
-    frame = rows.finished(pd.concat(parts))[["asset", "run", "time", *contract.channel_names]]
+            began |= {
+                (str(name), life.run): datetime.fromtimestamp(life.zero / MICROSECONDS, UTC) for life in placed.lives
+            }
+    frame, last = _gone_on(rows, pd.concat(parts), _last_rows(known, clocks))
+    frame = rows.finished(frame)[["asset", "run", "time", *contract.channel_names]]
     decoded = decode_table(pa.Table.from_pandas(frame, preserve_index=False), contract, None)
-    receipt = ingest_within(
-        connection, {contract.name: contract}, [decoded], Sending("file", "any", now, taken_at=taken_at)
-    )
+    receipt = ingest_within(connection, {contract.name: contract}, [decoded], Sending("file", "any", now, began=began))
     mine = [asset for asset in assets.find_all(connection, names).values() if asset.twin == contract.name]
-    date_arrivals(connection, {asset.id: taken_at[asset.name] for asset in mine if asset.name in taken_at})
-    keep_clocks(connection, [_clock_of(asset, life, rows.is_calendar) for asset in mine for life in lives[asset.name]])
+    dated = (asset for asset in mine if (asset.name, asset.run) in began)
+    date_arrivals(connection, {asset.id: asset.received_at for asset in dated if asset.received_at is not None})
+    kept = [(asset, life, last.get((asset.name, life.run))) for asset in mine for life in lives[asset.name]]
+    keep_clocks(connection, [_clock_of(asset, life, rows.is_calendar, row) for asset, life, row in kept])
     return receipt
+
+
+def _gone_on(
+    rows: OwnRows, frame: pd.DataFrame, known: Mapping[tuple[str, int], LastRow]
+) -> tuple[pd.DataFrame, dict[tuple[str, int], LastRow]]:
+    """Return rows that go on from the last ones of their runs, where they depend on these; and the last ones now."""
+    names = rows.table.contract.channel_names
+    if not carries(rows.table.source):
+        return frame, {}
+    frame = with_last(frame, known, names)
+    return frame, last_rows_of(frame, names)
 
 
 def _in_own_names(connection: Connection, contract: Twin, piece: pd.DataFrame) -> pd.DataFrame:
@@ -88,5 +102,12 @@ def _lives_of(asset: Asset | None, clocks: dict[int, list[RunClock]], is_calenda
     return known_ends(lives, asset.run)
 
 
-def _clock_of(asset: Asset, life: Life, is_calendar: bool) -> RunClock:
-    return RunClock(asset.id, life.run, is_calendar, life.zero, life.last, life.ended, life.label)
+def _last_rows(known: Mapping[str, Asset], clocks: Mapping[int, list[RunClock]]) -> dict[tuple[str, int], LastRow]:
+    """Return by name and run the rows that files go on from."""
+    of = ((name, one) for name, asset in known.items() for one in clocks.get(asset.id, ()))
+    return {(name, one.run): LastRow(**one.carried) for name, one in of if one.carried is not None}
+
+
+def _clock_of(asset: Asset, life: Life, is_calendar: bool, last: LastRow | None) -> RunClock:
+    carried = None if last is None else last._asdict()
+    return RunClock(asset.id, life.run, is_calendar, life.zero, life.last, life.ended, life.label, carried)

@@ -101,6 +101,7 @@ run_clocks = Table(  # runs of sources whose times are moments, or go on from li
     Column("last", Double, nullable=False),  # of its newest row
     Column("ended", Double),  # of the failure that ended it
     Column("label", String),  # what the source calls it
+    Column("carried", JSON),  # time and values of its newest row, where those of the next file's first row depend on it
 )
 
 spellings = Table(  # what all spellings of an asset's name have in common

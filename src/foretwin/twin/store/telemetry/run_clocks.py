@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,7 +17,8 @@ class RunClock:
     """The clock of one run: the position at which its time is 0, and that of its newest row.
 
     Positions are microseconds since 1970 where `is_calendar`, else numbers in the contract's unit. `ended` is that of
-    the failure which ended the run, `label` what its source calls it.
+    the failure which ended the run, `label` what its source calls it; `carried` has `time` and `values` of its newest
+    row, where the next one depends on it.
     """
 
     asset: int
@@ -26,6 +28,7 @@ class RunClock:
     last: float
     ended: float | None
     label: str | None
+    carried: dict[str, Any] | None = None
 
 
 _COLUMNS = select(*(run_clocks.c[name] for name in RunClock.__dataclass_fields__))
@@ -48,7 +51,7 @@ def keep_clocks(connection: Connection, clocks: Iterable[RunClock]) -> None:
         return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     into = dialect.insert(run_clocks)
-    changed = {name: into.excluded[name] for name in ("is_calendar", "zero", "last", "ended", "label")}
+    changed = {name: into.excluded[name] for name in ("is_calendar", "zero", "last", "ended", "label", "carried")}
     connection.execute(into.on_conflict_do_update(index_elements=["asset", "run"], set_=changed), rows)
 
 

@@ -3,7 +3,7 @@
 The last hour of an asset is in its own row, which each of its readings changes anyway.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime
 
@@ -78,10 +78,17 @@ def count_hours(connection: Connection, hours: Sequence[ReceiptHour]) -> None:
     connection.exec_driver_sql(_HOURS_SQLITE, [(*row[:-2], moments[row[-2]], moments[row[-1]]) for row in rows])
 
 
-def extend_runs(connection: Connection, stored: Sequence[RunArrivals], now: datetime, known: Iterable[Asset]) -> None:
+def extend_runs(
+    connection: Connection,
+    stored: Sequence[RunArrivals],
+    now: datetime,
+    known: Iterable[Asset],
+    dated: Mapping[tuple[int, int], tuple[datetime, datetime]] | None = None,
+) -> None:
     """Begin or extend the runs of arrivals that are not just the next of a present run.
 
-    `known` are their assets as they were before these.
+    `known` are their assets as they were before these; `dated` is by asset and run when the first and the last of the
+    arrivals were taken, where that was not now.
     """
     end_newest(connection, known)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -90,10 +97,11 @@ def extend_runs(connection: Connection, stored: Sequence[RunArrivals], now: date
     is_first, is_last = new.first_time < runs.c.first_time, new.last_time > runs.c.last_time
     values = {name: case((is_first, new[name]), else_=runs.c[name]) for name in ("first_time", "first_at")}
     values |= {name: case((is_last, new[name]), else_=runs.c[name]) for name in ("last_time", "last_at")}
-    fixed = {"first_at": now, "last_at": now, "is_newest": False, "is_changed": True, "counted": []}
+    fixed = {"is_newest": False, "is_changed": True, "counted": []}
     rows = [asdict(one) | fixed for one in sorted(stored, key=lambda one: (one.asset, one.run))]
     for row in rows:
         del row["count"]
+        row["first_at"], row["last_at"] = (dated or {}).get((row["asset"], row["run"]), (now, now))
     connection.execute(into.on_conflict_do_update(index_elements=["asset", "run"], set_=values), rows)
     other = runs.alias("other")
     newest = select(func.max(other.c.run)).where(other.c.asset == runs.c.asset).correlate(runs).scalar_subquery()

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("last", sa.Double(), nullable=False),
         sa.Column("ended", sa.Double()),
         sa.Column("label", sa.String()),
+        sa.Column("carried", sa.JSON()),
     )
     spellings = op.create_table(
         "spellings",
