@@ -164,6 +164,8 @@ def test_counters_and_values_that_hold_go_on_from_the_file_before(store, tmp_pat
         whole.loc[[3, 5, 6, 9], "c2"] = np.nan
         assert ingested(store, contract, tmp_path, *(whole[begin:end] for begin, end in cuts)).rejected == ()
         made[name] = kept(store, name)[1]
+        again = ingested(store, contract, tmp_path, whole[4:5])
+        assert (again.stored, again.rejected) == (0, ())
     whole, cut = made.values()
     pd.testing.assert_frame_equal(whole, cut)
     assert whole["c1"].tolist() == [1, *range(1, 12)], "the rise of an hour"

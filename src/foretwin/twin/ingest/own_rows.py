@@ -58,6 +58,8 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
             }
     frame, last = _gone_on(rows, pd.concat(parts), _last_rows(known, clocks))
     frame = rows.finished(frame)[["asset", "run", "time", *contract.channel_names]]
+    if len(frame) == 0:  # all of it came before, with what it goes on from
+        return Receipt()
     decoded = decode_table(pa.Table.from_pandas(frame, preserve_index=False), contract, None)
     receipt = ingest_within(connection, {contract.name: contract}, [decoded], Sending("file", "any", now, began=began))
     mine = [asset for asset in assets.find_all(connection, names).values() if asset.twin == contract.name]
