@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foretwin.errors import BadInput
-from foretwin.predictor.guards import TOO_OLD, age_warnings, check, find_refusal, pace_warnings
+from foretwin.predictor.guards import TOO_OLD, age_warnings, check_rows, find_refusal, pace_warnings
 from foretwin.predictor.inputs import read_frame
 from support.tiny_bundle import random_rows, tiny_twin
 
@@ -30,15 +30,15 @@ def inputs(times, **cells):
 )
 def test_what_is_no_reading_of_the_machine_is_refused(times, cells, said):
     with pytest.raises(BadInput) as refused:
-        check(inputs(times, **cells), TWIN)
+        check_rows(inputs(times, **cells), TWIN)
     assert said in str(refused.value)
 
 
 def test_a_limit_itself_and_two_rows_far_apart_are_taken():
-    check(inputs([1, 2, 3], c1=1000), TWIN)
-    check(inputs([1, 5000]), TWIN)
-    check(inputs([1, 2, 3, 5000]), TWIN)
-    check(inputs([1, 2, 5000]), TWIN)
+    check_rows(inputs([1, 2, 3], c1=1000), TWIN)
+    check_rows(inputs([1, 5000]), TWIN)
+    check_rows(inputs([1, 2, 3, 5000]), TWIN)
+    check_rows(inputs([1, 2, 5000]), TWIN)
 
 
 def test_two_spellings_of_one_machine_are_refused_by_both_names():
@@ -79,4 +79,4 @@ def test_an_age_that_no_machine_reached_in_training_is_warned_of_where_age_is_an
 
 def test_a_reading_again_with_a_rounded_time_is_refused():
     with pytest.raises(BadInput, match=r"time: is 3.0000001, does not increase on the one before, 3, but for rounding"):
-        check(inputs([2, 3, 3.0000001]), TWIN)
+        check_rows(inputs([2, 3, 3.0000001]), TWIN)

@@ -5,10 +5,10 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from foretwin.sources.machine_lives import Clock, Life, known_ends, place
+from foretwin.sources.machine_lives import LifeClock, MachineLife, known_ends, place
 
-HOURS = Clock(is_calendar=False, step=1, unit=1)
-CALENDAR = Clock(is_calendar=True, step=1, unit=3.6e9)
+HOURS = LifeClock(is_calendar=False, step=1, unit=1)
+CALENDAR = LifeClock(is_calendar=True, step=1, unit=3.6e9)
 
 
 def placed(clock, positions, failures=(), labels=None, known=(), first_run=1):
@@ -27,7 +27,7 @@ def test_an_age_is_kept_and_a_moment_counted_from_the_first_row():
 def test_a_failure_ends_a_life_and_the_next_begins_at_0():
     rows, lives = placed(HOURS, [0, 1, 2, 3, 4], failures=[2])
     assert rows == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
-    assert lives == (Life(1, 0, 2, ended=2), Life(2, 3, 4))
+    assert lives == (MachineLife(1, 0, 2, ended=2), MachineLife(2, 3, 4))
     assert placed(HOURS, [0, 1, 2, 0, 1], failures=[2])[0] == [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
 
 
@@ -55,7 +55,7 @@ def test_names_of_runs_are_numbered_as_they_come_and_remembered():
 @pytest.mark.parametrize("odd", ["2099-01-01", "1970-01-01"])
 def test_a_wrong_first_clock_is_not_where_a_life_begins(odd):
     right = [(1.7e9 + 3600 * hour) * 1e6 for hour in range(12)]
-    clock = Clock(is_calendar=True, step=1, unit=3.6e9, longest=1000)
+    clock = LifeClock(is_calendar=True, step=1, unit=3.6e9, longest=1000)
     wrong = datetime.fromisoformat(odd + "T00:00+00:00").timestamp() * 1e6
     rows, _ = placed(clock, [wrong, *right])
     assert rows[1:] == [(1, hour) for hour in range(12)]
@@ -64,6 +64,6 @@ def test_a_wrong_first_clock_is_not_where_a_life_begins(odd):
 
 
 def test_an_order_that_began_another_life_ended_the_one_before():
-    known = known_ends([Life(1, 0, 3.6e9)], 3)
+    known = known_ends([MachineLife(1, 0, 3.6e9)], 3)
     assert placed(CALENDAR, [3.6e9, 7.2e9, 1.08e10], known=known, first_run=3)[0] == [(1, 1), (3, 0), (3, 1)]
-    assert known_ends([Life(3, 0, 9)], 3) == [Life(3, 0, 9)]
+    assert known_ends([MachineLife(3, 0, 9)], 3) == [MachineLife(3, 0, 9)]

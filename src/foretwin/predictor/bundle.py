@@ -27,7 +27,7 @@ from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.guards import age_warnings, check, pace_warnings
+from foretwin.predictor.guards import age_warnings, check_rows, pace_warnings
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 from foretwin.predictor.inputs import ModelInputs, read_frame
 from foretwin.predictor.rul_intervals import RulIntervals
@@ -120,7 +120,7 @@ class Bundle:
         ['rul', 'rul_low', 'rul_high', 'mode', 'p_mode_none']
         """
         tracks = read_frame(rows, self.contract)
-        check(tracks, self.contract)
+        check_rows(tracks, self.contract)
         return self.answer(tracks).frame()
 
     def answer(self, tracks: ModelInputs) -> Answers:

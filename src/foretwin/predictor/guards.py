@@ -130,13 +130,13 @@ def _find_again(tracks: ModelInputs, near: float) -> Refusal | None:
     return Refusal(int(np.searchsorted(tracks.ends, row)), row, "time", detail)
 
 
-def check(tracks: ModelInputs, contract: Twin) -> None:
+def check_rows(tracks: ModelInputs, contract: Twin) -> None:
     """Raise BadInput where rows are not scored; it names the column and the asset."""
     _raise(find_refusal(tracks, contract), tracks)
 
 
 def check_readings(tracks: ModelInputs, contract: Twin) -> None:
-    """Raise BadInput as `check`, of machines that have numbers instead of names."""
+    """Raise BadInput as `check_rows`, of machines that have numbers instead of names."""
     _raise(find_wrong_reading(tracks, contract), tracks)
 
 

@@ -25,21 +25,29 @@ def carries(source: TableSource) -> bool:
 
 
 def with_last(frame: pd.DataFrame, last: Mapping[tuple[str, int], LastRow], names: Sequence[str]) -> pd.DataFrame:
-    """Return rows (asset, run, time, channels) with the last known row of each run in its place, marked as CARRIED.
+    """Return rows (asset, run, time, channels) that go on from the last known row of each run.
 
-    Of the rows up to it those are left out that go on from an earlier file: they came with that.
+    That row is put in its place, where the rows do not have it. CARRIED marks it, and the first row of those up to it,
+    which goes on from an earlier file and came with that.
     """
     parts = []
     for _, part in frame.assign(**{CARRIED: False}).groupby(RUN, sort=False):
         known = last.get((str(part["asset"].iat[0]), int(part["run"].iat[0])))
-        if known is None:
-            parts.append(part)
-            continue
-        before, after = part[part["time"] <= known.time].iloc[1:], part[part["time"] > known.time]
-        before = before[before[list(names)].ffill().notna().all(axis=1)]
-        row = part.iloc[:1].assign(time=known.time, **known.values, **{CARRIED: True})
-        parts += [before, row.astype(part.dtypes.to_dict()), after]
+        parts.append(part if known is None else _gone_on(part, known, list(names)))
     return pd.concat(parts)
+
+
+def _gone_on(part: pd.DataFrame, known: LastRow, names: list[str]) -> pd.DataFrame:
+    """Return the rows of one run with the last known one among them."""
+    before, after = part[part["time"] <= known.time], part[part["time"] > known.time]
+    again = (before["time"] == known.time).to_numpy()
+    row = part.iloc[:1].assign(time=known.time, **known.values, **{CARRIED: True}).astype(part.dtypes.to_dict())
+    if again.any():
+        held = before[names].where(~again[:, None] | before[names].notna(), pd.Series(known.values)[names], axis=1)
+        before, row = before.assign(**held), row.iloc[:0]
+    before = before[before[names].ffill().notna().all(axis=1)]
+    before = before.assign(**{CARRIED: np.arange(len(before)) == 0})
+    return pd.concat([before, row, after])
 
 
 def without_last(frame: pd.DataFrame) -> pd.DataFrame:

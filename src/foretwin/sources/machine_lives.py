@@ -23,7 +23,7 @@ Positions = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Life:
+class MachineLife:
     """One life of a machine: its run, where its time is 0, and the position of its newest row.
 
     `ended` is the position of the failure that ended it, `label` what the source calls it.
@@ -37,7 +37,7 @@ class Life:
 
 
 @dataclass(frozen=True)
-class Clock:
+class LifeClock:
     """How positions become times since a life began."""
 
     is_calendar: bool
@@ -46,7 +46,7 @@ class Clock:
     longest: float = np.inf  # by which a clock may jump, in the unit of the contract
 
     @classmethod
-    def of(cls, contract: Twin, is_calendar: bool) -> "Clock":
+    def of(cls, contract: Twin, is_calendar: bool) -> "LifeClock":
         """Return the clock of a contract's source, with or without timestamps."""
         unit = MICROSECONDS * (contract.clock.seconds or 1.0) if is_calendar else 1.0
         return cls(is_calendar, contract.clock.step, unit, contract.clock.longest_jump)
@@ -75,13 +75,13 @@ class Placed:
 
     run: NDArray[np.int64]
     time: Positions
-    lives: tuple[Life, ...]
+    lives: tuple[MachineLife, ...]
 
 
 def place(
     rows: tuple[Positions, NDArray[np.bool_], NDArray[np.object_] | None],
-    clock: Clock,
-    known: Sequence[Life],
+    clock: LifeClock,
+    known: Sequence[MachineLife],
     first_run: int = 1,
 ) -> Placed:
     """Place one machine's rows, in the order of their file: positions (N,), failures (N,), and labels (N,) or None.
@@ -112,8 +112,8 @@ def place(
 class _Book:
     """The lives of one machine while its rows are read."""
 
-    clock: Clock
-    lives: dict[int, Life]
+    clock: LifeClock
+    lives: dict[int, MachineLife]
     first_run: int
     at: int | None = None  # the run of the row before
 
@@ -144,7 +144,7 @@ class _Book:
             zero = self.clock.zero_of_first(position)
         else:
             zero = self.clock.zero_of_next(position, max(life.last for life in self.lives.values()))
-        self.lives[run] = Life(run, zero, position, label=label)
+        self.lives[run] = MachineLife(run, zero, position, label=label)
         return run
 
     def extend(self, run: NDArray[np.int64], position: Positions, failed: NDArray[np.bool_]) -> None:
@@ -158,10 +158,10 @@ class _Book:
 
     def _begin(self, run: int, zero: float, position: Positions) -> int:
         run = max(run, self.first_run)
-        self.lives[run] = Life(run, zero, float(position[0]))
+        self.lives[run] = MachineLife(run, zero, float(position[0]))
         return run
 
-    def _of_restart(self, position: Positions, fails: bool, newest: Life) -> int | None:
+    def _of_restart(self, position: Positions, fails: bool, newest: MachineLife) -> int | None:
         """Return the run of rows whose clock of numbers has begun again; None where it just goes on."""
         first = float(position[0])
         if self.at is not None:  # the row before in this file is a failure
@@ -179,7 +179,7 @@ class _Book:
             return self._begin(newest.run + 1, 0.0, position)
         return None
 
-    def _by_position(self, position: Positions, newest: Life) -> NDArray[np.int64]:
+    def _by_position(self, position: Positions, newest: MachineLife) -> NDArray[np.int64]:
         """Return the runs of rows by where lives begin and end; those beyond the end of the newest begin another."""
         runs = np.array(sorted(self.lives), np.int64)
         zeros = np.array([self.lives[run].zero for run in runs.tolist()])
@@ -192,7 +192,7 @@ class _Book:
         return found
 
 
-def known_ends(lives: Sequence[Life], present: int) -> list[Life]:
+def known_ends(lives: Sequence[MachineLife], present: int) -> list[MachineLife]:
     """Return lives of which the newest has ended where an order has begun a later run."""
     if not lives or max(life.run for life in lives) >= present:
         return list(lives)

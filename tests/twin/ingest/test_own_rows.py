@@ -158,7 +158,7 @@ def test_any_cut_of_a_table_leaves_the_same_store(store, tmp_path, table):
 def test_counters_and_values_that_hold_go_on_from_the_file_before(store, tmp_path, overlap):
     contract = twin(rates=["c1"], missing="carry_forward")
     made = {}
-    files = {f"whole {overlap}": [(0, 12)], f"counted {overlap}": [(0, 5), (5 - overlap, 9), (9, 12)]}
+    files = {f"held whole {overlap}": [(0, 12)], f"held cut {overlap}": [(0, 5), (5 - overlap, 9), (9, 12)]}
     for name, cuts in files.items():
         whole = rows_of(name, hours(*range(12)), c1=np.cumsum(np.arange(12.0)) + 1e6)
         whole.loc[[3, 5, 6, 9], "c2"] = np.nan

@@ -16,7 +16,7 @@ from foretwin.errors import BadInput
 from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.evaluation.report import figures_table
 from foretwin.predictor.bundle import Bundle
-from foretwin.predictor.guards import check
+from foretwin.predictor.guards import check_rows
 from foretwin.predictor.inputs import read_frame
 from foretwin.project.entrypoint import show_progress
 
@@ -30,7 +30,7 @@ def score_steps(bundle: Bundle, file: Path) -> tuple[pd.DataFrame, dict[str, Any
     """
     contract = bundle.contract
     rows = rows_of_file(file, contract, labelled=True)
-    check(read_frame(rows, contract), contract)  # before the cuts, which have names and rows of their own
+    check_rows(read_frame(rows, contract), contract)  # before the cuts, which have names and rows of their own
     ends = Histories.from_rows(rows, contract).ends(contract.window.shortest)
     if len(ends) == 0:
         raise BadInput(str(file), f"no run has the {contract.window.shortest} rows that a score needs")

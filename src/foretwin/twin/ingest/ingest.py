@@ -30,7 +30,7 @@ from foretwin.twin.ingest.checks import (
 from foretwin.twin.ingest.dates import Dates
 from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
-from foretwin.twin.ingest.rounding import rounded
+from foretwin.twin.ingest.rounding import rounded_times
 from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
@@ -197,7 +197,7 @@ def _place(
     numbers = keys & (2**32 - 1)
     newest = stored_readings.newest_times(call.connection, ids[keys >> 32], numbers)
     known_runs, time = (ids[keys >> 32], numbers, newest), readings.time.copy()
-    time[rows] = rounded(call.connection, time[rows], group, known_runs, SAME_TIME * call.contract.clock.step)
+    time[rows] = rounded_times(call.connection, time[rows], group, known_runs, SAME_TIME * call.contract.clock.step)
     readings = replace(readings, time=time)
     course = follow_clock(group, readings.time[rows], newest, call.contract, call.sending.check_clock)
     jumped = np.flatnonzero(course.jumped)

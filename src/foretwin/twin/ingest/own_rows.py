@@ -10,7 +10,7 @@ import pyarrow as pa
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.sources.carrying import LastRow, carries, last_rows_of, with_last
-from foretwin.sources.machine_lives import MICROSECONDS, Clock, Life, known_ends, place
+from foretwin.sources.machine_lives import MICROSECONDS, LifeClock, MachineLife, known_ends, place
 from foretwin.sources.table import OwnRows
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within, tell_counted
 from foretwin.twin.store import Connection, Store, assets
@@ -43,7 +43,7 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
     names = piece["asset"].unique().tolist()
     known = assets.find_all(connection, names, for_update=True)
     clocks = clocks_of(connection, [asset.id for asset in known.values()])
-    clock = Clock.of(contract, rows.is_calendar)
+    clock = LifeClock.of(contract, rows.is_calendar)
     parts, lives, began = [], {}, {}
     for name, part in piece.groupby("asset", sort=False):
         asset = known.get(str(name))
@@ -95,12 +95,12 @@ def _first_run(asset: Asset | None) -> int:
     return 1 if asset is None or asset.is_unread else asset.run
 
 
-def _lives_of(asset: Asset | None, clocks: dict[int, list[RunClock]], is_calendar: bool) -> list[Life]:
+def _lives_of(asset: Asset | None, clocks: dict[int, list[RunClock]], is_calendar: bool) -> list[MachineLife]:
     """Return the lives that the store knows, of a clock of the same kind."""
     if asset is None:
         return []
     known = [one for one in clocks.get(asset.id, ()) if one.is_calendar == is_calendar]
-    lives = [Life(one.run, one.zero, one.last, one.ended, one.label) for one in known]
+    lives = [MachineLife(one.run, one.zero, one.last, one.ended, one.label) for one in known]
     return known_ends(lives, asset.run)
 
 
@@ -110,6 +110,6 @@ def _last_rows(known: Mapping[str, Asset], clocks: Mapping[int, list[RunClock]])
     return {(name, one.run): LastRow(**one.carried) for name, one in of if one.carried is not None}
 
 
-def _clock_of(asset: Asset, life: Life, is_calendar: bool, last: LastRow | None) -> RunClock:
+def _clock_of(asset: Asset, life: MachineLife, is_calendar: bool, last: LastRow | None) -> RunClock:
     carried = None if last is None else last._asdict()
     return RunClock(asset.id, life.run, is_calendar, life.zero, life.last, life.ended, life.label, carried)

@@ -9,7 +9,7 @@ from foretwin.twin.store.telemetry.readings import near_times
 Times = NDArray[np.float64]
 
 
-def rounded(
+def rounded_times(
     connection: Connection,
     time: Times,
     group: NDArray[np.intp],
