@@ -10,7 +10,7 @@ All are small enough that five folds of them fit into one graph.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,7 +157,7 @@ FITS: dict[str, tuple[Callable[[Lesson], Part], Callable[[Lesson, int], Part]]] 
 
 
 def fit_classical(
-    development: Development, contract: Twin, names: list[str], params: TrainParams
+    development: Development, contract: Twin, names: Sequence[str], params: TrainParams
 ) -> Iterator[FoldParts]:
     """Fit the named candidates for each seed and fold, in that order; as many at once as the machine has cores."""
     tasks = [(seed, fold) for seed in params.seeds for fold in development.folds]
@@ -167,7 +167,7 @@ def fit_classical(
     )
 
 
-def _fit_fold(development: Development, contract: Twin, names: list[str], task: tuple[int, int]) -> FoldParts:
+def _fit_fold(development: Development, contract: Twin, names: Sequence[str], task: tuple[int, int]) -> FoldParts:
     seed, fold = task
     torch.set_num_threads(1)
     split, length = development.hold_out(fold), contract.window.length
