@@ -43,6 +43,7 @@ class Development:
 
     histories: Histories
     fold: NDArray[np.int64]  # (R,) of each row
+    asset: NDArray[np.int64]  # (R,) number of each row's asset
     ends: NDArray[np.int64]  # rows with enough history and a label: where a training window may end
     cuts: NDArray[np.int64]  # random cuts of every run, labelled too
 
@@ -61,7 +62,8 @@ class Development:
         ends = histories.ends(contract.window.shortest)
         drawn = random_cuts(rows, cuts, contract.window.shortest, seed)
         fold = np.asarray(rows["asset"].map(folds), np.int64)
-        return cls(histories, fold, ends[labelled[ends]], drawn[labelled[drawn]])
+        asset = pd.factorize(rows["asset"])[0].astype(np.int64)
+        return cls(histories, fold, asset, ends[labelled[ends]], drawn[labelled[drawn]])
 
     @property
     def folds(self) -> range:

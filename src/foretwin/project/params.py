@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,18 @@ from foretwin.errors import ParamsError
 from foretwin.project.files import fresh_file
 
 Count = Annotated[int, Field(ge=1)]
+CandidateName = Literal[
+    "network",
+    "statistics",
+    "convolution",
+    "statistics_convolution",
+    "gru",
+    "attention",
+    "gradient_boosting",
+    "extra_trees",
+    "random_fourier_ridge",
+    "linear",
+]
 OF_ONE_TWIN = ("prepare", "tune", "train")  # sections whose fields may differ under a twin's name
 
 
@@ -55,6 +67,16 @@ class TrainParams(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
         description="each adds one member per fold to the ensemble"
     )
+    candidates: tuple[CandidateName, ...] = Field(
+        default=(), description="models of which a blend is made; empty: the tuned network alone, without one"
+    )
+    smallest_weight: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        default=0.05, description="a candidate with less weight in the blend leaves it"
+    )
+    least_answered: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.1, description="of a blend: a fault axis with a smaller share of answers is not learnt"
+    )
+    blend_mb: Annotated[float, Field(gt=0)] = Field(default=16, description="the largest graph of a blend")
 
 
 class SliceLoss(Section):
@@ -80,6 +102,9 @@ class PromoteParams(Section):
     fewest_assets: Count = Field(default=5, description="a slice or a comparison with fewer assets decides nothing")
     misses: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=1)]] = Field(
         default=(0.1, 2.0), description="truths that the interval may miss, as multiples of what its level says"
+    )
+    least_answered: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.1, description="of a blend: an axis with a smaller share of answers is reported as not learnt"
     )
     latency_ms: Annotated[float, Field(gt=0)] = Field(default=50, description="the median of scoring one window")
     bundle_mb: Annotated[float, Field(gt=0)] = Field(default=50, description="the files of the bundle")

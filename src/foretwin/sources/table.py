@@ -157,7 +157,8 @@ class _Table:
         values = self.frame[TIME]
         if not pd.api.types.is_datetime64_any_dtype(values):
             return pd.Series(self.times()[0], index=self.frame.index)
-        return values.dt.as_unit("us").astype("int64").astype("float64")
+        moments: pd.Series[float] = values.dt.as_unit("us").astype("int64").astype("float64")
+        return moments
 
     def in_order(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Sort the rows of each machine or run by time, or leave out those not later than all before, as asked for."""

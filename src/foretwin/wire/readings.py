@@ -52,6 +52,14 @@ class Readings:
         )
 
 
+def by_twin(readings: Sequence[Readings]) -> list[Readings]:
+    """Join the readings of each twin."""
+    twins: dict[str, list[Readings]] = {}
+    for one in readings:
+        twins.setdefault(one.twin, []).append(one)
+    return [Readings.joined(parts) for parts in twins.values()]
+
+
 @dataclass(frozen=True)
 class SingleValues:
     """N values of one twin.

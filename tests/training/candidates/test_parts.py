@@ -20,7 +20,7 @@ from foretwin.training.candidates.forest import boosted, extremely_random
 from foretwin.training.candidates.linear import FeatureMap, constant_part, logistic_part, ridge_part
 from foretwin.training.candidates.nodes import Part, run_part
 from foretwin.training.scaling import fit_scaling
-from support.small_fleet import fleet_rows, fleet_twin, prepared
+from support.small_fleet import fleet_rows, fleet_twin, gappy_rows, gappy_twin, prepared
 
 CLASSES = 4
 BOOSTING = {"max_iter": 30, "max_leaf_nodes": 16, "random_state": 1}
@@ -112,16 +112,17 @@ def session_of(twin: Twin, development: Development, reach: int) -> FeatureSessi
     return FeatureSession(WindowFeatures(scaling, twin, reach), twin)
 
 
-@pytest.mark.parametrize("whole", [False, True])
-def test_features_are_the_same_numbers_in_any_batch(whole: bool, tmp_path: Path) -> None:
-    twin = fleet_twin(whole=whole)
-    development = prepared(tmp_path, twin, fleet_rows(twin, assets=8))
+@pytest.mark.parametrize("kind", ["life", "cycle", "gappy"])
+def test_features_are_the_same_numbers_in_any_batch(kind: str, tmp_path: Path) -> None:
+    twin = gappy_twin() if kind == "gappy" else fleet_twin(whole=kind == "cycle")
+    development = prepared(tmp_path, twin, (gappy_rows if kind == "gappy" else fleet_rows)(twin, assets=8))
     session = session_of(twin, development, reach=10)
     ends = development.ends[:300]
     together = session.at(development.histories, ends)
     alone = np.concatenate([session.at(development.histories, ends[i : i + 1]) for i in range(len(ends))])
     np.testing.assert_array_equal(together, alone)
     assert together.dtype == np.float32
+    assert np.isfinite(together).all()
     assert (together.std(axis=0) > 0).mean() > 0.9, "the features must vary, or agreement proves nothing"
 
 

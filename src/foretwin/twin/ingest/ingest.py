@@ -6,14 +6,15 @@ other values contradicts it and is put into quarantine. So a sender may repeat w
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.predictor.guards import SAME_TIME
 from foretwin.twin.ingest.checks import (
     Begins,
     Fault,
@@ -24,7 +25,9 @@ from foretwin.twin.ingest.checks import (
     longest_gap,
     runs_ahead,
 )
+from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
+from foretwin.twin.ingest.rounding import rounded
 from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
@@ -33,7 +36,7 @@ from foretwin.twin.store.telemetry import readings as stored_readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
 from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
-from foretwin.wire.readings import Decoded, Readings, Rejected
+from foretwin.wire.readings import Decoded, Readings, Rejected, by_twin
 from foretwin.wire.values import PRESENT_RUN, to_json
 
 logger = logging.getLogger("foretwin.ingest")
@@ -70,6 +73,7 @@ class Sending:
     begins: Begins
     now: datetime
     check_clock: bool = True
+    taken_at: Mapping[str, datetime] = field(default_factory=dict)  # of assets whose source dates its readings
 
 
 def ingest(
@@ -126,7 +130,7 @@ def ingest_within(
         taken = take_values(connection, contracts, singles, sending.now)
         receipt += Receipt(duplicates=taken.duplicates, rejected=tuple(taken.rejected), waiting=taken.waiting)
         whole += taken.readings
-    for readings in _by_twin(whole):
+    for readings in by_twin(whole):
         receipt += _store(_Call(connection, contracts[readings.twin], sending), readings)
     if receipt.rejected:
         aside = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
@@ -134,14 +138,6 @@ def ingest_within(
         assets.count_quarantined(connection, Counter(names))
         receipt = replace(receipt, counted=len(aside.counted))
     return receipt
-
-
-def _by_twin(readings: Sequence[Readings]) -> list[Readings]:
-    """Merge the readings of each twin."""
-    twins: dict[str, list[Readings]] = {}
-    for one in readings:
-        twins.setdefault(one.twin, []).append(one)
-    return [Readings.joined(parts) for parts in twins.values()]
 
 
 @dataclass(frozen=True)
@@ -174,7 +170,7 @@ def _store(call: _Call, readings: Readings) -> Receipt:
         receipt, conflicts = _keep(call, readings, known, placed, hours)
         faults |= {fault.row: fault for fault in conflicts}
     rejected = tuple(_rejected(readings, call.contract, faults[row]) for row in sorted(faults))
-    return replace(receipt, rejected=rejected)
+    return replace(receipt, rejected=receipt.rejected + rejected)
 
 
 def _place(
@@ -196,6 +192,9 @@ def _place(
     ids = np.array([asset.id for asset in known], np.int64)
     numbers = keys & (2**32 - 1)
     newest = stored_readings.newest_times(call.connection, ids[keys >> 32], numbers)
+    known_runs, time = (ids[keys >> 32], numbers, newest), readings.time.copy()
+    time[rows] = rounded(call.connection, time[rows], group, known_runs, SAME_TIME * call.contract.clock.step)
+    readings = replace(readings, time=time)
     course = follow_clock(group, readings.time[rows], newest, call.contract, call.sending.check_clock)
     jumped = np.flatnonzero(course.jumped)
     jumps = [_jump(readings, call.contract, int(rows[i]), float(course.before[i])) for i in jumped]
@@ -226,7 +225,21 @@ def _keep(
     ]
     come = _note_runs(call, known, placed, lines, stored)
     count_arrivals(call.connection, readings.twin, arrivals, come, hours, call.now)
-    return Receipt(*counts.sum(axis=1).tolist()), conflicts
+    given_up: list[Rejected] = []
+    for late in _late_runs(known, placed, lines, stored):
+        given_up += give_up(call.connection, call.contract, late, call.now)
+    return replace(Receipt(*counts.sum(axis=1).tolist()), rejected=tuple(given_up)), conflicts
+
+
+def _late_runs(known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]) -> Iterator[Late]:
+    """Yield the runs of which readings were stored behind their newest."""
+    behind = stored & placed.is_late
+    for group in np.unique(placed.group[behind]).tolist():
+        mine = placed.group == group
+        ahead = np.nanmax(np.append(lines.time[mine & stored], placed.newest[group]))
+        rows = np.flatnonzero(mine & behind)
+        time = float(lines.time[rows].max())
+        yield Late(known[placed.of[rows[0]]], int(placed.run[group]), len(rows), time, float(ahead))
 
 
 def _note_runs(
@@ -270,7 +283,8 @@ def _newest(
     for i in np.flatnonzero(last >= 0).tolist():
         asset, run, time = known[i], int(placed.run[last[i]]), float(latest[last[i]])
         is_ahead = (run >= asset.run or asset.is_unread) and not time <= placed.newest[last[i]]
-        newest[i] = (run, time, call.now, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
+        at = call.sending.taken_at.get(asset.name, call.now)
+        newest[i] = (run, time, at, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
     return newest
 
 
@@ -282,6 +296,8 @@ def _odd_run(readings: Readings, row: int, present: int) -> Fault:
 
 def _jump(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
     detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
+    if readings.time[row] < before:
+        detail = f"is {readings.time[row]:g}, but the readings that came with it are from {before:g} on"
     return Fault(row, "time", "clock", detail)
 
 
