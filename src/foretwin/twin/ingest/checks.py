@@ -168,6 +168,21 @@ def follow_clock(
     return RunPositions(step < 0, missing, jumped, before)
 
 
+def odd_run(readings: Readings, row: int, present: int) -> Fault:
+    """Return the fault of a reading of a run that its sender may not begin."""
+    name = readings.names[readings.asset[row]]
+    orders = "a verdict, maintenance or `foretwin quarantine --release` of this reading begins another"
+    return Fault(row, "run", "run", f"is {readings.run[row]}, but {name} is in run {present}; {orders}")
+
+
+def jump_of(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
+    """Return the fault of a reading whose clock jumped from that time."""
+    detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
+    if readings.time[row] < before:
+        detail = f"is {readings.time[row]:g}, but the readings that came with it are from {before:g} on"
+    return Fault(row, "time", "clock", detail)
+
+
 def longest_gap(contract: Twin) -> float:
     """Return how far a reading may be ahead of the one before, in the clock's unit."""
     return contract.clock.longest_jump

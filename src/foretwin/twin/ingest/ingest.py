@@ -22,7 +22,8 @@ from foretwin.twin.ingest.checks import (
     find_odd_units,
     follow_clock,
     follow_runs,
-    longest_gap,
+    jump_of,
+    odd_run,
     runs_ahead,
 )
 from foretwin.twin.ingest.giving_up import Late, give_up
@@ -185,7 +186,7 @@ def _place(
     run = np.where(readings.run == PRESENT_RUN, present[of], readings.run)
     run[rows] = runs.run
     readings, taken = replace(readings, run=run), ~runs.refused
-    refused = [_odd_run(readings, int(rows[i]), int(runs.present[i])) for i in np.flatnonzero(runs.refused)]
+    refused = [odd_run(readings, int(rows[i]), int(runs.present[i])) for i in np.flatnonzero(runs.refused)]
     rows, before = rows[taken], runs.present[taken]
     of, run = of[rows], run[rows]
     keys, group = np.unique(of * 2**32 + run, return_inverse=True)  # a run is a number below 2**31
@@ -197,7 +198,7 @@ def _place(
     readings = replace(readings, time=time)
     course = follow_clock(group, readings.time[rows], newest, call.contract, call.sending.check_clock)
     jumped = np.flatnonzero(course.jumped)
-    jumps = [_jump(readings, call.contract, int(rows[i]), float(course.before[i])) for i in jumped]
+    jumps = [jump_of(readings, call.contract, int(rows[i]), float(course.before[i])) for i in jumped]
     kept = ~course.jumped
     late = (course.is_late | (run < before))[kept]
     placed = _Placed(rows[kept], of[kept], group[kept], numbers, newest, late, course.missing[kept])
@@ -286,19 +287,6 @@ def _newest(
         at = call.sending.taken_at.get(asset.name, call.now)
         newest[i] = (run, time, at, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
     return newest
-
-
-def _odd_run(readings: Readings, row: int, present: int) -> Fault:
-    name = readings.names[readings.asset[row]]
-    orders = "a verdict, maintenance or `foretwin quarantine --release` of this reading begins another"
-    return Fault(row, "run", "run", f"is {readings.run[row]}, but {name} is in run {present}; {orders}")
-
-
-def _jump(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
-    detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
-    if readings.time[row] < before:
-        detail = f"is {readings.time[row]:g}, but the readings that came with it are from {before:g} on"
-    return Fault(row, "time", "clock", detail)
 
 
 def _rejected(readings: Readings, contract: Twin, fault: Fault) -> Rejected:
