@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from foretwin.dataset.table import read_rows
-from foretwin.evaluation.candidates import candidates_among
+from foretwin.evaluation.candidates import candidates_among, times_slower
 from foretwin.evaluation.held_out import read_baselines
 from foretwin.evaluation.report import figures_table
 from foretwin.predictor.bundle import Bundle
@@ -75,3 +75,10 @@ def test_without_candidates_the_network_is_alone_and_nothing_is_blended(tmp_path
     assert "TreeEnsemble" not in nodes
     calibration = json.loads((paths.models / "bundle/fault_calibration.json").read_text())
     assert set(calibration["mode"]) == {"temperature", "threshold", "level"}
+
+
+def test_the_time_of_a_blend_is_told_as_multiples_of_its_network_s(blended: Paths) -> None:
+    rows = read_rows(blended.windows / "test.parquet", TWIN)
+    network = Bundle.load(blended.models / "candidates" / "network")
+    assert times_slower(network, network, rows, 16) == pytest.approx(1, abs=0.5)
+    assert times_slower(Bundle.load(blended.models / "bundle"), network, rows, 16) > 0.5
