@@ -35,9 +35,9 @@ from foretwin.training.candidates.nodes import Part, run_part
 from foretwin.training.ensemble import look_back
 from foretwin.training.scaling import fit_scaling
 
-MOST_WINDOWS = 20_000  # drawn for the candidates of one fold
+MOST_WINDOWS = 12_000  # drawn for the candidates of one fold
 FOURIER_WINDOWS = 8_000  # used by the random Fourier features
-COMPONENTS = 800  # random Fourier features
+COMPONENTS = 500  # random Fourier features
 KERNEL_WIDTHS, PENALTIES = (0.1, 0.3, 1.0), (1e-5, 1e-4, 1e-3)
 WORTH_A_CORE = 10_000  # training windows; below it, starting processes takes longer than they save
 
@@ -84,8 +84,8 @@ def _linear_classes(lesson: Lesson, classes: int) -> Part:
 
 def _boosting_rul(lesson: Lesson) -> Part:
     model = HistGradientBoostingRegressor(
-        max_iter=120,
-        learning_rate=0.07,
+        max_iter=80,
+        learning_rate=0.1,
         max_leaf_nodes=24,
         l2_regularization=1.0,
         early_stopping=False,
@@ -96,7 +96,7 @@ def _boosting_rul(lesson: Lesson) -> Part:
 
 def _boosting_classes(lesson: Lesson, classes: int) -> Part:
     model = HistGradientBoostingClassifier(
-        max_iter=60,
+        max_iter=40,
         max_leaf_nodes=12,
         l2_regularization=1.0,
         early_stopping=False,
