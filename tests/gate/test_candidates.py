@@ -7,7 +7,7 @@ import pytest
 
 from foretwin.evaluation.answers import longest_lead_time
 from foretwin.evaluation.held_out import HeldOut, Predictions, Truth
-from foretwin.gate import Check, candidate_checks
+from foretwin.gate import Check, candidate_checks, slowdown_check
 from foretwin.gate.resamples import Resamples
 from foretwin.metrics import macro_f1
 from support.held_out_windows import ASSETS, BEARING, COUNT, HELD_OUT, MODE, PARAMS, RUL, SIGNS, TWIN, WINDOWS, said
@@ -113,3 +113,10 @@ def test_the_macro_f1_of_answers_is_that_of_the_metric_in_each_resample():
     )
     assert drawn[0] == pytest.approx(macro_f1(given[chosen], MODE[chosen], 3))
     assert macro_f1(given, MODE, 3) < 1
+
+
+def test_a_blend_that_takes_more_than_three_times_as_long_as_its_network_is_refused():
+    assert slowdown_check({1: 1.6, 256: 2.9}, PARAMS).passed
+    slow = slowdown_check({1: 1.6, 256: 3.1}, PARAMS)
+    assert not slow.passed
+    assert slow.sentence.startswith("the blend takes 1.6 times as long as its network for 1 window, 3.1 times for 256")

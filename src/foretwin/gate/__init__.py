@@ -10,6 +10,7 @@ from foretwin.gate.candidates import candidate_checks
 from foretwin.gate.compatibility import obstacles
 from foretwin.gate.decision import Candidate, Decision, Rival, decide, unchanged
 from foretwin.gate.figures import Check
+from foretwin.gate.hard_limits import slowdown_check
 from foretwin.gate.leaks import leak_checks
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "decide",
     "leak_checks",
     "obstacles",
+    "slowdown_check",
     "unchanged",
 ]

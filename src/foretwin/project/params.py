@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from foretwin.contract.policy import Share
 from foretwin.contract.twin import TwinName
@@ -25,6 +25,7 @@ CandidateName = Literal[
     "random_fourier_ridge",
     "linear",
 ]
+NETWORKS = ("network", "statistics", "convolution", "statistics_convolution", "gru", "attention")
 OF_ONE_TWIN = ("prepare", "tune", "train")  # sections whose fields may differ under a twin's name
 
 
@@ -78,6 +79,16 @@ class TrainParams(Section):
     )
     blend_mb: Annotated[float, Field(gt=0)] = Field(default=16, description="the largest graph of a blend")
 
+    @field_validator("candidates")
+    @classmethod
+    def _check_candidates(cls, names: tuple[CandidateName, ...]) -> tuple[CandidateName, ...]:
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"{min(twice)} is listed twice; list each candidate once")
+        if names and not set(names) & set(NETWORKS):
+            raise ValueError(f"none is a network; add one of {', '.join(NETWORKS)}")
+        return names
+
 
 class SliceLoss(Section):
     """Share of its error by which a candidate may be worse than the champion, per kind of slice."""
@@ -107,6 +118,9 @@ class PromoteParams(Section):
         default=0.1, description="of a blend: an axis with a smaller share of answers is reported as not learnt"
     )
     latency_ms: Annotated[float, Field(gt=0)] = Field(default=50, description="the median of scoring one window")
+    blend_slowdown: Annotated[float, Field(gt=0)] = Field(
+        default=3, description="a blend's time for 1 and for 256 windows, as multiples of its network's"
+    )
     bundle_mb: Annotated[float, Field(gt=0)] = Field(default=50, description="the files of the bundle")
 
 

@@ -105,7 +105,8 @@ def _values(contract: Twin, asset: str | Sequence[Any], sent: Mapping[str, Any],
         raise BadInput(*wrong)
     _check_count("time", len(fields["time"]))
     values, rejected = ValueColumns(contract, asset, fields, texts).decode()
-    return Decoded(None, rejected, values if len(values) else None)
+    missing = len(fields["time"]) - len(values) - len(rejected)
+    return Decoded(None, rejected, values if len(values) else None, missing)
 
 
 def _contract(contracts: Mapping[str, Twin], twin: str | None) -> Twin:

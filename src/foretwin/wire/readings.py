@@ -126,3 +126,4 @@ class Decoded:
     readings: Readings | None
     rejected: tuple[Rejected, ...] = ()
     values: SingleValues | None = None
+    missing: int = 0  # single values that are empty, or of no good quality

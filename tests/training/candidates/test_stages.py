@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from foretwin.dataset.table import read_rows
-from foretwin.evaluation.candidates import candidates_among
+from foretwin.evaluation.candidates import candidates_among, load_candidates, times_slower
 from foretwin.evaluation.held_out import read_baselines
 from foretwin.evaluation.report import figures_table
 from foretwin.predictor.bundle import Bundle
@@ -21,13 +21,13 @@ TWIN = fleet_twin()
 NAMES = ("network", "convolution", "gradient_boosting", "linear")
 
 
-def built(root: Path, names: tuple[str, ...]) -> Paths:
-    """A project after train and evaluate."""
+def built(root: Path, names: tuple[str, ...], stages: tuple[str, ...] = ("train", "evaluate")) -> Paths:
+    """A project after these stages."""
     paths = project(root, TWIN, fleet_rows(TWIN), TRAIN.model_copy(update={"candidates": names}))
     best = {"number": 0, "state": "complete", "value": 0.1, "params": choice_of().model_dump()}
     other = best | {"value": 0.2, "params": choice_of("convolution").model_dump()}
     (paths.models / "tuning.json").write_text(json.dumps({"best": best["params"], "trials": [best, other]}))
-    for stage in ("train", "evaluate"):
+    for stage in stages:
         runpy.run_path(str(PIPELINES / f"{stage}.py"))["main"]("fleet", root)
     return paths
 
@@ -66,12 +66,18 @@ def test_the_gate_gets_what_every_candidate_says_of_the_same_windows(blended: Pa
 
 
 def test_without_candidates_the_network_is_alone_and_nothing_is_blended(tmp_path: Path) -> None:
-    paths = built(tmp_path, ())
-    metrics = json.loads((paths.models / "metrics.json").read_text())
-    assert "candidates" not in metrics
-    assert "gradient_boosting" in metrics["baselines"]
+    paths = built(tmp_path, (), ("train",))
+    assert "blend" not in json.loads((paths.models / "training.json").read_text())
+    assert load_candidates(paths.models / "candidates") == {}
     assert [path.name for path in (paths.models / "candidates").iterdir()] == ["blend.json"]
     nodes = {node.op_type for node in onnx.load(paths.models / "bundle/network.onnx").graph.node}
     assert "TreeEnsemble" not in nodes
     calibration = json.loads((paths.models / "bundle/fault_calibration.json").read_text())
     assert set(calibration["mode"]) == {"temperature", "threshold", "level"}
+
+
+def test_the_time_of_a_blend_is_told_as_multiples_of_its_network_s(blended: Paths) -> None:
+    rows = read_rows(blended.windows / "test.parquet", TWIN)
+    network = Bundle.load(blended.models / "candidates" / "network")
+    assert times_slower(network, network, rows, 16) == pytest.approx(1, abs=0.5)
+    assert times_slower(Bundle.load(blended.models / "bundle"), network, rows, 16) > 0.5

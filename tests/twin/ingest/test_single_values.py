@@ -222,7 +222,8 @@ def test_each_wrong_value_is_refused_alone_with_what_is_wrong(sent, field, reaso
 
 
 @pytest.mark.parametrize("quality", ["Good", "ok", 192, 192.0, None])
-def test_a_value_of_good_quality_counts_and_others_are_missing(quality):
+def test_a_value_of_good_quality_counts_and_others_are_missing(quality, caplog):
+    caplog.set_level("INFO")
     store = open_store("sqlite://")
     receipt = send(store, body("A", BEGUN, "force", 1, quality=quality), twin=PLAIN)
     assert (receipt.waiting, receipt.rejected) == (1, ())
@@ -230,6 +231,7 @@ def test_a_value_of_good_quality_counts_and_others_are_missing(quality):
         store, body("A", BEGUN, "force", "I/O Timeout", quality="Bad"), body("A", BEGUN, "iron", None), twin=PLAIN
     )
     assert (bad.waiting, bad.rejected) == (0, ())
+    assert "2 single values are empty or of no good quality: taken as missing" in caplog.text
 
 
 @pytest.mark.parametrize("scale", [1, 10**3, 10**6, 10**9], ids=["s", "ms", "us", "ns"])
@@ -271,6 +273,31 @@ def test_a_file_of_single_values_loses_none_however_long_it_is(tmp_path, monkeyp
     assert sum(one.waiting for one in receipts) == len(table)
     settle_due(store, {"press": PRESS}, NOW + timedelta(days=1))
     pd.testing.assert_frame_equal(held(store), expected, check_dtype=False)
+
+
+def test_a_file_in_the_owner_s_columns_comes_to_the_same_readings(tmp_path):
+    expected = of_file(PRESS, fleet(), tmp_path)
+    store = open_store("sqlite://")
+    receipts = list(ingest_file(store, PRESS, tmp_path / "press.csv", NOW))
+    assert sum(one.stored for one in receipts) == len(expected)
+    assert not any(one.rejected for one in receipts)
+    pd.testing.assert_frame_equal(held(store), expected, check_dtype=False)
+
+
+def test_a_device_goes_on_in_the_run_that_a_file_began(tmp_path):
+    hours = [(BEGUN + timedelta(hours=h), c, h) for h in range(6) for c in ("force", "iron")]
+    table = pd.DataFrame([("A", *one) for one in hours], columns=["asset", "time", "channel", "value"])
+    of_file(PLAIN, table, tmp_path)
+    store = open_store("sqlite://")
+    list(ingest_file(store, PLAIN, tmp_path / "press.csv", NOW))
+    send(
+        store,
+        *(body("A", BEGUN + timedelta(hours=h), c, h) for h in range(8, 12) for c in ("force", "iron")),
+        twin=PLAIN,
+    )
+    settle_due(store, {"press": PLAIN}, NOW + timedelta(days=1))
+    assert held(store, PLAIN)["time"].tolist() == [0, 1, 2, 3, 4, 5, 8, 9, 10, 11]
+    assert held(store, PLAIN)["iron"].tolist() == [0, 1, 2, 3, 4, 5, 8, 9, 10, 11]
 
 
 def test_what_waits_is_bounded_and_what_is_beyond_is_told(monkeypatch):

@@ -10,7 +10,7 @@ All are small enough that five folds of them fit into one graph.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +35,9 @@ from foretwin.training.candidates.nodes import Part, run_part
 from foretwin.training.ensemble import look_back
 from foretwin.training.scaling import fit_scaling
 
-MOST_WINDOWS = 20_000  # drawn for the candidates of one fold
+MOST_WINDOWS = 12_000  # drawn for the candidates of one fold
 FOURIER_WINDOWS = 8_000  # used by the random Fourier features
-COMPONENTS = 800  # random Fourier features
+COMPONENTS = 500  # random Fourier features
 KERNEL_WIDTHS, PENALTIES = (0.1, 0.3, 1.0), (1e-5, 1e-4, 1e-3)
 WORTH_A_CORE = 10_000  # training windows; below it, starting processes takes longer than they save
 
@@ -84,8 +84,8 @@ def _linear_classes(lesson: Lesson, classes: int) -> Part:
 
 def _boosting_rul(lesson: Lesson) -> Part:
     model = HistGradientBoostingRegressor(
-        max_iter=120,
-        learning_rate=0.07,
+        max_iter=80,
+        learning_rate=0.1,
         max_leaf_nodes=24,
         l2_regularization=1.0,
         early_stopping=False,
@@ -96,7 +96,7 @@ def _boosting_rul(lesson: Lesson) -> Part:
 
 def _boosting_classes(lesson: Lesson, classes: int) -> Part:
     model = HistGradientBoostingClassifier(
-        max_iter=60,
+        max_iter=40,
         max_leaf_nodes=12,
         l2_regularization=1.0,
         early_stopping=False,
@@ -157,7 +157,7 @@ FITS: dict[str, tuple[Callable[[Lesson], Part], Callable[[Lesson, int], Part]]] 
 
 
 def fit_classical(
-    development: Development, contract: Twin, names: list[str], params: TrainParams
+    development: Development, contract: Twin, names: Sequence[str], params: TrainParams
 ) -> Iterator[FoldParts]:
     """Fit the named candidates for each seed and fold, in that order; as many at once as the machine has cores."""
     tasks = [(seed, fold) for seed in params.seeds for fold in development.folds]
@@ -167,7 +167,7 @@ def fit_classical(
     )
 
 
-def _fit_fold(development: Development, contract: Twin, names: list[str], task: tuple[int, int]) -> FoldParts:
+def _fit_fold(development: Development, contract: Twin, names: Sequence[str], task: tuple[int, int]) -> FoldParts:
     seed, fold = task
     torch.set_num_threads(1)
     split, length = development.hold_out(fold), contract.window.length

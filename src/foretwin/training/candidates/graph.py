@@ -1,9 +1,9 @@
 """One ONNX graph of several candidates: networks as PyTorch exports them, the others written behind their features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -12,10 +12,11 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from foretwin.contract.twin import Twin
+from foretwin.project.digests import json_digest
 from foretwin.training.candidates.classical import FoldParts
-from foretwin.training.candidates.features import export_graph
+from foretwin.training.candidates.features import WindowFeatures, export_graph
 from foretwin.training.candidates.nodes import IR_VERSION, OPSETS, GraphNodes
-from foretwin.training.network import Network
+from foretwin.training.network import Network, RegimeScaling
 
 Weights = Mapping[str, Mapping[str, float]]  # question, `rul` or an axis -> candidate -> weight
 
@@ -29,24 +30,45 @@ class Fitted:
 
 
 class Answering(nn.Module):
-    """Module of what PyTorch exports: the answers of networks, and the features of each fold."""
+    """Module of what PyTorch exports: the answers of networks, and the features of each seed and fold.
 
-    def __init__(self, networks: Sequence[Sequence[Network]], features: Sequence[nn.Module], has_rul: bool) -> None:
+    The members of a seed and fold are scaled alike, by the same assets, so that one scaling serves them all.
+    """
+
+    def __init__(
+        self, networks: Sequence[Sequence[Network]], features: Sequence[WindowFeatures], has_rul: bool
+    ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(nn.ModuleList(members) for members in networks)
         self.features = nn.ModuleList(features)
         self.has_rul = has_rul
+        every = [*networks, features] if features else networks
+        self.alike = all(len({_fingerprint(one.scaling) for one in alike}) == 1 for alike in zip(*every, strict=True))
 
     def forward(self, x: Tensor, mask: Tensor, age: Tensor) -> tuple[Tensor, ...]:
         """Answer per network: RUL (B, 1) as a share of the cap, probabilities (B, K) per axis; then (B, F) per fold."""
+        rows = [*cast(Iterable[nn.ModuleList], self.networks), self.features]
+        first = [cast(Network, one) for one in next(row for row in rows if len(row))]
+        shared = [one.scaling(x) for one in first] if self.alike else None
+
+        def read(row: nn.ModuleList) -> list[Any]:
+            modules = [cast(Network, one) for one in row]
+            scaled = shared or [one.scaling(x) for one in modules]
+            return [one.read(part, mask, age) for one, part in zip(modules, scaled, strict=False)]
+
         answers = []
-        for members in self.networks:
-            outputs = [member(x, mask, age) for member in cast(nn.ModuleList, members)]
+        for members in rows[:-1]:
+            outputs = read(members)
             if self.has_rul:
                 answers.append(torch.stack([out.rul.clamp(0, 1) for out in outputs]).mean(0)[:, None])
             axes = zip(*(out.logits for out in outputs), strict=True)
             answers += [torch.stack([part.softmax(1) for part in logits]).mean(0) for logits in axes]
-        return (*answers, *(module(x, mask, age) for module in self.features))
+        return (*answers, *read(self.features))
+
+
+def _fingerprint(scaling: RegimeScaling) -> str:
+    """Return the content of a scaling."""
+    return json_digest([[name, values.tolist()] for name, values in scaling.state_dict().items()])
 
 
 def blend_graph(fitted: Fitted, contract: Twin, weights: Weights) -> bytes:

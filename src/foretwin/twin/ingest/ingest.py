@@ -130,6 +130,9 @@ def ingest_within(
     receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
     whole = [one.readings for one in decoded if one.readings is not None]
     singles = [one.values for one in decoded if one.values is not None]
+    if missing := sum(one.missing for one in decoded):
+        told = "single values are empty or of no good quality: taken as missing"
+        logger.info("%s: %d %s", sending.via, missing, told)
     if singles:
         taken = take_values(connection, contracts, singles, sending.now)
         receipt += Receipt(duplicates=taken.duplicates, rejected=tuple(taken.rejected), waiting=taken.waiting)

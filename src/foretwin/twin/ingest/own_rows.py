@@ -74,8 +74,8 @@ def _gone_on(
     rows: OwnRows, frame: pd.DataFrame, known: Mapping[tuple[str, int], LastRow]
 ) -> tuple[pd.DataFrame, dict[tuple[str, int], LastRow]]:
     """Return rows that go on from the last ones of their runs, where they depend on these; and the last ones now."""
-    names = rows.table.contract.channel_names
-    if not carries(rows.table.source):
+    names = rows.lives.contract.channel_names
+    if not carries(rows.lives.source):
         return frame, {}
     frame = with_last(frame, known, names)
     return frame, last_rows_of(frame, names)
