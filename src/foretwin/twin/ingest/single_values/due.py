@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within
 from foretwin.twin.ingest.single_values.pending import PendingValues
-from foretwin.twin.ingest.single_values.settling import settle, wait_of
-from foretwin.twin.ingest.single_values.taking import note_clock, readings_of
+from foretwin.twin.ingest.single_values.settling import settle_values, wait_of
+from foretwin.twin.ingest.single_values.taking import made_readings, note_clock
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.telemetry import pending_samples
 from foretwin.twin.store.telemetry.readings import serialise_writers
@@ -45,8 +45,8 @@ def _settle(store: Store, contract: Twin, before: datetime, now: datetime) -> Re
         decoded, kept = [], {}
         for number, content in held.items():
             pending = PendingValues.unpack(content, contract.channel_names)
-            settled = settle(pending, contract, everything=True)
-            made, incomplete = readings_of(contract, known[number].name, pending.run, settled)
+            settled = settle_values(pending, contract, everything=True)
+            made, incomplete = made_readings(contract, known[number].name, pending.run, settled)
             decoded.append(Decoded(made, tuple(incomplete)))
             kept[number] = settled.left.pack(), 0
             if made is not None:

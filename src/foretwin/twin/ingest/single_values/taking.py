@@ -11,7 +11,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.grid import step_numbers
 from foretwin.twin.ingest.checks import longest_gap
 from foretwin.twin.ingest.single_values.pending import MICROSECONDS, PendingValues
-from foretwin.twin.ingest.single_values.settling import Settled, settle
+from foretwin.twin.ingest.single_values.settling import Settled, settle_values
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import pending_samples
@@ -59,7 +59,7 @@ def take_values(
     return taken
 
 
-def readings_of(contract: Twin, name: str, run: int, settled: Settled) -> tuple[Readings | None, list[Rejected]]:
+def made_readings(contract: Twin, name: str, run: int, settled: Settled) -> tuple[Readings | None, list[Rejected]]:
     """Return the readings that were made of an asset's values, and those that lack what may not be missing."""
     incomplete = []
     for i in np.flatnonzero(~settled.whole).tolist():
@@ -138,8 +138,8 @@ class _Taking:
         return pending.only(np.arange(len(pending)) < len(pending) - beyond)
 
     def _settle(self, pending: PendingValues, everything: bool = False) -> PendingValues:
-        settled = settle(pending, self.contract, everything)
-        made, incomplete = readings_of(self.contract, self.asset.name, pending.run, settled)
+        settled = settle_values(pending, self.contract, everything)
+        made, incomplete = made_readings(self.contract, self.asset.name, pending.run, settled)
         self.taken.readings += [made] if made is not None else []
         self.taken.rejected += incomplete
         if made is not None:
