@@ -172,6 +172,9 @@ def test_a_reading_is_made_at_once_when_each_channel_has_its_value():
             twin=PLAIN,
         )
     assert held(store, PLAIN)["time"].tolist() == [0, 1, 2, 3, 4, 5]
+    with store.read() as connection:
+        heard = assets.find_asset(connection, "A").received_at
+    assert heard == BEGUN + timedelta(hours=5), "dated by its own time, although it came a month later"
     early = send(store, body("A", BEGUN + timedelta(hours=6), "iron", 6), twin=PLAIN)
     assert (early.stored, early.waiting) == (0, 1)
 
