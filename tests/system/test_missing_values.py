@@ -12,7 +12,11 @@ import pytest
 
 from foretwin.champion.champion import Champion, ChampionRecord
 from foretwin.champion.identity import ModelIdentity
+from foretwin.dataset.splits import Development
+from foretwin.dataset.table import read_rows
+from foretwin.drift.profile import DriftReference
 from foretwin.errors import BadInput
+from foretwin.evaluation.baselines import Features
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
@@ -20,7 +24,10 @@ from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.predictor.shapley import explain
 from foretwin.serving.scoring.calls.json_call import decode_json
 from foretwin.serving.scoring.calls.table_call import decode_table_call
+from foretwin.training.candidates.features import FeatureSession, WindowFeatures
 from foretwin.training.onnx import to_onnx
+from foretwin.training.scaling import fit_scaling
+from foretwin.training.trainer import Budget, fit
 from foretwin.twin.connectors.files import ingest_file
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.scoring.scores import score_assets
@@ -28,9 +35,11 @@ from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Store, assets, open_store
 from foretwin.twin.store.telemetry import readings, windows
 from foretwin.twin.store.telemetry.windows import ReadingQuery
+from foretwin.validation.fleet_profile import Profile
+from foretwin.validation.rules import fleet_rules, row_rules
 from foretwin.wire.decoder import decode
 from foretwin.wire.readings import Readings
-from support.small_fleet import CAP, gappy_rows, gappy_twin, network_of, prepared
+from support.small_fleet import CAP, choice_of, gappy_rows, gappy_twin, network_of, prepared
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TWIN = gappy_twin()
@@ -39,9 +48,17 @@ UNTIL = 30.0  # h; the window has a gap, and f00 has no pressure
 
 
 @pytest.fixture(scope="module")
-def champion(tmp_path_factory) -> Champion:
-    folder = tmp_path_factory.mktemp("gappy")
-    development = prepared(folder / "windows", TWIN, gappy_rows(TWIN))
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("gappy")
+
+
+@pytest.fixture(scope="module")
+def development(folder: Path) -> Development:
+    return prepared(folder / "windows", TWIN, gappy_rows(TWIN))
+
+
+@pytest.fixture(scope="module")
+def champion(folder: Path, development: Development) -> Champion:
     network = network_of(TWIN, development, "statistics")
     centres = RegimeCentres((1,), *(getattr(network.scaling, name).numpy() for name in ("centres", "spread")))
     reference = HealthyBaseline.fit(development.histories, TWIN, centres)
@@ -149,3 +166,47 @@ def test_a_missing_value_is_explained_as_missing(champion: Champion) -> None:
     found = explain(champion.bundle, sent()[lambda rows: rows["asset"] == "f00"])
     assert found.questions["rul"].contributions["pressure"] == pytest.approx(0, abs=1e-6)
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_a_network_learns_from_rows_with_gaps(development: Development) -> None:
+    network, curves = fit(development.hold_out(0), TWIN, choice_of(chance=0.1), Budget(windows=1280, batch=32, seed=1))
+    assert curves[-1]["val/loss"] < 0.95 * curves[0]["val/loss"]
+    assert all(parameter.isfinite().all() for parameter in network.parameters())
+
+
+def test_baselines_and_candidates_see_presence_and_age_too(development: Development) -> None:
+    ends = development.ends[::7]
+    features = Features(development, TWIN, 1)
+    table = features.at(development.histories, ends)
+    assert np.isfinite(table).all()
+    assert len(features.channels) == 3 + 2 * 2, "the ballast never changes; two channels may be missing"
+    scaling = fit_scaling(development.histories, np.arange(len(development.fold)), TWIN, 1)
+    session = FeatureSession(WindowFeatures(scaling, TWIN, TWIN.window.length), TWIN)
+    np.testing.assert_allclose(session.at(development.histories, ends), table, rtol=1e-3, atol=1e-4)
+
+
+def test_drift_is_judged_by_what_is_known_of_a_channel(champion: Champion, folder: Path) -> None:
+    rows, held_out = (read_rows(folder / "windows" / f"{name}.parquet", TWIN) for name in ("development", "test"))
+    reference = DriftReference.fit(champion.bundle, rows, held_out)
+    assert reference.varying is not None
+    assert np.isfinite(reference.scale.deviation).all()
+    healthy = rows[(rows["rul"] >= CAP) & (rows["fault_mode"] <= 0) & (rows["fault_bearing"] <= 0)]
+    by_duty = healthy.groupby(healthy["duty"] > 1500)["vibration"]
+    known = float(np.sqrt((by_duty.transform(lambda values: values - values.mean()) ** 2).mean()))
+    assert reference.scale.deviation[NAMES.index("vibration")] == pytest.approx(known, rel=0.3)
+    reference.write(folder / "drift.json")
+    assert DriftReference.read(folder / "drift.json").readings == reference.readings
+
+
+def test_validation_knows_the_share_of_missing_values() -> None:
+    rows = gappy_rows(TWIN)
+    found = Profile.of(rows, TWIN)
+    assert found.fleet["missing_vibration"].item() == pytest.approx(rows["vibration"].isna().mean())
+    named = {rule.measure: rule for rule in [*row_rules(TWIN), *fleet_rules(TWIN)]}
+    assert named["missing_pressure"].arguments["max_value"] == 1
+    strict = TWIN.model_copy(update={"quality": TWIN.quality.model_copy(update={"max_missing": 0.5})})
+    rules = {rule.measure: rule for rule in fleet_rules(strict)}
+    assert rules["missing_vibration"].arguments["max_value"] == 0.5 < found.fleet["missing_vibration"].item()
+    words = {rule.words for rule in row_rules(TWIN)}
+    assert "duty is present on every row" in words
+    assert "vibration is present on every row" not in words

@@ -104,7 +104,7 @@ class DriftReference:
         values = histories.values[healthy]  # noqa: PD011 — no data frame
         assets = pd.factorize(development_rows["asset"][healthy])[0].astype(np.int64)
         generator = np.random.default_rng(seed)
-        values = _completed(values, assets, generator)
+        values = _completed(values, assets, bundle.reference.regimes, generator)
         scale = Scale.fit(bundle.reference.regimes, values)
         count = int(assets.max()) + 1 if len(assets) else 0
         enough = count >= FEWEST_ASSETS and len(values) >= FEWEST_READINGS and bool(scale.varies.any())
@@ -189,24 +189,25 @@ def _longest_life(histories: Histories) -> float | None:
 
 
 def _completed(
-    values: NDArray[np.float32], assets: NDArray[np.int64], generator: np.random.Generator
+    values: NDArray[np.float32], assets: NDArray[np.int64], regimes: RegimeCentres, generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return readings (N, C) with each missing value drawn from its asset's, or else from all, 0 where none has one.
+    """Return readings (N, C) with each missing value drawn from those of its regime: its asset's, or else all.
 
-    So a channel keeps its distribution, which readings that have it are compared with.
+    So a channel keeps its distribution, which readings that have it are compared with. It is 0 where none has one.
     """
     lost = np.isnan(values)
     if not lost.any():
         return values
-    whole = values.copy()
+    whole, regime = values.copy(), regimes.nearest(values)
+    group = assets * len(regimes.centres) + regime
     for channel in np.flatnonzero(lost.any(axis=0)):
         known = ~lost[:, channel]
-        everywhere = values[known, channel] if known.any() else np.zeros(1, np.float32)
-        for asset in np.unique(assets[lost[:, channel]]):
-            mine = assets == asset
-            own = values[mine & known, channel]
+        anywhere = values[known, channel] if known.any() else np.zeros(1, np.float32)
+        for number in np.unique(group[lost[:, channel]]):
+            mine, alike = group == number, regime == number % len(regimes.centres)
+            drawn = next((found for of in (mine, alike) if len(found := values[of & known, channel])), anywhere)
             gaps = np.flatnonzero(mine & lost[:, channel])
-            whole[gaps, channel] = generator.choice(own if len(own) else everywhere, len(gaps))
+            whole[gaps, channel] = generator.choice(drawn, len(gaps))
     return whole
 
 

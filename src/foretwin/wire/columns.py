@@ -22,7 +22,7 @@ from foretwin.wire.values import (
     cell_of,
     clipped,
     empty_cells,
-    is_empty,
+    is_missing_cell,
     parse_numbers,
     runs,
     shown,
@@ -132,7 +132,7 @@ class Columns(NamedTuple):
             return Invalid(row, "channels", "type", "hold no value: a reading has one at least")
         for position in self.contract.may_be_missing:
             name = self.contract.channel_names[position]
-            lost[position] &= not is_empty(cell_of(self.channels[name], row) if name in self.channels else None)
+            lost[position] &= not is_missing_cell(cell_of(self.channels[name], row) if name in self.channels else None)
         channel = self.contract.channel_names[int(lost.argmax())]
         return Invalid(row, f"channels.{channel}", "type", wrong_number(cell_of(self.channels[channel], row)))
 

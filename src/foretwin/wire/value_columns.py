@@ -18,7 +18,7 @@ from foretwin.contract.source import TableSource, zone_of
 from foretwin.contract.twin import Twin
 from foretwin.wire.asset_names import is_name, wrong_name
 from foretwin.wire.readings import Rejected, SingleValues
-from foretwin.wire.values import LARGEST, Cells, is_empty, shown, to_json, wrong_number
+from foretwin.wire.values import LARGEST, Cells, is_missing_cell, shown, to_json, wrong_number
 
 FIELDS = ("time", "channel", "value", "quality")
 GOOD = ("good", "ok", "192")  # qualities that count, where the contract's source names none
@@ -50,7 +50,7 @@ class ValueColumns(NamedTuple):
         for row, (time, channel, value) in enumerate(zip(*(self.fields[f] for f in FIELDS[:3]), strict=True)):
             asset = self.asset if isinstance(self.asset, str) else self.asset[row]
             moment, number = times.read(time), _number(value, self.texts)
-            is_good = quality is None or is_empty(quality[row]) or _word(quality[row]) in good
+            is_good = quality is None or is_missing_cell(quality[row]) or _word(quality[row]) in good
             fault = _fault(asset, channel in place, moment, number, (time, channel, value), is_good)
             if fault is not None:
                 content = {"twin": self.contract.name, "asset": asset, "time": time, "channel": channel, "value": value}
@@ -134,7 +134,7 @@ def _fault(
         return "time", "type", moment
     if not known:
         return "channel", "unknown", f"is {shown(sent[1])}, which is no channel"
-    if number is None and good and not is_empty(sent[2]):
+    if number is None and good and not is_missing_cell(sent[2]):
         return "value", "type", wrong_number(sent[2])
     return None
 

@@ -55,7 +55,7 @@ def parse_numbers(
     return times, values, None if right.all() else right
 
 
-def is_empty(cell: Any) -> bool:
+def is_missing_cell(cell: Any) -> bool:
     """Return whether a cell says that there is no value: null or NaN."""
     return cell is None or (type(cell) is float and math.isnan(cell))
 
@@ -63,7 +63,7 @@ def is_empty(cell: Any) -> bool:
 def empty_cells(cells: Cells) -> NDArray[np.bool_]:
     """Return (N,) whether each cell is empty."""
     if not isinstance(cells, pa.ChunkedArray):
-        return np.array([is_empty(cell) for cell in cells], dtype=bool)
+        return np.array([is_missing_cell(cell) for cell in cells], dtype=bool)
     is_null: NDArray[np.bool_] = cells.is_null(nan_is_null=pa.types.is_floating(cells.type)).to_numpy()
     return is_null
 

@@ -19,7 +19,7 @@ from foretwin.twin.data_export import export_asset
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.ingest.single_values.pending import PendingValues
-from foretwin.twin.ingest.single_values.settling import settle
+from foretwin.twin.ingest.single_values.settling import settle_values
 from foretwin.twin.store import Store, assets, open_store
 from foretwin.twin.store.erasure import erase
 from foretwin.twin.store.tables import quarantine, readings
@@ -172,6 +172,9 @@ def test_a_reading_is_made_at_once_when_each_channel_has_its_value():
             twin=PLAIN,
         )
     assert held(store, PLAIN)["time"].tolist() == [0, 1, 2, 3, 4, 5]
+    with store.read() as connection:
+        heard = assets.find_asset(connection, "A").received_at
+    assert heard == BEGUN + timedelta(hours=5), "dated by its own time, although it came a month later"
     early = send(store, body("A", BEGUN + timedelta(hours=6), "iron", 6), twin=PLAIN)
     assert (early.stored, early.waiting) == (0, 1)
 
@@ -322,14 +325,14 @@ def test_any_pieces_in_order_of_time_settle_to_the_rows_of_all_at_once(values, p
     values = sorted(values)
     time, channel, value = (np.array(column) for column in zip(*values, strict=True))
     start = PendingValues.empty(1, False, PRESS.channel_names)
-    whole = settle(start.joined(time.astype(float), channel, value.astype(float)), PRESS, everything=True)
+    whole = settle_values(start.joined(time.astype(float), channel, value.astype(float)), PRESS, everything=True)
     found, pending = [], start
     for part in np.array_split(np.arange(len(time)), pieces):
         pending = PendingValues.unpack(pending.pack(), PRESS.channel_names)
-        step = settle(pending.joined(time[part].astype(float), channel[part], value[part].astype(float)), PRESS)
+        step = settle_values(pending.joined(time[part].astype(float), channel[part], value[part].astype(float)), PRESS)
         found.append(step)
         pending = step.left
-    found.append(settle(pending, PRESS, everything=True))
+    found.append(settle_values(pending, PRESS, everything=True))
     np.testing.assert_array_equal(np.concatenate([one.time for one in found]), whole.time)
     values = [one.values for one in found]  # noqa: PD011 - no data frame
     np.testing.assert_array_equal(np.concatenate(values), whole.values)

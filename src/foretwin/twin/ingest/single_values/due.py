@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within
 from foretwin.twin.ingest.single_values.pending import PendingValues
-from foretwin.twin.ingest.single_values.settling import settle, wait_of
-from foretwin.twin.ingest.single_values.taking import note_clock, readings_of
+from foretwin.twin.ingest.single_values.settling import settle_values, wait_of
+from foretwin.twin.ingest.single_values.taking import made_readings, moment_of, note_clock
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.telemetry import pending_samples
+from foretwin.twin.store.telemetry.arrivals import date_arrivals
 from foretwin.twin.store.telemetry.readings import serialise_writers
 from foretwin.wire.readings import Decoded
 
@@ -42,14 +43,20 @@ def _settle(store: Store, contract: Twin, before: datetime, now: datetime) -> Re
         serialise_writers(connection)
         held = pending_samples.find_due(connection, contract.name, before, AT_ONCE, for_update=True)
         known = assets.by_id(connection, held)
-        decoded, kept = [], {}
+        decoded, kept, moments = [], {}, {}
         for number, content in held.items():
             pending = PendingValues.unpack(content, contract.channel_names)
-            settled = settle(pending, contract, everything=True)
-            made, incomplete = readings_of(contract, known[number].name, pending.run, settled)
+            settled = settle_values(pending, contract, everything=True)
+            made, incomplete = made_readings(contract, known[number].name, pending.run, settled)
             decoded.append(Decoded(made, tuple(incomplete)))
             kept[number] = settled.left.pack(), 0
             if made is not None:
                 note_clock(connection, contract, number, settled.left)
+            if made is not None and (moment := moment_of(contract, settled, now)) is not None:
+                moments[number] = moment
         pending_samples.keep_pending(connection, contract.name, kept, now)
-        return ingest_within(connection, {contract.name: contract}, decoded, Sending("wait", "none", now))
+        taken_at = {known[number].name: moment for number, moment in moments.items()}
+        sending = Sending("wait", "none", now, taken_at=taken_at)
+        receipt = ingest_within(connection, {contract.name: contract}, decoded, sending)
+        date_arrivals(connection, moments)
+        return receipt

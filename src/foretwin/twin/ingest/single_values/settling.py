@@ -37,7 +37,7 @@ def wait_of(contract: Twin) -> float:
     return contract.clock.wait or contract.clock.step
 
 
-def settle(pending: PendingValues, contract: Twin, everything: bool = False) -> Settled:
+def settle_values(pending: PendingValues, contract: Twin, everything: bool = False) -> Settled:
     """Make what readings can be made; with `everything`, of all values that wait."""
     clock, start = contract.clock, pending.start
     nothing = Settled(np.empty(0), np.empty((0, len(contract.channels)), np.float32), np.empty(0, bool), pending)

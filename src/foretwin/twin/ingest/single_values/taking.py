@@ -11,7 +11,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.grid import step_numbers
 from foretwin.twin.ingest.checks import longest_gap
 from foretwin.twin.ingest.single_values.pending import MICROSECONDS, PendingValues
-from foretwin.twin.ingest.single_values.settling import Settled, settle
+from foretwin.twin.ingest.single_values.settling import Settled, settle_values
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import pending_samples
@@ -27,12 +27,16 @@ AHEAD = timedelta(minutes=5)  # by which a sender's clock may be wrong
 
 @dataclass
 class Taken:
-    """What became of single values: readings to be stored, refusals, and counts of values."""
+    """What became of single values: readings to be stored, refusals, and counts of values.
+
+    `moments` says of assets, by number, their name and when the newest of these readings was taken.
+    """
 
     readings: list[Readings] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     duplicates: int = 0
     waiting: int = 0
+    moments: dict[int, tuple[str, datetime]] = field(default_factory=dict)
 
 
 def take_values(
@@ -59,7 +63,7 @@ def take_values(
     return taken
 
 
-def readings_of(contract: Twin, name: str, run: int, settled: Settled) -> tuple[Readings | None, list[Rejected]]:
+def made_readings(contract: Twin, name: str, run: int, settled: Settled) -> tuple[Readings | None, list[Rejected]]:
     """Return the readings that were made of an asset's values, and those that lack what may not be missing."""
     incomplete = []
     for i in np.flatnonzero(~settled.whole).tolist():
@@ -73,6 +77,15 @@ def readings_of(contract: Twin, name: str, run: int, settled: Settled) -> tuple[
         return None, incomplete
     keys = np.zeros(len(time), np.int64), np.full(len(time), run, np.int64), time
     return Readings(contract.name, contract.channel_names, *keys, values_made, (name,)), incomplete
+
+
+def moment_of(contract: Twin, settled: Settled, now: datetime) -> datetime | None:
+    """Return when the newest reading that was made was taken, at most now; None where its run is not dated."""
+    left = settled.left
+    if not left.dated or left.start is None or len(settled.time) == 0:
+        return None
+    seconds = float(settled.time.max()) * (contract.clock.seconds or 1.0)
+    return min(now, datetime.fromtimestamp(left.start / MICROSECONDS + seconds, UTC))
 
 
 def note_clock(connection: Connection, contract: Twin, asset: int, left: PendingValues) -> None:
@@ -138,12 +151,14 @@ class _Taking:
         return pending.only(np.arange(len(pending)) < len(pending) - beyond)
 
     def _settle(self, pending: PendingValues, everything: bool = False) -> PendingValues:
-        settled = settle(pending, self.contract, everything)
-        made, incomplete = readings_of(self.contract, self.asset.name, pending.run, settled)
+        settled = settle_values(pending, self.contract, everything)
+        made, incomplete = made_readings(self.contract, self.asset.name, pending.run, settled)
         self.taken.readings += [made] if made is not None else []
         self.taken.rejected += incomplete
         if made is not None:
             note_clock(self.connection, self.contract, self.asset.id, settled.left)
+            moment = moment_of(self.contract, settled, self.now)
+            self.taken.moments |= {} if moment is None else {self.asset.id: (self.asset.name, moment)}
         return settled.left
 
     def _present(self, content: bytes | None, dated: bool) -> PendingValues:
