@@ -66,7 +66,7 @@ class ChannelCourse:
     @property
     def is_flattened(self) -> bool:
         """Return whether more than half of the steps, or of the runs' spans, are too small."""
-        spacing = np.spacing(np.float32(min(self._largest, np.finfo(np.float32).max)))
+        spacing = np.spacing(np.float32(min(self._largest, float(np.finfo(np.float32).max))))
         if self._moved.sum() == 0:
             return False
         exponent = int(np.frexp(spacing)[1]) - 1

@@ -13,6 +13,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.errors import ContractError
 from foretwin.sources.counters import is_flattened
+from foretwin.sources.files.guess.long_tables import of_whole_machines
 from foretwin.sources.files.guess.survey import Survey, surveyed
 from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.table import read_rows_of
@@ -61,7 +62,14 @@ def draft_contract(name: str, files: str | Path, project: Path | None = None) ->
     time, no machine or no channel; ContractError for an invalid name.
     """
     with surveyed(str(files)) as survey:
-        return _draft(name, survey, source_path(name, files, project))
+        return _draft(name, _bounded(survey), source_path(name, files, project))
+
+
+def _bounded(survey: Survey) -> Survey:
+    """Return the survey of some machines where the first rows are not all, as they show which column names these."""
+    if survey.sample is None:
+        return survey
+    return of_whole_machines(survey, guess_columns(survey.table, spread_frame(survey).frame).asset)
 
 
 def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
@@ -70,15 +78,16 @@ def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
     written = settle_time(survey, written, guess)
     frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
-    source = _source(path, written, guess, asset_fields(survey, guess.asset))
+    source = _source(path, written, guess, survey)
     contract = _skeleton(name, source, guess, notation)
-    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path)
+    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample)
     telling = telling_channels(rows, contract)
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
-        source = _source(path, written, guess, asset_fields(survey, guess.asset))
+        source = _source(path, written, guess, survey)
         contract = _skeleton(name, source, guess, notation)
     measured = measure_table(rows, contract, notation)
+    measured = replace(measured, assets=len(survey.machines)) if survey.machines else measured
     parts = [
         source_lines(name, source, guess, written),
         clock_lines(guess, notation, measured),
@@ -105,10 +114,10 @@ def source_path(name: str, file: str | Path, project: Path | None) -> str:
     return written.as_posix()
 
 
-def _source(path: str, written: Written, guess: Guess, asset: dict[str, object]) -> TableSource:
-    frame = written.frame
+def _source(path: str, written: Written, guess: Guess, survey: Survey) -> TableSource:
+    frame, asset = written.frame, asset_fields(survey, guess.asset)
     names = texts(frame[guess.asset])
-    spelt = first_spellings(names.unique())
+    spelt = first_spellings([*names.unique(), *survey.machines])
     runs = np.asarray(names.map(spelt).groupby(names.map(spelt), sort=False).ngroup(), np.int64)
     content: dict[str, object] = {
         "time": None if guess.time == ROW else guess.time,
