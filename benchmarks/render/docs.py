@@ -17,6 +17,7 @@ from benchmarks.render.growth import GROWTH
 from benchmarks.render.life import LIFE
 from benchmarks.render.soak import SOAK
 from benchmarks.render.speed import SPEED, table
+from benchmarks.render.streaming import STREAMING
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError
 from foretwin.evaluation.report import figures_table
@@ -201,7 +202,7 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-REPORTS = SPEED | GROWTH | SOAK | LIFE | {"ablation": ablation}
+REPORTS = SPEED | GROWTH | SOAK | LIFE | STREAMING | {"ablation": ablation}
 
 
 def main(check: bool, root: Path = Path()) -> None:

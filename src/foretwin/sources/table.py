@@ -20,13 +20,14 @@ from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError, SourceError
 from foretwin.sources.counters import ChannelCourse
 from foretwin.sources.files.file_names import shown_path
-from foretwin.sources.files.machine_order import BUNDLE, machine_bundles
 from foretwin.sources.files.places.copies import bring_files, fetched
 from foretwin.sources.files.places.queries import bring_query
 from foretwin.sources.files.reading import Reading
 from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
 from foretwin.sources.labels import ClassReader, read_flags
 from foretwin.sources.life_rows import FAILED, LIFE, RUN, MachineLives
+from foretwin.sources.machine_order import BUNDLE, machine_bundles
+from foretwin.sources.row_sample import RowSample
 from foretwin.sources.tabular import texts
 
 
@@ -56,20 +57,22 @@ def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.D
             raise table.flattened(name, first)
 
 
-def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFrame:
-    """Convert a file, or all of a folder, to canonical rows.
+def read_rows_of(contract: Twin, source: TableSource, path: Path, sample: RowSample | None = None) -> pd.DataFrame:
+    """Convert a file, or all of a folder, to canonical rows; or a sample of their rows.
 
     A numeric time is in the clock's unit and kept where it restarts with each run; a date, and the
     number of a clock that continues over several runs, is counted from the run's first row. A row where `failure` is
     true ends its run with RUL 0; a run without a failure has an unknown RUL. SourceError names the file, the line and
     the column of the first invalid cell.
     """
-    return pd.concat(rows_in_pieces(contract, source, path), ignore_index=True)
+    return pd.concat(rows_in_pieces(contract, source, path, sample), ignore_index=True)
 
 
-def rows_in_pieces(contract: Twin, source: TableSource, path: Path) -> Iterator[pd.DataFrame]:
+def rows_in_pieces(
+    contract: Twin, source: TableSource, path: Path, sample: RowSample | None = None
+) -> Iterator[pd.DataFrame]:
     """Yield what `read_rows_of` returns in pieces of whole machines."""
-    return (canonical(frame, contract) for frame in _Table(contract, source).lives(path))
+    return (canonical(frame, contract) for frame in _Table(contract, source).lives(path, sample))
 
 
 def read_own_rows(contract: Twin, source: TableSource, path: Path) -> "OwnRows":
@@ -115,14 +118,14 @@ class _Table:
         self._last: Reading | None = None
         self._kept: MachineLives | None = None
 
-    def lives(self, path: Path) -> Iterator[pd.DataFrame]:
+    def lives(self, path: Path, sample: RowSample | None = None) -> Iterator[pd.DataFrame]:
         """Yield what canonical rows are made of in pieces of whole machines, with the channels in double precision."""
-        for lives, frame in self.machines(path):
+        for lives, frame in self.machines(path, sample):
             yield lives.of(frame)
         if self._kept is not None:
             self._kept.tell_left_out()
 
-    def machines(self, path: Path) -> Iterator[tuple[MachineLives, pd.DataFrame]]:
+    def machines(self, path: Path, sample: RowSample | None = None) -> Iterator[tuple[MachineLives, pd.DataFrame]]:
         """Yield the rows of whole machines, and how they become lives."""
         source = self._source
         labels = [source.failure, *(column for fault in source.faults.values() for column in fault.columns)]
@@ -131,7 +134,7 @@ class _Table:
             labels=tuple(dict.fromkeys(label for label in labels if label)),
             seconds=SECONDS.get(self._contract.clock.unit),
         )
-        self._source, pieces = read_row_pieces(source, path, wanted)
+        self._source, pieces = read_row_pieces(source, path, wanted, sample)
         for frame in machine_bundles(map(self._typed, pieces), BUNDLE):
             yield self.how_lives_go(), frame
 

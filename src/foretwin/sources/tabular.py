@@ -24,6 +24,7 @@ from foretwin.sources.files.notation import PLAIN, WHITESPACE, Notation
 from foretwin.sources.files.numbers import MISSING_WORDS, is_error_word, numeric_sentinels, parse_texts
 from foretwin.sources.files.text import as_stream, open_unpacked, table_lines
 from foretwin.sources.files.workbooks import is_workbook
+from foretwin.sources.row_sample import RowSample
 
 PARQUET_MAGIC = b"PAR1"
 DELIMITERS = ",;\t|"
@@ -43,6 +44,7 @@ class TableFile:
     notation: Notation = PLAIN
     is_packed: bool = False
     kind: str = "text"  # or a workbook, or arrays, which are read as lines of text
+    sample: RowSample | None = None  # of the rows, where `blocks` is not to yield all
 
     @property
     def is_plain(self) -> bool:
@@ -71,14 +73,26 @@ class TableFile:
         """Yield what `read` returns in blocks of rows; each has types of its own."""
         wanted, is_empty = self._checked(columns), True
         try:
-            for frame in self._frames(wanted, text):
+            for frame in self._frames(wanted, text) if self.sample is None else self._sampled(wanted, text):
                 if len(frame):
                     is_empty = False
                     yield frame
         except (pa.ArrowException, OSError, UnicodeError) as error:
             raise self._damage(error) from None
-        if is_empty:
+        if is_empty and self.sample is None:
             raise self._without_rows()
+
+    def _sampled(self, wanted: list[str], text: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Yield the rows of the sample, with their rows in the file as index."""
+        sample, before = self.sample or RowSample(), 0
+        machine = [sample.column] if sample.column else []
+        for frame in self._frames(list(dict.fromkeys([*wanted, *machine])), [*text, *machine]):
+            names = texts(frame[sample.column]) if sample.column else None
+            frame.index = pd.RangeIndex(before, before + len(frame))
+            yield frame.loc[sample.mask(names, before, len(frame)), wanted]
+            before += len(frame)
+            if sample.first is not None and before >= sample.first:
+                return
 
     def _frames(self, wanted: list[str], text: Sequence[str]) -> Iterator[pd.DataFrame]:
         if self.delimiter is None:
@@ -99,7 +113,17 @@ class TableFile:
 
     def wrong(self, row: int, column: str, reason: str) -> SourceError:
         """Return the error for one cell: `row` counts data rows from 0; its text has the file's line or row from 1."""
-        return SourceError(f"{self.shown}: {self.place(row)}: column {column!r}: {reason}")
+        return SourceError(f"{self.shown}: {self.place(self._row_in_file(row))}: column {column!r}: {reason}")
+
+    def _row_in_file(self, row: int) -> int:
+        """Return the number in the file of a row of the sample."""
+        if self.sample is not None:
+            seen = 0
+            for frame in self.blocks([self.sample.column or self.columns[0]]):
+                if row < seen + len(frame):
+                    return int(frame.index[row - seen])
+                seen += len(frame)
+        return row
 
     def place(self, row: int) -> str:
         """Return `line N` of a text, counting header, blank lines and line breaks in quotes; else `row N`."""

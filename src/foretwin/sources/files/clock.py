@@ -38,9 +38,8 @@ class Clocks:
 
     def keep(self, names: Sequence[tuple[str, ...]], times: "pd.Series[Any]", groups: NDArray[np.int64]) -> None:
         """Keep the last time of each clock of a piece, whose rows (N,) are of the clocks numbered in `groups`."""
-        last = pd.Series(times.to_numpy(dtype="datetime64[ns]")).groupby(groups).last()
-        times_of = zip(last.index.to_numpy(np.int64).tolist(), last, strict=True)
-        self._last |= {names[group]: np.datetime64(time, "ns") for group, time in times_of}
+        last = pd.Series(times.to_numpy(dtype="datetime64[ns]")).groupby(groups, sort=True).last()
+        self._last |= dict(zip(names, last.to_numpy(), strict=True))  # groups are numbered from 0
 
 
 def read_times(

@@ -16,6 +16,7 @@ from foretwin.contract.source import TableSource
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import data_files, path_parts, shown_path
 from foretwin.sources.files.notation import notation_of
+from foretwin.sources.row_sample import RowSample
 from foretwin.sources.tabular import TableFile, open_table, texts
 
 LOG = logging.getLogger(__name__)
@@ -85,15 +86,23 @@ def counted(counts: Counter[str]) -> str:
     return ", ".join(f"{word!r} ({count})" for word, count in counts.most_common(12))
 
 
-def open_files(source: TableSource, path: Path) -> dict[str, TableFile]:
-    """Open the file, or all data files of the folder, in natural order of their names: relative name -> file."""
+def open_files(source: TableSource, path: Path, sample: RowSample | None = None) -> dict[str, TableFile]:
+    """Open the file, or all data files of the folder, in natural order of their names: relative name -> file.
+
+    With a `sample`, only its rows will be read.
+    """
     shown = shown_path(source.path)
     if not path.is_dir():
-        return {source.path: open_table(path, shown, notation_of(source, source.path))}
+        return {source.path: replace(open_table(path, shown, notation_of(source, source.path)), sample=sample)}
     names = data_files(path)
     if not names:
         raise SourceError(f"{shown}: holds no files; correct source.path or source.pattern")
-    return {name: open_table(path / name, f"{shown}: {name}", notation_of(source, name)) for name in names}
+    files = {
+        name: open_table(path / name, f"{shown}: {name}", notation_of(source, name))
+        for name in names
+        if sample is None or sample.has(name)
+    }
+    return {name: replace(file, sample=sample) for name, file in files.items()}
 
 
 def file_columns(source: TableSource, path: Path) -> set[str]:

@@ -13,6 +13,7 @@ from foretwin.sources.files.clock import Clocks, read_times
 from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.files.reading import Reading, open_files, read_pieces
 from foretwin.sources.files.tags import spread_tags
+from foretwin.sources.row_sample import RowSample
 from foretwin.sources.tabular import TableFile
 
 TIME = "source time"  # of a row: an instant in UTC, or a number in the clock's unit; with a space, as no channel
@@ -27,15 +28,17 @@ class Wanted:
     seconds: float | None
 
 
-def read_row_pieces(source: TableSource, path: Path, wanted: Wanted) -> tuple[TableSource, Iterator[Reading]]:
-    """Read a file, or a folder of them, in pieces, with the time parsed as the column `source time`.
+def read_row_pieces(
+    source: TableSource, path: Path, wanted: Wanted, sample: RowSample | None = None
+) -> tuple[TableSource, Iterator[Reading]]:
+    """Read a file or a folder of them, or a sample of the rows, in pieces; the time is the column `source time`.
 
     The returned source names the columns that the pieces have for machine, run and time. Where rows are counted, the
     time is 0: it is the number of the row within its run. SourceError where the files are not as the source says.
     """
     names = {"asset": source.asset_column or SINGLE, "run": source.run_column, "time": source.time_column or TIME}
     named = source.model_copy(update=names)
-    files = open_files(source, path)
+    files = open_files(source, path, sample)
     if source.tag is not None:
         return named, iter([_long(named, files, wanted)])
     return named, _wide(named, source, files, wanted)

@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from foretwin.contract.holdout import Holdout
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.errors import ContractError
 from foretwin.sources.counters import is_flattened
+from foretwin.sources.files.guess.long_tables import of_whole_machines
 from foretwin.sources.files.guess.survey import Survey, surveyed
 from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import texts
-from foretwin.validation.few_units import LabelledUnits, few_units_hints, propose_holdout
+from foretwin.validation.few_units import ENOUGH, LabelledUnits, few_units_hints, propose_holdout
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
 from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns
@@ -65,7 +67,14 @@ def draft_contract(name: str, files: str | Path, project: Path | None = None) ->
     time, no machine or no channel; ContractError for an invalid name.
     """
     with surveyed(str(files)) as survey:
-        return _draft(name, survey, source_path(name, files, project))
+        return _draft(name, _bounded(survey), source_path(name, files, project))
+
+
+def _bounded(survey: Survey) -> Survey:
+    """Return the survey of some machines where the first rows are not all, as they show which column names these."""
+    if survey.sample is None:
+        return survey
+    return of_whole_machines(survey, guess_columns(survey.table, spread_frame(survey).frame).asset)
 
 
 def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
@@ -75,18 +84,17 @@ def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
     frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
     sparse = find_sparse(frame, guess, notation)
-    source = _source(path, written, guess, asset_fields(survey, guess.asset), sparse)
+    source = _source(path, written, guess, survey, sparse)
     contract = _skeleton(name, source, guess, (notation, sparse))
-    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path)
+    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample)
     telling = telling_channels(rows, contract)
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
-        source = _source(path, written, guess, asset_fields(survey, guess.asset), sparse)
+        source = _source(path, written, guess, survey, sparse)
         contract = _skeleton(name, source, guess, (notation, sparse))
     measured = measure_table(rows, contract, notation)
-    labelled = LabelledUnits.of(rows, contract)
-    holdout, why = propose_holdout(labelled)
-    few = [f"{one}." for one in few_units_hints(labelled, holdout)]
+    measured = replace(measured, assets=len(survey.machines)) if survey.machines else measured
+    holdout, why, few = _holdout(rows, contract, survey)
     parts = [
         source_lines(name, source, guess, written),
         clock_lines(guess, notation, measured),
@@ -115,12 +123,19 @@ def source_path(name: str, file: str | Path, project: Path | None) -> str:
     return written.as_posix()
 
 
-def _source(
-    path: str, written: Written, guess: Guess, asset: dict[str, object], sparse: Mapping[str, Sparse]
-) -> TableSource:
-    frame = written.frame
+def _holdout(rows: pd.DataFrame, contract: Twin, survey: Survey) -> tuple[Holdout, str, list[str]]:
+    """Return what is held out as a whole, why, and what to tell of it; of a long table only some machines are `rows`."""
+    if len(survey.machines) >= ENOUGH:
+        return Holdout(), "", []
+    labelled = LabelledUnits.of(rows, contract)
+    holdout, why = propose_holdout(labelled)
+    return holdout, why, [f"{one}." for one in few_units_hints(labelled, holdout)]
+
+
+def _source(path: str, written: Written, guess: Guess, survey: Survey, sparse: Mapping[str, Sparse]) -> TableSource:
+    frame, asset = written.frame, asset_fields(survey, guess.asset)
     names = texts(frame[guess.asset])
-    spelt = first_spellings(names.unique())
+    spelt = first_spellings([*names.unique(), *survey.machines])
     runs = np.asarray(names.map(spelt).groupby(names.map(spelt), sort=False).ngroup(), np.int64)
     content: dict[str, object] = {
         "time": None if guess.time == ROW else guess.time,

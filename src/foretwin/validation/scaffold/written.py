@@ -135,7 +135,7 @@ def asset_fields(survey: Survey, asset: str) -> dict[str, object]:
 
     SourceError where no pattern tells the files from others in their place.
     """
-    names = list(dict.fromkeys(survey.frame[SINGLE]))
+    names = list(survey.names if survey.sample else dict.fromkeys(survey.frame[SINGLE]))
     pattern = _pattern(names) if len(names) > 1 or survey.left_out else None
     mixed = [name for name in survey.left_out if pattern and matches(pattern, name) is not None]
     if mixed:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from foretwin.contract.source import TableSource
 from foretwin.errors import SourceError
+from foretwin.sources.files.blocks import BLOCK
 from foretwin.sources.files.file_names import SINGLE, data_files
 from foretwin.sources.files.guess.encoding import guess_encoding
 from foretwin.sources.files.guess.layout import guess_layout
@@ -24,6 +25,7 @@ from foretwin.sources.files.lines import file_head, is_other, raw_lines
 from foretwin.sources.files.notation import PLAIN, Notation, fields_of
 from foretwin.sources.files.places.copies import bring_files, fetched, is_archive
 from foretwin.sources.files.reading import counted
+from foretwin.sources.row_sample import MOST_ROWS, RowSample
 from foretwin.sources.tabular import (
     DELIMITERS,
     PARQUET_MAGIC,
@@ -33,6 +35,7 @@ from foretwin.sources.tabular import (
 )
 
 FIRST_LINES, LAST_LINES = 400, 60
+FEWEST_ROWS = 1000  # of each file, where all are too many
 Remarks = dict[str, str]
 _Numbers = tuple[Notation, dict[str, object], Remarks, tuple[str, ...]]
 
@@ -56,6 +59,9 @@ class Survey:
     units: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the files
+    sample: RowSample | None = None  # of the rows, where they are too many
+    machines: tuple[str, ...] = ()  # all of them, where `frame` has those of some
 
 
 @contextmanager
@@ -73,8 +79,11 @@ def surveyed(source: str) -> Iterator[Survey]:
         yield survey
 
 
-def survey_files(path: Path, shown: str) -> Survey:
-    """Survey a file, or all files of a folder, of which those of the commonest shape are taken."""
+def survey_files(path: Path, shown: str, sample: RowSample | None = None) -> Survey:
+    """Survey a file, or all files of a folder, of which those of the commonest shape are taken.
+
+    Of many rows, those of the `sample` are looked at, or the first of each file.
+    """
     names = data_files(path) if path.is_dir() else [path.name]
     if not names:
         raise SourceError(f"{shown}: holds no files; name others")
@@ -87,9 +96,11 @@ def survey_files(path: Path, shown: str) -> Survey:
     kept = [name for name in seen if seen[name].shape == usual]
 
     files = {name: open_table(places[name], labels[name], look.notation) for name in kept}
+    sample = sample or _first_rows(files)
+    files = {name: replace(file, sample=sample) for name, file in files.items() if sample is None or sample.has(name)}
     raw = _frame(files, as_text=True)
-    notation, asked, remarks, told = _with_numbers(raw, look.notation, files[kept[0]])
-    files = {name: open_table(places[name], labels[name], notation) for name in kept}
+    notation, asked, remarks, told = _with_numbers(raw, look.notation, next(iter(files.values())))
+    files = {name: replace(open_table(places[name], labels[name], notation), sample=sample) for name in files}
     frame = _typed(_frame(files, as_text=False), files)
     fields = dict(fields_of(notation)) | asked
     if turned:
@@ -99,7 +110,10 @@ def survey_files(path: Path, shown: str) -> Survey:
     if others:
         told = (*told, f"files: {len(others)} of another shape are left out, such as {others[0]}.")
     remarks = look.remarks | remarks
-    return Survey(path, files[kept[0]], frame, fields, remarks, _forms(frame), look.units, tuple(others), told)
+    table = next(iter(files.values()))
+    return Survey(
+        path, table, frame, fields, remarks, _forms(frame), look.units, tuple(others), told, tuple(kept), sample
+    )
 
 
 @dataclass(frozen=True)
@@ -180,9 +194,29 @@ def _frame(files: dict[str, TableFile], as_text: bool) -> pd.DataFrame:
     """Read all columns of all files, with the column `single asset` for the name of the file."""
     frames = []
     for name, file in files.items():
-        frame = file.read(file.columns, text=file.columns if as_text else ())
+        frame = _read(file, as_text)
         frames.append(frame.assign(**{SINGLE: name}))
     return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+
+
+def _first_rows(files: dict[str, TableFile]) -> RowSample | None:
+    """Return the first rows of each file as a sample; None where all are few enough."""
+    if sum(file.path.stat().st_size for file in files.values()) <= BLOCK:
+        return None
+    rows = 0
+    for file in files.values():
+        for frame in file.blocks(file.columns[:1], text=file.columns[:1]):
+            rows += len(frame)
+            if rows > MOST_ROWS:
+                return RowSample(first=max(FEWEST_ROWS, MOST_ROWS // len(files)))
+    return None
+
+
+def _read(file: TableFile, as_text: bool) -> pd.DataFrame:
+    text = file.columns if as_text else ()
+    if file.sample is None:
+        return file.read(file.columns, text=text)
+    return pd.concat(file.blocks(file.columns, text=text), ignore_index=True)
 
 
 def _with_numbers(raw: pd.DataFrame, notation: Notation, file: TableFile) -> _Numbers:
