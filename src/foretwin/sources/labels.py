@@ -1,8 +1,9 @@
 """Labels in a user's table: cells of any spelling to the classes of a fault axis, and flags to true and false."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from fnmatch import fnmatch
 
 import numpy as np
 import pandas as pd
@@ -48,24 +49,40 @@ def read_flags(file: Reading, frame: pd.DataFrame, column: str) -> NDArray[np.bo
 
 
 def read_classes(
-    file: Reading, frame: pd.DataFrame, axis: str, fault: TableFault, classes: Sequence[str]
+    file: Reading, frame: pd.DataFrame, axis: str, fault: TableFault, classes: Sequence[str], column: str | None = None
 ) -> NDArray[np.int8]:
-    """Return the class (N,) of each row on one axis, -1 where it is unknown.
+    """Return the class (N,) of each row on one axis, -1 where it is unknown; `column` where `fault` names none.
 
     SourceError where no cell of the column has one of the contract's values: it lists those that the column holds.
     """
-    if fault.column is None:
+    column = fault.column or column
+    if column is None:
         return _flagged(file, frame, fault, classes)
-    text = texts(frame[fault.column])
+    text = texts(frame[column])
     numbers = {key: classes.index(name) for key, name in _spelt(axis, fault).items()}
     found = label_keys(text).map(numbers)
     if found.isna().all() and not is_missing(text).all():
         wanted = ", ".join(map(repr, fault.values))
         raise SourceError(
-            f"{file.shown}: column {fault.column!r}: no row holds {wanted}; it holds {_held(text)};"
+            f"{file.shown}: column {column!r}: no row holds {wanted}; it holds {_held(text)};"
             f" correct source.faults.{axis}.values"
         )
     return np.asarray(found.fillna(FAULT_UNKNOWN), np.int8)
+
+
+def hold_from(file: Reading, frame: pd.DataFrame, column: str, globs: Mapping[str, float]) -> NDArray[np.int8]:
+    """Return the classes (N,) with the first class on the rows of a glob's files before the time that it has.
+
+    The index of `frame` are rows of the file; it has the time of the run, and the classes in `column`.
+    """
+    result = np.asarray(frame[column], np.int8).copy()
+    names = file.file_names(frame.index.to_numpy())
+    for glob, start in globs.items():
+        named = np.isin(names, [name for name in np.unique(names) if fnmatch(name, glob)])
+        if not named.any():
+            raise SourceError(f"{file.shown}: no file is named as {glob}; correct it in holds_from of {column}")
+        result[named & (frame["time"].to_numpy() < start * (1 - ROUNDING))] = 0
+    return result
 
 
 def hold_before(frame: pd.DataFrame, column: str, span: float) -> NDArray[np.int8]:

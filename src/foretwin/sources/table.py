@@ -19,11 +19,12 @@ from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError, SourceError
 from foretwin.sources.counters import is_flattened, rise_rates
 from foretwin.sources.files.file_names import SINGLE
-from foretwin.sources.files.places.copies import bring_files, fetched
+from foretwin.sources.files.places.copies import LABELS, bring_files, bring_labels, fetched
 from foretwin.sources.files.places.queries import bring_query
 from foretwin.sources.files.reading import Reading, file_columns, group_numbers
 from foretwin.sources.files.rows import TIME, Wanted, read_table_rows
-from foretwin.sources.labels import hold_before, read_classes, read_flags
+from foretwin.sources.label_spans import labels_on_rows
+from foretwin.sources.labels import hold_before, hold_from, read_flags
 from foretwin.sources.tabular import texts
 
 LOG = logging.getLogger(__name__)
@@ -42,27 +43,30 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
         bring_query(source, previous or out, out)
     else:
         bring_files(source, folder, out)
+    bring_labels(source, folder, out)
 
 
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
     """Convert the copies in `raw` to canonical rows, as `read_rows_of`."""
-    table, frame = _read_frame(contract, source, fetched(raw))
+    table, frame = _read_frame(contract, source, fetched(raw), raw / LABELS)
     table.refuse_flattened(frame)
     return canonical(frame, contract)
 
 
-def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFrame:
-    """Convert a file, or all of a folder, to canonical rows.
+def read_rows_of(contract: Twin, source: TableSource, path: Path, labels_in: Path | None = None) -> pd.DataFrame:
+    """Convert a file, or all of a folder, to canonical rows; `labels_in` has the files with spans of labels.
 
     A numeric time is in the clock's unit and kept where it restarts with each run; a date, and the
     number of a clock that continues over several runs, is counted from the run's first row. A row where `failure` is
     true ends its run with RUL 0; a run without a failure has an unknown RUL. SourceError names the file, the line and
     the column of the first invalid cell.
     """
-    return canonical(_read_frame(contract, source, path)[1], contract)
+    return canonical(_read_frame(contract, source, path, labels_in)[1], contract)
 
 
-def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Table", pd.DataFrame]:
+def _read_frame(
+    contract: Twin, source: TableSource, path: Path, labels_in: Path | None = None
+) -> tuple["_Table", pd.DataFrame]:
     """Read what canonical rows are made of, with the channels in double precision."""
     if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
         raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
@@ -81,12 +85,13 @@ def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Tabl
     frame["time"], stamped = table.times()
     if source.rul:
         frame["rul"] = file.numbers(table.frame[source.rul], source.rul)
-    for axis, fault in source.faults.items():
-        frame[fault_column(axis)] = read_classes(file, table.frame, axis, fault, contract.classes(axis))
+    for axis in source.faults:
+        frame[fault_column(axis)] = labels_on_rows(source, axis, file, contract.classes(axis), labels_in)
     frame[FAILED] = table.failures()
     frame = table.with_runs(table.in_order(frame))
     frame["time"] = table.since_run_start(frame, stamped)
     for axis, fault in source.faults.items():
+        frame[fault_column(axis)] = hold_from(file, frame, fault_column(axis), fault.holds_from)
         if fault.holds_before is not None:
             frame[fault_column(axis)] = hold_before(frame, fault_column(axis), fault.holds_before)
     return table, table.without_gaps(table.with_rul(rise_rates(frame, source.rates)))
@@ -112,7 +117,7 @@ def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSour
     kept: dict[str, object] = dict.fromkeys(("run", "failure", "rul"))
     kept |= {name: getattr(own, name) for name in there if getattr(own, name) in columns}
     axes = own.faults.items() if labelled else ()
-    kept["faults"] = {axis: fault for axis, fault in axes if set(fault.columns) <= columns}
+    kept["faults"] = {axis: fault for axis, fault in axes if fault.columns and set(fault.columns) <= columns}
     return own.model_copy(update={**kept, "runs_end_in_failure": False})
 
 

@@ -56,6 +56,12 @@ class Reading:
             LOG.warning("%s: column %r: taken as missing: %s", self.shown, column, counted(told))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def file_names(self, rows: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Return the name of the file (M,) of each of these rows of the frame."""
+        rows = self.origin[rows] if self.origin is not None else rows
+        number = np.searchsorted(self.starts, rows, side="right") - 1
+        return np.array([file.path.name for file in self.files], dtype=np.object_)[number]
+
     def with_frame(self, frame: pd.DataFrame, origin: NDArray[np.int64]) -> "Reading":
         """Return the same files with other rows, each made of the row `origin` (N,) of this frame, and others."""
         before = self.origin[origin] if self.origin is not None else origin

@@ -1,6 +1,8 @@
 """First contract of a machine from a user's own table: guesses for a person to correct, each marked as one."""
 
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from foretwin.contract.source import TableSource
+from foretwin.contract.source import TableSource, pattern_words
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.errors import ContractError
@@ -31,7 +33,8 @@ from foretwin.validation.scaffold.contract_text import (
     rest_lines,
     source_lines,
 )
-from foretwin.validation.scaffold.label_columns import LabelAxis
+from foretwin.validation.scaffold.label_columns import LabelAxis, is_label_name
+from foretwin.validation.scaffold.label_files import span_axis
 from foretwin.validation.scaffold.measures import (
     TableFindings,
     TimeNotation,
@@ -47,6 +50,8 @@ from foretwin.validation.scaffold.written import (
     spread_frame,
 )
 
+PATH_WORDS = ("asset", "run", "date")  # of a pattern, which mean something by themselves
+
 
 @dataclass(frozen=True)
 class ContractDraft:
@@ -56,25 +61,39 @@ class ContractDraft:
     assumptions: Assumptions
 
 
-def draft_contract(name: str, files: str | Path, project: Path | None = None) -> ContractDraft:
+def draft_contract(
+    name: str,
+    files: str | Path,
+    project: Path | None = None,
+    labels: Path | None = None,
+    pattern: str | None = None,
+) -> ContractDraft:
     """Draft the contract of twin `name` from a user's files, named as `source.path` is; the text is a valid contract.
 
-    A path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
+    `labels` is a file with spans of time in which a fault was present, `pattern` is how the paths of many files end. A
+    path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
     time, no machine or no channel; ContractError for an invalid name.
     """
-    with surveyed(str(files)) as survey:
-        return _draft(name, survey, source_path(name, files, project))
+    with surveyed(str(files), pattern) as survey, tempfile.TemporaryDirectory() as folder:
+        written = spread_frame(survey)
+        idle = [word for word in pattern_words(pattern) if word not in PATH_WORDS and not is_label_name(word)]
+        written = replace(written, frame=written.frame.drop(columns=idle))
+        guess = guess_columns(survey.table, written.frame)
+        if labels is not None:
+            axis = span_axis(labels, source_path(name, labels, project), str(files), guess.asset)
+            shutil.copyfile(labels, Path(folder) / axis.name)
+            guess = replace(guess, axes=(axis, *(one for one in guess.axes if one.name != axis.name)))
+        return _draft(name, survey, source_path(name, files, project), written, guess, Path(folder))
 
 
-def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
-    table, written = survey.table, spread_frame(survey)
-    guess = guess_columns(table, written.frame)
+def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess, labels_in: Path) -> ContractDraft:
+    table = survey.table
     written = settle_time(survey, written, guess)
     frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
     source = _source(path, written, guess, asset_fields(survey, guess.asset))
     contract = _skeleton(name, source, guess, notation)
-    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path)
+    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, labels_in)
     telling = telling_channels(rows, contract)
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from foretwin.contract.source import TableSource
 from foretwin.errors import SourceError
-from foretwin.sources.files.file_names import SINGLE, data_files
+from foretwin.sources.files.file_names import FILE, SINGLE, data_files, path_parts
 from foretwin.sources.files.guess.encoding import guess_encoding
 from foretwin.sources.files.guess.layout import guess_layout
 from foretwin.sources.files.guess.marks import far_sentinels, guess_marks, numbers_and_words, unknown_words
@@ -44,9 +44,9 @@ class Survey:
     """What was seen in files: all rows (N, columns) typed, and how they are written.
 
     `path` is the file or folder on this machine, `table` the first file. The column `single asset` tells the files
-    apart, `left_out` are those of another shape. `fields` are those of the contract's source, `remarks` why each is
-    guessed, `forms` those of columns of times, `units` what stands below the columns' names, `told` sentences for a
-    person.
+    apart, `left_out` are those of another shape; `pattern` was told, and its words are columns. `fields` are those of
+    the contract's source, `remarks` why each is guessed, `forms` those of columns of times, `units` what stands below
+    the columns' names, `told` sentences for a person.
     """
 
     path: Path
@@ -58,25 +58,32 @@ class Survey:
     units: dict[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    pattern: str | None = None
 
 
 @contextmanager
-def surveyed(source: str) -> Iterator[Survey]:
-    """Bring what `source` names (file, folder, glob, archive, URL), and survey it; copies are removed afterwards."""
+def surveyed(source: str, pattern: str | None = None) -> Iterator[Survey]:
+    """Bring what `source` names (file, folder, glob, archive, URL), and survey it; copies are removed afterwards.
+
+    Of many files those count whose path ends as `pattern`.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(source)
         if not path.is_file() or is_archive(path):
-            asked = TableSource(kind="table", path=source, single_asset=SINGLE, time_format="row")
+            asked = TableSource(kind="table", path=source, pattern=pattern, asset=FILE, time_format="row")
             bring_files(asked, Path(), Path(temporary))
             path = fetched(Path(temporary))
-        survey = survey_files(path, source)
+        survey = survey_files(path, source, pattern)
         for name in survey.left_out:
             (path / name).unlink()  # of the copy
         yield survey
 
 
-def survey_files(path: Path, shown: str) -> Survey:
-    """Survey a file, or all files of a folder, of which those of the commonest shape are taken."""
+def survey_files(path: Path, shown: str, pattern: str | None = None) -> Survey:
+    """Survey a file, or all files of a folder, of which those of the commonest shape are taken.
+
+    The words of `pattern` are columns.
+    """
     names = data_files(path) if path.is_dir() else [path.name]
     if not names:
         raise SourceError(f"{shown}: holds no files; name others")
@@ -92,7 +99,7 @@ def survey_files(path: Path, shown: str) -> Survey:
     raw = _frame(files, as_text=True)
     notation, asked, remarks, told = _with_numbers(raw, look.notation, files[kept[0]])
     files = {name: open_table(places[name], labels[name], notation) for name in kept}
-    frame = _typed(_frame(files, as_text=False), files)
+    frame = _with_words(_typed(_frame(files, as_text=False), files), pattern)
     fields = dict(fields_of(notation)) | asked
     if turned:
         fields["transposed"] = Path(turned[0]).name
@@ -101,7 +108,7 @@ def survey_files(path: Path, shown: str) -> Survey:
     if others:
         told = (*told, f"files: {len(others)} of another shape are left out, such as {others[0]}.")
     remarks = look.remarks | remarks
-    return Survey(path, files[kept[0]], frame, fields, remarks, _forms(frame), look.units, tuple(others), told)
+    return Survey(path, files[kept[0]], frame, fields, remarks, _forms(frame), look.units, tuple(others), told, pattern)
 
 
 @dataclass(frozen=True)
@@ -185,6 +192,17 @@ def _frame(files: dict[str, TableFile], as_text: bool) -> pd.DataFrame:
         frame = file.read(file.columns, text=file.columns if as_text else ())
         frames.append(frame.assign(**{SINGLE: name}))
     return pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+
+
+def _with_words(frame: pd.DataFrame, pattern: str | None) -> pd.DataFrame:
+    """Add the words of a pattern as columns of text; SourceError where a file's path does not end as the pattern."""
+    if pattern is None:
+        return frame
+    names = frame[SINGLE].unique()
+    asked = TableSource(kind="table", path="", pattern=pattern, asset=FILE, time_format="row")
+    parts = {name: path_parts(asked, name) for name in names}
+    words = {word: frame[SINGLE].map({name: parts[name][word] for name in names}) for word in asked.path_words}
+    return frame.assign(**words)
 
 
 def _with_numbers(raw: pd.DataFrame, notation: Notation, file: TableFile) -> _Numbers:
