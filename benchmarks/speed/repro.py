@@ -89,7 +89,7 @@ def project(root: Path, twins: tuple[str, ...]) -> None:
 def listed(root: Path, twins: tuple[str, ...]) -> None:
     """Put these twins on the list of params.yaml, and no other."""
     params = yaml.safe_load((root / "params.yaml").read_text())
-    own = {twin: {section: {} for section in OF_ONE_TWIN} for twin in twins}
+    own: dict[str, dict[str, dict[str, object]]] = {twin: {section: {} for section in OF_ONE_TWIN} for twin in twins}
     (root / "params.yaml").write_text(yaml.safe_dump(params | {"twins": list(twins)} | own))
 
 

@@ -222,6 +222,10 @@ class TableSource(ContractPart):
             raise ValueError(f"time_format: {self.time_format} is none; write {', '.join(TIME_FORMATS)} or one with %")
         if self.time_zone:
             zone_of(self.time_zone)
+        if self.time_format == "row" and any(fault.spans for fault in self.faults.values()):
+            raise ValueError(
+                "faults: spans are of time, which rows that are counted have not; name the column of `time`"
+            )
         if self.thousands == (self.decimal or "."):
             raise ValueError(f"thousands: is the decimal mark too; set decimal to the other mark than {self.thousands}")
         if (self.tag is None) != (self.value is None) or (self.quality and not self.tag):

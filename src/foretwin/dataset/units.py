@@ -59,7 +59,8 @@ class UnitNames:
         within = (starts & ~run_starts(rows))[first]  # rows of a stretch that begins within a run
         time = named["time"].to_numpy()
         gap = within & (time - time[first] < (self._holdout.gap or 0))
-        return named[~gap].reset_index(drop=True)
+        kept: pd.DataFrame = named[~gap]
+        return kept.reset_index(drop=True)
 
 
 def name_units(pieces: RowPieces, holdout: Holdout, test_share: float, folds: int) -> RowPieces:
@@ -69,7 +70,7 @@ def name_units(pieces: RowPieces, holdout: Holdout, test_share: float, folds: in
     rows_of: Counter[str] = Counter()
     if holdout.by == "time":
         for piece in pieces:
-            rows_of.update(piece["asset"].value_counts().to_dict())
+            rows_of.update(Counter(piece["asset"]))
 
     def read() -> Iterator[pd.DataFrame]:
         names = UnitNames(holdout, test_share, folds, rows_of)
@@ -84,12 +85,10 @@ def _numbered(assets: "pd.Series[str]", numbers: NDArray[np.int64]) -> "pd.Serie
 
 def describe_units(rows: pd.DataFrame, axes: Iterable[str]) -> pd.DataFrame:
     """Return what decides where each unit of these rows goes, by its name: group, whether labelled, and its stratum."""
-    faults = [rows[f"fault_{axis}"] for axis in axes]
-    known = rows["rul"].notna().to_numpy()
-    for fault in faults:
-        known = known | (fault >= 0).to_numpy()
-    columns = {"fixed": rows["fixed_split"] == "test", "labelled": known, "ended": rows["rul"].notna()}
-    table = pd.DataFrame({**columns, **{fault.name: fault for fault in faults}, "group": rows["subset"]})
+    faults = rows[[f"fault_{axis}" for axis in axes]]
+    ended = rows["rul"].notna()
+    known = ended | (faults >= 0).any(axis=1)
+    table = faults.assign(fixed=rows["fixed_split"] == "test", labelled=known, ended=ended, group=rows["subset"])
     return _per_unit(table.assign(mixed=False), rows["asset"])
 
 

@@ -14,10 +14,11 @@ from foretwin.contract.source import LabelSpans, TableFault, TableSource
 from foretwin.dataset.machine_names import spelling_key
 from foretwin.dataset.table import FAULT_UNKNOWN
 from foretwin.errors import SourceError
+from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.files.reading import Reading
 from foretwin.sources.files.rows import TIME
 from foretwin.sources.files.times import parse_moments
-from foretwin.sources.labels import read_classes
+from foretwin.sources.labels import ClassReader
 from foretwin.sources.tabular import is_missing, open_table, texts
 
 BEGIN, END, ASSET = "begin", "end", "asset"  # columns of spans as read
@@ -58,28 +59,51 @@ class Spans:
         return result
 
 
-def labels_on_rows(
-    source: TableSource, axis: str, table: Reading, classes: Sequence[str], folder: Path | None
-) -> NDArray[np.int8]:
-    """Return the class (N,) of each row of the table on one axis, -1 where it is unknown.
-
-    `folder` has a copy of each file with spans; without it, labels that are spans are unknown. SourceError where a span
-    has no time, ends before it begins, or none of them is within the rows.
-    """
+def class_reader(
+    source: TableSource, axis: str, classes: Sequence[str], folder: Path | None
+) -> "ClassReader | SpanReader":
+    """Return what reads the classes of one axis; `folder` has a copy of each file with spans."""
     fault = source.faults[axis]
-    if fault.spans is None:
-        return read_classes(table, table.frame, axis, fault, classes)
-    if folder is None:
-        return np.full(len(table.frame), FAULT_UNKNOWN, np.int8)
-    times = table.frame[TIME]
-    stamped = pd.api.types.is_datetime64_any_dtype(times)
-    read = _json_spans if fault.spans.begin is None else _table_spans
-    spans = _typed(source, stamped, *read(axis, fault, fault.spans, folder / axis, classes))
-    assets = texts(table.frame[source.asset or ""])
-    found = spans.classes_at(_comparable(times, stamped), assets, len(classes))
-    if not (found != 0).any():
-        raise SourceError(f"{fault.spans.path}: no span of axis {axis} holds a row of {table.shown}; compare the times")
-    return found
+    return ClassReader(axis, fault, classes) if fault.spans is None else SpanReader(source, axis, classes, folder)
+
+
+class SpanReader:
+    """Reads the classes of one axis, which are spans of time, on pieces of a table; knows whether any was within one.
+
+    Without a folder the labels are unknown.
+    """
+
+    def __init__(self, source: TableSource, axis: str, classes: Sequence[str], folder: Path | None) -> None:
+        self._source, self._axis, self._classes = source, axis, classes
+        self._path = folder / axis if folder else None
+        self._fault, self._spans = source.faults[axis], source.faults[axis].spans or LabelSpans(path="", means="-")
+        self._read: Spans | None = None
+        self._found = False
+
+    def read(self, _file: Reading, frame: pd.DataFrame) -> NDArray[np.int8]:
+        """Return the class (N,) of each row, -1 where it is unknown.
+
+        SourceError where a span has no time, or ends before it begins.
+        """
+        if self._path is None:
+            return np.full(len(frame), FAULT_UNKNOWN, np.int8)
+        times = frame[TIME]
+        stamped = pd.api.types.is_datetime64_any_dtype(times)
+        if self._read is None:
+            read = _json_spans if self._spans.begin is None else _table_spans
+            cells = read(self._axis, self._fault, self._spans, self._path, self._classes)
+            self._read = _typed(self._source, stamped, *cells)
+        assets = texts(frame[self._source.asset_column or SINGLE])
+        found = self._read.classes_at(_comparable(times, stamped), assets, len(self._classes))
+        self._found |= bool((found != 0).any())
+        return found
+
+    def check(self, shown: str) -> None:
+        """Raise SourceError where no row was within a span."""
+        if self._path is not None and not self._found:
+            raise SourceError(
+                f"{self._spans.path}: no span of axis {self._axis} holds a row of {shown}; compare the times"
+            )
 
 
 def _typed(source: TableSource, stamped: bool, shown: str, frame: pd.DataFrame, labels: NDArray[np.int8]) -> Spans:
@@ -108,7 +132,10 @@ def _table_spans(
     if spans.label is None:
         return spans.path, frame, np.full(len(frame), classes.index(spans.means or ""), np.int8)
     reading = Reading(cells, (file,), np.zeros(1, np.int64), spans.path)
-    return spans.path, frame, read_classes(reading, cells, axis, fault, classes, spans.label)
+    reader = ClassReader(axis, fault.model_copy(update={"column": spans.label, "spans": None}), classes)
+    labels = reader.read(reading, cells)
+    reader.check(spans.path)
+    return spans.path, frame, labels
 
 
 def _moments(source: TableSource, values: "pd.Series[Any]", stamped: bool, where: str) -> NDArray[Any]:

@@ -6,6 +6,7 @@ import numpy as np
 from sqlalchemy import insert, select
 
 from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets, open_store, timeline
 from foretwin.twin.store.scoring import kpis
 from foretwin.twin.store.summaries import reading_hours
@@ -83,6 +84,23 @@ def test_readings_of_an_hour_change_no_row_but_the_assets_until_another_begins(s
     send(store, [("a", 1, 5.0)], NOON + timedelta(minutes=45))  # the clock was set back
     send(store, [("a", 1, 6.0), ("a", 2, 1.0)], NOON + timedelta(hours=1, minutes=10))
     assert shown() == [(2, 1, 1.0, 1.0), (1, 2, 4.0, 6.0), (1, 4, 1.0, 5.0)]
+
+
+def test_a_reading_changes_no_index_of_the_assets(postgres):
+    store = open_store(postgres.new_database("hot_rows"))
+    names = [f"P-{i}" for i in range(150)]
+
+    def updates() -> tuple[int, int]:
+        with store.read() as connection:
+            query = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'assets'"
+            return tuple(connection.exec_driver_sql(query).one())
+
+    for hour in range(1, 6):
+        send(store, [(name, 1, float(hour)) for name in names], NOON + timedelta(minutes=hour))
+    wait_for(lambda: updates()[0] >= 5 * len(names), "PostgreSQL's counts")
+    changed, in_place = updates()
+    store.close()
+    assert in_place > 0.7 * changed, "else each of its indexes is written for each reading"
 
 
 def test_an_asset_waits_for_a_score_from_its_reading_to_its_score(store):

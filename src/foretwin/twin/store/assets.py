@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from foretwin.dataset.machine_names import spelling_key
 from foretwin.errors import BadInput, Conflict, NotFound
 from foretwin.twin.store import summaries, tables
 from foretwin.wire.asset_names import check_name
@@ -91,20 +92,44 @@ def count_assets(connection: Connection, twin: str) -> int:
 def register_assets(connection: Connection, twin: str, names: Iterable[str], now: datetime) -> dict[str, Asset]:
     """Return name -> asset, in the order of the names; missing assets are added.
 
-    BadInput where a name is none, Conflict where an asset belongs to another twin already.
+    BadInput where a name is none, Conflict where an asset belongs to another twin already, or has another spelling.
     """
     wanted = list(dict.fromkeys(check_name(name) for name in names))
     found = find_all(connection, wanted)
     missing = [name for name in wanted if name not in found]
     if missing:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        respelt = next(iter(other_spellings(connection, missing).items()), None)
+        if respelt:
+            raise Conflict("asset", another_spelling(*respelt))
         rows = [{"twin": twin, "name": name, "tags": {}, "registered_at": now} for name in missing]
         connection.execute(dialect.insert(tables.assets).on_conflict_do_nothing(), rows)
-        found |= find_all(connection, missing)
+        added = find_all(connection, missing)
+        spelt = [{"spelling": spelling_key(name), "asset": asset.id} for name, asset in added.items()]
+        connection.execute(dialect.insert(summaries.spellings).on_conflict_do_nothing(), spelt)
+        found |= added
     other = next((asset for asset in found.values() if asset.twin != twin), None)
     if other:
         raise Conflict("asset", f"{other.name} is a {other.twin} already, and cannot be a {twin} too")
     return {name: found[name] for name in wanted}
+
+
+def other_spellings(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    """Return name -> the known asset, or the earlier name, of which it is another spelling; others are left out."""
+    keys = {name: spelling_key(name) for name in names}
+    columns, wanted = summaries.spellings.c, list(dict.fromkeys(keys.values()))
+    first: dict[str, str] = {}
+    for begin in range(0, len(wanted), AT_ONCE):
+        query = select(columns.spelling, tables.assets.c.name).join(tables.assets, tables.assets.c.id == columns.asset)
+        found = connection.execute(query.where(columns.spelling.in_(wanted[begin : begin + AT_ONCE])))
+        first |= {row.spelling: row.name for row in found}
+    known = {name: first.setdefault(key, name) for name, key in keys.items()}
+    return {name: other for name, other in known.items() if other != name}
+
+
+def another_spelling(name: str, other: str) -> str:
+    """Describe a name that is another one in other letters."""
+    return f"{name!r} and {other!r} are one machine's name in two spellings; write {other!r}, which came first"
 
 
 def describe_asset(connection: Connection, asset: Asset, changes: Mapping[str, Any]) -> Asset:

@@ -32,7 +32,8 @@ from foretwin.validation.scaffold.label_columns import (
 
 ROW = "source row"  # the number of the row in its file, where the file has no header to name a time
 LARGEST_GAP = 0.5  # share of missing values that a channel may have, unless it is one that is measured seldom
-SLOWEST = 5  # values of each machine that such a channel has at least
+SLOWEST = 5  # values that such a channel has at least of a machine
+LARGEST_SHARE_WITHOUT = 0.5  # of the machines may have fewer
 SHORTEST_RUN = 5  # rows; in a shorter one no row is near the end
 EPOCHS = {"s": (9e8, 2.2e9), "ms": (9e11, 2.2e12), "us": (9e14, 2.2e15), "ns": (9e17, 2.2e18)}  # 1998 to 2039
 LONG_ENOUGH = 20  # rows; fewer may rise by one each by chance
@@ -217,7 +218,7 @@ def _place_in_run(frame: pd.DataFrame, asset: str, run: str | None, failure: str
 
 def _unfit(table: TableFile, values: "pd.Series[Any]", machines: "pd.Series[Any]", in_file: bool) -> str | None:
     """Return why a column should not be a channel, or None."""
-    slow = values.notna().groupby(machines).sum().min() >= SLOWEST
+    slow = (values.notna().groupby(machines).sum() >= SLOWEST).mean() >= LARGEST_SHARE_WITHOUT
     if values.isna().mean() > LARGEST_GAP and not (slow and pd.api.types.is_numeric_dtype(values)):
         return "is empty on more than half of the rows"
     if _is_time(values):

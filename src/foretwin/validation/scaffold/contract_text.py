@@ -12,6 +12,7 @@ from foretwin.validation.scaffold.column_names import unit_of
 from foretwin.validation.scaffold.column_roles import Guess
 from foretwin.validation.scaffold.label_columns import LabelAxis
 from foretwin.validation.scaffold.measures import TableProfile, TimeNotation, is_setting, significant, widened
+from foretwin.validation.scaffold.sparse_channels import Sparse
 from foretwin.validation.scaffold.written import Written
 
 SHORTEST_WINDOW, LONGEST_WINDOW = 10, 60
@@ -82,7 +83,9 @@ def clock_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) ->
     return lines
 
 
-def channel_lines(rows: pd.DataFrame, source: TableSource, guess: Guess, units: Mapping[str, str]) -> list[str]:
+def channel_lines(
+    rows: pd.DataFrame, source: TableSource, guess: Guess, units: Mapping[str, str], sparse: Mapping[str, Sparse]
+) -> list[str]:
     """Return `channels`, and regimes to be considered."""
     lines = [
         "",
@@ -90,12 +93,13 @@ def channel_lines(rows: pd.DataFrame, source: TableSource, guess: Guess, units: 
         "# role: `setting` is what somebody sets (load, speed), `sensor` what is measured; guessed by distinct values.",
         "channels:",
     ]
-    settings = [name for name in guess.channels if is_setting(rows[name]) and name not in source.rates]
+    settings = [name for name in guess.channels if is_setting(rows[name]) and name not in (*source.rates, *sparse)]
     for name, column in guess.channels.items():
         low, high = widened(float(rows[name].min()), float(rows[name].max()))
         unit = _quoted(unit_of(column) or units.get(column) or "?")
         role = "setting" if name in settings else "sensor"
-        lines.append(f"  {name}: {{unit: {unit}, role: {role}, min: {_number(low)}, max: {_number(high)}}}")
+        more = f"{sparse[name].text()}}}  # guessed: filled on {sparse[name].filled:.0%}" if name in sparse else "}"
+        lines.append(f"  {name}: {{unit: {unit}, role: {role}, min: {_number(low)}, max: {_number(high)}{more}")
     if settings:
         lines += [
             "",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import islice
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,8 +30,7 @@ class Arrivals:
     gaps: int
 
 
-@dataclass(frozen=True)
-class KnownAssets:
+class KnownAssets(NamedTuple):
     """Assets by name, and by id the last hour of receipt of those that have one; locked by the transaction."""
 
     assets: dict[str, Asset]
@@ -98,6 +98,14 @@ def count_arrivals(
         into = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(unscored)
         waiting = [{"twin": twin, "asset": number} for number in sorted({one.asset for one in stored})]
         connection.execute(into.on_conflict_do_nothing(), waiting)
+
+
+def date_arrivals(connection: Connection, moments: Mapping[int, datetime]) -> None:
+    """Note when assets were heard whose newest readings were taken at these moments, long before they came."""
+    rows = [{"of": number, "at": moment, "quarter": quarter_of(moment)} for number, moment in moments.items()]
+    if rows:
+        of_those = update(assets).where(assets.c.id == bindparam("of"), assets.c.received_at == bindparam("at"))
+        connection.execute(of_those.values(heard_in=bindparam("quarter"), is_silent=False), rows)
 
 
 def _turn(

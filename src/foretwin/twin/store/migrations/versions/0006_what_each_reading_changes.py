@@ -1,4 +1,7 @@
-"""A reading changes the row of its asset and no index: the last hour in that row, what waits for scoring beside it."""
+"""A reading changes the row of its asset and no index: the last hour in that row, what waits for scoring beside it.
+
+Also whose archives' hours have aged out.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,6 +27,7 @@ def upgrade() -> None:
         ("hour_last_at", MOMENT),
     ):
         op.add_column("assets", sa.Column(name, kind))
+    op.add_column("archives", sa.Column("hours_dropped", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.create_table(
         "unscored",
         sa.Column("twin", sa.String(), nullable=False),
