@@ -92,6 +92,7 @@ docs: $(READY) ## put the figures of output files into README.md and docs/, docs
 	python -m benchmarks.render.docs
 	python -m benchmarks.render.api
 	python -m benchmarks.render.settings
+	python -m benchmarks.render.examples
 
 lock: $(READY) ## renew constraints.txt from pyproject.toml
 	$(BIN)/pip install --quiet uv

@@ -112,9 +112,19 @@ def test_a_cut_that_knows_one_of_its_labels_is_evaluated(prepared):
 
 
 def test_held_out_runs_without_any_label_are_an_error(prepared):
-    rows = fleet().assign(rul=np.float32(np.nan), fault_mode=np.int8(-1))
+    rows = fleet()
+    splits = json.loads((prepared(rows, "labelled") / "splits.json").read_text())
+    held_out = rows["asset"].map(splits) < 0
+    rows = rows.assign(rul=rows["rul"].mask(held_out), fault_mode=rows["fault_mode"].mask(held_out, -1).astype("int8"))
     with pytest.raises(RowsError, match="no held-out run has a labelled row"):
         prepared(rows)
+
+
+def test_data_without_any_label_are_split_and_cut(prepared):
+    rows = fleet()
+    folder = prepared(rows.assign(rul=np.float32(np.nan), fault_mode=np.int8(-1)), "bare")
+    assert (folder / "splits.json").read_text() == (prepared(rows, "labelled") / "splits.json").read_text()
+    assert len(read_rows(folder / "test.parquet", TWIN)) > 0
 
 
 def test_one_asset_is_an_error(prepared):

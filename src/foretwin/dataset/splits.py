@@ -85,7 +85,20 @@ def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParam
     table = RowPieces.of(rows) if isinstance(rows, pd.DataFrame) else rows
     pieces, folds, fixed = _dealt(table, contract, params)
     (out / "splits.json").write_text(strict_json(dict(sorted(folds.items())), indent=1))
-    held_out = _HeldOut(contract, params, fixed)
+    held_out = _written(pieces, folds, _HeldOut(contract, params, fixed), out)
+    if held_out.cuts == 0:
+        if any(_has_label(piece, contract).any() for piece in pieces):
+            raise RowsError(_no_cuts(contract))
+        # No label yet: there is nothing to learn, but what needs no labels can be looked at.
+        held_out = _written(pieces, folds, _HeldOut(contract, params, fixed, labelled=False), out)
+    write_rows(held_out.example(pieces), contract, out / "example.parquet")
+    tests = sum(fold == TEST for fold in folds.values())
+    return {"development": len(folds) - tests, "held out": tests, "cuts": held_out.cuts}
+
+
+def _written(pieces: RowPieces, folds: Mapping[str, int], held_out: "_HeldOut", out: Path) -> "_HeldOut":
+    """Write the rows of the development assets, and what was known of the held-out ones at each cut."""
+    contract = held_out.contract
     with (
         RowsWriter(out / "development.parquet", contract) as development,
         RowsWriter(out / "test.parquet", contract) as test,
@@ -94,11 +107,7 @@ def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParam
             is_test = piece["asset"].map(folds) == TEST
             development.write(piece[~is_test])
             test.write(held_out.cut(piece[is_test].reset_index(drop=True)))
-    if held_out.cuts == 0:
-        raise RowsError(_no_cuts(contract))
-    write_rows(held_out.example(pieces), contract, out / "example.parquet")
-    tests = sum(fold == TEST for fold in folds.values())
-    return {"development": len(folds) - tests, "held out": tests, "cuts": held_out.cuts}
+    return held_out
 
 
 def _dealt(pieces: RowPieces, contract: Twin, params: PrepareParams) -> tuple[RowPieces, dict[str, int], bool]:
@@ -129,8 +138,9 @@ def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd
 class _HeldOut:
     """The held-out assets, whose rows come in pieces of whole runs: how many cuts they have, and a typical run."""
 
-    def __init__(self, contract: Twin, params: PrepareParams, fixed: bool) -> None:
-        self._contract, self._params, self._fixed = contract, params, fixed
+    def __init__(self, contract: Twin, params: PrepareParams, fixed: bool, labelled: bool = True) -> None:
+        """`labelled`: cuts without a label are left out."""
+        self.contract, self._params, self._fixed, self._labelled = contract, params, fixed, labelled
         self._rows = 0  # of earlier pieces: a cut is named by its row among all
         self._runs: list[tuple[bool, int, str, int]] = []  # is its RUL known, rows, asset, run
         self.cuts = 0
@@ -139,8 +149,8 @@ class _HeldOut:
         """Return what was known at each cut of these runs (index 0, 1, 2, ...), and keep them in mind."""
         if rows.empty:
             return rows
-        ends = _cuts(rows, self._contract, self._params.cuts, self._params.seed, self._fixed)
-        found = truncate(rows, ends, self._contract.window.length, self._rows)
+        ends = _cuts(rows, self.contract, self._params.cuts, self._params.seed, self._fixed, self._labelled)
+        found = truncate(rows, ends, self.contract.window.length, self._rows)
         self._note_runs(rows)
         self._rows += len(rows)
         self.cuts += len(ends)
@@ -164,14 +174,21 @@ class _HeldOut:
             found = piece[(piece["asset"] == asset) & (piece["run"] == number)]
             if len(found):
                 return found
-        raise RowsError(_no_cuts(self._contract))  # pieces that differ from one reading to the next
+        raise RowsError(_no_cuts(self.contract))  # pieces that differ from one reading to the next
 
 
-def _cuts(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int, fixed: bool) -> NDArray[np.int64]:
-    """Return the positions of the labelled cuts."""
+def _cuts(
+    rows: pd.DataFrame, contract: Twin, cuts: int, seed: int, fixed: bool, labelled: bool = True
+) -> NDArray[np.int64]:
+    """Return the positions of the cuts, or of the labelled ones."""
     ends = last_rows(rows) if fixed else random_cuts(rows, cuts, contract.window.shortest, seed)
+    return ends[_has_label(rows, contract)[ends]] if labelled else ends
+
+
+def _has_label(rows: pd.DataFrame, contract: Twin) -> NDArray[np.bool_]:
+    """Return whether each row (N,) has a label: a known RUL, or a known class."""
     histories = Histories.from_rows(rows, contract)
-    return ends[~np.isnan(histories.rul[ends]) | (histories.faults[ends] >= 0).any(axis=1)]
+    return ~np.isnan(histories.rul) | (histories.faults >= 0).any(axis=1)
 
 
 def _no_cuts(contract: Twin) -> str:

@@ -17,7 +17,7 @@ from foretwin.sources.carrying import without_last
 from foretwin.sources.counters import rise_rates
 from foretwin.sources.files.reading import Reading
 from foretwin.sources.gridding import put_on_grid
-from foretwin.sources.labels import hold_before
+from foretwin.sources.labels import hold_before, hold_from
 from foretwin.sources.machine_lives import RESTART_STEPS, SINCE_1970
 
 LOG = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ class MachineLives:
         frame = self.with_runs(self.in_order(self.with_times(machines)))
         frame["time"] = self.since_run_start(frame, self.earliest is not None)
         for axis, fault in self.source.faults.items():
+            if fault.holds_from:
+                frame[fault_column(axis)] = hold_from(self.files, frame, fault_column(axis), fault.holds_from)
             if fault.holds_before is not None:
                 frame[fault_column(axis)] = hold_before(frame, fault_column(axis), fault.holds_before)
         return self.finished(self.with_rul(frame))

@@ -29,5 +29,5 @@ def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSour
     kept: dict[str, object] = dict.fromkeys(("run", "failure", "rul"))
     kept |= {name: getattr(own, name) for name in there if getattr(own, name) in columns}
     axes = own.faults.items() if labelled else ()
-    kept["faults"] = {axis: fault for axis, fault in axes if set(fault.columns) <= columns}
+    kept["faults"] = {axis: fault for axis, fault in axes if fault.columns and set(fault.columns) <= columns}
     return own.model_copy(update={**kept, "runs_end_in_failure": False})

@@ -20,11 +20,12 @@ from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError, SourceError
 from foretwin.sources.counters import ChannelCourse
 from foretwin.sources.files.file_names import shown_path
-from foretwin.sources.files.places.copies import bring_files, fetched
+from foretwin.sources.files.places.copies import LABELS, bring_files, bring_labels, fetched
 from foretwin.sources.files.places.queries import bring_query
 from foretwin.sources.files.reading import Reading
 from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
-from foretwin.sources.labels import ClassReader, read_flags
+from foretwin.sources.label_spans import class_reader
+from foretwin.sources.labels import read_flags
 from foretwin.sources.life_rows import FAILED, LIFE, RUN, MachineLives
 from foretwin.sources.machine_order import BUNDLE, machine_bundles
 from foretwin.sources.row_sample import RowSample
@@ -40,11 +41,12 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
         bring_query(source, previous or out, out)
     else:
         bring_files(source, folder, out)
+    bring_labels(source, folder, out)
 
 
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.DataFrame]:
     """Convert the copies in `raw` to canonical rows, as `read_rows_of`, in pieces of whole machines."""
-    table = _Table(contract, source)
+    table = _Table(contract, source, raw / LABELS)
     first, courses = None, {name: ChannelCourse() for name in contract.channel_names}
     for frame in table.lives(fetched(raw)):
         runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
@@ -57,22 +59,32 @@ def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.D
             raise table.flattened(name, first)
 
 
-def read_rows_of(contract: Twin, source: TableSource, path: Path, sample: RowSample | None = None) -> pd.DataFrame:
-    """Convert a file, or all of a folder, to canonical rows; or a sample of their rows.
+def read_rows_of(
+    contract: Twin,
+    source: TableSource,
+    path: Path,
+    sample: RowSample | None = None,
+    labels_in: Path | None = None,
+) -> pd.DataFrame:
+    """Convert a file, or all of a folder, to canonical rows, or a sample of them; `labels_in` has the spans of labels.
 
     A numeric time is in the clock's unit and kept where it restarts with each run; a date, and the
     number of a clock that continues over several runs, is counted from the run's first row. A row where `failure` is
     true ends its run with RUL 0; a run without a failure has an unknown RUL. SourceError names the file, the line and
     the column of the first invalid cell.
     """
-    return pd.concat(rows_in_pieces(contract, source, path, sample), ignore_index=True)
+    return pd.concat(rows_in_pieces(contract, source, path, sample, labels_in), ignore_index=True)
 
 
 def rows_in_pieces(
-    contract: Twin, source: TableSource, path: Path, sample: RowSample | None = None
+    contract: Twin,
+    source: TableSource,
+    path: Path,
+    sample: RowSample | None = None,
+    labels_in: Path | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Yield what `read_rows_of` returns in pieces of whole machines."""
-    return (canonical(frame, contract) for frame in _Table(contract, source).lives(path, sample))
+    return (canonical(frame, contract) for frame in _Table(contract, source, labels_in).lives(path, sample))
 
 
 def read_own_rows(contract: Twin, source: TableSource, path: Path) -> "OwnRows":
@@ -105,13 +117,12 @@ class OwnRows:
 class _Table:
     """A user's files and their description in the contract; what holds for all rows is kept while pieces are read."""
 
-    def __init__(self, contract: Twin, source: TableSource) -> None:
+    def __init__(self, contract: Twin, source: TableSource, labels_in: Path | None = None) -> None:
         if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
             raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
         self._contract, self._source = contract, source
         self._channels = {name: source.columns.get(name, name) for name in contract.channel_names}
-        axes = source.faults.items()
-        self._classes = {axis: ClassReader(axis, fault, contract.classes(axis)) for axis, fault in axes}
+        self._classes = {axis: class_reader(source, axis, contract.classes(axis), labels_in) for axis in source.faults}
         self._spellings = Spellings()
         self._earliest: pd.Timestamp | None = None
         self._numbered = True

@@ -1,10 +1,12 @@
 """When readings were taken, where the clocks of their runs are calendars."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.telemetry.arrivals import date_arrivals
 from foretwin.twin.store.telemetry.spans import RunArrivals
 
 
@@ -32,3 +34,12 @@ class Dates:
             key = of[one.asset].name, one.run
             found[one.asset, one.run] = self.of_reading(*key, one.first_time), self.of_reading(*key, one.last_time)
         return found
+
+
+def date_machines(connection: Connection, began: Collection[tuple[str, int]]) -> None:
+    """Note when machines were heard whose newest readings are of one of these runs, with a calendar for clock."""
+    if not began:
+        return
+    found = assets.find_all(connection, [name for name, _ in began]).values()
+    dated = (asset for asset in found if (asset.name, asset.run) in began)
+    date_arrivals(connection, {asset.id: asset.received_at for asset in dated if asset.received_at is not None})

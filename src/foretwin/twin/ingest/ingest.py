@@ -27,7 +27,7 @@ from foretwin.twin.ingest.checks import (
     rejected_of,
     runs_ahead,
 )
-from foretwin.twin.ingest.dates import Dates
+from foretwin.twin.ingest.dates import Dates, date_machines
 from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
 from foretwin.twin.ingest.rounding import rounded_times
@@ -36,7 +36,7 @@ from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals, date_arrivals
+from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
 from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.readings import Decoded, Readings, Rejected, by_twin
@@ -135,10 +135,10 @@ def ingest_within(
         logger.info("%s: %d %s", sending.via, missing, told)
     taken = take_values(connection, contracts, singles, sending.now)
     receipt += Receipt(duplicates=taken.duplicates, rejected=tuple(taken.rejected), waiting=taken.waiting)
-    sending = replace(sending, taken_at={**sending.taken_at, **dict(taken.moments.values())})
+    sending = replace(sending, began={**sending.began, **taken.began})
     for readings in by_twin([*whole, *taken.readings]):
         receipt += _store(_Call(connection, contracts[readings.twin], sending), readings)
-    date_arrivals(connection, {number: moment for number, (_, moment) in taken.moments.items()})
+    date_machines(connection, taken.began)
     if receipt.rejected:
         aside = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
         names = (one.asset for one in (*aside.kept, *aside.counted) if is_name(one.asset))

@@ -12,10 +12,10 @@ from foretwin.contract.twin import Twin
 from foretwin.sources.carrying import LastRow, carries, last_rows_of, with_last
 from foretwin.sources.machine_lives import MICROSECONDS, LifeClock, MachineLife, known_ends, place
 from foretwin.sources.table import OwnRows
+from foretwin.twin.ingest.dates import date_machines
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within, tell_counted
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.telemetry.arrivals import date_arrivals
 from foretwin.twin.store.telemetry.readings import serialise_writers
 from foretwin.twin.store.telemetry.run_clocks import RunClock, clocks_of, keep_clocks
 from foretwin.wire.decoder import decode_table
@@ -44,7 +44,8 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
     known = assets.find_all(connection, names, for_update=True)
     clocks = clocks_of(connection, [asset.id for asset in known.values()])
     clock = LifeClock.of(contract, rows.is_calendar)
-    parts, lives, began = [], {}, {}
+    parts, lives = [], {}
+    began: dict[tuple[str, int], datetime] = {}
     for name, part in piece.groupby("asset", sort=False):
         asset = known.get(str(name))
         labels = part["label"].to_numpy(object) if rows.is_labelled else None
@@ -63,8 +64,7 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
     decoded = decode_table(pa.Table.from_pandas(frame, preserve_index=False), contract, None)
     receipt = ingest_within(connection, {contract.name: contract}, [decoded], Sending("file", "any", now, began=began))
     mine = [asset for asset in assets.find_all(connection, names).values() if asset.twin == contract.name]
-    dated = (asset for asset in mine if (asset.name, asset.run) in began)
-    date_arrivals(connection, {asset.id: asset.received_at for asset in dated if asset.received_at is not None})
+    date_machines(connection, began)
     kept = [(asset, life, last.get((asset.name, life.run))) for asset in mine for life in lives[asset.name]]
     keep_clocks(connection, [_clock_of(asset, life, rows.is_calendar, row) for asset, life, row in kept])
     return receipt

@@ -66,7 +66,8 @@ def _about_labels(guess: Guess, measured: TableProfile) -> list[str]:
     elif not guess.axes:
         found.append("labels: no column says when a machine failed; without one there is nothing to learn yet.")
     for axis in guess.axes:
-        columns, classes = ", ".join(map(repr, axis.fault.columns)), ", ".join(axis.classes[1:])
+        spans = f"the spans of time in {axis.fault.spans.path}" if axis.fault.spans else ""
+        columns, classes = spans or ", ".join(map(repr, axis.fault.columns)), ", ".join(axis.classes[1:])
         found.append(f"faults: the axis {axis.name} is read from {columns}: healthy, or {classes}.")
     return found
 

@@ -21,7 +21,14 @@ from foretwin.validation.scaffold.column_names import (
     channel_names,
     squashed,
 )
-from foretwin.validation.scaffold.label_columns import LabelAxis, is_flag, label_axes, label_reason, true_cells
+from foretwin.validation.scaffold.label_columns import (
+    LabelAxis,
+    is_flag,
+    is_label_name,
+    label_axes,
+    label_reason,
+    true_cells,
+)
 
 ROW = "source row"  # the number of the row in its file, where the file has no header to name a time
 LARGEST_GAP = 0.5  # share of missing values that a channel may have, unless it is one that is measured seldom
@@ -118,13 +125,14 @@ def _identity(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> tu
     """
     others = [name for name in free if name not in (SINGLE, ROW)]
     date = _named(free, TIME_NAMES, lambda name: _is_moment(frame[name]))
-    date = date or next((name for name in others if _is_moment(frame[name])), None)
+    moments = [name for name in others if _is_moment(frame[name])]
+    date = date or max(moments, key=lambda name: frame[name].nunique(), default=None)  # of a date and a time, the time
     time = _named(free, TIME_NAMES, lambda name: _is_number(frame[name]) or _is_moment(frame[name])) or date
     named = [name for name in others if name != time]
     asset = _named({name: free[name] for name in named}, ASSET_NAMES, lambda name: not _counts_rows(frame[name]))
     if asset is None and time is None:
         asset = next((name for name in named if not _is_number(frame[name]) and _names_each_row(frame[name])), None)
-    asset = asset or next((name for name in named if _groups(frame[name])), None)
+    asset = asset or next((name for name in named if not is_label_name(name) and _groups(frame[name])), None)
     if asset is not None and _names_each_row(frame[asset]):
         return asset, date or ROW, True
     time = time or next((name for name in named if name != asset and _counts_rows(frame[name])), None)

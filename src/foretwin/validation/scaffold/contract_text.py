@@ -208,7 +208,13 @@ def _label_source(axes: Sequence[LabelAxis]) -> list[str]:
     lines = ["  faults:  # guessed: columns of labels, which no network sees as inputs"] if axes else []
     for axis in axes:
         lines.append(f"    {axis.name}:")
-        if axis.fault.column is None:
+        if axis.fault.spans is not None:
+            lines.append("      spans:  # guessed: within a span of that file its class holds, outside `healthy`")
+            spans = axis.fault.spans.model_dump()
+            lines += [f"        {field}: {_quoted(str(value))}" for field, value in spans.items()]
+            values = [f"        {_quoted(value)}: {name}" for value, name in dict(axis.fault.values).items()]
+            lines += ["      values:  # others are unknown", *values] if values else []
+        elif axis.fault.column is None:
             lines.append("      flags:  # column that is true: class; `healthy` where none is, unknown where two are")
             lines += [f"        {_quoted(column)}: {name}" for column, name in axis.fault.flags.items()]
         else:

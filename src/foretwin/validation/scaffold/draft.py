@@ -1,6 +1,8 @@
 """First contract of a machine from a user's own table: guesses for a person to correct, each marked as one."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +12,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from foretwin.contract.holdout import Holdout
-from foretwin.contract.source import TableSource
+from foretwin.contract.source import TableSource, pattern_words
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.errors import ContractError
@@ -34,7 +36,8 @@ from foretwin.validation.scaffold.contract_text import (
     rest_lines,
     source_lines,
 )
-from foretwin.validation.scaffold.label_columns import LabelAxis
+from foretwin.validation.scaffold.label_columns import LabelAxis, is_label_name
+from foretwin.validation.scaffold.label_files import span_axis
 from foretwin.validation.scaffold.measures import (
     TableFindings,
     TimeNotation,
@@ -51,6 +54,8 @@ from foretwin.validation.scaffold.written import (
     spread_frame,
 )
 
+PATH_WORDS = ("asset", "run", "date")  # of a pattern, which mean something by themselves
+
 
 @dataclass(frozen=True)
 class ContractDraft:
@@ -60,14 +65,30 @@ class ContractDraft:
     assumptions: Assumptions
 
 
-def draft_contract(name: str, files: str | Path, project: Path | None = None) -> ContractDraft:
+def draft_contract(
+    name: str,
+    files: str | Path,
+    project: Path | None = None,
+    labels: Path | None = None,
+    pattern: str | None = None,
+) -> ContractDraft:
     """Draft the contract of twin `name` from a user's files, named as `source.path` is; the text is a valid contract.
 
-    A path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
+    `labels` is a file with spans of time in which a fault was present, `pattern` is how the paths of many files end. A
+    path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
     time, no machine or no channel; ContractError for an invalid name.
     """
-    with surveyed(str(files)) as survey:
-        return _draft(name, _bounded(survey), source_path(name, files, project))
+    with surveyed(str(files), pattern) as all_files, tempfile.TemporaryDirectory() as folder:
+        survey = _bounded(all_files)
+        written = spread_frame(survey)
+        idle = [word for word in pattern_words(pattern) if word not in PATH_WORDS and not is_label_name(word)]
+        written = replace(written, frame=written.frame.drop(columns=idle))
+        guess = guess_columns(survey.table, written.frame)
+        if labels is not None:
+            axis = span_axis(labels, source_path(name, labels, project), str(files), guess.asset)
+            shutil.copyfile(labels, Path(folder) / axis.name)
+            guess = replace(guess, axes=(axis, *(one for one in guess.axes if one.name != axis.name)))
+        return _draft(name, survey, source_path(name, files, project), written, guess, Path(folder))
 
 
 def _bounded(survey: Survey) -> Survey:
@@ -77,16 +98,15 @@ def _bounded(survey: Survey) -> Survey:
     return of_whole_machines(survey, guess_columns(survey.table, spread_frame(survey).frame).asset)
 
 
-def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
-    table, written = survey.table, spread_frame(survey)
-    guess = guess_columns(table, written.frame)
+def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess, labels_in: Path) -> ContractDraft:
+    table = survey.table
     written = settle_time(survey, written, guess)
     frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
     sparse = find_sparse(frame, guess, notation)
     source = _source(path, written, guess, survey, sparse)
     contract = _skeleton(name, source, guess, (notation, sparse))
-    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample)
+    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample, labels_in)
     telling = telling_channels(rows, contract)
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
@@ -124,7 +144,7 @@ def source_path(name: str, file: str | Path, project: Path | None) -> str:
 
 
 def _holdout(rows: pd.DataFrame, contract: Twin, survey: Survey) -> tuple[Holdout, str, list[str]]:
-    """Return what is held out as a whole, why, and what to tell of it; of a long table only some machines are `rows`."""
+    """Return what is held out as a whole, why, and what to tell; of a long table only some machines are `rows`."""
     if len(survey.machines) >= ENOUGH:
         return Holdout(), "", []
     labelled = LabelledUnits.of(rows, contract)

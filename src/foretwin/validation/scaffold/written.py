@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from foretwin.errors import SourceError
-from foretwin.sources.files.file_names import SINGLE, matches
+from foretwin.sources.files.file_names import FILE, SINGLE, matches
 from foretwin.sources.files.guess.survey import Remarks, Survey
 from foretwin.sources.files.guess.time_forms import guess_order, guess_zone
 from foretwin.sources.files.reading import group_numbers
@@ -135,6 +135,9 @@ def asset_fields(survey: Survey, asset: str) -> dict[str, object]:
 
     SourceError where no pattern tells the files from others in their place.
     """
+    if survey.pattern is not None:
+        named = {SINGLE: {"asset": FILE}, "asset": {}}.get(asset, {"asset": asset})
+        return {"pattern": survey.pattern, **named}
     names = list(survey.names if survey.sample else dict.fromkeys(survey.frame[SINGLE]))
     pattern = _pattern(names) if len(names) > 1 or survey.left_out else None
     mixed = [name for name in survey.left_out if pattern and matches(pattern, name) is not None]

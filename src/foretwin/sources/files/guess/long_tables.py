@@ -19,7 +19,7 @@ def of_whole_machines(survey: Survey, asset: str) -> Survey:
     chosen = some_names(counts)
     if chosen is not None:
         in_files = RowSample(files=chosen) if asset == SINGLE else RowSample(column=asset, machines=chosen)
-        survey = survey_files(survey.path, survey.table.shown.partition(": ")[0], in_files)
+        survey = survey_files(survey.path, survey.table.shown.partition(": ")[0], in_files, survey.pattern)
     total, seen = sum(counts.values()), len(survey.frame)
     which = f"those of {len(chosen):,} of {len(counts):,} machines" if chosen else "the first ones"
     told = f"rows: {seen:,} of {total:,} were looked at, {which}; `dvc repro` reads all, and tells what does not fit."

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from foretwin.contract.twin import Twin
+from foretwin.twin.ingest.dates import date_machines
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within
 from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.ingest.single_values.settling import settle_values, wait_of
-from foretwin.twin.ingest.single_values.taking import made_readings, moment_of, note_clock
+from foretwin.twin.ingest.single_values.taking import made_readings, note_clock, start_of
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.telemetry import pending_samples
-from foretwin.twin.store.telemetry.arrivals import date_arrivals
 from foretwin.twin.store.telemetry.readings import serialise_writers
 from foretwin.wire.readings import Decoded
 
@@ -43,7 +43,8 @@ def _settle(store: Store, contract: Twin, before: datetime, now: datetime) -> Re
         serialise_writers(connection)
         held = pending_samples.find_due(connection, contract.name, before, AT_ONCE, for_update=True)
         known = assets.by_id(connection, held)
-        decoded, kept, moments = [], {}, {}
+        decoded, kept = [], {}
+        began: dict[tuple[str, int], datetime] = {}
         for number, content in held.items():
             pending = PendingValues.unpack(content, contract.channel_names)
             settled = settle_values(pending, contract, everything=True)
@@ -52,11 +53,9 @@ def _settle(store: Store, contract: Twin, before: datetime, now: datetime) -> Re
             kept[number] = settled.left.pack(), 0
             if made is not None:
                 note_clock(connection, contract, number, settled.left)
-            if made is not None and (moment := moment_of(contract, settled, now)) is not None:
-                moments[number] = moment
+                began |= start_of(known[number].name, settled.left)
         pending_samples.keep_pending(connection, contract.name, kept, now)
-        taken_at = {known[number].name: moment for number, moment in moments.items()}
-        sending = Sending("wait", "none", now, taken_at=taken_at)
+        sending = Sending("wait", "none", now, began=began)
         receipt = ingest_within(connection, {contract.name: contract}, decoded, sending)
-        date_arrivals(connection, moments)
+        date_machines(connection, began)
         return receipt

@@ -29,14 +29,14 @@ AHEAD = timedelta(minutes=5)  # by which a sender's clock may be wrong
 class Taken:
     """What became of single values: readings to be stored, refusals, and counts of values.
 
-    `moments` says of assets, by number, their name and when the newest of these readings was taken.
+    `began` says of dated runs, by asset's name and number, when they began.
     """
 
     readings: list[Readings] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     duplicates: int = 0
     waiting: int = 0
-    moments: dict[int, tuple[str, datetime]] = field(default_factory=dict)
+    began: dict[tuple[str, int], datetime] = field(default_factory=dict)
 
 
 def take_values(
@@ -79,13 +79,11 @@ def made_readings(contract: Twin, name: str, run: int, settled: Settled) -> tupl
     return Readings(contract.name, contract.channel_names, *keys, values_made, (name,)), incomplete
 
 
-def moment_of(contract: Twin, settled: Settled, now: datetime) -> datetime | None:
-    """Return when the newest reading that was made was taken, at most now; None where its run is not dated."""
-    left = settled.left
-    if not left.dated or left.start is None or len(settled.time) == 0:
-        return None
-    seconds = float(settled.time.max()) * (contract.clock.seconds or 1.0)
-    return min(now, datetime.fromtimestamp(left.start / MICROSECONDS + seconds, UTC))
+def start_of(name: str, left: PendingValues) -> dict[tuple[str, int], datetime]:
+    """Return the asset's name and run with when it began; nothing where the run is not dated."""
+    if not left.dated or left.start is None:
+        return {}
+    return {(name, left.run): datetime.fromtimestamp(left.start / MICROSECONDS, UTC)}
 
 
 def note_clock(connection: Connection, contract: Twin, asset: int, left: PendingValues) -> None:
@@ -157,8 +155,7 @@ class _Taking:
         self.taken.rejected += incomplete
         if made is not None:
             note_clock(self.connection, self.contract, self.asset.id, settled.left)
-            moment = moment_of(self.contract, settled, self.now)
-            self.taken.moments |= {} if moment is None else {self.asset.id: (self.asset.name, moment)}
+            self.taken.began |= start_of(self.asset.name, settled.left)
         return settled.left
 
     def _present(self, content: bytes | None, dated: bool) -> PendingValues:
