@@ -65,6 +65,13 @@ def test_the_projects_own_params_load():
         (" level: 0.9", " level: .nan", "train.level: Input should be"),
         ("confidence: 0.9", "confidence: 1", "train.confidence: Input should be less than 1"),
         ("batch: 512", "batch: many", "train.batch: Input should be a valid integer"),
+        (
+            "batch: 512",
+            "batch: 512\n  candidates: [linear]",
+            "train.candidates: Value error, none is a network; add one of",
+        ),
+        ("batch: 512", "batch: 512\n  candidates: [gru, gru]", "train.candidates: Value error, gru is listed twice"),
+        ("batch: 512", "batch: 512\n  candidates: [forest]", "train.candidates.0: Input should be 'network'"),
         ("- pump", "- Pump", "twins.0: String should match pattern"),
         ("\n  - pump  # the simulated one", " pump", "twins: Input should be a valid list"),
         ("seed: 1\n\ntune", "seed: 1\n  folds: 5\n\ntune", ":10: folds: stands twice"),

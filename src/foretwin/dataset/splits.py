@@ -43,6 +43,7 @@ class Development:
 
     histories: Histories
     fold: NDArray[np.int64]  # (R,) of each row
+    asset: NDArray[np.int64]  # (R,) number of each row's asset
     ends: NDArray[np.int64]  # rows with enough history and a label: where a training window may end
     cuts: NDArray[np.int64]  # random cuts of every run, labelled too
 
@@ -61,7 +62,8 @@ class Development:
         ends = histories.ends(contract.window.shortest)
         drawn = random_cuts(rows, cuts, contract.window.shortest, seed)
         fold = np.asarray(rows["asset"].map(folds), np.int64)
-        return cls(histories, fold, ends[labelled[ends]], drawn[labelled[drawn]])
+        asset = pd.factorize(rows["asset"])[0].astype(np.int64)
+        return cls(histories, fold, asset, ends[labelled[ends]], drawn[labelled[drawn]])
 
     @property
     def folds(self) -> range:
@@ -94,7 +96,7 @@ def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParam
             test.write(held_out.cut(piece[is_test].reset_index(drop=True)))
     if held_out.cuts == 0:
         raise RowsError(_no_cuts(contract))
-    write_rows(held_out.example, contract, out / "example.parquet")
+    write_rows(held_out.example(pieces), contract, out / "example.parquet")
     tests = sum(fold == TEST for fold in folds.values())
     return {"development": len(folds) - tests, "held out": tests, "cuts": held_out.cuts}
 
@@ -125,14 +127,13 @@ def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd
 
 
 class _HeldOut:
-    """The held-out assets, whose rows come in pieces of whole runs: how many cuts they have, and one whole run."""
+    """The held-out assets, whose rows come in pieces of whole runs: how many cuts they have, and a typical run."""
 
     def __init__(self, contract: Twin, params: PrepareParams, fixed: bool) -> None:
         self._contract, self._params, self._fixed = contract, params, fixed
         self._rows = 0  # of earlier pieces: a cut is named by its row among all
-        self._longest = (False, -1)
+        self._runs: list[tuple[bool, int, str, int]] = []  # is its RUL known, rows, asset, run
         self.cuts = 0
-        self.example = pd.DataFrame()
 
     def cut(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return what was known at each cut of these runs (index 0, 1, 2, ...), and keep them in mind."""
@@ -140,19 +141,30 @@ class _HeldOut:
             return rows
         ends = _cuts(rows, self._contract, self._params.cuts, self._params.seed, self._fixed)
         found = truncate(rows, ends, self._contract.window.length, self._rows)
-        self._keep_longest(rows)
+        self._note_runs(rows)
         self._rows += len(rows)
         self.cuts += len(ends)
         return found
 
-    def _keep_longest(self, rows: pd.DataFrame) -> None:
-        """Keep the longest run with a known RUL, else the longest; of equals the first."""
+    def _note_runs(self, rows: pd.DataFrame) -> None:
         starts, ends = np.flatnonzero(run_starts(rows)), last_rows(rows)
         known = ~np.isnan(rows["rul"].to_numpy()[ends])
-        at = int(np.argmax((ends - starts) + known * len(rows)))
-        size = bool(known[at]), int(ends[at] - starts[at])
-        if size > self._longest:
-            self._longest, self.example = size, rows.iloc[starts[at] : ends[at] + 1].copy()
+        assets, runs = rows["asset"].to_numpy()[starts], rows["run"].to_numpy()[starts]
+        lengths = ends - starts + 1
+        self._runs += zip(known.tolist(), lengths.tolist(), map(str, assets), runs.tolist(), strict=True)
+
+    def example(self, pieces: RowPieces) -> pd.DataFrame:
+        """Return the run of median length among those with a known RUL, else among all; of equals the first.
+
+        Not the longest: a model seldom knows a life that hardly any machine has, and a picture of it tells little.
+        """
+        runs = [run for run in self._runs if run[0]] or self._runs
+        _, _, asset, number = sorted(runs, key=lambda run: run[1])[(len(runs) - 1) // 2]
+        for piece in pieces:
+            found = piece[(piece["asset"] == asset) & (piece["run"] == number)]
+            if len(found):
+                return found
+        raise RowsError(_no_cuts(self._contract))  # pieces that differ from one reading to the next
 
 
 def _cuts(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int, fixed: bool) -> NDArray[np.int64]:

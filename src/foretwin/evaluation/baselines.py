@@ -10,7 +10,7 @@ The statistics are those of the network's own statistics encoder, scaled within 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -256,8 +256,10 @@ def baselines(smooth: NDArray[np.int64], seed: int) -> dict[str, Baseline]:
     }
 
 
-def fit_baselines(development: Development, test: Windows, contract: Twin, seed: int) -> dict[str, Predicted]:
-    """Fit each baseline on windows of all development assets and predict the N test windows, by baseline name."""
+def fit_baselines(
+    development: Development, test: Windows, contract: Twin, seed: int, names: Collection[str] | None = None
+) -> dict[str, Predicted]:
+    """Fit baselines, all or those of `names`, on windows of all development assets; predict the N test windows."""
     generator = np.random.default_rng(seed)
     first = development.hold_out(0)
     drawn = generator.choice(development.ends, min(MOST_WINDOWS, len(development.ends)), replace=False)
@@ -268,6 +270,8 @@ def fit_baselines(development: Development, test: Windows, contract: Twin, seed:
     rul, faults = development.histories.rul[ends].astype(np.float64), development.histories.faults[ends]
     result = {}
     for name, baseline in baselines(features.smooth(), seed).items():
+        if names is not None and name not in names:
+            continue
         begin = time.perf_counter()
         part = np.sort(generator.choice(len(ends), min(baseline.windows, len(ends)), replace=False))
         table = FeatureTable(x[part], x_test, BaselineTrial(trial.learn[part], trial.judge[part]))

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from foretwin.contract.policy import Share
 from foretwin.contract.twin import TwinName
@@ -13,6 +13,19 @@ from foretwin.errors import ParamsError
 from foretwin.project.files import fresh_file
 
 Count = Annotated[int, Field(ge=1)]
+CandidateName = Literal[
+    "network",
+    "statistics",
+    "convolution",
+    "statistics_convolution",
+    "gru",
+    "attention",
+    "gradient_boosting",
+    "extra_trees",
+    "random_fourier_ridge",
+    "linear",
+]
+NETWORKS = ("network", "statistics", "convolution", "statistics_convolution", "gru", "attention")
 OF_ONE_TWIN = ("prepare", "tune", "train")  # sections whose fields may differ under a twin's name
 
 
@@ -55,6 +68,26 @@ class TrainParams(Section):
     seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = Field(
         description="each adds one member per fold to the ensemble"
     )
+    candidates: tuple[CandidateName, ...] = Field(
+        default=(), description="models of which a blend is made; empty: the tuned network alone, without one"
+    )
+    smallest_weight: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        default=0.05, description="a candidate with less weight in the blend leaves it"
+    )
+    least_answered: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.1, description="of a blend: a fault axis with a smaller share of answers is not learnt"
+    )
+    blend_mb: Annotated[float, Field(gt=0)] = Field(default=16, description="the largest graph of a blend")
+
+    @field_validator("candidates")
+    @classmethod
+    def _check_candidates(cls, names: tuple[CandidateName, ...]) -> tuple[CandidateName, ...]:
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"{min(twice)} is listed twice; list each candidate once")
+        if names and not set(names) & set(NETWORKS):
+            raise ValueError(f"none is a network; add one of {', '.join(NETWORKS)}")
+        return names
 
 
 class SliceLoss(Section):
@@ -81,7 +114,13 @@ class PromoteParams(Section):
     misses: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=1)]] = Field(
         default=(0.1, 2.0), description="truths that the interval may miss, as multiples of what its level says"
     )
+    least_answered: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.1, description="of a blend: an axis with a smaller share of answers is reported as not learnt"
+    )
     latency_ms: Annotated[float, Field(gt=0)] = Field(default=50, description="the median of scoring one window")
+    blend_slowdown: Annotated[float, Field(gt=0)] = Field(
+        default=3, description="a blend's time for 1 and for 256 windows, as multiples of its network's"
+    )
     bundle_mb: Annotated[float, Field(gt=0)] = Field(default=50, description="the files of the bundle")
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foretwin.training.encoders import TRUNKS, Shape
+from foretwin.training.encoders import ENCODERS, Shape
 from foretwin.training.last_seen import LastSeen
 
 BINS = 40  # of the predicted distribution of the RUL
@@ -80,7 +80,7 @@ class Network(nn.Module):
         channels = len(scaling.mean[0])
         self.scaling = RegimeScaling(scaling)
         self.last_seen = LastSeen(scaling.gappy) if scaling.gappy else None
-        self.trunk = TRUNKS[shape.trunk](channels + 2 * len(scaling.gappy), shape)
+        self.trunk = ENCODERS[shape.trunk](channels + 2 * len(scaling.gappy), shape)
         self.age, self.jitter = scaling.age, shape.jitter
         within = torch.arange(shape.length) >= shape.length - shape.reach
         self.register_buffer("within", within.float(), persistent=False)  # (T,)

@@ -18,7 +18,7 @@ MOST_FAR = 10.0  # standard deviations: beyond, a straight line leads anywhere
 class FeatureMap:
     """Standardised features, with random Fourier features of a Gaussian kernel beside them (Rahimi and Recht, 2007).
 
-    In double precision: in single, ridge on them is ill-conditioned.
+    Standardised and turned in double precision; the waves themselves are single numbers, which is quicker.
     """
 
     columns: NDArray[np.int64]  # (S,) of the features that it sees
@@ -44,25 +44,25 @@ class FeatureMap:
     def apply(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Map features x (N, F) -> (N, S + D)."""
         z = ((x[:, self.columns].astype(np.float64) - self.mean) / self.scale).clip(-MOST_FAR, MOST_FAR)
-        return np.hstack([z, np.cos(z @ self.directions + self.phases) * self._amplitude])
+        return np.hstack([z, np.cos((z @ self.directions + self.phases).astype(np.float32)) * self.amplitude])
 
     @property
-    def _amplitude(self) -> float:
+    def amplitude(self) -> float:
+        """Return the factor of the waves."""
         return float(np.sqrt(2 / max(1, len(self.phases))))
 
-    def add_to(self, graph: GraphNodes, features: str) -> str:
-        """Add the nodes of `apply`."""
+    def add_to(self, graph: GraphNodes, features: str) -> tuple[str, str]:
+        """Add the nodes of `apply`, and return the names of the two parts; the second without its factor, or empty."""
         seen = graph.node("Gather", features, graph.constant(self.columns), axis=1)
         z = graph.node("Cast", seen, to=TensorProto.DOUBLE)
         z = graph.node("Sub", z, graph.constant(self.mean))
         z = graph.node("Mul", z, graph.constant(1 / self.scale))
         z = graph.node("Clip", z, graph.constant(np.array(-MOST_FAR)), graph.constant(np.array(MOST_FAR)))
         if not len(self.phases):
-            return z
+            return z, ""
         waves = graph.node("MatMul", z, graph.constant(self.directions))
-        waves = graph.node("Cos", graph.node("Add", waves, graph.constant(self.phases)))
-        waves = graph.node("Mul", waves, graph.constant(np.array(self._amplitude)))
-        return graph.node("Concat", z, waves, axis=1)
+        waves = graph.node("Add", waves, graph.constant(self.phases))
+        return z, graph.node("Cos", graph.node("Cast", waves, to=TensorProto.FLOAT))
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,13 @@ class LinearPart:
 
     def add_to(self, graph: GraphNodes, features: str) -> str:
         """Add the nodes of map and sum."""
-        total = graph.node("MatMul", self.mapped.add_to(graph, features), graph.constant(self.weights))
+        z, waves = self.mapped.add_to(graph, features)
+        straight, curved = np.split(self.weights, [len(self.mapped.columns)])
+        total = graph.node("MatMul", z, graph.constant(straight))
+        if waves:
+            factors = (curved * self.mapped.amplitude).astype(np.float32)
+            bent = graph.node("MatMul", waves, graph.constant(factors))
+            total = graph.node("Add", total, graph.node("Cast", bent, to=TensorProto.DOUBLE))
         total = graph.node("Add", total, graph.constant(self.offset))
         total = graph.node("Softmax", total, axis=1) if self.softmax else total
         return graph.node("Cast", total, to=TensorProto.FLOAT)

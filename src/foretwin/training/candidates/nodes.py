@@ -25,8 +25,12 @@ class GraphNodes:
     def constant(self, values: NDArray[Any]) -> str:
         """Add a constant and return its name."""
         name = f"{self.prefix}constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self.constants.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
+
+    def number(self, value: float) -> str:
+        """Add a single-precision number and return its name."""
+        return self.constant(np.array(value, np.float32))
 
     def node(self, kind: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output and return the output's name."""
