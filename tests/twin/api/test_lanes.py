@@ -15,6 +15,7 @@ from foretwin.errors import StoreAway
 from foretwin.twin.api import call, streams, twins
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
+from foretwin.twin.store.telemetry import history
 from support.live_project import PUMP, assert_problem, live, living_project, message
 from support.stored_readings import store_rows
 
@@ -87,6 +88,7 @@ def test_a_read_that_does_not_end_is_ended_by_either_database(store):
 def test_copies_of_assets_that_nobody_reads_hold_up_nobody_and_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(call, "MOST_EXPORTS", 2)
     monkeypatch.setattr(streams, "MOST_EXPORTS", 2)
+    monkeypatch.setattr(history, "AT_ONCE", 5_000)
     store = open_store(f"sqlite:///{tmp_path}/twins.db")
     rows = pd.DataFrame({"asset": "P-1", "run": 1, "time": np.arange(200_000.0)})
     chance = np.random.default_rng(1)
@@ -97,7 +99,7 @@ def test_copies_of_assets_that_nobody_reads_hold_up_nobody_and_are_bounded(tmp_p
             assert first.status_code == second.status_code == 200
             assert_problem(client.get(path), 503, "store", "2 copies")
             assert client.get("/v1/twins/P-1/readings?limit=1").status_code == 200
-            assert client.post("/v1/twins/P-1/readings", json=message(start=1e6)).json()["stored"] == 3
+            assert client.post("/v1/twins/P-1/readings", json=message(start=200_000)).json()["stored"] == 3
             assert_problem(client.get("/v1/twins/P-9/export"), 503, "store")
         wait_for(lambda: client.head(path).status_code == 200, "places of those that left")
         copy = zipfile.ZipFile(io.BytesIO(client.get(path).content))
