@@ -19,7 +19,10 @@ def test_the_page_of_settings_is_that_of_the_registry(tmp_path):
 
 
 def test_every_variable_that_a_page_speaks_of_is_a_setting():
-    pages = [*REPOSITORY.glob("docs/*.md"), REPOSITORY / "README.md", *REPOSITORY.glob("serving/**/*.*")]
+    served = [
+        path for path in REPOSITORY.glob("serving/**/*") if path.is_file() and path.suffix not in (".pyc", ".whl")
+    ]
+    pages = [*REPOSITORY.glob("docs/*.md"), REPOSITORY / "README.md", *served]
     named = {name for page in pages for name in re.findall(r"\bFORETWIN_[A-Z_]+[A-Z]\b", page.read_text())}
     assert named
     assert named - SETTINGS.keys() == set()
