@@ -6,7 +6,16 @@ from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
 from foretwin.evaluation.baselines import fit_baselines
-from foretwin.evaluation.held_out import Predictions, Truth, along_run, figures, figures_of, write_baselines
+from foretwin.evaluation.candidates import CANDIDATE, load_candidates, read_blend_record
+from foretwin.evaluation.held_out import (
+    Predictions,
+    Truth,
+    along_run,
+    figures,
+    figures_of,
+    predictions_of,
+    write_baselines,
+)
 from foretwin.evaluation.plots import draw_all, predictions_table
 from foretwin.evaluation.report import figures_table, write_page
 from foretwin.predictor.bundle import Bundle
@@ -21,14 +30,17 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and the bundle, write models/<twin>/: figures, plots, report, baselines."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    params = load_params(paths.params)
+    params = load_params(paths.params, twin)
     bundle = Bundle.load(paths.models / "bundle")
     test_rows = read_rows(paths.windows / "test.parquet", contract)
     truth, scores = Truth.of(test_rows, contract), bundle.score(test_rows)
 
     windows = Histories.from_rows(test_rows, contract).cut(last_rows(test_rows), contract.window.length)
     development = Development.load(paths.windows, contract, params.prepare)
-    baselines = fit_baselines(development, windows, contract, params.train.seeds[0])
+    candidates = load_candidates(paths.models / "candidates")
+    wanted = ("constant",) if candidates else None  # the other baselines are candidates
+    baselines = fit_baselines(development, windows, contract, params.train.seeds[0], wanted)
+    said_by = {name: one.score(test_rows) for name, one in candidates.items()}
     metrics = {
         "twin": twin,
         "bundle": bundle.digest,
@@ -41,6 +53,9 @@ def main(twin: str, root: Path = Path()) -> None:
             for name, one in baselines.items()
         },
     }
+    if candidates:
+        metrics["candidates"] = {name: figures_of(one, said_by[name], truth) for name, one in candidates.items()}
+        metrics["blend"] = read_blend_record(paths.models / "candidates")
     with fresh(paths.models / "plots") as out:
         example = along_run(bundle, read_rows(paths.windows / "example.parquet", contract))
         draw_all(contract, scores, truth, example, out)
@@ -49,6 +64,7 @@ def main(twin: str, root: Path = Path()) -> None:
     said = {
         name: Predictions(one.rul, dict(zip(contract.axes, one.faults, strict=True))) for name, one in baselines.items()
     }
+    said |= {f"{CANDIDATE}{name}": predictions_of(candidates[name], scored) for name, scored in said_by.items()}
     with fresh_file(paths.models / "baselines.parquet") as out:
         write_baselines(said, scores, out)
     with fresh_file(paths.models / "report.html") as out:

@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
+from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.splits import prepare
-from foretwin.dataset.table import read_rows
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh
 from foretwin.project.params import load_params
@@ -15,8 +15,8 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/rows/, write data/<twin>/windows/."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    params = load_params(paths.params).prepare
-    rows = read_rows(paths.rows / "rows.parquet", contract)
+    params = load_params(paths.params, twin).prepare
+    rows = RowPieces.open(paths.rows / "rows.parquet", contract)
     manifest = paths.rows / "history.json"
     with fresh(paths.windows) as out:
         counts = prepare(rows, contract, params, out)

@@ -4,11 +4,12 @@ import shutil
 import sys
 from pathlib import Path
 
-from foretwin.dataset.table import read_rows
+from foretwin.dataset.pieces import RowPieces
 from foretwin.errors import ExpectationsFailed
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
+from foretwin.validation.few_units import LabelledUnits, few_units_hints
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.suite import validate
 
@@ -17,7 +18,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/rows/, write data/<twin>/validation/, or where the report says no, .foretwin/<twin>/."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    rows = read_rows(paths.rows / "rows.parquet", contract)
+    rows = RowPieces.open(paths.rows / "rows.parquet", contract)
     failed = paths.work / "validation-failed"
     shutil.rmtree(failed, ignore_errors=True)
     with fresh(paths.validation) as out:
@@ -29,7 +30,7 @@ def main(twin: str, root: Path = Path()) -> None:
             rules = "; ".join(map(str, report.broken))
             raise ExpectationsFailed(f"validate {report}: {rules}; open {failed / 'docs' / 'index.html'}")
     print(f"validate {report}")
-    for hint in label_hints(rows, contract):
+    for hint in [*label_hints(rows, contract), *few_units_hints(LabelledUnits.of(rows, contract), contract.holdout)]:
         print(f"validate {twin}: note: {hint}")
 
 

@@ -299,7 +299,7 @@ def test_one_row_per_machine_is_a_question_of_risk_without_a_life(project, name)
     frame["machine"] = [f"D-{number}" for number in range(len(frame))]
     contract, told, rows = drafted(frame)
     assert contract.rul is None
-    assert (contract.window.length, contract.quality.min_run_rows) == (2, 1)
+    assert (contract.window.length, contract.quality.min_run_rows) == (1, 1)
     assert rows["asset"].nunique() == len(rows)
     assert (rows[fault_column(*contract.axes)] == 1).sum() == frame[name].sum()
     assert f"is read from {name!r}: healthy, or" in told

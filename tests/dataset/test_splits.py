@@ -145,13 +145,17 @@ def test_prepare_counts_what_it_wrote(tmp_path):
     assert counts == {"development": 11, "held out": 5, "cuts": 10}
 
 
-def test_the_example_is_the_longest_held_out_run_whose_rul_is_known(prepared):
+def test_the_example_is_a_median_held_out_run_whose_rul_is_known(prepared):
     rows = fleet(fixed=5)
     rows.loc[rows["asset"] == "m15", "rul"] = np.nan
-    example = read_rows(prepared(rows) / "example.parquet", TWIN)
-    assert set(example["asset"]) == {"m14"}
-    assert len(set(example["run"])) == 1
-    assert len(example) == 20
+    folder = prepared(rows)
+    example = read_rows(folder / "example.parquet", TWIN)
+    tested = rows[(rows["fixed_split"] == "test") & (rows["asset"] != "m15")]
+    lengths = tested.groupby(["asset", "run"]).size().sort_values()
+    assert len(set(zip(example["asset"], example["run"], strict=True))) == 1
+    assert len(example) == lengths.iloc[(len(lengths) - 1) // 2]
+    assert lengths.iloc[0] < len(example) < lengths.iloc[-1], "the lives must differ, or a median proves nothing"
+    assert example["rul"].notna().all()
 
 
 def test_a_fold_is_held_out_whole(prepared):

@@ -19,7 +19,7 @@ from foretwin.sources import adapt, fetch, pump
 from foretwin.sources import store as store_source
 from foretwin.twin.store import open_store
 from foretwin.twin.training_feedback.history import export_history
-from foretwin.validation.profile import Profile
+from foretwin.validation.fleet_profile import Profile
 from foretwin.validation.suite import validate
 from support.small_history import NOON, find_out, open_case, readings_of, remember, work_on
 from support.tiny_bundle import tiny_twin
@@ -160,7 +160,7 @@ def test_shares_of_known_labels_are_those_of_the_twin_s_own_source(store, press)
     rows.loc[rows["subset"] == "history", "rul"] = np.nan
     profile = Profile.of(rows, contract)
     assert profile.fleet["known_rul"].item() == 1
-    assert not profile.rows_behind["known_rul"].any()
+    assert profile.behind["known_rul"].count == 0
     rows.loc[0, "rul"] = np.nan
     assert Profile.of(rows, contract).fleet["known_rul"].item() == pytest.approx(35 / 36)
 

@@ -43,7 +43,6 @@ REPEATED = {
     "ledger": {"champion", "cli.models"},
     "lineage": {"cli.models", "twin.store.scoring"},
     "metrics": {"", "serving.scoring"},
-    "monitor": {"cli.twins", "twin.api"},
     "openapi": {"serving.scoring", "twin.api"},
     "page": {"twin.kpis", "twin.monitoring"},
     "profile": {"drift", "validation"},

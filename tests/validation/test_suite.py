@@ -12,7 +12,7 @@ import pytest
 
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import canonical
-from foretwin.validation.profile import Profile
+from foretwin.validation.fleet_profile import Profile
 from foretwin.validation.rules import fleet_rules, row_rules, run_rules
 from foretwin.validation.suite import ValidationReport, validate
 from support.small_pump import LIFE, STRICT, broken_rows, rows_of, twin_of
@@ -144,7 +144,7 @@ def test_rul_that_float32_rounds_is_in_step():
         ),
         twin,
     )
-    assert not Profile.of(rows, twin).rows_behind["rul_out_of_step"].any()
+    assert Profile.of(rows, twin).behind["rul_out_of_step"].count == 0
 
 
 def test_a_table_with_other_columns_or_types_is_asked_nothing_else(check):

@@ -20,6 +20,7 @@ from foretwin.cli.models.rollback import rollback_command
 from foretwin.cli.models.score import score_command
 from foretwin.cli.models.serve import serve_command
 from foretwin.cli.models.trial import trial_command
+from foretwin.cli.operations.backup_restore import backup_command, migrate_store_command, restore_command
 from foretwin.cli.operations.config import config_command
 from foretwin.cli.operations.doctor import doctor_command
 from foretwin.cli.pipeline.add import add_command
@@ -87,6 +88,9 @@ COMMANDS = (
     bento_command,
     keys_command,
     config_command,
+    backup_command,
+    restore_command,
+    migrate_store_command,
     doctor_command,
 )
 

@@ -41,25 +41,29 @@ def counts_life(values: Floats, time: Floats, rul: Floats, run: NDArray[np.integ
     return _is_straight(values, time, run)
 
 
-def stands_for_classes(values: Floats, classes: NDArray[np.integer]) -> bool:
-    """Return whether each class has one value of its own; `classes` is -1 where it is unknown."""
+def stands_for_classes(values: Floats, classes: NDArray[np.integer], rows: int | None = None) -> bool:
+    """Return whether each class has one value of its own; `classes` is -1 where it is unknown.
+
+    The pairs may be the distinct ones of more `rows` whose class is known.
+    """
     known = classes >= 0
     distinct = len(np.unique(classes[known]))
-    if known.sum() < FEWEST_ROWS or distinct < 2:
+    if (known.sum() if rows is None else rows) < FEWEST_ROWS or distinct < 2:
         return False
     pairs = pd.DataFrame({"value": values[known], "label": classes[known]}).drop_duplicates()
     return len(pairs) == distinct == pairs["value"].nunique()
 
 
-def best_f1_of_rank(rank: NDArray[np.integer], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the F1 of the best rule `rank is at least k`, or `at most k`, and that of always saying yes."""
-    positives = int(truth.sum())
-    if positives in (0, len(truth)):
+def best_f1_of_rank(rows: NDArray[np.integer], positives: NDArray[np.integer]) -> tuple[float, float]:
+    """Return the F1 of the best rule `rank is at least k`, or `at most k`, and that of always saying yes.
+
+    `rows` (K,) counts the rows of each rank, `positives` (K,) those of them that are true.
+    """
+    total, true = int(rows.sum()), int(positives.sum())
+    if true in (0, total):
         return 0.0, 0.0
-    hits = np.bincount(rank, weights=truth)
-    counts = np.bincount(rank)
-    f1 = [2 * np.cumsum(hits[::way]) / (np.cumsum(counts[::way]) + positives) for way in (1, -1)]
-    return float(max(one.max() for one in f1)), 2 * positives / (len(truth) + positives)
+    f1 = [2 * np.cumsum(positives[::way]) / (np.cumsum(rows[::way]) + true) for way in (1, -1)]
+    return float(max(one.max() for one in f1)), 2 * true / (total + true)
 
 
 def _is_straight(values: Floats, time: Floats, run: NDArray[np.integer]) -> bool:

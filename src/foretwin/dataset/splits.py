@@ -16,11 +16,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import read_rows, run_starts, write_rows
+from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
 from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
 from foretwin.errors import RowsError
 from foretwin.project.json import strict_json
 from foretwin.project.params import PrepareParams
+
+ASSET = ["asset", "fixed_split", "subset"]  # what says in which split an asset is
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Development:
 
     histories: Histories
     fold: NDArray[np.int64]  # (R,) of each row
+    asset: NDArray[np.int64]  # (R,) number of each row's asset
     ends: NDArray[np.int64]  # rows with enough history and a label: where a training window may end
     cuts: NDArray[np.int64]  # random cuts of every run, labelled too
 
@@ -57,7 +62,8 @@ class Development:
         ends = histories.ends(contract.window.shortest)
         drawn = random_cuts(rows, cuts, contract.window.shortest, seed)
         fold = np.asarray(rows["asset"].map(folds), np.int64)
-        return cls(histories, fold, ends[labelled[ends]], drawn[labelled[drawn]])
+        asset = pd.factorize(rows["asset"])[0].astype(np.int64)
+        return cls(histories, fold, asset, ends[labelled[ends]], drawn[labelled[drawn]])
 
     @property
     def folds(self) -> range:
@@ -74,18 +80,37 @@ class Development:
         )
 
 
-def prepare(rows: pd.DataFrame, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
+def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
     """Split the assets, cut the held-out runs and write all files to `out`; return counts for the user."""
-    folds = deal_folds(rows, params.test_share, params.folds, params.seed)
-    held_out = rows["asset"].map(folds) == TEST
-    test, development = rows[held_out].reset_index(drop=True), rows[~held_out].reset_index(drop=True)
-    truncated = cut_held_out(test, contract, params.cuts, params.seed)
+    table = RowPieces.of(rows) if isinstance(rows, pd.DataFrame) else rows
+    pieces, folds, fixed = _dealt(table, contract, params)
     (out / "splits.json").write_text(strict_json(dict(sorted(folds.items())), indent=1))
-    write_rows(development, contract, out / "development.parquet")
-    write_rows(truncated, contract, out / "test.parquet")
-    write_rows(_example(test), contract, out / "example.parquet")
-    assets = {"development": len(set(folds)) - test["asset"].nunique(), "held out": test["asset"].nunique()}
-    return {**assets, "cuts": truncated["asset"].nunique()}
+    held_out = _HeldOut(contract, params, fixed)
+    with (
+        RowsWriter(out / "development.parquet", contract) as development,
+        RowsWriter(out / "test.parquet", contract) as test,
+    ):
+        for piece in pieces:
+            is_test = piece["asset"].map(folds) == TEST
+            development.write(piece[~is_test])
+            test.write(held_out.cut(piece[is_test].reset_index(drop=True)))
+    if held_out.cuts == 0:
+        raise RowsError(_no_cuts(contract))
+    write_rows(held_out.example(pieces), contract, out / "example.parquet")
+    tests = sum(fold == TEST for fold in folds.values())
+    return {"development": len(folds) - tests, "held out": tests, "cuts": held_out.cuts}
+
+
+def _dealt(pieces: RowPieces, contract: Twin, params: PrepareParams) -> tuple[RowPieces, dict[str, int], bool]:
+    """Return the table with its units as assets, their folds, and whether the source fixed a test set."""
+    holdout, share, folds = contract.holdout, params.test_share, params.folds
+    if holdout.plain:
+        assets = pd.concat([piece[ASSET].drop_duplicates() for piece in pieces]).drop_duplicates()
+        fixed = bool((assets["fixed_split"] == "test").any())
+        return pieces, deal_folds(assets, share, folds, params.seed), fixed
+    named = name_units(pieces, holdout, share, folds)
+    units = join_units(describe_units(piece, contract.axes) for piece in named)
+    return named, deal_units(units, holdout, share, folds, params.seed), bool(units["fixed"].any())
 
 
 def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd.DataFrame:
@@ -95,22 +120,59 @@ def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd
     from `seed`. The rows have the index 0, 1, 2, ... RowsError where no cut has a label.
     """
     fixed = bool((rows["fixed_split"] == "test").any())
-    ends = last_rows(rows) if fixed else random_cuts(rows, cuts, contract.window.shortest, seed)
-    ends = ends[_labelled(rows, contract, ends)]
+    ends = _cuts(rows, contract, cuts, seed, fixed)
     if len(ends) == 0:
-        raise RowsError(f"{contract.name}: no held-out run has a labelled row to be evaluated on; label more runs")
+        raise RowsError(_no_cuts(contract))
     return truncate(rows, ends, contract.window.length)
 
 
-def _labelled(rows: pd.DataFrame, contract: Twin, cuts: NDArray[np.int64]) -> NDArray[np.bool_]:
+class _HeldOut:
+    """The held-out assets, whose rows come in pieces of whole runs: how many cuts they have, and a typical run."""
+
+    def __init__(self, contract: Twin, params: PrepareParams, fixed: bool) -> None:
+        self._contract, self._params, self._fixed = contract, params, fixed
+        self._rows = 0  # of earlier pieces: a cut is named by its row among all
+        self._runs: list[tuple[bool, int, str, int]] = []  # is its RUL known, rows, asset, run
+        self.cuts = 0
+
+    def cut(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return what was known at each cut of these runs (index 0, 1, 2, ...), and keep them in mind."""
+        if rows.empty:
+            return rows
+        ends = _cuts(rows, self._contract, self._params.cuts, self._params.seed, self._fixed)
+        found = truncate(rows, ends, self._contract.window.length, self._rows)
+        self._note_runs(rows)
+        self._rows += len(rows)
+        self.cuts += len(ends)
+        return found
+
+    def _note_runs(self, rows: pd.DataFrame) -> None:
+        starts, ends = np.flatnonzero(run_starts(rows)), last_rows(rows)
+        known = ~np.isnan(rows["rul"].to_numpy()[ends])
+        assets, runs = rows["asset"].to_numpy()[starts], rows["run"].to_numpy()[starts]
+        lengths = ends - starts + 1
+        self._runs += zip(known.tolist(), lengths.tolist(), map(str, assets), runs.tolist(), strict=True)
+
+    def example(self, pieces: RowPieces) -> pd.DataFrame:
+        """Return the run of median length among those with a known RUL, else among all; of equals the first.
+
+        Not the longest: a model seldom knows a life that hardly any machine has, and a picture of it tells little.
+        """
+        runs = [run for run in self._runs if run[0]] or self._runs
+        _, _, asset, number = sorted(runs, key=lambda run: run[1])[(len(runs) - 1) // 2]
+        for piece in pieces:
+            found = piece[(piece["asset"] == asset) & (piece["run"] == number)]
+            if len(found):
+                return found
+        raise RowsError(_no_cuts(self._contract))  # pieces that differ from one reading to the next
+
+
+def _cuts(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int, fixed: bool) -> NDArray[np.int64]:
+    """Return the positions of the labelled cuts."""
+    ends = last_rows(rows) if fixed else random_cuts(rows, cuts, contract.window.shortest, seed)
     histories = Histories.from_rows(rows, contract)
-    return ~np.isnan(histories.rul[cuts]) | (histories.faults[cuts] >= 0).any(axis=1)
+    return ends[~np.isnan(histories.rul[ends]) | (histories.faults[ends] >= 0).any(axis=1)]
 
 
-def _example(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the longest run with a known RUL, else the longest."""
-    starts = np.flatnonzero(run_starts(rows))
-    ends = last_rows(rows)
-    known = ~np.isnan(rows["rul"].to_numpy()[ends])
-    longest = int(np.argmax((ends - starts) + known * len(rows)))
-    return rows.iloc[starts[longest] : ends[longest] + 1]
+def _no_cuts(contract: Twin) -> str:
+    return f"{contract.name}: no held-out run has a labelled row to be evaluated on; label more runs"

@@ -22,6 +22,7 @@ from foretwin.errors import RowsError
 
 KEY = ["asset", "run", "time"]
 FAULT_UNKNOWN = -1
+ROW_GROUP = 1 << 18  # rows of a row group of a written file
 HISTORY = "history"  # the subset of rows from the twins' own store
 
 
@@ -64,8 +65,8 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
 
 
 def write_rows(frame: pd.DataFrame, twin: Twin, path: Path) -> None:
-    """Write the canonical table as Parquet."""
-    canonical(frame, twin).to_parquet(path, index=False, compression="zstd")
+    """Write the canonical table as Parquet: the bytes of `pieces.RowsWriter`."""
+    canonical(frame, twin).to_parquet(path, index=False, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def read_rows(path: Path, twin: Twin) -> pd.DataFrame:
@@ -73,10 +74,20 @@ def read_rows(path: Path, twin: Twin) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
-        raise RowsError(f"{path}: no such table; run `dvc repro data/{twin.name}/dvc.yaml:adapt`") from None
+        raise absent_table(path, twin) from None
     except Exception as error:  # pyarrow's errors share no public base with a message for users
-        raise RowsError(f"{path}: not a Parquet table: {error}") from None
+        raise damaged_table(path, error) from None
     return canonical(frame, twin)
+
+
+def absent_table(path: Path, twin: Twin) -> RowsError:
+    """Return the error of a table that is not there."""
+    return RowsError(f"{path}: no such table; run `dvc repro data/{twin.name}/dvc.yaml:adapt`")
+
+
+def damaged_table(path: Path, error: Exception) -> RowsError:
+    """Return the error of a file that cannot be read."""
+    return RowsError(f"{path}: not a Parquet table: {error}")
 
 
 def time_to_end(frame: pd.DataFrame) -> "pd.Series[float]":

@@ -1,1 +1,1 @@
-"""The operator's kit: settings as they hold, checks of an installation, health of the processes."""
+"""The operator's kit: settings, checks, health of the processes; backup, restore and migration of a project."""

@@ -1,10 +1,12 @@
-"""Profile of a canonical table: measures per run and of the whole table.
+"""Profile of a piece of a canonical table: which rows break a rule by themselves, and measures of each stretch.
 
-Great Expectations checks one column at a time and has no notion of an asset's time series. So properties of a series
-are measured here, and the rules apply to these small tables. Each measure has the mask of the rows of the canonical
-table behind it, so that a broken rule can name real rows.
+Great Expectations checks one column at a time and has no notion of an asset's time series, nor can it read a table in
+pieces. So properties of rows and series are measured here, `fleet_profile` merges the pieces, and the rules apply to
+these small tables. A piece holds whole stretches: rows in turn of one asset and run.
 """
 
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,53 +15,106 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.label_leaks import counts_life, stands_for_classes
-from foretwin.dataset.machine_names import first_spellings
-from foretwin.dataset.table import FAULT_UNKNOWN, HISTORY, fault_column, out_of_order, run_starts
+from foretwin.dataset.table import FAULT_UNKNOWN, HISTORY, KEY, fault_column, out_of_order, run_starts
 
 Mask = NDArray[np.bool_]
 
 STEP_TOLERANCE = 1e-3  # of the clock's step: far below any real error, far above the rounding of decimal text files
+FIRST = 3  # rows that are shown of those that break a rule
+LARGEST_TIME = sys.float_info.max
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
-class Profile:
-    """Measures of one canonical table of N rows."""
+class Behind:
+    """The rows behind a broken rule: how many, and the positions in the table of the first of them."""
 
-    runs: pd.DataFrame
-    """One row per (asset, run), in order of appearance: `asset`, `run`, `rows`, and counts of rows of the run:
-
-    `out_of_order`       time is not later than on the row before
-    `further_stretches`  the run continues after rows of another run
-    `mixed_split`        the asset is both in the fixed test set and outside it
-    `rul_out_of_step`    RUL does not fall by as much as time rises (with `contract.rul`)
-    `stuck_<sensor>`     the longest stretch of one unchanged value (with `quality.max_stuck_rows`)
-    """
-    fleet: pd.DataFrame
-    """A single row: `assets`, `respelt` assets whose name another one spells differently, `distinct_<channel>` values,
-    `tells_<channel>` (0 or 1, whether it tells a label by itself), `known_fault_<axis>` share of rows from 0 to 1, and
-    with `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that reach RUL 0.
-
-    The shares are of the twin's own source where it has one: a history has labels only where there are verdicts."""
-    rows_behind: dict[str, Mask]
-    """Measure -> bool (N,): the rows that break its rule. `assets` has none: it does not depend on single rows."""
+    count: int = 0
+    first: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, contract: Twin) -> Self:
-        """Measure a table with the canonical columns and dtypes."""
-        starts = run_starts(rows)
-        run = np.asarray(rows.groupby(["asset", "run"], sort=False, dropna=False).ngroup(), np.int64)
-        behind, stuck = _behind_runs(rows, contract, starts, run), _stuck(rows, contract, starts)
-        counts = {name: np.bincount(run[mask], minlength=run.max(initial=-1) + 1) for name, mask in behind.items()}
-        longest = {name: _longest(lengths, run) for name, lengths in stuck.items()}
-        sizes = np.bincount(run)
-        runs = rows.loc[~pd.Series(run).duplicated().to_numpy(), ["asset", "run"]].reset_index(drop=True)
-        runs = pd.concat([runs, pd.DataFrame({"rows": sizes, **counts, **longest})], axis=1)
+    def of(cls, mask: Mask, before: int) -> Self:
+        """Take the rows that are True in a piece which `before` rows precede."""
+        return cls(int(mask.sum()), tuple(int(row) + before for row in np.flatnonzero(mask)[:FIRST]))
+
+    @classmethod
+    def of_stretches(cls, begins: Iterable[int], sizes: Iterable[int]) -> Self:
+        """Take all rows of these stretches, in their order."""
+        count, first = 0, list[int]()
+        for begin, size in zip(begins, sizes, strict=True):
+            first += range(begin, begin + min(size, FIRST - len(first)))
+            count += size
+        return cls(int(count), tuple(int(row) for row in first))
+
+    def plus(self, later: "Behind") -> "Behind":
+        """Add the rows of a later piece."""
+        return Behind(self.count + later.count, (*self.first, *later.first)[:FIRST])
+
+
+@dataclass(frozen=True)
+class PieceProfile:
+    """Measures of a piece of a table."""
+
+    stretches: pd.DataFrame
+    """One row per stretch, in order: `asset`, `run`, `begin` (position in the table), `rows`; and of it:
+
+    `out_of_order`     rows whose time is not later than on the row before
+    `rul_out_of_step`  rows where RUL does not fall by as much as time rises (with `contract.rul`)
+    `stuck_<sensor>`   the longest stretch of one unchanged value (with `quality.max_stuck_rows`)
+    `in_test`          rows of the fixed test set
+    `failed`           whether a row outside of it has RUL 0, and `ends_outside`, whether the last one is
+    """
+    rows: Mapping[str, Behind]
+    """Measure -> the rows that break its rule by themselves, or within their run."""
+    labels: Mapping[str, tuple[int, Behind]]
+    """Label -> the number of rows, and those where it is unknown; apart from rows of a history, `<label> of history`"""
+
+    @classmethod
+    def of(cls, piece: pd.DataFrame, contract: Twin, before: int = 0) -> Self:
+        """Measure a piece with the canonical columns and dtypes, which `before` rows of the table precede."""
+        starts = run_starts(piece)
+        begins = np.flatnonzero(starts)
+        stretches = piece.loc[starts, ["asset", "run"]].reset_index(drop=True)
+        sizes = np.diff(np.append(begins, len(piece)))
+        masks = _series_masks(piece, contract)
+        test = (piece["fixed_split"] == "test").to_numpy(bool)
+        sums = {name: _sums(mask, begins) for name, mask in (masks | {"in_test": test}).items()}
+        stuck = _stuck(piece, contract, starts)
+        longest = {name: _longest(lengths, begins) for name, lengths in stuck.items()}
+        failed = ~test & (piece["rul"] <= 0).to_numpy(bool)
+        ends = {"failed": _sums(failed, begins) > 0, "ends_outside": ~test[begins + sizes - 1]}
+        measures = pd.DataFrame({"begin": begins + before, "rows": sizes, **sums, **longest, **ends})
         limit = contract.quality.max_stuck_rows or 0
-        behind |= {name: lengths > limit for name, lengths in stuck.items()}
-        behind["rows"] = sizes[run] < contract.quality.min_run_rows
-        fleet, behind_fleet = _fleet(rows, contract, run)
-        return cls(runs=runs, fleet=pd.DataFrame([fleet]), rows_behind=behind | behind_fleet)
+        masks |= {name: lengths > limit for name, lengths in stuck.items()} | row_masks(piece, contract)
+        return cls(
+            stretches=pd.concat([stretches, measures], axis=1),
+            rows={name: Behind.of(mask, before) for name, mask in masks.items()},
+            labels=_labels(piece, contract, before),
+        )
+
+
+def row_masks(rows: pd.DataFrame, contract: Twin) -> dict[str, Mask]:
+    """Return measure -> bool (N,), True where a row breaks the rule: a value is absent, or outside its limits."""
+    known = (*KEY, *contract.channel_names, "fixed_split", "subset")
+    masks: dict[str, pd.Series[bool] | Mask] = {f"absent_{name}": rows[name].isna() for name in known}
+    masks["unnamed"] = rows["asset"] == ""
+    masks["outside_time"] = rows["time"].abs() > LARGEST_TIME
+    masks["repeated"] = rows.duplicated(KEY, keep=False)
+    masks["outside_fixed_split"] = ~rows["fixed_split"].isin(["", "test"]) & rows["fixed_split"].notna()
+    for name, channel in contract.channels.items():
+        values = rows[name].to_numpy()
+        masks[f"outside_{name}"] = (values < as_float32(channel.min)) | (values > as_float32(channel.max))
+    if contract.rul:
+        masks["outside_rul"] = (rows["rul"] < 0) | (rows["rul"] > LARGEST_FLOAT32)
+    for axis in contract.axes:
+        last = len(contract.classes(axis)) - 1
+        masks[f"outside_{fault_column(axis)}"] = ~rows[fault_column(axis)].between(FAULT_UNKNOWN, last)
+    return {name: np.asarray(mask, np.bool_) for name, mask in masks.items()}
+
+
+def as_float32(limit: float) -> np.float32:
+    """Round the limit as the table would: a reading of exactly 0.1 is a little more than 0.1 as float32."""
+    return np.float32(np.clip(limit, -LARGEST_FLOAT32, LARGEST_FLOAT32))
 
 
 def stretch_lengths(values: NDArray[np.float32], starts: Mask) -> NDArray[np.int64]:
@@ -88,18 +143,12 @@ def rul_out_of_step(rows: pd.DataFrame, run: NDArray[np.int64], step: float) -> 
     return wrong
 
 
-def _behind_runs(rows: pd.DataFrame, contract: Twin, starts: Mask, run: NDArray[np.int64]) -> dict[str, Mask]:
-    further = np.zeros(len(rows), dtype=bool)
-    further[starts] = pd.Series(run[starts]).duplicated().to_numpy()
-    in_test = (rows["fixed_split"] == "test").groupby(rows["asset"], dropna=False)
-    behind = {
-        "out_of_order": out_of_order(rows) if len(rows) else further,
-        "further_stretches": further,
-        "mixed_split": (in_test.transform("min") != in_test.transform("max")).to_numpy(bool),
-    }
+def _series_masks(piece: pd.DataFrame, contract: Twin) -> dict[str, Mask]:
+    masks = {"out_of_order": out_of_order(piece) if len(piece) else np.zeros(0, np.bool_)}
     if contract.rul:
-        behind["rul_out_of_step"] = rul_out_of_step(rows, run, contract.clock.step)
-    return behind
+        run = np.asarray(piece.groupby(["asset", "run"], sort=False, dropna=False).ngroup(), np.int64)
+        masks["rul_out_of_step"] = rul_out_of_step(piece, run, contract.clock.step)
+    return masks
 
 
 def _stuck(rows: pd.DataFrame, contract: Twin, starts: Mask) -> dict[str, NDArray[np.int64]]:
@@ -110,43 +159,22 @@ def _stuck(rows: pd.DataFrame, contract: Twin, starts: Mask) -> dict[str, NDArra
     return {f"stuck_{name}": stretch_lengths(rows[name].to_numpy(), starts) for name in judged}
 
 
-def _longest(lengths: NDArray[np.int64], run: NDArray[np.int64]) -> NDArray[np.int64]:
-    longest = np.zeros(run.max(initial=-1) + 1, dtype=np.int64)
-    np.maximum.at(longest, run, lengths)
-    return longest
+def _sums(mask: Mask, begins: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of True rows of each stretch."""
+    return np.add.reduceat(mask.astype(np.int64), begins) if len(begins) else np.empty(0, np.int64)
 
 
-def _fleet(rows: pd.DataFrame, contract: Twin, run: NDArray[np.int64]) -> tuple[dict[str, float], dict[str, Mask]]:
-    measures: dict[str, float] = {"assets": rows["asset"].nunique()}
-    behind: dict[str, Mask] = {"assets": np.zeros(len(rows), dtype=bool)}
-    for name in contract.channel_names:
-        measures[f"distinct_{name}"] = rows[name].nunique()
-        behind[f"distinct_{name}"] = np.ones(len(rows), dtype=bool)
-        measures[f"tells_{name}"] = float(_tells_label(rows, contract, name, run))
-        behind[f"tells_{name}"] = np.zeros(len(rows), dtype=bool)
-    respelt = {name for name, first in first_spellings(rows["asset"].unique()).items() if name != first}
-    measures["respelt"], behind["respelt"] = len(respelt), rows["asset"].isin(respelt).to_numpy(bool)
-    unknown = {f"known_{fault_column(axis)}": rows[fault_column(axis)] == FAULT_UNKNOWN for axis in contract.axes}
+def _longest(lengths: NDArray[np.int64], begins: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.maximum.reduceat(lengths, begins) if len(begins) else np.empty(0, np.int64)
+
+
+def _labels(piece: pd.DataFrame, contract: Twin, before: int) -> dict[str, tuple[int, Behind]]:
+    unknown = {fault_column(axis): piece[fault_column(axis)] == FAULT_UNKNOWN for axis in contract.axes}
     if contract.rul:
-        unknown["known_rul"] = rows["rul"].isna()
-        development = (rows["fixed_split"] != "test").to_numpy(bool)
-        failed = np.unique(run[development & (rows["rul"] <= 0).to_numpy(bool)])
-        measures["failures"] = len(failed)
-        last = ~pd.Series(run).duplicated(keep="last").to_numpy()
-        behind["failures"] = last & development & ~np.isin(run, failed)
-    judged = (rows["subset"] != HISTORY).to_numpy(bool)
-    judged = judged if judged.any() else np.ones(len(rows), dtype=bool)
-    for name, mask in unknown.items():
-        measures[name] = (~mask[judged]).mean() if len(rows) else 0.0
-        behind[name] = mask.to_numpy(bool) & judged
-    return measures, behind
-
-
-def _tells_label(rows: pd.DataFrame, contract: Twin, name: str, run: NDArray[np.int64]) -> bool:
-    """Return whether a channel is made from a label, or only counts time, where the contract does not allow it."""
-    if name in contract.quality.allow:
-        return False
-    values = rows[name].to_numpy()
-    if any(stands_for_classes(values, rows[fault_column(axis)].to_numpy()) for axis in contract.axes):
-        return True
-    return counts_life(values, rows["time"].to_numpy(), rows["rul"].to_numpy(), run)
+        unknown["rul"] = piece["rul"].isna()
+    history = (piece["subset"] == HISTORY).to_numpy(bool)
+    found = {}
+    for kind, judged in (("", ~history), (" of history", history)):
+        for name, mask in unknown.items():
+            found[f"known_{name}{kind}"] = int(judged.sum()), Behind.of(mask.to_numpy(bool) & judged, before)
+    return found

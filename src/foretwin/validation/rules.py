@@ -3,24 +3,19 @@
 Rules are plain data, so that they can be listed and tested without importing Great Expectations.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import KEY, column_types, fault_column
 
-LARGEST_TIME = sys.float_info.max
-LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule for one column of the canonical table, or for a measure of its profile."""
+    """A rule for the columns of the canonical table, or for a measure of its profile."""
 
     words: str
     column: str  # of the canonical table; for the user
@@ -29,7 +24,7 @@ class Rule:
 
     @property
     def measure(self) -> str:
-        """Return the column that the expectation checks: of the rows, or of the profile."""
+        """Return the column that the expectation checks: of the profile, or of the columns' types."""
         return str(self.arguments.get("column", ""))
 
 
@@ -58,29 +53,26 @@ def column_rules(rows: pd.DataFrame, contract: Twin) -> list[Rule]:
 
 
 def row_rules(contract: Twin) -> list[Rule]:
-    """Return the rules for every row by itself, or against all others."""
-    rules = [_known(name) for name in (*KEY, *contract.channel_names, "fixed_split", "subset")]
+    """Return the rules for every row by itself, or against all others, for `Profile.rows`."""
+    needed = (name for name, channel in contract.channels.items() if not channel.may_be_missing)
+    known = (*KEY, *needed, "fixed_split", "subset")
+    rules = [_none(f"{name} is present on every row", name, f"absent_{name}") for name in known]
     rules += [
-        Rule("asset has a name", "asset", "ExpectColumnValuesToNotBeInSet", {"column": "asset", "value_set": [""]}),
-        _between("time is finite", "time", {"min_value": -LARGEST_TIME, "max_value": LARGEST_TIME}),
-        Rule(
-            "asset, run and time together are unique",
-            "time",
-            "ExpectCompoundColumnsToBeUnique",
-            {"column_list": KEY},
-        ),
-        _among("fixed_split", ["", "test"], "fixed_split is empty or test"),
+        _none("asset has a name", "asset", "unnamed"),
+        _none("time is finite", "time", "outside_time"),
+        _none("asset, run and time together are unique", "time", "repeated"),
+        _none("fixed_split is empty or test", "fixed_split", "outside_fixed_split"),
     ]
     for name, channel in contract.channels.items():
         unit = "" if channel.unit == "1" else f" {channel.unit}"
         words = f"{name} stays within {channel.min:g} to {channel.max:g}{unit}"
-        rules.append(_between(words, name, {"min_value": _float32(channel.min), "max_value": _float32(channel.max)}))
+        rules.append(_none(words, name, f"outside_{name}"))
     if contract.rul:
-        rules.append(_between("rul is 0 or more, or unknown", "rul", {"min_value": 0, "max_value": LARGEST_FLOAT32}))
-    for axis in contract.axes:
-        last = len(contract.classes(axis)) - 1
-        words = f"{fault_column(axis)} is a class from 0 to {last}, or -1 for unknown"
-        rules.append(_among(fault_column(axis), list(range(-1, last + 1)), words))
+        rules.append(_none("rul is 0 or more, or unknown", "rul", "outside_rul"))
+    for column in map(fault_column, contract.axes):
+        last = len(contract.classes(column.removeprefix("fault_"))) - 1
+        words = f"{column} is a class from 0 to {last}, or -1 for unknown"
+        rules.append(_none(words, column, f"outside_{column}"))
     return rules
 
 
@@ -132,6 +124,10 @@ def fleet_rules(contract: Twin) -> list[Rule]:
         if name not in quality.may_be_constant
     ]
     rules = [_between(words, column, {"column": measure, "min_value": low}) for words, column, measure, low in least]
+    most = 1.0 if quality.max_missing is None else quality.max_missing
+    for name in (contract.channel_names[i] for i in contract.may_be_missing):
+        words = f"{name} is missing on at most {most:.0%} of the rows (quality.max_missing)"
+        rules.append(_between(words, name, {"column": f"missing_{name}", "max_value": most}))
     words = "no two assets have one name in two spellings (source.spellings)"
     rules.append(_between(words, "asset", {"column": "respelt", "max_value": 0}))
     for name in contract.channel_names:
@@ -141,13 +137,9 @@ def fleet_rules(contract: Twin) -> list[Rule]:
     return rules
 
 
-def _float32(limit: float) -> float:
-    """Round the limit as the table would: a reading of exactly 0.1 is a little more than 0.1 as float32."""
-    return float(np.float32(np.clip(limit, -LARGEST_FLOAT32, LARGEST_FLOAT32)))
-
-
-def _known(column: str) -> Rule:
-    return Rule(f"{column} is present on every row", column, "ExpectColumnValuesToNotBeNull", {"column": column})
+def _none(words: str, column: str, measure: str) -> Rule:
+    """Return the rule that no row breaks; `measure` counts those that do."""
+    return _between(words, column, {"column": measure, "max_value": 0})
 
 
 def _among(column: str, values: list[Any], words: str) -> Rule:

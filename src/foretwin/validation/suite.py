@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.pieces import RowPieces
 from foretwin.project.entrypoint import switch_telemetry_off
 from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import strict_json
-from foretwin.validation.profile import Profile
+from foretwin.validation.fleet_profile import Profile
 from foretwin.validation.rules import Rule, column_rules, column_types_found, fleet_rules, row_rules, run_rules
 
-SHOWN = 3
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)  # equal data must give equal files, so no run has a time of its own
 # What Great Expectations writes otherwise in each run, fetches from the web, or links wrongly. Equal rows must give
 # equal pages: else DVC would run `publish` again after each validation, and upload pages with nothing new in them.
@@ -97,24 +97,25 @@ class Outcome:
     result: dict[str, Any]
 
 
-def validate(rows: pd.DataFrame, contract: Twin, out: Path) -> ValidationReport:
+def validate(rows: pd.DataFrame | RowPieces, contract: Twin, out: Path) -> ValidationReport:
     """Validate a canonical table against its contract; write result.json and docs/ into `out`.
 
     A table with wrong columns is not checked further. Equal tables and contracts give equal files.
     """
     switch_telemetry_off()
-    rows = rows.reset_index(drop=True)
+    pieces = RowPieces.of(rows) if isinstance(rows, pd.DataFrame) else rows
+    head = next(pieces.read())
     with tempfile.TemporaryDirectory() as site:
         context = _context(contract, Path(site))
-        outcomes = _judge(context, "columns", column_types_found(rows), column_rules(rows, contract))
-        profile = Profile.of(rows, contract) if all(outcome.success for outcome in outcomes) else None
+        outcomes = _judge(context, "columns", column_types_found(head), column_rules(head, contract))
+        profile = Profile.of(pieces, contract) if all(outcome.success for outcome in outcomes) else None
         if profile:
-            outcomes += _judge(context, "rows", rows, row_rules(contract))
+            outcomes += _judge(context, "rows", profile.rows, row_rules(contract))
             outcomes += _judge(context, "runs", profile.runs, run_rules(contract))
             outcomes += _judge(context, "fleet", profile.fleet, fleet_rules(contract))
         context.build_data_docs()
-        broken = tuple(_explain(outcome, rows, profile) for outcome in outcomes if not outcome.success)
-        report = ValidationReport(contract.name, len(rows), len(outcomes), broken)
+        broken = _explain([outcome for outcome in outcomes if not outcome.success], pieces, profile)
+        report = ValidationReport(contract.name, pieces.count, len(outcomes), broken)
         _write_docs(Path(site), out / "docs", report)
     with fresh_file(out / "result.json") as path:
         path.write_text(strict_json(_plain(_as_result(report, outcomes, contract)), indent=1) + "\n", encoding="utf-8")
@@ -169,21 +170,25 @@ def _judge(context: Any, table: str, frame: pd.DataFrame, rules: Sequence[Rule])
     ]
 
 
-def _explain(outcome: Outcome, rows: pd.DataFrame, profile: Profile | None) -> BrokenRule:
-    rule, result = outcome.rule, outcome.result
-    count, positions = 0, np.empty(0, np.int64)
+def _explain(broken: Sequence[Outcome], pieces: RowPieces, profile: Profile | None) -> tuple[BrokenRule, ...]:
+    """Return the broken rules, each with the rows behind it."""
     if profile is None:
-        found = ", ".join(result.get("observed_value") or result["partial_unexpected_list"])
-    elif outcome.table == "rows":
-        count, positions = result["unexpected_count"], np.array(result["partial_unexpected_index_list"], np.int64)
-        found = ""
-    else:
-        behind = np.flatnonzero(profile.rows_behind[rule.measure])
-        count, positions = len(behind), behind
-        measured = (profile.runs if outcome.table == "runs" else profile.fleet)[rule.measure]
-        found = "" if rule.arguments.get("max_value") == 0 else f"{_worst(measured, rule):g}"
-    first = tuple(_row(rows, int(position), rule.column) for position in positions[:SHOWN])
-    return BrokenRule(rule.words, rule.column, int(count), first, found)
+        observed = [
+            outcome.result.get("observed_value") or outcome.result["partial_unexpected_list"] for outcome in broken
+        ]
+        words = zip((outcome.rule for outcome in broken), map(", ".join, observed), strict=True)
+        return tuple(BrokenRule(rule.words, rule.column, 0, (), found) for rule, found in words)
+    behind = [profile.behind[outcome.rule.measure] for outcome in broken]
+    shown = sorted({position for one in behind for position in one.first})
+    rows = pieces.at(shown)
+    found = []
+    for outcome, one in zip(broken, behind, strict=True):
+        rule = outcome.rule
+        measured = (profile.runs if outcome.table == "runs" else profile.fleet).get(rule.measure)
+        value = "" if rule.arguments.get("max_value") == 0 or measured is None else f"{_worst(measured, rule):g}"
+        first = tuple(_row(rows, shown.index(position), rule.column) for position in one.first)
+        found.append(BrokenRule(rule.words, rule.column, one.count, first, value))
+    return tuple(found)
 
 
 def _worst(measured: "pd.Series[float]", rule: Rule) -> float:

@@ -12,10 +12,10 @@ import click
 def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) -> None:
     """Store readings of files, of an MQTT broker, or both.
 
-    FILE is CSV or Parquet with the columns asset, time, an optional run, and one per channel. The broker's topics are
-    foretwin/TWIN/ASSET/readings; FORETWIN_MQTT_PASSWORD is its password. Without FILE and --mqtt the broker is that of
-    FORETWIN_MQTT_URL. What breaks the contract is set aside:
-    `foretwin quarantine` shows it.
+    FILE is CSV or Parquet with the columns asset, time, an optional run, and one per channel; or with asset, time,
+    channel, value and an optional quality, one value per row. The broker's topics are
+    foretwin/TWIN/ASSET/readings; FORETWIN_MQTT_PASSWORD is its password. Without FILE and --mqtt the broker
+    is that of FORETWIN_MQTT_URL. What breaks the contract is set aside: `foretwin quarantine` shows it.
 
     \b
       foretwin ingest readings.csv --twin pump

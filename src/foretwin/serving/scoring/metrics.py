@@ -37,7 +37,16 @@ INDEX = re.compile(r"\[[^\]]*\]?")
 
 SWAPS = ("swapped", "refused", "failed")
 OUTSIDE = "out_of_training_range"
-WARNINGS = (OUTSIDE, "short_history", "rul_at_cap", "stale")
+WARNINGS = (
+    OUTSIDE,
+    "short_history",
+    "cadence",
+    "standstill",
+    "window_coverage",
+    "channel_missing",
+    "rul_at_cap",
+    "stale",
+)
 
 FAMILIES = {  # name -> what it is, and its labels
     "foretwin_requests_in_flight": ("calls that have arrived and are not answered yet", ()),

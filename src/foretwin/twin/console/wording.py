@@ -36,6 +36,10 @@ FAULTS = {
 WARNINGS = {  # of scores, by what they begin with
     "out_of_training_range": "Outside of what the machines of the training showed: {about}",
     "short_history": "Few readings so far: {about}",
+    "cadence": "Readings at another pace than the model learnt from: {about}",
+    "standstill": "Stood still: {about}",
+    "window_coverage": "Readings are missing: {about}",
+    "channel_missing": "No value lately of {about}",
     "rul_at_cap": "As long as remaining lives are told apart, or longer",
 }
 UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, where that is not how they are typed

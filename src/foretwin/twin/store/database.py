@@ -107,6 +107,36 @@ def open_store(url: str) -> Store:
     []
     >>> store.close()
     """
+    store = reach_store(url)
+    with _worded(store.name):
+        _migrate(store.engine, store.name)
+    return store
+
+
+def open_unmigrated(url: str) -> Store:
+    """Open a store whose tables stay as they are, of whatever schema; StoreError where there is none at the URL."""
+    place = make_url(url) if "://" in url else None
+    if place is not None and place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file():
+        raise StoreError(f"{place}: there is no such file; set {VARIABLE} to the store that is meant")
+    store = reach_store(url)
+    if schema_of(store) is None:
+        raise StoreError(f"{store.name}: is no store of Foretwin; set {VARIABLE} to the one that is meant")
+    return store
+
+
+def schema_of(store: Store) -> str | None:
+    """Return the number of a store's schema; None where nothing has been made in it."""
+    with _worded(store.name), store.engine.connect().execution_options(begin="BEGIN") as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_schema() -> str:
+    """Return the schema's number that this version of Foretwin migrates stores to."""
+    return str(ScriptDirectory.from_config(_alembic()).get_current_head())
+
+
+def reach_store(url: str) -> Store:
+    """Open a store and leave its tables as they are, if there are any; StoreError where the URL is none."""
     place = parse_store_url(url)
     name = place.render_as_string(hide_password=True)
     sqlite = place.get_backend_name() == "sqlite"
@@ -119,8 +149,6 @@ def open_store(url: str) -> Store:
     if sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    with _worded(name):
-        _migrate(engine, name)
     return Store(engine, name)
 
 
@@ -172,8 +200,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _migrate(engine: Engine, name: str) -> None:
     """Migrate the tables; processes that start together wait for one another."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config = _alembic()
     scripts = ScriptDirectory.from_config(config)
     with engine.connect().execution_options(begin="BEGIN") as connection, connection.begin():
         present = MigrationContext.configure(connection).get_current_revision()
@@ -186,6 +213,12 @@ def _migrate(engine: Engine, name: str) -> None:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7083)")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
 
 
 @contextmanager

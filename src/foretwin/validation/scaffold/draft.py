@@ -1,6 +1,7 @@
 """First contract of a machine from a user's own table: guesses for a person to correct, each marked as one."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from foretwin.sources.files.guess.survey import Survey, surveyed
 from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import texts
+from foretwin.validation.few_units import LabelledUnits, few_units_hints, propose_holdout
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
 from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns
@@ -25,6 +27,7 @@ from foretwin.validation.scaffold.contract_text import (
     channel_lines,
     clock_lines,
     has_rul,
+    holdout_lines,
     output_lines,
     rest_lines,
     source_lines,
@@ -37,6 +40,7 @@ from foretwin.validation.scaffold.measures import (
     measure_table,
     telling_channels,
 )
+from foretwin.validation.scaffold.sparse_channels import Sparse, find_sparse
 from foretwin.validation.scaffold.written import (
     Written,
     asset_fields,
@@ -70,24 +74,30 @@ def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
     written = settle_time(survey, written, guess)
     frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
-    source = _source(path, written, guess, asset_fields(survey, guess.asset))
-    contract = _skeleton(name, source, guess, notation)
+    sparse = find_sparse(frame, guess, notation)
+    source = _source(path, written, guess, asset_fields(survey, guess.asset), sparse)
+    contract = _skeleton(name, source, guess, (notation, sparse))
     rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path)
     telling = telling_channels(rows, contract)
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
-        source = _source(path, written, guess, asset_fields(survey, guess.asset))
-        contract = _skeleton(name, source, guess, notation)
+        source = _source(path, written, guess, asset_fields(survey, guess.asset), sparse)
+        contract = _skeleton(name, source, guess, (notation, sparse))
     measured = measure_table(rows, contract, notation)
+    labelled = LabelledUnits.of(rows, contract)
+    holdout, why = propose_holdout(labelled)
+    few = [f"{one}." for one in few_units_hints(labelled, holdout)]
     parts = [
         source_lines(name, source, guess, written),
         clock_lines(guess, notation, measured),
-        channel_lines(rows, source, guess, survey.units),
+        channel_lines(rows, source, guess, survey.units, sparse),
         output_lines(guess, notation, measured),
         rest_lines(rows, guess, measured),
+        holdout_lines(holdout, why),
     ]
-    found = TableFindings(rows, source, guess, notation, measured)
-    told = assumptions_of(table, found, label_hints(rows, contract), [*written.sentences(), *survey.told])
+    told_sparse = [one.sentence(guess.channels[name], notation.unit) for name, one in sparse.items()]
+    found = TableFindings(rows, source, guess, notation, measured, tuple(told_sparse))
+    told = assumptions_of(table, found, label_hints(rows, contract), [*few, *written.sentences(), *survey.told])
     told = replace(told, check=(*written.questions(), *told.check))
     return ContractDraft("\n".join(line for part in parts for line in part) + "\n", told)
 
@@ -105,7 +115,9 @@ def source_path(name: str, file: str | Path, project: Path | None) -> str:
     return written.as_posix()
 
 
-def _source(path: str, written: Written, guess: Guess, asset: dict[str, object]) -> TableSource:
+def _source(
+    path: str, written: Written, guess: Guess, asset: dict[str, object], sparse: Mapping[str, Sparse]
+) -> TableSource:
     frame = written.frame
     names = texts(frame[guess.asset])
     spelt = first_spellings(names.unique())
@@ -117,7 +129,9 @@ def _source(path: str, written: Written, guess: Guess, asset: dict[str, object])
         "failure": guess.failure,
         "rul": guess.rul,
         "faults": {axis.name: axis.fault for axis in guess.axes},
-        "missing": missing_policy(frame, guess),
+        "missing": missing_policy(
+            frame, guess, [column for name, column in guess.channels.items() if name not in sparse]
+        ),
         "spellings": "join" if any(name != first for name, first in spelt.items()) else None,
         "rates": tuple(name for name, column in guess.channels.items() if _flattened(frame[column], runs)),
     }
@@ -131,15 +145,25 @@ def _flattened(values: "pd.Series[float]", runs: "np.ndarray") -> bool:
     return is_flattened(np.asarray(values, np.float64)[order], runs[order])
 
 
-def _skeleton(name: str, source: TableSource, guess: Guess, notation: TimeNotation) -> Twin:
-    """Build a minimal contract to read the rows with."""
+def _skeleton(name: str, source: TableSource, guess: Guess, how: tuple[TimeNotation, Mapping[str, Sparse]]) -> Twin:
+    """Build a minimal contract to read the rows with; `how` are the time and the channels that have values seldom."""
+    notation, sparse = how
     remedy: dict[str, object] = {"part": "?", "instruction": "?", "lead_time": 0}
     content = {
         "name": name,
         "title": name,
         "source": source,
         "clock": {"unit": notation.unit, "step": notation.step},
-        "channels": {channel: {"unit": "?", "role": "sensor", "min": 0, "max": 1} for channel in guess.channels},
+        "channels": {
+            channel: {
+                "unit": "?",
+                "role": "sensor",
+                "min": 0,
+                "max": 1,
+                **(sparse[channel].fields() if channel in sparse else {}),
+            }
+            for channel in guess.channels
+        },
         "rul": {"cap": 1, "remedy": remedy} if has_rul(guess) else None,
         "faults": {axis.name: {"title": axis.name, "classes": _classes(axis, remedy)} for axis in guess.axes},
         "window": {"length": SHORTEST_WINDOW},

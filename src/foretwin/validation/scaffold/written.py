@@ -1,6 +1,7 @@
 """How the rows of an unknown table are written, once it is guessed which columns are machine and time."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -98,6 +99,8 @@ def spread_frame(survey: Survey) -> Written:
 def settle_time(survey: Survey, written: Written, guess: Guess) -> Written:
     """Return the rows with the guessed time column as instants where it is one, in order, and what tells its form."""
     frame, fields, remarks = written.frame, dict(written.fields), dict(written.remarks)
+    if guess.single_rows and guess.time == ROW:
+        frame = frame.assign(**{ROW: 0})
     values, form = frame[guess.time], survey.forms.get(guess.time)
     if guess.time == ROW:
         fields["time_format"], remarks["time_format"] = "row", "no column holds the time: rows are counted"
@@ -148,9 +151,9 @@ def asset_fields(survey: Survey, asset: str) -> dict[str, object]:
     return {"pattern": pattern or ""}
 
 
-def missing_policy(frame: pd.DataFrame, guess: Guess) -> str:
-    """Return what to do with empty cells: of two kinds where some are at the beginning of a run, before any value."""
-    empty = frame[list(guess.channels.values())].isna().any(axis=1)
+def missing_policy(frame: pd.DataFrame, guess: Guess, columns: Sequence[str]) -> str:
+    """Return what to do with empty cells of these columns: of two kinds where a run begins with some."""
+    empty = frame[list(columns)].isna().any(axis=1)
     if not empty.any():
         return "refuse"
     lives = group_numbers(frame, [name for name in (guess.asset, guess.run) if name])

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from foretwin.twin.store.summaries import unscored
 from foretwin.twin.store.tables import assets, batches, readings
 
 EACH = 5  # assets of each kind whose readings are looked at: exact for them, a lower bound for a large fleet
@@ -31,8 +32,9 @@ def scoring_backlogs(connection: Connection, twins: Iterable[str]) -> dict[str, 
 
 
 def _backlog(connection: Connection, twin: str) -> Backlog:
-    waiting = assets.c.twin == twin, assets.c.batch > assets.c.scored_batch
-    count = connection.execute(select(func.count()).select_from(assets).where(*waiting)).scalar_one()
+    behind = unscored.join(assets, assets.c.id == unscored.c.asset)
+    waiting = unscored.c.twin == twin, assets.c.batch > assets.c.scored_batch
+    count = connection.execute(select(func.count()).select_from(behind).where(*waiting)).scalar_one()
     if not count:
         return Backlog(0, None)
     chosen: dict[int, tuple[int, int]] = {}
@@ -43,7 +45,7 @@ def _backlog(connection: Connection, twin: str) -> Backlog:
         (scored, assets.c.received_at),
         (~scored, assets.c.received_at),
     ):
-        query = select(assets.c.id, assets.c.run, assets.c.scored_batch).where(*waiting, condition)
+        query = select(assets.c.id, assets.c.run, assets.c.scored_batch).select_from(behind).where(*waiting, condition)
         for asset, run, upto in connection.execute(query.order_by(order).limit(EACH)):
             chosen[asset] = run, upto
     found = [_first_unscored(connection, asset, *state) for asset, state in chosen.items()]
