@@ -14,7 +14,7 @@ from foretwin.twin.simulator.processes import free_port, wait_for
 from support.tiny_bundle import environment
 
 FORETWIN = Path(sys.executable).with_name("foretwin")
-PATIENCE = 90  # seconds, on a machine that has other work
+PATIENCE = 200  # seconds, on a machine that has other work
 
 
 @dataclass

@@ -17,11 +17,11 @@ import pytest
 import yaml
 
 from benchmarks.render import requirements
-from foretwin.cli.main import main
 from foretwin.errors import ForetwinError
 from foretwin.operations.env_file import read_env_file
 from foretwin.project.settings import SETTINGS, check_names
 from foretwin.serving.packaging.libraries import REQUIREMENTS
+from support.commands import check_command
 from support.prometheus_server import program
 from support.tiny_bundle import REPOSITORY, environment
 
@@ -37,13 +37,6 @@ MANIFESTS = [
     for document in yaml.safe_load_all(path.read_text())
 ]
 PODS = {one["metadata"]["name"]: one["spec"]["template"] for one in MANIFESTS if one["kind"] == "Deployment"}
-
-
-def check_command(arguments: list[str]) -> None:
-    """Check that the command line knows a command and its options; nothing is run."""
-    with click.Context(main) as context:
-        name, command, rest = main.resolve_command(context, arguments)
-        command.make_context(name, rest, parent=context)
 
 
 # compose
