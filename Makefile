@@ -88,11 +88,12 @@ soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap ev
 	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1
 	python -m benchmarks.reliability.soak.run serve --minutes 10
 
-docs: $(READY) ## put the figures of output files into README.md and docs/, docstrings into docs/api.md, settings into docs/settings.md
+docs: $(READY) ## put the figures of output files into README.md and docs/, docstrings into docs/api.md, settings into docs/settings.md, pins into serving/twin
 	python -m benchmarks.render.docs
 	python -m benchmarks.render.api
 	python -m benchmarks.render.settings
 	python -m benchmarks.render.examples
+	python -m benchmarks.render.requirements
 
 lock: $(READY) ## renew constraints.txt from pyproject.toml
 	$(BIN)/pip install --quiet uv

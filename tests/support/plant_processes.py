@@ -14,7 +14,7 @@ from foretwin.twin.simulator.processes import free_port, wait_for
 from support.tiny_bundle import environment
 
 FORETWIN = Path(sys.executable).with_name("foretwin")
-PATIENCE = 90  # seconds, on a machine that has other work
+PATIENCE = 200  # seconds, on a machine that has other work
 
 
 @dataclass
@@ -33,9 +33,8 @@ class PlantProcesses:
 
     def start(self, name: str, *options: str, **settings: str) -> None:
         """Start `foretwin NAME` with these settings; a second time it has the same port for its health."""
-        self.health.setdefault(name, free_port())
-        own = {"FORETWIN_HEALTH_PORT": str(self.health[name]), "FORETWIN_LOG_FORMAT": "json"}
-        env = environment(self.root, PYTHONUNBUFFERED="1", COLUMNS="300", **own, **settings)
+        own = {"FORETWIN_HEALTH_PORT": str(self.health.setdefault(name, free_port())), "FORETWIN_LOG_FORMAT": "json"}
+        env = environment(self.root, PYTHONUNBUFFERED="1", COLUMNS="300", **(settings | own))
         with (self.folder / f"{name}.txt").open("ab") as file:
             command = [FORETWIN, name, *options]
             self.running[name] = subprocess.Popen(command, stdout=file, stderr=file, cwd=self.root, env=env)
