@@ -122,7 +122,15 @@ def log_to_terminal() -> None:
     """Log to stderr, each line with its time; of libraries only warnings."""
     import logging
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    from foretwin.project.redaction import redact
+
+    class Redacted(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return redact(super().format(record))
+
+    handler = logging.StreamHandler()
+    handler.setFormatter(Redacted("%(asctime)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("foretwin").setLevel(logging.INFO)
 
 

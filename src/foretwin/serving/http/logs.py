@@ -6,6 +6,7 @@ import math
 import sys
 from datetime import UTC, datetime
 
+from foretwin.project.redaction import redact
 from foretwin.serving.http.requests import REQUEST_ID
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
@@ -26,7 +27,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         extra = {name: _plain(value) for name, value in vars(record).items() if name not in STANDARD}
-        return json.dumps(line | {name: value for name, value in extra.items() if name not in line})
+        return redact(json.dumps(line | {name: value for name, value in extra.items() if name not in line}))
 
 
 def log_json() -> None:

@@ -12,6 +12,7 @@ import uvicorn
 from foretwin.errors import BadInput
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.localhost_only import check_loopback
+from foretwin.serving.http.tls import scheme
 from foretwin.serving.http.uvicorn_settings import uvicorn_settings
 from foretwin.twin.api.app import create_twin_app
 from foretwin.twin.store import Store
@@ -42,7 +43,7 @@ def serve_twins(
         watcher = threading.Thread(target=_end, args=(server, stop), daemon=True)
         watcher.start()
         host, port = listener.getsockname()[:2]
-        started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        started(f"{scheme(os.environ)}://{f'[{host}]' if ':' in host else host}:{port}")
         server.run(sockets=[listener])
         stop.set()
         return server.server_state.total_requests
