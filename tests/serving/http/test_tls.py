@@ -59,7 +59,7 @@ def test_the_scoring_service_speaks_tls(project, files, trusting):
             httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False)
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        process.wait(30)
 
 
 @pytest.fixture
