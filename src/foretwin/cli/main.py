@@ -20,9 +20,12 @@ from foretwin.cli.models.rollback import rollback_command
 from foretwin.cli.models.score import score_command
 from foretwin.cli.models.serve import serve_command
 from foretwin.cli.models.trial import trial_command
+from foretwin.cli.operations.audit import audit_command
 from foretwin.cli.operations.backup_restore import backup_command, migrate_store_command, restore_command
 from foretwin.cli.operations.config import config_command
 from foretwin.cli.operations.doctor import doctor_command
+from foretwin.cli.operations.sbom import sbom_command
+from foretwin.cli.operations.sign import sign_command
 from foretwin.cli.pipeline.add import add_command
 from foretwin.cli.pipeline.benchmark import benchmark_command
 from foretwin.cli.pipeline.init import init_command
@@ -87,11 +90,14 @@ COMMANDS = (
     lineage_command,
     bento_command,
     keys_command,
+    sign_command,
     config_command,
+    doctor_command,
     backup_command,
     restore_command,
     migrate_store_command,
-    doctor_command,
+    audit_command,
+    sbom_command,
 )
 
 TELL_OF_SETTINGS = ("config", "doctor")

@@ -73,6 +73,21 @@ _LISTED = (
         kind="path",
         otherwise="`keys.json` in the project",
     ),
+    Setting(
+        "FORETWIN_RATES",
+        "file in which the processes of one machine count the calls of a key together",
+        _SERVICES,
+        "path",
+    ),
+    Setting("FORETWIN_TLS_CERT", "certificate, in PEM with what signed it: both services speak TLS", _SERVICES, "path"),
+    Setting(
+        "FORETWIN_TLS_KEY", "its private key, which others on the machine must not be able to read", _SERVICES, "path"
+    ),
+    Setting(
+        "FORETWIN_TRUSTED_SIGNERS",
+        "public keys, separated by commas: only models that one of them signed are served (docs/security.md)",
+        ("serve", "watch", "live"),
+    ),
     Setting("FORETWIN_KEY", "API key that a client sends", ("replay", "foretwin.Client"), kind="secret"),
     Setting(
         "FORETWIN_LOG_REQUESTS",

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
+from foretwin.project.redaction import HIDDEN, redact
 from foretwin.project.settings import SETTINGS
 
-HIDDEN = "***"
 SHORTEST = 4  # characters of a secret: a shorter one is part of too many words
-KEY = re.compile(r"\b(ftw_[0-9a-f]{12}_)[0-9a-f]{8,}")
 
 
 class Redacted(logging.Formatter):
@@ -25,7 +24,7 @@ class Redacted(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
-        line = KEY.sub(rf"\1{HIDDEN}", self._formatter.format(record))
+        line = redact(self._formatter.format(record))
         return self._words.sub(HIDDEN, line) if self._words else line
 
 

@@ -238,7 +238,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ending = True
         self._body = 0
         self._unset_keepalive_if_required()
-        self.transport.write_eof()
+        if self.transport.can_write_eof():  # TLS cannot end one direction alone
+            self.transport.write_eof()
         self.flow.resume_reading()
         if self._place:
             self._place.wait()

@@ -14,6 +14,7 @@ from foretwin.serving.http.calls_per_client import CallsPerClient
 from foretwin.serving.http.connections import ConnectionLimits, Connections
 from foretwin.serving.http.forwarded import ForwardedFor
 from foretwin.serving.http.protocol import BoundedProtocol
+from foretwin.serving.http.tls import TlsFiles
 
 PROXIES = "FORETWIN_TRUSTED_PROXIES"
 
@@ -28,6 +29,7 @@ def uvicorn_settings(app: ASGIApp, environ: Mapping[str, str]) -> dict[str, Any]
     proxies = trusted_proxies(environ)
     limits = ConnectionLimits.from_env(environ)
     connections = Connections(limits, lambda address: _is_among(address, proxies))
+    tls = TlsFiles.from_env(environ)
     patience = float(read_number("FORETWIN_PATIENCE", environ))
     return {
         "app": _behind_proxies(app, proxies, limits) if proxies else app,
@@ -38,6 +40,7 @@ def uvicorn_settings(app: ASGIApp, environ: Mapping[str, str]) -> dict[str, Any]
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        **(tls.settings() if tls else {}),
     }
 
 

@@ -15,6 +15,7 @@ from foretwin.serving.access.authentication import Guard
 from foretwin.serving.heartbeat import Heartbeat
 from foretwin.serving.http.localhost_only import check_loopback
 from foretwin.serving.http.requests import Observed
+from foretwin.serving.http.tls import scheme
 from foretwin.serving.http.tracing import traced
 from foretwin.serving.http.uvicorn_settings import uvicorn_settings
 from foretwin.serving.scoring.metrics import Metrics
@@ -72,7 +73,7 @@ def serve_twins(  # noqa: PLR0913, PLR0917 - what is served, where, and who hear
         watcher = threading.Thread(target=_end, args=(server, stop), daemon=True)
         watcher.start()
         host, port = listener.getsockname()[:2]
-        started(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        started(f"{scheme(os.environ)}://{f'[{host}]' if ':' in host else host}:{port}")
         server.run(sockets=[listener])
         stop.set()
         return server.server_state.total_requests

@@ -21,6 +21,7 @@ from foretwin.errors import StoreAway, StoreError
 from foretwin.project.files import make_private
 from foretwin.project.settings import read_setting
 from foretwin.twin.store import archive_tables  # noqa: F401 - so that the metadata have them
+from foretwin.twin.store.casework.audit_chain import chain_entries, forget_entries
 
 VARIABLE = "FORETWIN_STORE"
 FILE = "twins.db"
@@ -57,7 +58,9 @@ class Store:
         StoreAway where the store cannot be reached or stays busy, StoreError where it refuses.
         """
         with self._transaction({"begin": "BEGIN IMMEDIATE"}) as connection:
+            forget_entries(connection)
             yield connection
+            chain_entries(connection)
 
     @property
     def is_sqlite(self) -> bool:

@@ -78,6 +78,16 @@ event_places = Table(  # the order in which events were stored, whatever the clo
     sqlite_autoincrement=True,  # no number comes twice, even if the newest event is erased
 )
 
+audit_chain = Table(  # the audit's entries in the order of their commits, each with a digest that covers all before it
+    "audit_chain",
+    metadata,
+    Column("position", Count, primary_key=True, autoincrement=False),
+    Column("entry", Count, unique=True),  # none: it is not in the audit any more
+    Column("content", String, nullable=False),  # SHA-256 of the entry
+    Column("digest", String, nullable=False),  # SHA-256 of the digest before it and of `content`
+    Column("gone", String),  # archived, erased: why the entry is not there, or not as it was
+)
+
 exports = Table(  # history that was given to training
     "exports",
     metadata,
