@@ -30,7 +30,9 @@ def test_it_prints_every_setting_with_its_origin(monkeypatch):
 
 def test_a_file_of_settings_comes_before_the_environment(folder, monkeypatch):
     file = folder / "foretwin.env"
-    file.write_text('# of the unit\nFORETWIN_ZONE="Europe/Berlin"\n\nexport FORETWIN_PATIENCE=30\nMQTT_URL=mqtt://x\n')
+    file.write_text(
+        '# of the unit\nFORETWIN_ZONE="Europe/Berlin"\n\nexport FORETWIN_PATIENCE=30\nMLFLOW_TRACKING_URI=http://x\n'
+    )
     monkeypatch.setenv("FORETWIN_PATIENCE", "20")
     rows = json.loads(shown("config", "--json", "--set", "--env-file", str(file)))
     assert {row["name"]: (row["value"], row["origin"]) for row in rows} == {

@@ -213,7 +213,7 @@ def test_a_tag_that_is_measured_seldom_is_held(project):
     assert set(contract.channels) == {"temp", "press", "iron"}
     assert contract.channels["iron"].grid == Grid(take="last", longest_age=16)
     assert rows["iron"].iloc[:11].tolist() == pytest.approx([np.nan] * 2 + [0.2] * 8 + [1.0], nan_ok=True)
-    assert "grid: 'iron' is filled on 12% of the rows; a value holds for 16 h at most, then it is missing" in told
+    assert "grid: 'iron' is filled on 13% of the rows; a value holds for 16 h at most, then it is missing" in told
 
 
 def test_a_channel_that_a_machine_never_has_costs_no_machine(project):

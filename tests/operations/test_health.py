@@ -99,7 +99,7 @@ def test_a_port_that_is_taken_is_refused_and_a_free_one_is_answered_on(monkeypat
 
 
 def test_the_page_has_every_metric_with_its_labels_and_processes():
-    page = (REPOSITORY / "docs/watching.md").read_text()
+    page = (REPOSITORY / "docs/health.md").read_text()
     table = page[page.index("<!-- processes -->") : page.index("<!-- end -->", page.index("<!-- processes -->"))]
     rows = {
         f"| `{name}` | {about} | {', '.join(f'`{label}`' for label in labels)} | {', '.join(processes)} |"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from foretwin.errors import BadInput
-from foretwin.predictor.guards import check, find_refusal, pace_warnings
+from foretwin.predictor.guards import TOO_OLD, age_warnings, check, find_refusal, pace_warnings
 from foretwin.predictor.inputs import read_frame
 from support.tiny_bundle import random_rows, tiny_twin
 
@@ -38,6 +38,7 @@ def test_a_limit_itself_and_two_rows_far_apart_are_taken():
     check(inputs([1, 2, 3], c1=1000), TWIN)
     check(inputs([1, 5000]), TWIN)
     check(inputs([1, 2, 3, 5000]), TWIN)
+    check(inputs([1, 2, 5000]), TWIN)
 
 
 def test_two_spellings_of_one_machine_are_refused_by_both_names():
@@ -66,3 +67,16 @@ def test_two_spellings_of_one_machine_are_refused_by_both_names():
 )
 def test_a_window_of_another_pace_is_warned_of(times, warned):
     assert pace_warnings(inputs(times), TWIN) == [[], warned]
+
+
+def test_an_age_that_no_machine_reached_in_training_is_warned_of_where_age_is_an_input():
+    tracks = inputs([41, 42, 43])
+    assert age_warnings(tracks, TWIN, 42.5) == [[], [TOO_OLD]]
+    assert age_warnings(tracks, TWIN, 43) == age_warnings(tracks, TWIN, None) == [[], []]
+    ageless = TWIN.model_copy(update={"clock": TWIN.clock.model_copy(update={"counts_from_start": False})})
+    assert age_warnings(tracks, ageless, 1) == [[], []]
+
+
+def test_a_reading_again_with_a_rounded_time_is_refused():
+    with pytest.raises(BadInput, match=r"time: is 3.0000001, does not increase on the one before, 3, but for rounding"):
+        check(inputs([2, 3, 3.0000001]), TWIN)

@@ -42,7 +42,7 @@ def twin(**source) -> Twin:
 
 def adapted(folder, contract: Twin, **columns) -> pd.DataFrame:
     pd.DataFrame({"force": 1.0, "energy": 2.0} | columns).to_csv(folder / "table.csv", index=False)
-    return adapt_table(contract, contract.source, folder)
+    return pd.concat(adapt_table(contract, contract.source, folder), ignore_index=True)
 
 
 @given(NAMES, st.sampled_from(SPELLINGS))

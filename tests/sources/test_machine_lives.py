@@ -1,5 +1,7 @@
 """Which life of a machine a row is of, whatever file it comes in."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,17 @@ def test_names_of_runs_are_numbered_as_they_come_and_remembered():
     rows, _ = placed(CALENDAR, [1.08e10, 1.44e10], labels=["rebuilt", "7"], known=lives)
     assert rows == [(2, 1), (7, 0)]
     assert placed(HOURS, [9, 0], labels=["3.0", "4"])[0] == [(3, 9), (4, 0)], "a clock that falls restarts"
+
+
+@pytest.mark.parametrize("odd", ["2099-01-01", "1970-01-01"])
+def test_a_wrong_first_clock_is_not_where_a_life_begins(odd):
+    right = [(1.7e9 + 3600 * hour) * 1e6 for hour in range(12)]
+    clock = Clock(is_calendar=True, step=1, unit=3.6e9, longest=1000)
+    wrong = datetime.fromisoformat(odd + "T00:00+00:00").timestamp() * 1e6
+    rows, _ = placed(clock, [wrong, *right])
+    assert rows[1:] == [(1, hour) for hour in range(12)]
+    assert rows[0][1] < 0 or rows[0][1] > 1000
+    assert placed(clock, [wrong, *right[:5]])[0][0] == (1, 0), "few do not tell"
 
 
 def test_an_order_that_began_another_life_ended_the_one_before():

@@ -38,7 +38,7 @@ def adapted(tmp_path):
         else:
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         table.fetch_table(contract.source, tmp_path, raw)
-        return table.adapt_table(contract, contract.source, raw)
+        return pd.concat(table.adapt_table(contract, contract.source, raw), ignore_index=True)
 
     return run
 
@@ -121,7 +121,7 @@ def test_a_run_column_with_numbers_keeps_them_and_one_with_names_is_numbered(ada
     named = adapted(twin(run="life", runs_end_in_failure=True), content)
     (tmp_path / "raw" / "table.csv").write_text(content.replace("first", "4").replace("second", "9"))
     contract = twin(run="life", runs_end_in_failure=True)
-    numbered = table.adapt_table(contract, contract.source, tmp_path / "raw")
+    numbered = pd.concat(table.adapt_table(contract, contract.source, tmp_path / "raw"), ignore_index=True)
 
     assert named["run"].tolist() == [1, 1, 2, 1]
     assert numbered["run"].tolist() == [4, 4, 9, 9]
@@ -196,7 +196,7 @@ def test_missing_values_are_refused_unless_carried_forward(adapted, tmp_path):
     with pytest.raises(SourceError, match=r"press\.csv: line 4: column 'force': is empty; .*\(2 rows in all\)"):
         adapted(twin(), content)
     carrying = twin(missing="carry_forward")
-    rows = table.adapt_table(carrying, carrying.source, tmp_path / "raw")
+    rows = pd.concat(table.adapt_table(carrying, carrying.source, tmp_path / "raw"), ignore_index=True)
 
     assert rows["force"].tolist() == [1, 1, 1, 4, 9]
 
@@ -325,7 +325,7 @@ def test_an_absent_file_or_an_empty_folder_is_a_source_error(tmp_path):
 def test_an_adapted_twin_without_raw_data_says_which_stage_is_missing(tmp_path):
     contract = twin()
     with pytest.raises(SourceError, match="run the fetch stage first"):
-        table.adapt_table(contract, contract.source, tmp_path)
+        list(table.adapt_table(contract, contract.source, tmp_path))
 
 
 def test_a_parquet_file_under_any_name_is_fetched_as_parquet(tmp_path):
@@ -335,3 +335,71 @@ def test_a_parquet_file_under_any_name_is_fetched_as_parquet(tmp_path):
     table.fetch_table(twin().source, tmp_path, tmp_path / "raw")
 
     assert [path.name for path in (tmp_path / "raw").iterdir()] == ["table.parquet"]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "packed"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"failure": "failed"},
+        {"run": "life", "runs_end_in_failure": True, "time_order": "sort"},
+        {"failure": "failed", "missing": "carry_forward_after_first", "rates": ["heat"]},
+        {"time_format": "row", "failure": "failed"},
+        {"time": "day", "time_zone": "Europe/Berlin", "time_order": "leave_out", "run": "life"},
+    ],
+    ids=["failure", "sorted runs", "gaps and rates", "row numbers", "local times"],
+)
+def test_the_rows_do_not_depend_on_the_pieces_that_a_file_is_read_in(tmp_path, monkeypatch, caplog, kind, changes):
+    path, frame = tmp_path / f"press.{kind}", shuffled_fleet(gaps="missing" in changes)
+    match kind:
+        case "parquet":
+            frame.to_parquet(path, row_group_size=37)
+        case "packed":
+            frame.to_csv(path, index=False, compression="gzip")
+        case _:
+            frame.to_csv(path, index=False)
+    contract = twin("h", **changes)
+    source = contract.source.model_copy(update={"path": path.name})
+    read = []
+    for least, block in ((1 << 18, 1 << 24), (30, 700)):
+        monkeypatch.setattr("foretwin.sources.tabular.BLOCK", block)
+        monkeypatch.setattr("foretwin.sources.files.blocks.BATCH", least)
+        monkeypatch.setattr("foretwin.sources.files.rows.BATCH", least)
+        monkeypatch.setattr("foretwin.sources.table.BUNDLE", least)
+        caplog.clear()
+        pieces = list(table.rows_in_pieces(contract, source, path))
+        read.append((pd.concat(pieces, ignore_index=True), len(pieces), set(caplog.messages)))
+    (whole, one, told), (merged, many, told_too) = read
+    assert (one, told) == (1, {message for message in told_too if "clocks of" not in message} | told)
+    assert many > 3
+    pd.testing.assert_frame_equal(merged, whole)
+
+
+def shuffled_fleet(gaps: bool) -> pd.DataFrame:
+    """Ten machines with two lives of 20 hours each around a doubled hour, whose rows are interleaved in the file."""
+    hour = np.tile(np.arange(40), 10)
+    frame = pd.DataFrame({"machine": np.repeat([f"m{i}" for i in range(10)], 40), "hour": hour, "life": hour // 20})
+    local = pd.to_datetime("2024-10-26T12:00Z") + pd.to_timedelta(hour, unit="h")
+    frame["day"] = local.tz_convert("Europe/Berlin").strftime("%Y-%m-%dT%H:%M")
+    generator = np.random.default_rng(1)
+    frame["force"], frame["heat"] = generator.normal(50, 5, 400).round(3), np.cumsum(generator.random(400)).round(3)
+    frame["failed"] = (hour % 20 == 19).astype(int)
+    if gaps:
+        frame.loc[(hour % 7 == 0).tolist(), "force"] = np.nan
+    return frame.iloc[np.argsort(hour, kind="stable")].reset_index(drop=True)
+
+
+@pytest.mark.parametrize(
+    ("cell", "column", "reason"),
+    [("hot", "heat", "'hot' is not a number"), ("", "force", r"is empty; fill it.* \(at least 2 rows in all\)")],
+)
+def test_a_cell_in_a_later_piece_is_named_by_its_line_in_the_file(tmp_path, monkeypatch, cell, column, reason):
+    frame = shuffled_fleet(gaps=False).astype({column: "object"})
+    frame.loc[[200, 201], column] = cell
+    frame.to_csv(tmp_path / "press.csv", index=False)
+    monkeypatch.setattr("foretwin.sources.tabular.BLOCK", 700)
+    monkeypatch.setattr("foretwin.sources.files.rows.BATCH", 30)
+    monkeypatch.setattr("foretwin.sources.table.BUNDLE", 400)
+    contract = twin("h", failure="failed")
+    with pytest.raises(SourceError, match=f"line 202: column '{column}': {reason}"):
+        table.read_rows_of(contract, contract.source, tmp_path / "press.csv")

@@ -143,7 +143,7 @@ def adapted(twin: Twin, folder: Path, raw: Path) -> pd.DataFrame:
     """Fetch from `folder` into the new folder `raw`, and adapt."""
     raw.mkdir(parents=True)
     table.fetch_table(twin.source, folder, raw)
-    return table.adapt_table(twin, twin.source, raw)
+    return pd.concat(table.adapt_table(twin, twin.source, raw), ignore_index=True)
 
 
 def workbook(sheets: dict[str, list[list[object]]]) -> bytes:

@@ -16,7 +16,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -174,7 +174,17 @@ def read_champion(folder: Path, threads: int = 1) -> Champion:
     bundle = Bundle.load(folder / "bundle", threads)
     if bundle.digest != identity.digest:
         raise BundleError(f"{folder}: bundle and identity.json differ; run `dvc repro package` again")
-    return Champion(identity, bundle, record)
+    return Champion(identity, replace(bundle, oldest=known_ages(folder).get("oldest")), record)
+
+
+def known_ages(folder: Path) -> dict[str, float]:
+    """Return what a champion's drift.json says of ages in its training: `oldest` and `longest_life`, where it does."""
+    try:
+        content = json.loads((folder / "drift.json").read_bytes())
+        known = {name: content.get(name) for name in ("oldest", "longest_life")}
+    except (OSError, ValueError, AttributeError):
+        return {}  # the monitor, which needs the rest of the file, says what is wrong with it
+    return {name: float(age) for name, age in known.items() if isinstance(age, int | float)}
 
 
 def kept_champions(root: Path) -> list[Packaged]:

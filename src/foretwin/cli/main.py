@@ -22,6 +22,7 @@ from foretwin.cli.models.serve import serve_command
 from foretwin.cli.models.trial import trial_command
 from foretwin.cli.operations.backup_restore import backup_command, migrate_store_command, restore_command
 from foretwin.cli.operations.config import config_command
+from foretwin.cli.operations.doctor import doctor_command
 from foretwin.cli.pipeline.add import add_command
 from foretwin.cli.pipeline.benchmark import benchmark_command
 from foretwin.cli.pipeline.init import init_command
@@ -90,9 +91,10 @@ COMMANDS = (
     backup_command,
     restore_command,
     migrate_store_command,
+    doctor_command,
 )
 
-TELL_OF_SETTINGS = ("config",)
+TELL_OF_SETTINGS = ("config", "doctor")
 
 
 class Command(click.Group):
@@ -159,6 +161,7 @@ def main(debug: bool) -> None:
 
     \b
       foretwin config                    every setting, and where it comes from
+      foretwin doctor                    what would keep this installation from working
     """
 
 

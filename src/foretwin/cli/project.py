@@ -123,14 +123,15 @@ def log_to_terminal() -> None:
     import logging
 
     from foretwin.project.settings import read_choice
+    from foretwin.serving.http.log_secrets import hide_secrets
 
     if read_choice("FORETWIN_LOG_FORMAT") == "json":
         from foretwin.serving.http.logs import log_json
 
         log_json(logging.WARNING)
-        logging.getLogger("foretwin").setLevel(logging.INFO)
-        return
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    else:
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+        hide_secrets(os.environ)
     logging.getLogger("foretwin").setLevel(logging.INFO)
 
 

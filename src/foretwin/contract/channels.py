@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from foretwin.contract.source import ContractPart
 
+LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # of the clock units that are units of time
 
 
@@ -28,6 +29,11 @@ class Clock(ContractPart):
         exclude_if=lambda time: time is None,
         description="how long a reading waits for values that come singly; one step where it is not set",
     )
+
+    @property
+    def longest_jump(self) -> float:
+        """Return how far a reading may be ahead of the one before."""
+        return self.longest_gap or LONGEST_GAP * self.step
 
     @property
     def seconds(self) -> float | None:

@@ -26,10 +26,20 @@ def spelling_key(name: str) -> str:
     return digits if sign != "-" or digits == "0" else f"-{digits}"
 
 
+class Spellings:
+    """The first spelling of each machine's name, of names that come in pieces."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def first(self, names: Iterable[str]) -> dict[str, str]:
+        """Return each distinct name with the spelling of its machine that came first."""
+        return {name: self._known.setdefault(spelling_key(name), name) for name in dict.fromkeys(names)}
+
+
 def first_spellings(names: Iterable[str]) -> dict[str, str]:
     """Return each distinct name with the spelling of its machine that comes first."""
-    known: dict[str, str] = {}
-    return {name: known.setdefault(spelling_key(name), name) for name in dict.fromkeys(names)}
+    return Spellings().first(names)
 
 
 def find_other_spelling(names: Sequence[str]) -> tuple[int, int] | None:

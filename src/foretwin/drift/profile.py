@@ -92,6 +92,8 @@ class DriftReference:
     scale: Scale
     varying: Freshness | None  # None with too few healthy assets or readings: no verdict then
     scores: ScoreReference
+    oldest: float | None = None  # age that a development asset reached, in the contract's unit
+    longest_life: float | None = None  # of the lives whose end is known
 
     @classmethod
     def fit(cls, bundle: Bundle, development_rows: pd.DataFrame, held_out: pd.DataFrame, seed: int = 0) -> Self:
@@ -115,6 +117,8 @@ class DriftReference:
             scale=scale,
             varying=_freeze(scale, values, assets, generator) if enough else None,
             scores=ScoreReference.fit(bundle, held_out, generator),
+            oldest=float(histories.time.max()) if len(histories.time) else None,
+            longest_life=_longest_life(histories),
         )
         return cls._from_dict(exact._to_dict())  # with the digits that JSON keeps
 
@@ -139,6 +143,8 @@ class DriftReference:
             "deviation": rounded(self.scale.deviation),
             "varying": _to_dict(self.varying) if self.varying else None,
             "scores": self.scores.to_dict(),
+            "oldest": self.oldest,
+            "longest_life": self.longest_life,
         }
 
     @classmethod
@@ -170,7 +176,16 @@ class DriftReference:
             scale=Scale(regimes, mean, np.array(content["deviation"], float)),
             varying=_from_dict(content["varying"]) if content["varying"] else None,
             scores=ScoreReference.from_dict(content["scores"]),
+            oldest=content.get("oldest"),  # an earlier version did not write these
+            longest_life=content.get("longest_life"),
         )
+
+
+def _longest_life(histories: Histories) -> float | None:
+    """Return the longest time from the beginning to the known end of a run; None where no end is known."""
+    known = ~np.isnan(histories.rul)
+    lives = histories.time[known] + histories.rul[known]
+    return float(lives.max()) if len(lives) else None
 
 
 def _completed(

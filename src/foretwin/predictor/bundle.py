@@ -27,7 +27,7 @@ from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.guards import check, pace_warnings
+from foretwin.predictor.guards import age_warnings, check, pace_warnings
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 from foretwin.predictor.inputs import ModelInputs, read_frame
 from foretwin.predictor.rul_intervals import RulIntervals
@@ -70,6 +70,7 @@ class Bundle:
     fault_calibration: dict[str, FaultCalibration]  # of each fault axis
     reference: HealthyBaseline
     session: ort.InferenceSession
+    oldest: float | None = None  # age that a machine in training reached, where whoever keeps the bundle knows it
 
     @classmethod
     def load(cls, folder: Path | str, threads: int = 1) -> Self:
@@ -134,9 +135,11 @@ class Bundle:
         ]
         columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
         self._check_finite(tracks.assets, columns)
-        if self.slot is None:  # else windows count time, and tell their holes themselves
-            for warnings, more in zip(columns["warnings"], pace_warnings(tracks, self.contract), strict=True):
-                warnings.extend(more)
+        aged = age_warnings(tracks, self.contract, self.oldest)
+        # Windows that count time tell their holes themselves.
+        pace = pace_warnings(tracks, self.contract) if self.slot is None else [[] for _ in aged]
+        for warnings, old, found in zip(columns["warnings"], aged, pace, strict=True):
+            warnings.extend((*old, *found))
         time = tracks.histories.time[tracks.ends]
         return Answers(tracks.assets, tracks.runs, time, rows, columns)
 

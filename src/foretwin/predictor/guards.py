@@ -18,10 +18,17 @@ from foretwin.dataset.machine_names import find_other_spelling
 from foretwin.errors import BadInput
 from foretwin.predictor.inputs import ModelInputs
 
+SAME_TIME = 1e-4  # steps: readings less apart are one, whose time was rounded on its way
 ODD_UNIT = 20  # times the contract's step, or a part of it: hours differ from days by 24, from minutes by 60
 OTHER_PACE = 1.5  # times the contract's step, or a part of it, between usual readings
 STANDSTILL = 10  # steps without a reading
 FULL = 0.8  # share of the steps of a window with a reading, standstill aside
+
+FAR = 20  # steps between readings that are in doubt and those that contradict them
+FEWEST = 10  # readings that contradict others
+TO_ONE = 4  # of them, for each that is in doubt
+
+TOO_OLD = "out_of_training_range: age"
 
 Floats = NDArray[np.float64]
 
@@ -34,6 +41,11 @@ class Refusal:
     row: int | None
     field: str
     detail: str
+
+
+def is_contradicted(odd: int, against: int) -> bool:
+    """Return whether so many readings are enough against those in doubt: one wrong clock holds no machine hostage."""
+    return against >= max(FEWEST, TO_ONE * odd)
 
 
 def outside_limits(values: NDArray[np.float32], contract: Twin) -> NDArray[np.bool_]:
@@ -62,19 +74,23 @@ def in_other_unit(usual: float, contract: Twin) -> str:
 def odd_step(time: Floats, step: float) -> float | None:
     """Return the usual step of a run's times (T,) where they cannot be in the contract's unit, else None.
 
-    The usual step is the median of those of three rows or more, since a machine may have stood still in between.
+    The usual step is the median of those of three rows or more, since a machine may have stood still in between; of
+    two steps both have to tell.
     """
     count = len(time) - 1
     if count < 2 or step / ODD_UNIT * count < time[-1] - time[0] < ODD_UNIT * step * count:
         return None
-    usual = float(np.median(np.diff(time)))
-    return usual if usual >= ODD_UNIT * step or usual <= step / ODD_UNIT else None
+    steps = np.sort(np.diff(time))
+    low, high = float(steps[(count - 1) // 2]), float(steps[count // 2])
+    if low >= ODD_UNIT * step:
+        return low
+    return high if high <= step / ODD_UNIT else None
 
 
 def find_refusal(tracks: ModelInputs, contract: Twin) -> Refusal | None:
     """Return the first fault for which named machines are not scored; None where there is none."""
     found = find_wrong_reading(tracks, contract)
-    pair = find_other_spelling(tracks.assets) if found is None and len(tracks) > 1 else None
+    pair = find_other_spelling(tracks.assets.tolist()) if found is None and len(tracks) > 1 else None
     if pair is None:
         return found
     other = f"is another spelling of {tracks.assets[pair[0]]!r}, the same machine; write one of them"
@@ -93,11 +109,25 @@ def find_wrong_reading(tracks: ModelInputs, contract: Twin) -> Refusal | None:
     if time.min() < 0:
         row = int(np.argmax(time < 0))
         return Refusal(int(np.searchsorted(ends, row)), row, "time", before_run(float(time[row])))
+    again = _find_again(tracks, SAME_TIME * contract.clock.step)
+    if again is not None:
+        return again
     for place, (first, end) in enumerate(zip(tracks.histories.first[ends].tolist(), ends.tolist(), strict=True)):
         usual = odd_step(time[first : end + 1], contract.clock.step)
         if usual is not None:
             return Refusal(place, None, "time", in_other_unit(usual, contract))
     return None
+
+
+def _find_again(tracks: ModelInputs, near: float) -> Refusal | None:
+    """Return the first row that is the reading before it with a rounded time."""
+    time, first = tracks.histories.time, tracks.histories.first
+    again = np.flatnonzero((np.diff(time) <= near) & (first[1:] == first[:-1])) + 1
+    if len(again) == 0:
+        return None
+    row = int(again[0])
+    detail = f"is {time[row]:.12g}, does not increase on the one before, {time[row - 1]:.12g}, but for rounding"
+    return Refusal(int(np.searchsorted(tracks.ends, row)), row, "time", detail)
 
 
 def check(tracks: ModelInputs, contract: Twin) -> None:
@@ -127,6 +157,14 @@ def pace_warnings(tracks: ModelInputs, contract: Twin) -> list[list[str]]:
     for i in np.flatnonzero(~usual & (steps > 0)).tolist():
         found[i] = _pace_of(np.diff(time[first[i] : ends[i] + 1]), contract)
     return found
+
+
+def age_warnings(tracks: ModelInputs, contract: Twin, oldest: float | None) -> list[list[str]]:
+    """Return warnings of each of A assets that is older than any machine was in training, where age is an input."""
+    if oldest is None or not contract.clock.counts_from_start:
+        return [[] for _ in tracks.ends]
+    old = tracks.histories.time[tracks.ends] > oldest
+    return [[TOO_OLD] if one else [] for one in old.tolist()]
 
 
 def _pace_of(gaps: Floats, contract: Twin) -> list[str]:

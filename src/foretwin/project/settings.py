@@ -77,7 +77,7 @@ _LISTED = (
     Setting(
         "FORETWIN_LOG_REQUESTS",
         "`all` logs every call, not only those that failed or were slow",
-        ("serve",),
+        _SERVICES,
         kind="choice",
         choices=("all",),
     ),
@@ -140,11 +140,16 @@ _LISTED = (
     Setting("FORETWIN_WEBHOOKS", "where events go: URLs, separated by commas", ("watch",), kind="urls"),
     Setting("FORETWIN_WEBHOOK_SECRET", "signs them", ("watch",), kind="secret"),
     Setting("FORETWIN_EVENTS_MQTT", "URL of a broker that gets them too", ("watch",), kind="url"),
+    Setting(
+        "FORETWIN_MQTT_URL",
+        "broker of `foretwin ingest` where neither a file nor `--mqtt` is given: `mqtts://user@host?ca=FILE`",
+        ("ingest", "doctor"),
+        kind="url",
+    ),
     Setting("FORETWIN_MQTT_PASSWORD", "password of brokers", ("ingest", "watch", "replay"), kind="secret"),
     Setting(
         "FORETWIN_HEALTH_PORT",
-        "port of `/livez`, `/readyz` and `/metrics` of [a process](watching.md#processes-of-the-living-twin); 0 takes "
-        "a free one, which the log tells",
+        "port of `/livez`, `/readyz` and `/metrics` of [a process](health.md); 0 takes a free one, which the log tells",
         _PROCESSES,
         kind="port",
         otherwise="there is none",

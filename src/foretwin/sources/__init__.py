@@ -1,5 +1,6 @@
 """Data sources: each converts its raw files to canonical rows."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -61,21 +62,27 @@ def adapt(contract: Twin, raw: Path) -> pd.DataFrame:
     The rows of a history follow those of the twin's own source. SourceError where the files are not as the contract
     describes.
     """
-    own = _adapt_own(contract, raw)
-    if isinstance(contract.source, StoreSource) or not (raw / store.FOLDER).is_dir():
-        return own
-    return store.with_history(own, store.adapt_store(contract, raw))
+    return pd.concat(adapt_pieces(contract, raw), ignore_index=True)
 
 
-def _adapt_own(contract: Twin, raw: Path) -> pd.DataFrame:
+def adapt_pieces(contract: Twin, raw: Path) -> Iterator[pd.DataFrame]:
+    """Yield what `adapt` returns in pieces, those of a table source so large as memory needs."""
+    with_history = not isinstance(contract.source, StoreSource) and (raw / store.FOLDER).is_dir()
+    for piece in _adapt_own(contract, raw):
+        yield store.apart_from_history(piece) if with_history else piece
+    if with_history:
+        yield store.adapt_store(contract, raw)
+
+
+def _adapt_own(contract: Twin, raw: Path) -> Iterable[pd.DataFrame]:
     match contract.source:
         case PumpSource():
-            return pump.adapt_pump(contract, raw)
+            return [pump.adapt_pump(contract, raw)]
         case CmapssSource(subset=subset):
-            return cmapss.adapt_cmapss(contract, subset, raw)
+            return [cmapss.adapt_cmapss(contract, subset, raw)]
         case HydraulicSource():
-            return hydraulic.adapt_hydraulic(contract, raw)
+            return [hydraulic.adapt_hydraulic(contract, raw)]
         case TableSource() as source:
             return table.adapt_table(contract, source, raw)
         case StoreSource():
-            return store.adapt_store(contract, raw)
+            return [store.adapt_store(contract, raw)]

@@ -6,12 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.source import TableSource
-from foretwin.contract.twin import Twin
-from foretwin.errors import SourceError
-
 RISING = 0.95  # share of the steps of a counter that do not fall; the others are its resets
-LEVELS = 4  # a channel with fewer steps of single precision in a run has lost its course
+LEVELS = 2  # a channel with fewer than 2**2 steps of single precision in a run has lost its course
+SMALLEST = 1080  # the exponents of doubles are from -1074 to 1024
+EXPONENTS = 2 * SMALLEST
 
 
 def rise_rates(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
@@ -31,35 +29,58 @@ def rise_rates(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
 
 def is_flattened(values: NDArray[np.float64], runs: NDArray[np.int64]) -> bool:
-    """Return whether single precision loses the course of a channel.
+    """Return whether single precision loses the course of a channel, as `ChannelCourse` says.
 
-    `values` and the runs' numbers are (N,), the rows of a run in order of time. A counter is lost if its usual rise is
-    less than the distance between two numbers of its size; another quantity, if it varies over less than a few of them.
+    `values` and the runs' numbers are (N,), the rows of a run in order of time.
     """
-    known = np.isfinite(values)
-    values, runs = values[known], runs[known]
-    if len(values) < 2:
-        return False
-    spacing = float(np.spacing(np.float32(np.abs(values).max())))
-    steps = np.diff(values)[np.diff(runs) == 0]
-    moved = steps[steps != 0]
-    if len(moved) == 0:
-        return False
-    if np.mean(steps >= 0) >= RISING:
-        return bool(np.median(np.abs(moved)) < spacing)
-    by_run = pd.Series(values).groupby(runs)
-    spans = by_run.max() - by_run.min()
-    return bool(spans[spans > 0].median() < LEVELS * spacing)
+    course = ChannelCourse()
+    course.see(values, runs)
+    return course.is_flattened
 
 
-def refuse_flattened(shown: str, contract: Twin, source: TableSource, frame: pd.DataFrame) -> None:
-    """Raise SourceError for a channel whose course is lost in single precision, as that of a large counter."""
-    runs = np.asarray(frame.groupby(["asset", "run"], sort=False).ngroup(), np.int64)
-    for name in contract.channel_names:
-        if is_flattened(frame[name].to_numpy(np.float64), runs):
-            kept = f"{frame[name].nunique()} values become {frame[name].astype('float32').nunique()}"
-            column = source.columns.get(name, name)
-            raise SourceError(
-                f"{shown}: column {column!r}: single precision, in which channels are kept, flattens it"
-                f" ({kept}); add {name} to source.rates to read its rise per {contract.clock.unit}, or leave it out"
-            )
+class ChannelCourse:
+    """How a channel moves over runs that come in pieces, to tell whether single precision would lose its course.
+
+    A counter is lost if its usual rise is less than the distance between two numbers of its size; another quantity, if
+    it varies over less than a few of them. These distances are powers of two, so that sizes are counted by exponent.
+    """
+
+    def __init__(self) -> None:
+        self._largest, self._steps, self._rising = 0.0, 0, 0
+        self._moved, self._spans = np.zeros(EXPONENTS, np.int64), np.zeros(EXPONENTS, np.int64)
+
+    def see(self, values: NDArray[np.float64], runs: NDArray[np.int64]) -> None:
+        """Take in whole runs: `values` and the runs' numbers are (N,), the rows of a run in order of time."""
+        known = np.isfinite(values)
+        values, runs = values[known], runs[known]
+        if len(values) < 2:
+            return
+        self._largest = max(self._largest, float(np.abs(values).max()))
+        steps = np.diff(values)[np.diff(runs) == 0]
+        self._steps += len(steps)
+        self._rising += int((steps >= 0).sum())
+        self._moved += _exponents(steps)
+        begins = np.flatnonzero(np.diff(runs, prepend=runs[0] - 1))
+        self._spans += _exponents(np.maximum.reduceat(values, begins) - np.minimum.reduceat(values, begins))
+
+    @property
+    def is_flattened(self) -> bool:
+        """Return whether more than half of the steps, or of the runs' spans, are too small."""
+        spacing = np.spacing(np.float32(min(self._largest, float(np.finfo(np.float32).max))))
+        if self._moved.sum() == 0:
+            return False
+        exponent = int(np.frexp(spacing)[1]) - 1
+        if self._rising >= RISING * self._steps:
+            return _usually_below(self._moved, exponent)
+        return _usually_below(self._spans, exponent + LEVELS)
+
+
+def _exponents(sizes: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Count the sizes, but zeros, by exponent: at e + SMALLEST are those from 2**(e - 1) to below 2**e."""
+    moved = np.abs(sizes[sizes != 0])
+    return np.bincount(np.frexp(moved)[1] + SMALLEST, minlength=EXPONENTS).astype(np.int64)
+
+
+def _usually_below(counts: NDArray[np.int64], exponent: int) -> bool:
+    """Return whether more than half of what was counted is below 2**exponent."""
+    return bool(2 * counts[: max(exponent + SMALLEST, -1) + 1].sum() > counts.sum())

@@ -17,9 +17,9 @@ RUN = ["asset", "run"]
 def put_on_grid(frame: pd.DataFrame, contract: Twin, shown: str) -> pd.DataFrame:
     """Return rows at the steps of the clock, where the contract says how channels are put on it; else the frame.
 
-    The cells of `frame` (asset, run, time, rul, labels and channels) that are not empty are the samples. A label is the
-    last known one since the row before; a life ends at the step of its end. A step that lacks a channel which may not
-    be missing is no row: they are counted in the log under the name `shown`.
+    The cells of `frame` (asset, run, time, channels, and labels as far as they are there) that are not empty are the
+    samples. A label is the last known one since the row before; a life ends at the step of its end. A step that lacks
+    a channel which may not be missing is no row: they are counted in the log under the name `shown`.
     """
     if not contract.has_grid or frame.empty:
         return frame
@@ -38,8 +38,9 @@ def put_on_grid(frame: pd.DataFrame, contract: Twin, shown: str) -> pd.DataFrame
     kept, at = found.run[whole], found.step[whole]
     columns = dict(zip(contract.channel_names, found.values[whole].T, strict=True))  # noqa: PD011 - no data frame
     gridded = runs.iloc[kept].reset_index(drop=True).assign(time=at * step, **columns)
-    end = np.ceil((time + frame["rul"].to_numpy(np.float64)) / step - NEAR) * step
-    gridded["rul"] = labels.at(end, kept, at, np.nan) - at * step
+    if "rul" in frame:
+        end = np.ceil((time + frame["rul"].to_numpy(np.float64)) / step - NEAR) * step
+        gridded["rul"] = labels.at(end, kept, at, np.nan) - at * step
     for axis in contract.axes:
         column = fault_column(axis)
         if column in frame:

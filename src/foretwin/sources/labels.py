@@ -1,6 +1,7 @@
 """Labels in a user's table: cells of any spelling to the classes of a fault axis, and flags to true and false."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ TRUE_WORDS = {"true", "t", "yes", "y", "1", "on", "wahr", "ja", "j", "vrai", "ou
 FALSE_WORDS = {"false", "f", "no", "n", "0", "off", "falsch", "nein", "faux", "non"}
 NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?")
 SHOWN_VALUES = 6
+MOST_OTHERS = 10_000  # values without a class that are counted
 ROUNDING = 1e-9  # of a span of time
 
 
@@ -42,30 +44,40 @@ def read_flags(file: Reading, frame: pd.DataFrame, column: str) -> NDArray[np.bo
     true = keys.isin(TRUE_WORDS)
     wrong = ~(true | keys.isin(FALSE_WORDS) | is_missing(text))
     if wrong.any():
-        row, more = int(wrong.to_numpy().argmax()), f" ({wrong.sum()} rows in all)" if wrong.sum() > 1 else ""
+        row, more = int(wrong.to_numpy().argmax()), file.more(int(wrong.sum()))
         raise file.wrong(row, column, f"{text.iat[row]!r} is neither true nor false{more}")
     return true.to_numpy()
 
 
-def read_classes(
-    file: Reading, frame: pd.DataFrame, axis: str, fault: TableFault, classes: Sequence[str]
-) -> NDArray[np.int8]:
-    """Return the class (N,) of each row on one axis, -1 where it is unknown.
+class ClassReader:
+    """Reads the classes of one axis from pieces of a table, and knows whether any cell named one."""
 
-    SourceError where no cell of the column has one of the contract's values: it lists those that the column holds.
-    """
-    if fault.column is None:
-        return _flagged(file, frame, fault, classes)
-    text = texts(frame[fault.column])
-    numbers = {key: classes.index(name) for key, name in _spelt(axis, fault).items()}
-    found = label_keys(text).map(numbers)
-    if found.isna().all() and not is_missing(text).all():
-        wanted = ", ".join(map(repr, fault.values))
+    def __init__(self, axis: str, fault: TableFault, classes: Sequence[str]) -> None:
+        self._axis, self._fault, self._classes = axis, fault, classes
+        self._spelt = {key: classes.index(name) for key, name in _spelt(axis, fault).items()}
+        self._found, self._others = False, Counter[str]()
+
+    def read(self, file: Reading, frame: pd.DataFrame) -> NDArray[np.int8]:
+        """Return the class (N,) of each row, -1 where it is unknown."""
+        if self._fault.column is None:
+            return _flagged(file, frame, self._fault, self._classes)
+        text = texts(frame[self._fault.column])
+        found = label_keys(text).map(self._spelt)
+        if found.notna().any():
+            self._found = True
+        elif not self._found and len(self._others) < MOST_OTHERS:
+            self._others.update(text[~is_missing(text)])
+        return np.asarray(found.fillna(FAULT_UNKNOWN), np.int8)
+
+    def check(self, shown: str) -> None:
+        """Raise SourceError where no cell had one of the contract's values: it lists those that were there."""
+        if self._found or not self._others:
+            return
+        wanted = ", ".join(map(repr, self._fault.values))
         raise SourceError(
-            f"{file.shown}: column {fault.column!r}: no row holds {wanted}; it holds {_held(text)};"
-            f" correct source.faults.{axis}.values"
+            f"{shown}: column {self._fault.column!r}: no row holds {wanted}; it holds {_held(self._others)};"
+            f" correct source.faults.{self._axis}.values"
         )
-    return np.asarray(found.fillna(FAULT_UNKNOWN), np.int8)
 
 
 def hold_before(frame: pd.DataFrame, column: str, span: float) -> NDArray[np.int8]:
@@ -104,8 +116,7 @@ def _flagged(file: Reading, frame: pd.DataFrame, fault: TableFault, classes: Seq
     return result
 
 
-def _held(text: "pd.Series[str]") -> str:
-    counts = text[~is_missing(text)].value_counts()
-    told = [f"{value!r} ({rows} rows)" for value, rows in counts.head(SHOWN_VALUES).items()]
+def _held(counts: Counter[str]) -> str:
+    told = [f"{value!r} ({rows} rows)" for value, rows in counts.most_common(SHOWN_VALUES)]
     more = [f"{len(counts) - SHOWN_VALUES} other values"] if len(counts) > SHOWN_VALUES else []
     return ", ".join([*told, *more])

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.predictor.guards import FAR, is_contradicted
 
 SINCE_1970 = 9e8  # numbers from here on are moments of time (in s, ms, us or ns), no age
 RESTART_STEPS = 10  # a clock that restarts with each life begins within so many steps
@@ -42,12 +43,22 @@ class Clock:
     is_calendar: bool
     step: float  # in the unit of the contract
     unit: float  # positions in one unit of the contract's clock
+    longest: float = np.inf  # by which a clock may jump, in the unit of the contract
 
     @classmethod
     def of(cls, contract: Twin, is_calendar: bool) -> "Clock":
         """Return the clock of a contract's source, with or without timestamps."""
         unit = MICROSECONDS * (contract.clock.seconds or 1.0) if is_calendar else 1.0
-        return cls(is_calendar, contract.clock.step, unit)
+        return cls(is_calendar, contract.clock.step, unit, contract.clock.longest_jump)
+
+    def first_right(self, positions: Positions) -> float:
+        """Return the first of a life's positions (N,) that not nearly all others contradict."""
+        before = positions < positions[0] - FAR * self.step * self.unit
+        beyond = positions > positions[0] + self.longest * self.unit
+        for others in (before, beyond):
+            if is_contradicted(int((~others).sum()), int(others.sum())):
+                return float(positions[others][0])
+        return float(positions[0])
 
     def zero_of_first(self, position: float) -> float:
         """Return where the time of a machine's first life is 0: a number below the size of a moment is its age."""
@@ -89,7 +100,7 @@ def place(
     else:
         for label in dict.fromkeys(labels.tolist()):
             mine = labels == label
-            run[mine] = book.of_label(str(label), float(position[mine][0]))
+            run[mine] = book.of_label(str(label), clock.first_right(position[mine]))
             book.extend(run[mine], position[mine], failed[mine])
     zeros = {number: book.lives[number].zero for number in np.unique(run).tolist()}
     zero = np.array([zeros[number] for number in run.tolist()], np.float64)
@@ -109,7 +120,7 @@ class _Book:
     def of_stretch(self, position: Positions, fails: bool) -> NDArray[np.int64] | int:
         """Return the runs of rows up to a failure, or up to the file's end."""
         if not self.lives:
-            return self._begin(self.first_run, self.clock.zero_of_first(float(position[0])), position)
+            return self._begin(self.first_run, self.clock.zero_of_first(self.clock.first_right(position)), position)
         newest = self.lives[max(self.lives)]
         if not self.clock.is_calendar:
             restarted = self._of_restart(position, fails, newest)
@@ -177,7 +188,7 @@ class _Book:
             beyond = position > newest.ended
             if beyond.any():
                 first = position[beyond]
-                found[beyond] = self._begin(newest.run + 1, float(first[0]), first)
+                found[beyond] = self._begin(newest.run + 1, self.clock.first_right(first), first)
         return found
 
 

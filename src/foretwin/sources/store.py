@@ -45,12 +45,12 @@ def adapt_store(contract: Twin, raw: Path) -> pd.DataFrame:
     return rows.assign(asset=PREFIX + rows["asset"])
 
 
-def with_history(own: pd.DataFrame, history: pd.DataFrame) -> pd.DataFrame:
-    """Concatenate the rows of another source and those of the history, both canonical."""
+def apart_from_history(own: pd.DataFrame) -> pd.DataFrame:
+    """Return canonical rows of another source; SourceError where the name of an asset is one of the history's."""
     taken = own.loc[own["asset"].str.startswith(PREFIX), "asset"]
     if len(taken):
         raise SourceError(f"asset {taken.iloc[0]}: names that begin with {PREFIX} are the history's; rename it")
-    return pd.concat([own, history], ignore_index=True)
+    return own
 
 
 def _checked(twin: str, folder: Path) -> dict[str, Any]:

@@ -4,33 +4,30 @@ Rows are grouped by asset and run and keep the file's order within a run; valida
 of time.
 """
 
-import logging
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from foretwin.contract.channels import SECONDS
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
-from foretwin.dataset.machine_names import first_spellings
+from foretwin.dataset.machine_names import Spellings
 from foretwin.dataset.table import canonical, fault_column
-from foretwin.errors import ContractError
-from foretwin.sources.counters import refuse_flattened, rise_rates
+from foretwin.errors import ContractError, SourceError
+from foretwin.sources.counters import ChannelCourse
+from foretwin.sources.files.file_names import shown_path
+from foretwin.sources.files.machine_order import BUNDLE, machine_bundles
 from foretwin.sources.files.places.copies import bring_files, fetched
 from foretwin.sources.files.places.queries import bring_query
-from foretwin.sources.files.reading import Reading, group_numbers
-from foretwin.sources.files.rows import TIME, Wanted, read_table_rows
-from foretwin.sources.gridding import put_on_grid
-from foretwin.sources.labels import hold_before, read_classes, read_flags
-from foretwin.sources.machine_lives import RESTART_STEPS, SINCE_1970
+from foretwin.sources.files.reading import Reading
+from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
+from foretwin.sources.labels import ClassReader, read_flags
+from foretwin.sources.life_rows import FAILED, LIFE, RUN, MachineLives
 from foretwin.sources.tabular import texts
-
-LOG = logging.getLogger(__name__)
-RUN = ["asset", "run"]
-FAILED = "source failed"  # with a space, which no channel name can have
 
 
 def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | None = None) -> None:
@@ -44,11 +41,19 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
         bring_files(source, folder, out)
 
 
-def adapt_table(contract: Twin, source: TableSource, raw: Path) -> pd.DataFrame:
-    """Convert the copies in `raw` to canonical rows, as `read_rows_of`."""
-    table, frame = _read_frame(contract, source, fetched(raw))
-    refuse_flattened(table.file.shown, contract, source, frame)
-    return canonical(frame, contract)
+def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.DataFrame]:
+    """Convert the copies in `raw` to canonical rows, as `read_rows_of`, in pieces of whole machines."""
+    table = _Table(contract, source)
+    first, courses = None, {name: ChannelCourse() for name in contract.channel_names}
+    for frame in table.lives(fetched(raw)):
+        runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
+        for name, course in courses.items():
+            course.see(frame[name].to_numpy(np.float64), runs)
+        first = frame if first is None else frame.iloc[:0]
+        yield canonical(frame, contract)
+    for name, course in courses.items():
+        if first is not None and course.is_flattened:
+            raise table.flattened(name, first)
 
 
 def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFrame:
@@ -59,229 +64,21 @@ def read_rows_of(contract: Twin, source: TableSource, path: Path) -> pd.DataFram
     true ends its run with RUL 0; a run without a failure has an unknown RUL. SourceError names the file, the line and
     the column of the first invalid cell.
     """
-    return canonical(_read_frame(contract, source, path)[1], contract)
+    return pd.concat(rows_in_pieces(contract, source, path), ignore_index=True)
 
 
-def _read_frame(contract: Twin, source: TableSource, path: Path) -> tuple["_Table", pd.DataFrame]:
-    """Read what canonical rows are made of, with the channels in double precision."""
-    table, frame, stamped = _read_unaged(contract, source, path)
-    frame = table.with_runs(frame)
-    frame["time"] = table.since_run_start(frame, stamped)
-    for axis, fault in table.source.faults.items():
-        if fault.holds_before is not None:
-            frame[fault_column(axis)] = hold_before(frame, fault_column(axis), fault.holds_before)
-    return table, put_on_grid(table.finished(table.with_rul(frame)), contract, table.file.shown)
-
-
-def _read_unaged(contract: Twin, source: TableSource, path: Path) -> tuple["_Table", pd.DataFrame, bool]:
-    """Read rows with the times that they have in the file, and whether these are timestamps."""
-    if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
-        raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
-    channels = {name: source.columns.get(name, name) for name in contract.channel_names}
-    labels = [source.failure, *(column for fault in source.faults.values() for column in fault.columns)]
-    wanted = Wanted(
-        numbers=tuple(dict.fromkeys([*channels.values(), *([source.rul] if source.rul else [])])),
-        labels=tuple(dict.fromkeys(label for label in labels if label)),
-        seconds=SECONDS.get(contract.clock.unit),
-    )
-    source, file = read_table_rows(source, path, wanted)
-    table = _Table(file, file.frame, contract, source)
-
-    frame = pd.DataFrame({name: file.numbers(table.frame[column], column) for name, column in channels.items()})
-    frame["asset"] = table.assets()
-    frame["time"], stamped = table.times()
-    if source.rul:
-        frame["rul"] = file.numbers(table.frame[source.rul], source.rul)
-    for axis, fault in source.faults.items():
-        frame[fault_column(axis)] = read_classes(file, table.frame, axis, fault, contract.classes(axis))
-    frame[FAILED] = table.failures()
-    return table, table.in_order(frame), stamped
+def rows_in_pieces(contract: Twin, source: TableSource, path: Path) -> Iterator[pd.DataFrame]:
+    """Yield what `read_rows_of` returns in pieces of whole machines."""
+    return (canonical(frame, contract) for frame in _Table(contract, source).lives(path))
 
 
 def read_own_rows(contract: Twin, source: TableSource, path: Path) -> "OwnRows":
     """Read a file whose machines may have a past: which life a row is of, whoever knows that past can tell."""
-    table, frame, stamped = _read_unaged(contract, source, path)
-    asset = pd.factorize(frame["asset"])[0]
-    labels = None if table.source.run is None else table.names(table.source.run)
-    frame = frame.assign(position=table.positions().loc[frame.index], failed=frame[FAILED])
-    frame = frame if labels is None else frame.assign(label=labels.loc[frame.index])
-    return OwnRows(table, frame.iloc[np.argsort(asset, kind="stable")], stamped, labels is not None)
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A file, its columns as read, and their description in the contract.
-
-    Frames made of it keep the file's row numbers (from 0) as their index, so that errors can name the line.
-    """
-
-    file: Reading
-    frame: pd.DataFrame
-    contract: Twin
-    source: TableSource
-
-    def names(self, column: str) -> "pd.Series[str]":
-        """Return a column as text (N,), nowhere empty."""
-        names = texts(self.frame[column])
-        self._refuse(names == "", column, "is empty; every row needs one")
-        return names
-
-    def assets(self) -> "pd.Series[str]":
-        """Return the names of the machines (N,), each in one spelling."""
-        names = self.names(self.source.asset or "")
-        joined = names.map(first_spellings(names.unique()))
-        other = np.flatnonzero(joined != names)
-        if len(other) and self.source.spellings != "join":
-            row = int(other[0])
-            pair = f"{names.iat[row]!r} and {joined.iat[row]!r} are one machine's name in two spellings"
-            fix = "write one of them, or set source.spellings: join"
-            raise self.file.wrong(row, self.source.asset or "", f"{pair} ({len(other)} rows); {fix}")
-        return joined
-
-    def times(self) -> tuple[NDArray[np.float64], bool]:
-        """Return times (N,) in the clock's unit, and whether they are timestamps, then counted from the earliest."""
-        values = self.frame[TIME]
-        clock = self.contract.clock
-        if not pd.api.types.is_datetime64_any_dtype(values):
-            step = clock.step if self.source.time_format == "row" else 1.0
-            return np.asarray(values, dtype=np.float64) * step, False
-        if clock.seconds is None:
-            held = f"column {self.source.time!r} of {self.file.shown} holds timestamps"
-            raise ContractError(
-                f"{self.contract.name}: clock.unit is {clock.unit}, but {held}: use {', '.join(SECONDS)}"
-            )
-        return np.asarray((values - values.min()).dt.total_seconds(), dtype=np.float64) / clock.seconds, True
-
-    def positions(self) -> "pd.Series[float]":
-        """Return times (N,) as they are: microseconds since 1970 of timestamps, else in the clock's unit."""
-        values = self.frame[TIME]
-        if not pd.api.types.is_datetime64_any_dtype(values):
-            return pd.Series(self.times()[0], index=self.frame.index)
-        return values.dt.as_unit("us").astype("int64").astype("float64")
-
-    def in_order(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Sort the rows of each machine or run by time, or leave out those not later than all before, as asked for."""
-        order = self.source.time_order
-        if order is None:
-            return frame
-        runs = pd.Series(group_numbers(self.frame, [name for name in (self.source.asset, self.source.run) if name]))
-        if order == "sort":
-            return frame.iloc[np.lexsort((frame["time"].to_numpy(), runs.to_numpy()))]
-        if self.source.run is None:
-            failed = frame[FAILED].groupby(runs).cumsum() - frame[FAILED]
-            runs = pd.Series(failed.groupby([runs, failed]).ngroup())
-        before = frame["time"].groupby(runs).cummax().groupby(runs).shift(fill_value=-np.inf)
-        late = frame["time"] <= before
-        if late.any():
-            LOG.warning("%s: %d rows are not later than one before: left out", self.file.shown, int(late.sum()))
-        return frame[~late]
-
-    def failures(self) -> NDArray[np.bool_]:
-        """Return bool (N,), True on the rows of a failure; an empty cell is False."""
-        column = self.source.failure
-        if column is None:
-            return np.zeros(len(self.frame), dtype=bool)
-        return read_flags(self.file, self.frame, column)
-
-    def with_runs(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Add `run`, and group the rows by asset and run."""
-        if self.source.run is None:
-            order = np.argsort(pd.factorize(frame["asset"])[0], kind="stable")
-            frame = frame.iloc[order]
-            failed = frame.groupby("asset", sort=False)[FAILED]
-            again = frame[FAILED] & failed.shift(fill_value=False)
-            self._refuse(again, self.source.failure or "", "fails on two rows in turn; mark only the first")
-            before = failed.cumsum() - frame[FAILED]
-            return frame.assign(run=before.astype("int64") + 1)
-        frame = frame.assign(run=self._run_numbers(frame["asset"], self.source.run))
-        asset = pd.factorize(frame["asset"])[0]
-        run = frame.groupby(RUN, sort=False).ngroup()
-        frame = frame.iloc[np.lexsort((run, asset))]
-        early = frame[FAILED] & frame.duplicated(RUN, keep="last")
-        self._refuse(early, self.source.failure or "", "is true, but the run continues; start a new run after it")
-        return frame
-
-    def _run_numbers(self, assets: "pd.Series[str]", column: str) -> "pd.Series[int]":
-        """Return the column's whole numbers (N,), or, where it holds names, 1, 2, ... in order of appearance."""
-        names = self.names(column).loc[assets.index]
-        numbers = pd.to_numeric(names, errors="coerce")
-        if numbers.notna().all() and (numbers % 1 == 0).all():
-            return numbers.astype("int64")
-        return names.groupby(assets).transform(lambda runs: pd.factorize(runs)[0] + 1).astype("int64")
-
-    def since_run_start(self, frame: pd.DataFrame, stamped: bool) -> "pd.Series[float]":
-        """Compute the time (N,) since each run began; SourceError where two runs of one asset overlap."""
-        lives = frame.assign(row=frame.index).groupby(RUN, sort=False)
-        runs = lives.agg(begin=("time", "min"), end=("time", "max"), first=("time", "first"), row=("row", "first"))
-        runs = runs.reset_index().sort_values(["asset", "begin"], kind="stable")
-        runs["overlaps"] = runs["begin"] < runs.groupby("asset")["end"].transform(lambda ends: ends.cummax().shift())
-        assets = runs.groupby("asset")
-        spread = assets["begin"].transform("max") - assets["begin"].transform("min")
-        near = (spread <= RESTART_STEPS * self.contract.clock.step) & (not stamped)
-        restarts = near & assets["overlaps"].transform("any")
-        overlaps = runs[runs["overlaps"] & ~restarts]
-        if len(overlaps):
-            late = overlaps.sort_values("row").iloc[0]
-            reason = f"run {late['run']} of {late['asset']} begins before an earlier run of it ended"
-            raise self.file.wrong(int(late["row"]), self.source.time or "", f"{reason}; correct the times or the runs")
-        age = runs["first"] < SINCE_1970
-        kept = restarts | (~runs.duplicated("asset") & age & (not stamped))
-        runs["zero"] = runs["first"].mask(kept, 0.0)
-        zero = frame[RUN].merge(runs[[*RUN, "zero"]], on=RUN, how="left")["zero"]
-        since: pd.Series[float] = frame["time"] - zero.to_numpy()
-        return since
-
-    def with_rul(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Add `rul`, in the clock's unit, unless the file has a column of it."""
-        if self.source.rul:
-            return frame
-        runs = frame.groupby(RUN, sort=False)
-        ended = runs[FAILED].transform("any") | self.source.runs_end_in_failure
-        return frame.assign(rul=(runs["time"].transform("last") - frame["time"]).where(ended))
-
-    def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return rows whose runs and times are known with counters as rates and without missing values."""
-        return self.without_gaps(rise_rates(frame, self.source.rates))
-
-    def without_gaps(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Reject missing channel values, or repeat the run's previous value, as the contract says."""
-        channels = self.contract.channels.items()
-        names = [name for name, one in channels if not (one.may_be_missing or self.contract.has_grid)]
-        advice = "is empty; fill it, or set source.missing: carry_forward"
-        if self.source.missing != "refuse" and names:
-            frame = frame.assign(**frame.groupby(RUN, sort=False)[names].ffill())
-            advice = (
-                "is empty and its run has no value before; fill it, or set source.missing: carry_forward_after_first"
-            )
-        if self.source.missing == "carry_forward_after_first" and names:
-            frame = self._after_first(frame, names)
-            advice = "is empty in the whole run; leave out the run or the channel"
-        for name in names:
-            self._refuse(frame[name].isna(), self.source.columns.get(name, name), advice)
-        return frame
-
-    def _after_first(self, frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
-        """Leave out the rows of each run before every channel had a value; a run without any keeps its rows."""
-        early = frame[names].isna().any(axis=1)
-        early &= ~early.groupby([frame["asset"], frame["run"]], sort=False).transform("all")
-        if early.any():
-            LOG.warning("%s: %d rows before a channel's first value: left out", self.file.shown, int(early.sum()))
-        return frame[~early]
-
-    def _refuse(
-        self,
-        bad: "pd.Series[bool] | NDArray[np.bool_]",
-        column: str,
-        reason: str,
-        text: "pd.Series[str] | None" = None,
-    ) -> None:
-        """Raise SourceError at the first bad row of the file; its number is a Series' index or an array's position."""
-        rows = np.flatnonzero(bad) if isinstance(bad, np.ndarray) else bad.index[bad.to_numpy()].to_numpy()
-        if len(rows):
-            row = int(rows.min())
-            value = f"{text.iat[row]!r} " if text is not None else ""
-            more = f" ({len(rows)} rows in all)" if len(rows) > 1 else ""
-            raise self.file.wrong(row, column, f"{value}{reason}{more}")
+    table = _Table(contract, source)
+    pieces = [lives.own_rows(frame) for lives, frame in table.machines(path)]
+    lives = table.how_lives_go()
+    lives.tell_left_out()
+    return OwnRows(lives, pd.concat(pieces), lives.earliest is not None, source.run is not None)
 
 
 @dataclass(frozen=True)
@@ -292,11 +89,130 @@ class OwnRows:
     where `is_labelled`, and the channels.
     """
 
-    table: _Table
+    lives: MachineLives
     frame: pd.DataFrame
     is_calendar: bool
     is_labelled: bool
 
     def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return these rows, with `run` and `time`, as canonical ones."""
-        return canonical(self.table.finished(frame), self.table.contract)
+        return canonical(self.lives.finished(frame), self.lives.contract)
+
+
+class _Table:
+    """A user's files and their description in the contract; what holds for all rows is kept while pieces are read."""
+
+    def __init__(self, contract: Twin, source: TableSource) -> None:
+        if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
+            raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
+        self._contract, self._source = contract, source
+        self._channels = {name: source.columns.get(name, name) for name in contract.channel_names}
+        axes = source.faults.items()
+        self._classes = {axis: ClassReader(axis, fault, contract.classes(axis)) for axis, fault in axes}
+        self._spellings = Spellings()
+        self._earliest: pd.Timestamp | None = None
+        self._numbered = True
+        self._last: Reading | None = None
+        self._kept: MachineLives | None = None
+
+    def lives(self, path: Path) -> Iterator[pd.DataFrame]:
+        """Yield what canonical rows are made of in pieces of whole machines, with the channels in double precision."""
+        for lives, frame in self.machines(path):
+            yield lives.of(frame)
+        if self._kept is not None:
+            self._kept.tell_left_out()
+
+    def machines(self, path: Path) -> Iterator[tuple[MachineLives, pd.DataFrame]]:
+        """Yield the rows of whole machines, and how they become lives."""
+        source = self._source
+        labels = [source.failure, *(column for fault in source.faults.values() for column in fault.columns)]
+        wanted = Wanted(
+            numbers=tuple(dict.fromkeys([*self._channels.values(), *([source.rul] if source.rul else [])])),
+            labels=tuple(dict.fromkeys(label for label in labels if label)),
+            seconds=SECONDS.get(self._contract.clock.unit),
+        )
+        self._source, pieces = read_row_pieces(source, path, wanted)
+        for frame in machine_bundles(map(self._typed, pieces), BUNDLE):
+            yield self.how_lives_go(), frame
+
+    def _typed(self, file: Reading) -> pd.DataFrame:
+        """Return the cells of a piece by their meaning; the index counts the rows of all files."""
+        source, found = self._source, {name: file.numbers(file.frame[at], at) for name, at in self._channels.items()}
+        frame = pd.DataFrame(found)
+        frame["asset"] = self._assets(file)
+        frame["time"] = self._times(file)
+        if source.rul:
+            frame["rul"] = file.numbers(file.frame[source.rul], source.rul)
+        for axis, classes in self._classes.items():
+            frame[fault_column(axis)] = classes.read(file, file.frame)
+        failed = np.zeros(len(frame), dtype=bool)
+        frame[FAILED] = failed if source.failure is None else read_flags(file, file.frame, source.failure)
+        if source.run is not None:
+            frame[LIFE] = self._names(file, source.run)
+            numbers = pd.to_numeric(frame[LIFE].drop_duplicates(), errors="coerce")
+            self._numbered &= bool(numbers.notna().all() and (numbers % 1 == 0).all())
+        self._last = file
+        return frame.set_axis(pd.RangeIndex(file.before, file.before + len(frame)))
+
+    def how_lives_go(self) -> MachineLives:
+        """Return how rows become lives, after all have been read."""
+        if self._kept is None:
+            self._kept = self._lives()
+        return self._kept
+
+    def _lives(self) -> MachineLives:
+        assert self._last is not None  # noqa: S101
+        self._last.tell_missing()
+        for classes in self._classes.values():
+            classes.check(self._last.shown)
+        files = replace(self._last, frame=pd.DataFrame(), before=0)
+        return MachineLives(files, self._contract, self._source, self._earliest, self._numbered)
+
+    def _names(self, file: Reading, column: str) -> "pd.Series[str]":
+        """Return a column as text (N,), nowhere empty."""
+        names = texts(file.frame[column])
+        empty = np.flatnonzero(names == "")
+        if len(empty):
+            raise file.wrong(int(empty[0]), column, f"is empty; every row needs one{file.more(len(empty))}")
+        return names
+
+    def _assets(self, file: Reading) -> "pd.Series[str]":
+        """Return the names of the machines (N,), each in one spelling."""
+        names = self._names(file, self._source.asset or "")
+        joined = names.map(self._spellings.first(names.unique()))
+        other = np.flatnonzero(joined != names)
+        if len(other) and self._source.spellings != "join":
+            row = int(other[0])
+            pair = f"{names.iat[row]!r} and {joined.iat[row]!r} are one machine's name in two spellings"
+            fix = "write one of them, or set source.spellings: join"
+            raise file.wrong(row, self._source.asset or "", f"{pair} ({len(other)} rows); {fix}")
+        return joined
+
+    def _times(self, file: Reading) -> "pd.Series[Any]":
+        """Return times (N,): numbers in the clock's unit, or timestamps, whose earliest is kept."""
+        values = file.frame[TIME]
+        if pd.api.types.is_datetime64_any_dtype(values):
+            if self._contract.clock.seconds is None:
+                held = f"column {self._source.time!r} of {file.shown} holds timestamps"
+                unit = self._contract.clock.unit
+                raise ContractError(
+                    f"{self._contract.name}: clock.unit is {unit}, but {held}: use {', '.join(SECONDS)}"
+                )
+            values = values.dt.tz_convert(None)
+            earliest = values.min()
+            self._earliest = earliest if self._earliest is None else min(self._earliest, earliest)
+        return values
+
+    def flattened(self, name: str, frame: pd.DataFrame) -> SourceError:
+        """Return the error of a channel whose course is lost in single precision, as that of a large counter.
+
+        `frame` holds all rows, or none where they are more than one piece.
+        """
+        column, source = self._channels[name], self._source
+        kept = (
+            f" ({frame[name].nunique()} values become {frame[name].astype('float32').nunique()})" if len(frame) else ""
+        )
+        return SourceError(
+            f"{shown_path(source.path)}: column {column!r}: single precision, in which channels are kept, flattens it"
+            f"{kept}; add {name} to source.rates to read its rise per {self._contract.clock.unit}, or leave it out"
+        )

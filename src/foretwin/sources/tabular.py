@@ -17,15 +17,16 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from foretwin.errors import SourceError
-from foretwin.sources.files.arrays import array_lines, holds_arrays
+from foretwin.sources.files.arrays import holds_arrays
+from foretwin.sources.files.blocks import BLOCK, parquet_blocks, text_blocks
+from foretwin.sources.files.lines import HEAD, file_head, filled, raw_lines, told_encoding
 from foretwin.sources.files.notation import PLAIN, WHITESPACE, Notation
 from foretwin.sources.files.numbers import MISSING_WORDS, is_error_word, numeric_sentinels, parse_texts
-from foretwin.sources.files.text import as_stream, marked_encoding, open_text, open_unpacked, table_lines
-from foretwin.sources.files.workbooks import is_workbook, workbook_lines
+from foretwin.sources.files.text import as_stream, open_unpacked, table_lines
+from foretwin.sources.files.workbooks import is_workbook
 
 PARQUET_MAGIC = b"PAR1"
 DELIMITERS = ",;\t|"
-HEAD = 1 << 20  # bytes read to recognise CSV
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,47 @@ class TableFile:
 
         SourceError where a column is absent or repeated, or the file is damaged, ragged or without rows.
         """
-        wanted = list(dict.fromkeys(columns))
-        for name in wanted:
-            self._check_present(name)
+        wanted = self._checked(columns)
         try:
-            frame = self._read_csv(wanted, text) if self.delimiter else self._read_parquet(wanted)
+            if self.delimiter is None:
+                frame = _as_frame(pyarrow.parquet.ParquetFile(self.path).read(columns=wanted).select(wanted))
+            else:
+                frame = self._parsed(self.path if self.is_plain else as_stream(self._lines()), wanted, text)
         except (pa.ArrowException, OSError, UnicodeError) as error:
             raise self._damage(error) from None
         if frame.empty:
-            raise SourceError(f"{self.shown}: has a header but no rows; export it again")
+            raise self._without_rows()
         return frame
+
+    def blocks(self, columns: Sequence[str], text: Sequence[str] = ()) -> Iterator[pd.DataFrame]:
+        """Yield what `read` returns in blocks of rows; each has types of its own."""
+        wanted, is_empty = self._checked(columns), True
+        try:
+            for frame in self._frames(wanted, text):
+                if len(frame):
+                    is_empty = False
+                    yield frame
+        except (pa.ArrowException, OSError, UnicodeError) as error:
+            raise self._damage(error) from None
+        if is_empty:
+            raise self._without_rows()
+
+    def _frames(self, wanted: list[str], text: Sequence[str]) -> Iterator[pd.DataFrame]:
+        if self.delimiter is None:
+            yield from map(_as_frame, parquet_blocks(self.path, wanted))
+            return
+        with self.path.open("rb") if self.is_plain else as_stream(self._lines()) as file:
+            for block in text_blocks(file, BLOCK):
+                yield self._parsed(pa.BufferReader(block), wanted, text)
+
+    def _checked(self, columns: Sequence[str]) -> list[str]:
+        wanted = list(dict.fromkeys(columns))
+        for name in wanted:
+            self._check_present(name)
+        return wanted
+
+    def _without_rows(self) -> SourceError:
+        return SourceError(f"{self.shown}: has a header but no rows; export it again")
 
     def wrong(self, row: int, column: str, reason: str) -> SourceError:
         """Return the error for one cell: `row` counts data rows from 0; its text has the file's line or row from 1."""
@@ -92,11 +124,13 @@ class TableFile:
         """Yield the lines of header and rows."""
         return table_lines(raw_lines(self.path, self.shown, self.notation, errors), self.notation)
 
-    def numbers(self, values: "pd.Series[Any]", column: str) -> tuple[NDArray[np.float64], Counter[str]]:
+    def numbers(
+        self, values: "pd.Series[Any]", column: str, before: int = 0
+    ) -> tuple[NDArray[np.float64], Counter[str]]:
         """Parse numbers (N,) float64, NaN where missing, and count the cells that say why they are none.
 
-        `values` is a column of `read`, in the file's order. SourceError at the first cell with text or an infinite
-        number.
+        `values` are of a column of the file, in its order, `before` rows after its first. SourceError at the first
+        cell with text or an infinite number.
         """
         told: Counter[str] = Counter()
         if pd.api.types.is_numeric_dtype(values):
@@ -109,7 +143,7 @@ class TableFile:
             if bad.any():
                 row = int(bad.argmax())
                 advice = "correct it, leave the cell empty, or list it in source.missing_values"
-                raise self.wrong(row, column, f"{text.iat[row]!r} is not a number; {advice}")
+                raise self.wrong(before + row, column, f"{text.iat[row]!r} is not a number; {advice}")
             told.update(text[word])
         listed = numeric_sentinels(self.notation.missing)
         if listed:
@@ -118,12 +152,12 @@ class TableFile:
             found = np.where(sentinel, np.nan, found)
         if np.isinf(found).any():
             row = int(np.isinf(found).argmax())
-            raise self.wrong(row, column, "the number is infinite; correct it, or leave the cell empty")
+            raise self.wrong(before + row, column, "the number is infinite; correct it, or leave the cell empty")
         return found, told
 
-    def _read_csv(self, columns: list[str], text: Sequence[str]) -> pd.DataFrame:
+    def _parsed(self, source: Any, columns: list[str], text: Sequence[str]) -> pd.DataFrame:
         table = pyarrow.csv.read_csv(
-            self.path if self.is_plain else as_stream(self._lines()),
+            source,
             parse_options=pyarrow.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
                 include_columns=columns,
@@ -132,10 +166,6 @@ class TableFile:
             ),
         )
         return _as_frame(table)
-
-    def _read_parquet(self, columns: list[str]) -> pd.DataFrame:
-        table = pyarrow.parquet.ParquetFile(self.path).read(columns=columns)
-        return _as_frame(table.select(columns))
 
     def _check_present(self, name: str) -> None:
         count = self.columns.count(name)
@@ -180,41 +210,12 @@ def open_table(path: Path, shown: str, notation: Notation = PLAIN) -> TableFile:
         notation = replace(notation, decimal=".", separator=",")
     else:
         with open_unpacked(path) as file:
-            text = _head_of(file.read(HEAD), shown)
+            text = filled(file.read(HEAD), shown)
         packed = head[:64] != text[:64]
-        encoding = notation.encoding or _encoding(text, shown)
+        encoding = notation.encoding or told_encoding(text, shown)
         # A mark at the beginning is no part of the first name, whatever the contract says of it.
         notation = replace(notation, encoding="utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
     return replace(_described(path, shown, notation), is_packed=packed, kind=kind)
-
-
-def file_head(path: Path, shown: str) -> bytes:
-    """Return the first bytes of a file as it lies on the disk."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD)
-    except FileNotFoundError:
-        raise SourceError(f"{shown}: no such file; correct source.path in twin.yaml") from None
-    except IsADirectoryError:
-        raise SourceError(f"{shown}: is a folder; name one CSV or Parquet file") from None
-    return _head_of(head, shown)
-
-
-def is_other(path: Path, head: bytes) -> bool:
-    """Return whether the file is a workbook or holds arrays; `head` are its first bytes."""
-    return holds_arrays(head) or is_workbook(path, head)
-
-
-def raw_lines(path: Path, shown: str, notation: Notation, errors: str = "strict") -> Iterator[str]:
-    """Yield all lines of a text, workbook or file of arrays; the encoding of a text is known."""
-    head = file_head(path, shown)
-    if holds_arrays(head):
-        yield from array_lines(path, shown, head, notation.sheet)
-    elif is_workbook(path, head):
-        yield from workbook_lines(path, shown, notation.sheet)
-    else:
-        with open_text(path, notation.encoding or "utf-8", errors) as file:
-            yield from file
 
 
 def _described(path: Path, shown: str, notation: Notation) -> TableFile:
@@ -244,24 +245,6 @@ def _described(path: Path, shown: str, notation: Notation) -> TableFile:
 
 def _parsed(path: Path, shown: str, notation: Notation) -> Iterator[str]:
     return table_lines(raw_lines(path, shown, notation, "replace"), notation)
-
-
-def _head_of(head: bytes, shown: str) -> bytes:
-    if not head.strip():
-        raise SourceError(f"{shown}: the file is empty; export it again")
-    return head
-
-
-def _encoding(head: bytes, shown: str) -> str:
-    """Return the encoding of a text that is in UTF-8, or says that it is in another."""
-    marked = marked_encoding(head)
-    try:
-        text = head[: head.rfind(b"\n") + 1 or None].decode("utf-8-sig") if not marked else ""
-    except UnicodeDecodeError:
-        raise SourceError(f"{shown}: neither CSV in UTF-8 nor Parquet; set source.encoding, such as cp1252") from None
-    if "\0" in text:
-        raise SourceError(f"{shown}: neither CSV, Parquet, workbook, .mat nor HDF5; export it as one of these")
-    return marked or "utf-8-sig"
 
 
 def _parquet_names(path: Path, shown: str) -> tuple[str, ...]:

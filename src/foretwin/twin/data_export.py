@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from foretwin.contract.twin import Twin
 from foretwin.project.files import fresh_file
+from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.retention.archive_files import archive_folder, archived_readings
 from foretwin.twin.retention.erasing import asset_rows
 from foretwin.twin.store import Connection, Store, assets
@@ -22,6 +23,7 @@ from foretwin.twin.store.aging.archives import archives_of
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.holdings import held_scores, named_models, rows_of
 from foretwin.twin.store.telemetry import history as stored
+from foretwin.twin.store.telemetry.pending_samples import find_pending
 
 TABLES = {
     "parts": "what is fitted, and what was; serial number and provenance, where it comes from",
@@ -116,6 +118,9 @@ def _fill(
     yield
     for table in TABLES:
         yield from _write_json(archive, f"{table}.json", _records(connection, root, asset, table))
+    waiting = find_pending(connection, [asset.id]).get(asset.id)
+    if waiting is not None:
+        yield from _write_json(archive, "waiting.json", PendingValues.unpack(waiting).rows())
     tables = {
         "readings.parquet": _readings(connection, root, asset, contract),
         "scores.parquet": _scores(connection, root, asset, "scores", SCORES),
@@ -202,6 +207,8 @@ def _readme(asset: Asset, contract: Twin | None, now: datetime) -> str:
         "                  (s from receipt to score), rows (readings seen), rul with rul_low and rul_high (remaining",
         f"                  useful life and its interval, {unit}), faults (probability of each class), diagnosis",
         "                  and warnings as JSON, and name, version and digest of the model",
+        "waiting.json      where single values came: those that are no reading yet, or that the next one may need;",
+        "                  time in microseconds since 1970 where it is dated, else in the clock's unit",
         "shadow_scores.parquet",
         "                  what another model said at the same time, while one was on trial; nothing followed from it",
         "",

@@ -9,13 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foretwin.contract.policy import CasePolicy
 from foretwin.contract.twin import Twin
+from foretwin.twin.cases.dating import taken_at
 from foretwin.twin.connectors.files import ingest_file
 from foretwin.twin.ingest import own_rows
 from foretwin.twin.ingest.ingest import Receipt
+from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import assets, open_store
 from foretwin.twin.store.telemetry import history
 from foretwin.twin.store.telemetry.run_clocks import began_at
+from foretwin.twin.timeline import state
 from support.tiny_bundle import tiny_twin
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -71,6 +75,13 @@ def test_daily_files_are_one_line_of_time(store, tmp_path):
     assert rows["time"].tolist() == list(range(28))
     with store.read() as connection:
         assert began_at(connection, asset.id, 1) == pd.Timestamp("2024-03-01", tz="UTC").timestamp()
+        assert taken_at(connection, twin(), asset.id, 1, 3.5) == datetime(2024, 3, 1, 3, 30, tzinfo=UTC)
+        silent = twin().model_copy(update={"cases": CasePolicy(stale_after=24)})
+        then = state(connection, silent, asset, NOON, NOON)
+    assert asset.received_at == datetime(2024, 3, 2, 3, tzinfo=UTC), "backfilled readings are dated by their own time"
+    assert is_stale(silent, asset.received_at, NOON)
+    assert then["stale"] is True
+    assert then["age_seconds"] == (NOON - asset.received_at).total_seconds()
 
 
 def test_a_machine_that_was_replaced_begins_at_0_in_its_next_file(store, tmp_path):

@@ -1,6 +1,6 @@
 """The states of live, watch, ingest and follow, each from what its loop says of itself."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # each process loads its own work alone
     from foretwin.twin.connectors.mqtt.listening import Listening
     from foretwin.twin.scoring.passes import PassCounts
 
-Collect = Callable[[], Iterable[Metric]]
+OUTCOMES = ("stored", "duplicates", "late", "gaps", "quarantined")  # of readings; late ones are among those stored
 
 
 def live_state(store: Store, root: Path, state: "LiveState") -> ProcessState:
@@ -39,6 +39,7 @@ def watch_state(store: Store, root: Path, passes: "PassCounts") -> ProcessState:
         yield family("foretwin_unscored_total", _by_name(passes.refused))
         held = dict(passes.held)
         yield family("foretwin_windows_held", [((twin,), float(count)) for twin, (count, _) in held.items()])
+        yield family("foretwin_windows_capacity", [((twin,), float(most)) for twin, (_, most) in held.items()])
         try:
             with store.read() as connection:
                 wanted = [((twin,), float(assets.count_assets(connection, twin))) for twin in held]
@@ -62,7 +63,7 @@ def ingest_state(store: Store, root: Path, listening: "Listening", counts: Mappi
     def collect() -> Iterable[Metric]:
         yield family("foretwin_broker_connected", [((), float(listening.is_connected))])
         yield family("foretwin_messages_waiting", [((), float(len(listening.waiting or ())))])
-        yield family("foretwin_readings_total", _by_name(counts))
+        yield family("foretwin_readings_total", _by_name({name: counts.get(name, 0) for name in OUTCOMES}))
 
     return ProcessState("ingest", listening.heartbeat, (no_broker, shared.not_ready), (shared.collect, collect))
 

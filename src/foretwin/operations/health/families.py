@@ -26,6 +26,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {  # name ->
     "foretwin_scores_total": ("scores that were stored", ("twin",), ("watch",)),
     "foretwin_unscored_total": ("assets that got no score, since their readings cannot be one", ("twin",), ("watch",)),
     "foretwin_windows_held": ("windows that the memory holds", ("twin",), ("watch",)),
+    "foretwin_windows_capacity": ("windows that fit into the memory", ("twin",), ("watch",)),
     "foretwin_windows_wanted": (
         "windows that it would have to hold for all assets",
         ("twin",),

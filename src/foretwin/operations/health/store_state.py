@@ -1,5 +1,6 @@
 """Metrics of the store that live, watch and ingest share: is it there, how far is the scoring behind, what waits."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from prometheus_client.core import Metric
 
-from foretwin.errors import StoreError
+from foretwin.errors import BadInput, StoreError
 from foretwin.operations.health.families import family
+from foretwin.twin.outbox.dispatcher import targets_from
 from foretwin.twin.store import Store
 from foretwin.twin.store.casework.delivery_queue import DeliveryQueue, delivery_queues
 from foretwin.twin.store.readiness import Readiness
@@ -25,6 +27,7 @@ class StoreState:
 
     def __init__(self, store: Store, root: Path) -> None:
         self._store = replace(store, read_seconds=LONGEST)
+        self._targets = _targets()
         self._root = root
         self._readiness = Readiness(store)
         self._lock = threading.Lock()
@@ -56,6 +59,8 @@ class StoreState:
             "foretwin_deliveries_dead": lambda queue: queue.dead,
             "foretwin_delivery_oldest_seconds": lambda queue: _age(queue.since, now),
         }
+        there = {queue.target for queue in queues}
+        queues = [*queues, *(DeliveryQueue(target, 0, 0, None) for target in self._targets if target not in there)]
         for name, figure in of_queues.items():
             yield family(name, [((queue.target,), float(figure(queue))) for queue in queues])
 
@@ -71,6 +76,14 @@ class StoreState:
                     self._found = None
                 self._asked = time.monotonic()
             return self._found
+
+
+def _targets() -> tuple[str, ...]:
+    """Return the targets of the settings, since nothing may wait for them; `foretwin watch` says what is wrong."""
+    try:
+        return tuple(target.name for target in targets_from(os.environ))
+    except BadInput:
+        return ()
 
 
 def _age(since: datetime | None, now: datetime) -> float:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.source import TableSource
 from foretwin.errors import ContractError
-from foretwin.sources.files.reading import Reading, group_numbers
+from foretwin.sources.files.reading import Reading, group_names, group_numbers
 from foretwin.sources.files.times import (
     EPOCHS,
     date_instants,
@@ -24,12 +24,44 @@ from foretwin.sources.tabular import is_missing, texts
 NO_TIME = "has no time; every row needs one"
 
 
-def read_times(reading: Reading, source: TableSource, clocks: Sequence[str], seconds: float | None) -> "pd.Series[Any]":
+class Clocks:
+    """The last times of clocks in the pieces so far: of a machine, or a tag of it."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, ...], np.datetime64] = {}
+        self.kind: str | None = None  # of the times of the first piece: f for numbers, M for instants
+
+    def before(self, names: Sequence[tuple[str, ...]]) -> "NDArray[np.datetime64]":
+        """Return the last time (G,) of each clock, NaT where there is none yet."""
+        never = np.datetime64("NaT", "ns")
+        return np.array([self._last.get(name, never) for name in names], dtype="datetime64[ns]")
+
+    def keep(self, names: Sequence[tuple[str, ...]], times: "pd.Series[Any]", groups: NDArray[np.int64]) -> None:
+        """Keep the last time of each clock of a piece, whose rows (N,) are of the clocks numbered in `groups`."""
+        last = pd.Series(times.to_numpy(dtype="datetime64[ns]")).groupby(groups).last()
+        times_of = zip(last.index.to_numpy(np.int64).tolist(), last, strict=True)
+        self._last |= {names[group]: np.datetime64(time, "ns") for group, time in times_of}
+
+
+def read_times(
+    reading: Reading, source: TableSource, names: Sequence[str], seconds: float | None, clocks: Clocks
+) -> "pd.Series[Any]":
     """Return times (N,): instants in UTC, or numbers (float64) in the clock's unit, which has that many seconds.
 
-    `clocks` are the columns of what has a clock of its own, a machine or a tag of it: the order of its rows tells the
+    `names` are the columns of what has a clock of its own, a machine or a tag of it: the order of its rows tells the
     first and second pass of a doubled hour. SourceError at the first row without a time.
     """
+    found = _read_times(reading, source, names, seconds, clocks)
+    if clocks.kind not in (None, found.dtype.kind):
+        column = source.time_column or ""
+        raise reading.wrong(0, column, "holds numbers in one part and dates in another; set source.time_format")
+    clocks.kind = found.dtype.kind
+    return found
+
+
+def _read_times(
+    reading: Reading, source: TableSource, names: Sequence[str], seconds: float | None, clocks: Clocks
+) -> "pd.Series[Any]":
     column = source.time_column or ""
     values = reading.frame[column]
     if source.time_of_day is not None:
@@ -58,11 +90,11 @@ def read_times(reading: Reading, source: TableSource, clocks: Sequence[str], sec
         if seconds is None:
             raise ContractError("clock.unit: durations need a unit of time; use s, min, h or d")
         return pd.Series(length / seconds)
-    return _instants(reading, source, values, form, clocks)
+    return _instants(reading, source, values, form, names, clocks)
 
 
 def _instants(
-    reading: Reading, source: TableSource, values: "pd.Series[Any]", form: str, clocks: Sequence[str]
+    reading: Reading, source: TableSource, values: "pd.Series[Any]", form: str, names: Sequence[str], clocks: Clocks
 ) -> "pd.Series[Any]":
     """Return instants in UTC (N,) of dates, in the zone of the source where it has one."""
     column, zone = source.time_column or "", source.time_zone
@@ -80,7 +112,9 @@ def _instants(
         _refuse(reading, found.isna(), column, wrong, text)
     if zone is None:
         return found
-    local, never = localised(reading.shown, found, text, zone, group_numbers(reading.frame, clocks))
+    groups, keys = group_numbers(reading.frame, names), group_names(reading.frame, names)
+    local, never = localised(reading.shown, found, text, zone, groups, clocks.before(keys))
+    clocks.keep(keys, local, groups)
     advice = f"clocks of {zone} skipped it; a clock that does not change has source.time_zone as its offset, +01:00"
     _refuse(reading, never, column, advice, texts(values))
     return local
@@ -116,5 +150,4 @@ def _refuse(
     if len(rows):
         row = int(rows[0])
         value = f"{text.iat[row]!r} " if text is not None else ""
-        more = f" ({len(rows)} rows in all)" if len(rows) > 1 else ""
-        raise reading.wrong(row, column, f"{value}{reason}{more}")
+        raise reading.wrong(row, column, f"{value}{reason}{reading.more(len(rows))}")

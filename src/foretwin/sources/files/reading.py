@@ -1,9 +1,10 @@
-"""Rows of one file or many as one frame, which remembers the file and line that each came from."""
+"""Rows of one file or many as frames, which remember the file and line that each came from."""
 
 import logging
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ LOG = logging.getLogger(__name__)
 class Reading:
     """Rows of files (N, columns), with an index from 0; `starts` is the first row of each file.
 
-    `origin` holds, for each row of the frame, the row of the files where the frame has another shape than they.
+    They are all rows of the files, or a piece of them that `before` rows precede; then `whole` is false. `origin`
+    holds, for each row of the frame, the row of the files where the frame has another shape than they. `told` counts
+    by column what else than empty cells was missing.
     """
 
     frame: pd.DataFrame
@@ -32,29 +35,44 @@ class Reading:
     starts: NDArray[np.int64]
     shown: str
     origin: NDArray[np.int64] | None = None
+    before: int = 0
+    whole: bool = True
+    told: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
     def wrong(self, row: int, column: str, reason: str) -> SourceError:
         """Return the error for one cell of the frame; it names the file and the line or row."""
-        row = int(self.origin[row]) if self.origin is not None else row
+        row = int(self.origin[row]) if self.origin is not None else row + self.before
         number = int(np.searchsorted(self.starts, row, side="right")) - 1
         return self.files[number].wrong(row - int(self.starts[number]), column, reason)
 
+    def more(self, rows: int) -> str:
+        """Return how many rows share a problem, for the end of a message; nothing of a single one."""
+        least = "" if self.whole else "at least "
+        return f" ({least}{rows} rows in all)" if rows > 1 else ""
+
     def numbers(self, values: "pd.Series[Any]", column: str) -> NDArray[np.float64]:
-        """Parse numbers (N,) float64, NaN where missing; what else than an empty cell was missing is told.
+        """Parse numbers (N,) float64, NaN where missing; what else than an empty cell was missing is counted.
 
         `values` is a column of the frame, in its order.
         """
         if self.origin is not None:
             return np.asarray(values, dtype=np.float64)
-        parts, told = [], Counter[str]()
-        for file, start, end in zip(self.files, self.starts, [*self.starts[1:], len(values)], strict=True):
-            part = values.iloc[start:end].reset_index(drop=True)
-            found, counts = file.numbers(part.infer_objects(), column)
-            parts.append(found)
-            told += counts
-        if told:
-            LOG.warning("%s: column %r: taken as missing: %s", self.shown, column, counted(told))
+        parts = []
+        ends = [*self.starts[1:], self.before + len(values)]
+        for file, start, end in zip(self.files, self.starts, ends, strict=True):
+            first = max(int(start), self.before)
+            if end > first or len(self.files) == 1:
+                part = values.iloc[first - self.before : end - self.before].reset_index(drop=True)
+                found, counts = file.numbers(part.infer_objects(), column, first - int(start))
+                parts.append(found)
+                self.told[column] += counts
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def tell_missing(self) -> None:
+        """Tell what else than empty cells was missing in all pieces so far."""
+        for column, counts in self.told.items():
+            if counts:
+                LOG.warning("%s: column %r: taken as missing: %s", self.shown, column, counted(counts))
 
     def with_frame(self, frame: pd.DataFrame, origin: NDArray[np.int64]) -> "Reading":
         """Return the same files with other rows, each made of the row `origin` (N,) of this frame, and others."""
@@ -84,29 +102,72 @@ def file_columns(source: TableSource, path: Path) -> set[str]:
     return {*file.columns, *path_parts(source, name)}
 
 
-def read_files(
-    source: TableSource, files: dict[str, TableFile], columns: Sequence[str], text: Sequence[str], exact: str | None
-) -> Reading:
-    """Read the named columns of all files, and those that their paths give; those in `text` as strings.
+def read_pieces(
+    source: TableSource,
+    files: dict[str, TableFile],
+    columns: Sequence[str],
+    text: Sequence[str],
+    exact: str | None,
+    least: int,
+) -> Iterator[Reading]:
+    """Read the named columns of all files, and those that their paths give, in pieces of at least so many rows.
 
-    The column `exact` is read as strings too where its type differs between the files.
+    Those in `text` are read as strings; the column `exact` too where its type differs within a piece. A table of fewer
+    rows, or of one block, is a single piece.
     """
-    frames = []
+    pieces = _pieces(source, files, columns, text, exact, least)
+    ahead = list(islice(pieces, 2))
+    whole, told = len(ahead) == 1, ahead[0].told
+    while ahead:
+        yield replace(ahead.pop(0), whole=whole, told=told)
+    for piece in pieces:
+        yield replace(piece, whole=False, told=told)
+
+
+def _pieces(
+    source: TableSource,
+    files: dict[str, TableFile],
+    columns: Sequence[str],
+    text: Sequence[str],
+    exact: str | None,
+    least: int,
+) -> Iterator[Reading]:
+    starts, rows, before = list[int](), 0, 0
+    held: list[pd.DataFrame] = []
+
+    def joined() -> Reading:
+        frames = held
+        if exact is not None and len({str(frame[exact].dtype) for frame in frames}) > 1:
+            frames = [frame.assign(**{exact: texts(frame[exact])}) for frame in frames]
+        whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0].reset_index(drop=True)
+        seen = tuple(files.values())[: len(starts)]
+        return Reading(whole, seen, np.asarray(starts, np.int64), shown_path(source.path), before=before)
+
     for name, file in files.items():
+        starts.append(rows)
         # A partition of the path says again what a column of the file may say; a pattern was asked for.
         parts = path_parts(source, name).items()
         given = {word: part for word, part in parts if word in source.path_words or word not in file.columns}
         inside = [column for column in columns if column not in given]
-        frame = file.read(inside, text=[column for column in text if column in inside])
-        frames.append(frame.assign(**{column: given[column] for column in columns if column in given}))
-    if exact is not None and len({str(frame[exact].dtype) for frame in frames}) > 1:
-        frames = [frame.assign(**{exact: texts(frame[exact])}) for frame in frames]
-    starts = np.cumsum([0, *(len(frame) for frame in frames[:-1])], dtype=np.int64)
-    whole = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0].reset_index(drop=True)
-    return Reading(whole, tuple(files.values()), starts, shown_path(source.path))
+        for frame in file.blocks(inside, text=[column for column in text if column in inside]):
+            held.append(frame.assign(**{column: given[column] for column in columns if column in given}))
+            rows += len(frame)
+            if rows - before >= least:
+                yield joined()
+                held, before = [], rows
+    if held:
+        yield joined()
 
 
 def group_numbers(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
     """Return the number (N,) of each row's group: rows that are equal in all columns."""
-    cells = pd.DataFrame({column: texts(frame[column]) for column in columns})
-    return np.asarray(cells.groupby(list(columns), sort=False).ngroup(), dtype=np.int64)
+    return np.asarray(_group_cells(frame, columns).groupby(list(columns), sort=False).ngroup(), dtype=np.int64)
+
+
+def group_names(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the cells of each group of `group_numbers`, in the order of their numbers."""
+    return list(_group_cells(frame, columns).drop_duplicates().itertuples(index=False, name=None))
+
+
+def _group_cells(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame({column: texts(frame[column]) for column in columns})

@@ -85,15 +85,21 @@ def durations(text: "pd.Series[str]") -> NDArray[np.float64]:
 
 
 def localised(
-    shown: str, found: "pd.Series[Any]", text: "pd.Series[str] | None", zone: str, groups: NDArray[np.int64]
+    shown: str,
+    found: "pd.Series[Any]",
+    text: "pd.Series[str] | None",
+    zone: str,
+    groups: NDArray[np.int64],
+    last: NDArray[np.datetime64],
 ) -> tuple["pd.Series[Any]", NDArray[np.bool_]]:
     """Shift wall-clock times (N,), so far counted as UTC, to what they are in the zone; and mark those that never were.
 
-    The hour that a clock shows twice is resolved by the order of the rows of a group (machine, tag), and told. Texts
-    that have an offset of their own are kept.
+    The hour that a clock shows twice is resolved by the order of the rows of a group (machine, tag), and told; `last`
+    (G,) is the time in UTC of each group's row before these, NaT where there is none. Texts that have an offset of
+    their own are kept.
     """
     own = text.str.contains(OFFSET, regex=True).to_numpy() if text is not None else np.zeros(len(found), dtype=bool)
-    local, never, twice = local_instants(found, own, zone_of(zone), groups)
+    local, never, twice = local_instants(found, own, zone_of(zone), groups, last)
     if len(twice):
         LOG.warning(
             "%s: %d times in an hour that clocks of %s show twice, such as %s: resolved by the order of the rows",
@@ -103,7 +109,11 @@ def localised(
 
 
 def local_instants(
-    found: "pd.Series[Any]", own: NDArray[np.bool_], tz: Any, groups: NDArray[np.int64]
+    found: "pd.Series[Any]",
+    own: NDArray[np.bool_],
+    tz: Any,
+    groups: NDArray[np.int64],
+    last: NDArray[np.datetime64] | None = None,
 ) -> tuple["pd.Series[Any]", NDArray[np.bool_], NDArray[np.int64]]:
     """Return UTC of wall-clock times (N,), which of them never were, and the rows in a doubled hour; see `localised`.
 
@@ -117,12 +127,17 @@ def local_instants(
     twice = np.flatnonzero((early != late).to_numpy() & early.notna().to_numpy() & ~own)
     local = early.where(~own, found)
     if len(twice):
-        local = _in_order(local, late, twice, groups)
+        never = np.full(groups.max(initial=-1) + 1, np.datetime64("NaT", "ns"))
+        local = _in_order(local, late, twice, groups, never if last is None else last)
     return local, (local.isna() & found.notna()).to_numpy(), twice
 
 
 def _in_order(
-    early: "pd.Series[Any]", late: "pd.Series[Any]", twice: NDArray[np.int64], groups: NDArray[np.int64]
+    early: "pd.Series[Any]",
+    late: "pd.Series[Any]",
+    twice: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    last: NDArray[np.datetime64],
 ) -> "pd.Series[Any]":
     """Take the later instant of a doubled hour where the earlier one would not be after the group's previous row."""
     stamps, later = early.to_numpy(dtype="datetime64[ns]").copy(), late.to_numpy(dtype="datetime64[ns]")
@@ -131,7 +146,8 @@ def _in_order(
     place[order] = np.arange(len(order))
     for row in twice[np.argsort(place[twice])]:
         before = order[place[row] - 1] if place[row] else row
-        if before != row and groups[before] == groups[row] and stamps[row] <= stamps[before]:
+        first = before == row or groups[before] != groups[row]
+        if stamps[row] <= (last[groups[row]] if first else stamps[before]):
             stamps[row] = later[row]
     return pd.Series(stamps).dt.tz_localize("UTC")
 

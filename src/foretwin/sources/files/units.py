@@ -22,8 +22,9 @@ def check_file_units(contract: Twin, source: TableSource, path: Path) -> None:
     except (pa.ArrowException, OSError):
         return  # who reads the file says what is wrong with it
     needed = {source.columns.get(name, name): channel.unit for name, channel in contract.channels.items()}
-    if source.time in schema.names and pa.types.is_floating(schema.field(source.time).type):
-        needed[source.time] = contract.clock.unit
+    time = source.time or ""
+    if time in schema.names and pa.types.is_floating(schema.field(time).type):
+        needed[time] = contract.clock.unit
     for field in schema:
         said = (field.metadata or {}).get(b"unit", b"").decode("utf-8", "replace")
         if said and needed.get(field.name, said) != said:

@@ -7,13 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.predictor.guards import ODD_UNIT, before_run, beyond_limits, in_other_unit, odd_step, outside_limits
+from foretwin.predictor.guards import (
+    ODD_UNIT,
+    SAME_TIME,
+    before_run,
+    beyond_limits,
+    in_other_unit,
+    is_contradicted,
+    odd_step,
+    outside_limits,
+)
 from foretwin.wire.readings import Readings
 from foretwin.wire.values import LARGEST_RUN, PRESENT_RUN
 
-LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
 FARTHEST_FIRST = 10_000  # the highest run that the first reading of an asset may name
-SAME_TIME = 1e-3  # steps: readings less apart are one, whose time was rounded on its way
 SKIPPED = 1.5  # steps: a longer one forward has left readings out
 
 # Which runs a sender may begin: an operator any, a machine its own next one where the contract lets it, others none.
@@ -150,15 +157,35 @@ def follow_clock(
         for of in np.unique(group[jumped]):
             rows = np.flatnonzero(group == of)
             before[rows], jumped[rows] = _one_by_one(time[rows], newest[of], longest)
+            wrong = ~jumped[rows]
+            if np.isnan(newest[of]) and is_contradicted(int(wrong.sum()), int((~wrong).sum())):
+                others = rows[~wrong]  # it is what came first that jumped
+                before[others], jumped[others] = _one_by_one(time[others], np.nan, longest)
+                before[rows[wrong]], jumped[rows[wrong]] = time[others[0]], True
     step = time - before
     skipped = (step > SKIPPED * contract.clock.step) & (step <= longest)
     missing = np.where(skipped, np.rint(step / contract.clock.step) - 1, 0).astype(np.int64)
     return RunPositions(step < 0, missing, jumped, before)
 
 
+def odd_run(readings: Readings, row: int, present: int) -> Fault:
+    """Return the fault of a reading of a run that its sender may not begin."""
+    name = readings.names[readings.asset[row]]
+    orders = "a verdict, maintenance or `foretwin quarantine --release` of this reading begins another"
+    return Fault(row, "run", "run", f"is {readings.run[row]}, but {name} is in run {present}; {orders}")
+
+
+def jump_of(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
+    """Return the fault of a reading whose clock jumped from that time."""
+    detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
+    if readings.time[row] < before:
+        detail = f"is {readings.time[row]:g}, but the readings that came with it are from {before:g} on"
+    return Fault(row, "time", "clock", detail)
+
+
 def longest_gap(contract: Twin) -> float:
     """Return how far a reading may be ahead of the one before, in the clock's unit."""
-    return contract.clock.longest_gap or LONGEST_GAP * contract.clock.step
+    return contract.clock.longest_jump
 
 
 def _newest_before(

@@ -6,14 +6,15 @@ other values contradicts it and is put into quarantine. So a sender may repeat w
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.predictor.guards import SAME_TIME
 from foretwin.twin.ingest.checks import (
     Begins,
     Fault,
@@ -21,10 +22,14 @@ from foretwin.twin.ingest.checks import (
     find_odd_units,
     follow_clock,
     follow_runs,
-    longest_gap,
+    jump_of,
+    odd_run,
     runs_ahead,
 )
+from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
+from foretwin.twin.ingest.rounding import rounded
+from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import quarantine, spans
@@ -32,7 +37,7 @@ from foretwin.twin.store.telemetry import readings as stored_readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
 from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
-from foretwin.wire.readings import Decoded, Readings, Rejected
+from foretwin.wire.readings import Decoded, Readings, Rejected, by_twin
 from foretwin.wire.values import PRESENT_RUN, to_json
 
 logger = logging.getLogger("foretwin.ingest")
@@ -42,6 +47,7 @@ logger = logging.getLogger("foretwin.ingest")
 class Receipt:
     """Counts of one call's readings; `late` ones are among those stored, `gaps` counts readings left out.
 
+    Single values are `waiting`, `duplicates` or `rejected`; what readings are made of them is counted as these.
     Of those that are `rejected`, `counted` ones left no content in quarantine, since there were too many at once.
     """
 
@@ -51,11 +57,13 @@ class Receipt:
     gaps: int = 0
     rejected: tuple[Rejected, ...] = ()
     counted: int = 0
+    waiting: int = 0
 
     def __add__(self, other: "Receipt") -> "Receipt":
         counts = (self.stored + other.stored, self.duplicates + other.duplicates, self.late + other.late)
         rejected = self.rejected + other.rejected
-        return Receipt(*counts, self.gaps + other.gaps, rejected, self.counted + other.counted)
+        gaps, counted, waiting = (getattr(self, name) + getattr(other, name) for name in ("gaps", "counted", "waiting"))
+        return Receipt(*counts, gaps, rejected, counted, waiting)
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Sending:
     begins: Begins
     now: datetime
     check_clock: bool = True
+    taken_at: Mapping[str, datetime] = field(default_factory=dict)  # of assets whose source dates its readings
 
 
 def ingest(
@@ -113,7 +122,16 @@ def ingest_within(
     """Store decoded readings in the caller's transaction, as `ingest`."""
     stored_readings.serialise_writers(connection)
     receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
-    for readings in _by_twin([one.readings for one in decoded if one.readings is not None]):
+    whole = [one.readings for one in decoded if one.readings is not None]
+    singles = [one.values for one in decoded if one.values is not None]
+    if missing := sum(one.missing for one in decoded):
+        told = "single values are empty or of no good quality: taken as missing"
+        logger.info("%s: %d %s", sending.via, missing, told)
+    if singles:
+        taken = take_values(connection, contracts, singles, sending.now)
+        receipt += Receipt(duplicates=taken.duplicates, rejected=tuple(taken.rejected), waiting=taken.waiting)
+        whole += taken.readings
+    for readings in by_twin(whole):
         receipt += _store(_Call(connection, contracts[readings.twin], sending), readings)
     if receipt.rejected:
         aside = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
@@ -121,14 +139,6 @@ def ingest_within(
         assets.count_quarantined(connection, Counter(names))
         receipt = replace(receipt, counted=len(aside.counted))
     return receipt
-
-
-def _by_twin(readings: Sequence[Readings]) -> list[Readings]:
-    """Merge the readings of each twin."""
-    twins: dict[str, list[Readings]] = {}
-    for one in readings:
-        twins.setdefault(one.twin, []).append(one)
-    return [Readings.joined(parts) for parts in twins.values()]
 
 
 @dataclass(frozen=True)
@@ -161,7 +171,7 @@ def _store(call: _Call, readings: Readings) -> Receipt:
         receipt, conflicts = _keep(call, readings, known, placed, hours)
         faults |= {fault.row: fault for fault in conflicts}
     rejected = tuple(_rejected(readings, call.contract, faults[row]) for row in sorted(faults))
-    return replace(receipt, rejected=rejected)
+    return replace(receipt, rejected=receipt.rejected + rejected)
 
 
 def _place(
@@ -176,16 +186,19 @@ def _place(
     run = np.where(readings.run == PRESENT_RUN, present[of], readings.run)
     run[rows] = runs.run
     readings, taken = replace(readings, run=run), ~runs.refused
-    refused = [_odd_run(readings, int(rows[i]), int(runs.present[i])) for i in np.flatnonzero(runs.refused)]
+    refused = [odd_run(readings, int(rows[i]), int(runs.present[i])) for i in np.flatnonzero(runs.refused)]
     rows, before = rows[taken], runs.present[taken]
     of, run = of[rows], run[rows]
     keys, group = np.unique(of * 2**32 + run, return_inverse=True)  # a run is a number below 2**31
     ids = np.array([asset.id for asset in known], np.int64)
     numbers = keys & (2**32 - 1)
     newest = stored_readings.newest_times(call.connection, ids[keys >> 32], numbers)
+    known_runs, time = (ids[keys >> 32], numbers, newest), readings.time.copy()
+    time[rows] = rounded(call.connection, time[rows], group, known_runs, SAME_TIME * call.contract.clock.step)
+    readings = replace(readings, time=time)
     course = follow_clock(group, readings.time[rows], newest, call.contract, call.sending.check_clock)
     jumped = np.flatnonzero(course.jumped)
-    jumps = [_jump(readings, call.contract, int(rows[i]), float(course.before[i])) for i in jumped]
+    jumps = [jump_of(readings, call.contract, int(rows[i]), float(course.before[i])) for i in jumped]
     kept = ~course.jumped
     late = (course.is_late | (run < before))[kept]
     placed = _Placed(rows[kept], of[kept], group[kept], numbers, newest, late, course.missing[kept])
@@ -213,7 +226,21 @@ def _keep(
     ]
     come = _note_runs(call, known, placed, lines, stored)
     count_arrivals(call.connection, readings.twin, arrivals, come, hours, call.now)
-    return Receipt(*counts.sum(axis=1).tolist()), conflicts
+    given_up: list[Rejected] = []
+    for late in _late_runs(known, placed, lines, stored):
+        given_up += give_up(call.connection, call.contract, late, call.now)
+    return replace(Receipt(*counts.sum(axis=1).tolist()), rejected=tuple(given_up)), conflicts
+
+
+def _late_runs(known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]) -> Iterator[Late]:
+    """Yield the runs of which readings were stored behind their newest."""
+    behind = stored & placed.is_late
+    for group in np.unique(placed.group[behind]).tolist():
+        mine = placed.group == group
+        ahead = np.nanmax(np.append(lines.time[mine & stored], placed.newest[group]))
+        rows = np.flatnonzero(mine & behind)
+        time = float(lines.time[rows].max())
+        yield Late(known[placed.of[rows[0]]], int(placed.run[group]), len(rows), time, float(ahead))
 
 
 def _note_runs(
@@ -257,19 +284,9 @@ def _newest(
     for i in np.flatnonzero(last >= 0).tolist():
         asset, run, time = known[i], int(placed.run[last[i]]), float(latest[last[i]])
         is_ahead = (run >= asset.run or asset.is_unread) and not time <= placed.newest[last[i]]
-        newest[i] = (run, time, call.now, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
+        at = call.sending.taken_at.get(asset.name, call.now)
+        newest[i] = (run, time, at, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
     return newest
-
-
-def _odd_run(readings: Readings, row: int, present: int) -> Fault:
-    name = readings.names[readings.asset[row]]
-    orders = "a verdict, maintenance or `foretwin quarantine --release` of this reading begins another"
-    return Fault(row, "run", "run", f"is {readings.run[row]}, but {name} is in run {present}; {orders}")
-
-
-def _jump(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
-    detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
-    return Fault(row, "time", "clock", detail)
 
 
 def _rejected(readings: Readings, contract: Twin, fault: Fault) -> Rejected:

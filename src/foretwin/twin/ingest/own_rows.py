@@ -1,7 +1,7 @@
 """Store the rows of an owner's file: each is placed in the lives that the store knows of its machine."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
-from foretwin.sources.machine_lives import Clock, Life, known_ends, place
+from foretwin.sources.machine_lives import MICROSECONDS, Clock, Life, known_ends, place
 from foretwin.sources.table import OwnRows
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within, tell_counted
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.telemetry.arrivals import date_arrivals
 from foretwin.twin.store.telemetry.readings import serialise_writers
 from foretwin.twin.store.telemetry.run_clocks import RunClock, clocks_of, keep_clocks
 from foretwin.wire.decoder import decode_table
@@ -42,7 +43,7 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
     known = assets.find_all(connection, names, for_update=True)
     clocks = clocks_of(connection, [asset.id for asset in known.values()])
     clock = Clock.of(contract, rows.is_calendar)
-    parts, lives = [], {}
+    parts, lives, taken_at = [], {}, {}
     for name, part in piece.groupby("asset", sort=False):
         asset = known.get(str(name))
         labels = part["label"].to_numpy(object) if rows.is_labelled else None
@@ -50,10 +51,16 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
         placed = place(cells, clock, _lives_of(asset, clocks, rows.is_calendar), _first_run(asset))
         parts.append(part.assign(run=placed.run, time=placed.time))
         lives[str(name)] = placed.lives
+        if rows.is_calendar:
+            moment = datetime.fromtimestamp(float(part["position"].max()) / MICROSECONDS, UTC)
+            taken_at[str(name)] = min(moment, now)
     frame = rows.finished(pd.concat(parts))[["asset", "run", "time", *contract.channel_names]]
     decoded = decode_table(pa.Table.from_pandas(frame, preserve_index=False), contract, None)
-    receipt = ingest_within(connection, {contract.name: contract}, [decoded], Sending("file", "any", now))
-    mine = (asset for asset in assets.find_all(connection, names).values() if asset.twin == contract.name)
+    receipt = ingest_within(
+        connection, {contract.name: contract}, [decoded], Sending("file", "any", now, taken_at=taken_at)
+    )
+    mine = [asset for asset in assets.find_all(connection, names).values() if asset.twin == contract.name]
+    date_arrivals(connection, {asset.id: taken_at[asset.name] for asset in mine if asset.name in taken_at})
     keep_clocks(connection, [_clock_of(asset, life, rows.is_calendar) for asset in mine for life in lives[asset.name]])
     return receipt
 

@@ -23,6 +23,7 @@ from foretwin.project.backoff import Backoff
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.cases.apply import review
+from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.scoring.memory import default_memory, describe_lack, exempt_from_collection
 from foretwin.twin.scoring.passes import PassCounts
 from foretwin.twin.scoring.scores import LoopScores, as_scores, score_assets
@@ -30,9 +31,7 @@ from foretwin.twin.scoring.shadow import ShadowScorer, load_shadow
 from foretwin.twin.scoring.staleness import emit_stale
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Connection, Store, assets
-from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring import scores, shadow, thinning
-from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.telemetry import readings, windows
 from foretwin.twin.store.telemetry.windows import News, ReadingQuery
 
@@ -123,6 +122,7 @@ def score_once(watching: Watching, clock: Clock) -> int:
     for watched in watching.twins.values():
         _renew_policy(watching, watched)
         _renew_trial(watching, watched)
+        settle_due(watching.store, {watched.policy.name: watched.policy}, clock())
         scored += _score_news(watching, watched, clock)
         watching.passes.held[watched.contract.name] = len(watched.recent), watched.recent.capacity
         if lack := describe_lack(watching.store, watched.contract.name, watched.recent, len(watching.twins)):
@@ -273,9 +273,9 @@ def _scores(
     by: Champion | Challenger,
     answer: LoopScores,
     part: News,
-    due: Mapping[int, Asset],
+    due: Mapping[int, assets.Asset],
     now: datetime,
-) -> list[Score]:
+) -> list[scores.Score]:
     """Return the scores of those assets that are due and still in the scored run."""
     if not answer.scored:
         return []

@@ -99,9 +99,9 @@ def register_assets(connection: Connection, twin: str, names: Iterable[str], now
     missing = [name for name in wanted if name not in found]
     if missing:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        other = next(iter(other_spellings(connection, missing).items()), None)
-        if other:
-            raise Conflict("asset", another_spelling(*other))
+        respelt = next(iter(other_spellings(connection, missing).items()), None)
+        if respelt:
+            raise Conflict("asset", another_spelling(*respelt))
         rows = [{"twin": twin, "name": name, "tags": {}, "registered_at": now} for name in missing]
         connection.execute(dialect.insert(tables.assets).on_conflict_do_nothing(), rows)
         added = find_all(connection, missing)

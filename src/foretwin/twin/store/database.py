@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from foretwin.errors import StoreAway, StoreError
@@ -81,6 +81,19 @@ def store_url(root: Path, environ: Mapping[str, str]) -> str:
     return read_setting(VARIABLE, environ) or f"sqlite:///{(root / FILE).resolve()}"
 
 
+def parse_store_url(url: str) -> URL:
+    """Parse the URL of a store; StoreError where it is none."""
+    try:
+        place = make_url(url)
+    except ArgumentError:
+        raise StoreError(f"{VARIABLE}: is no URL such as sqlite:///twins.db or postgresql://user@host/name") from None
+    if place.drivername in ("postgresql", "postgres"):
+        place = place.set(drivername="postgresql+psycopg")
+    if place.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"{VARIABLE}: {place.get_backend_name()} is not supported; use sqlite or postgresql")
+    return place
+
+
 def open_store(url: str) -> Store:
     """Open a store by its SQLAlchemy URL, and create or migrate its tables.
 
@@ -124,14 +137,7 @@ def newest_schema() -> str:
 
 def reach_store(url: str) -> Store:
     """Open a store and leave its tables as they are, if there are any; StoreError where the URL is none."""
-    try:
-        place = make_url(url)
-    except ArgumentError:
-        raise StoreError(f"{VARIABLE}: is no URL such as sqlite:///twins.db or postgresql://user@host/name") from None
-    if place.drivername in ("postgresql", "postgres"):
-        place = place.set(drivername="postgresql+psycopg")
-    if place.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StoreError(f"{VARIABLE}: {place.get_backend_name()} is not supported; use sqlite or postgresql")
+    place = parse_store_url(url)
     name = place.render_as_string(hide_password=True)
     sqlite = place.get_backend_name() == "sqlite"
     if sqlite and place.database:

@@ -11,6 +11,7 @@ from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.summaries import (
     event_places,
+    pending_samples,
     reading_hours,
     run_clocks,
     runs,
@@ -55,6 +56,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         waiting_faults: waiting_faults.c.asset == asset.id,
         scores: scores.c.asset == asset.id,
         shadow_scores: shadow_scores.c.asset == asset.id,
+        pending_samples: pending_samples.c.asset == asset.id,
         readings: readings.c.asset == asset.id,
         hours: hours.c.asset == asset.id,
         holds: holds.c.asset == asset.id,

@@ -1,9 +1,9 @@
 """Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
 
-Also where the clocks of runs begin, and how the names of assets are spelt.
+Also where the clocks of runs begin, how the names of assets are spelt, and the single values that wait.
 """
 
-from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, text
+from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, text
 
 from foretwin.twin.store.column_types import Count, Moment
 from foretwin.twin.store.tables import metadata, some
@@ -109,3 +109,15 @@ spellings = Table(  # what all spellings of an asset's name have in common
     Column("spelling", String, primary_key=True),
     Column("asset", ForeignKey("assets.id"), nullable=False, index=True),
 )
+
+pending_samples = Table(  # single values that wait to become readings
+    "pending_samples",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True, autoincrement=False),
+    Column("twin", String, nullable=False),
+    Column("heard_at", Moment, nullable=False),  # when its newest value came
+    Column("waiting", Integer, nullable=False),  # values; 0: none becomes a reading by waiting on
+    Column("content", LargeBinary, nullable=False),  # of `PendingValues.pack`; at most 20,000 values of 18 bytes
+)
+IS_PENDING = text("waiting > 0")
+Index("pending_samples_due", pending_samples.c.twin, pending_samples.c.heard_at, **some(IS_PENDING))

@@ -20,6 +20,7 @@ from foretwin.sources.files.guess.encoding import guess_encoding
 from foretwin.sources.files.guess.layout import guess_layout
 from foretwin.sources.files.guess.marks import far_sentinels, guess_marks, numbers_and_words, unknown_words
 from foretwin.sources.files.guess.time_forms import TimeForm, guess_form
+from foretwin.sources.files.lines import file_head, is_other, raw_lines
 from foretwin.sources.files.notation import PLAIN, Notation, fields_of
 from foretwin.sources.files.places.copies import bring_files, fetched, is_archive
 from foretwin.sources.files.reading import counted
@@ -27,10 +28,7 @@ from foretwin.sources.tabular import (
     DELIMITERS,
     PARQUET_MAGIC,
     TableFile,
-    file_head,
-    is_other,
     open_table,
-    raw_lines,
     texts,
 )
 

@@ -23,6 +23,7 @@ from foretwin.serving.http.limits import Limits
 from foretwin.twin.connectors.mqtt.session import BACKOFF, Session, connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.store import Store
 from foretwin.wire.decoder import decode, undecodable
 from foretwin.wire.readings import Decoded
@@ -34,6 +35,7 @@ BATCH = 500  # messages in one transaction
 PATIENCE = 0.05  # s that the first message of a batch waits for more
 AHEAD = 1000  # messages that the broker may send before earlier ones are stored
 AHEAD_BODIES = 4  # of the largest size, that wait in memory
+LOOK = 1.0  # s between two looks for values that have waited long enough to become readings
 RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a store that is away
 
 
@@ -112,7 +114,7 @@ def listen(  # noqa: PLR0913, PLR0917 - who listens for whom, and who hears of i
     store refuses. Whatever ends it, what is not stored has not been acknowledged.
     """
     largest = Limits.from_env(os.environ).body_bytes
-    waiting = PendingMessages(largest)
+    waiting, looked = PendingMessages(largest), 0.0
     state = state or Listening()
     subscription = Subscription(TOPIC, waiting.put, AHEAD, largest, waiting.full)
     state.heartbeat.fail("the broker has not accepted yet", math.inf)  # however long it takes
@@ -128,6 +130,11 @@ def listen(  # noqa: PLR0913, PLR0917 - who listens for whom, and who hears of i
                 session.acknowledge(messages)
                 if told:
                     told(receipt)
+            if time.monotonic() - looked > LOOK:
+                looked = time.monotonic()
+                settled = _settled(store, contracts)
+                if told and settled.stored:
+                    told(settled)
     finally:
         session.close()
 
@@ -135,6 +142,14 @@ def listen(  # noqa: PLR0913, PLR0917 - who listens for whom, and who hears of i
 def session_name(store: Store) -> str:
     """Return the client's name at the broker, derived from this store: the same after a restart."""
     return f"foretwin-ingest-{text_digest(store.name)[:12]}"
+
+
+def _settled(store: Store, contracts: Mapping[str, Twin]) -> Receipt:
+    """Make readings of values that have waited long enough; none while the store is away."""
+    try:
+        return settle_due(store, contracts, datetime.now(UTC))
+    except StoreAway:
+        return Receipt()
 
 
 def _stored(

@@ -100,6 +100,14 @@ def count_arrivals(
         connection.execute(into.on_conflict_do_nothing(), waiting)
 
 
+def date_arrivals(connection: Connection, moments: Mapping[int, datetime]) -> None:
+    """Note when assets were heard whose newest readings were taken at these moments, long before they came."""
+    rows = [{"of": number, "at": moment, "quarter": quarter_of(moment)} for number, moment in moments.items()]
+    if rows:
+        of_those = update(assets).where(assets.c.id == bindparam("of"), assets.c.received_at == bindparam("at"))
+        connection.execute(of_those.values(heard_in=bindparam("quarter"), is_silent=False), rows)
+
+
 def _turn(
     stored: Sequence[ReceiptHour], hours: Mapping[int, ReceiptHour]
 ) -> tuple[dict[int, ReceiptHour], list[ReceiptHour]]:
