@@ -1,7 +1,11 @@
 """Stage evaluate: measure the bundle and the baselines on held-out assets; write figures, plots and a page."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import pandas as pd
+
+from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
@@ -56,23 +60,36 @@ def main(twin: str, root: Path = Path()) -> None:
     if candidates:
         metrics["candidates"] = {name: figures_of(one, said_by[name], truth) for name, one in candidates.items()}
         metrics["blend"] = read_blend_record(paths.models / "candidates")
-    with fresh(paths.models / "plots") as out:
-        example = along_run(bundle, read_rows(paths.windows / "example.parquet", contract))
-        draw_all(contract, scores, truth, example, out)
-    with fresh_file(paths.models / "predictions.csv") as out:
-        predictions_table(contract, scores, truth).to_csv(out, index=False)
     said = {
         name: Predictions(one.rul, dict(zip(contract.axes, one.faults, strict=True))) for name, one in baselines.items()
     }
     said |= {f"{CANDIDATE}{name}": predictions_of(candidates[name], scored) for name, scored in said_by.items()}
     with fresh_file(paths.models / "baselines.parquet") as out:
         write_baselines(said, scores, out)
+    example = along_run(bundle, read_rows(paths.windows / "example.parquet", contract))
+    _write_pages(paths, contract, metrics, Told(scores, truth, example))
+    for row in figures_table(metrics, contract):
+        print(f"evaluate {twin}: " + "  ".join(f"{cell:>18}" for cell in row))
+
+
+class Told(NamedTuple):
+    """What the bundle says of the held-out cuts, with their truth, and along the example run."""
+
+    scores: pd.DataFrame
+    truth: Truth
+    example: pd.DataFrame | None
+
+
+def _write_pages(paths: Paths, contract: Twin, metrics: dict[str, Any], told: Told) -> None:
+    """Write plots, predictions.csv, report.html and metrics.json."""
+    with fresh(paths.models / "plots") as out:
+        draw_all(contract, told.scores, told.truth, told.example, out)
+    with fresh_file(paths.models / "predictions.csv") as out:
+        predictions_table(contract, told.scores, told.truth).to_csv(out, index=False)
     with fresh_file(paths.models / "report.html") as out:
         write_page(contract, metrics, paths.models / "plots", out)
     with fresh_file(paths.models / "metrics.json") as out:
         out.write_text(strict_json(metrics, indent=1))
-    for row in figures_table(metrics, contract):
-        print(f"evaluate {twin}: " + "  ".join(f"{cell:>18}" for cell in row))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -33,8 +34,8 @@ def main(twin: str, root: Path = Path()) -> None:
     paths = Paths(root, twin)
     contract = paths.load_contract()
     params = load_params(paths.params, twin)
-    names = params.train.candidates
-    choices = encoder_choices(json.loads((paths.models / "tuning.json").read_text()), names or ("network",))
+    names = params.train.candidates or ("network",)
+    choices = encoder_choices(json.loads((paths.models / "tuning.json").read_text()), names)
     data = file_digests(paths.windows)
     chosen = [choice.model_dump_json() for choice in choices.values()]
     key = inputs_digest(data, contract.digest, *chosen, params.model_dump_json())
@@ -42,36 +43,50 @@ def main(twin: str, root: Path = Path()) -> None:
     work = paths.work / f"train-{key}"
     networks: dict[str, list[Member]] = {name: [] for name in choices}
     for name, choice in choices.items():
-        for member in train_members(development, contract, choice, params.train, work / name if names else work):
-            print(f"train {twin}: {f'{name}, ' if names else ''}{describe_member(member, contract)}", flush=True)
+        for member in train_members(development, contract, choice, params.train, _folder(work, name)):
+            print(
+                f"train {twin}: {f'{name}, ' if len(choices) > 1 else ''}{describe_member(member, contract)}",
+                flush=True,
+            )
             networks[name].append(member)
-    members = next(iter(networks.values()), [])
+    first = "network" if "network" in choices else next(iter(choices))  # whose curves and choice are told
     with fresh(paths.models / "bundle") as out, fresh(paths.models / "candidates") as candidates:
-        if names:
-            others = [name for name in names if name not in choices]
-            classical = list(fit_classical(development, contract, others, params.train)) if others else []
-            blended = make_blend(networks, classical, development, contract, params.train)
+        if params.train.candidates:
+            classical = fit_classical(
+                development, contract, [name for name in names if name not in choices], params.train
+            )
+            blended = make_blend(networks, list(classical), development, contract, params.train)
             blend = save_blend(blended, development, contract, params.train, out, candidates)
-            record = training_record(members, contract, params.train, blend["bundle"]) | {"blend": blend}
+            record = training_record(networks[first], contract, params.train, blend["bundle"]) | {"blend": blend}
             print(f"train {twin}: {describe_blend(blended)}", flush=True)
         else:
-            record = save_ensemble(members, development, contract, params.train, out)
+            record = save_ensemble(networks[first], development, contract, params.train, out)
             write_blend_record(candidates, {"weights": {}})
     record |= {
-        "choice": next(iter(choices.values())).model_dump() if choices else {},
+        "choice": choices[first].model_dump(),
         "data": data,
         "git": git_state(root),
         "environment": environment(),
     }
+    _write(paths, record, networks[first])
+    shutil.rmtree(work)
+
+
+def _folder(work: Path, name: str) -> Path:
+    """Return where a network's checkpoints are kept."""
+    return work if name == "network" else work / name
+
+
+def _write(paths: Paths, record: dict[str, Any], members: list[Member]) -> None:
+    """Write curves.csv and training.json."""
     manifest = paths.windows / "history.json"
     if manifest.exists():  # so that it is known which models saw an asset of the twins' store
         record["history"] = json.loads(manifest.read_text())["digest"]
     curves = [{"fold": m.fold, "epoch": e["epoch"], "held_out_loss": e["val/loss"]} for m in members for e in m.curves]
     with fresh_file(paths.models / "curves.csv") as out:
-        pd.DataFrame(curves, columns=["fold", "epoch", "held_out_loss"]).to_csv(out, index=False)
+        pd.DataFrame(curves).to_csv(out, index=False)
     with fresh_file(paths.models / "training.json") as out:
         out.write_text(strict_json(record, indent=1))
-    shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

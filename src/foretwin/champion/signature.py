@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from foretwin.errors import BadInput, BundleError, ParamsError
 from foretwin.project.files import OTHERS, fresh_file
 from foretwin.project.paths import Paths
+from foretwin.project.settings import read_setting
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -90,7 +91,7 @@ def check_signature(path: Path, digest: str, environ: Mapping[str, str] = os.env
 
 def trusted_signers(environ: Mapping[str, str]) -> frozenset[str]:
     """Return the public keys of FORETWIN_TRUSTED_SIGNERS, none where it is not set; ParamsError where one is none."""
-    found = {part.strip() for part in environ.get(SIGNERS, "").split(",")} - {""}
+    found = {part.strip() for part in read_setting(SIGNERS, environ).split(",")} - {""}
     for text in found:
         try:
             right = len(base64.b64decode(text, validate=True)) == PUBLIC_BYTES

@@ -13,7 +13,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import KEY, fault_column
 from foretwin.dataset.windows import Histories, last_rows, truncate
 from foretwin.errors import RegistryError
-from foretwin.evaluation.answers import answer_figures, interval_figures
+from foretwin.evaluation.answer_figures import answer_figures, interval_figures
 from foretwin.metrics import accuracy, calibration_error, coverage, macro_f1, negative_log_likelihood, rul_metrics
 from foretwin.predictor.bundle import Bundle, probability_column
 

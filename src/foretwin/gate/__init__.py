@@ -6,7 +6,7 @@ it could be made of, on any question; and it must keep the limits on interval co
 bundle size and contract. Significance is estimated by resampling assets.
 """
 
-from foretwin.gate.candidates import candidate_checks
+from foretwin.gate.blend_rule import candidate_checks
 from foretwin.gate.compatibility import obstacles
 from foretwin.gate.decision import Candidate, Decision, Rival, decide, unchanged
 from foretwin.gate.figures import Check

@@ -1,6 +1,7 @@
 """A blend: weights from folds left out, one graph that says what they say, calibrated like what is served."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,15 @@ def test_a_blend_of_independent_errors_beats_its_parts_and_a_useless_candidate_l
     assert set(found.weights) == {"one", "other"}
     assert found.weights["one"] == pytest.approx(0.5, abs=0.08)
     assert found.errors["blend"] < 0.8 * found.errors["one"]
+
+
+def test_near_the_end_a_candidate_that_is_right_there_counts_more() -> None:
+    generator = np.random.default_rng(1)
+    truth = generator.uniform(0, 1, 2000)
+    early, late = (truth + generator.normal(0, np.where(near, 0.05, 0.15)) for near in (truth > 0.3, truth <= 0.3))
+    cuts = cuts_of({"early": early, "late": late}, truth)
+    plain, emphasised = (blend_question(replace(cuts, late=share), "rul", 0.0).weights["late"] for share in (0.0, 0.3))
+    assert emphasised > plain + 0.1
 
 
 def test_a_fold_s_own_truths_do_not_reach_what_the_blend_says_of_it() -> None:

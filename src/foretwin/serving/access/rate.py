@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from foretwin.errors import ParamsError
+from foretwin.project.settings import read_setting
 
 RATES = "FORETWIN_RATES"
 SLOT = struct.Struct("<16sdd")  # of a key: digest of its id, what is left, moment of the monotonic clock
@@ -71,7 +72,7 @@ class SharedRates:
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self | None:
         """Open the file that FORETWIN_RATES names; None where it names none."""
-        path = environ.get(RATES)
+        path = read_setting(RATES, environ)
         return cls(Path(path)) if path else None
 
     def take(self, key: str, rate: float, now: float) -> float | None:

@@ -8,6 +8,7 @@ from typing import Self
 
 from foretwin.errors import ParamsError
 from foretwin.project.files import OTHERS
+from foretwin.project.settings import read_setting
 
 CERTIFICATE, KEY = "FORETWIN_TLS_CERT", "FORETWIN_TLS_KEY"
 
@@ -25,7 +26,7 @@ class TlsFiles:
 
         ParamsError where one is missing, a file is none, they do not belong together, or others may read the key.
         """
-        certificate, key = environ.get(CERTIFICATE), environ.get(KEY)
+        certificate, key = read_setting(CERTIFICATE, environ), read_setting(KEY, environ)
         if not certificate and not key:
             return None
         if not certificate or not key:
@@ -53,4 +54,4 @@ class TlsFiles:
 
 def scheme(environ: Mapping[str, str]) -> str:
     """Return how the services' URLs begin: https where TLS is set."""
-    return "https" if environ.get(CERTIFICATE) else "http"
+    return "https" if read_setting(CERTIFICATE, environ) else "http"

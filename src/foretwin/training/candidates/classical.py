@@ -159,8 +159,11 @@ FITS: dict[str, tuple[Callable[[Lesson], Part], Callable[[Lesson, int], Part]]] 
 def fit_classical(
     development: Development, contract: Twin, names: Sequence[str], params: TrainParams
 ) -> Iterator[FoldParts]:
-    """Fit the named candidates for each seed and fold, in that order; as many at once as the machine has cores."""
-    tasks = [(seed, fold) for seed in params.seeds for fold in development.folds]
+    """Fit the named candidates for each seed and fold, in that order; as many at once as the machine has cores.
+
+    Nothing is yielded where none is named.
+    """
+    tasks = [(seed, fold) for seed in params.seeds for fold in development.folds] if names else []
     alone = len(development.ends) < WORTH_A_CORE
     yield from Parallel(n_jobs=1 if alone else -1, return_as="generator")(
         delayed(_fit_fold)(development, contract, names, task) for task in tasks

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.training.candidates.classical import FoldParts
@@ -25,6 +26,7 @@ class OutOfFold:
     assets: NDArray[np.int64]  # (M,) numbers of assets
     truth: dict[str, NDArray[np.float64]]  # question -> (M,) share of the cap, NaN = unknown; or class, -1 = unknown
     said: dict[str, Said]  # candidate -> answers
+    late: float = 0.0  # share of the cap within which a part still has to be delivered
 
     @classmethod
     def of(
@@ -43,7 +45,8 @@ class OutOfFold:
             said[name] = _joined(answers, list(held_out))
         for name in classical[0].answers if classical else ():
             said[name] = _joined([(one.fold, one.answers[name]) for one in classical], list(held_out))
-        return cls(development.fold[cuts], development.asset[cuts], _truth(development, contract, cuts), said)
+        late = longest_lead_time(contract) / contract.rul.cap if contract.rul else 0.0
+        return cls(development.fold[cuts], development.asset[cuts], _truth(development, contract, cuts), said, late)
 
     def known(self, question: str) -> NDArray[np.bool_]:
         """Return which of the M cuts have a known truth."""

@@ -1,7 +1,8 @@
 """Weights of a blend: not negative, with a sum of 1, from out-of-fold answers; sparse, and checked on folds left out.
 
 The RUL's weights minimise the squared error (Breiman, Stacked Regressions, 1996), the weights of class probabilities
-the negative log-likelihood of their mixture, by expectation maximisation. Every asset counts the same.
+the negative log-likelihood of their mixture, by expectation maximisation. Every asset counts the same,
+and cuts within the longest lead time count more.
 """
 
 from collections.abc import Iterable
@@ -27,6 +28,9 @@ class QuestionBlend:
     errors: dict[str, float]  # out of fold, per candidate, and of `blend`
 
 
+LATE_WEIGHT = 3.0  # of a cut within the longest lead time, beside 1 of an earlier one
+
+
 def blend_question(cuts: OutOfFold, question: str, smallest: float, banned: Iterable[str] = ()) -> QuestionBlend:
     """Weight the candidates of one question; a single one where the blend is not better on the folds left out.
 
@@ -38,6 +42,8 @@ def blend_question(cuts: OutOfFold, question: str, smallest: float, banned: Iter
     if not known.any():
         raise TrainingError(f"{question}: no held-out cut has a known answer to weigh candidates by; label more runs")
     even = asset_weights(cuts.assets, known)
+    if question == "rul":  # it is near the end that a planner decides
+        even = even * np.where(truth <= cuts.late, LATE_WEIGHT, 1.0)
     said = np.zeros((len(truth), *answers.shape[2:]))
     for fold in np.unique(cuts.folds):
         inside = cuts.folds == fold

@@ -10,19 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import Twin
 from foretwin.metrics import accuracy, coverage, macro_f1, rmse
 
 FIRST_BAND = 1 / 9  # of the longest lead time
 LATE_LIFE_SHARE = 1 / 3  # of the longest lead time: what is left of a life when a planner can no longer wait
-
-
-def longest_lead_time(contract: Twin) -> float:
-    """Return the longest delivery time of the contract's parts; a fifth of the cap where it names none."""
-    remedies = [remedy for axis in contract.faults.values() for remedy in axis.classes.values() if remedy]
-    remedies += [contract.rul.remedy] if contract.rul and contract.rul.remedy else []
-    longest = max((remedy.lead_time for remedy in remedies), default=0.0)
-    return longest or (contract.rul.cap / 5 if contract.rul else 1.0)
 
 
 def life_bands(contract: Twin, values: NDArray[np.float64]) -> dict[str, NDArray[np.bool_]]:

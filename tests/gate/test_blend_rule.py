@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from foretwin.evaluation.answers import longest_lead_time
+from foretwin.contract.lead_times import longest_lead_time
 from foretwin.evaluation.held_out import HeldOut, Predictions, Truth
 from foretwin.gate import Check, candidate_checks, slowdown_check
 from foretwin.gate.resamples import Resamples

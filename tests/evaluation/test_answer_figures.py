@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from foretwin.evaluation.answers import answer_figures, interval_figures, life_bands, longest_lead_time
+from foretwin.contract.lead_times import longest_lead_time
+from foretwin.evaluation.answer_figures import answer_figures, interval_figures, life_bands
 from support.small_fleet import CAP, fleet_twin
 
 TWIN = fleet_twin()

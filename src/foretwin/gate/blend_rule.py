@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import Twin
-from foretwin.evaluation.answers import LATE_LIFE_SHARE, longest_lead_time
+from foretwin.evaluation.answer_figures import LATE_LIFE_SHARE
 from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.gate.figures import Check, share_text
 from foretwin.gate.resamples import Resamples
@@ -23,7 +24,7 @@ NAME = "candidates"
 
 
 @dataclass(frozen=True)
-class Question:
+class JudgedQuestion:
     """One question about a model, with its error, of which lower is better."""
 
     title: str
@@ -64,7 +65,7 @@ def candidate_checks(
 
 def _questions(
     contract: Twin, held_out: HeldOut, resamples: Resamples, said: Predictions, axes: list[str]
-) -> list[Question]:
+) -> list[JudgedQuestion]:
     """Measure the RUL, the RUL late in life, and the answers of each axis."""
     found, truth = [], held_out.truth
     if contract.rul and said.rul is not None:
@@ -74,17 +75,17 @@ def _questions(
         for title, target in (("RUL RMSE", capped), (f"RUL RMSE in the last {last:g} {contract.clock.unit}", late)):
             if not np.isnan(target).all():
                 drawn = np.sqrt(resamples.means((said.rul - target)[:, None] ** 2)[:, 0])
-                found.append(Question(title, rmse(said.rul, target), drawn, True))
+                found.append(JudgedQuestion(title, rmse(said.rul, target), drawn, True))
     for axis in axes:
         given, true, classes = said.answers[axis], truth.faults[axis], len(contract.classes(axis))
         drawn = 1 - resamples.macro_f1(given, true, classes)
         found.append(
-            Question(f"macro-F1 of the answers about {axis}", 1 - macro_f1(given, true, classes), drawn, False)
+            JudgedQuestion(f"macro-F1 of the answers about {axis}", 1 - macro_f1(given, true, classes), drawn, False)
         )
     return found
 
 
-def _against_all(ours: Question, theirs: Mapping[str, Question], contract: Twin, strict: float) -> Check:
+def _against_all(ours: JudgedQuestion, theirs: Mapping[str, JudgedQuestion], contract: Twin, strict: float) -> Check:
     """Check that no candidate is surely better on a question."""
     best = min(theirs, key=lambda name: theirs[name].error)
     shares = {name: _lower(other, ours) for name, other in theirs.items()}
@@ -105,13 +106,13 @@ def _against_all(ours: Question, theirs: Mapping[str, Question], contract: Twin,
     return Check(NAME, True, f"{sentence}, with less error in {better} of the resamples; none is surely better")
 
 
-def _lower(one: Question, other: Question) -> float:
+def _lower(one: JudgedQuestion, other: JudgedQuestion) -> float:
     """Return the share of the resamples in which `one` has less error."""
     both = ~(np.isnan(one.drawn) | np.isnan(other.drawn))
     return float(np.mean(one.drawn[both] < other.drawn[both])) if both.any() else 0.0
 
 
-def _text(one: Question, contract: Twin) -> str:
+def _text(one: JudgedQuestion, contract: Twin) -> str:
     return f"{one.error:.4g} {contract.clock.unit}" if one.is_rul else f"{1 - one.error:.4f}"
 
 
