@@ -122,8 +122,8 @@ def log_to_terminal() -> None:
     """Log to stderr, each line with its time, or as JSON by FORETWIN_LOG_FORMAT; of libraries only warnings."""
     import logging
 
+    from foretwin.project.redaction import hide_secrets
     from foretwin.project.settings import read_choice
-    from foretwin.serving.http.log_secrets import hide_secrets
 
     if read_choice("FORETWIN_LOG_FORMAT") == "json":
         from foretwin.serving.http.logs import log_json

@@ -18,7 +18,6 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import Spellings
 from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError, SourceError
-from foretwin.sources.counters import ChannelCourse
 from foretwin.sources.files.file_names import shown_path
 from foretwin.sources.files.places.copies import LABELS, bring_files, bring_labels, fetched
 from foretwin.sources.files.places.queries import bring_query
@@ -26,9 +25,10 @@ from foretwin.sources.files.reading import Reading
 from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
 from foretwin.sources.label_spans import class_reader
 from foretwin.sources.labels import read_flags
-from foretwin.sources.life_rows import FAILED, LIFE, RUN, MachineLives
-from foretwin.sources.machine_order import BUNDLE, machine_bundles
-from foretwin.sources.row_sample import RowSample
+from foretwin.sources.lives.counters import PrecisionCourse
+from foretwin.sources.lives.life_rows import FAILED, LIFE, RUN, MachineLives
+from foretwin.sources.lives.machine_order import BUNDLE, machine_bundles
+from foretwin.sources.lives.row_sample import RowSample
 from foretwin.sources.tabular import texts
 
 
@@ -47,7 +47,7 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.DataFrame]:
     """Convert the copies in `raw` to canonical rows, as `read_rows_of`, in pieces of whole machines."""
     table = _Table(contract, source, raw / LABELS)
-    first, courses = None, {name: ChannelCourse() for name in contract.channel_names}
+    first, courses = None, {name: PrecisionCourse() for name in contract.channel_names}
     for frame in table.lives(fetched(raw)):
         runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
         for name, course in courses.items():

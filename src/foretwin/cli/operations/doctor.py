@@ -24,7 +24,7 @@ def doctor_command(env_file: Path | None, mqtt: str | None, as_json: bool) -> No
     from dataclasses import asdict
 
     from foretwin.cli.project import PROJECT
-    from foretwin.operations.doctor.examination import examine
+    from foretwin.operations.doctor.examination import examine_installation
     from foretwin.operations.doctor.finding import Installation
     from foretwin.operations.env_file import read_env_file
     from foretwin.project.settings import read_setting
@@ -35,7 +35,7 @@ def doctor_command(env_file: Path | None, mqtt: str | None, as_json: bool) -> No
     place = Installation(PROJECT, environ, env_file, mqtt or read_setting("FORETWIN_MQTT_URL", environ))
     failed = 0
     found = []
-    for finding in examine(place):
+    for finding in examine_installation(place):
         failed += finding.level == "fail"
         found.append(asdict(finding))
         if not as_json:

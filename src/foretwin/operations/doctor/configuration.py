@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from foretwin.champion.champion import load_champion
 from foretwin.errors import ForetwinError, RegistryError
-from foretwin.operations.doctor.finding import Finding, Installation
+from foretwin.operations.doctor.finding import DoctorFinding, Installation
 from foretwin.project.contracts import load_contracts
 from foretwin.project.settings import (
     SETTINGS,
@@ -29,7 +29,7 @@ READERS: Mapping[str, Callable[[str, Mapping[str, str]], object]] = {
 }
 
 
-def check_settings(place: Installation) -> Iterator[Finding]:
+def check_settings(place: Installation) -> Iterator[DoctorFinding]:
     """Check names and values of all settings."""
     wrong = list(unknown_names(place.environ))
     attempts: list[Callable[[], object]] = [
@@ -48,49 +48,51 @@ def check_settings(place: Installation) -> Iterator[Finding]:
             attempt()
         except ForetwinError as error:
             wrong.append(str(error))
-    yield from (Finding("fail", "settings", line) for line in wrong)
+    yield from (DoctorFinding("fail", "settings", line) for line in wrong)
     if not wrong:
         count = sum(1 for name in SETTINGS if place.environ.get(name))
-        yield Finding("ok", "settings", f"{count} of {len(SETTINGS)} are set, none is unknown or wrong")
+        yield DoctorFinding("ok", "settings", f"{count} of {len(SETTINGS)} are set, none is unknown or wrong")
 
 
-def check_keys(place: Installation) -> Iterator[Finding]:
+def check_keys(place: Installation) -> Iterator[DoctorFinding]:
     """Check that somebody may call, and whose key ends soon."""
     if read_setting("FORETWIN_ACCESS", place.environ) == "open":
-        yield Finding("warn", "keys", "FORETWIN_ACCESS is open: everybody on this machine may do everything")
+        yield DoctorFinding("warn", "keys", "FORETWIN_ACCESS is open: everybody on this machine may do everything")
         return
     path, now = keys_path(place.root, place.environ), datetime.now(UTC)
     try:
         keys = [key for key in read_keys(path) if key.state(now) == "valid"]
     except (ForetwinError, OSError) as error:
-        yield Finding("fail", "keys", str(error))
+        yield DoctorFinding("fail", "keys", str(error))
         return
     ending = [key for key in keys if key.expires_at and key.expires_at - now < SOON]
     for key in ending:
-        yield Finding(
+        yield DoctorFinding(
             "warn", "keys", f"{key.name} ends on {key.expires_at:%Y-%m-%d}; `foretwin keys new` makes another"
         )
     if not keys:
-        yield Finding("warn", "keys", f"{path} holds none that counts; `foretwin keys new NAME --scope read` makes one")
+        yield DoctorFinding(
+            "warn", "keys", f"{path} holds none that counts; `foretwin keys new NAME --scope read` makes one"
+        )
     elif not ending:
-        yield Finding("ok", "keys", f"{len(keys)} count in {path}")
+        yield DoctorFinding("ok", "keys", f"{len(keys)} count in {path}")
 
 
-def check_champions(place: Installation) -> Iterator[Finding]:
+def check_champions(place: Installation) -> Iterator[DoctorFinding]:
     """Load the champion of each twin, as the processes do."""
     try:
         contracts = load_contracts(place.root)
     except ForetwinError as error:
-        yield Finding("fail", "champions", str(error))
+        yield DoctorFinding("fail", "champions", str(error))
         return
     if not contracts:
-        yield Finding("fail", "champions", "data/*/twin.yaml: there is none; run this from the project's folder")
+        yield DoctorFinding("fail", "champions", "data/*/twin.yaml: there is none; run this from the project's folder")
     for twin in contracts:
         try:
             identity = load_champion(place.root, twin).identity
         except RegistryError as error:
-            yield Finding("warn", "champions", f"{error}; its readings are stored, and not scored")
+            yield DoctorFinding("warn", "champions", f"{error}; its readings are stored, and not scored")
         except ForetwinError as error:
-            yield Finding("fail", "champions", str(error))
+            yield DoctorFinding("fail", "champions", str(error))
         else:
-            yield Finding("ok", "champions", f"{twin}: version {identity.version} is there and whole")
+            yield DoctorFinding("ok", "champions", f"{twin}: version {identity.version} is there and whole")

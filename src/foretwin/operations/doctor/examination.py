@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from foretwin.errors import ForetwinError
 from foretwin.operations.doctor.backends import check_broker, check_database
 from foretwin.operations.doctor.configuration import check_champions, check_keys, check_settings
-from foretwin.operations.doctor.finding import Finding, Installation
+from foretwin.operations.doctor.finding import DoctorFinding, Installation
 from foretwin.operations.doctor.host import check_clock, check_disk, check_permissions, check_versions
 
 CHECKS = {
@@ -21,10 +21,10 @@ CHECKS = {
 }
 
 
-def examine(place: Installation) -> Iterator[Finding]:
+def examine_installation(place: Installation) -> Iterator[DoctorFinding]:
     """Yield what each check finds; a wrong setting fails the check that needs it, and no other."""
     for name, check in CHECKS.items():
         try:
             yield from check(place)
         except ForetwinError as error:
-            yield Finding("fail", name, str(error))
+            yield DoctorFinding("fail", name, str(error))

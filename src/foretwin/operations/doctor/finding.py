@@ -9,7 +9,7 @@ Level = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class DoctorFinding:
     """One line: `fail` keeps the installation from working, or from being safe; `warn` will do so one day."""
 
     level: Level

@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from foretwin import __version__
-from foretwin.operations.doctor.finding import Finding, Installation, Level
+from foretwin.operations.doctor.finding import DoctorFinding, Installation, Level
 from foretwin.project.settings import read_setting
 from foretwin.serving.access.keys import keys_path
 from foretwin.twin.store.database import parse_store_url, store_url
@@ -23,10 +23,10 @@ SCARCE, NONE_LEFT = 2**30, 100 * 2**20  # bytes of a disk that are a warning, an
 UNSYNCHRONISED = 0x40  # of the kernel's clock status
 
 
-def check_versions(_: Installation) -> Iterator[Finding]:
+def check_versions(_: Installation) -> Iterator[DoctorFinding]:
     """Compare Python and the libraries with what this version asks for."""
     if sys.version_info < PYTHON:
-        yield Finding("fail", "versions", f"Python {sys.version.split()[0]}: 3.11 or newer is needed")
+        yield DoctorFinding("fail", "versions", f"Python {sys.version.split()[0]}: 3.11 or newer is needed")
     wrong, missing = [], []
     for requirement in map(Requirement, requires("foretwin") or ()):
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
@@ -39,32 +39,34 @@ def check_versions(_: Installation) -> Iterator[Finding]:
         if not requirement.specifier.contains(there, prereleases=True):
             wrong.append(f"{requirement.name} {there}, not {requirement.specifier}")
     for line in wrong:
-        yield Finding("fail", "versions", f"{line}; install the pins of constraints.txt")
+        yield DoctorFinding("fail", "versions", f"{line}; install the pins of constraints.txt")
     if missing:
-        yield Finding("warn", "versions", f"not installed: {', '.join(missing)}; what needs them does not run here")
+        yield DoctorFinding(
+            "warn", "versions", f"not installed: {', '.join(missing)}; what needs them does not run here"
+        )
     if not wrong:
-        yield Finding(
+        yield DoctorFinding(
             "ok", "versions", f"Foretwin {__version__}, Python {sys.version.split()[0]}, libraries as asked for"
         )
 
 
-def check_permissions(place: Installation) -> Iterator[Finding]:
+def check_permissions(place: Installation) -> Iterator[DoctorFinding]:
     """Check who may read secrets and states, and that this user may write."""
     exposed = [path for path in _private_files(place) if path.exists() and path.stat().st_mode & OTHERS]
     for path in exposed:
-        yield Finding(
+        yield DoctorFinding(
             "fail", "permissions", f"{path}: others on this machine may read or change it; `chmod 600 {path}`"
         )
     closed = [folder for folder in _written_folders(place) if not os.access(folder, os.W_OK | os.X_OK)]
     for folder in closed:
-        yield Finding(
+        yield DoctorFinding(
             "fail", "permissions", f"{folder}: this user may not write there; `chown` it, or run as its owner"
         )
     if not exposed and not closed:
-        yield Finding("ok", "permissions", "secrets and store are their owner's alone, and this user may write")
+        yield DoctorFinding("ok", "permissions", "secrets and store are their owner's alone, and this user may write")
 
 
-def check_disk(place: Installation) -> Iterator[Finding]:
+def check_disk(place: Installation) -> Iterator[DoctorFinding]:
     """Check the room where store, archive and champions lie."""
     seen = set()
     for folder in _written_folders(place):
@@ -75,19 +77,19 @@ def check_disk(place: Installation) -> Iterator[Finding]:
         room = shutil.disk_usage(folder).free
         level: Level = "fail" if room < NONE_LEFT else "warn" if room < SCARCE else "ok"
         advice = "" if level == "ok" else "; make room, or shorten `retention:` in twin.yaml"
-        yield Finding(level, "disk", f"{room / 2**30:.1f} GB are free at {folder.resolve()}{advice}")
+        yield DoctorFinding(level, "disk", f"{room / 2**30:.1f} GB are free at {folder.resolve()}{advice}")
 
 
-def check_clock(_: Installation) -> Iterator[Finding]:
+def check_clock(_: Installation) -> Iterator[DoctorFinding]:
     """Check that something keeps the machine's clock right: moments of receipt come from it."""
     buffer = ctypes.create_string_buffer(512)  # struct timex, of which only the status is read
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "adjtimex") or libc.adjtimex(buffer) < 0:
-        yield Finding("warn", "clock", "cannot be asked whether it is synchronised")
+        yield DoctorFinding("warn", "clock", "cannot be asked whether it is synchronised")
     elif int.from_bytes(buffer.raw[40:44], sys.byteorder) & UNSYNCHRONISED:
-        yield Finding("warn", "clock", "nothing synchronises it; start chrony or systemd-timesyncd")
+        yield DoctorFinding("warn", "clock", "nothing synchronises it; start chrony or systemd-timesyncd")
     else:
-        yield Finding("ok", "clock", "is synchronised")
+        yield DoctorFinding("ok", "clock", "is synchronised")
 
 
 def _private_files(place: Installation) -> Iterator[Path]:

@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from foretwin.serving.http.log_secrets import hide_secrets
+from foretwin.project.redaction import hide_secrets
 from foretwin.serving.http.requests import REQUEST_ID
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}

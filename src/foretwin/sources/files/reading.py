@@ -16,7 +16,7 @@ from foretwin.contract.source import TableSource
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import data_files, path_parts, shown_path
 from foretwin.sources.files.notation import notation_of
-from foretwin.sources.row_sample import RowSample
+from foretwin.sources.lives.row_sample import RowSample
 from foretwin.sources.tabular import TableFile, open_table, texts
 
 LOG = logging.getLogger(__name__)

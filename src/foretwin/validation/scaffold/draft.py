@@ -16,10 +16,10 @@ from foretwin.contract.source import TableSource, pattern_words
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.errors import ContractError
-from foretwin.sources.counters import is_flattened
 from foretwin.sources.files.guess.long_tables import of_whole_machines
 from foretwin.sources.files.guess.survey import Survey, surveyed
 from foretwin.sources.files.places.remote import is_remote
+from foretwin.sources.lives.counters import is_flattened
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import texts
 from foretwin.validation.few_units import ENOUGH, LabelledUnits, few_units_hints, propose_holdout

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.files.guess.survey import Survey, survey_files
-from foretwin.sources.row_sample import RowSample, some_names
+from foretwin.sources.lives.row_sample import RowSample, some_names
 from foretwin.sources.tabular import texts
 
 

@@ -26,7 +26,7 @@ from foretwin.sources.files.lines import file_head, is_other, raw_lines
 from foretwin.sources.files.notation import PLAIN, Notation, fields_of
 from foretwin.sources.files.places.copies import bring_files, fetched, is_archive
 from foretwin.sources.files.reading import counted
-from foretwin.sources.row_sample import MOST_ROWS, RowSample
+from foretwin.sources.lives.row_sample import MOST_ROWS, RowSample
 from foretwin.sources.tabular import (
     DELIMITERS,
     PARQUET_MAGIC,

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from foretwin.serving.http.log_secrets import Redacted
+from foretwin.project.redaction import Redacted
 from foretwin.serving.http.logs import JsonFormatter
 
 ENVIRON = {

@@ -5,7 +5,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from foretwin.sources.machine_lives import LifeClock, MachineLife, known_ends, place
+from foretwin.sources.lives.machine_lives import LifeClock, MachineLife, known_ends, place
 
 HOURS = LifeClock(is_calendar=False, step=1, unit=1)
 CALENDAR = LifeClock(is_calendar=True, step=1, unit=3.6e9)

@@ -13,12 +13,12 @@ import pandas as pd
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import fault_column
-from foretwin.sources.carrying import without_last
-from foretwin.sources.counters import rise_rates
 from foretwin.sources.files.reading import Reading
-from foretwin.sources.gridding import put_on_grid
 from foretwin.sources.labels import hold_before, hold_from
-from foretwin.sources.machine_lives import RESTART_STEPS, SINCE_1970
+from foretwin.sources.lives.carrying import without_last
+from foretwin.sources.lives.counters import rise_rates
+from foretwin.sources.lives.gridding import put_on_grid
+from foretwin.sources.lives.machine_lives import RESTART_STEPS, SINCE_1970
 
 LOG = logging.getLogger(__name__)
 RUN = ["asset", "run"]
