@@ -82,6 +82,13 @@ def test_without_a_grid_a_channel_that_may_be_missing_is_taken_as_it_lies(tmp_pa
     np.testing.assert_array_equal(rows["heat"], [np.nan, np.nan, 7, np.nan, np.nan, 8, 9])
 
 
+def test_a_counter_rises_from_one_of_its_own_values_to_the_next(tmp_path):
+    energy = {"heat": {"grid": {"take": "last"}, "may_be_missing": True}, "force": {"grid": {"take": "last"}}}
+    rows = read(tmp_path, twin(energy, rates=["heat"]), LABELLED)
+    assert rows["asset"].tolist() == ["a"] * 5 + ["b"]
+    np.testing.assert_allclose(rows["heat"], [np.nan, 0.4, 0.4, 0.4, 0.4, 0], rtol=1e-6)
+
+
 def test_an_interpolated_channel_must_have_its_next_value_before_a_reading_is_made():
     with pytest.raises(ValueError, match="interpolate needs a longest_age of at most"):
         twin({"heat": {"grid": {"take": "interpolate", "longest_age": 3}}})

@@ -12,20 +12,24 @@ SMALLEST = 1080  # the exponents of doubles are from -1074 to 1024
 EXPONENTS = 2 * SMALLEST
 
 
-def rise_rates(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def rise_rates(frame: pd.DataFrame, names: Sequence[str], where_known: bool = False) -> pd.DataFrame:
     """Replace each counter by its rise since the run's row before, per unit of time.
 
-    The first row of a run has the rate of the second, and 0 where there is none. `frame` has asset, run and time.
+    The first row of a run has the rate of the second, and 0 where there is none. `frame` has asset, run and time. With
+    `where_known` the row before is the last one with a value of the counter, and rows without one stay so.
     """
+    rows = {name: frame[frame[name].notna()] if where_known else frame for name in names}
+    return frame.assign(**{name: _rise(part, name) for name, part in rows.items()})
+
+
+def _rise(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
     runs, alone = [frame["asset"], frame["run"]], ~frame.duplicated(["asset", "run"], keep=False)
     first = ~frame.duplicated(["asset", "run"])
     span = frame["time"].groupby(runs, sort=False).diff()
-    rates = {}
-    for name in names:
-        rate = frame[name].groupby(runs, sort=False).diff() / span.where(span > 0)
-        ahead = rate.groupby(runs, sort=False).shift(-1)
-        rates[name] = rate.mask(first, ahead).mask(alone, 0.0)
-    return frame.assign(**rates)
+    rate = frame[name].groupby(runs, sort=False).diff() / span.where(span > 0)
+    ahead = rate.groupby(runs, sort=False).shift(-1)
+    risen: pd.Series[float] = rate.mask(first, ahead).mask(alone, 0.0)
+    return risen
 
 
 def is_flattened(values: NDArray[np.float64], runs: NDArray[np.int64]) -> bool:

@@ -66,7 +66,7 @@ class MachineLives:
 
     def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return rows whose runs and times are known on the grid, with counters as rates, without missing values."""
-        whole = without_last(self.without_gaps(rise_rates(frame, self.source.rates)))
+        whole = without_last(self.without_gaps(rise_rates(frame, self.source.rates, self.contract.has_grid)))
         return put_on_grid(whole, self.contract, self.files.shown)
 
     def tell_left_out(self) -> None:
