@@ -24,10 +24,6 @@ OTHER_PACE = 1.5  # times the contract's step, or a part of it, between usual re
 STANDSTILL = 10  # steps without a reading
 FULL = 0.8  # share of the steps of a window with a reading, standstill aside
 
-FAR = 20  # steps between readings that are in doubt and those that contradict them
-FEWEST = 10  # readings that contradict others
-TO_ONE = 4  # of them, for each that is in doubt
-
 TOO_OLD = "out_of_training_range: age"
 
 Floats = NDArray[np.float64]
@@ -41,11 +37,6 @@ class Refusal:
     row: int | None
     field: str
     detail: str
-
-
-def is_contradicted(odd: int, against: int) -> bool:
-    """Return whether so many readings are enough against those in doubt: one wrong clock holds no machine hostage."""
-    return against >= max(FEWEST, TO_ONE * odd)
 
 
 def outside_limits(values: NDArray[np.float32], contract: Twin) -> NDArray[np.bool_]:

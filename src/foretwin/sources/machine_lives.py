@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.predictor.guards import FAR, is_contradicted
+from foretwin.dataset.contradictions import FAR, is_contradicted
 
 SINCE_1970 = 9e8  # numbers from here on are moments of time (in s, ms, us or ns), no age
 RESTART_STEPS = 10  # a clock that restarts with each life begins within so many steps

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.contradictions import is_contradicted
 from foretwin.predictor.guards import (
     ODD_UNIT,
     SAME_TIME,
     before_run,
     beyond_limits,
     in_other_unit,
-    is_contradicted,
     odd_step,
     outside_limits,
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from foretwin.contract.twin import Twin
-from foretwin.predictor.guards import FAR, TO_ONE, is_contradicted
+from foretwin.dataset.contradictions import FAR, TO_ONE, is_contradicted
 from foretwin.twin.store import Connection
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.casework import audit
