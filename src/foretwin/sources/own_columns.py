@@ -1,12 +1,17 @@
-"""Whether a file has the columns of a twin's own table source."""
+"""Whether a file has the columns of a twin's own table source, and the contract's units."""
 
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.files.reading import file_columns
+
+MAGIC = b"PAR1"
 
 
 def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSource | None:
@@ -31,3 +36,23 @@ def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSour
     axes = own.faults.items() if labelled else ()
     kept["faults"] = {axis: fault for axis, fault in axes if fault.columns and set(fault.columns) <= columns}
     return own.model_copy(update={**kept, "runs_end_in_failure": False})
+
+
+def check_file_units(contract: Twin, source: TableSource, path: Path) -> None:
+    """Raise SourceError where a field of the file has a `unit` in its metadata that is not the contract's."""
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            return
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError):
+        return  # who reads the file says what is wrong with it
+    needed = {source.columns.get(name, name): channel.unit for name, channel in contract.channels.items()}
+    time = source.time or ""
+    if time in schema.names and pa.types.is_floating(schema.field(time).type):
+        needed[time] = contract.clock.unit
+    for field in schema:
+        said = (field.metadata or {}).get(b"unit", b"").decode("utf-8", "replace")
+        if said and needed.get(field.name, said) != said:
+            fix = f"is in {said}, {needed[field.name]} is needed; convert it"
+            raise SourceError(f"{path}: column {field.name!r}: {fix}")

@@ -20,8 +20,7 @@ from foretwin.predictor.shapley import Explanation, explain
 from foretwin.project.entrypoint import show_progress
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
-from foretwin.sources.files.file_units import check_file_units
-from foretwin.sources.own_columns import own_columns
+from foretwin.sources.own_columns import check_file_units, own_columns
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import TableFile, open_table
 from foretwin.wire.asset_names import check_name

@@ -15,8 +15,7 @@ from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.errors import SourceError
 from foretwin.project.entrypoint import show_progress
-from foretwin.sources.files.file_units import check_file_units
-from foretwin.sources.own_columns import own_columns
+from foretwin.sources.own_columns import check_file_units, own_columns
 from foretwin.sources.table import read_own_rows
 from foretwin.sources.tabular import TableFile, open_table
 from foretwin.twin.ingest.ingest import Receipt, ingest
