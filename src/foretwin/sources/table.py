@@ -17,7 +17,7 @@ from foretwin.contract.twin import SECONDS, Twin
 from foretwin.dataset.machine_names import Spellings
 from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError, SourceError
-from foretwin.sources.counters import ChannelCourse
+from foretwin.sources.counters import ChannelSteps
 from foretwin.sources.files.file_names import SINGLE, shown_path
 from foretwin.sources.files.places.copies import bring_files, fetched
 from foretwin.sources.files.places.queries import bring_query
@@ -44,12 +44,12 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.DataFrame]:
     """Convert the copies in `raw` to canonical rows, as `read_rows_of`, in pieces of whole machines."""
     table = _Table(contract, source)
-    first, courses = None, {name: ChannelCourse() for name in contract.channel_names}
+    first, courses = None, {name: ChannelSteps() for name in contract.channel_names}
     for frame in table.lives(fetched(raw)):
         runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
         for name, course in courses.items():
             course.see(frame[name].to_numpy(np.float64), runs)
-        first = frame if first is None else frame.iloc[:0]
+        first = frame if first is None else frame.iloc[:0].copy()
         yield canonical(frame, contract)
     for name, course in courses.items():
         if first is not None and course.is_flattened:
@@ -147,7 +147,7 @@ class _Table:
             frame[LIFE] = self._names(file, source.run)
             numbers = pd.to_numeric(frame[LIFE].drop_duplicates(), errors="coerce")
             self._numbered &= bool(numbers.notna().all() and (numbers % 1 == 0).all())
-        self._last = file
+        self._last = replace(file, frame=pd.DataFrame(), before=0)  # with all files so far
         return frame.set_axis(pd.RangeIndex(file.before, file.before + len(frame)))
 
     def _lives(self) -> MachineLives:
@@ -156,8 +156,7 @@ class _Table:
         self._last.tell_missing()
         for classes in self._classes.values():
             classes.check(self._last.shown)
-        files = replace(self._last, frame=pd.DataFrame(), before=0)
-        return MachineLives(files, self._contract, self._source, self._earliest, self._numbered)
+        return MachineLives(self._last, self._contract, self._source, self._earliest, self._numbered)
 
     def _names(self, file: Reading, column: str) -> "pd.Series[str]":
         """Return a column as text (N,), nowhere empty."""
