@@ -25,7 +25,7 @@ from foretwin.sources.files.reading import Reading
 from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
 from foretwin.sources.label_spans import class_reader
 from foretwin.sources.labels import read_flags
-from foretwin.sources.lives.counters import PrecisionCourse
+from foretwin.sources.lives.counters import ChannelSteps
 from foretwin.sources.lives.life_rows import FAILED, LIFE, RUN, MachineLives
 from foretwin.sources.lives.machine_order import BUNDLE, machine_bundles
 from foretwin.sources.lives.row_sample import RowSample
@@ -47,12 +47,12 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.DataFrame]:
     """Convert the copies in `raw` to canonical rows, as `read_rows_of`, in pieces of whole machines."""
     table = _Table(contract, source, raw / LABELS)
-    first, courses = None, {name: PrecisionCourse() for name in contract.channel_names}
+    first, courses = None, {name: ChannelSteps() for name in contract.channel_names}
     for frame in table.lives(fetched(raw)):
         runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
         for name, course in courses.items():
             course.see(frame[name].to_numpy(np.float64), runs)
-        first = frame if first is None else frame.iloc[:0]
+        first = frame if first is None else frame.iloc[:0].copy()
         yield canonical(frame, contract)
     for name, course in courses.items():
         if first is not None and course.is_flattened:
@@ -165,7 +165,7 @@ class _Table:
             frame[LIFE] = self._names(file, source.run)
             numbers = pd.to_numeric(frame[LIFE].drop_duplicates(), errors="coerce")
             self._numbered &= bool(numbers.notna().all() and (numbers % 1 == 0).all())
-        self._last = file
+        self._last = replace(file, frame=pd.DataFrame(), before=0)  # with all files so far
         return frame.set_axis(pd.RangeIndex(file.before, file.before + len(frame)))
 
     def how_lives_go(self) -> MachineLives:
@@ -179,8 +179,7 @@ class _Table:
         self._last.tell_missing()
         for classes in self._classes.values():
             classes.check(self._last.shown)
-        files = replace(self._last, frame=pd.DataFrame(), before=0)
-        return MachineLives(files, self._contract, self._source, self._earliest, self._numbered)
+        return MachineLives(self._last, self._contract, self._source, self._earliest, self._numbered)
 
     def _names(self, file: Reading, column: str) -> "pd.Series[str]":
         """Return a column as text (N,), nowhere empty."""

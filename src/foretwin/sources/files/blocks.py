@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 BLOCK = 16 << 20  # bytes of text
-BATCH = 1 << 18  # rows of Parquet
+BATCH = 1 << 17  # rows of Parquet
 BUFFER = 1 << 20  # bytes of a column that are read at once
 
 

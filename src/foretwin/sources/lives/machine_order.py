@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-BUNDLE = 1 << 18  # rows that are held at once, unless a machine has more
+BUNDLE = 1 << 17  # rows that are held at once, unless a machine has more
 MOST_FILES = 200  # open at once; of more rows, each holds more
 ROW, MACHINE = "source row", "source machine"  # with a space, as no channel has
 PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -75,6 +75,8 @@ class _Spill:
             self._schema = table.schema
             self._writer = pa.ipc.new_stream(str(self._folder / "all"), table.schema, options=PACKED)
         self._writer.write_table(table.cast(self._schema))
+        del table, frame
+        pa.default_memory_pool().release_unused()
 
     def bundles(self) -> Iterator[pd.DataFrame]:
         """Yield the rows of one machine or several, in the order of their numbers."""
@@ -117,6 +119,8 @@ class _Spill:
                         writer = pa.ipc.new_stream(path, batch.schema, options=PACKED)
                         writers[one] = stack.enter_context(writer)
                     writers[one].write_batch(sorted_batch.slice(begin, end - begin))
+                del sorted_batch
+                pa.default_memory_pool().release_unused()
         (self._folder / "all").unlink()
 
 
@@ -144,4 +148,5 @@ def _cut(batches: Iterable[pa.RecordBatch], bundle_of: NDArray[np.int64]) -> Ite
 
 def _frame(batches: list[pa.RecordBatch]) -> pd.DataFrame:
     frame: pd.DataFrame = pa.Table.from_batches(batches).to_pandas()
+    pa.default_memory_pool().release_unused()
     return frame.drop(columns=MACHINE).set_index(ROW).rename_axis(None)
