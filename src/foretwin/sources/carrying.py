@@ -32,7 +32,7 @@ def with_last(frame: pd.DataFrame, last: Mapping[tuple[str, int], LastRow], name
     """
     parts = []
     for _, part in frame.assign(**{CARRIED: False}).groupby(RUN, sort=False):
-        known = last.get((str(part["asset"].iat[0]), int(part["run"].iat[0])))
+        known = last.get((str(part["asset"].iat[0]), int(part["run"].to_numpy()[0])))
         parts.append(part if known is None else _gone_on(part, known, list(names)))
     return pd.concat(parts)
 
@@ -41,9 +41,10 @@ def _gone_on(part: pd.DataFrame, known: LastRow, names: list[str]) -> pd.DataFra
     """Return the rows of one run with the last known one among them."""
     before, after = part[part["time"] <= known.time], part[part["time"] > known.time]
     again = (before["time"] == known.time).to_numpy()
-    row = part.iloc[:1].assign(time=known.time, **known.values, **{CARRIED: True}).astype(part.dtypes.to_dict())
+    time, cells = known
+    row = part.iloc[:1].assign(time=time, **cells, **{CARRIED: True}).astype(part.dtypes.to_dict())
     if again.any():
-        held = before[names].where(~again[:, None] | before[names].notna(), pd.Series(known.values)[names], axis=1)
+        held = {name: before[name].mask(again & before[name].isna(), cells[name]) for name in names}
         before, row = before.assign(**held), row.iloc[:0]
     before = before[before[names].ffill().notna().all(axis=1)]
     before = before.assign(**{CARRIED: np.arange(len(before)) == 0})
