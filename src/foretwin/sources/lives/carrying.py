@@ -41,10 +41,10 @@ def _gone_on(part: pd.DataFrame, known: LastRow, names: list[str]) -> pd.DataFra
     """Return the rows of one run with the last known one among them."""
     before, after = part[part["time"] <= known.time], part[part["time"] > known.time]
     again = (before["time"] == known.time).to_numpy()
-    row = part.iloc[:1].assign(time=known.time, **known.values, **{CARRIED: True}).astype(part.dtypes.to_dict())
+    time, cells = known
+    row = part.iloc[:1].assign(time=time, **cells, **{CARRIED: True}).astype(part.dtypes.to_dict())
     if again.any():
-        kept = known.values  # noqa: PD011 - a row
-        held = {name: before[name].mask(again & before[name].isna(), kept[name]) for name in names}
+        held = {name: before[name].mask(again & before[name].isna(), cells[name]) for name in names}
         before, row = before.assign(**held), row.iloc[:0]
     before = before[before[names].ffill().notna().all(axis=1)]
     before = before.assign(**{CARRIED: np.arange(len(before)) == 0})

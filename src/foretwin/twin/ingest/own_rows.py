@@ -44,8 +44,7 @@ def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: 
     known = assets.find_all(connection, names, for_update=True)
     clocks = clocks_of(connection, [asset.id for asset in known.values()])
     clock = LifeClock.of(contract, rows.is_calendar)
-    parts, lives = [], {}
-    began: dict[tuple[str, int], datetime] = {}
+    parts, lives, began = [], {}, dict[tuple[str, int], datetime]()
     for name, part in piece.groupby("asset", sort=False):
         asset = known.get(str(name))
         labels = part["label"].to_numpy(object) if rows.is_labelled else None
