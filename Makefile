@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-clock lint format serve bento fleet ui bench circle kill soak docs lock clean
+.PHONY: help setup run test test-quick test-clock lint format serve bento fleet ui bench circle kill soak audit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -88,9 +88,17 @@ soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap ev
 	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1
 	python -m benchmarks.reliability.soak.run serve --minutes 10
 
-docs: $(READY) ## put the figures of output files into README.md and docs/, and docstrings into docs/api.md
+docs: $(READY) ## put the figures of output files into README.md and docs/, docstrings into docs/api.md, settings into docs/settings.md, pins into serving/twin
+audit: $(READY) ## known holes of the pinned libraries; reports/audit.json, or why there is no answer
+	$(PYTHON) -m venv .foretwin/audit
+	.foretwin/audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
+	.foretwin/audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off --format json --output reports/audit.json
+
 	python -m benchmarks.render.docs
 	python -m benchmarks.render.api
+	python -m benchmarks.render.settings
+	python -m benchmarks.render.examples
+	python -m benchmarks.render.requirements
 
 lock: $(READY) ## renew constraints.txt from pyproject.toml
 	$(BIN)/pip install --quiet uv

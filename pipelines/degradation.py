@@ -15,7 +15,7 @@ from foretwin.project.paths import Paths
 def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/, write models/<twin>/forward.json."""
     paths = Paths(root, twin)
-    contract, params = paths.load_contract(), load_params(paths.params)
+    contract, params = paths.load_contract(), load_params(paths.params, twin)
     reason = objection(contract)
     if reason:
         save_no_degradation(twin, reason, paths.models / FILE)

@@ -1,12 +1,25 @@
 """Stage evaluate: measure the bundle and the baselines on held-out assets; write figures, plots and a page."""
 
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import pandas as pd
+
+from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
 from foretwin.evaluation.baselines import fit_baselines
-from foretwin.evaluation.held_out import Predictions, Truth, along_run, figures, figures_of, write_baselines
+from foretwin.evaluation.candidates import CANDIDATE, load_candidates, read_blend_record
+from foretwin.evaluation.held_out import (
+    Predictions,
+    Truth,
+    along_run,
+    figures,
+    figures_of,
+    predictions_of,
+    write_baselines,
+)
 from foretwin.evaluation.plots import draw_all, predictions_table
 from foretwin.evaluation.report import figures_table, write_page
 from foretwin.predictor.bundle import Bundle
@@ -21,14 +34,17 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and the bundle, write models/<twin>/: figures, plots, report, baselines."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    params = load_params(paths.params)
+    params = load_params(paths.params, twin)
     bundle = Bundle.load(paths.models / "bundle")
     test_rows = read_rows(paths.windows / "test.parquet", contract)
     truth, scores = Truth.of(test_rows, contract), bundle.score(test_rows)
 
     windows = Histories.from_rows(test_rows, contract).cut(last_rows(test_rows), contract.window.length)
     development = Development.load(paths.windows, contract, params.prepare)
-    baselines = fit_baselines(development, windows, contract, params.train.seeds[0])
+    candidates = load_candidates(paths.models / "candidates")
+    wanted = ("constant",) if candidates else None  # the other baselines are candidates
+    baselines = fit_baselines(development, windows, contract, params.train.seeds[0], wanted)
+    said_by = {name: one.score(test_rows) for name, one in candidates.items()}
     metrics = {
         "twin": twin,
         "bundle": bundle.digest,
@@ -41,22 +57,39 @@ def main(twin: str, root: Path = Path()) -> None:
             for name, one in baselines.items()
         },
     }
-    with fresh(paths.models / "plots") as out:
-        example = along_run(bundle, read_rows(paths.windows / "example.parquet", contract))
-        draw_all(contract, scores, truth, example, out)
-    with fresh_file(paths.models / "predictions.csv") as out:
-        predictions_table(contract, scores, truth).to_csv(out, index=False)
+    if candidates:
+        metrics["candidates"] = {name: figures_of(one, said_by[name], truth) for name, one in candidates.items()}
+        metrics["blend"] = read_blend_record(paths.models / "candidates")
     said = {
         name: Predictions(one.rul, dict(zip(contract.axes, one.faults, strict=True))) for name, one in baselines.items()
     }
+    said |= {f"{CANDIDATE}{name}": predictions_of(candidates[name], scored) for name, scored in said_by.items()}
     with fresh_file(paths.models / "baselines.parquet") as out:
         write_baselines(said, scores, out)
+    example = along_run(bundle, read_rows(paths.windows / "example.parquet", contract))
+    _write_pages(paths, contract, metrics, Told(scores, truth, example))
+    for row in figures_table(metrics, contract):
+        print(f"evaluate {twin}: " + "  ".join(f"{cell:>18}" for cell in row))
+
+
+class Told(NamedTuple):
+    """What the bundle says of the held-out cuts, with their truth, and along the example run."""
+
+    scores: pd.DataFrame
+    truth: Truth
+    example: pd.DataFrame | None
+
+
+def _write_pages(paths: Paths, contract: Twin, metrics: dict[str, Any], told: Told) -> None:
+    """Write plots, predictions.csv, report.html and metrics.json."""
+    with fresh(paths.models / "plots") as out:
+        draw_all(contract, told.scores, told.truth, told.example, out)
+    with fresh_file(paths.models / "predictions.csv") as out:
+        predictions_table(contract, told.scores, told.truth).to_csv(out, index=False)
     with fresh_file(paths.models / "report.html") as out:
         write_page(contract, metrics, paths.models / "plots", out)
     with fresh_file(paths.models / "metrics.json") as out:
         out.write_text(strict_json(metrics, indent=1))
-    for row in figures_table(metrics, contract):
-        print(f"evaluate {twin}: " + "  ".join(f"{cell:>18}" for cell in row))
 
 
 if __name__ == "__main__":

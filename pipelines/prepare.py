@@ -15,7 +15,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/rows/, write data/<twin>/windows/."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    params = load_params(paths.params).prepare
+    params = load_params(paths.params, twin).prepare
     rows = RowPieces.open(paths.rows / "rows.parquet", contract)
     manifest = paths.rows / "history.json"
     with fresh(paths.windows) as out:

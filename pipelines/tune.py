@@ -17,7 +17,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/, write models/<twin>/tuning.json."""
     paths = Paths(root, twin)
     contract = paths.load_contract()
-    params = load_params(paths.params)
+    params = load_params(paths.params, twin)
     development = Development.load(paths.windows, contract, params.prepare)
     parts = (contract.digest, params.prepare.model_dump_json(), params.tune.model_dump_json(exclude={"trials"}))
     key = inputs_digest(file_digests(paths.windows), *parts, str(params.train.batch))

@@ -11,6 +11,7 @@ from typing import ClassVar
 import bentoml
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from foretwin.project.settings import check_names
 from foretwin.serving.scoring.app import create_scoring_app
 from foretwin.serving.scoring.start import freeze, service_of
 
@@ -28,6 +29,7 @@ class Scoring:
     application: ClassVar[ASGIApp]
 
     def __init__(self) -> None:
+        check_names()
         tags = [model.tag for model in service.bento.info.all_models] if service.bento else []
         folders = [Path(bentoml.models.get(tag).path) for tag in tags]
         Scoring.application = create_scoring_app(service_of(folders, None, os.environ))

@@ -78,8 +78,8 @@ def live_long(store: Store, twin: Twin, asset: str, count: int) -> None:
             readings.add_readings(connection, "file", rows, at)
             for first in range(0, size, HOURLY):
                 some = time[first : first + HOURLY].tolist()
-                hour = [RunArrivals(number, 1, len(some), some[0], some[-1])]
-                spans.count_hours(connection, hour, NOW + timedelta(hours=(begin + first) / HOURLY))
+                hour = RunArrivals(number, 1, len(some), some[0], some[-1])
+                spans.count_hours(connection, [spans.arrived(hour, NOW + timedelta(hours=(begin + first) / HOURLY))])
     add_scores(store, twin, range(1, count + 1))
 
 

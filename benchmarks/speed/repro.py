@@ -22,6 +22,7 @@ import yaml
 from foretwin.project.chain import link_chain
 from foretwin.project.entrypoint import TELEMETRY_OFF, exit_on_error
 from foretwin.project.files import fresh_file
+from foretwin.project.params import OF_ONE_TWIN
 from foretwin.training.ensemble import environment
 
 SHIPPED = ("pump", "cmapss-fd001", "cmapss-fd002", "cmapss-fd003", "cmapss-fd004", "hydraulic")
@@ -88,7 +89,8 @@ def project(root: Path, twins: tuple[str, ...]) -> None:
 def listed(root: Path, twins: tuple[str, ...]) -> None:
     """Put these twins on the list of params.yaml, and no other."""
     params = yaml.safe_load((root / "params.yaml").read_text())
-    (root / "params.yaml").write_text(yaml.safe_dump(params | {"twins": list(twins)}))
+    own: dict[str, dict[str, dict[str, object]]] = {twin: {section: {} for section in OF_ONE_TWIN} for twin in twins}
+    (root / "params.yaml").write_text(yaml.safe_dump(params | {"twins": list(twins)} | own))
 
 
 def synthetic(root: Path, numbers: range, linked: bool) -> None:

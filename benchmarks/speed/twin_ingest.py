@@ -3,7 +3,7 @@
     python -m benchmarks.speed.twin_ingest
 
 The bare ones store the same rows, of Python numbers that are there already, in a table of their own with one commit.
-FORETWIN_BENCH_POSTGRESQL names an empty PostgreSQL database; without it only SQLite is measured.
+BENCH_POSTGRESQL names an empty PostgreSQL database; without it only SQLite is measured.
 """
 
 import io
@@ -166,4 +166,4 @@ def measure(postgres_url: str | None) -> dict[str, float]:
 
 if __name__ == "__main__":
     with exit_on_error():
-        print(json.dumps(measure(os.environ.get("FORETWIN_BENCH_POSTGRESQL")), indent=1))
+        print(json.dumps(measure(os.environ.get("BENCH_POSTGRESQL")), indent=1))

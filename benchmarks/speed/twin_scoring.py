@@ -24,8 +24,9 @@ from foretwin.project.paths import Paths
 from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
 from foretwin.twin.store import Store, open_store
 from foretwin.twin.store import assets as registered
-from foretwin.twin.store.assets import Arrivals
 from foretwin.twin.store.telemetry import readings
+from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
+from foretwin.twin.store.telemetry.spans import RunArrivals
 from foretwin.wire.readings import Readings
 
 TWIN, PASSES = "pump", 5
@@ -62,7 +63,8 @@ def store_hours(store: Store, champion: Champion, values: NDArray[np.float32], f
         readings.add_readings(connection, "file", rows, now())
         batch, count = readings.last_batch(connection), len(hour)
         newest = [Arrivals(one, 1, float(hour[-1]), now(), batch, count, 0, 0, 0) for one in ids.tolist()]
-        registered.count_arrivals(connection, newest)
+        stored = [RunArrivals(one, 1, count, float(hour[0]), float(hour[-1])) for one in ids.tolist()]
+        count_arrivals(connection, TWIN, newest, stored, {}, now())
 
 
 def seconds_of(work: Callable[[], int], fleet: int) -> float:

@@ -1,5 +1,6 @@
 """`foretwin new` as users type it: what it drafts from labels, names, counters and dates, and what it says of it."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,13 @@ def failing(frame: pd.DataFrame) -> "pd.Series[int]":
     return (frame["left"] == 0).astype(int)
 
 
-def drafted(frame: pd.DataFrame, separator: str = ",", parquet: bool = False) -> tuple[Twin, str, pd.DataFrame]:
+def drafted(
+    frame: pd.DataFrame, separator: str = ",", parquet: bool = False, labels: str | None = None
+) -> tuple[Twin, str, pd.DataFrame]:
     """Run the command in the current folder; return the contract, the terminal, and the rows that the stages make."""
     file = Path("export.parquet" if parquet else "export.csv")
     frame.to_parquet(file) if parquet else frame.to_csv(file, index=False, sep=separator)
-    done = foretwin("new", "mine", str(file))
+    done = foretwin("new", "mine", str(file), *(("--labels", labels) if labels else ()))
     assert done.exit_code == 0, done.output
     assert max(map(len, done.output.splitlines())) <= 80
     paths = Paths(Path(), "mine")
@@ -299,7 +302,88 @@ def test_one_row_per_machine_is_a_question_of_risk_without_a_life(project, name)
     frame["machine"] = [f"D-{number}" for number in range(len(frame))]
     contract, told, rows = drafted(frame)
     assert contract.rul is None
-    assert (contract.window.length, contract.quality.min_run_rows) == (2, 1)
+    assert (contract.window.length, contract.quality.min_run_rows) == (1, 1)
     assert rows["asset"].nunique() == len(rows)
     assert (rows[fault_column(*contract.axes)] == 1).sum() == frame[name].sum()
     assert f"is read from {name!r}: healthy, or" in told
+
+
+def two_presses() -> pd.DataFrame:
+    hours = pd.date_range("2024-05-01", periods=80, freq="h")
+    frame = pd.DataFrame({"press": ["P-1"] * 80 + ["P-2"] * 80, "time": [*hours, *hours]})
+    return frame.assign(force=np.sin(np.arange(160.0)))
+
+
+@pytest.mark.parametrize("key", ["plant/export.csv", "export.csv", None])
+def test_spans_in_json_become_a_fault_axis(project, key):
+    pairs = [["2024-05-01 10:00:00", "2024-05-01 19:00:00"]]
+    others = {"plant/other.csv": []} if key else {}
+    Path("spans.json").write_text(json.dumps({key: pairs, **others} if key else pairs))
+    contract, told, rows = drafted(two_presses(), labels="spans.json")
+    spans = contract.source.faults["anomaly"].spans
+    assert (spans.path, spans.key) == ("../../spans.json", key)
+    assert rows.groupby("asset")["fault_anomaly"].sum().tolist() == [10, 10]
+    assert contract.rul is None
+    assert "the axis anomaly is read from the spans of time in ../../spans.json: healthy, or anomaly" in told
+
+
+def test_a_log_of_spans_becomes_an_axis_with_its_reasons(project):
+    log = "Reason;Press;Start Time;End Time\njam;p-1;2024-05-01 10:00;2024-05-01 11:00\n"
+    Path("log.csv").write_text(log + "Too hot;P-2;2024-05-01 15:00;2024-05-01 17:00\njam;P-2;2024-05-02;2024-05-02\n")
+    contract, _, rows = drafted(two_presses(), labels="log.csv")
+    assert contract.classes("anomaly") == ("healthy", "jam", "too_hot")
+    counts = rows.groupby(["asset", "fault_anomaly"]).size()
+    assert counts.to_dict() == {("P-1", 0): 78, ("P-1", 1): 2, ("P-2", 0): 76, ("P-2", 1): 1, ("P-2", 2): 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("spans.json", '{"a": [], "b": []}', "no key of 2 is named as export.csv: 'a', 'b'"),
+        ("log.csv", "what,for\n1,2\n", "no column seems to be where a span begins"),
+        ("none.json", None, "cannot be read"),
+    ],
+)
+def test_labels_that_cannot_be_understood_are_an_error(project, name, content, problem):
+    if content is not None:
+        Path(name).write_text(content)
+    two_presses().to_csv("export.csv", index=False)
+    done = foretwin("new", "mine", "export.csv", "--labels", name)
+    assert done.exit_code == 1
+    assert problem in " ".join(done.output.split())
+
+
+def test_the_words_of_a_pattern_are_columns_and_each_file_a_machine(project):
+    Path("rig").mkdir()
+    for fault in range(24):
+        for part in ("", "_late"):
+            pd.DataFrame({"heat": np.arange(40.0) % 7, "flow": 3.5}).to_csv(
+                f"rig/d{fault:02d}{part}.dat", header=False, index=False
+            )
+    done = foretwin("new", "mine", "rig", "--pattern", "d{fault:d}*.dat")
+    assert done.exit_code == 0, done.output
+    contract = load_twin(Paths(Path(), "mine").contract)
+    assert (contract.source.asset, contract.source.pattern) == ("file name", "d{fault:d}*.dat")
+    assert contract.axes == ("fault",)
+    assert len(contract.classes("fault")) == 24
+    assert tuple(contract.channels) == ("column_1", "column_2")
+
+
+def test_files_of_one_machine_are_one_record(project):
+    Path("line").mkdir()
+    for number, name in enumerate(["C8", "C13-1", "C13-2"]):
+        frame = pd.DataFrame({"hour": np.arange(40.0) + 40 * number, "heat": np.arange(40.0) % 7})
+        frame.to_csv(f"line/{name}.csv", index=False)
+    done = foretwin("new", "mine", "line", "--pattern", "C{asset:d}*.csv")
+    assert done.exit_code == 0, done.output
+    assert "2 in all" in " ".join(done.output.split())
+
+
+def test_the_name_of_a_single_file_has_words_too(project):
+    two_presses().drop(columns="press").head(80).to_csv("P7-export.csv", index=False)
+    done = foretwin("new", "mine", "P7-export.csv", "--pattern", "{asset}-export.csv")
+    assert done.exit_code == 0, done.output
+    assert load_twin(Paths(Path(), "mine").contract).source.asset_column == "asset"
+    refused = foretwin("new", "other", "P7-export.csv", "--pattern", "{asset}.dat")
+    assert refused.exit_code == 1
+    assert "its path does not end as {asset}.dat" in refused.output

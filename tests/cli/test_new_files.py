@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.io import savemat
 
+from foretwin.contract.channels import Grid
 from foretwin.contract.twin import Twin, load_twin
 from foretwin.errors import ContractError
 from foretwin.project.paths import Paths
@@ -208,9 +209,22 @@ def test_cells_without_a_value_are_missing_and_the_column_stays(project, cells, 
 def test_a_tag_that_is_measured_seldom_is_held(project):
     frame = fleet()
     frame.assign(iron=(frame["hour"] / 10).where(frame["hour"] % 8 == 2)).to_csv("export.csv", index=False)
-    contract, _, rows = drafted("export.csv")
+    contract, told, rows = drafted("export.csv")
     assert set(contract.channels) == {"temp", "press", "iron"}
-    assert rows["iron"].iloc[:9].tolist() == pytest.approx([0.2] * 8 + [1.0])
+    assert contract.channels["iron"].grid == Grid(take="last", longest_age=16)
+    assert rows["iron"].iloc[:11].tolist() == pytest.approx([np.nan] * 2 + [0.2] * 8 + [1.0], nan_ok=True)
+    assert "grid: 'iron' is filled on 13% of the rows; a value holds for 16 h at most, then it is missing" in told
+
+
+def test_a_channel_that_a_machine_never_has_costs_no_machine(project):
+    frame = fleet()
+    first = frame["machine"] == "M-0"
+    frame.assign(iron=(10 * np.sin(frame["hour"])).round(1).where(~first)).to_csv("export.csv", index=False)
+    contract, told, rows = drafted("export.csv")
+    assert (contract.channels["iron"].grid, contract.channels["iron"].may_be_missing) == (None, True)
+    assert len(rows) == len(frame)
+    assert rows["iron"].isna().sum() == first.sum()
+    assert "may_be_missing: some machines never have 'iron'" in told
 
 
 @pytest.mark.parametrize("quality", [False, True])
@@ -300,7 +314,8 @@ def test_a_headless_table_counts_its_rows(project):
 
 
 def test_a_file_of_the_same_notation_is_stored_as_the_twins_own(project, monkeypatch):
-    from foretwin.sources.table import own_columns, read_rows_of
+    from foretwin.sources.own_columns import own_columns
+    from foretwin.sources.table import read_rows_of
 
     frame = fleet()
     Path("export.csv").write_bytes(german("cp1252")(frame))

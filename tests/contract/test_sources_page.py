@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from foretwin.contract.source import Source, TableFault
+from foretwin.contract.source import LabelSpans, Source, TableFault
 from foretwin.contract.twin import Twin
 
 PAGE = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")
@@ -38,7 +38,8 @@ def contract_of(example: dict) -> Twin:
 
 
 def classes_of(fault: dict) -> set[str]:
-    return {*fault.get("values", {}).values(), *fault.get("flags", {}).values()}
+    means = fault.get("spans", {}).get("means")
+    return {*fault.get("values", {}).values(), *fault.get("flags", {}).values(), *([means] if means else [])}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: next(iter(example.values())).get("kind", "quality"))
@@ -56,3 +57,8 @@ def test_every_field_of_every_kind_has_an_example(model):
 def test_every_field_of_a_fault_axis_has_an_example():
     shown = {field for source in SOURCES for fault in source.get("faults", {}).values() for field in fault}
     assert shown == set(TableFault.model_fields)
+
+
+def test_every_field_of_spans_of_labels_has_an_example():
+    faults = [fault for source in SOURCES for fault in source.get("faults", {}).values()]
+    assert {field for fault in faults for field in fault.get("spans", {})} == set(LabelSpans.model_fields)

@@ -112,9 +112,19 @@ def test_a_cut_that_knows_one_of_its_labels_is_evaluated(prepared):
 
 
 def test_held_out_runs_without_any_label_are_an_error(prepared):
-    rows = fleet().assign(rul=np.float32(np.nan), fault_mode=np.int8(-1))
+    rows = fleet()
+    splits = json.loads((prepared(rows, "labelled") / "splits.json").read_text())
+    held_out = rows["asset"].map(splits) < 0
+    rows = rows.assign(rul=rows["rul"].mask(held_out), fault_mode=rows["fault_mode"].mask(held_out, -1).astype("int8"))
     with pytest.raises(RowsError, match="no held-out run has a labelled row"):
         prepared(rows)
+
+
+def test_data_without_any_label_are_split_and_cut(prepared):
+    rows = fleet()
+    folder = prepared(rows.assign(rul=np.float32(np.nan), fault_mode=np.int8(-1)), "bare")
+    assert (folder / "splits.json").read_text() == (prepared(rows, "labelled") / "splits.json").read_text()
+    assert len(read_rows(folder / "test.parquet", TWIN)) > 0
 
 
 def test_one_asset_is_an_error(prepared):
@@ -145,13 +155,17 @@ def test_prepare_counts_what_it_wrote(tmp_path):
     assert counts == {"development": 11, "held out": 5, "cuts": 10}
 
 
-def test_the_example_is_the_longest_held_out_run_whose_rul_is_known(prepared):
+def test_the_example_is_a_median_held_out_run_whose_rul_is_known(prepared):
     rows = fleet(fixed=5)
     rows.loc[rows["asset"] == "m15", "rul"] = np.nan
-    example = read_rows(prepared(rows) / "example.parquet", TWIN)
-    assert set(example["asset"]) == {"m14"}
-    assert len(set(example["run"])) == 1
-    assert len(example) == 20
+    folder = prepared(rows)
+    example = read_rows(folder / "example.parquet", TWIN)
+    tested = rows[(rows["fixed_split"] == "test") & (rows["asset"] != "m15")]
+    lengths = tested.groupby(["asset", "run"]).size().sort_values()
+    assert len(set(zip(example["asset"], example["run"], strict=True))) == 1
+    assert len(example) == lengths.iloc[(len(lengths) - 1) // 2]
+    assert lengths.iloc[0] < len(example) < lengths.iloc[-1], "the lives must differ, or a median proves nothing"
+    assert example["rul"].notna().all()
 
 
 def test_a_fold_is_held_out_whole(prepared):

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from foretwin.dataset.table import HISTORY, canonical, time_to_end
 from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
@@ -255,3 +257,37 @@ def test_a_history_alone_is_dealt_as_any_source():
     history = with_history(many(2).iloc[:0], 20)
     held_out = [asset for asset, fold in deal_folds(history, 0.25, 4, seed=1).items() if fold == TEST]
     assert len(held_out) == 5
+
+
+def timed(time, slot=1.0):
+    """One run with a reading at each of these times, whose channel tells it."""
+    time = np.array(time, float)
+    blank = np.full((len(time), 0), -1, np.int8)
+    return Histories(
+        time[:, None].astype(np.float32), time, time.astype(np.float32), blank, np.zeros(len(time), int), slot
+    )
+
+
+def test_windows_with_a_slot_count_time_and_have_gaps_where_readings_are_lacking():
+    windows = timed([0, 1, 2, 5, 6]).cut(np.array([4, 2]), 4)
+    np.testing.assert_array_equal(windows.x[:, :, 0], [[0, 0, 5, 6], [0, 0, 1, 2]])
+    np.testing.assert_array_equal(windows.mask, [[0, 0, 1, 1], [0, 1, 1, 1]])
+
+
+def test_coverage_is_what_a_window_holds_of_what_its_run_could_have_given():
+    histories = timed([0, 1, 2, 5, 6, 6.2])
+    assert histories.seen(np.arange(6), 4).tolist() == [1, 2, 3, 2, 2, 2]
+    assert histories.due(np.arange(6), 4).tolist() == [1, 2, 3, 4, 4, 4]
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=30), st.integers(2, 9))
+def test_where_no_reading_is_lacking_both_ways_to_count_agree(steps, length):
+    time = np.cumsum(steps)
+    regular, ends = np.arange(len(time)), np.arange(len(time))
+    by_time, by_rows = timed(regular).cut(ends, length), timed(regular, None).cut(ends, length)
+    np.testing.assert_array_equal(by_time.x, by_rows.x)
+    np.testing.assert_array_equal(by_time.mask, by_rows.mask)
+    held = timed(time).cut(ends, length).mask.sum(axis=1)
+    assert timed(time).seen(ends, length).tolist() == held.tolist()
+    expected = [sum(time[end] - length < time[at] <= time[end] for at in range(end + 1)) for end in ends]
+    assert held.tolist() == expected

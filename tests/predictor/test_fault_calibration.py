@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foretwin.metrics import accuracy, calibration_error, negative_log_likelihood
-from foretwin.predictor.fault_calibration import FaultCalibration
+from foretwin.predictor.fault_calibration import FaultCalibration, JudgedClasses
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -140,3 +140,49 @@ def test_a_calibration_comes_back_from_json_unchanged():
     fitted = FaultCalibration.fit(*world(2.0, 500), 0.9)
     assert 0 < fitted.threshold < 1
     assert FaultCalibration.from_dict(json.loads(json.dumps(fitted.to_dict()))) == fitted
+
+
+def machines(assets: int, seed: int, right: float = 0.8) -> JudgedClasses:
+    """Ten cuts each of machines whose class is seen `right` often, with a confidence that tells how well."""
+    generator = np.random.default_rng(seed)
+    name = np.repeat(np.arange(assets), 10)
+    truth = generator.integers(0, 3, assets)[name]
+    clear = generator.random(len(name)) < right
+    seen = np.where(clear, truth, generator.integers(0, 3, len(name)))
+    sure = np.where(clear, generator.uniform(0.7, 1, len(name)), generator.uniform(0.34, 0.8, len(name)))
+    return JudgedClasses(np.eye(3)[seen] * (1.5 * sure - 0.5)[:, None] + (0.5 - 0.5 * sure)[:, None], truth, name)
+
+
+def test_no_probability_is_surer_than_the_machines_allow():
+    cuts = machines(30, 1, right=1.0)
+    found = FaultCalibration.fit_by_asset(cuts, 0.9, 0.1)
+    calibrated = found.apply(np.array([[1.0, 0.0, 0.0]]))
+    assert calibrated.sum() == pytest.approx(1)
+    assert 0.95 < calibrated.max() < 1 - 0.5 / 31
+    assert FaultCalibration.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_the_answers_of_fresh_machines_are_as_often_right_as_asked_for():
+    shares = []
+    for seed in range(6):
+        found = FaultCalibration.fit_by_asset(machines(60, seed), 0.9, 0.1)
+        fresh = machines(300, 50 + seed)
+        given = found.answer(found.apply(fresh.probabilities))
+        shares.append([(given[given >= 0] == fresh.truth[given >= 0]).mean(), (given >= 0).mean()])
+    right, answered = np.mean(shares, axis=0)
+    assert right > 0.9
+    assert answered > 0.5
+
+
+def test_an_axis_about_which_nothing_can_be_said_with_confidence_gets_no_answer():
+    cuts = machines(40, 1, right=0.0)
+    found = FaultCalibration.fit_by_asset(cuts, 0.9, 0.1)
+    assert not found.is_learnt
+    assert (found.answer(found.apply(cuts.probabilities)) == -1).all()
+    assert FaultCalibration.fit_by_asset(machines(40, 1), 0.9, 0.1).is_learnt
+    unlabelled = JudgedClasses(cuts.probabilities, np.full(len(cuts.truth), -1), cuts.assets)
+    assert not FaultCalibration.fit_by_asset(unlabelled, 0.9, 0.1).is_learnt
+
+
+def test_without_shrinking_a_calibration_is_written_as_before():
+    assert FaultCalibration(1.5, 0.4, 0.9).to_dict() == {"temperature": 1.5, "threshold": 0.4, "level": 0.9}

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from foretwin.predictor.rul_intervals import SMALLEST_GROUP, RulIntervals
+from foretwin.predictor.rul_intervals import SMALLEST_GROUP, JudgedCuts, RulIntervals
 
 CAP = 125.0
 
@@ -117,3 +117,45 @@ def test_the_order_of_residuals_does_not_matter():
     predicted, truth = world(500, 1)
     order = np.random.default_rng(1).permutation(500)
     assert RulIntervals.fit(predicted[order], truth[order], 0.9) == RulIntervals.fit(predicted, truth, 0.9)
+
+
+def fleet(assets: int, seed: int, cuts: int = 10) -> JudgedCuts:
+    """Cuts of machines that each have a bias of their own, of which a third of the truths are at the cap."""
+    generator = np.random.default_rng(seed)
+    name = np.repeat(np.arange(assets), cuts)
+    truth = np.minimum(generator.uniform(0, 1.5 * CAP, assets * cuts), CAP)
+    error = generator.normal(0, 6, assets)[name] + generator.normal(0, 3 + 0.08 * truth)
+    return JudgedCuts(np.clip(truth + error, 0, CAP), truth, name, name % 5, CAP)
+
+
+def missed(calibration: RulIntervals, cuts: JudgedCuts) -> tuple[float, float]:
+    """Shares of the truths below the cap that lie before the interval, and outside it."""
+    low, high = calibration.interval(cuts.predicted, CAP)
+    below = cuts.truth < CAP
+    early, late = (cuts.truth < low)[below], (cuts.truth > high)[below]
+    return float(early.mean()), float((early | late).mean())
+
+
+def test_a_blend_s_interval_covers_truths_below_the_cap_and_failures_before_it_are_rare():
+    early, outside = np.mean(
+        [missed(RulIntervals.fit_by_asset(fleet(90, seed), 0.9), fleet(400, 100 + seed)) for seed in range(8)], axis=0
+    )
+    assert early < 0.05
+    assert 0.06 < outside < 0.105, "as few as asked for, and not by being wide"
+
+
+def test_with_too_few_machines_for_a_level_no_past_failure_lies_before_the_interval():
+    cuts = fleet(9, 1)
+    low, _ = RulIntervals.fit_by_asset(cuts, 0.9).interval(cuts.predicted, CAP)
+    assert (cuts.truth[cuts.truth < CAP] < low[cuts.truth < CAP]).mean() < 0.03
+
+
+def test_a_machine_with_many_cuts_counts_no_more_than_another():
+    cuts = fleet(60, 1)
+    many = np.concatenate([np.arange(len(cuts.truth)), np.repeat(np.flatnonzero(cuts.assets == 0), 50)])
+    heavy = JudgedCuts(*(part[many] for part in (cuts.predicted, cuts.truth, cuts.assets, cuts.folds)), CAP)
+    rul = np.linspace(0, CAP, 20)
+    one, other = (
+        np.subtract(*RulIntervals.fit_by_asset(found, 0.9).interval(rul, CAP)[::-1]) for found in (cuts, heavy)
+    )
+    assert abs(one.mean() - other.mean()) < 0.25 * one.mean()

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+import yaml
 
 from foretwin.errors import ContractError, ParamsError
 from foretwin.project.files import fresh, fresh_file
@@ -30,6 +31,7 @@ tune: {trials: 10, windows: 50000, seed: 1}
 train: {windows: 200000, batch: 512, level: 0.9, confidence: 0.9, seeds: [1]}
 promote: {allowed_loss: 0.02}
 """
+EMPTY = "{prepare: {}, tune: {}, train: {}}"
 
 
 @pytest.fixture
@@ -63,6 +65,13 @@ def test_the_projects_own_params_load():
         (" level: 0.9", " level: .nan", "train.level: Input should be"),
         ("confidence: 0.9", "confidence: 1", "train.confidence: Input should be less than 1"),
         ("batch: 512", "batch: many", "train.batch: Input should be a valid integer"),
+        (
+            "batch: 512",
+            "batch: 512, candidates: [linear]",
+            "train.candidates: Value error, none is a network; add one of",
+        ),
+        ("batch: 512", "batch: 512, candidates: [gru, gru]", "train.candidates: Value error, gru is listed twice"),
+        ("batch: 512", "batch: 512, candidates: [forest]", "train.candidates.0: Input should be 'network'"),
         ("- pump", "- Pump", "twins.0: String should match pattern"),
         ("\n  - pump  # the simulated one", " pump", "twins: Input should be a valid list"),
         ("seed: 1\n\ntune", "seed: 1\n  folds: 5\n\ntune", ":10: folds: stands twice"),
@@ -102,26 +111,28 @@ def test_adding_twins_appends_them_and_keeps_everything_else(params):
     assert add_twins(path, ["press", "cmapss-fd001", "press"]) == ["pump", "press", "cmapss-fd001"]
     assert load_params(path).twins == ["pump", "press", "cmapss-fd001"]
     added = [line for line in path.read_text().splitlines() if line not in TEXT.splitlines()]
-    assert added == ["  - press", "  - cmapss-fd001"]
+    assert added == ["  - press", "  - cmapss-fd001", f"press: {EMPTY}", f"cmapss-fd001: {EMPTY}"]
     assert [line for line in path.read_text().splitlines() if line not in added] == TEXT.splitlines()
 
 
-def test_the_projects_own_params_gain_one_line(tmp_path):
+def test_the_projects_own_params_gain_a_name_and_an_entry(tmp_path):
     own = Path(__file__).parents[2] / "params.yaml"
     path = Path(shutil.copy(own, tmp_path))
     before = path.read_text().splitlines()
     add_twins(path, ["press-7"])
     after = path.read_text().splitlines()
     at = after.index("  - press-7")
-    assert after[:at] + after[at + 1 :] == before
+    assert after[:at] + after[at + 1 : -1] == before
+    assert after[-1] == f"press-7: {EMPTY}"
     assert after[at - 1].startswith("  - "), "the new name stands with the others"
 
 
 def test_adding_what_is_listed_changes_no_byte(params):
-    path = params(TEXT)
+    whole = f"{TEXT}pump: {EMPTY}\n"
+    path = params(whole)
     assert add_twins(path, ["pump"]) == ["pump"]
-    assert path.read_text() == TEXT
-    path = params(TEXT.replace("tune: {trials: 10,", "tune:   {  trials : 10,"))
+    assert path.read_text() == whole
+    path = params(whole.replace("tune: {trials: 10,", "tune:   {  trials : 10,"))
     odd = path.read_bytes()
     add_twins(path, ["pump"])
     assert path.read_bytes() == odd, "not even its spaces"
@@ -129,6 +140,45 @@ def test_adding_what_is_listed_changes_no_byte(params):
     once = path.read_bytes()
     assert add_twins(path, ["press", "pump"]) == ["pump", "press"]
     assert path.read_bytes() == once
+
+
+def test_what_stands_under_a_twins_name_is_its_own_alone(params):
+    path = params(f"{TEXT}pump: {{prepare: {{folds: 3}}, tune: {{}}, train: {{seeds: [1, 2]}}}}\n")
+    own, shared = load_params(path, "pump"), load_params(path)
+    assert (own.prepare.folds, own.train.seeds, own.tune) == (3, [1, 2], shared.tune)
+    assert own.prepare.cuts == shared.prepare.cuts == 20
+    assert shared.prepare.folds == load_params(path, "press").prepare.folds == 4
+
+
+@pytest.mark.parametrize(
+    ("own", "complaint"),
+    [
+        ("pump: {tune: {trials: 0}}", "pump.tune.trials: Input should be greater than or equal to 1"),
+        ("pump: {tune: {trial: 4}}", "pump.tune.trial: Extra inputs are not permitted"),
+        (
+            "pump: {promote: {allowed_loss: 1}}",
+            "pump.promote: is the same for all twins; only prepare, tune, train may",
+        ),
+        ("trian: 3", "trian: is no section, and no twin's own; write trian: {tune: {trials: 4}}"),
+    ],
+)
+def test_a_wrong_entry_of_one_twin_names_its_field(params, own, complaint):
+    path = params(f"{TEXT}{own}\n")
+    with pytest.raises(ParamsError) as error:
+        load_params(path)
+    assert str(error.value).startswith(f"{path}: {complaint}")
+
+
+def test_adding_completes_an_entry_and_keeps_what_stands_there(params):
+    path = params(f"{TEXT}pump:\n  tune: {{trials: 4}}  # quick\n")
+    add_twins(path, ["pump"])
+    assert path.read_text().startswith(f"{TEXT}pump:\n  tune: {{trials: 4}}  # quick\n")
+    assert yaml.safe_load(path.read_text())["pump"] == {"tune": {"trials": 4}, "prepare": {}, "train": {}}
+
+
+def test_a_twin_with_the_name_of_a_section_is_refused(params):
+    with pytest.raises(ParamsError, match="twins: tune is the name of a section; rename the twin"):
+        add_twins(params(TEXT), ["tune"])
 
 
 def test_a_list_in_one_line_or_an_empty_one_can_be_added_to(params):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings, spelling_key
 from foretwin.errors import SourceError
-from foretwin.sources.counters import is_flattened
+from foretwin.sources.lives.counters import is_flattened
 from foretwin.sources.table import adapt_table, read_rows_of
 
 NAMES = st.text(st.characters(codec="utf-8", categories=["L", "Nd", "Pd"]), min_size=1, max_size=8)

@@ -138,3 +138,30 @@ def test_a_label_holds_in_its_own_run_alone(tmp_path):
 def test_labels_are_described_in_one_way(fault, reason):
     with pytest.raises(ValueError, match=reason):
         press({"mode": fault})
+
+
+@pytest.fixture
+def rig(tmp_path):
+    """Bring files d00.dat, d01.dat and d01_late.dat of 12 rows each to rows, with these fields of the axis."""
+
+    def run(**fields) -> pd.DataFrame:
+        folder = tmp_path / "rig"
+        folder.mkdir()
+        for name in ("d00.dat", "d01.dat", "d01_late.dat"):
+            pd.DataFrame({"force": range(12)}).to_csv(folder / name, index=False)
+        contract = press({"mode": {"column": "fault", "values": {"00": "fine", "01": "worn"}, **fields}})
+        source = {"asset": "file name", "pattern": "d{fault:d}*.dat", "time": None, "time_format": "row"}
+        return read_rows_of(contract, contract.source.model_copy(update=source), folder)
+
+    return run
+
+
+def test_a_label_of_the_path_holds_from_the_time_of_its_files(rig):
+    rows = rig(holds_from={"*_late.dat": 5})
+    classes = {asset: part.tolist() for asset, part in rows.groupby("asset")["fault_mode"]}
+    assert classes == {"d00": [0] * 12, "d01": [1] * 12, "d01_late": [0] * 5 + [1] * 7}
+
+
+def test_a_glob_that_names_no_file_is_an_error(rig):
+    with pytest.raises(SourceError, match=r"no file is named as \*_early.dat"):
+        rig(holds_from={"*_early.dat": 5})

@@ -1,5 +1,6 @@
 """The `foretwin` command as a person runs it, on a terminal so wide that no line wraps."""
 
+import click
 from click.testing import CliRunner, Result
 
 from foretwin.cli.main import main
@@ -25,3 +26,15 @@ def refusal(*arguments: str) -> str:
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     return result.stderr.removeprefix("error: ").rstrip("\n")
+
+
+def check_command(arguments: list[str]) -> None:
+    """Check that the command line knows a command and its options; nothing is run."""
+    with click.Context(main) as context:
+        group: click.Group = main
+        while True:
+            name, command, rest = group.resolve_command(context, arguments)
+            if not isinstance(command, click.Group) or not rest:
+                break
+            group, arguments = command, rest
+        command.make_context(name, rest, parent=context)

@@ -13,11 +13,11 @@ from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.kpis import kpis
 from foretwin.twin.kpis.periods import PeriodRequest
 from foretwin.twin.store import assets
-from foretwin.twin.store.assets import Arrivals
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.telemetry import spans
+from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals, find_arriving
 from foretwin.twin.store.telemetry.readings import add_readings, newest_times
 from foretwin.twin.store.telemetry.spans import RunArrivals
 from foretwin.wire.readings import Readings
@@ -80,9 +80,10 @@ class Fleet:
                 before = assets.by_id(connection, [int(i)])[int(i)]
                 newest = run >= before.run and not time <= newest_time
                 place = (int(run), float(time), at) if newest else (before.run, before.time, before.received_at)
-                assets.count_arrivals(connection, [Arrivals(before.id, *place, 1, 1, 0, 0, 0)])
                 arrived = RunArrivals(before.id, int(run), 1, float(time), float(time))
-                spans.count_hours(connection, [arrived], at)
+                hours = find_arriving(connection, [before.name]).hours
+                arrivals = [Arrivals(before.id, *place, 1, 1, 0, 0, 0)]
+                count_arrivals(connection, self.twin.name, arrivals, [arrived], hours, at)
                 spans.extend_runs(connection, [arrived], at, [before])
 
 

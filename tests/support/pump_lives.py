@@ -17,8 +17,9 @@ from foretwin.project.params import PrepareParams
 from foretwin.project.paths import Paths
 from foretwin.sources import pump
 from foretwin.twin.store import Store, assets
-from foretwin.twin.store.assets import Arrivals
 from foretwin.twin.store.telemetry import readings
+from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
+from foretwin.twin.store.telemetry.spans import RunArrivals
 from foretwin.wire.readings import Readings
 
 CONTRACT = Path(__file__).parents[2] / "data" / "pump" / "twin.yaml"
@@ -104,4 +105,6 @@ def keep(store: Store, name: str, times: NDArray[np.float64], values: NDArray[np
             connection, "file", Readings("pump", pump_twin().channel_names, ids, runs, times, values), NOON
         )
         batch = readings.last_batch(connection)
-        assets.count_arrivals(connection, [Arrivals(asset.id, 1, float(times[-1]), NOON, batch, len(times), 0, 0, 0)])
+        newest = Arrivals(asset.id, 1, float(times[-1]), NOON, batch, len(times), 0, 0, 0)
+        stored = RunArrivals(asset.id, 1, len(times), float(times[0]), float(times[-1]))
+        count_arrivals(connection, asset.twin, [newest], [stored], {}, NOON)

@@ -61,6 +61,22 @@ def fleet_twin(
     )
 
 
+def gappy_twin(**more: object) -> Twin:
+    """The small fleet with a pressure and a vibration that may be missing."""
+    content = fleet_twin().model_dump() | more
+    for name in ("pressure", "vibration"):
+        content["channels"][name] |= {"may_be_missing": True}
+    return Twin.model_validate(content)
+
+
+def gappy_rows(twin: Twin, assets: int = 16, seed: int = 1) -> pd.DataFrame:
+    """The rows of `fleet_rows` with a vibration each third hour, no pressure of the first, and no hours 12 to 15."""
+    rows = fleet_rows(twin, assets, seed)
+    rows["vibration"] = rows["vibration"].where(rows["time"] % 3 == 0)
+    rows["pressure"] = rows["pressure"].where(rows["asset"] != "f00")
+    return rows[~rows["time"].between(12, 15)].reset_index(drop=True)
+
+
 def fleet_rows(twin: Twin, assets: int = 16, seed: int = 1) -> pd.DataFrame:
     """Assets f00, f01, ... that each ran to failure after 30 to 60 h; every other one leaks instead of wearing out.
 

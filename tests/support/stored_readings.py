@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 import numpy as np
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from foretwin.twin.store.assets import quarter_of
+from foretwin.twin.store.summaries import unscored
 from foretwin.twin.store.tables import assets, batches, layouts, readings
 from foretwin.twin.store.telemetry.packing import pack
 
@@ -39,6 +40,8 @@ def store_rows(store, twin, rows, now=NOON, channels=None):
                 "heard_in": quarter_of(now),
             }
             connection.execute(update(assets).where(assets.c.id == number).values(values))
+            connection.execute(delete(unscored).where(unscored.c.asset == number))
+            connection.execute(insert(unscored).values(twin=twin.name, asset=number))
     return ids
 
 

@@ -15,6 +15,7 @@ from foretwin.champion.identity import ModelIdentity
 from foretwin.project.paths import Paths
 from foretwin.serving.scoring.metrics import FAMILIES, FIELDS
 from foretwin.twin.simulator.processes import wait_for
+from support.grafana import lost_by_grafana
 from support.prometheus_server import program, prometheus
 from support.served import served
 from support.tiny_bundle import REPOSITORY, call_of, random_rows, tiny_project, tiny_twin
@@ -153,25 +154,7 @@ def test_the_dashboard_offers_the_twins_that_are_served(watched):
 
 
 def test_the_dashboard_is_one_that_grafana_can_read():
-    from grafana_foundation_sdk.cog.encoder import JSONEncoder
-    from grafana_foundation_sdk.cog.plugins import register_default_plugins
-    from grafana_foundation_sdk.models.dashboard import Dashboard
-
-    register_default_plugins()
-    read = json.loads(json.dumps(Dashboard.from_json(DASHBOARD), cls=JSONEncoder))
-    assert list(lost(DASHBOARD, read)) == []  # Grafana's types know every field
-
-
-def lost(written, read, path=""):
-    """The paths of what is not the same after Grafana's own types have read it."""
-    if isinstance(written, dict) and isinstance(read, dict):
-        for key, value in written.items():
-            yield from lost(value, read.get(key), f"{path}.{key}")
-    elif isinstance(written, list) and isinstance(read, list) and len(written) == len(read):
-        for i, value in enumerate(written):
-            yield from lost(value, read[i], f"{path}[{i}]")
-    elif written != read:
-        yield f"{path}: {written!r} becomes {read!r}"
+    assert list(lost_by_grafana(DASHBOARD)) == []
 
 
 def test_panels_have_ids_of_their_own_and_do_not_overlap():

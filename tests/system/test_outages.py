@@ -1,19 +1,14 @@
-"""Commands of the living twin while their database is away, with the real commands and a real PostgreSQL."""
+"""The living twin while its database or its broker is away: real commands, a real PostgreSQL, a real Mosquitto."""
 
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 import pytest
 
 from benchmarks.servers import Postgres
-from foretwin.twin.simulator.processes import free_port, wait_for
+from foretwin.twin.simulator.processes import wait_for
 from support.live_project import living_project, message
-from support.tiny_bundle import environment
-
-FORETWIN = Path(sys.executable).with_name("foretwin")
+from support.plant_processes import PATIENCE, PlantProcesses, plant_processes
 
 
 @pytest.fixture
@@ -24,46 +19,68 @@ def database():
     server.remove()
 
 
-def test_watch_and_live_outlast_their_database_at_the_start_and_later(tmp_path, database):
-    root = living_project(tmp_path / "project")
-    env = environment(root, FORETWIN_STORE=database.new_database("plant"), PYTHONUNBUFFERED="1", COLUMNS="300")
-    url = f"http://127.0.0.1:{(port := free_port())}"
+def test_the_processes_outlast_their_database_and_broker_and_say_how_they_are(tmp_path, database, broker):
+    store = {"FORETWIN_STORE": database.new_database("plant")}
     database.stop()
-    said, processes = {}, {}
-    for name, options in {"watch": (), "live": ("--open", "--port", str(port))}.items():
-        said[name] = tmp_path / f"{name}.txt"
-        with said[name].open("wb") as file:
-            command = [FORETWIN, name, *options]
-            processes[name] = subprocess.Popen(command, stdout=file, stderr=file, cwd=root, env=env)
-
-    def wait_for_words(name: str, words: str) -> None:
-        wait_for(lambda: words in said[name].read_text(), f"{name} to say {words!r}", 40)
-
-    def is_scored(asset: str) -> bool:
-        return httpx.get(f"{url}/v1/twins/{asset}").json().get("last_score") is not None
-
-    try:
-        for name in processes:
-            wait_for_words(name, "waiting for the store")
+    with plant_processes(living_project(tmp_path / "project"), tmp_path) as plant:
+        plant.start("watch", **store)
+        plant.start("live", "--open", "--port", str(plant.port), **store)
+        plant.start("ingest", "--mqtt", broker.url, **store)
+        for name in plant.running:
+            plant.wait_for_words(name, "waiting for the store")
         database.start()
-        wait_for_words("watch", "watching; Ctrl-C ends it")
-        wait_for_words("live", "answering anybody on this machine")
-        assert httpx.post(f"{url}/v1/twins/P-1/readings?twin=pump", json=message(5)).status_code == 200
-        wait_for(lambda: is_scored("P-1"), "a score of P-1", 40)
+        plant.wait_for_words("live", "answering anybody on this machine")
+        assert httpx.post(f"{plant.url}/v1/twins/P-1/readings?twin=pump", json=message(5)).status_code == 200
+        wait_for(lambda: is_scored(plant, "P-1"), "a score of P-1", PATIENCE)
+        check_while_well(plant)
+
+        broker.stop()
+        plant.wait_until_not_ready("ingest", "the broker is not connected")
+        assert "foretwin_broker_connected 0.0" in plant.asked("ingest", "/metrics").text
+        broker.start()
+        plant.wait_until_ready("ingest")
 
         database.stop(signal.SIGQUIT)
-        wait_for_words("watch", "scoring goes on once it can be used again")
-        assert httpx.post(f"{url}/v1/twins/P-2/readings?twin=pump", json=message(5), timeout=60).status_code == 503
-        assert [process.poll() for process in processes.values()] == [None, None]
+        plant.wait_for_words("watch", "scoring goes on once it can be used again")
+        answer = httpx.post(f"{plant.url}/v1/twins/P-2/readings?twin=pump", json=message(5), timeout=60)
+        assert answer.status_code == 503
+        assert [process.poll() for process in plant.running.values()] == [None, None, None]
+        check_without_a_store(plant)
 
         database.start()
-        assert httpx.post(f"{url}/v1/twins/P-2/readings?twin=pump", json=message(5)).status_code == 200
-        wait_for(lambda: is_scored("P-2"), "a score of P-2", 60)
-        for name, process in processes.items():
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0, said[name].read_text()
-        assert "2 opened" in said["watch"].read_text()
-    finally:
-        for process in processes.values():
-            process.kill()
-            process.wait()
+        assert httpx.post(f"{plant.url}/v1/twins/P-2/readings?twin=pump", json=message(5)).status_code == 200
+        wait_for(lambda: is_scored(plant, "P-2"), "a score of P-2", PATIENCE)
+        plant.wait_until_ready()
+        for name in list(plant.running):
+            plant.end(name)
+        assert "2 opened" in plant.said("watch")
+        check_log_of_live(plant)
+
+
+def is_scored(plant: PlantProcesses, asset: str) -> bool:
+    return httpx.get(f"{plant.url}/v1/twins/{asset}").json().get("last_score") is not None
+
+
+def check_while_well(plant: PlantProcesses) -> None:
+    plant.wait_until_ready()
+    for name in plant.running:
+        assert "foretwin_store_available 1.0" in plant.asked(name, "/metrics").text
+    assert 'foretwin_scores_total{twin="pump"} 1.0' in plant.asked("watch", "/metrics").text
+    up_to_date = 'foretwin_scoring_backlog_seconds{twin="pump"} 0.0'
+    wait_for(lambda: up_to_date in plant.asked("live", "/metrics").text, "the end of the backlog", PATIENCE)
+
+
+def check_without_a_store(plant: PlantProcesses) -> None:
+    for name in plant.running:
+        plant.wait_until_not_ready(name, "plant")
+        text = plant.asked(name, "/metrics").text
+        assert "foretwin_store_available 0.0" in text
+        assert "foretwin_scoring_backlog_seconds{" not in text, "nobody knows it while the store is away"
+
+
+def check_log_of_live(plant: PlantProcesses) -> None:
+    lines = plant.logged("live")
+    assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, lines))
+    refused = next(line for line in lines if line.get("status") == 503)
+    assert (refused["route"], refused["method"]) == ("/v1/twins/{asset}/readings", "POST")
+    assert refused["request_id"]

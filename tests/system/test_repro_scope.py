@@ -100,6 +100,17 @@ def test_a_changed_contract_concerns_its_own_twin_alone(with_press, touched, oth
     assert of_twin(after, other) == of_twin(before, other)
 
 
+def test_a_budget_of_one_twin_concerns_its_tuning_and_no_other_twin(with_press):
+    before, params = changed(with_press), with_press / "params.yaml"
+    text = params.read_text()
+    params.write_text(text.replace("pump: {prepare: {}, tune: {}", "pump: {prepare: {}, tune: {trials: 3}"))
+    try:
+        after = changed(with_press)
+    finally:
+        params.write_text(text)
+    assert after - before == {of("pump", "tune")}
+
+
 def test_a_changed_source_reruns_its_own_twin_alone(with_press):
     source = with_press.parent / "press.csv"
     table = pd.read_csv(source)

@@ -7,6 +7,7 @@ Its registry was made in another folder, so that it is also a project that was m
 import json
 import shutil
 import sqlite3
+import uuid
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from foretwin.cli.models.follow import SETTINGS
 from foretwin.predictor.bundle import verify
 from foretwin.registry.published import lacking
 from foretwin.twin.store import assets, open_store
+from foretwin.twin.store.copying import file_content
+from foretwin.twin.store.database import newest_schema, open_unmigrated, schema_of
 from support.clone import run
 from support.registry_project import Project
 from support.served import JSON, served
@@ -76,6 +79,32 @@ def test_the_old_readings_are_there(old):
         found = assets.find_all(connection, ["P-1", "P-2", "P-3"])
     store.close()
     assert set(found) == {"P-1", "P-2"}
+
+
+def test_an_upgrade_is_taken_back_by_the_backup_that_was_taken_before_it(old, tmp_path, monkeypatch):
+    """The new version backs the old store up and restores it in its own schema, which the old version opens."""
+    url, before = f"sqlite:///{old.root}/twins.db", file_content(old.root / "twins.db")
+    foretwin("backup", "../before.zip")
+    assert file_content(old.root / "twins.db") == before, "a backup migrates nothing"
+    foretwin("twins")
+    with closing(open_unmigrated(url)) as store:
+        assert schema_of(store) == newest_schema()
+    (tmp_path / "back").mkdir()
+    monkeypatch.chdir(tmp_path / "back")
+    foretwin("restore", "../before.zip")
+    with closing(open_unmigrated("sqlite:///twins.db")) as store:
+        assert schema_of(store) == "0002"
+    assert file_content(Path("twins.db")) == before
+    assert "P-2" in foretwin("twins"), "and the new version goes on with it, too"
+
+
+def test_an_old_backup_is_restored_into_postgresql(old, tmp_path, monkeypatch, postgres):
+    foretwin("backup", "../before.zip")
+    (tmp_path / "moved").mkdir()
+    monkeypatch.chdir(tmp_path / "moved")
+    monkeypatch.setenv("FORETWIN_STORE", postgres.new_database(f"t{uuid.uuid4().hex}"))
+    foretwin("restore", "../before.zip")
+    assert "P-2" in foretwin("twins")
 
 
 def test_the_old_registry_shows_what_it_had_where_the_project_lies_now(old):

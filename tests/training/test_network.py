@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from foretwin.training.encoders import HALF_LIVES, PATCH, TRUNKS, WindowStatistics
+from foretwin.training.encoders import ENCODERS, HALF_LIVES, PATCH, WindowStatistics
 from foretwin.training.network import (
     BINS,
     Network,
@@ -58,7 +58,7 @@ def flat(net: Network, x: Tensor, mask: Tensor, age: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_a_trunk_answers_every_question_for_windows_of_any_length(trunk: str, length: int, whole: bool) -> None:
     out = network(trunk, length, whole=whole)(*windows(length=length))
     assert out.rul.shape == (6,)
@@ -66,7 +66,7 @@ def test_a_trunk_answers_every_question_for_windows_of_any_length(trunk: str, le
     assert all(bool(part.isfinite().all()) for part in (out.rul, *out.logits))
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_a_twin_without_an_rul_or_without_faults_has_no_such_head(trunk: str) -> None:
     only_faults, only_rul = network(trunk, questions="faults"), network(trunk, questions="rul")
     assert only_faults.rul is None
@@ -77,7 +77,7 @@ def test_a_twin_without_an_rul_or_without_faults_has_no_such_head(trunk: str) ->
 
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("depth", DEPTHS)
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_what_stands_in_padded_rows_cannot_influence_the_output(trunk: str, depth: int, whole: bool) -> None:
     for rows in (1, 3, 9):
         x, mask, age = windows(rows=rows)
@@ -87,7 +87,7 @@ def test_what_stands_in_padded_rows_cannot_influence_the_output(trunk: str, dept
         torch.testing.assert_close(flat(net, garbage, mask, age), flat(net, zeros, mask, age), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_how_many_rows_are_padding_is_seen(trunk: str) -> None:
     x, _, age = windows()
     x[:] = x[:, :1]  # every row alike: only the mask tells a short history from a long one
@@ -96,7 +96,7 @@ def test_how_many_rows_are_padding_is_seen(trunk: str) -> None:
     assert (short - full).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_a_window_of_a_single_row_gives_finite_outputs_that_depend_on_it(trunk: str) -> None:
     x, mask, age = windows(rows=1)
     out = flat(network(trunk), x, mask, age)
@@ -105,7 +105,7 @@ def test_a_window_of_a_single_row_gives_finite_outputs_that_depend_on_it(trunk: 
     assert (out - other).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_the_order_of_the_rows_matters(trunk: str) -> None:
     x, mask, age = windows()
     net = network(trunk)
@@ -113,7 +113,7 @@ def test_the_order_of_the_rows_matters(trunk: str) -> None:
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_every_row_of_the_window_is_read(trunk: str, length: int) -> None:
     x, mask, age = windows(length=length)
     x.requires_grad_()
@@ -123,7 +123,7 @@ def test_every_row_of_the_window_is_read(trunk: str, length: int) -> None:
     assert (x.grad[:, :, 2].abs().amax(0) > 0).all(), "some row of the vibration has no influence"
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_rows_beyond_its_reach_cannot_influence_a_network(trunk: str) -> None:
     shape = replace(shape_of(fleet_twin(), trunk), reach=4)
     torch.manual_seed(1)
@@ -136,7 +136,7 @@ def test_rows_beyond_its_reach_cannot_influence_a_network(trunk: str) -> None:
     assert (flat(net, within, mask, age) - flat(net, x, mask, age)).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_a_window_s_output_does_not_depend_on_its_batch(trunk: str) -> None:
     x, mask, age = windows(count=40)
     net = network(trunk)
@@ -184,7 +184,7 @@ def test_age_is_an_input_only_where_the_scaling_has_one() -> None:
     assert (flat(net, x, mask, age) - flat(net, x, mask, 2 * age)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", ENCODERS)
 def test_chance_plays_a_part_in_training_and_none_in_prediction(trunk: str) -> None:
     net = network(trunk)
     assert torch.equal(flat(net, *windows()), flat(net, *windows()))

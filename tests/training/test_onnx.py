@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import torch
@@ -15,7 +16,7 @@ from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.training.encoders import TRUNKS
 from foretwin.training.network import Network
 from foretwin.training.onnx import Ensemble, to_onnx
-from support.small_fleet import CAP, QUESTIONS, fleet_rows, fleet_twin, network_of, prepared
+from support.small_fleet import CAP, QUESTIONS, fleet_rows, fleet_twin, gappy_rows, gappy_twin, network_of, prepared
 from support.tiny_bundle import tiny_reference
 
 LENGTH = 10
@@ -80,6 +81,27 @@ def test_the_bundle_says_what_the_ensemble_says(trunk: str, length: int, tmp_pat
             if count > 1:
                 assert np.ptp(p[:, 0]) > 0.01, "the assets must differ, or agreement proves nothing"
         assert len(scores) == count
+
+
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_the_bundle_says_what_the_ensemble_says_of_windows_with_missing_values(trunk: str, tmp_path: Path) -> None:
+    twin = gappy_twin()
+    development = prepared(tmp_path / "windows", twin, gappy_rows(twin))
+    members = [network_of(twin, development, trunk, seed, 2) for seed in (1, 2)]
+    bundle = load(tmp_path, twin, members)
+    rows = truncate(gappy_rows(twin), np.arange(200), LENGTH)
+    rul, *_ = said_by_torch(members, twin, rows)
+    scores = bundle.score(rows)
+    np.testing.assert_allclose(scores["rul"] / CAP, rul / CAP, rtol=0, atol=1e-5)
+    assert np.ptp(rul) > 0.01, "the assets must differ, or agreement proves nothing"
+    known = rows.assign(vibration=rows["vibration"].fillna(bundle.reference.healthy[0, 0, 2]))
+    assert not np.allclose(bundle.score(known)["rul"], scores["rul"]), "a value in its place is something else"
+
+
+def test_a_contract_without_gaps_exports_no_trace_of_them(tmp_path: Path) -> None:
+    twin = fleet_twin()
+    graph = onnx.load_from_string(to_onnx(members_of(twin, tmp_path, "statistics"), twin)).graph
+    assert not {"IsNaN", "Where"} & {node.op_type for node in graph.node}
 
 
 @pytest.mark.parametrize("trunk", TRUNKS)

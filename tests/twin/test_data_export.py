@@ -5,16 +5,19 @@ import json
 import zipfile
 from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from foretwin.errors import NotFound
-from foretwin.twin.data_export import export_asset
+from foretwin.twin import data_export
+from foretwin.twin.data_export import export_asset, export_pieces
 from foretwin.twin.store import assets
 from foretwin.twin.store.telemetry import history as stored
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.wire.readings import Rejected
 from support.small_history import NOON, find_out, open_case, readings_of, remember
+from support.stored_readings import store_rows
 from support.tiny_bundle import tiny_twin
 
 TWIN = tiny_twin()
@@ -124,3 +127,22 @@ def test_an_unknown_asset_leaves_no_file(store, tmp_path):
         export_asset(store, tmp_path, CONTRACTS, "P-1", tmp_path / "p1.zip", LATER)
     assert (tmp_path / "p1.zip").read_text() == "before"
     assert {path.name for path in tmp_path.iterdir()} <= {"p1.zip", "twins.db", "twins.db-wal", "twins.db-shm"}
+
+
+def test_a_long_life_is_given_in_pieces_of_one_state_of_the_store(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(data_export, "PIECE", 20_000)
+    monkeypatch.setattr(stored, "AT_ONCE", 2_000)
+    rows = pd.DataFrame({"asset": "P-9", "run": 1, "time": np.arange(20_000.0)})
+    chance = np.random.default_rng(1)
+    rows = rows.assign(**{name: chance.random(len(rows), np.float32) for name in TWIN.channel_names})
+    store_rows(store, TWIN, rows, NOON)
+    pieces = export_pieces(store, tmp_path, CONTRACTS, "P-9", LATER)
+    found = [next(pieces)]
+    if not store.is_sqlite:  # which would wait for the reader's end only when it empties its log
+        store_rows(store, TWIN, rows.head(1).assign(time=1e6), LATER)
+    found += pieces
+    assert len(found) >= 5
+    assert max(len(piece) for piece in found) < 100_000
+    (tmp_path / "p9.zip").write_bytes(b"".join(found))
+    readings = pd.read_parquet(io.BytesIO(opened(tmp_path / "p9.zip")["readings.parquet"]))
+    assert readings["time"].tolist() == rows["time"].tolist()

@@ -4,11 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretwin.contract.holdout import Holdout
 from foretwin.contract.twin import load_twin
 from foretwin.dataset.table import column_types
 from foretwin.errors import ContractError, SourceError
 from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
+from foretwin.validation.few_units import LabelledUnits, few_units_hints
 from foretwin.validation.scaffold.draft import draft_contract
 from foretwin.validation.scaffold.measures import is_setting, widened
 
@@ -26,6 +28,11 @@ def fleet(assets: int = 6, life: int = 80, **columns) -> pd.DataFrame:
         }
         | columns
     )
+
+
+def failing(assets: int) -> pd.DataFrame:
+    """The fleet, each machine of which fails in its last row."""
+    return fleet(assets).assign(failed=lambda frame: frame["hour"] == 79)
 
 
 @pytest.fixture
@@ -89,6 +96,52 @@ def test_the_clock_of_timestamps_is_the_largest_unit_that_a_step_fills(made, sec
     contract, _, _ = made(frame.rename(columns={"hour": "time"}))
 
     assert (contract.clock.unit, contract.clock.step) == (unit, step)
+
+
+def snapshots(count: int = 400) -> pd.DataFrame:
+    """One row for each of `count` drives, a tenth of which failed."""
+    rng = np.random.default_rng(2)
+    wear = rng.uniform(0, 100, count)
+    return pd.DataFrame(
+        {
+            "row": np.arange(1, count + 1),
+            "Serial number": [f"Z{number:05d}" for number in rng.permutation(count)],
+            "grade": np.take(["L", "M", "H"], rng.integers(0, 3, count)),
+            "Wear [min]": wear,
+            "Broken": (wear > 90).astype(int),
+        }
+    )
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("name", ["Serial number", "Chargenkennung"])
+@pytest.mark.parametrize("dated", [False, True])
+def test_a_table_of_one_row_per_machine_is_a_risk_without_a_history(made, shuffled, name, dated):
+    frame = snapshots().rename(columns={"Serial number": name})
+    if dated and name == "Serial number":
+        frame["date"] = np.take(["2024-03-01", "2024-03-02", "2024-04-09"], frame["row"] % 3)
+    frame = frame.sample(frac=1, random_state=1) if shuffled else frame
+    contract, rows, text = made(frame)
+
+    assert (contract.source.asset, contract.window.length, contract.quality.min_run_rows) == (name, 1, 1)
+    assert contract.rul is None
+    assert contract.axes == ("broken",)
+    assert set(contract.channels) == {"wear"}, "neither the number of the row nor the date is a channel"
+    assert '"?"' not in text.split("channels:")[0], "no unit is asked for, since no clock is needed"
+    assert (rows["time"] == 0).all()
+    by_name = rows.set_index("asset").loc[frame[name]]
+    assert (by_name["fault_broken"].to_numpy() == frame["Broken"].to_numpy()).all()
+    np.testing.assert_allclose(by_name["wear"], frame["Wear [min]"], rtol=1e-6)
+
+
+def test_numbered_readings_of_one_machine_are_no_machines(made):
+    hours = pd.date_range("2024-01-01", periods=300, freq="h")
+    frame = pd.DataFrame({"id": range(300), "timestamp": hours, "heat": np.sin(np.arange(300.0)), "alarm": 0})
+    frame.loc[50:60, "alarm"] = 1
+    contract, _, _ = made(frame)
+
+    assert contract.source.single_asset == "export"
+    assert contract.window.length > 1
 
 
 def test_weird_column_names_become_channels_that_map_back(made):
@@ -169,11 +222,33 @@ def test_a_clock_that_begins_far_from_zero_is_no_age(made):
     assert not contract.clock.counts_from_start
 
 
-def test_a_few_machines_are_counted_but_three_are_asked_for(made):
-    contract, _, text = made(fleet(assets=2))
+def test_few_machines_are_dealt_by_how_their_lives_ended_and_it_is_told_what_that_is_worth(made):
+    contract, rows, text = made(failing(4))
 
-    assert contract.quality.min_assets == 3
-    assert "the file has 2" in text
+    assert (contract.quality.min_assets, contract.quality.min_failures) == (4, 3)
+    assert contract.holdout == Holdout(stratify=True)
+    assert "holdout:  # 4 labelled machines are few" in text
+    assert (
+        "of 4 labelled machines 1 would be held out"
+        in few_units_hints(LabelledUnits.of(rows, contract), contract.holdout)[0]
+    )
+
+
+def test_the_lives_of_one_machine_are_each_held_out_whole(made):
+    lives = [failing(1).assign(hour=lambda frame, n=n: frame["hour"] + 1000 * n) for n in range(4)]
+    contract, rows, text = made(pd.concat(lives, ignore_index=True))
+
+    assert contract.holdout == Holdout(by="run")
+    assert "1 machine had 4 labelled lives: each life is held out whole" in text
+    assert rows["run"].nunique() == 4
+
+
+def test_a_fleet_is_held_out_by_machine(made):
+    contract, rows, text = made(failing(20))
+
+    assert contract.holdout.plain
+    assert "holdout" not in text
+    assert few_units_hints(LabelledUnits.of(rows, contract), contract.holdout) == []
 
 
 def test_every_guess_of_a_column_is_marked(made):

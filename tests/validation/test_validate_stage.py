@@ -76,6 +76,8 @@ def test_the_stage_writes_its_report_and_clears_that_of_an_earlier_failure(tmp_p
     assert [note.partition(" by itself")[0] for note in notes] == [
         "validate pump: note: the row number within a run tells mode",
         "validate pump: note: the age of a run tells its remaining life",
+        "validate pump: note: holdout: of 6 labelled machines 2 would be held out: a model can be trained, but"
+        " figures of 2 tell little, and the gate compares by them; 20 are enough",
     ]
     assert json.loads((paths.validation / "result.json").read_text())["success"] is True
     assert (paths.validation / "docs" / "index.html").is_file()

@@ -113,7 +113,7 @@ def _started(
     """Start the commands by their units' rules."""
     url, port = place
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("FORETWIN_", "MLFLOW_"))}
-    told = kept | TELEMETRY_OFF | {"OMP_NUM_THREADS": "1", "FORETWIN_STORE": url, "MQTT_URL": plant.broker.url}
+    told = kept | TELEMETRY_OFF | {"OMP_NUM_THREADS": "1", "FORETWIN_STORE": url, "FORETWIN_MQTT_URL": plant.broker.url}
     told |= {"FORETWIN_KEYS": str(plant.folder / "keys.json"), "FORETWIN_WEBHOOKS": receiver.url}
     told |= {"FORETWIN_WEBHOOK_SECRET": SECRET, **plant.clock_environment()}
     commands = {}

@@ -21,6 +21,7 @@ from typing import Literal, Self
 from foretwin.champion.champion import ATTEMPTS, file_stamp, kept_by_one, kept_identity, load_champion
 from foretwin.champion.golden import example_rows
 from foretwin.champion.identity import ModelIdentity
+from foretwin.champion.signature import SIGNATURE, check_signature, signature_files, signature_path
 from foretwin.contract.twin import Twin
 from foretwin.errors import BundleError, RegistryError
 from foretwin.predictor.bundle import Bundle, verify
@@ -93,6 +94,7 @@ def keep_trial(
     label = f"{identity.name} version {identity.version}"
     if verify(bundle) != identity.digest:
         raise BundleError(f"{bundle}: not the bundle of {label}; restore it with `foretwin publish`")
+    check_signature(signature_path(paths, identity.digest), identity.digest)
     loaded = Bundle.load(bundle)
     loaded.score(example_rows(loaded))
     with kept_by_one(paths):
@@ -106,6 +108,8 @@ def keep_trial(
             shutil.copytree(bundle, out / "bundle")
             (out / "identity.json").write_text(strict_json(asdict(identity), indent=2) + "\n", encoding="utf-8")
             terms.write(out / TRIAL)
+            for name, content in signature_files(paths, identity.digest).items():
+                (out / name).write_bytes(content)
 
 
 def load_trial(root: Path, twin: str) -> Challenger | None:
@@ -190,7 +194,9 @@ def _questions(contract: Twin) -> tuple[object, ...]:
 
 
 def _read(folder: Path) -> Challenger:
-    identity, bundle = ModelIdentity.read(folder / "identity.json"), Bundle.load(folder / "bundle")
+    identity = ModelIdentity.read(folder / "identity.json")
+    check_signature(folder / SIGNATURE, identity.digest)
+    bundle = Bundle.load(folder / "bundle")
     if bundle.digest != identity.digest:
         raise BundleError(f"{folder}: bundle and identity.json differ; end the trial and start it again")
     terms = Terms.read(folder / TRIAL)

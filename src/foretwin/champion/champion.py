@@ -6,6 +6,7 @@
     golden/        windows with the scores it gave when it was packaged
     drift.json     drift reference of its training, for the monitor
     lineage.json   provenance
+    signature.json who vouches for the bundle, where somebody does
 
 The packaging stage writes it to models/<twin>/champion/, BentoML's store holds the same folder. The service, batch
 scoring and the living twin read it here. A champion packaged by an earlier version lacks some of the files other than
@@ -16,7 +17,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -26,9 +27,10 @@ from filelock import FileLock
 from foretwin.champion.golden import check_golden, keep_golden
 from foretwin.champion.identity import ModelIdentity
 from foretwin.champion.refusal import absence_of
-from foretwin.errors import BundleError, RegistryError
+from foretwin.champion.signature import SIGNATURE, check_signature, sign_bundle, signature_files, signature_path
+from foretwin.errors import BadInput, BundleError, RegistryError
 from foretwin.predictor.bundle import Bundle, verify
-from foretwin.project.files import fresh
+from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import strict_json
 from foretwin.project.paths import Paths
 
@@ -171,10 +173,21 @@ def read_champion(folder: Path, threads: int = 1) -> Champion:
     """Read the champion in a folder that is not replaced meanwhile; BundleError as `load_champion`."""
     identity = ModelIdentity.read(folder / "identity.json")
     record = ChampionRecord.read(folder / "record.json")
+    check_signature(folder / SIGNATURE, identity.digest)
     bundle = Bundle.load(folder / "bundle", threads)
     if bundle.digest != identity.digest:
         raise BundleError(f"{folder}: bundle and identity.json differ; run `dvc repro package` again")
-    return Champion(identity, bundle, record)
+    return Champion(identity, replace(bundle, oldest=known_ages(folder).get("oldest")), record)
+
+
+def known_ages(folder: Path) -> dict[str, float]:
+    """Return what a champion's drift.json says of ages in its training: `oldest` and `longest_life`, where it does."""
+    try:
+        content = json.loads((folder / "drift.json").read_bytes())
+        known = {name: content.get(name) for name in ("oldest", "longest_life")}
+    except (OSError, ValueError, AttributeError):
+        return {}  # the monitor, which needs the rest of the file, says what is wrong with it
+    return {name: float(age) for name, age in known.items() if isinstance(age, int | float)}
 
 
 def kept_champions(root: Path) -> list[Packaged]:
@@ -194,12 +207,13 @@ def keep_champion(
 
     Without `record` it is made from the stages' outputs in models/<twin>/; the last two files are those of the folder
     `beside`, by default models/<twin>/, if they belong to this bundle. Where the same champion is packaged already,
-    nothing is written. BundleError unless the bundle is the one that `identity` names.
+    nothing is written. BundleError unless the bundle is the one that `identity` names, and is signed where it must be.
     """
     if verify(bundle) != identity.digest:
         raise BundleError(
             f"{bundle}: is not the bundle of {identity.name} version {identity.version}: promote it again"
         )
+    check_signature(signature_path(paths, identity.digest), identity.digest)
     if record is None:
         contents = (_content(paths.models / name) for name in ("training.json", "metrics.json", "promotion.json"))
         record = ChampionRecord.of(identity.digest, *contents)
@@ -208,8 +222,9 @@ def keep_champion(
         before = _sound(folder, loaded)
         if before is not None:
             record = record.completed_by(before.record)
-        told = _told_of(identity.digest, folder) | _told_of(identity.digest, beside or paths.models)
-        kept = before and (before.identity, before.record, _told_of(identity.digest, folder))
+        there = _told_of(identity.digest, folder)
+        told = there | _told_of(identity.digest, beside or paths.models) | signature_files(paths, identity.digest)
+        kept = before and (before.identity, before.record, there)
         if kept == (identity, record, told) and (folder / "golden").exists():
             return
         with fresh(folder) as out:
@@ -225,9 +240,26 @@ def keep_champion(
                 keep_golden(out / "golden", loaded, paths.windows / "test.parquet")
 
 
+def sign_kept(paths: Paths, key_file: Path) -> dict[str, str]:
+    """Sign the bundles in models/<twin>/: place -> digest; BadInput where there is none."""
+    places = {name: paths.models / name / "bundle" for name in ("champion", "candidate")} | {
+        "bundle": paths.models / "bundle"
+    }
+    digests = {name: verify(folder) for name, folder in places.items() if folder.is_dir()}
+    if not digests:
+        raise BadInput("TWIN", f"{paths.twin} has no model to sign; `dvc repro` trains one")
+    with kept_by_one(paths):
+        for name, digest in digests.items():
+            made = sign_bundle(paths, digest, key_file)
+            if name != "bundle":
+                with fresh_file(paths.models / name / SIGNATURE) as out:
+                    shutil.copyfile(made, out)
+    return digests
+
+
 def _told_of(digest: str, folder: Path) -> dict[str, bytes]:
-    """Return the files of BESIDE in a folder that belong to this bundle."""
-    contents = {name: _content(folder / name) for name in BESIDE}
+    """Return the files of BESIDE, and the signature, in a folder that belong to this bundle."""
+    contents = {name: _content(folder / name) for name in (*BESIDE, SIGNATURE)}
     return {
         name: (folder / name).read_bytes()
         for name, content in contents.items()

@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from foretwin.champion.identity import model_tag
+from foretwin.dataset.units import asset_of
 from foretwin.dataset.windows import TEST
 from foretwin.project.digests import file_digest, file_digests, json_digest, text_digest
 from foretwin.project.files import fresh_file
@@ -106,9 +107,11 @@ def _assets(path: Path, wanted: str | None) -> dict[str, list[str]] | None:
     if wanted is None or not path.is_file() or file_digest(path) != wanted:
         return None
     folds = json_object(path)
-    split: dict[str, list[str]] = {"trained": [], "held_out": []}
+    split: dict[str, set[str]] = {"trained": set(), "held_out": set()}
     for name, fold in folds.items():
-        split["held_out" if fold == TEST else "trained"].append(asset_digest(name))
+        # A life or stretch is known by its own name, for the gate, and by its machine's, for who asks about that.
+        for one in {name, asset_of(name)}:
+            split["held_out" if fold == TEST else "trained"].add(asset_digest(one))
     return {name: sorted(digests) for name, digests in split.items()}
 
 

@@ -20,6 +20,12 @@ from foretwin.cli.models.rollback import rollback_command
 from foretwin.cli.models.score import score_command
 from foretwin.cli.models.serve import serve_command
 from foretwin.cli.models.trial import trial_command
+from foretwin.cli.operations.audit import audit_command
+from foretwin.cli.operations.backup_restore import backup_command, migrate_store_command, restore_command
+from foretwin.cli.operations.config import config_command
+from foretwin.cli.operations.doctor import doctor_command
+from foretwin.cli.operations.sbom import sbom_command
+from foretwin.cli.operations.sign import sign_command
 from foretwin.cli.pipeline.add import add_command
 from foretwin.cli.pipeline.benchmark import benchmark_command
 from foretwin.cli.pipeline.init import init_command
@@ -42,6 +48,7 @@ from foretwin.cli.twins.thread import thread_command
 from foretwin.cli.twins.twins import twins_command
 from foretwin.cli.twins.watch import watch_command
 from foretwin.project.entrypoint import exit_on_error, switch_telemetry_off
+from foretwin.project.settings import check_names
 
 COMMANDS = (
     init_command,
@@ -83,7 +90,17 @@ COMMANDS = (
     lineage_command,
     bento_command,
     keys_command,
+    sign_command,
+    config_command,
+    doctor_command,
+    backup_command,
+    restore_command,
+    migrate_store_command,
+    audit_command,
+    sbom_command,
 )
+
+TELL_OF_SETTINGS = ("config", "doctor")
 
 
 class Command(click.Group):
@@ -94,6 +111,15 @@ class Command(click.Group):
         switch_telemetry_off()
         with exit_on_error(debug=bool(ctx.params.get("debug"))):
             return super().invoke(ctx)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the sub-command; unless it is one that tells of settings itself, an unknown one ends it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name not in TELL_OF_SETTINGS and not {"-h", "--help"}.intersection(rest):
+            check_names()
+        return name, command, rest
 
 
 @click.group(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -136,6 +162,12 @@ def main(debug: bool) -> None:
       foretwin follow --every 10         champions that others name in the registry
       foretwin lineage pump              what it was made of; of an asset or a file, what was made of them
       foretwin kpis                      what was foreseen, missed and saved
+
+    In a plant:
+
+    \b
+      foretwin config                    every setting, and where it comes from
+      foretwin doctor                    what would keep this installation from working
     """
 
 

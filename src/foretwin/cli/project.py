@@ -119,10 +119,19 @@ def moment_option(text: str | None) -> datetime | None:
 
 
 def log_to_terminal() -> None:
-    """Log to stderr, each line with its time; of libraries only warnings."""
+    """Log to stderr, each line with its time, or as JSON by FORETWIN_LOG_FORMAT; of libraries only warnings."""
     import logging
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    from foretwin.project.redaction import hide_secrets
+    from foretwin.project.settings import read_choice
+
+    if read_choice("FORETWIN_LOG_FORMAT") == "json":
+        from foretwin.serving.http.logs import log_json
+
+        log_json(logging.WARNING)
+    else:
+        logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+        hide_secrets(os.environ)
     logging.getLogger("foretwin").setLevel(logging.INFO)
 
 

@@ -1,7 +1,6 @@
 """The two clients: one that blocks, one for asyncio."""
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable
 from pathlib import Path
@@ -17,6 +16,7 @@ from foretwin.client.exchange import Ask, Plan, pause_before_retry, raise_refusa
 from foretwin.client.operations import Operations
 from foretwin.errors import BadInput, ForetwinError
 from foretwin.project.files import fresh_file
+from foretwin.project.settings import read_setting
 
 TIMEOUT = 60.0  # s
 
@@ -181,7 +181,7 @@ def _settings(url: str, key: str | None, timeout: float) -> dict[str, Any]:
     """Return the arguments of httpx's clients; BadInput for what is no http URL."""
     if not url.startswith(("http://", "https://")):
         raise BadInput("url", f'is "{url[:60]}"; one such as http://127.0.0.1:3000 is needed')
-    key = key or os.environ.get("FORETWIN_KEY")
+    key = key or read_setting("FORETWIN_KEY").strip()
     headers = {"User-Agent": f"foretwin/{__version__}"} | ({"Authorization": f"Bearer {key}"} if key else {})
     return {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout}
 

@@ -30,14 +30,15 @@ class ScoreRetention(ContractPart):
 class Retention(ContractPart):
     """Terms in days, counted from receipt; `forever` keeps."""
 
-    readings: Term = Field(default=30, description="raw; then mean, min and max of each hour, for ever")
+    readings: Term = Field(default=30, description="raw; then mean, min and max of each hour")
+    hours: Term = Field(default=FOREVER, description="these; then how many readings came in each hour, for ever")
     scores: ScoreRetention = ScoreRetention()
     events: Term = Field(default=90, description="with their deliveries, once none is waiting")
     quarantine: Term = 90
     audit: Term = FOREVER
 
     def __str__(self) -> str:
-        terms = {name: getattr(self, name) for name in ("readings", "events", "quarantine", "audit")}
+        terms = {name: getattr(self, name) for name in ("readings", "hours", "events", "quarantine", "audit")}
         terms["scores"] = self.scores.days
         dropped = [f"{name} after {days} days" for name, days in terms.items() if days != FOREVER]
         thinned = ["of scores those that changed are kept"] if self.scores.keep == "changed" else []

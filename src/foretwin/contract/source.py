@@ -31,6 +31,11 @@ def zone_of(name: str) -> tzinfo:
         raise ValueError(f"{name} is no time zone; write one such as Europe/Berlin, or an offset as +01:00") from None
 
 
+def pattern_words(pattern: str | None) -> tuple[str, ...]:
+    """Return the words in braces of a pattern of paths."""
+    return tuple(dict.fromkeys(re.findall(r"{(\w+)(?::d)?}", pattern or "")))
+
+
 class ContractPart(BaseModel):
     """Base of the contract's sections: frozen, and without unknown fields, so that a typo is an error."""
 
@@ -58,8 +63,28 @@ class HydraulicSource(ContractPart):
     kind: Literal["hydraulic"]
 
 
+class LabelSpans(ContractPart):
+    """Labels as spans of time in a file of their own: a table with a row per span, or JSON."""
+
+    path: str = Field(description="the file, or its URL, absolute or relative to the folder of twin.yaml")
+    key: str | None = _unset("name in a JSON file under which the spans lie, as pairs of times or single times")
+    begin: str | None = _unset("column of a table: the first moment of a span")
+    end: str | None = _unset("column of a table: the last moment; without it, a span is the moment `begin`")
+    asset: str | None = _unset("column of a table: the machine; without it, every span is of all machines")
+    label: str | None = _unset("column of a table: what holds within the span, which `values` reads")
+    means: Word | None = _unset("instead of `label`: the class that holds within every span")
+
+    @model_validator(mode="after")
+    def _one_class(self) -> Self:
+        if (self.label is None) == (self.means is None):
+            raise ValueError("name the column of the `label`, or the class that every span `means`")
+        if self.begin is None and (self.end or self.asset or self.label):
+            raise ValueError("begin: is the column of a span's first moment; name it beside the other columns")
+        return self
+
+
 class TableFault(ContractPart):
-    """Labels of a fault axis in a table: one column with a value per class, or one column per class (`flags`)."""
+    """Labels of a fault axis: a column with a value per class, a column per class (`flags`), or spans of time."""
 
     column: str | None = Field(default=None, description="column that holds the labels")
     values: dict[str, Word] = Field(
@@ -71,29 +96,38 @@ class TableFault(ContractPart):
         description="instead of `column`: columns that are true where a class holds; where none is, the first class"
         " holds, and where two are, the label is unknown",
     )
+    spans: LabelSpans | None = _unset("instead of `column`: spans of time in another file; outside, the first class")
     holds_before: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
         exclude_if=lambda time: time is None,
         description="a class also holds on the healthy and unknown rows up to so long before, in the clock's unit",
     )
 
+    holds_from: dict[str, float] = Field(
+        default={},
+        exclude_if=lambda globs: not globs,
+        description="glob of files: the time, in the clock's unit, from which on their label holds; before it, the"
+        " first class",
+    )
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if (self.column is None) == (not self.flags):
-            raise ValueError("name one `column` with its `values`, or columns of true and false as `flags`")
-        if (self.column is None) != (not self.values):
-            raise ValueError("`column` and `values` belong together")
+        if (self.column is not None) + bool(self.flags) + (self.spans is not None) != 1:
+            raise ValueError("name one `column` with its `values`, columns of true and false as `flags`, or `spans`")
+        if (self.column is None and not (self.spans and self.spans.label)) != (not self.values):
+            raise ValueError("`column` and `values` belong together, or the `label` of spans and `values`")
         return self
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Return the columns of the file that hold the labels."""
-        return tuple(self.flags) if self.column is None else (self.column,)
+        return (self.column,) if self.column is not None else tuple(self.flags)
 
     @property
     def classes_named(self) -> tuple[str, ...]:
         """Return the classes that cells are read as."""
-        return tuple(self.values.values()) + tuple(self.flags.values())
+        means = (self.spans.means,) if self.spans and self.spans.means else ()
+        return (*self.values.values(), *self.flags.values(), *means)
 
 
 class TableSource(ContractPart):
@@ -108,7 +142,7 @@ class TableSource(ContractPart):
     watermark: str | None = _unset("column of the query that only rises: later fetches read rows beyond the largest")
     pattern: str | None = _unset(
         "how the end of a file's path is made, such as {asset}/{run}.csv: each word in braces"
-        " is a column with that part of the path; other files are left out"
+        " is a column with that part of the path, of digits alone as {asset:d}; other files are left out"
     )
     encoding: str | None = _unset("of the text, such as cp1252; UTF-8, or what a byte order mark says")
     separator: str | None = _unset("between cells, or `whitespace`; the most frequent of , ; tab | in the first line")
@@ -121,7 +155,7 @@ class TableSource(ContractPart):
     transposed: bool | str | None = _unset("true where a column of the file is a row; or a glob of the files that are")
     sheet: str | None = _unset("sheet of a workbook, or variable of a .mat or HDF5 file; the first")
     missing_values: tuple[str, ...] | None = _unset("cells that mean: no value, such as Bad or -999")
-    asset: str | None = _unset("column that names the machine")
+    asset: str | None = _unset("column that names the machine; `file name` where each file is of one")
     single_asset: str | None = _unset("the machine's name, where all rows are of one and no column says so")
     time: str | None = _unset("column of the time; not needed for time_format: row")
     time_of_day: str | None = _unset("column of the time of day, where `time` holds the date")
@@ -161,7 +195,7 @@ class TableSource(ContractPart):
     @property
     def path_words(self) -> tuple[str, ...]:
         """Return the words in braces of `pattern`: columns whose values are parts of the path."""
-        return tuple(dict.fromkeys(re.findall(r"{(\w+)}", self.pattern or "")))
+        return pattern_words(self.pattern)
 
     @property
     def asset_column(self) -> str | None:
@@ -188,6 +222,10 @@ class TableSource(ContractPart):
             raise ValueError(f"time_format: {self.time_format} is none; write {', '.join(TIME_FORMATS)} or one with %")
         if self.time_zone:
             zone_of(self.time_zone)
+        if self.time_format == "row" and any(fault.spans for fault in self.faults.values()):
+            raise ValueError(
+                "faults: spans are of time, which rows that are counted have not; name the column of `time`"
+            )
         if self.thousands == (self.decimal or "."):
             raise ValueError(f"thousands: is the decimal mark too; set decimal to the other mark than {self.thousands}")
         if (self.tag is None) != (self.value is None) or (self.quality and not self.tag):

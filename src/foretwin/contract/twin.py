@@ -7,10 +7,12 @@ from it. Times (`lead_time`, `rul.cap`, `cases.open_below`, ...) are in `clock.u
 import hashlib
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from foretwin.contract.channels import Channel, Clock
+from foretwin.contract.holdout import Holdout
 from foretwin.contract.policy import CasePolicy, Costs, Runs, Share
 from foretwin.contract.retention import Retention
 from foretwin.contract.source import ContractPart, Source, TableSource, Word
@@ -21,45 +23,7 @@ TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+
 
 RESERVED = {"asset", "run", "time", "rul", "fixed_split", "subset"}
 SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings"}  # columns of every table of scores
-SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # of the clock units that are units of time
 UNKNOWN = "unknown"  # the value on a fault axis where no class is probable enough
-
-
-class Clock(ContractPart):
-    """Clock of the machine: `unit` of every time in the contract, `step` between two readings."""
-
-    unit: Annotated[str, Field(min_length=1)]
-    step: Annotated[float, Field(gt=0)]
-    counts_from_start: bool = Field(
-        default=True, description="time is the age of the run, known when scoring too, and may be learnt from"
-    )
-    # Left out of the digest where it is not set, so that older bundles keep this contract's digest.
-    longest_gap: Annotated[float, Field(gt=0)] | None = Field(
-        default=None,
-        exclude_if=lambda gap: gap is None,
-        description="a reading further ahead of the last one has a clock that jumped; 1000 steps where it is not set",
-    )
-
-    @property
-    def seconds(self) -> float | None:
-        """Return the length of the unit in seconds; None for a unit that is not of time, such as a cycle."""
-        return SECONDS.get(self.unit)
-
-
-class Channel(ContractPart):
-    """A measured or set quantity; `min` and `max` are the physical limits of valid readings."""
-
-    unit: str
-    role: Literal["setting", "sensor"]
-    min: float
-    max: float
-    description: str = ""
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min >= self.max:
-            raise ValueError(f"min {self.min:g} must be below max {self.max:g}")
-        return self
 
 
 class Remedy(ContractPart):
@@ -109,7 +73,7 @@ class Regimes(ContractPart):
 class Window(ContractPart):
     """Window of one prediction, in rows; a shorter history is padded, below `shortest` it is not scored."""
 
-    length: Annotated[int, Field(ge=2, le=1000)]
+    length: Annotated[int, Field(ge=1, le=1000)]
     shortest: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
@@ -122,7 +86,7 @@ class Window(ContractPart):
 class Quality(ContractPart):
     """Limits that validation applies to the data before training."""
 
-    min_assets: Annotated[int, Field(ge=3)] = 5
+    min_assets: Annotated[int, Field(ge=1)] = 5
     min_failures: Annotated[int, Field(ge=0)] = Field(default=3, description="runs that were seen to end in failure")
     min_run_rows: Annotated[int, Field(ge=1)] = 2
     min_known_rul: Share = 0.5
@@ -135,6 +99,12 @@ class Quality(ContractPart):
         default=(),
         exclude_if=lambda names: not names,
         description="channels that may tell the label by themselves, since they are known when scoring too",
+    )
+    max_missing: Share | None = Field(
+        default=None,
+        exclude_if=lambda share: share is None,
+        description="largest share of the rows on which a channel that may be missing is missing; any where it is not"
+        " set",
     )
 
 
@@ -152,6 +122,7 @@ class Twin(ContractPart):
     faults: dict[Word, FaultAxis] = Field(default={})
     window: Window
     quality: Quality = Quality()
+    holdout: Holdout = Field(default=Holdout(), exclude_if=lambda holdout: holdout == Holdout())
     cases: CasePolicy = CasePolicy()
     # Not part of the contract that a model was trained under: readers take these from the project's file.
     runs: Runs = Field(default=Runs(), exclude=True)
@@ -169,6 +140,10 @@ class Twin(ContractPart):
         wrong = [name for name in self.regimes.channels if name not in settings] if self.regimes else []
         if wrong:
             raise ValueError(f"regimes: {wrong[0]} is not a channel with role `setting`")
+        wrong = [name for name in self.regimes.channels if self.channels[name].may_be_missing] if self.regimes else []
+        if wrong:
+            raise ValueError(f"regimes: {wrong[0]} may be missing, and then no regime is known; leave one of both out")
+        self._check_grid()
         for field in ("may_be_constant", "allow"):
             wrong = [name for name in getattr(self.quality, field) if name not in self.channels]
             if wrong:
@@ -183,6 +158,14 @@ class Twin(ContractPart):
         if isinstance(self.source, TableSource):
             self._check_table(self.source)
         return self
+
+    def _check_grid(self) -> None:
+        wait = self.clock.wait or self.clock.step
+        for name, channel in self.channels.items():
+            grid = channel.grid
+            if grid is not None and grid.take == "interpolate" and not 0 < (grid.longest_age or 0) <= wait:
+                reason = f"interpolate needs a longest_age of at most clock.wait ({wait:g})"
+                raise ValueError(f"channels.{name}.grid: {reason}, in which the next value must have come")
 
     def _check_table(self, source: TableSource) -> None:
         for axis, fault in source.faults.items():
@@ -200,6 +183,21 @@ class Twin(ContractPart):
     def channel_names(self) -> tuple[str, ...]:
         """Return the channels in the order of the network's inputs."""
         return tuple(self.channels)
+
+    @property
+    def may_be_missing(self) -> tuple[int, ...]:
+        """Return the positions of the channels that may be missing."""
+        return tuple(i for i, channel in enumerate(self.channels.values()) if channel.may_be_missing)
+
+    @property
+    def has_grid(self) -> bool:
+        """Return whether readings are put on the clock's grid, rather than taken as rows."""
+        return any(channel.grid is not None for channel in self.channels.values())
+
+    @property
+    def slot(self) -> float | None:
+        """Return the time that each place of a window stands for; None where windows count rows, as they lie."""
+        return self.clock.step if self.has_grid or self.may_be_missing else None
 
     @property
     def axes(self) -> tuple[str, ...]:

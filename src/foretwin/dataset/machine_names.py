@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 FORMAT = "Cf"  # Unicode's category of characters that no reader sees: zero-width and direction marks, soft hyphens
 WHOLE = re.compile(r"([+-]?)0*(\d+)(\.0*)?")
@@ -14,8 +14,11 @@ def spelling_key(name: str) -> str:
     Case, width and other compatibility forms (NFKC), blanks around it and characters without a width do not count, nor
     do the zeros of a whole number: 07 and 7.0 are 7.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    seen = "".join(one for one in folded if unicodedata.category(one) != FORMAT).strip()
+    if name.isascii():  # the most frequent, at a tenth of the time
+        seen = name.lower().strip()
+    else:
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+        seen = "".join(one for one in folded if unicodedata.category(one) != FORMAT).strip()
     number = WHOLE.fullmatch(seen)
     if number is None:
         return " ".join(seen.split())
@@ -37,3 +40,15 @@ class Spellings:
 def first_spellings(names: Iterable[str]) -> dict[str, str]:
     """Return each distinct name with the spelling of its machine that comes first."""
     return Spellings().first(names)
+
+
+def find_other_spelling(names: Sequence[str]) -> tuple[int, int] | None:
+    """Return the places of two names of one machine, an earlier and a later one; None where each has its own."""
+    keys = [spelling_key(str(name)) for name in names]
+    if len(set(keys)) == len(keys):
+        return None
+    first: dict[str, int] = {}
+    for place, key in enumerate(keys):
+        if first.setdefault(key, place) != place:
+            return first[key], place
+    return None

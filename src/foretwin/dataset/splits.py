@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import read_rows, run_starts, write_rows
+from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
 from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
 from foretwin.errors import RowsError
 from foretwin.project.json import strict_json
@@ -42,6 +43,7 @@ class Development:
 
     histories: Histories
     fold: NDArray[np.int64]  # (R,) of each row
+    asset: NDArray[np.int64]  # (R,) number of each row's asset
     ends: NDArray[np.int64]  # rows with enough history and a label: where a training window may end
     cuts: NDArray[np.int64]  # random cuts of every run, labelled too
 
@@ -60,7 +62,8 @@ class Development:
         ends = histories.ends(contract.window.shortest)
         drawn = random_cuts(rows, cuts, contract.window.shortest, seed)
         fold = np.asarray(rows["asset"].map(folds), np.int64)
-        return cls(histories, fold, ends[labelled[ends]], drawn[labelled[drawn]])
+        asset = pd.factorize(rows["asset"])[0].astype(np.int64)
+        return cls(histories, fold, asset, ends[labelled[ends]], drawn[labelled[drawn]])
 
     @property
     def folds(self) -> range:
@@ -79,11 +82,23 @@ class Development:
 
 def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
     """Split the assets, cut the held-out runs and write all files to `out`; return counts for the user."""
-    pieces = RowPieces.of(rows) if isinstance(rows, pd.DataFrame) else rows
-    assets = pd.concat([piece[ASSET].drop_duplicates() for piece in pieces]).drop_duplicates()
-    folds = deal_folds(assets, params.test_share, params.folds, params.seed)
+    table = RowPieces.of(rows) if isinstance(rows, pd.DataFrame) else rows
+    pieces, folds, fixed = _dealt(table, contract, params)
     (out / "splits.json").write_text(strict_json(dict(sorted(folds.items())), indent=1))
-    held_out = _HeldOut(contract, params, bool((assets["fixed_split"] == "test").any()))
+    held_out = _written(pieces, folds, _HeldOut(contract, params, fixed), out)
+    if held_out.cuts == 0:
+        if any(_has_label(piece, contract).any() for piece in pieces):
+            raise RowsError(_no_cuts(contract))
+        # No label yet: there is nothing to learn, but what needs no labels can be looked at.
+        held_out = _written(pieces, folds, _HeldOut(contract, params, fixed, labelled=False), out)
+    write_rows(held_out.example(pieces), contract, out / "example.parquet")
+    tests = sum(fold == TEST for fold in folds.values())
+    return {"development": len(folds) - tests, "held out": tests, "cuts": held_out.cuts}
+
+
+def _written(pieces: RowPieces, folds: Mapping[str, int], held_out: "_HeldOut", out: Path) -> "_HeldOut":
+    """Write the rows of the development assets, and what was known of the held-out ones at each cut."""
+    contract = held_out.contract
     with (
         RowsWriter(out / "development.parquet", contract) as development,
         RowsWriter(out / "test.parquet", contract) as test,
@@ -92,11 +107,19 @@ def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParam
             is_test = piece["asset"].map(folds) == TEST
             development.write(piece[~is_test])
             test.write(held_out.cut(piece[is_test].reset_index(drop=True)))
-    if held_out.cuts == 0:
-        raise RowsError(_no_cuts(contract))
-    write_rows(held_out.example, contract, out / "example.parquet")
-    tests = sum(fold == TEST for fold in folds.values())
-    return {"development": len(folds) - tests, "held out": tests, "cuts": held_out.cuts}
+    return held_out
+
+
+def _dealt(pieces: RowPieces, contract: Twin, params: PrepareParams) -> tuple[RowPieces, dict[str, int], bool]:
+    """Return the table with its units as assets, their folds, and whether the source fixed a test set."""
+    holdout, share, folds = contract.holdout, params.test_share, params.folds
+    if holdout.plain:
+        assets = pd.concat([piece[ASSET].drop_duplicates() for piece in pieces]).drop_duplicates()
+        fixed = bool((assets["fixed_split"] == "test").any())
+        return pieces, deal_folds(assets, share, folds, params.seed), fixed
+    named = name_units(pieces, holdout, share, folds)
+    units = join_units(describe_units(piece, contract.axes) for piece in named)
+    return named, deal_units(units, holdout, share, folds, params.seed), bool(units["fixed"].any())
 
 
 def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd.DataFrame:
@@ -113,41 +136,59 @@ def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd
 
 
 class _HeldOut:
-    """The held-out assets, whose rows come in pieces of whole runs: how many cuts they have, and one whole run."""
+    """The held-out assets, whose rows come in pieces of whole runs: how many cuts they have, and a typical run."""
 
-    def __init__(self, contract: Twin, params: PrepareParams, fixed: bool) -> None:
-        self._contract, self._params, self._fixed = contract, params, fixed
+    def __init__(self, contract: Twin, params: PrepareParams, fixed: bool, labelled: bool = True) -> None:
+        """`labelled`: cuts without a label are left out."""
+        self.contract, self._params, self._fixed, self._labelled = contract, params, fixed, labelled
         self._rows = 0  # of earlier pieces: a cut is named by its row among all
-        self._longest = (False, -1)
+        self._runs: list[tuple[bool, int, str, int]] = []  # is its RUL known, rows, asset, run
         self.cuts = 0
-        self.example = pd.DataFrame()
 
     def cut(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return what was known at each cut of these runs (index 0, 1, 2, ...), and keep them in mind."""
         if rows.empty:
             return rows
-        ends = _cuts(rows, self._contract, self._params.cuts, self._params.seed, self._fixed)
-        found = truncate(rows, ends, self._contract.window.length, self._rows)
-        self._keep_longest(rows)
+        ends = _cuts(rows, self.contract, self._params.cuts, self._params.seed, self._fixed, self._labelled)
+        found = truncate(rows, ends, self.contract.window.length, self._rows)
+        self._note_runs(rows)
         self._rows += len(rows)
         self.cuts += len(ends)
         return found
 
-    def _keep_longest(self, rows: pd.DataFrame) -> None:
-        """Keep the longest run with a known RUL, else the longest; of equals the first."""
+    def _note_runs(self, rows: pd.DataFrame) -> None:
         starts, ends = np.flatnonzero(run_starts(rows)), last_rows(rows)
         known = ~np.isnan(rows["rul"].to_numpy()[ends])
-        at = int(np.argmax((ends - starts) + known * len(rows)))
-        size = bool(known[at]), int(ends[at] - starts[at])
-        if size > self._longest:
-            self._longest, self.example = size, rows.iloc[starts[at] : ends[at] + 1].copy()
+        assets, runs = rows["asset"].to_numpy()[starts], rows["run"].to_numpy()[starts]
+        lengths = ends - starts + 1
+        self._runs += zip(known.tolist(), lengths.tolist(), map(str, assets), runs.tolist(), strict=True)
+
+    def example(self, pieces: RowPieces) -> pd.DataFrame:
+        """Return the run of median length among those with a known RUL, else among all; of equals the first.
+
+        Not the longest: a model seldom knows a life that hardly any machine has, and a picture of it tells little.
+        """
+        runs = [run for run in self._runs if run[0]] or self._runs
+        _, _, asset, number = sorted(runs, key=lambda run: run[1])[(len(runs) - 1) // 2]
+        for piece in pieces:
+            found = piece[(piece["asset"] == asset) & (piece["run"] == number)]
+            if len(found):
+                return found
+        raise RowsError(_no_cuts(self.contract))  # pieces that differ from one reading to the next
 
 
-def _cuts(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int, fixed: bool) -> NDArray[np.int64]:
-    """Return the positions of the labelled cuts."""
+def _cuts(
+    rows: pd.DataFrame, contract: Twin, cuts: int, seed: int, fixed: bool, labelled: bool = True
+) -> NDArray[np.int64]:
+    """Return the positions of the cuts, or of the labelled ones."""
     ends = last_rows(rows) if fixed else random_cuts(rows, cuts, contract.window.shortest, seed)
+    return ends[_has_label(rows, contract)[ends]] if labelled else ends
+
+
+def _has_label(rows: pd.DataFrame, contract: Twin) -> NDArray[np.bool_]:
+    """Return whether each row (N,) has a label: a known RUL, or a known class."""
     histories = Histories.from_rows(rows, contract)
-    return ends[~np.isnan(histories.rul[ends]) | (histories.faults[ends] >= 0).any(axis=1)]
+    return ~np.isnan(histories.rul) | (histories.faults >= 0).any(axis=1)
 
 
 def _no_cuts(contract: Twin) -> str:

@@ -21,9 +21,12 @@ SHORTEST_LIFE_SHARE = 0.2  # random cuts fall after this share of a run (docs/be
 
 @dataclass(frozen=True)
 class Windows:
-    """N windows of T rows, C channels, A fault axes; the last row of a window is the time of prediction."""
+    """N windows of T rows, C channels, A fault axes; the last row of a window is the time of prediction.
 
-    x: NDArray[np.float32]  # (N, T, C) physical units, 0 where padded
+    Where the rows are steps of a clock, one without a reading is padding too, wherever it lies.
+    """
+
+    x: NDArray[np.float32]  # (N, T, C) physical units, 0 where padded, NaN where a row lacks a channel
     mask: NDArray[np.float32]  # (N, T) 1 = a row, 0 = padding; padding is on the left
     age: NDArray[np.float32]  # (N,) time since the run began, in the contract's unit
     rul: NDArray[np.float32]  # (N,) uncapped, NaN = unknown
@@ -35,13 +38,18 @@ class Windows:
 
 @dataclass(frozen=True)
 class Histories:
-    """Rows of many runs, concatenated, from which windows are cut."""
+    """Rows of many runs, concatenated, from which windows are cut.
 
-    values: NDArray[np.float32]  # (R, C) physical units
+    With a `slot`, the time that a row of a window stands for, windows count time: readings lie in them as far apart as
+    they were taken. Without it they count rows.
+    """
+
+    values: NDArray[np.float32]  # (R, C) physical units, NaN where a channel that may be missing is
     time: NDArray[np.float64]  # (R,) since the run began
     rul: NDArray[np.float32]  # (R,)
     faults: NDArray[np.int8]  # (R, A)
     first: NDArray[np.int64]  # (R,) index of the first row of the row's run
+    slot: float | None = None
 
     @classmethod
     def from_rows(cls, rows: pd.DataFrame, twin: Twin) -> Self:
@@ -54,11 +62,14 @@ class Histories:
             rul=rows["rul"].to_numpy(np.float32),
             faults=np.stack(faults, axis=1) if faults else np.empty((len(rows), 0), np.int8),
             first=np.maximum.accumulate(np.where(run_starts(rows), index, 0)) if len(rows) else index,
+            slot=twin.slot,
         )
 
     def cut(self, ends: NDArray[np.int64], length: int) -> Windows:
-        """Cut the windows of `length` rows whose last rows are `ends` (N,), padded on the left."""
-        if len(ends) == 1 and ends[0] - self.first[ends[0]] + 1 >= length:  # one whole window: a slice is cheaper
+        """Cut the windows of `length` rows whose last rows are `ends` (N,), padded on the left and in gaps."""
+        if self.slot is not None:
+            x, mask = self._by_time(ends, length)
+        elif len(ends) == 1 and ends[0] - self.first[ends[0]] + 1 >= length:  # one whole window: a slice is cheaper
             x = self.values[None, ends[0] + 1 - length : ends[0] + 1]
             mask = np.ones((1, length), np.float32)
         else:
@@ -74,6 +85,38 @@ class Histories:
             rul=self.rul[ends],
             faults=self.faults[ends],
         )
+
+    def _by_time(self, ends: NDArray[np.int64], length: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return x and mask of windows that count time; of two readings in one place the later counts."""
+        index, place = self._places(ends, length)
+        window, column = np.nonzero(place >= 0)
+        x = np.zeros((len(ends), length, self.values.shape[1]), np.float32)
+        mask = np.zeros((len(ends), length), np.float32)
+        at = window, place[window, column]
+        x[at], mask[at] = self.values[index[window, column]], 1
+        return x, mask
+
+    def _places(self, ends: NDArray[np.int64], length: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows (N, T) that may lie in each window, and their places in it, below 0 for those outside."""
+        index = ends[:, None] + np.arange(1 - length, 1)
+        near = np.maximum(index, 0)
+        back = np.rint((self.time[ends, None] - self.time[near]) / (self.slot or 1.0)).astype(np.int64)
+        return near, np.where(index >= self.first[ends, None], length - 1 - back, -1)
+
+    def seen(self, ends: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """Return how many rows (N,) each window of `length` holds."""
+        if self.slot is None:
+            return np.asarray(np.minimum(ends - self.first[ends] + 1, length), np.int64)
+        place = np.sort(self._places(ends, length)[1], axis=1)
+        new = np.diff(place, axis=1, prepend=-1) != 0
+        return np.asarray(((place >= 0) & new).sum(axis=1), np.int64)
+
+    def due(self, ends: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """Return how many rows (N,) each window would hold if no reading were left out since its run began."""
+        if self.slot is None:
+            return self.seen(ends, length)
+        spans = np.rint((self.time[ends] - self.time[self.first[ends]]) / self.slot) + 1
+        return np.asarray(np.minimum(spans, length), np.int64)
 
     def rows_so_far(self) -> NDArray[np.int64]:
         """Return the number (R,) of rows of the run up to and including each row."""
@@ -149,10 +192,10 @@ def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> 
         raise RowsError(f"{few}; add assets, or lower prepare.folds in params.yaml")
     development = {asset: position % folds for position, asset in enumerate(order[held_out:])}
     dealt = {str(asset): TEST for asset in [*fixed, *order[:held_out]]} | {str(a): f for a, f in development.items()}
-    return dealt | {asset: _place(asset, 0 if len(fixed) else test_share, folds, seed) for asset in added}
+    return dealt | {asset: place_by_name(asset, 0 if len(fixed) else test_share, folds, seed) for asset in added}
 
 
-def _place(asset: str, test_share: float, folds: int, seed: int) -> int:
-    """Return the fold of an asset of the history, by its name alone, so that adding assets changes no other fold."""
+def place_by_name(asset: str, test_share: float, folds: int, seed: int) -> int:
+    """Return the fold of an asset or unit of the history by its name alone, so that adding one changes no other's."""
     drawn = int.from_bytes(hashlib.sha256(f"{seed}/{asset}".encode()).digest()[:8]) / 2**64
     return TEST if drawn < test_share else int((drawn - test_share) / (1 - test_share) * folds)

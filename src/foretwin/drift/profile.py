@@ -92,6 +92,8 @@ class DriftReference:
     scale: Scale
     varying: Freshness | None  # None with too few healthy assets or readings: no verdict then
     scores: ScoreReference
+    oldest: float | None = None  # age that a development asset reached, in the contract's unit
+    longest_life: float | None = None  # of the lives whose end is known
 
     @classmethod
     def fit(cls, bundle: Bundle, development_rows: pd.DataFrame, held_out: pd.DataFrame, seed: int = 0) -> Self:
@@ -101,10 +103,11 @@ class DriftReference:
         healthy = healthy_rows(histories, contract)
         values = histories.values[healthy]  # noqa: PD011 — no data frame
         assets = pd.factorize(development_rows["asset"][healthy])[0].astype(np.int64)
+        generator = np.random.default_rng(seed)
+        values = _completed(values, assets, bundle.reference.regimes, generator)
         scale = Scale.fit(bundle.reference.regimes, values)
         count = int(assets.max()) + 1 if len(assets) else 0
         enough = count >= FEWEST_ASSETS and len(values) >= FEWEST_READINGS and bool(scale.varies.any())
-        generator = np.random.default_rng(seed)
         exact = cls(
             bundle=bundle.digest,
             contract=bundle.contract_digest,
@@ -114,6 +117,8 @@ class DriftReference:
             scale=scale,
             varying=_freeze(scale, values, assets, generator) if enough else None,
             scores=ScoreReference.fit(bundle, held_out, generator),
+            oldest=float(histories.time.max()) if len(histories.time) else None,
+            longest_life=_longest_life(histories),
         )
         return cls._from_dict(exact._to_dict())  # with the digits that JSON keeps
 
@@ -138,6 +143,8 @@ class DriftReference:
             "deviation": rounded(self.scale.deviation),
             "varying": _to_dict(self.varying) if self.varying else None,
             "scores": self.scores.to_dict(),
+            "oldest": self.oldest,
+            "longest_life": self.longest_life,
         }
 
     @classmethod
@@ -169,7 +176,39 @@ class DriftReference:
             scale=Scale(regimes, mean, np.array(content["deviation"], float)),
             varying=_from_dict(content["varying"]) if content["varying"] else None,
             scores=ScoreReference.from_dict(content["scores"]),
+            oldest=content.get("oldest"),  # an earlier version did not write these
+            longest_life=content.get("longest_life"),
         )
+
+
+def _longest_life(histories: Histories) -> float | None:
+    """Return the longest time from the beginning to the known end of a run; None where no end is known."""
+    known = ~np.isnan(histories.rul)
+    lives = histories.time[known] + histories.rul[known]
+    return float(lives.max()) if len(lives) else None
+
+
+def _completed(
+    values: NDArray[np.float32], assets: NDArray[np.int64], regimes: RegimeCentres, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return readings (N, C) with each missing value drawn from those of its regime: its asset's, or else all.
+
+    So a channel keeps its distribution, which readings that have it are compared with. It is 0 where none has one.
+    """
+    lost = np.isnan(values)
+    if not lost.any():
+        return values
+    whole, regime = values.copy(), regimes.nearest(values)
+    group = assets * len(regimes.centres) + regime
+    for channel in np.flatnonzero(lost.any(axis=0)):
+        known = ~lost[:, channel]
+        anywhere = values[known, channel] if known.any() else np.zeros(1, np.float32)
+        for number in np.unique(group[lost[:, channel]]):
+            mine, alike = group == number, regime == number % len(regimes.centres)
+            drawn = next((found for of in (mine, alike) if len(found := values[of & known, channel])), anywhere)
+            gaps = np.flatnonzero(mine & lost[:, channel])
+            whole[gaps, channel] = generator.choice(drawn, len(gaps))
+    return whole
 
 
 def _freeze(

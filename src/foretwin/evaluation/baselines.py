@@ -10,7 +10,7 @@ The statistics are those of the network's own statistics encoder, scaled within 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -33,6 +33,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories, Windows
 from foretwin.training.encoders import HALF_LIVES, WindowStatistics, segments_of
+from foretwin.training.last_seen import LastSeen
 from foretwin.training.network import RegimeScaling
 from foretwin.training.scaling import SILENT, fit_scaling
 
@@ -188,7 +189,10 @@ class Features:
         rows = np.arange(len(development.histories.values))
         scaling = fit_scaling(development.histories, rows, contract, seed)
         self.scaling, self.length = RegimeScaling(scaling), contract.window.length
-        self.channels = np.flatnonzero((np.array(scaling.scale) < SILENT).any(axis=0))
+        self.last_seen = LastSeen(scaling.gappy) if scaling.gappy else None
+        informative = np.flatnonzero((np.array(scaling.scale) < SILENT).any(axis=0))
+        extra = len(scaling.scale[0]) + np.arange(2 * len(scaling.gappy))
+        self.channels = np.concatenate([informative, extra])
         self.segments, self.aged = segments_of(contract), contract.clock.counts_from_start
         self.statistics = WindowStatistics(self.length, self.segments)
 
@@ -196,11 +200,13 @@ class Features:
         """Compute the features (N, F), dimensionless, of N windows.
 
         Lowest and highest reading per channel where a window is a whole cycle; the last column is the age where the
-        contract allows it.
+        contract allows it. A channel that may be missing counts as three, as for the network: with presence and age.
         """
         x, mask = torch.from_numpy(windows.x), torch.from_numpy(windows.mask)
         with torch.inference_mode():
-            x = (self.scaling(x) * mask[:, :, None])[:, :, self.channels]
+            x = self.scaling(x)
+            x = x if self.last_seen is None else self.last_seen(x, mask)
+            x = (x * mask[:, :, None])[:, :, self.channels]
             parts = [self.statistics(x, mask)]
             if self.segments:
                 parts += [x.amin(dim=1), x.amax(dim=1)]
@@ -250,8 +256,10 @@ def baselines(smooth: NDArray[np.int64], seed: int) -> dict[str, Baseline]:
     }
 
 
-def fit_baselines(development: Development, test: Windows, contract: Twin, seed: int) -> dict[str, Predicted]:
-    """Fit each baseline on windows of all development assets and predict the N test windows, by baseline name."""
+def fit_baselines(
+    development: Development, test: Windows, contract: Twin, seed: int, names: Collection[str] | None = None
+) -> dict[str, Predicted]:
+    """Fit baselines, all or those of `names`, on windows of all development assets; predict the N test windows."""
     generator = np.random.default_rng(seed)
     first = development.hold_out(0)
     drawn = generator.choice(development.ends, min(MOST_WINDOWS, len(development.ends)), replace=False)
@@ -262,6 +270,8 @@ def fit_baselines(development: Development, test: Windows, contract: Twin, seed:
     rul, faults = development.histories.rul[ends].astype(np.float64), development.histories.faults[ends]
     result = {}
     for name, baseline in baselines(features.smooth(), seed).items():
+        if names is not None and name not in names:
+            continue
         begin = time.perf_counter()
         part = np.sort(generator.choice(len(ends), min(baseline.windows, len(ends)), replace=False))
         table = FeatureTable(x[part], x_test, BaselineTrial(trial.learn[part], trial.judge[part]))

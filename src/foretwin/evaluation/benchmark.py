@@ -108,7 +108,7 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
 
 def make_plan(paths: Paths, seeds: Sequence[int]) -> BenchmarkPlan:
     """Read the outputs of the stages up to `tune`."""
-    contract, params = paths.load_contract(), load_params(paths.params)
+    contract, params = paths.load_contract(), load_params(paths.params, paths.twin)
     train = params.train.model_copy(update={"seeds": list(seeds)})
     choice = Choice.model_validate(json.loads((paths.models / "tuning.json").read_text())["best"])
     development = Development.load(paths.windows, contract, params.prepare)

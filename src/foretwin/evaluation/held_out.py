@@ -1,7 +1,7 @@
 """Figures of a bundle on held-out assets, through `Bundle.score`, and of the baselines by the same metrics."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import KEY, fault_column
 from foretwin.dataset.windows import Histories, last_rows, truncate
 from foretwin.errors import RegistryError
+from foretwin.evaluation.answer_figures import answer_figures, interval_figures
 from foretwin.metrics import accuracy, calibration_error, coverage, macro_f1, negative_log_likelihood, rul_metrics
 from foretwin.predictor.bundle import Bundle, probability_column
 
@@ -68,33 +69,45 @@ class Predictions:
     low: NDArray[np.float64] | None = None  # ends of the RUL interval, where the predictor gives one
     high: NDArray[np.float64] | None = None
     level: float | None = None  # share of truths that the interval should cover
+    answers: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # axis -> the answer given, -1 = "unknown"
+    confidence: float | None = None  # share of the answers given that should be right
 
     def part(self, chosen: NDArray[np.bool_]) -> Self:
         """Select the predictions of some windows; chosen (N,)."""
         rul, low, high = (None if value is None else value[chosen] for value in (self.rul, self.low, self.high))
         faults = {axis: classes[chosen] for axis, classes in self.faults.items()}
-        return type(self)(rul, faults, low, high, self.level)
+        answers = {axis: classes[chosen] for axis, classes in self.answers.items()}
+        return type(self)(rul, faults, low, high, self.level, answers, self.confidence)
 
 
 def predict(bundle: Bundle, test_rows: pd.DataFrame) -> Predictions:
     """Predict rows of `truncate` by the bundle: one prediction per asset name."""
-    scores = bundle.score(test_rows)
+    return predictions_of(bundle, bundle.score(test_rows))
+
+
+def predictions_of(bundle: Bundle, scores: pd.DataFrame) -> Predictions:
+    """Take the predictions from a table of `Bundle.score`."""
     faults = {axis: predicted_class(scores, bundle.contract, axis) for axis in bundle.contract.axes}
+    answers = {axis: given_answers(scores, bundle.contract, axis) for axis in bundle.contract.axes}
+    sure = min((one.level for one in bundle.fault_calibration.values()), default=None)
     if bundle.contract.rul is None:
-        return Predictions(None, faults)
+        return Predictions(None, faults, answers=answers, confidence=sure)
     rul, low, high = (scores[name].to_numpy(np.float64) for name in ("rul", "rul_low", "rul_high"))
-    return Predictions(rul, faults, low, high, bundle.calibration.level if bundle.calibration else None)
+    level = bundle.calibration.level if bundle.calibration else None
+    return Predictions(rul, faults, low, high, level, answers, sure)
 
 
 def write_baselines(said: Mapping[str, Predictions], scores: pd.DataFrame, path: Path) -> None:
     """Write each baseline's predictions for the windows of a table of scores.
 
-    The columns are asset, run and time of the scores, `<baseline>/rul` and `<baseline>/<axis>`.
+    The columns are asset, run and time of the scores, `<baseline>/rul` and `<baseline>/<axis>`; and for candidates of a
+    blend, which tell classes only where they are sure, `<baseline>/<axis>/answer`.
     """
     columns: dict[str, Any] = {name: scores[name] for name in KEY}
     for name, predictions in said.items():
         columns |= {f"{name}/rul": predictions.rul} if predictions.rul is not None else {}
         columns |= {f"{name}/{axis}": classes.astype(np.int16) for axis, classes in predictions.faults.items()}
+        columns |= {f"{name}/{axis}/answer": given.astype(np.int16) for axis, given in predictions.answers.items()}
     pd.DataFrame(columns).to_parquet(path, index=False)
 
 
@@ -118,6 +131,11 @@ def read_baselines(path: Path, contract: Twin, test_rows: pd.DataFrame) -> dict[
         name: Predictions(
             rul=table[f"{name}/rul"].to_numpy(np.float64) if contract.rul else None,
             faults={axis: table[f"{name}/{axis}"].to_numpy(np.int64) for axis in contract.axes},
+            answers={
+                axis: table[column].to_numpy(np.int64)
+                for axis in contract.axes
+                if (column := f"{name}/{axis}/answer") in table
+            },
         )
         for name in names
     }
@@ -162,6 +180,7 @@ def _scored(bundle: Bundle, scores: pd.DataFrame, truth: Truth) -> dict[str, Any
             "level": bundle.calibration.level,
             "coverage": coverage(low, high, np.minimum(truth.rul, contract.rul.cap)),
             "width": float(np.mean(high - low)),
+            **interval_figures(contract, scores["rul"].to_numpy(), low, high, truth.rul),
         }
     for axis in contract.axes:
         result["fault"][axis] |= _confidence_figures(contract, axis, scores, truth.faults[axis])
@@ -191,6 +210,12 @@ def predicted_class(scores: pd.DataFrame, contract: Twin, axis: str) -> NDArray[
     return most_probable
 
 
+def given_answers(scores: pd.DataFrame, contract: Twin, axis: str) -> NDArray[np.int64]:
+    """Return what users are told of an axis: a class (N,), or -1 for "unknown"."""
+    given: NDArray[np.int64] = pd.Index(contract.classes(axis)).get_indexer(pd.Index(scores[axis])).astype(np.int64)
+    return given
+
+
 def _probabilities(scores: pd.DataFrame, contract: Twin, axis: str) -> NDArray[np.float64]:
     """Return the probabilities (N, K) of the axis' classes."""
     return scores[[probability_column(axis, name) for name in contract.classes(axis)]].to_numpy(np.float64)
@@ -202,12 +227,13 @@ def _confidence_figures(contract: Twin, axis: str, scores: pd.DataFrame, truth: 
     Predictions whose truth is unknown do not count.
     """
     probabilities = _probabilities(scores, contract, axis)
-    given = pd.Index(contract.classes(axis)).get_indexer(pd.Index(scores[axis]))  # -1 = "unknown"
+    given = given_answers(scores, contract, axis)
     return {
         "nll": negative_log_likelihood(probabilities, truth),
         "ece": calibration_error(probabilities, truth),
         "unknown": float(np.mean(given[truth >= 0] < 0)) if (truth >= 0).any() else float("nan"),
         "accuracy_answered": accuracy(given[given >= 0], truth[given >= 0]),
+        **answer_figures(given, truth, len(contract.classes(axis))),
     }
 
 

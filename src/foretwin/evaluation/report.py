@@ -9,26 +9,33 @@ from foretwin.project.pages import inline_pictures, render_page
 
 
 def figures_table(metrics: dict[str, Any], contract: Twin) -> list[list[str]]:
-    """Return a header and one row for the network and each baseline, as text."""
+    """Return a header and one row for the model, each candidate of its blend and each baseline, as text."""
     unit = contract.clock.unit
     header = ["model"]
     if contract.rul:
         header += [f"RMSE ({unit})", f"RMSE uncapped ({unit})", "PHM08 score", "interval covers", f"its width ({unit})"]
     header += [f"{axis} macro-F1" for axis in contract.axes]
-    models = {"network": metrics["network"], **metrics["baselines"]}
+    candidates = metrics.get("candidates", {})
+    served = "blend" if candidates else "network"
+    models = {served: metrics["network"], **_titled(candidates, served), **metrics["baselines"]}
     return [header, *([name.replace("_", " "), *_cells(figures, contract)] for name, figures in models.items())]
+
+
+def _titled(candidates: dict[str, Any], served: str) -> dict[str, Any]:
+    """Name the candidates so that none is taken for the model itself."""
+    return {f"{name} (candidate)" if name == served else name: figures for name, figures in candidates.items()}
 
 
 def subset_tables(metrics: dict[str, Any], contract: Twin) -> dict[str, list[list[str]]]:
     """Return subset -> table for that part of the predictions; empty where the data name no parts."""
-    network, baselines = metrics["network"], metrics["baselines"]
-    return {
-        subset: figures_table(
-            {"network": found, "baselines": {name: figures["subsets"][subset] for name, figures in baselines.items()}},
-            contract,
-        )
-        for subset, found in network.get("subsets", {}).items()
-    }
+    others = {kind: metrics.get(kind, {}) for kind in ("candidates", "baselines")}
+    tables = {}
+    for subset, found in metrics["network"].get("subsets", {}).items():
+        parts = {
+            kind: {name: one["subsets"][subset] for name, one in models.items()} for kind, models in others.items()
+        }
+        tables[subset] = figures_table({"network": found, **parts}, contract)
+    return tables
 
 
 def _cells(figures: dict[str, Any], contract: Twin) -> list[str]:

@@ -32,8 +32,9 @@ def over_seeds(seeds: Sequence[dict[str, Any]], ensemble: dict[str, Any]) -> dic
             continue
         result[question] = {}
         for name, figures in parts.items():
-            mean = {figure: float(np.mean([seed[question][name][figure] for seed in seeds])) for figure in figures}
-            sd = {figure: float(np.std([seed[question][name][figure] for seed in seeds])) for figure in figures}
+            single = [figure for figure, value in figures.items() if not isinstance(value, dict)]  # bands: of all seeds
+            mean = {figure: float(np.mean([seed[question][name][figure] for seed in seeds])) for figure in single}
+            sd = {figure: float(np.std([seed[question][name][figure] for seed in seeds])) for figure in single}
             both = {"sd": sd, "ensemble": figures}
             is_error = question == "rul" and name != "interval"
             result[question][name] = {"mean": mean, **both} if is_error else {**mean, **both}

@@ -30,11 +30,19 @@ def obstacles(champion: Twin, candidate: Twin) -> tuple[str, ...]:
     caps = [twin.rul.cap if twin.rul else None for twin in (champion, candidate)]
     if caps[0] != caps[1]:
         found.append(f"its rul.cap is {_cap(caps[0])} and now {_cap(caps[1])}")
+    named = candidate.channels.items()
+    gaps = [name for name, channel in named if channel.may_be_missing]
+    found += [f"its {name} may not be missing" for name in gaps if not _may_be_missing(champion, name)]
     added = [axis for axis in candidate.axes if axis not in champion.faults]
     found += [_classes(axis, champion, candidate) for axis in added]
     if champion.window.length > candidate.window.length or champion.window.shortest > candidate.window.shortest:
         found.append("its window is longer than what these rows keep")
     return tuple(found)
+
+
+def _may_be_missing(twin: Twin, name: str) -> bool:
+    """Return whether a twin is answered without this channel: it may be missing, or is none of its channels."""
+    return name not in twin.channels or twin.channels[name].may_be_missing
 
 
 def _differ(axis: str, champion: Twin, candidate: Twin) -> bool:

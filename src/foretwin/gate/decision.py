@@ -17,7 +17,7 @@ from foretwin.gate.resamples import Resamples
 from foretwin.gate.slices import SliceFigure, slice_figures
 from foretwin.project.params import PromoteParams
 
-DECIDING = ("baselines", "champion")  # checks that can promote a candidate; the others can only reject it
+DECIDING = ("baselines", "candidates", "champion")  # checks that can promote a candidate; the others can only reject it
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Limits that every candidate must keep: interval coverage, cost of late predictions, latency and bundle size."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,6 +60,17 @@ def late_cost_check(
         more = f"more than {100 * params.allowed_loss:.3g} % worse in {share_text(worse)} of the resamples"
         return [Check("phm08", False, f"late predictions cost more: {pair}, {more}")]
     return [Check("phm08", True, f"late predictions do not surely cost more: {pair}")]
+
+
+def slowdown_check(times: Mapping[int, float], params: PromoteParams) -> Check:
+    """Check how many times as long as its network a blend takes; `times` by number of windows at once."""
+    (one, first), *others = times.items()
+    held = f"the blend takes {first:.1f} times as long as its network for {one} window"
+    held += "".join(f", {factor:.1f} times for {count}" for count, factor in others)
+    if max(times.values()) <= params.blend_slowdown:
+        return Check("latency", True, f"{held}, within the {params.blend_slowdown:g} times allowed")
+    advice = "leave a candidate with little weight out of train.candidates"
+    return Check("latency", False, f"{held}, above the {params.blend_slowdown:g} times allowed; {advice}")
 
 
 def budget_checks(latency_ms: float, megabytes: float, params: PromoteParams) -> list[Check]:

@@ -3,6 +3,7 @@
 They read the outputs of the stage `prepare` and do not depend on a model: a leak is repaired in the data.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -50,13 +51,15 @@ def _both_sides(development: set[str], held_out: set[str], folds: Mapping[str, i
 def _copies(contract: Twin, development: pd.DataFrame, last: pd.DataFrame) -> list[str]:
     """Report held-out readings that occur in the development rows with identical values.
 
-    Coarse readings repeat by chance; how often is estimated between the development assets.
+    Coarse readings repeat by chance; how often is estimated between the development assets. Of few held-out assets the
+    share strays: two standard errors of as many draws as there are assets are allowed for.
     """
     known, seen = _readings(contract, development), _readings(contract, last)
     owners = pd.DataFrame({"reading": known, "asset": development["asset"].to_numpy()}).groupby("reading")["asset"]
     by_chance = float((owners.transform("nunique") > 1).mean())
     share = float(np.mean(np.isin(seen, known)))
-    if share <= by_chance + MOST_COPIES:
+    strays = 2 * math.sqrt(by_chance * (1 - by_chance) / last["asset"].str.rpartition("@")[0].nunique())
+    if share <= by_chance + strays + MOST_COPIES:
         return []
     chance = f"by chance {share_text(by_chance)} would be"
     return [f"{share_text(share)} of the held-out readings are copies of development rows; {chance}: it has seen them"]

@@ -34,12 +34,14 @@ class Resamples:
             return self.sums(np.where(known, values, 0)) / self.sums(known.astype(np.float64))
 
     def macro_f1(self, predicted: NDArray[np.int64], truth: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-        """Compute `metrics.macro_f1` per resample, (COUNT,); predicted and truth (N,), -1 = unknown."""
+        """Compute `metrics.macro_f1` per resample, (COUNT,); predicted and truth (N,), -1 = unknown in both."""
         known = truth >= 0
-        cells = np.zeros((len(truth), classes * classes))
-        cells[np.flatnonzero(known), truth[known] * classes + predicted[known]] = 1
-        confusion = self.sums(cells).reshape(-1, classes, classes)
-        hits, total = confusion.diagonal(axis1=1, axis2=2), confusion.sum(axis=1) + confusion.sum(axis=2)
+        cells = np.zeros((len(truth), classes * (classes + 1)))
+        told = np.where(predicted[known] < 0, classes, predicted[known])  # the last column: no answer
+        cells[np.flatnonzero(known), truth[known] * (classes + 1) + told] = 1
+        confusion = self.sums(cells).reshape(-1, classes, classes + 1)
+        hits = confusion[:, :, :classes].diagonal(axis1=1, axis2=2)
+        total = confusion[:, :, :classes].sum(axis=1) + confusion.sum(axis=2)
         with np.errstate(invalid="ignore"):
             scores = np.where(total > 0, 2 * hits / total, 0).sum(axis=1)
             mean: NDArray[np.float64] = scores / (total > 0).sum(axis=1)

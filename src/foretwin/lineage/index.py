@@ -11,6 +11,7 @@ from foretwin.champion.ledger import LedgerEntry
 from foretwin.champion.ledger import read as read_ledger
 from foretwin.errors import RegistryError, StoreError
 from foretwin.project.paths import Paths
+from foretwin.project.settings import read_setting
 from foretwin.twin.erasure.file_copies import cache_folder
 from foretwin.twin.erasure.models_that_saw import NAME, Knowledge, Known, champion_digest
 from foretwin.twin.store import Store, open_store, store_url
@@ -85,7 +86,7 @@ def _read_decisions(project: Project) -> None:
 
 
 def _opened_store(project: Project, environ: Mapping[str, str]) -> Store | None:
-    if not environ.get(VARIABLE) and not (project.root / FILE).exists():
+    if not read_setting(VARIABLE, environ) and not (project.root / FILE).exists():
         project.notes.append(f"there is no store ({FILE}), so no asset, score or case of the living twins is known")
         return None
     try:

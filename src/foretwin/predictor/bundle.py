@@ -27,6 +27,7 @@ from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.fault_calibration import FaultCalibration
+from foretwin.predictor.guards import age_warnings, check_rows, pace_warnings
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 from foretwin.predictor.inputs import ModelInputs, read_frame
 from foretwin.predictor.rul_intervals import RulIntervals
@@ -69,6 +70,7 @@ class Bundle:
     fault_calibration: dict[str, FaultCalibration]  # of each fault axis
     reference: HealthyBaseline
     session: ort.InferenceSession
+    oldest: float | None = None  # age that a machine in training reached, where whoever keeps the bundle knows it
 
     @classmethod
     def load(cls, folder: Path | str, threads: int = 1) -> Self:
@@ -107,7 +109,7 @@ class Bundle:
         asset, run, time, rows (how many the prediction saw, at most the window), then `rul`, `rul_low`, `rul_high`
         in the contract's unit where the twin has an RUL; where it has faults, `<axis>` with the answer, a class or
         "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; and `warnings`,
-        a list of strings. BadInput names the field that breaks the contract.
+        a list of strings. BadInput names the field that breaks the contract: `guards` has what is refused.
 
         >>> bundle = foretwin.load_bundle("models/pump/champion/bundle")
         >>> rows = foretwin.load_dataset("pump", assets=3)
@@ -117,19 +119,27 @@ class Bundle:
         >>> scores.columns[4:9].tolist()
         ['rul', 'rul_low', 'rul_high', 'mode', 'p_mode_none']
         """
-        return self.answer(read_frame(rows, self.contract)).frame()
+        tracks = read_frame(rows, self.contract)
+        check_rows(tracks, self.contract)
+        return self.answer(tracks).frame()
 
     def answer(self, tracks: ModelInputs) -> Answers:
-        """Score tracks of this contract, as `score` does; BadInput where one is too short."""
-        seen, length = tracks.seen(), self.contract.window.length
-        self._check_lengths(tracks.assets, seen)
-        rows = np.minimum(seen, length)
+        """Score tracks of this contract, as `score` does but without the guards; BadInput where one is too short."""
+        length, histories = self.contract.window.length, tracks.spaced(self.slot)
+        self._check_lengths(tracks.assets, tracks.seen())
+        rows = histories.seen(tracks.ends, length)
+        due = rows if self.slot is None else histories.due(tracks.ends, length)
         parts = [
-            self._score_windows(tracks.histories.cut(part, length), part_rows.tolist())
-            for part, part_rows in zip(_chunks(tracks.ends), _chunks(rows), strict=True)
+            self._score_windows(histories.cut(part, length), part_rows.tolist(), part_due.tolist())
+            for part, part_rows, part_due in zip(_chunks(tracks.ends), _chunks(rows), _chunks(due), strict=True)
         ]
         columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
         self._check_finite(tracks.assets, columns)
+        aged = age_warnings(tracks, self.contract, self.oldest)
+        # Windows that count time tell their holes themselves.
+        pace = pace_warnings(tracks, self.contract) if self.slot is None else [[] for _ in aged]
+        for warnings, old, found in zip(columns["warnings"], aged, pace, strict=True):
+            warnings.extend((*old, *found))
         time = tracks.histories.time[tracks.ends]
         return Answers(tracks.assets, tracks.runs, time, rows, columns)
 
@@ -137,6 +147,11 @@ class Bundle:
     def contract_digest(self) -> str:
         """Return the digest of the contract that the bundle was trained under."""
         return self.contract.digest
+
+    @cached_property
+    def slot(self) -> float | None:
+        """Return the time that a row of a window stands for; None where windows count rows, as they lie."""
+        return self.contract.slot
 
     @cached_property
     def score_columns(self) -> tuple[str, ...]:
@@ -178,9 +193,16 @@ class Bundle:
         """Return the names of the network's inputs, fields of `Windows`, and of its outputs."""
         return [node.name for node in self.session.get_inputs()], [node.name for node in self.session.get_outputs()]
 
-    def _score_windows(self, windows: Windows, seen: list[int]) -> dict[str, NDArray[Any]]:
+    def _score_windows(self, windows: Windows, seen: list[int], due: list[int]) -> dict[str, NDArray[Any]]:
         columns = self.predict_windows(windows)
-        return {**columns, "warnings": self._warnings(windows, seen, columns.get("rul"))}
+        warnings = self._warnings(windows, due, columns.get("rul"))
+        if self.slot is not None:
+            names = [self.contract.channel_names[i] for i in self.contract.may_be_missing]
+            known = ~np.isnan(windows.x[:, :, self.contract.may_be_missing]) & (windows.mask > 0)[:, :, None]
+            for i, (count, whole) in enumerate(zip(seen, due, strict=True)):
+                lost = [f"channel_missing: {names[m]}" for m in np.flatnonzero(~known[i].any(axis=0)).tolist()]
+                warnings[i] += [f"window_coverage: {count} of {whole} rows", *lost] if count < whole else lost
+        return {**columns, "warnings": warnings}
 
     def _fault_columns(self, axis: str, probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Return the class and the calibrated probabilities of an axis, from the ensemble's (N, K)."""
@@ -192,18 +214,18 @@ class Bundle:
         columns = {probability_column(axis, name): calibrated[:, i] for i, name in enumerate(classes)}
         return {axis: names[self.fault_calibration[axis].answer(calibrated)], **columns}
 
-    def _warnings(self, windows: Windows, seen: list[int], rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
+    def _warnings(self, windows: Windows, due: list[int], rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
         """Return the warnings of each score, (N,) lists of strings."""
         low, high = self.reference.ranges
         far = (windows.x < low) | (windows.x > high)
-        if min(seen) < windows.mask.shape[1]:
+        if self.slot is not None or min(due) < windows.mask.shape[1]:
             far &= (windows.mask > 0)[:, :, None]
         cap = self.contract.rul.cap if self.contract.rul else np.inf
-        found: list[list[str]] = [[] for _ in seen]
+        found: list[list[str]] = [[] for _ in due]
         for i, channel in np.argwhere(far.any(axis=1)).tolist() if far.any() else ():
             found[i].append(f"out_of_training_range: {self.contract.channel_names[channel]}")
         length = windows.mask.shape[1]
-        for i, count in enumerate(seen):
+        for i, count in enumerate(due):
             if count < length:
                 found[i].append(f"short_history: {count} of {length} rows")
             if rul is not None and rul[i] >= cap:

@@ -10,7 +10,7 @@ tends to be underconfident rather than overconfident. Several cuts of one asset 
 accuracy on test assets are measured and reported.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,16 @@ from foretwin.metrics import SMALLEST_PROBABILITY, negative_log_likelihood
 # Where every held-out prediction is correct, the likelihood alone would lead to a temperature of 0.
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.25, 4.0
 SMALLEST_ANSWERED = 0.1  # of the cuts; accuracy reached by fewer of the most confident predictions may be chance
+NEVER = 2.0  # threshold of an axis that is not learnt: no confidence reaches it
+
+
+@dataclass(frozen=True)
+class JudgedClasses:
+    """N cuts with probabilities of an axis by members that hold the cut's fold out."""
+
+    probabilities: NDArray[np.float64]  # (N, K)
+    truth: NDArray[np.int64]  # (N,) -1 = unknown
+    assets: NDArray[np.int64]  # (N,)
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class FaultCalibration:
     temperature: float  # above 1 softens, below 1 sharpens
     threshold: float  # the confidence below which the class is "unknown"; 0 = never
     level: float  # target accuracy of the known classes
+    assets: int = 0  # that it is fitted to; 0: probabilities are not shrunk
+    shares: tuple[float, ...] = ()  # of the classes among them (K,)
 
     @classmethod
     def fit(cls, probabilities: NDArray[np.floating], truth: NDArray[np.integer], level: float) -> Self:
@@ -51,9 +63,40 @@ class FaultCalibration:
         right = calibrated.argmax(axis=1) == truth
         return cls(temperature, _fit_threshold(calibrated.max(axis=1), right, level), level)
 
+    @classmethod
+    def fit_by_asset(cls, cuts: "JudgedClasses", level: float, least: float) -> Self:
+        """Calibrate on cuts whose probabilities come from other folds; every asset counts the same.
+
+        Probabilities are shrunk towards the classes' shares as if one more asset had been seen, of an unknown class:
+        from 90 machines nobody knows of one in a million. The threshold is the lowest confidence at or above which the
+        answers of A assets, with one more that is wrong, are right in at least `level`; where fewer than `least` of
+        the cuts would be answered, the axis is not learnt and every answer is unknown.
+        """
+        known = cuts.truth != FAULT_UNKNOWN
+        if not known.any():
+            return cls(1.0, NEVER, level)
+        probabilities, truth, assets = cuts.probabilities[known], cuts.truth[known], cuts.assets[known]
+        _, place, counts = np.unique(assets, return_inverse=True, return_counts=True)
+        even = 1 / counts[place]
+        shares = np.bincount(truth, even, probabilities.shape[1]) / len(counts)
+        temperature = _fit_temperature(probabilities, truth)
+        found = cls(temperature, 0.0, level, len(counts), tuple(float(share) for share in shares))
+        calibrated = found.apply(probabilities)
+        right = calibrated.argmax(axis=1) == truth
+        return replace(found, threshold=_careful_threshold(calibrated.max(axis=1), right, even, level, least))
+
+    @property
+    def is_learnt(self) -> bool:
+        """Whether any answer can be given."""
+        return self.threshold < NEVER
+
     def apply(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrate the members' mean probabilities (N, K) -> (N, K), each row with a sum of 1."""
-        return _tempered(probabilities, self.temperature)
+        tempered = _tempered(probabilities, self.temperature)
+        if not self.assets:
+            return tempered
+        shrunk: NDArray[np.float64] = (self.assets * tempered + np.array(self.shares)) / (self.assets + 1)
+        return shrunk
 
     def answer(self, calibrated: NDArray[np.floating]) -> NDArray[np.int64]:
         """Return the most probable class (N,) of calibrated probabilities (N, K); -1 below the threshold."""
@@ -61,12 +104,14 @@ class FaultCalibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        return values if self.assets else {name: values[name] for name in ("temperature", "threshold", "level")}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Restore from the values of `to_dict`."""
-        return cls(values["temperature"], values["threshold"], values["level"])
+        shrinking = int(values.get("assets", 0)), tuple(values.get("shares", ()))
+        return cls(values["temperature"], values["threshold"], values["level"], *shrinking)
 
 
 def _fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
@@ -100,3 +145,22 @@ def _fit_threshold(confidence: NDArray[np.float64], right: NDArray[np.bool_], le
     reached = np.flatnonzero(last_of_equal & enough & (share_right >= level))
     chosen = reached[-1] if len(reached) else np.flatnonzero(enough)[0]
     return float(confidence[chosen])
+
+
+def _careful_threshold(
+    confidence: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    even: NDArray[np.float64],
+    level: float,
+    least: float,
+) -> float:
+    """Fit the threshold to confidence, correctness and weight (N,) of N cuts; see `FaultCalibration.fit_by_asset`."""
+    order = np.argsort(-confidence, kind="stable")
+    confidence, wrong = confidence[order], np.cumsum(even[order] * ~right[order])
+    answered = np.cumsum(even[order])
+    enough = answered >= least * answered[-1] - 1e-12
+    last_of_equal = np.append(confidence[1:] != confidence[:-1], True)
+    reached = np.flatnonzero(last_of_equal & enough & ((wrong + 1) / (answered + 1) <= 1 - level + 1e-12))
+    if not len(reached):
+        return NEVER
+    return 0.0 if reached[-1] == len(order) - 1 else float(confidence[reached[-1]])

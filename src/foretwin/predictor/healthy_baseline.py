@@ -50,14 +50,17 @@ class HealthyBaseline:
         count = contract.window.length if cyclic else 1
         group = regimes.nearest(histories.values) * count + (position if cyclic else 0)
         healthy = healthy_rows(histories, contract)
-        levels = np.tile(values.mean(axis=0), (len(regimes.centres) * count, 1))  # (R * P, C)
+        known = ~np.isnan(values)
+        gaps = not known.all()
+        overall = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1) if gaps else values.mean(0)
+        levels = np.tile(overall, (len(regimes.centres) * count, 1))  # (R * P, C)
         for chosen in (np.ones_like(healthy), healthy):
-            total = np.zeros_like(levels)
-            np.add.at(total, group[chosen], values[chosen])
-            rows = np.bincount(group[chosen], minlength=len(levels))
-            levels[rows > 0] = total[rows > 0] / rows[rows > 0, None]
+            total, rows = np.zeros_like(levels), np.zeros_like(levels)
+            np.add.at(total, group[chosen], np.nan_to_num(values[chosen]))
+            np.add.at(rows, group[chosen], known[chosen])
+            levels[rows > 0] = total[rows > 0] / rows[rows > 0]
         return cls(
-            ranges=np.stack([histories.values.min(axis=0), histories.values.max(axis=0)]),
+            ranges=_ranges(histories.values),
             regimes=regimes,
             healthy=levels.reshape(-1, count, values.shape[1]).astype(np.float32),
             age=float(histories.time[healthy if healthy.any() else slice(None)].mean()),
@@ -100,6 +103,15 @@ def healthy_rows(histories: Histories, contract: Twin) -> NDArray[np.bool_]:
         healthy &= np.isnan(histories.rul) | (histories.rul >= contract.rul.cap)
     faulty = histories.faults > 0 if contract.rul else histories.faults != 0
     return healthy & ~faulty.any(axis=1)
+
+
+def _ranges(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return lowest and highest value (2, C); 0 for a channel that no row has, so that each value of it is told."""
+    lost = np.isnan(values)
+    low, high = np.where(lost, np.inf, values).min(axis=0), np.where(lost, -np.inf, values).max(axis=0)
+    found = np.stack([low, high]).astype(np.float32)
+    found[:, lost.all(axis=0)] = 0
+    return found
 
 
 def _is_cyclic(position: NDArray[np.int64], contract: Twin) -> bool:

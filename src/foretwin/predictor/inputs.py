@@ -4,7 +4,7 @@ A request as table, JSON or Arrow is converted to `Tracks`, which `Bundle.answer
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -47,7 +47,7 @@ class ModelInputs:
         values: Sequence[NDArray[np.float32]],
         axes: int,
     ) -> Self:
-        """Build from one run per asset: its times (T,), increasing, and its values (T, C), both finite."""
+        """Build from one run per asset: its times (T,), increasing and finite, and its values (T, C)."""
         counts = [len(time) for time in times]
         if len(counts) == 1:
             stops = np.array(counts)
@@ -62,7 +62,7 @@ class ModelInputs:
     def of_columns(
         cls, assets: Names, runs: NDArray[Any], time: NDArray[np.float64], values: NDArray[np.float32], axes: int
     ) -> Self:
-        """Build from a name, a run, a time and values (R, C) per row, all finite; BadInput where the order is wrong."""
+        """Build from a name, a run, a finite time and values (R, C) per row; BadInput where the order is wrong."""
         if len(time) == 0:
             raise BadInput("rows", "there is none to score")
         if runs.dtype.kind not in "iu":
@@ -88,31 +88,50 @@ class ModelInputs:
         """Return the number (A,) of rows of each asset's scored run."""
         return self.ends - self.histories.first[self.ends] + 1
 
+    def spaced(self, slot: float | None) -> Histories:
+        """Return the rows, as windows of a contract with this slot are cut from them."""
+        return self.histories if slot is None else replace(self.histories, slot=slot)
+
 
 def read_frame(rows: pd.DataFrame, contract: Twin) -> ModelInputs:
     """Convert a table with columns asset, run, time and one per channel to tracks; other columns are ignored.
 
     Each asset's rows are contiguous and in order of time. BadInput where a column is missing, a number is not finite,
-    or rows are out of order. Works on arrays, since for the few rows of a request pandas would take most of the time.
+    or rows are out of order; a channel that may be missing may be NaN, or have no column at all. Works on arrays, since
+    for the few rows of a request pandas would take most of the time.
     """
     if len(rows) == 0:
         raise BadInput("rows", "there is none to score")
-    absent = [name for name in (*KEY, *contract.channel_names) if name not in rows.columns]
+    channels = contract.channels.items()
+    needed = (*KEY, *(name for name, channel in channels if not channel.may_be_missing))
+    absent = [name for name in needed if name not in rows.columns]
     if absent:
         raise BadInput(absent[0], "this column is missing")
     assets = Names(rows["asset"].to_numpy())
     time = finite_column(rows["time"].to_numpy(), "time", assets, np.float64)
-    values = [finite_column(rows[name].to_numpy(), name, assets, np.float32) for name in contract.channel_names]
+    nothing = np.full(len(rows), np.nan)
+    values = [
+        finite_column(
+            rows[name].to_numpy() if name in rows else nothing, name, assets, np.float32, channel.may_be_missing
+        )
+        for name, channel in channels
+    ]
     return ModelInputs.of_columns(assets, rows["run"].to_numpy(), time, np.stack(values, axis=1), len(contract.axes))
 
 
-def finite_column(column: NDArray[Any], name: str, assets: Names, dtype: type) -> NDArray[Any]:
-    """Convert a column to finite numbers; BadInput names the column, the asset and the row otherwise."""
+def finite_column(
+    column: NDArray[Any], name: str, assets: Names, dtype: type, may_be_missing: bool = False
+) -> NDArray[Any]:
+    """Convert a column to finite numbers, or NaN where it may be missing.
+
+    BadInput names the column, the asset and the row otherwise.
+    """
     if column.dtype.kind not in "iuf":
         raise BadInput(name, "holds something other than numbers")
     with np.errstate(over="ignore"):
         column = column.astype(dtype)
-    bad = np.flatnonzero(~np.isfinite(column))
+    good = np.isfinite(column) | np.isnan(column) if may_be_missing else np.isfinite(column)
+    bad = np.flatnonzero(~good)
     if len(bad):
         raise BadInput(name, f"is not finite for asset {assets.at(bad[0])} in row {bad[0] + 1}")
     return column

@@ -77,7 +77,8 @@ def explain_tracks(bundle: Bundle, tracks: ModelInputs) -> Explanation:
         raise BadInput("asset", f"an explanation is of one asset, there are {len(tracks)}: ask for each by itself")
     answers = bundle.answer(tracks)
     columns = leading_columns(bundle.contract, answers)
-    game = Game(bundle, tracks.histories.cut(tracks.ends, bundle.contract.window.length), list(columns.values()))
+    windows = tracks.spaced(bundle.slot).cut(tracks.ends, bundle.contract.window.length)
+    game = Game(bundle, windows, list(columns.values()))
     base, contributions = shapley_values(game)
     questions = {}
     for i, (question, column) in enumerate(columns.items()):
@@ -116,7 +117,8 @@ class Game:
         contract = bundle.contract
         self.bundle, self.window, self.columns = bundle, window, columns
         self.sensors = [i for i, channel in enumerate(contract.channels.values()) if channel.role == "sensor"]
-        self.healthy = bundle.reference.healthy_readings(window.x[0]) * window.mask[0, :, None]  # (T, C)
+        healthy = bundle.reference.healthy_readings(window.x[0]) * window.mask[0, :, None]  # (T, C)
+        self.healthy = np.where(np.isnan(window.x[0]), np.float32(np.nan), healthy)  # a missing value stays missing
         self.players = players(bundle)
 
     def __call__(self, shown: NDArray[np.bool_]) -> NDArray[np.float64]:

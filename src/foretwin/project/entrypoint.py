@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from foretwin.errors import ForetwinError
+from foretwin.project.settings import check_names
 
 TELEMETRY_OFF = {
     "BENTOML_DO_NOT_TRACK": "True",
@@ -61,6 +62,7 @@ def run_stage(main: Callable[[str], None]) -> None:
         raise SystemExit(0 if arguments and arguments[0] in ("-h", "--help") else 2)
     switch_telemetry_off()
     with exit_on_error(debug="--debug" in sys.argv):
+        check_names()
         main(arguments[0])
 
 

@@ -4,11 +4,11 @@ It imports the standard library alone: a look before every build should not wait
 """
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from foretwin.project.files import fresh_file
+from foretwin.project.settings import read_setting
 
 CODE = Path(__file__).parents[1]  # the package `foretwin`
 VARIABLE = "FORETWIN_DATASETS"
@@ -56,5 +56,5 @@ def _settings() -> dict[str, object]:
     code = {path: state for path, state in file_state(sorted(CODE.rglob("*.py"))).items() if state}
     newest = max(state[1] for state in code.values() if state)
     return {"code": [str(CODE), len(code), sum(state[0] for state in code.values() if state), newest]} | {
-        VARIABLE: os.environ.get(VARIABLE)
+        VARIABLE: read_setting(VARIABLE)
     }

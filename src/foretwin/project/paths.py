@@ -1,15 +1,15 @@
 """Paths of a twin's files in the project folder."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from foretwin.contract.twin import Twin, load_twin
+from foretwin.project.settings import read_setting
 
 
 def datasets_folder() -> Path | None:
     """Return the folder of official archives, `FORETWIN_DATASETS`, if it is set."""
-    value = os.environ.get("FORETWIN_DATASETS")
+    value = read_setting("FORETWIN_DATASETS")
     return Path(value).resolve() if value else None
 
 

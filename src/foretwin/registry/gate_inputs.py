@@ -16,6 +16,7 @@ from foretwin.champion import ledger
 from foretwin.champion.provenance import asset_digest
 from foretwin.dataset.table import read_rows
 from foretwin.errors import BadInput, BundleError
+from foretwin.evaluation.candidates import CANDIDATE, candidates_among, load_candidates, times_slower
 from foretwin.evaluation.held_out import HeldOut, Predictions, read_baselines
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.params import Params
@@ -30,6 +31,7 @@ Predict = Callable[[Bundle, pd.DataFrame], Predictions]
 
 LINEAGE = "lineage.json"
 TIMINGS = 31
+AT_ONCE = (1, 256)  # windows for which a blend is timed beside its network
 
 
 def collect_gate_inputs(
@@ -44,7 +46,8 @@ def collect_gate_inputs(
     bundle = Bundle.load(paths.models / "bundle")
     test_rows = read_rows(paths.windows / "test.parquet", bundle.contract)
     held_out = HeldOut.of(test_rows, bundle)
-    baselines = read_baselines(paths.models / "baselines.parquet", bundle.contract, test_rows)
+    told = read_baselines(paths.models / "baselines.parquet", bundle.contract, test_rows)
+    baselines = {name.removeprefix(CANDIDATE): one for name, one in told.items()}
     megabytes = sum(path.stat().st_size for path in (paths.models / "bundle").iterdir()) / 1e6
     latency = _latency_ms(bundle, test_rows)
     candidate = gate.Candidate(bundle.contract, predict(bundle, test_rows), latency, megabytes)
@@ -54,7 +57,18 @@ def collect_gate_inputs(
     if champion:
         rival = _rival(client, paths, predict, champion, bundle, test_rows)
     findings = [*_leaks(paths, bundle, test_rows), *_rolled_back(paths, bundle.digest)]
+    findings += _slowdown(paths, bundle, test_rows, params)
+    findings += gate.candidate_checks(bundle.contract, held_out, candidate.said, candidates_among(told), params.promote)
     return gate.decide(candidate, held_out, baselines, rival, params.promote, findings)
+
+
+def _slowdown(paths: Paths, bundle: Bundle, rows: pd.DataFrame, params: Params) -> list[gate.Check]:
+    """Compare a blend's speed with that of its network; nothing to compare where it has none."""
+    candidates = load_candidates(paths.models / "candidates")
+    if "network" not in candidates:
+        return []
+    times = {count: times_slower(bundle, candidates["network"], rows, count) for count in AT_ONCE}
+    return [gate.slowdown_check(times, params.promote)]
 
 
 def _rival(

@@ -8,6 +8,7 @@ from typing import Any
 
 from foretwin.errors import RegistryError
 from foretwin.project.digests import json_digest
+from foretwin.project.settings import read_setting
 
 ARTIFACTS = "mlartifacts"
 SQLITE = "sqlite:///"
@@ -31,7 +32,7 @@ def artifact_root(root: Path) -> str | None:
 
     It counts for what is new: MLflow remembers where the artifacts of an experiment lie.
     """
-    named = os.environ.get("FORETWIN_ARTIFACTS")
+    named = read_setting("FORETWIN_ARTIFACTS")
     if named:
         return named.rstrip("/") if "://" in named else str(Path(named).resolve())
     return None if tracking_uri(root).startswith(("http://", "https://")) else str(root.resolve() / ARTIFACTS)

@@ -6,7 +6,9 @@
 import json
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -19,16 +21,27 @@ from foretwin.project.paths import Paths
 from foretwin.registry.locations import BUNDLE, has_store, model_name
 from foretwin.registry.tracking_store import connect_mlflow, mlflow_errors
 from foretwin.registry.versions import aliased, current
+from foretwin.serving.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MOST_TWINS = 1000
 LONGEST_PAUSE = 300.0  # s between two attempts at a registry that does not answer, or a champion that cannot be kept
+LOOK = 600.0  # s that a look may take, with the champions that it fetches, before it hangs
 EVERY_TWIN = "*"
 
 Change = dict[str, str | None]  # twin, version and the version before; or twin and error
 logger = logging.getLogger("foretwin.follow")
+
+
+@dataclass
+class RegistryLooks:
+    """What following says of itself; it alone writes, others may read."""
+
+    heartbeat: Heartbeat = field(default_factory=lambda: Heartbeat(LOOK))
+    fetched: Counter[str] = field(default_factory=Counter)  # champions by twin
+    failing: dict[str, str] = field(default_factory=dict)  # twin -> why its champion could not be kept
 
 
 def follow_registry(root: Path) -> Iterator[Change]:
@@ -52,12 +65,13 @@ def follow_registry(root: Path) -> Iterator[Change]:
                 yield change
 
 
-def keep_following(root: Path, seconds: float, stop: Event) -> None:
+def keep_following(root: Path, seconds: float, stop: Event, looks: RegistryLooks | None = None) -> None:
     """Follow the registry every so many seconds until `stop` is set, and log changes.
 
     Where it does not answer, or a champion cannot be kept, the next look comes later and later; the reason is logged
-    once.
+    once. `looks` shows how it goes.
     """
+    looks = looks or RegistryLooks()
     told: dict[str, str] = {}
     pause = seconds
     while not stop.is_set():
@@ -68,6 +82,7 @@ def keep_following(root: Path, seconds: float, stop: Event) -> None:
                     failed[str(change["twin"])] = str(change["error"])
                 else:
                     logger.info("%s", told_of(change))
+                    looks.fetched[str(change["twin"])] += 1
         except Exception as error:  # whatever happens, the next look may go better
             failed[EVERY_TWIN] = _first_line(error)
         for twin, reason in failed.items():
@@ -77,6 +92,11 @@ def keep_following(root: Path, seconds: float, stop: Event) -> None:
             logger.info("the registry is followed again")
         told = failed
         pause = min(2 * pause, max(seconds, LONGEST_PAUSE)) if failed else seconds
+        looks.failing = dict(failed)
+        if failed:
+            looks.heartbeat.fail("; ".join(f"{twin}: {reason}" for twin, reason in failed.items()), pause)
+        else:
+            looks.heartbeat.done(pause)
         stop.wait(pause)
 
 

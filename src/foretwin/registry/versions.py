@@ -139,7 +139,8 @@ def signature(contract: Twin) -> "ModelSignature":
     from mlflow.types.schema import Array
 
     key = [ColSpec(DataType.string, "asset"), ColSpec(DataType.long, "run"), ColSpec(DataType.double, "time")]
-    channels = [ColSpec(DataType.double, name) for name in contract.channel_names]
+    named = contract.channels.items()
+    channels = [ColSpec(DataType.double, name, required=not channel.may_be_missing) for name, channel in named]
     answers = [ColSpec(DataType.long, "rows")]
     answers += [ColSpec(DataType.double, name) for name in ("rul", "rul_low", "rul_high") if contract.rul]
     for axis in contract.axes:

@@ -8,22 +8,22 @@ import os
 
 import uvicorn
 
-from foretwin.errors import ParamsError
 from foretwin.project.entrypoint import exit_on_error
+from foretwin.project.settings import check_names, read_port, read_setting
 from foretwin.serving.http.localhost_only import check_loopback
 from foretwin.serving.http.logs import log_json
 from foretwin.serving.http.uvicorn_settings import uvicorn_settings
 from foretwin.serving.scoring.app import create_scoring_app
 from foretwin.serving.scoring.start import following, freeze, start
 
-HOST, PORT = "127.0.0.1", 3000
 GRACE = 20  # seconds for the calls in flight when it is told to end
 
 
 def run_service() -> None:
     """Serve until Ctrl-C or SIGTERM."""
+    check_names()
     log_json()
-    host = os.environ.get("FORETWIN_HOST", HOST)
+    host = read_setting("FORETWIN_HOST")
     service = start(os.environ)
     if service.guard.is_open:
         check_loopback(host)
@@ -31,18 +31,12 @@ def run_service() -> None:
     freeze()
     uvicorn.run(
         host=host,
-        port=_port(os.environ.get("FORETWIN_PORT", str(PORT))),
+        port=read_port("FORETWIN_PORT") or 0,
         loop="uvloop",
         date_header=False,
         timeout_graceful_shutdown=GRACE,
         **uvicorn_settings(app, os.environ),
     )
-
-
-def _port(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise ParamsError(f'FORETWIN_PORT: is "{text[:60]}", a number from 0 to 65535 is needed')
-    return int(text)
 
 
 if __name__ == "__main__":

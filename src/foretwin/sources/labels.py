@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from fnmatch import fnmatch
 
 import numpy as np
 import pandas as pd
@@ -78,6 +79,21 @@ class ClassReader:
             f"{shown}: column {self._fault.column!r}: no row holds {wanted}; it holds {_held(self._others)};"
             f" correct source.faults.{self._axis}.values"
         )
+
+
+def hold_from(file: Reading, frame: pd.DataFrame, column: str, globs: Mapping[str, float]) -> NDArray[np.int8]:
+    """Return the classes (N,) with the first class on the rows of a glob's files before the time that it has.
+
+    The index of `frame` are rows of the files; it has the time of the run, and the classes in `column`.
+    """
+    result = np.asarray(frame[column], np.int8).copy()
+    names = file.file_names(frame.index.to_numpy())
+    for glob, start in globs.items():
+        named = {one.path.name for one in file.files if fnmatch(one.path.name, glob)}
+        if not named:
+            raise SourceError(f"{file.shown}: no file is named as {glob}; correct it in holds_from of {column}")
+        result[np.isin(names, list(named)) & (frame["time"].to_numpy() < start * (1 - ROUNDING))] = 0
+    return result
 
 
 def hold_before(frame: pd.DataFrame, column: str, span: float) -> NDArray[np.int8]:

@@ -5,28 +5,30 @@ of time.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from foretwin.contract.channels import SECONDS
 from foretwin.contract.source import TableSource
-from foretwin.contract.twin import SECONDS, Twin
+from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import Spellings
 from foretwin.dataset.table import canonical, fault_column
 from foretwin.errors import ContractError, SourceError
-from foretwin.sources.counters import ChannelSteps
-from foretwin.sources.files.file_names import SINGLE, shown_path
-from foretwin.sources.files.places.copies import bring_files, fetched
+from foretwin.sources.files.file_names import shown_path
+from foretwin.sources.files.places.copies import LABELS, bring_files, bring_labels, fetched
 from foretwin.sources.files.places.queries import bring_query
-from foretwin.sources.files.reading import Reading, file_columns
+from foretwin.sources.files.reading import Reading
 from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
-from foretwin.sources.labels import ClassReader, read_flags
-from foretwin.sources.machine_lives import FAILED, LIFE, RUN, MachineLives
-from foretwin.sources.machine_order import BUNDLE, machine_bundles
-from foretwin.sources.row_sample import RowSample
+from foretwin.sources.label_spans import class_reader
+from foretwin.sources.labels import read_flags
+from foretwin.sources.lives.counters import PrecisionCourse
+from foretwin.sources.lives.life_rows import FAILED, LIFE, RUN, MachineLives
+from foretwin.sources.lives.machine_order import BUNDLE, machine_bundles
+from foretwin.sources.lives.row_sample import RowSample
 from foretwin.sources.tabular import texts
 
 
@@ -39,12 +41,13 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
         bring_query(source, previous or out, out)
     else:
         bring_files(source, folder, out)
+    bring_labels(source, folder, out)
 
 
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.DataFrame]:
     """Convert the copies in `raw` to canonical rows, as `read_rows_of`, in pieces of whole machines."""
-    table = _Table(contract, source)
-    first, courses = None, {name: ChannelSteps() for name in contract.channel_names}
+    table = _Table(contract, source, raw / LABELS)
+    first, courses = None, {name: PrecisionCourse() for name in contract.channel_names}
     for frame in table.lives(fetched(raw)):
         runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
         for name, course in courses.items():
@@ -56,65 +59,85 @@ def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.D
             raise table.flattened(name, first)
 
 
-def read_rows_of(contract: Twin, source: TableSource, path: Path, sample: RowSample | None = None) -> pd.DataFrame:
-    """Convert a file, or all of a folder, to canonical rows; or a sample of their rows.
+def read_rows_of(
+    contract: Twin,
+    source: TableSource,
+    path: Path,
+    sample: RowSample | None = None,
+    labels_in: Path | None = None,
+) -> pd.DataFrame:
+    """Convert a file, or all of a folder, to canonical rows, or a sample of them; `labels_in` has the spans of labels.
 
     A numeric time is in the clock's unit and kept where it restarts with each run; a date, and the
     number of a clock that continues over several runs, is counted from the run's first row. A row where `failure` is
     true ends its run with RUL 0; a run without a failure has an unknown RUL. SourceError names the file, the line and
     the column of the first invalid cell.
     """
-    return pd.concat(rows_in_pieces(contract, source, path, sample), ignore_index=True)
+    return pd.concat(rows_in_pieces(contract, source, path, sample, labels_in), ignore_index=True)
 
 
 def rows_in_pieces(
-    contract: Twin, source: TableSource, path: Path, sample: RowSample | None = None
+    contract: Twin,
+    source: TableSource,
+    path: Path,
+    sample: RowSample | None = None,
+    labels_in: Path | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Yield what `read_rows_of` returns in pieces of whole machines."""
-    return (canonical(frame, contract) for frame in _Table(contract, source).lives(path, sample))
+    return (canonical(frame, contract) for frame in _Table(contract, source, labels_in).lives(path, sample))
 
 
-def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSource | None:
-    """Return the twin's own table source for this file; None where the file lacks its columns.
+def read_own_rows(contract: Twin, source: TableSource, path: Path) -> "OwnRows":
+    """Read a file whose machines may have a past: which life a row is of, whoever knows that past can tell."""
+    table = _Table(contract, source)
+    pieces = [lives.own_rows(frame) for lives, frame in table.machines(path)]
+    lives = table.how_lives_go()
+    lives.tell_left_out()
+    return OwnRows(lives, pd.concat(pieces), lives.earliest is not None, source.run is not None)
 
-    Of the labels it has those whose columns are there if `labelled`, else none but the failures that end lives.
+
+@dataclass(frozen=True)
+class OwnRows:
+    """Rows of an owner's file, those of a machine together and in order, before their lives are known.
+
+    `frame` has asset, position (microseconds since 1970 where `is_calendar`, else in the clock's unit), failed, label
+    where `is_labelled`, and the channels.
     """
-    own = contract.source
-    if not isinstance(own, TableSource):
-        return None
-    own = own.model_copy(update={"path": str(path)})
-    try:
-        columns = file_columns(own, path)
-    except SourceError:
-        return None  # perhaps it has canonical columns, in another notation
-    keys = {own.asset_column or SINGLE, *([own.time_column] if own.time_column else [])}
-    if not keys <= columns:
-        return None
-    there = ("run", "failure", "rul") if labelled else ("run", "failure")
-    kept: dict[str, object] = dict.fromkeys(("run", "failure", "rul"))
-    kept |= {name: getattr(own, name) for name in there if getattr(own, name) in columns}
-    axes = own.faults.items() if labelled else ()
-    kept["faults"] = {axis: fault for axis, fault in axes if set(fault.columns) <= columns}
-    return own.model_copy(update={**kept, "runs_end_in_failure": False})
+
+    lives: MachineLives
+    frame: pd.DataFrame
+    is_calendar: bool
+    is_labelled: bool
+
+    def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return these rows, with `run` and `time`, as canonical ones."""
+        return canonical(self.lives.finished(frame), self.lives.contract)
 
 
 class _Table:
     """A user's files and their description in the contract; what holds for all rows is kept while pieces are read."""
 
-    def __init__(self, contract: Twin, source: TableSource) -> None:
+    def __init__(self, contract: Twin, source: TableSource, labels_in: Path | None = None) -> None:
         if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
             raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
         self._contract, self._source = contract, source
         self._channels = {name: source.columns.get(name, name) for name in contract.channel_names}
-        axes = source.faults.items()
-        self._classes = {axis: ClassReader(axis, fault, contract.classes(axis)) for axis, fault in axes}
+        self._classes = {axis: class_reader(source, axis, contract.classes(axis), labels_in) for axis in source.faults}
         self._spellings = Spellings()
         self._earliest: pd.Timestamp | None = None
         self._numbered = True
         self._last: Reading | None = None
+        self._kept: MachineLives | None = None
 
     def lives(self, path: Path, sample: RowSample | None = None) -> Iterator[pd.DataFrame]:
         """Yield what canonical rows are made of in pieces of whole machines, with the channels in double precision."""
+        for lives, frame in self.machines(path, sample):
+            yield lives.of(frame)
+        if self._kept is not None:
+            self._kept.tell_left_out()
+
+    def machines(self, path: Path, sample: RowSample | None = None) -> Iterator[tuple[MachineLives, pd.DataFrame]]:
+        """Yield the rows of whole machines, and how they become lives."""
         source = self._source
         labels = [source.failure, *(column for fault in source.faults.values() for column in fault.columns)]
         wanted = Wanted(
@@ -123,13 +146,8 @@ class _Table:
             seconds=SECONDS.get(self._contract.clock.unit),
         )
         self._source, pieces = read_row_pieces(source, path, wanted, sample)
-        machines = machine_bundles(map(self._typed, pieces), BUNDLE)
-        lives: MachineLives | None = None
-        for frame in machines:
-            lives = lives or self._lives()  # only now all rows have been read
-            yield lives.of(frame)
-        if lives is not None:
-            lives.tell_left_out()
+        for frame in machine_bundles(map(self._typed, pieces), BUNDLE):
+            yield self.how_lives_go(), frame
 
     def _typed(self, file: Reading) -> pd.DataFrame:
         """Return the cells of a piece by their meaning; the index counts the rows of all files."""
@@ -150,8 +168,13 @@ class _Table:
         self._last = replace(file, frame=pd.DataFrame(), before=0)  # with all files so far
         return frame.set_axis(pd.RangeIndex(file.before, file.before + len(frame)))
 
-    def _lives(self) -> MachineLives:
+    def how_lives_go(self) -> MachineLives:
         """Return how rows become lives, after all have been read."""
+        if self._kept is None:
+            self._kept = self._lives()
+        return self._kept
+
+    def _lives(self) -> MachineLives:
         assert self._last is not None  # noqa: S101
         self._last.tell_missing()
         for classes in self._classes.values():

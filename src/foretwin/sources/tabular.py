@@ -24,7 +24,7 @@ from foretwin.sources.files.notation import PLAIN, WHITESPACE, Notation
 from foretwin.sources.files.numbers import MISSING_WORDS, is_error_word, numeric_sentinels, parse_texts
 from foretwin.sources.files.text import as_stream, open_unpacked, table_lines
 from foretwin.sources.files.workbooks import is_workbook
-from foretwin.sources.row_sample import RowSample
+from foretwin.sources.lives.row_sample import RowSample
 
 PARQUET_MAGIC = b"PAR1"
 DELIMITERS = ",;\t|"

@@ -175,7 +175,22 @@ class Recurrent(nn.Module):
         return cast(Tensor, self.dropout(states[:, -1]))
 
 
+class StatisticsConvolution(nn.Module):
+    """Encoder: statistics and convolution side by side, mixed into one vector."""
+
+    def __init__(self, channels: int, shape: Shape) -> None:
+        super().__init__()
+        self.statistics, self.convolution = Statistics(channels, shape), Convolution(channels, shape)
+        self.leave = nn.Linear(2 * shape.width, shape.width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Encode x (B, T, C), scaled and 0 where padded, mask (B, T) -> (B, width)."""
+        both = torch.cat([self.statistics(x, mask), self.convolution(x, mask)], dim=1)
+        return functional.gelu(self.leave(both))
+
+
 TRUNKS = {"statistics": Statistics, "convolution": Convolution, "gru": Recurrent, "attention": Attention}
+ENCODERS = {**TRUNKS, "statistics_convolution": StatisticsConvolution}  # the last one as a candidate of a blend alone
 
 
 def segments_of(contract: Twin) -> int:

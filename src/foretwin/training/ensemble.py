@@ -28,7 +28,7 @@ from foretwin.project.digests import json_digest
 from foretwin.project.entrypoint import show_progress
 from foretwin.project.params import TrainParams
 from foretwin.training.encoders import segments_of
-from foretwin.training.network import Network
+from foretwin.training.network import Network, RegimeScaling
 from foretwin.training.onnx import to_onnx
 from foretwin.training.trainer import Budget, Choice, fit
 
@@ -75,12 +75,16 @@ def _train_member(
     split = development.hold_out(fold)
     begin = time.perf_counter()
     chance = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
-    reach = 1.0 if segments_of(contract) else REACHES[(seed + fold) % len(REACHES)]
-    budget = Budget(params.windows, params.batch, chance, reach)
+    budget = Budget(params.windows, params.batch, chance, look_back(contract, seed, fold))
     network, curves = fit(split, contract, choice, budget, work / f"seed-{seed}-fold-{fold}")
     seconds = time.perf_counter() - begin
     rul, faults = _held_out_rul(network, split, contract), _held_out_faults(network, split, contract)
     return Member(network, seed, fold, seconds, curves, *rul, *faults)
+
+
+def look_back(contract: Twin, seed: int, fold: int) -> float:
+    """Return how far the member of a seed and fold looks back, as a share of the window."""
+    return 1.0 if segments_of(contract) else REACHES[(seed + fold) % len(REACHES)]
 
 
 def save_ensemble(
@@ -102,6 +106,11 @@ def save_ensemble(
         axis: FaultCalibration.fit(*out_of_fold_faults(members, axis), params.confidence) for axis in contract.axes
     }
     digest = save_bundle(out, contract, onnx, calibration, reference, faults)
+    return training_record(members, contract, params, digest)
+
+
+def training_record(members: list[Member], contract: Twin, params: TrainParams, bundle: str) -> dict[str, Any]:
+    """Return the record of training; `bundle` is the digest of the bundle that it led to."""
     return {
         "twin": contract.name,
         "params": params.model_dump(),
@@ -109,7 +118,7 @@ def save_ensemble(
             {"seed": m.seed, "fold": m.fold, "seconds": round(m.seconds, 1), "curves": m.curves} for m in members
         ],
         "contract": contract.digest,
-        "bundle": digest,
+        "bundle": bundle,
         "seconds": round(sum(member.seconds for member in members), 1),
     }
 
@@ -130,10 +139,11 @@ def out_of_fold_faults(members: list[Member], axis: str) -> tuple[NDArray[np.flo
     return np.concatenate(probabilities), np.concatenate(classes)
 
 
-def regimes_of(network: Network) -> RegimeCentres:
-    """Return the operating regimes of a member's scaling; other members' differ with their training rows."""
-    centres, spread = (cast(Tensor, getattr(network.scaling, name)).numpy() for name in ("centres", "spread"))
-    return RegimeCentres(tuple(network.scaling.settings), centres, spread)
+def regimes_of(network: torch.nn.Module) -> RegimeCentres:
+    """Return the operating regimes of the scaling in a member; other members' differ with their training rows."""
+    scaling = cast(RegimeScaling, network.scaling)
+    centres, spread = (cast(Tensor, getattr(scaling, name)).float().numpy() for name in ("centres", "spread"))
+    return RegimeCentres(tuple(scaling.settings), centres, spread)
 
 
 def inputs_digest(files: dict[str, str], *parts: str) -> str:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foretwin.training.encoders import TRUNKS, Shape
+from foretwin.training.encoders import ENCODERS, Shape
+from foretwin.training.last_seen import LastSeen
 
 BINS = 40  # of the predicted distribution of the RUL
 BEYOND = 0.1  # extent of the bins below 0 and above the cap, as a share of it, so that a target's tails fit in
@@ -28,6 +29,7 @@ class Scaling:
     mean: tuple[tuple[float, ...], ...]  # (R, C)
     scale: tuple[tuple[float, ...], ...]  # (R, C)
     age: float  # typical length of a run, in the contract's time unit; 0 where age is not an input
+    gappy: tuple[int, ...] = ()  # (M,) indices of the channels that may be missing
 
 
 class Output(NamedTuple):
@@ -52,12 +54,15 @@ class RegimeScaling(nn.Module):
 
     def __init__(self, scaling: Scaling) -> None:
         super().__init__()
-        self.settings = list(scaling.settings)
+        self.settings, self.gappy = list(scaling.settings), bool(scaling.gappy)
         for name in ("centres", "spread", "mean", "scale"):
             self.register_buffer(name, torch.tensor(getattr(scaling, name), dtype=torch.float32))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale x (B, T, C) in physical units -> (B, T, C) dimensionless."""
+        """Scale x (B, T, C) in physical units -> (B, T, C) dimensionless; what is missing stays NaN."""
+        return torch.where(x.isnan(), x, self._scaled(x)) if self.gappy else self._scaled(x)
+
+    def _scaled(self, x: Tensor) -> Tensor:
         mean, scale = cast(Tensor, self.mean), cast(Tensor, self.scale)
         if not self.settings:
             return ((x - mean[0]) / scale[0]).clamp(-CLIP, CLIP)
@@ -74,7 +79,8 @@ class Network(nn.Module):
         super().__init__()
         channels = len(scaling.mean[0])
         self.scaling = RegimeScaling(scaling)
-        self.trunk = TRUNKS[shape.trunk](channels, shape)
+        self.last_seen = LastSeen(scaling.gappy) if scaling.gappy else None
+        self.trunk = ENCODERS[shape.trunk](channels + 2 * len(scaling.gappy), shape)
         self.age, self.jitter = scaling.age, shape.jitter
         within = torch.arange(shape.length) >= shape.length - shape.reach
         self.register_buffer("within", within.float(), persistent=False)  # (T,)
@@ -88,10 +94,15 @@ class Network(nn.Module):
         return self.read(self.scaling(x), mask, age)
 
     def read(self, scaled: Tensor, mask: Tensor, age: Tensor) -> Output:
-        """Predict from windows that are scaled already: training scales each row once and reads it many times."""
+        """Predict from windows that are scaled already: training scales each row once and reads it many times.
+
+        A channel that may be missing is NaN where it is, and comes with two more: is it there, and how old it is.
+        """
         if self.training and self.jitter:  # sensor bias differs between assets; avoid memorising assets
             scaled = scaled + self.jitter * torch.randn_like(scaled[:, :1])
         mask = mask * cast(Tensor, self.within)
+        if self.last_seen is not None:
+            scaled = self.last_seen(scaled, mask)
         features = self.trunk(scaled * mask[:, :, None], mask)  # (B, width)
         if self.age:
             features = torch.cat([features, age[:, None] / self.age], dim=1)

@@ -22,12 +22,14 @@ def fit_scaling(histories: Histories, rows: NDArray[np.int64], contract: Twin, s
     settings = _positions(contract, contract.regimes.channels if contract.regimes else ())
     spread = _usable(values[:, settings].std(axis=0), values[:, settings])
     centres, regime = _cluster(values[:, settings] / spread, contract.regimes.count if contract.regimes else 1, seed)
-    overall_mean, overall_scale = values.mean(axis=0), _usable(values.std(axis=0), values)
+    gappy = contract.may_be_missing
+    overall_mean, overall_deviation = _moments(values, gappy)
+    overall_scale = _usable(overall_deviation, values)
     mean, scale = [], []
     for k in range(len(centres)):
-        part = values[regime == k]
-        mean.append(part.mean(axis=0))
-        scale.append(_usable(part.std(axis=0), values))
+        part_mean, part_deviation = _moments(values[regime == k], gappy)
+        mean.append(part_mean)
+        scale.append(_usable(part_deviation, values))
     is_setting = np.array([channel.role == "setting" for channel in contract.channels.values()])
     mean = [np.where(is_setting, overall_mean, row) for row in mean]
     scale = [np.where(is_setting, overall_scale, row) for row in scale]
@@ -39,6 +41,7 @@ def fit_scaling(histories: Histories, rows: NDArray[np.int64], contract: Twin, s
         mean=_plain(np.stack(mean)),
         scale=_plain(np.stack(scale)),
         age=age,
+        gappy=gappy,
     )
 
 
@@ -46,9 +49,18 @@ def _positions(contract: Twin, names: tuple[str, ...]) -> NDArray[np.int64]:
     return np.array([contract.channel_names.index(name) for name in names], dtype=np.int64)
 
 
+def _moments(values: NDArray[np.float64], gappy: tuple[int, ...]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation (C,) of values (R, C); of `gappy` channels where they are known, else 0."""
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    for channel in gappy:
+        known = values[~np.isnan(values[:, channel]), channel]
+        mean[channel], deviation[channel] = (known.mean(), known.std()) if len(known) else (0.0, 0.0)
+    return mean, deviation
+
+
 def _usable(deviation: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Replace deviations (C,) that are too small to divide by with SILENT."""
-    level = np.abs(values).max(axis=0, initial=0.0)
+    level = np.nan_to_num(np.abs(values)).max(axis=0, initial=0.0)
     return np.where(deviation > SMALLEST * level, deviation, SILENT)
 
 

@@ -5,6 +5,7 @@ of the RUL cap, plus one minus the mean macro-F1. The held-out assets take no pa
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from foretwin.dataset.splits import Development, Split
 from foretwin.errors import TrainingError
 from foretwin.project.entrypoint import show_progress
 from foretwin.project.params import TrainParams, TuneParams
-from foretwin.training.encoders import TRUNKS
+from foretwin.training.encoders import ENCODERS, TRUNKS
 from foretwin.training.trainer import Budget, Choice, fit
 
+UNTRIED_WIDTHS = {"statistics": 128, "convolution": 64, "gru": 64, "attention": 64, "statistics_convolution": 64}
 WIDTHS = {"statistics": (64, 128, 256), "convolution": (32, 64), "gru": (32, 64), "attention": (32, 64)}
 FIRST = (  # tried before the sampler's own: good settings on folds of turbofans, of pumps, and of a test rig's cycles
     {
@@ -66,6 +68,29 @@ def suggest(trial: optuna.Trial) -> Choice:
         lr=trial.suggest_float("lr", 1e-3, 3e-2, log=True),
         weight_decay=trial.suggest_float("weight_decay", 1e-2, 3.0, log=True),
     )
+
+
+def encoder_choices(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Choice]:
+    """Return the choices of the named candidates that are networks, from a record of `tune`, in that order.
+
+    `network` is the best trial of all, an encoder's name the best completed trial of that encoder; where there is none,
+    the best of all with that encoder in it.
+    """
+    best = Choice.model_validate(record["best"])
+    tried: dict[str, tuple[float, Choice]] = {}
+    for trial in record["trials"]:
+        if trial["state"] == "complete":
+            choice = Choice.model_validate(trial["params"])
+            if choice.trunk not in tried or trial["value"] < tried[choice.trunk][0]:
+                tried[choice.trunk] = (trial["value"], choice)
+    found = {}
+    for name in names:
+        if name == "network":
+            found[name] = best
+        elif name in ENCODERS:
+            other = best.model_copy(update={"trunk": name, "width": UNTRIED_WIDTHS[name]})
+            found[name] = tried[name][1] if name in tried else other
+    return found
 
 
 def tune(

@@ -1,11 +1,12 @@
 """Export everything about one asset as a ZIP archive."""
 
+import io
+import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from foretwin.contract.twin import Twin
 from foretwin.project.files import fresh_file
+from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.retention.archive_files import archive_folder, archived_readings
 from foretwin.twin.retention.erasing import asset_rows
 from foretwin.twin.store import Connection, Store, assets
@@ -21,6 +23,7 @@ from foretwin.twin.store.aging.archives import archives_of
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.holdings import held_scores, named_models, rows_of
 from foretwin.twin.store.telemetry import history as stored
+from foretwin.twin.store.telemetry.pending_samples import find_pending
 
 TABLES = {
     "parts": "what is fitted, and what was; serial number and provenance, where it comes from",
@@ -50,6 +53,7 @@ SCORES = pa.schema(
     ]
 )
 
+PIECE = 256 * 1024  # bytes that are given on together
 AS_TEXT = ("data", "detail", "deliveries")  # JSON in the archive's files
 ONLY_SERVED = ("age", "rows", "faults", "warnings")  # what is not kept of an answer that was heard beside a score
 SHADOW_SCORES = pa.schema([column for column in SCORES if column.name not in ONLY_SERVED])
@@ -58,46 +62,98 @@ SHADOW_SCORES = pa.schema([column for column in SCORES if column.name not in ONL
 def export_asset(store: Store, root: Path, contracts: Mapping[str, Twin], name: str, out: Path, now: datetime) -> Path:
     """Write everything that the store and its archive hold about an asset to the ZIP `out`, whole or not at all.
 
-    NotFound where there is no such asset. It is streamed: memory does not grow with the asset's history.
+    NotFound where there is no such asset.
     """
-    with store.read() as connection, fresh_file(out, private=True) as temporary:
-        asset = assets.find_asset(connection, name)
-        contract = contracts.get(asset.twin)
-        with (
-            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive,
-            TemporaryDirectory(dir=temporary.parent, prefix=".export-") as folder,
-        ):
-            archive.writestr("README.txt", _readme(asset, contract, now))
-            archive.writestr("asset.json", orjson.dumps(asset, option=orjson.OPT_INDENT_2))
-            for table in TABLES:
-                _write_json(archive, f"{table}.json", _records(connection, root, asset, table))
-            tables = {
-                "readings.parquet": _readings(connection, root, asset, contract),
-                "scores.parquet": _scores(connection, root, asset, "scores", SCORES),
-                "shadow_scores.parquet": _scores(connection, root, asset, "shadow_scores", SHADOW_SCORES),
-            }
-            for file, batches in tables.items():
-                _write_parquet(Path(folder) / file, batches)
-                archive.write(Path(folder) / file, file, zipfile.ZIP_STORED)
+    with fresh_file(out, private=True) as temporary, temporary.open("wb") as file:
+        for piece in export_pieces(store, root, contracts, name, now):
+            file.write(piece)
     return out
 
 
-def _write_json(archive: zipfile.ZipFile, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def export_pieces(store: Store, root: Path, contracts: Mapping[str, Twin], name: str, now: datetime) -> Iterator[bytes]:
+    """Yield the ZIP of `export_asset` in pieces, of one state of the store; NotFound before the first.
+
+    Memory does not grow with the asset's history, and nothing is kept on disk.
+    """
+    sink = _Sink()
+    with store.read() as connection:
+        asset = assets.find_asset(connection, name)
+        with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
+            for _ in _fill(archive, connection, root, asset, contracts.get(asset.twin), now):
+                if sink.size >= PIECE:
+                    yield sink.take()
+    yield sink.take()
+
+
+class _Sink(io.RawIOBase):
+    """A file that only grows, and of which what was written can be taken away."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.size = 0
+
+    def writable(self) -> bool:
+        """Whether it takes bytes."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Keep the bytes."""
+        part = bytes(data)
+        self._parts.append(part)
+        self.size += len(part)
+        return len(part)
+
+    def take(self) -> bytes:
+        """Return what was written since the last time."""
+        parts, self._parts, self.size = self._parts, [], 0
+        return b"".join(parts)
+
+
+def _fill(
+    archive: zipfile.ZipFile, connection: Connection, root: Path, asset: Asset, contract: Twin | None, now: datetime
+) -> Iterator[None]:
+    """Write the files one after the other; yields whenever something was written."""
+    archive.writestr("README.txt", _readme(asset, contract, now))
+    archive.writestr("asset.json", orjson.dumps(asset, option=orjson.OPT_INDENT_2))
+    yield
+    for table in TABLES:
+        yield from _write_json(archive, f"{table}.json", _records(connection, root, asset, table))
+    waiting = find_pending(connection, [asset.id]).get(asset.id)
+    if waiting is not None:
+        yield from _write_json(archive, "waiting.json", PendingValues.unpack(waiting).rows())
+    tables = {
+        "readings.parquet": _readings(connection, root, asset, contract),
+        "scores.parquet": _scores(connection, root, asset, "scores", SCORES),
+        "shadow_scores.parquet": _scores(connection, root, asset, "shadow_scores", SHADOW_SCORES),
+    }
+    for file, batches in tables.items():
+        yield from _write_parquet(archive, file, batches)
+
+
+def _write_json(archive: zipfile.ZipFile, name: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[None]:
     """Write a list, one row to a line."""
     with archive.open(name, "w", force_zip64=True) as file:
         before = b"[\n"
         for row in rows:
             file.write(before + orjson.dumps(row))
             before = b",\n"
+            yield
         file.write(b"\n]\n" if before != b"[\n" else b"[]\n")
 
 
-def _write_parquet(path: Path, batches: Iterator[pa.Table]) -> None:
+def _write_parquet(archive: zipfile.ZipFile, name: str, batches: Iterator[pa.Table]) -> Iterator[None]:
+    """Write a table, which is compressed by itself."""
     first = next(batches)
-    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+    stored = zipfile.ZipInfo(name, date_time=time.localtime()[:6])
+    stored.external_attr = 0o600 << 16
+    with (
+        archive.open(stored, "w", force_zip64=True) as file,
+        pq.ParquetWriter(file, first.schema, compression="zstd") as writer,
+    ):
         writer.write_table(first)
         for table in batches:
             writer.write_table(table)
+            yield
 
 
 def _records(connection: Connection, root: Path, asset: Asset, table: str) -> Iterator[Mapping[str, Any]]:
@@ -151,6 +207,8 @@ def _readme(asset: Asset, contract: Twin | None, now: datetime) -> str:
         "                  (s from receipt to score), rows (readings seen), rul with rul_low and rul_high (remaining",
         f"                  useful life and its interval, {unit}), faults (probability of each class), diagnosis",
         "                  and warnings as JSON, and name, version and digest of the model",
+        "waiting.json      where single values came: those that are no reading yet, or that the next one may need;",
+        "                  time in microseconds since 1970 where it is dated, else in the clock's unit",
         "shadow_scores.parquet",
         "                  what another model said at the same time, while one was on trial; nothing followed from it",
         "",

@@ -35,7 +35,8 @@ def explain_present(store: Store, root: Path, contracts: Mapping[str, Twin], nam
         contract = champion.bundle.contract
         wanted = ReadingQuery(asset.twin, contract.channel_names, readings.last_batch(connection))
         recent = windows.newest_windows(connection, wanted, [asset.id], contract.window.length)
-    whole = recent.only(np.isfinite(recent.values).all(axis=1))
+    needed = np.delete(recent.values, contract.may_be_missing, axis=1)
+    whole = recent.only(np.isfinite(needed).all(axis=1))
     if len(whole) < contract.window.shortest:
         least = f"{len(whole)} readings with every channel, but {contract.window.shortest} are needed"
         raise BadInput("asset", f"{name} has {least}")

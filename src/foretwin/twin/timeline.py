@@ -6,6 +6,7 @@ from typing import Any
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
+from foretwin.twin.cases.dating import taken_at
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import Connection, timeline
 from foretwin.twin.store.assets import Asset, fitted_parts
@@ -49,6 +50,9 @@ def state(connection: Connection, contract: Twin, asset: Asset, at: datetime, no
         raise BadInput("at", f"{at.isoformat()} lies in the future")
     reading = timeline.last_reading(connection, asset.id, at)
     received_at = reading["received_at"] if reading else None
+    if reading and received_at:
+        taken = taken_at(connection, contract, asset.id, reading["run"], reading["time"])
+        received_at = min(taken, received_at) if taken else received_at
     score = score_store.last(connection, asset.id, at)
     return {
         "at": at,

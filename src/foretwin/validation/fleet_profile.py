@@ -37,8 +37,8 @@ class Profile:
     fleet: pd.DataFrame
     """A single row: `assets`, `respelt` assets whose name another one spells differently, `distinct_<channel>` values
     (counted up to MOST_DISTINCT), `tells_<channel>` (0 or 1, whether it tells a label by itself),
-    `known_fault_<axis>` share of rows from 0 to 1, and with `contract.rul` also `known_rul` share and `failures`, the
-    runs outside the fixed test set that reach RUL 0.
+    `known_fault_<axis>` share of rows from 0 to 1, `missing_<channel>` share of one that may be missing, and with
+    `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that reach RUL 0.
 
     The shares are of the twin's own source where it has one: a history has labels only where there are verdicts."""
     behind: dict[str, Behind]
@@ -126,6 +126,8 @@ class _Channels:
         judged = [name for name in contract.channel_names if name not in contract.quality.allow]
         self._pairs = {(name, axis): _Pairs() for name in judged for axis in contract.axes}
         self._sample: list[pd.DataFrame] = []
+        self._missing = {n: Behind() for n, one in contract.channels.items() if one.may_be_missing}
+        self._rows = 0
 
     def see(self, piece: pd.DataFrame, before: int) -> None:
         """Take in a piece which `before` rows precede; of all rows every `step`-th is kept."""
@@ -134,27 +136,34 @@ class _Channels:
                 self._distinct[name] = known.union(pd.Index(piece[name].dropna().unique()))[:MOST_DISTINCT]
         for (name, axis), pairs in self._pairs.items():
             pairs.see(piece[name].to_numpy(), piece[fault_column(axis)].to_numpy())
+        for name, lost in self._missing.items():
+            self._missing[name] = lost.plus(Behind.of(piece[name].isna().to_numpy(bool), before))
+        self._rows += len(piece)
         columns = [*RUN, "time", "rul", *self._contract.channel_names]
         self._sample.append(piece[columns].iloc[-before % self._step :: self._step])
 
     def measures(self) -> dict[str, float]:
         """Return the measures of each channel."""
         sample = pd.concat(self._sample, ignore_index=True)
-        run = np.asarray(sample.groupby(RUN, sort=False, dropna=False).ngroup(), np.int64)
-        time, rul = sample["time"].to_numpy(), sample["rul"].to_numpy()
+        sample["number"] = sample.groupby(RUN, sort=False, dropna=False).ngroup()
         found: dict[str, float] = {}
         for name, known in self._distinct.items():
             found[f"distinct_{name}"] = len(known)
             told = any(self._pairs[name, axis].stand for axis in self._contract.axes if (name, axis) in self._pairs)
-            judged = name not in self._contract.quality.allow
-            found[f"tells_{name}"] = float(told or (judged and counts_life(sample[name].to_numpy(), time, rul, run)))
-        return found
+            told |= name not in self._contract.quality.allow and self._counts_life(sample, name)
+            found[f"tells_{name}"] = float(told)
+        return found | {f"missing_{n}": lost.count / (self._rows or 1) for n, lost in self._missing.items()}
+
+    def _counts_life(self, sample: pd.DataFrame, name: str) -> bool:
+        known = sample[sample[name].notna()] if name in self._missing else sample
+        return counts_life(*(known[column].to_numpy() for column in (name, "time", "rul", "number")))
 
     def behind(self, rows: int) -> dict[str, Behind]:
         """Return the rows behind the measures: all for a constant channel, none for one that tells a label."""
         names = self._contract.channel_names
         every = Behind.of_stretches([0], [rows])
-        return {f"distinct_{name}": every for name in names} | {f"tells_{name}": Behind() for name in names}
+        constant = {f"distinct_{name}": every for name in names} | {f"tells_{name}": Behind() for name in names}
+        return constant | {f"missing_{name}": lost for name, lost in self._missing.items()}
 
 
 class _Pairs:
@@ -166,7 +175,7 @@ class _Pairs:
 
     def see(self, values: "np.ndarray", classes: "np.ndarray") -> None:
         """Take in the rows of a piece (N,)."""
-        known = classes >= 0
+        known = (classes >= 0) & ~np.isnan(values)
         self._rows += int(known.sum())
         if self._settled or not known.any():
             return

@@ -54,7 +54,8 @@ def column_rules(rows: pd.DataFrame, contract: Twin) -> list[Rule]:
 
 def row_rules(contract: Twin) -> list[Rule]:
     """Return the rules for every row by itself, or against all others, for `Profile.rows`."""
-    known = (*KEY, *contract.channel_names, "fixed_split", "subset")
+    needed = (name for name, channel in contract.channels.items() if not channel.may_be_missing)
+    known = (*KEY, *needed, "fixed_split", "subset")
     rules = [_none(f"{name} is present on every row", name, f"absent_{name}") for name in known]
     rules += [
         _none("asset has a name", "asset", "unnamed"),
@@ -123,6 +124,10 @@ def fleet_rules(contract: Twin) -> list[Rule]:
         if name not in quality.may_be_constant
     ]
     rules = [_between(words, column, {"column": measure, "min_value": low}) for words, column, measure, low in least]
+    most = 1.0 if quality.max_missing is None else quality.max_missing
+    for name in (contract.channel_names[i] for i in contract.may_be_missing):
+        words = f"{name} is missing on at most {most:.0%} of the rows (quality.max_missing)"
+        rules.append(_between(words, name, {"column": f"missing_{name}", "max_value": most}))
     words = "no two assets have one name in two spellings (source.spellings)"
     rules.append(_between(words, "asset", {"column": "respelt", "max_value": 0}))
     for name in contract.channel_names:

@@ -21,6 +21,8 @@ from foretwin.wire.values import (
     Cells,
     cell_of,
     clipped,
+    empty_cells,
+    is_missing_cell,
     parse_numbers,
     runs,
     shown,
@@ -34,7 +36,8 @@ class Columns(NamedTuple):
     """N readings of one twin as they were written; lists may differ in length.
 
     `asset` is a name for all of them, or a column of text; `run` a value for all, None for the present run, or a
-    column; `units` what the sender says of `time` and of channels. With `texts` a text may be a number.
+    column; `units` what the sender says of `time` and of channels. With `texts` a text may be a number. A channel that
+    may be missing has empty cells (null, NaN) where it is, or no column.
     """
 
     contract: Twin
@@ -69,8 +72,10 @@ class Columns(NamedTuple):
         return self._fault(parsed, int(parsed.good.argmin()))
 
     def _parse(self) -> "_Parsed":
-        channels = [self.channels[name] for name in self.contract.channels]
+        channels = [self.channels[c] if c in self.channels else [None] * len(self.time) for c in self.contract.channels]
         time, values, good = parse_numbers(self.time, channels, self.texts)
+        if good is not None and self.contract.may_be_missing:
+            good = self._good_where_missing(channels, time, values)
         run = runs(self.run, self.texts)
         if isinstance(run, np.ndarray) or not run >= PRESENT_RUN:
             good = _and(good, np.broadcast_to(run >= PRESENT_RUN, len(time)))
@@ -79,6 +84,17 @@ class Columns(NamedTuple):
         asset, names = _numbered(self.asset)
         named = np.array([is_name(name) for name in names], dtype=bool)
         return _Parsed(asset, names, run, time, values, _and(good, named[asset]))
+
+    def _good_where_missing(
+        self, channels: list[Cells], time: NDArray[np.float64], values: NDArray[np.float32]
+    ) -> NDArray[np.bool_] | None:
+        """Return whether rows (N,) are good although cells of channels that may be missing are empty; None for all."""
+        known = np.isfinite(values)
+        fine = known.copy()
+        for position in self.contract.may_be_missing:
+            fine[:, position] |= empty_cells(channels[position])
+        whole = np.asarray(fine.all(axis=1) & known.any(axis=1), dtype=bool)
+        return _and(np.abs(time) <= LARGEST, whole)
 
     def _readings(self, parsed: "_Parsed") -> Readings:
         """Return all rows."""
@@ -111,7 +127,13 @@ class Columns(NamedTuple):
             return Invalid(row, "run", reason, wrong_run(_same_or_cell(self.run, row)))
         if not abs(parsed.time[row]) <= LARGEST:
             return Invalid(row, "time", "type", wrong_number(cell_of(self.time, row)))
-        channel = self.contract.channel_names[int(np.isfinite(parsed.values[row]).argmin())]
+        lost = ~np.isfinite(parsed.values[row])
+        if lost.all() and len(self.contract.may_be_missing) == len(lost):
+            return Invalid(row, "channels", "type", "hold no value: a reading has one at least")
+        for position in self.contract.may_be_missing:
+            name = self.contract.channel_names[position]
+            lost[position] &= not is_missing_cell(cell_of(self.channels[name], row) if name in self.channels else None)
+        channel = self.contract.channel_names[int(lost.argmax())]
         return Invalid(row, f"channels.{channel}", "type", wrong_number(cell_of(self.channels[channel], row)))
 
     def _rejected(self, row: int | None, fault: Invalid) -> Rejected:
@@ -176,10 +198,12 @@ def _find_wrong_channel(channels: Mapping[str, Cells], contract: Twin) -> tuple[
     """Return the first unknown or missing channel, and which of both."""
     if channels.keys() == contract.channels.keys():
         return None
+    optional = {contract.channel_names[i] for i in contract.may_be_missing}
     for name in channels:
         if name not in contract.channels:
             return clipped(name), f"is unknown; there is {', '.join(contract.channel_names)}"
-    return next(name for name in contract.channels if name not in channels), "is missing"
+    lacking = next((name for name in contract.channels if name not in channels and name not in optional), None)
+    return None if lacking is None else (lacking, "is missing")
 
 
 def _and(good: NDArray[np.bool_] | None, more: NDArray[np.bool_]) -> NDArray[np.bool_] | None:

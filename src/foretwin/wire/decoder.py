@@ -3,11 +3,15 @@
     {"twin": "pump", "asset": "P-017", "run": 1, "time": [58, 59],
      "channels": {"flow": [1.2, 1.3]}, "units": {"flow": "m3/h"}}
 
+or single values, each with its own time (`value_columns`):
+
+    {"twin": "pump", "asset": "P-017", "time": "2026-11-21T12:00:00Z", "channel": "flow", "value": 1.2}
+
 A body that says nothing usable is refused as a whole. Otherwise each reading in it either becomes a row of `Readings`
 or is rejected on its own, with what is wrong and its content.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +23,7 @@ from foretwin.wire.columns import Columns, check_text_column, columns_of
 from foretwin.wire.json import check_object, check_text, parse
 from foretwin.wire.readings import Decoded, Rejected
 from foretwin.wire.tables import ARROW, JSON, PARQUET, read_table
+from foretwin.wire.value_columns import FIELDS, ValueColumns, cells_of, wrong_length
 from foretwin.wire.values import shown
 
 KEYS = ("asset", "run", "time")
@@ -53,28 +58,55 @@ def undecodable(body: bytes, error: BadInput, twin: str | None, asset: str | Non
 def decode_table(table: pa.Table, contract: Twin, asset: str | None, texts: bool = False) -> Decoded:
     """Decode a table with the columns time, run (optional), asset (unless named here) and one per channel.
 
+    Instead of the latter it may have `channel`, `value` and perhaps `quality`: then each row is a single value.
     With `texts` columns of text may hold numbers. BadInput where time or asset is missing.
     """
     columns, units = columns_of(table)
     if "time" not in columns:
         raise BadInput("time", "is missing")
     _check_count("time", len(table))
+    if is_of_values(columns, contract):
+        names = _names(columns.get("asset"), asset)
+        owners = names if isinstance(names, str) else names.to_pylist()
+        return _values(contract, owners, {name: columns[name] for name in FIELDS if name in columns}, texts)
     channels = {name: cells for name, cells in columns.items() if name not in KEYS}
     names = _names(columns.get("asset"), asset)
     return Columns(contract, names, columns.get("run"), columns["time"], channels, units, texts).decode()
 
 
 def _decode_message(message: Any, contracts: Mapping[str, Twin], twin: str | None, asset: str | None) -> Decoded:
-    check_object(message, "body", required=("time", "channels"), optional=("twin", "asset", "run", "units"))
+    alone = type(message) is dict and "value" in message
+    if alone:
+        check_object(message, "body", required=FIELDS[:3], optional=("twin", "asset", "quality"))
+    else:
+        check_object(message, "body", required=("time", "channels"), optional=("twin", "asset", "run", "units"))
     said = message.get("twin")
     contract = _contract(contracts, _agreed("twin", None if said is None else check_text(said, "twin"), twin))
     name = check_name(_agreed("asset", message.get("asset"), asset))
+    if alone:
+        return _values(contract, name, {field: message[field] for field in FIELDS if field in message})
     sent = check_object(message["channels"], "channels")
     units = check_object(message.get("units", {}), "units")
     time = _listed(message["time"])
     _check_count("time", len(time))
     channels = {channel: _listed(cells) for channel, cells in sent.items()}
     return Columns(contract, name, message.get("run"), time, channels, units).decode()
+
+
+def is_of_values(columns: Collection[str], contract: Twin) -> bool:
+    """Return whether each row of a table with these columns is a single value."""
+    return {"channel", "value"} <= set(columns) and not {"channel", "value"} & set(contract.channels)
+
+
+def _values(contract: Twin, asset: str | Sequence[Any], sent: Mapping[str, Any], texts: bool = False) -> Decoded:
+    fields = {name: cells_of(cells) for name, cells in sent.items()}
+    wrong = wrong_length(fields)
+    if wrong:
+        raise BadInput(*wrong)
+    _check_count("time", len(fields["time"]))
+    values, rejected = ValueColumns(contract, asset, fields, texts).decode()
+    missing = len(fields["time"]) - len(values) - len(rejected)
+    return Decoded(None, rejected, values if len(values) else None, missing)
 
 
 def _contract(contracts: Mapping[str, Twin], twin: str | None) -> Twin:

@@ -52,6 +52,51 @@ class Readings:
         )
 
 
+def by_twin(readings: Sequence[Readings]) -> list[Readings]:
+    """Join the readings of each twin."""
+    twins: dict[str, list[Readings]] = {}
+    for one in readings:
+        twins.setdefault(one.twin, []).append(one)
+    return [Readings.joined(parts) for parts in twins.values()]
+
+
+@dataclass(frozen=True)
+class SingleValues:
+    """N values of one twin.
+
+    `asset` (N,) int64 places in `names`; `time` (N,) float64, microseconds since 1970 where `dated` (N,) is True, else
+    since the run began, in the clock's unit; `channel` (N,) int64 places in `channels`; `value` (N,) float64, finite.
+    """
+
+    twin: str
+    channels: tuple[str, ...]
+    asset: NDArray[np.int64]
+    time: NDArray[np.float64]
+    dated: NDArray[np.bool_]
+    channel: NDArray[np.int64]
+    value: NDArray[np.float64]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @classmethod
+    def together(cls, parts: Sequence[Self]) -> Self:
+        """Join values of one twin, in their order; an asset of several parts is one."""
+        place: dict[str, int] = {}
+        asset = [np.array([place.setdefault(name, len(place)) for name in part.names])[part.asset] for part in parts]
+        return cls(
+            parts[0].twin,
+            parts[0].channels,
+            np.concatenate(asset),
+            np.concatenate([part.time for part in parts]),
+            np.concatenate([part.dated for part in parts]),
+            np.concatenate([part.channel for part in parts]),
+            np.concatenate([part.value for part in parts]),
+            tuple(place),
+        )
+
+
 @dataclass(frozen=True)
 class Invalid:
     """The fault of one row's reading, or of all where `row` is None; `reason` is the quarantine's word."""
@@ -76,7 +121,9 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Decoded:
-    """The readings of one body."""
+    """The readings of one body, or its single values."""
 
     readings: Readings | None
     rejected: tuple[Rejected, ...] = ()
+    values: SingleValues | None = None
+    missing: int = 0  # single values that are empty, or of no good quality

@@ -5,6 +5,7 @@ A number is accepted where it rounds to a finite float32, in which the store kee
 """
 
 import json
+import math
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, TypeAlias
@@ -52,6 +53,19 @@ def parse_numbers(
     right: NDArray[np.bool_] = np.abs(times) <= LARGEST
     right = right if finite.all() else right & finite.all(axis=1)
     return times, values, None if right.all() else right
+
+
+def is_missing_cell(cell: Any) -> bool:
+    """Return whether a cell says that there is no value: null or NaN."""
+    return cell is None or (type(cell) is float and math.isnan(cell))
+
+
+def empty_cells(cells: Cells) -> NDArray[np.bool_]:
+    """Return (N,) whether each cell is empty."""
+    if not isinstance(cells, pa.ChunkedArray):
+        return np.array([is_missing_cell(cell) for cell in cells], dtype=bool)
+    is_null: NDArray[np.bool_] = cells.is_null(nan_is_null=pa.types.is_floating(cells.type)).to_numpy()
+    return is_null
 
 
 def runs(cells: Any, texts: bool = False) -> NDArray[np.float64] | float:

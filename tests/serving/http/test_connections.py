@@ -97,3 +97,19 @@ def test_an_ipv6_site_counts_as_one_client():
     assert site_of("::ffff:10.0.0.1") == site_of("10.0.0.1") != site_of("10.0.0.2")
     assert site_of("fe80::1%eth0") == site_of("fe80::2")
     assert site_of("no address") == "no address"
+
+
+def test_a_stream_takes_no_place_of_the_others_and_there_are_a_tenth_as_many():
+    crowd = Crowd(total=40, per_address=20)
+    streams = [crowd.enter(name, "one") for name in "abc"]
+    for place in streams:
+        place.work()
+    assert [place.stream(print, "one") for place in streams] == [True, True, False]
+    assert all(crowd.enter(str(i), "one") for i in range(19)), "the third is still one of the twenty"
+    assert crowd.gone == []
+    crowd.enter("next", "one")
+    assert crowd.gone == ["0"]
+    streams[0].leave()
+    assert streams[2].stream(print, "one")
+    many = [crowd.enter(f"other {i}", f"address {i}") for i in range(3)]
+    assert [place.stream(print, f"address {i}") for i, place in enumerate(many)] == [True, True, False]

@@ -160,7 +160,7 @@ def test_every_call_is_logged_where_that_is_asked_for(heard, caplog, monkeypatch
 
 def test_another_value_of_the_setting_is_refused(heard, monkeypatch):
     monkeypatch.setenv("FORETWIN_LOG_REQUESTS", "yes")
-    with pytest.raises(ParamsError, match="FORETWIN_LOG_REQUESTS: is 'yes'; `all` logs every call"):
+    with pytest.raises(ParamsError, match="FORETWIN_LOG_REQUESTS: is 'yes'; it is `all`"):
         heard.application()
 
 

@@ -67,6 +67,28 @@ def test_a_client_is_who_a_trusted_proxy_says(address, source, forwarded, client
         assert heard(wire) == (200, client)
 
 
+@pytest.mark.parametrize(
+    ("source", "headers", "client"),
+    [
+        (PROXY, {"Forwarded": "for=198.51.100.7;proto=https;by=203.0.113.43"}, "198.51.100.7"),
+        (PROXY, {"Forwarded": 'for="[2001:db8::1]:4711"'}, "2001:db8::1"),
+        (PROXY, {"Forwarded": 'by="a, b" ; FOR="198.51.100.7:80", for=192.0.2.9'}, "198.51.100.7"),
+        (PROXY, {"Forwarded": "for=198.51.100.7", "X-Forwarded-For": "198.51.100.7"}, "198.51.100.7"),
+        (PROXY, {"Forwarded": "for=198.51.100.7", "X-Forwarded-For": "203.0.113.9"}, PROXY),  # one is the client's own
+        (PROXY, {"Forwarded": 'for="198.51.100.7'}, PROXY),
+        (PROXY, {"Forwarded": "proto=https", "X-Forwarded-For": "203.0.113.9"}, PROXY),
+        (OTHER, {"Forwarded": "for=198.51.100.7"}, OTHER),
+    ],
+)
+def test_forwarded_counts_as_the_usual_header_and_beside_it_only_where_both_say_the_same(
+    address, source, headers, client
+):
+    with socket.create_connection(address, timeout=10, source_address=(source, 0)) as wire:
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        wire.sendall(f"GET /who HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        assert heard(wire) == (200, client)
+
+
 def test_the_clients_of_a_proxy_each_have_their_share(address):
     waiting = [begun(address, PROXY, "198.51.100.1", "/wait") for _ in range(EACH)]
     others = [begun(address, PROXY, f"198.51.100.{2 + i}") for i in range(3 * EACH)]
@@ -100,7 +122,7 @@ def test_what_is_no_number_is_refused(name):
 def test_connections_leave_descriptors_for_the_store(monkeypatch, files):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
     limits = ConnectionLimits.from_env({"FORETWIN_MAX_CONNECTIONS": "1000000"})
-    assert limits.total + limits.backlog <= files - min(128, files // 4)
+    assert limits.total + limits.streams + limits.backlog <= files - min(128, files // 4)
     assert 0 < limits.per_address <= limits.total
     assert limits.backlog > 0
     assert ConnectionLimits.from_env({"FORETWIN_MAX_CONNECTIONS": "5"}).per_address <= 5

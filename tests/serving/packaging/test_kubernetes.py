@@ -8,6 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from foretwin.project.settings import SETTINGS
 from foretwin.serving.packaging.bento import NAME
 from foretwin.serving.scoring.app import create_scoring_app
 from foretwin.serving.scoring.start import service_of
@@ -81,8 +82,8 @@ def test_what_is_probed_and_scraped_is_a_route_that_needs_no_key(name, tmp_path)
 
 def test_every_variable_is_one_that_the_code_reads():
     names = {entry["name"] for entry in CONTAINER["env"]} | set(re.findall(r"FORETWIN_\w+", TEMPLATE))
-    code = "\n".join(path.read_text() for path in (REPOSITORY / "src/foretwin").rglob("*.py"))
-    assert {name for name in names if f'"{name}"' not in code} == set()
+    assert names - SETTINGS.keys() == set()
+    assert POD["spec"]["enableServiceLinks"] is False, "the Service's name would make variables that look like settings"
 
 
 def test_the_keys_are_mounted_where_the_service_looks_for_them_and_it_may_read_them():

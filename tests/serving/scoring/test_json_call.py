@@ -183,6 +183,7 @@ def test_times_in_another_unit_are_refused(decode, times, usual):
 def test_a_machine_that_stood_still_in_between_is_no_other_unit(decode):
     values = {key: [1, 2, 3, 4] for key in TWIN.channel_names}
     assert len(decode([asset(time=[1, 2, 3, 5000], channels=values)]).tracks) == 1
+    assert len(decode([asset(time=[1, 2, 5000], channels={key: [1, 2, 3] for key in TWIN.channel_names})]).tracks) == 1
     assert len(decode([asset(time=[1, 5000], channels={key: [1, 2] for key in TWIN.channel_names})]).tracks) == 1
 
 

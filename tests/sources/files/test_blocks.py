@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foretwin.sources.files.blocks import text_blocks
-from foretwin.sources.machine_order import machine_bundles
+from foretwin.sources.lives.machine_order import machine_bundles
 
 CELLS = st.text(st.sampled_from('ab"\n\r,é'), max_size=6)
 

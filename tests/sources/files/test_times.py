@@ -1,9 +1,11 @@
 """Times as they are written: forms, zones, the hour that is there twice, and the one that never was."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from foretwin.errors import SourceError
+from foretwin.sources.files.times import durations
 from support.written_table import adapted, contract
 
 HEADER = "Maschine,Zeit,Kraft,Öl °C\n"
@@ -109,3 +111,8 @@ def test_a_text_in_another_form_is_refused_with_its_line(times, form, text):
     good = {"duration": "PT2H", "epoch_s": "0", "iso": "2024-05-31", "%Y": "2024"}.get(form, "05/05/2024")
     with pytest.raises(SourceError, match=r"export\.csv: line 3: column 'Zeit': "):
         times(good, text, time_format=form)
+
+
+def test_a_machine_named_like_the_letter_of_a_duration_is_no_duration():
+    assert np.isnan(durations(pd.Series(["P-1", "P-02", "P"]))).all()
+    assert durations(pd.Series(["PT2H", "-P1D"])).tolist() == [7200, -86400]

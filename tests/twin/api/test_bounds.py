@@ -19,6 +19,7 @@ from support.live_project import FAN, PUMP, assert_problem, live, live_process, 
 pytestmark = pytest.mark.dated
 
 OWN, NEIGHBOUR, FOREIGN, NOBODY = "P-own", "P-rival", "F-rival", "P-none"
+BEGIN = "00000000-0000-7000-8000-000000000000"  # an id before all events
 FOUND = {OWN: "pump", NEIGHBOUR: "pump", FOREIGN: "fan"}
 BODIES = {
     "readings": message(count=1, start=5),
@@ -85,6 +86,7 @@ def calls_of(client, way) -> list[tuple[str, str | None]]:
 
 def asked(client, way, url: str, key) -> httpx.Response:
     body = BODIES.get(url.rpartition("/")[2], {}) if way.accepts else None
+    url += f"?wait=false&after={BEGIN}" if way.path == "/v1/events" else ""
     return client.request(way.method, url, headers=key, json=body)
 
 

@@ -1,16 +1,23 @@
 """Readings do not wait for what others read, and no read goes on for ever."""
 
+import io
 import threading
+import zipfile
 from dataclasses import replace
 
 import httpx
+import numpy as np
+import pandas as pd
 import pytest
 from sqlalchemy import text
 
 from foretwin.errors import StoreAway
-from foretwin.twin.api import call
+from foretwin.twin.api import call, streams, twins
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
-from support.live_project import assert_problem, live, living_project, message
+from foretwin.twin.store.telemetry import history
+from support.live_project import PUMP, assert_problem, live, living_project, message
+from support.stored_readings import store_rows
 
 READERS = 20
 ENDLESS = "WITH RECURSIVE endless(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM endless) SELECT count(*) FROM endless"
@@ -76,3 +83,39 @@ def test_a_read_that_does_not_end_is_ended_by_either_database(store):
         connection.execute(text(ENDLESS))
     with bounded.read() as connection:  # and the connection is as good as before
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
+
+
+def test_copies_of_assets_that_nobody_reads_hold_up_nobody_and_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(call, "MOST_EXPORTS", 2)
+    monkeypatch.setattr(streams, "MOST_EXPORTS", 2)
+    monkeypatch.setattr(history, "AT_ONCE", 5_000)
+    store = open_store(f"sqlite:///{tmp_path}/twins.db")
+    rows = pd.DataFrame({"asset": "P-1", "run": 1, "time": np.arange(200_000.0)})
+    chance = np.random.default_rng(1)
+    store_rows(store, PUMP, rows.assign(**{name: chance.random(len(rows)) for name in PUMP.channel_names}))
+    with live(store, living_project(tmp_path / "project")) as client:
+        path = "/v1/twins/P-1/export"
+        with client.stream("GET", path) as first, client.stream("GET", path) as second:
+            assert first.status_code == second.status_code == 200
+            assert_problem(client.get(path), 503, "store", "2 copies")
+            assert client.get("/v1/twins/P-1/readings?limit=1").status_code == 200
+            assert client.post("/v1/twins/P-1/readings", json=message(start=200_000)).json()["stored"] == 3
+            assert_problem(client.get("/v1/twins/P-9/export"), 503, "store")
+        wait_for(lambda: client.head(path).status_code == 200, "places of those that left")
+        copy = zipfile.ZipFile(io.BytesIO(client.get(path).content))
+        assert len(pd.read_parquet(io.BytesIO(copy.read("readings.parquet")))) == 200_003
+    store.close()
+
+
+def test_a_copy_that_breaks_off_is_no_whole_answer(tmp_path, monkeypatch):
+    def broken(*_):
+        yield b"PK"
+        raise StoreAway("the database is gone")
+
+    monkeypatch.setattr(twins, "export_pieces", broken)
+    store = open_store(f"sqlite:///{tmp_path}/twins.db")
+    with live(store, living_project(tmp_path / "project")) as client:
+        for _ in range(call.MOST_EXPORTS + 1):
+            with pytest.raises(httpx.RemoteProtocolError):
+                client.get("/v1/twins/P-1/export")
+    store.close()

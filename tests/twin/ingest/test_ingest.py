@@ -19,10 +19,11 @@ from foretwin.errors import BadInput, Conflict, NotFound, StoreError
 from foretwin.twin.ingest.checks import Begins
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.ingest.release import release
-from foretwin.twin.store import Store, assets, listing, open_store, tables
+from foretwin.twin.store import Store, assets, listing, open_store, summaries, tables
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry import readings as stored_readings
+from foretwin.twin.store.telemetry.arrivals import last_hour
 from foretwin.twin.store.telemetry.packing import unpack_channels
 from foretwin.wire.decoder import decode, undecodable
 from foretwin.wire.readings import Decoded, Readings
@@ -98,6 +99,35 @@ def test_readings_are_stored_and_their_asset_registered(store):
         batches = connection.execute(select(tables.batches)).all()
         assert stored_readings.last_batch(connection) == asset.batch
     assert [(batch.id, batch.via, batch.received_at) for batch in batches] == [(asset.batch, "mqtt", NOON)]
+
+
+@pytest.mark.parametrize("other", ["p-1", "Ｐ-1"])
+def test_another_spelling_of_a_machine_is_set_aside_with_both_names(store, other):
+    send(store, message(1))
+    receipt = send(store, message([2, 3], asset=other))
+    assert (receipt.stored, reasons(receipt)) == (0, ["unknown", "unknown"])
+    assert f"{other!r} and 'P-1' are one machine's name in two spellings" in receipt.rejected[0].detail
+    with store.read() as connection:
+        assert assets.find_all(connection, [other]) == {}
+    both = send(store, message(1, asset="Q-7"), message(1, asset="q-7"))
+    assert (both.stored, reasons(both)) == (1, ["unknown"]), "two new names of one message"
+
+
+def test_spellings_are_joined_where_the_contract_says_so(store):
+    table = {"kind": "table", "path": "x.csv", "asset": "a", "time": "t", "spellings": "join"}
+    joining = {"pump": Twin.model_validate(PUMP.model_dump() | {"source": table})}
+    for name, time in (("P-1", [1, 2]), ("p-1", [3]), ("P-1", [4])):
+        assert ingest(store, joining, [message(time, asset=name)], "mqtt", NOON).stored == len(time)
+    mixed = ingest(store, joining, [message(5, asset="p-1"), message([5, 6], asset="P-1")], "mqtt", NOON)
+    assert mixed == Receipt(stored=2, duplicates=1)
+    assert asset_of(store).readings == 6
+
+
+def test_three_readings_of_a_run_in_another_unit_are_set_aside(store):
+    receipt = send(store, message([60, 120, 180]))
+    assert reasons(receipt) == ["unit"] * 3
+    assert "usually advances by 60, 1 is this twin's step: times are in h" in receipt.rejected[0].detail
+    assert send(store, message([60, 120])).stored == 2, "a machine that stood still is no other unit"
 
 
 def test_the_same_reading_again_is_a_duplicate_and_makes_no_batch(store):
@@ -434,3 +464,56 @@ def test_repeats_in_any_order_and_any_calls_leave_each_reading_once(sent, data):
         if rows:
             assert (asset.run, asset.time) == max(rows)
     store.close()
+
+
+@pytest.mark.parametrize("jitter", [1e-7, -1e-7])
+def test_a_reading_whose_time_was_rounded_on_its_way_is_a_duplicate(store, jitter):
+    send(store, message([1, 2, 3], [5.0, 6.0, 7.0]))
+    again = send(store, message([2 + jitter, 3 + jitter], [6.0, 7.0]))
+    assert again == Receipt(duplicates=2)
+    assert reasons(send(store, message(3 + jitter, 8.0))) == ["conflict"]
+    both = send(store, message([4, 4 + abs(jitter), 5]))
+    assert (both.stored, both.duplicates) == (2, 1), "within one message too"
+    assert list(kept(store)) == [(1, 1), (1, 2), (1, 3), (1, 4), (1, 5)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("odd", [1.7e9, 900.0])
+def test_one_wrong_clock_is_given_up_once_many_readings_contradict_it(store, odd, together):
+    right = [message(float(time), asset="P-1") for time in range(40)]
+    if together:
+        receipt = send(store, message([odd, *range(40)]))
+    else:
+        send(store, message(odd))
+        receipt = sum((send(store, one) for one in right), Receipt())
+    assert receipt.stored == 41 if together else 40
+    assert reasons(receipt) == ["clock"]
+    assert f"is {odd:g}, but" in receipt.rejected[0].detail
+    assert list(kept(store)) == [(1, time) for time in range(40)]
+    asset = asset_of(store)
+    assert (asset.run, asset.time, asset.readings, asset.quarantined) == (1, 39, 40, 1)
+    assert json.loads(waiting(store)[0].content)["channels"]["c1"] == 2.0
+    with store.read() as connection:
+        hour = last_hour(connection, asset.id)
+        runs = connection.execute(select(summaries.runs)).all()
+    assert (hour.count, hour.first_time, hour.last_time) == (40, 0, 39)
+    assert [run.first_time for run in runs] == [0]
+    assert asset.late < 12, "those after it was given up are on time"
+    assert send(store, message(40)) == Receipt(stored=1)
+
+
+def test_a_few_late_readings_and_a_backlog_next_to_the_newest_contradict_nothing(store):
+    send(store, message([0, 1, 2, 500]))
+    assert send(store, message([3, 4, 5])).rejected == ()
+    assert (500 in [time for _, time in kept(store)]) is True
+    send(store, message([0, 30], asset="P-2"))
+    assert send(store, message([float(i) for i in range(1, 30)], asset="P-2")) == Receipt(stored=29, late=29)
+    assert asset_of(store, "P-2").time == 30
+
+
+def test_a_wrong_first_clock_behind_all_that_came_with_it_is_set_aside(store):
+    receipt = send(store, message([3, *(20_000 + time for time in range(12))]))
+    assert (receipt.stored, reasons(receipt)) == (12, ["clock"])
+    assert "is 3, but the readings that came with it are from 20000 on" in receipt.rejected[0].detail
+    few = send(store, message([3, 20_000, 20_001], asset="P-2"))
+    assert (few.stored, reasons(few)) == (1, ["clock", "clock"])

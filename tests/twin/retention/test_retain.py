@@ -18,6 +18,7 @@ from foretwin.twin.store import assets, open_store, timeline
 from foretwin.twin.store.aging import holds, reclaim
 from foretwin.twin.store.archive_tables import archives, hours
 from foretwin.twin.store.scoring.kpis import counted_runs
+from foretwin.twin.store.tables import assets as asset_rows
 from foretwin.twin.store.tables import batches, readings
 from foretwin.twin.training_feedback.history import export_history
 from support.aging_fleet import FIRST_DAY, NAMES, TWIN, age, send_hours, send_rows, write_contract
@@ -97,6 +98,32 @@ def test_an_hour_keeps_mean_and_extremes_of_each_channel(store, tmp_path, contra
     found = np.frombuffer(hour.channels, "<f4").reshape(3, -1)
     np.testing.assert_allclose(found, [values.mean(axis=0), values.min(axis=0), values.max(axis=0)], rtol=1e-5)
     assert (hour.count, hour.first_time, hour.last_time, hour.first_at) == (6, 0, 5, FIRST_DAY)
+
+
+def test_hours_lose_their_channels_after_their_term_and_nothing_else(store, tmp_path):
+    contract = write_contract(tmp_path, {"readings": 1, "hours": 20})
+    send_hours(store, range(HOURS))
+    with store.write() as connection:
+        holds.place_hold(connection, assets.find_asset(connection, "P-2"), "a lawsuit", "ann", FIRST_DAY)
+
+    def known() -> tuple[list, int, set[str]]:
+        with store.read() as connection:
+            found = connection.execute(
+                select(hours, asset_rows.c.name).join(asset_rows, asset_rows.c.id == hours.c.asset)
+            ).all()
+            thread = timeline.received_hours(connection, assets.find_asset(connection, "P-1").id, (None, None), 1000)
+        return thread, len(found), {row.name for row in found if row.channels}
+
+    age(store, tmp_path, contract, 10)
+    before = known()
+    assert before[2] == set(NAMES)
+    assert age(store, tmp_path, contract, 40)["hours"] > 0
+    thread, rows, with_channels = known()
+    assert (thread, rows) == (before[0], before[1])
+    assert with_channels == {"P-2"}
+    assert "hours" not in age(store, tmp_path, contract, 41), "once for each file"
+    before_export = archived(store, tmp_path, "P-1")
+    assert len(before_export) >= HOURS - WINDOW
 
 
 def test_what_is_younger_than_its_term_stays(store, tmp_path, contract, sent):

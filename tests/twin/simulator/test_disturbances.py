@@ -5,7 +5,7 @@ from dataclasses import astuple, fields
 import numpy as np
 import pytest
 
-from foretwin.contract.twin import Clock
+from foretwin.contract.channels import Clock
 from foretwin.errors import BadInput
 from foretwin.twin.simulator.disturbances import (
     KINDS,

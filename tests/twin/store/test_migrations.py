@@ -12,6 +12,7 @@ from foretwin.twin.store.database import MIGRATIONS
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.tables import readings, shadow_scores
+from foretwin.twin.store.telemetry import windows
 from support.stored_readings import count
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -30,7 +31,10 @@ def old_store(url):
         command.upgrade(config, "0002")
         at = NOON if connection.dialect.name == "postgresql" else NOON.replace(tzinfo=None)
         moments = [str(at + timedelta(minutes=i, microseconds=i)) for i in range(SCORES)]
-        asset = "INSERT INTO assets (id, twin, name, tags, registered_at) VALUES (1, 'pump', 'P-1', '{}', :at)"
+        asset = (
+            "INSERT INTO assets (id, twin, name, tags, registered_at, batch, scored_batch)"
+            " VALUES (1, 'pump', 'P-1', '{}', :at, 1, 0), (2, 'pump', 'P-2', '{}', :at, 1, 1)"
+        )
         connection.execute(text(asset), {"at": str(at)})
         connection.execute(text("INSERT INTO batches (id, received_at, via) VALUES (1, :at, 'http')"), {"at": str(at)})
         connection.execute(
@@ -67,6 +71,8 @@ def test_scores_of_the_schema_before_are_packed_and_stay_what_they_were(store_ur
     ]
     assert found == expected
     assert count(store, shadow_scores) == count(store, readings) == SCORES
+    with store.read() as connection:
+        assert windows.with_news(connection, "pump").asset.tolist() == [1]
     with store.write() as connection:  # an old score is the last one kept for the next
         scores.add_scores(connection, [expected[-1]])
     with store.read() as connection:

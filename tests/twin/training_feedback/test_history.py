@@ -129,6 +129,16 @@ def test_maintenance_without_a_case_ends_a_run_too(store, tmp_path):
     assert export.verdicts == 0
 
 
+@pytest.mark.parametrize(("longest", "told"), [(30, {"P-1, run 1": 35.0}), (35, {}), (None, {})])
+def test_a_life_longer_than_those_the_champion_knows_is_told(store, tmp_path, longest, told):
+    remember(store, TWIN, readings_of(TWIN, ["P-1"]))
+    work_on(store, TWIN, "P-1", "run_ended", time=35)
+    champion = tmp_path / "models" / TWIN.name / "champion"
+    champion.mkdir(parents=True)
+    (champion / "drift.json").write_text(json.dumps({"longest_life": longest}))
+    assert export_history(store, tmp_path, TWIN, LATER).longer_lives == told
+
+
 def test_equal_content_gives_equal_bytes_whatever_the_order_in_which_it_came(store_url, tmp_path):
     from foretwin.twin.store import open_store
 

@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from foretwin.cli.main import main
 from foretwin.twin.store import open_store
+from support.described_answers import assert_as_described
 from support.live_project import assert_problem, live
 from support.pump_lives import keep, learnt, lives, project
 
@@ -32,6 +33,7 @@ def client(root):
 
 def test_options_are_compared_over_http(client):
     answer = client.post("/v1/twins/P-1/what-if", json={"options": [SLOWER]}).raise_for_status().json()
+    assert_as_described(client.get("/openapi.json").json(), "POST", "/v1/twins/{asset}/what-if", answer)
     assert answer["asset"] == "P-1"
     assert {"stale", "age_seconds", "assumptions"} <= set(answer)
     assert [one["name"] for one in answer["options"]] == ["slower", "as now"]

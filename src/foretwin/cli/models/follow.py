@@ -34,15 +34,18 @@ def follow_command(every: float | None) -> None:
 
     from foretwin.cli.project import log_to_terminal, stop_on_signals
     from foretwin.errors import RegistryError
-    from foretwin.registry.sync import follow_registry, keep_following, told_of
+    from foretwin.operations.health.each_process import follow_state
+    from foretwin.operations.health.endpoints import health_served
+    from foretwin.registry.sync import RegistryLooks, follow_registry, keep_following, told_of
 
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     if every is not None:
         log_to_terminal()
-        with stop_on_signals() as stop:
+        looks = RegistryLooks()
+        with stop_on_signals() as stop, health_served(follow_state(looks)):
             click.echo(f"following the registry every {every:g} s; Ctrl-C ends it", err=True)
-            keep_following(PROJECT, every, stop)
+            keep_following(PROJECT, every, stop, looks)
         return
     failed = []
     for change in follow_registry(PROJECT):

@@ -20,8 +20,11 @@ from foretwin.predictor.shapley import Explanation, explain
 from foretwin.project.entrypoint import show_progress
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
-from foretwin.sources.table import own_columns, read_rows_of
+from foretwin.sources.files.file_units import check_file_units
+from foretwin.sources.own_columns import own_columns
+from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import TableFile, open_table
+from foretwin.wire.asset_names import check_name
 
 AT_ONCE = 256  # assets; the progress bar moves after so many
 MOST_SHOWN = 30  # assets on the terminal
@@ -42,7 +45,7 @@ def score_file(bundle: Bundle, file: Path) -> pd.DataFrame:
 
     The file has the columns of the twin's own table source, or the canonical asset, time, optional run and channels.
     """
-    rows = read_rows_of(bundle.contract, source_of_file(file, bundle.contract), file)
+    rows = rows_of_file(file, bundle.contract)
     assets = rows["asset"].unique()
     parts = np.array_split(assets, max(1, -(-len(assets) // AT_ONCE)))
     scores = [
@@ -55,7 +58,7 @@ def score_file(bundle: Bundle, file: Path) -> pd.DataFrame:
 def explain_asset(root: Path, twin: str, file: Path, asset: str) -> tuple[Twin, Explanation]:
     """Return the champion's contract, and the explanation of that asset's score."""
     bundle = load_champion(root, twin).bundle
-    rows = read_rows_of(bundle.contract, source_of_file(file, bundle.contract), file)
+    rows = rows_of_file(file, bundle.contract)
     chosen = rows[rows["asset"] == asset]
     if len(chosen) == 0:
         raise BadInput("--asset", f"{file} has no asset {asset}; its first one is {rows['asset'].iloc[0]}")
@@ -109,6 +112,16 @@ def _cell(value: object) -> str:
     if isinstance(value, list):
         return escape("; ".join(value))
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+
+
+def rows_of_file(file: Path, contract: Twin, labelled: bool = False) -> pd.DataFrame:
+    """Return the canonical rows of a file as `source_of_file` says, with units and names as every door wants them."""
+    source = source_of_file(file, contract, labelled)
+    check_file_units(contract, source, file)
+    rows = read_rows_of(contract, source, file)
+    for name in rows["asset"].unique():
+        check_name(name, f"{file}: asset")
+    return rows
 
 
 def source_of_file(file: Path, contract: Twin, labelled: bool = False) -> TableSource:

@@ -9,15 +9,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from foretwin.cli.models.scored_file import source_of_file
+from foretwin.cli.models.scored_file import rows_of_file
 from foretwin.dataset.table import fault_column
 from foretwin.dataset.windows import Histories, truncate
 from foretwin.errors import BadInput
 from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.evaluation.report import figures_table
 from foretwin.predictor.bundle import Bundle
+from foretwin.predictor.guards import check_rows
+from foretwin.predictor.inputs import read_frame
 from foretwin.project.entrypoint import show_progress
-from foretwin.sources.table import read_rows_of
 
 WINDOWS_AT_ONCE = 2048
 
@@ -28,7 +29,8 @@ def score_steps(bundle: Bundle, file: Path) -> tuple[pd.DataFrame, dict[str, Any
     Where the file has labels, `true_rul` (NaN where unknown) and `true_<axis>` (empty where unknown) are beside them.
     """
     contract = bundle.contract
-    rows = read_rows_of(contract, source_of_file(file, contract, labelled=True), file)
+    rows = rows_of_file(file, contract, labelled=True)
+    check_rows(read_frame(rows, contract), contract)  # before the cuts, which have names and rows of their own
     ends = Histories.from_rows(rows, contract).ends(contract.window.shortest)
     if len(ends) == 0:
         raise BadInput(str(file), f"no run has the {contract.window.shortest} rows that a score needs")

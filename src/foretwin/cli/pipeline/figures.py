@@ -44,7 +44,7 @@ def _print_twin(console: Console, paths: Paths) -> None:
     table = Table(title=title, title_justify="left")
     for name in names:
         justify: Literal["left", "right"] = "left" if name == "model" else "right"
-        table.add_column(name, justify=justify, style="bold" if name == "network" else None)
+        table.add_column(name, justify=justify, style="bold" if name in {"network", "blend"} else None)
     for row in figures:
         table.add_row(*row)
     console.print(table)

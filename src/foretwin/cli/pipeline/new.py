@@ -1,5 +1,7 @@
 """Write a first contract for a machine: `foretwin new`."""
 
+from pathlib import Path
+
 import click
 
 from foretwin.cli.project import PROJECT
@@ -8,7 +10,18 @@ from foretwin.cli.project import PROJECT
 @click.command("new")
 @click.argument("name")
 @click.argument("files", metavar="FILE")
-def new_command(name: str, files: str) -> None:
+@click.option(
+    "--labels",
+    metavar="SPANS",
+    type=click.Path(path_type=Path),
+    help="File with the spans of time in which a fault was present: JSON, or a table with a row per span.",
+)
+@click.option(
+    "--pattern",
+    metavar="PATTERN",
+    help="How the paths of many files end, such as {asset}/{run}.csv: its words are columns; {fault:d} are digits.",
+)
+def new_command(name: str, files: str, labels: Path | None, pattern: str | None) -> None:
     """Write a first contract for a machine.
 
     Looks at FILE and writes data/NAME/twin.yaml. FILE is a file (CSV in any notation, Parquet, a workbook, .mat or
@@ -20,6 +33,8 @@ def new_command(name: str, files: str) -> None:
     \b
       foretwin new press press.csv
       foretwin new press 'exports/press-*.csv.gz'
+      foretwin new press press.csv --labels faults.json
+      foretwin new press exports.zip --pattern '{asset}-{run:d}.csv'
     """
     from foretwin.errors import ContractError
     from foretwin.project.files import fresh_file
@@ -29,7 +44,7 @@ def new_command(name: str, files: str) -> None:
     path = Paths(PROJECT, name).contract
     if path.exists():
         raise ContractError(f"{path}: is there already; edit it, or remove it and run this again")
-    draft = draft_contract(name, files, PROJECT)
+    draft = draft_contract(name, files, PROJECT, labels, pattern)
     with fresh_file(path) as out:
         out.write_text(draft.text, encoding="utf-8")
     click.echo(f"wrote {path}")

@@ -27,3 +27,6 @@ def history_command(twin: str) -> None:
     click.echo(f"wrote {made.folder}: {found}, by {made.verdicts} verdicts")
     for reason, count in made.left_out.items():
         click.echo(f"  left out {count}: {reason}")
+    for run, life in made.longer_lives.items():
+        told = f"{life:g} {contract.clock.unit}, longer than any life that the champion has learnt from"
+        click.echo(f"  check the clock of {run}: its labels are of a life of {told}")

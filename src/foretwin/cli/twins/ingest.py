@@ -12,9 +12,10 @@ import click
 def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) -> None:
     """Store readings of files, of an MQTT broker, or both.
 
-    FILE is CSV or Parquet with the columns asset, time, an optional run, and one per channel. The broker's topics are
-    foretwin/TWIN/ASSET/readings; FORETWIN_MQTT_PASSWORD is its password. What breaks the contract is set aside:
-    `foretwin quarantine` shows it.
+    FILE is CSV or Parquet with the columns asset, time, an optional run, and one per channel; or with asset, time,
+    channel, value and an optional quality, one value per row. The broker's topics are
+    foretwin/TWIN/ASSET/readings; FORETWIN_MQTT_PASSWORD is its password. Without FILE and --mqtt the broker
+    is that of FORETWIN_MQTT_URL. What breaks the contract is set aside: `foretwin quarantine` shows it.
 
     \b
       foretwin ingest readings.csv --twin pump
@@ -25,13 +26,17 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
     from foretwin.cli import project
     from foretwin.cli.twins.progress import Totals
     from foretwin.errors import BadInput
+    from foretwin.operations.health.each_process import ingest_state
+    from foretwin.operations.health.endpoints import health_served
+    from foretwin.project.settings import read_setting
     from foretwin.twin.connectors.files import ingest_file
     from foretwin.twin.connectors.mqtt.address import check_no_password
-    from foretwin.twin.connectors.mqtt.listening import listen
+    from foretwin.twin.connectors.mqtt.listening import Listening, listen
 
-    if not files and not mqtt:
-        raise BadInput("FILE", "is missing; name files, or a broker with --mqtt")
     check_no_password("--mqtt", mqtt or "")
+    mqtt = mqtt or (None if files else read_setting("FORETWIN_MQTT_URL"))
+    if not files and not mqtt:
+        raise BadInput("FILE", "is missing; name files, or a broker with --mqtt or FORETWIN_MQTT_URL")
     contracts, total = project.load_project(), Totals()
     of = project.contract_named(contracts, twin or project.only_twin(contracts)).name if files else ""
     project.log_to_terminal()
@@ -42,6 +47,8 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
                 if stop.is_set():
                     break
         if mqtt and not stop.is_set():
-            click.echo("listening; Ctrl-C ends it", err=True)
-            listen(store, contracts, mqtt, stop, total.add)
+            state = Listening()
+            with health_served(ingest_state(store, project.PROJECT, state, total.counts)):
+                click.echo("listening; Ctrl-C ends it", err=True)
+                listen(store, contracts, mqtt, stop, total.add, state=state)
     click.echo(str(total))

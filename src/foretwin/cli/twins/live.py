@@ -23,8 +23,10 @@ def live_command(port: int, host: str, is_open: bool) -> None:
     import os
 
     from foretwin.cli import project
+    from foretwin.operations.health.each_process import live_state
+    from foretwin.operations.health.endpoints import health_served
     from foretwin.serving.access.authentication import Guard
-    from foretwin.twin.api.server import serve_twins
+    from foretwin.twin.api.server import LiveState, serve_twins
 
     project.load_project()
     project.log_to_terminal()
@@ -35,6 +37,8 @@ def live_command(port: int, host: str, is_open: bool) -> None:
         click.echo(f"answering {who} on {url}, with pages for people; Ctrl-C ends it")
 
     with project.stop_on_signals() as stop, project.opened_store(stop) as store:
-        gc.freeze()  # what is loaded by now stays: to look through it for garbage would hold up calls
-        calls = serve_twins(store, project.PROJECT, guard, (host, port), stop, started)
+        state = LiveState()
+        with health_served(live_state(store, project.PROJECT, state)):
+            gc.freeze()  # what is loaded by now stays: to look through it for garbage would hold up calls
+            calls = serve_twins(store, project.PROJECT, guard, (host, port), stop, started, state)
     click.echo(f"ended after {calls} calls")

@@ -10,7 +10,7 @@ from foretwin.errors import StoreError
 from foretwin.twin.ingest.ingest import Receipt
 from foretwin.twin.store import Store, timeline
 
-COUNTED = ("stored", "duplicates", "late", "gaps")
+COUNTED = ("stored", "duplicates", "late", "gaps", "waiting")
 REFUSED = ("quarantined", "of these only counted")
 
 

@@ -35,10 +35,9 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one parameter per option
       foretwin replay pump --assets 20 --speed 10 --http http://127.0.0.1:3100
       foretwin replay pump --assets 500 --mqtt mqtt://127.0.0.1 --disturb dropouts=0.05 --disturb disorder=0.1
     """
-    import os
-
     from foretwin.cli import project
     from foretwin.errors import BadInput
+    from foretwin.project.settings import read_setting
     from foretwin.twin.connectors.mqtt.address import check_no_password
     from foretwin.twin.simulator.disturbances import parse_disturbances
     from foretwin.twin.simulator.sending import ReplayPlan, fleet
@@ -48,7 +47,7 @@ def replay_command(  # noqa: PLR0913, PLR0917 - one parameter per option
         raise BadInput("URL", "is needed once: --mqtt or --http")
     check_no_password("--mqtt", mqtt or "")
     contract = project.contract_named(project.load_project(), twin)
-    key = os.environ.get("FORETWIN_KEY", "").strip() or None
+    key = read_setting("FORETWIN_KEY").strip() or None
     plan = ReplayPlan(mqtt or http or "", speed, rows, parse_disturbances(disturb), seed, key)
     machines = fleet(contract, project.PROJECT, assets, None, file)
     project.log_to_terminal()

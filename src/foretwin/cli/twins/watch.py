@@ -17,24 +17,30 @@ def watch_command(memory: int | None) -> None:
       foretwin watch --memory 512
     """
     import os
+    from contextlib import ExitStack
 
     from foretwin.cli import project
     from foretwin.cli.twins.progress import CaseNews
+    from foretwin.operations.health.each_process import watch_state
+    from foretwin.operations.health.endpoints import health_served
     from foretwin.twin.outbox.dispatcher import deliver, targets_from
     from foretwin.twin.retention.retain import retain
     from foretwin.twin.scoring.loop import WatchSettings
     from foretwin.twin.scoring.loop import watch as run_loop
     from foretwin.twin.scoring.memory import MEGABYTE
+    from foretwin.twin.scoring.passes import PassCounts
 
     contracts = project.load_project()
     targets = targets_from(os.environ)
     settings = WatchSettings(memory_bytes=memory * MEGABYTE) if memory else WatchSettings()
     project.log_to_terminal()
-    with project.stop_on_signals() as stop, project.opened_store(stop) as store:
+    with ExitStack() as ending, project.stop_on_signals() as stop, project.opened_store(stop) as store:
         news, failures = CaseNews(), list[BaseException]()
         news.tell(store)
-        threads = [project.start_thread(lambda: run_loop(store, project.PROJECT, settings, stop), stop, failures)]
-        threads.append(project.start_thread(lambda: retain(store, project.PROJECT, stop), stop, failures))
+        passes, root = PassCounts(), project.PROJECT
+        ending.enter_context(health_served(watch_state(store, root, passes)))
+        threads = [project.start_thread(lambda: run_loop(store, root, settings, stop, passes), stop, failures)]
+        threads.append(project.start_thread(lambda: retain(store, root, stop), stop, failures))
         if targets:
             threads.append(project.start_thread(lambda: deliver(store, targets, stop), stop, failures))
         for contract in contracts.values():

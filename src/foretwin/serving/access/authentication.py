@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn, Self
 
 from foretwin.errors import Forbidden, ParamsError, TooMany, Unauthorized
+from foretwin.project.settings import read_choice
 from foretwin.serving.access.bounds import UNBOUND, Bounds
 from foretwin.serving.access.keys import PREFIX, SCOPES, Key, Scope, keys_path, read_keys, secret_digest
-from foretwin.serving.access.rate import Bucket
+from foretwin.serving.access.rate import Bucket, SharedRates
 
 FIELD = "Authorization"
 CHECK_EVERY = 1.0  # seconds between two looks at the file's stamp
@@ -63,6 +64,7 @@ class _Known:
     digest: bytes
     expires: float
     bucket: Bucket
+    id: str
 
 
 class _Stamp(NamedTuple):
@@ -82,9 +84,13 @@ class Guard:
     the event loop.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """The keys of the file at `path`, or open to everybody with None; ParamsError where that file is damaged."""
+    def __init__(self, path: Path | None, shared: SharedRates | None = None) -> None:
+        """The keys of the file at `path`, or open to everybody with None; ParamsError where that file is damaged.
+
+        Rates are counted in `shared` where it is given, together with other processes.
+        """
         self._path = path
+        self._shared = shared
         self._known: dict[str, _Known] = {}
         self._stamp: _Stamp | None = None
         self._looked = time.monotonic()
@@ -95,12 +101,10 @@ class Guard:
     def from_env(cls, root: Path, environ: Mapping[str, str]) -> Self:
         """Build the guard: open where FORETWIN_ACCESS is `open`; else keys of FORETWIN_KEYS or keys.json in `root`.
 
-        ParamsError where one of these is wrong.
+        FORETWIN_RATES names the file of rates that are shared. ParamsError where one of these is wrong.
         """
-        access = environ.get("FORETWIN_ACCESS") or "keys"
-        if access not in ("open", "keys"):
-            raise ParamsError(f"FORETWIN_ACCESS: is {access[:60]!r}; it is `open`, or `keys` as without it")
-        return cls(None if access == "open" else keys_path(root, environ))
+        is_open = read_choice("FORETWIN_ACCESS", environ) == "open"
+        return cls(None) if is_open else cls(keys_path(root, environ), SharedRates.from_env(environ))
 
     @property
     def is_open(self) -> bool:
@@ -122,7 +126,7 @@ class Guard:
         known = self._find(authorization)
         if known.expires <= time.time():
             _refuse_expired(known)
-        wait = known.bucket.take(now)
+        wait = self._count(known, now)
         if wait:
             often = f"key {known.caller.name} may make {known.bucket.rate:g} calls a second"
             raise TooMany(FIELD, f"{often}; try again in {wait:.2g} s", wait)
@@ -130,6 +134,10 @@ class Guard:
             wanted, has = " or ".join(scopes), ", ".join(sorted(known.caller.scopes))
             raise Forbidden(FIELD, f"this call needs the scope {wanted}; key {known.caller.name} has {has}")
         return known.caller
+
+    def _count(self, known: _Known, now: float) -> float:
+        wait = self._shared.take(known.id, known.bucket.rate, now) if self._shared else None
+        return known.bucket.take(now) if wait is None else wait
 
     def _find(self, authorization: str | None) -> _Known:
         if authorization is None:
@@ -185,7 +193,7 @@ class Guard:
                 bucket = old.bucket if old and old.bucket.rate == key.rate else Bucket(key.rate, now)
                 expires = key.expires_at.timestamp() if key.expires_at else float("inf")
                 caller = Caller(key.name, frozenset(key.scopes), key.bounds)
-                self._known[key.id] = _Known(caller, bytes.fromhex(key.digest), expires, bucket)
+                self._known[key.id] = _Known(caller, bytes.fromhex(key.digest), expires, bucket, key.id)
 
 
 def _refuse_expired(known: _Known) -> NoReturn:

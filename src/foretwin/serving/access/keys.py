@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from foretwin.errors import BadInput, Conflict, NotFound, ParamsError
 from foretwin.project.files import fresh_file
+from foretwin.project.settings import read_setting
 from foretwin.serving.access.bounds import UNBOUND, Bounds, owner_pattern
 
 Scope = Literal["score", "read", "ingest", "admin"]
@@ -89,7 +90,7 @@ class KeyRequest(NamedTuple):
 
 def keys_path(root: Path, environ: Mapping[str, str]) -> Path:
     """Return the file that FORETWIN_KEYS names, relative to the project's folder `root`, or its keys.json."""
-    return root / (environ.get("FORETWIN_KEYS") or "keys.json")
+    return root / (read_setting("FORETWIN_KEYS", environ) or "keys.json")
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Self
 
-from foretwin.serving.http.limits import positive_setting
+from foretwin.project.settings import SETTINGS, read_number
 
-KNOWN = "foretwin.known"  # the key of an ASGI scope: what to call once the caller has shown a key that counts
+# Keys of an ASGI scope: what to call once the caller has shown a key that counts, and before a stream is answered.
+KNOWN, STREAM = "foretwin.known", "foretwin.stream"
 FILES = 128  # descriptors that are kept for the store and other files
 BACKLOG = 512  # connections that may wait to be accepted; all that do may be accepted before one has given way
+STREAMS = 10  # connections to one stream, of those that there may be in all and of one address
 TOLD_EVERY = 60.0  # seconds
 GIVEN_SUBNET = 64  # bits of an IPv6 address that name a site, which may use any of the others
 
@@ -29,11 +31,24 @@ logger = logging.getLogger("foretwin.http")
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """How many connections there may be; `backlog` is how many may wait to be accepted."""
+    """How many connections there may be; `backlog` is how many may wait to be accepted.
 
-    total: int = 2000
-    per_address: int = 200
+    Streams of events, which last, are counted apart: a tenth as many.
+    """
+
+    total: int = int(SETTINGS["FORETWIN_MAX_CONNECTIONS"].default)
+    per_address: int = int(SETTINGS["FORETWIN_MAX_CONNECTIONS_PER_ADDRESS"].default)
     backlog: int = BACKLOG
+
+    @property
+    def streams(self) -> int:
+        """How many streams there may be beside the other connections."""
+        return max(1, self.total // STREAMS)
+
+    @property
+    def streams_per_address(self) -> int:
+        """How many of them of one address."""
+        return max(1, self.per_address // STREAMS)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -41,13 +56,13 @@ class ConnectionLimits:
 
         Together they stay below the number of files that the process may open, so that it can always open some.
         """
-        asked = positive_setting(environ, "FORETWIN_MAX_CONNECTIONS", cls.total)
-        each = positive_setting(environ, "FORETWIN_MAX_CONNECTIONS_PER_ADDRESS", cls.per_address)
+        asked = read_number("FORETWIN_MAX_CONNECTIONS", environ)
+        each = read_number("FORETWIN_MAX_CONNECTIONS_PER_ADDRESS", environ)
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         if files == resource.RLIM_INFINITY:
             return cls(asked, min(each, asked), cls.backlog)
         backlog, kept = min(BACKLOG, files // 4), min(FILES, files // 4)
-        total = min(asked, files - backlog - kept)
+        total = min(asked, (files - backlog - kept) * STREAMS // (STREAMS + 1))
         return cls(total, min(each, max(1, total // 2)) if total < asked else min(each, total), backlog)
 
 
@@ -80,9 +95,17 @@ class Group:
 class Place:
     """What one connection takes up; `give_way` closes it at once."""
 
-    def __init__(self, groups: tuple[Group, ...], give_way: Callable[[], None], left: Callable[[], None]) -> None:
-        """Enter the groups, waiting; `left` is called after it has left them."""
+    def __init__(
+        self,
+        groups: tuple[Group, ...],
+        give_way: Callable[[], None],
+        left: Callable[[], None],
+        streams: "Callable[[Place, str], bool]",
+    ) -> None:
+        """Enter the groups, waiting; `left` is called after it has left them, `streams` counts it as a stream."""
         self.give_way = give_way
+        self.end_stream = _nothing  # where its answer is a stream: what ends that
+        self._streams = streams
         self._groups = groups
         self._left = left
         self._known = False
@@ -112,6 +135,20 @@ class Place:
         if waited:
             self.wait()
 
+    def stream(self, end: Callable[[], None], client: str) -> bool:
+        """Count as a stream of this client from now on, which `end` ends; False where there are as many as may be."""
+        if not self._streams(self, client):
+            return False
+        self.end_stream = end
+        return True
+
+    def move(self, groups: tuple[Group, ...], left: Callable[[], None]) -> None:
+        """Leave the groups for others, in which it does not wait."""
+        self.leave()
+        self._groups, self._left = groups, left
+        for group in groups:
+            group.count += 1
+
     def leave(self) -> None:
         """Make room; a second time does nothing."""
         self._leave_queue()
@@ -124,7 +161,7 @@ class Place:
     def forget(self) -> None:
         """Leave for good: nothing is closed for another any more."""
         self.leave()
-        self.give_way = _nothing
+        self.give_way = self.end_stream = _nothing
 
     def _leave_queue(self) -> None:
         for group in self._groups:
@@ -141,20 +178,32 @@ class Connections:
         self._is_proxy = is_proxy
         self._all = Group(limits.total)
         self._by_site: dict[str, Group] = {}
+        self._streams = Group(limits.streams)
+        self._streams_by_site: dict[str, Group] = {}
         self._told = float("-inf")
 
     def enter(self, address: str, give_way: Callable[[], None]) -> Place | None:
         """Take in a connection from this address, for which the slowest may give way; None where none can."""
         if self._is_proxy(address):
             self._tell(self._all, address)
-            return Place((self._all,), give_way, lambda: None) if self._all.has_room() else None
+            return Place((self._all,), give_way, _nothing, self._stream) if self._all.has_room() else None
         site = site_of(address)
         group = self._by_site.get(site) or Group(self._limits.per_address)
         self._tell(group, site)
         if not group.has_room() or not self._all.has_room():
             return None
         self._by_site[site] = group  # again where its last connection has just given way
-        return Place((self._all, group), give_way, lambda: self._forget(site))
+        return Place((self._all, group), give_way, lambda: _forget(self._by_site, site), self._stream)
+
+    def _stream(self, place: Place, client: str) -> bool:
+        """Count a connection as a stream; its client is whom a trusted proxy names, else who is connected."""
+        site = site_of(client)
+        group = self._streams_by_site.get(site) or Group(self._limits.streams_per_address)
+        if group.is_full or self._streams.is_full:
+            return False
+        self._streams_by_site[site] = group
+        place.move((self._streams, group), lambda: _forget(self._streams_by_site, site))
+        return True
 
     def _tell(self, group: Group, site: str) -> None:
         """Log that a limit is reached, once a minute at most."""
@@ -167,10 +216,12 @@ class Connections:
                 )
                 logger.warning(seen, self._all.count, group.count, site)
 
-    def _forget(self, site: str) -> None:
-        group = self._by_site.get(site)
-        if group is not None and not group.count:
-            del self._by_site[site]
+
+def _forget(groups: dict[str, Group], site: str) -> None:
+    """Drop the group of a site that has no connection left."""
+    group = groups.get(site)
+    if group is not None and not group.count:
+        del groups[site]
 
 
 def _nothing() -> None:

@@ -3,9 +3,11 @@
 import json
 import logging
 import math
+import os
 import sys
 from datetime import UTC, datetime
 
+from foretwin.project.redaction import hide_secrets
 from foretwin.serving.http.requests import REQUEST_ID
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
@@ -29,14 +31,15 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line | {name: value for name, value in extra.items() if name not in line})
 
 
-def log_json() -> None:
-    """Send all logs, and Python's warnings, to standard error as JSON.
+def log_json(level: int = logging.INFO) -> None:
+    """Send all logs from that level on, and Python's warnings, to standard error as JSON, without secrets.
 
     uvicorn's lines too, where it was given no logging configuration of its own.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    hide_secrets(os.environ)
     logging.captureWarnings(capture=True)
 
 

@@ -16,7 +16,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from foretwin.serving.http.connections import KNOWN, Connections, Place
+from foretwin.serving.http.connections import KNOWN, STREAM, Connections, Place
 from foretwin.serving.http.problems import PROBLEM, RETRY_AFTER, encode_problem
 
 MOST_HEAD = 64 * 1024  # bytes of the first line and the headers; what is received at once is read before it counts
@@ -98,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head, self._body, self._complete = None, 0, False
         self._await(None)
         if self._place:
-            cast(dict[str, Any], self.scope)[KNOWN] = self._place.recognise
+            cast(dict[str, Any], self.scope).update({KNOWN: self._place.recognise, STREAM: self._place.stream})
         super().on_headers_complete()
         self._keeps = self.cycle.keep_alive
         self.cycle.keep_alive = False
@@ -138,8 +138,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._place.work()
 
     def shutdown(self) -> None:
-        """End after the answer that is under way."""
+        """End after the answer that is under way; a stream is ended, since it would never be."""
         self._keeps = False
+        if self._place:
+            self._place.end_stream()
         super().shutdown()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -236,7 +238,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ending = True
         self._body = 0
         self._unset_keepalive_if_required()
-        self.transport.write_eof()
+        if self.transport.can_write_eof():  # TLS cannot end one direction alone
+            self.transport.write_eof()
         self.flow.resume_reading()
         if self._place:
             self._place.wait()

@@ -1,7 +1,6 @@
 """Per-request logging: id, outcome, duration."""
 
 import logging
-import os
 import re
 import secrets
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from foretwin.errors import ParamsError
+from foretwin.project.settings import read_choice
 
 HEADER = b"x-request-id"
 SLOW = 1.0  # seconds from which on a call is worth a line of the log
@@ -98,9 +97,4 @@ def _request_id(headers: list[tuple[bytes, bytes]]) -> bytes:
 
 
 def _log_all() -> bool:
-    asked = os.environ.get("FORETWIN_LOG_REQUESTS", "")
-    if asked not in ("", "all"):
-        raise ParamsError(
-            f"FORETWIN_LOG_REQUESTS: is {asked!r}; `all` logs every call, unset only what failed or was slow"
-        )
-    return asked == "all"
+    return read_choice("FORETWIN_LOG_REQUESTS") == "all"

@@ -1,19 +1,21 @@
 """How both services run uvicorn: our protocol and log, proxies that are trusted, nothing told of the server."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from foretwin.errors import ParamsError
+from foretwin.project.settings import read_number, read_setting
 from foretwin.serving.http.calls_per_client import CallsPerClient
 from foretwin.serving.http.connections import ConnectionLimits, Connections
-from foretwin.serving.http.limits import positive_setting
+from foretwin.serving.http.forwarded import ForwardedFor
 from foretwin.serving.http.protocol import BoundedProtocol
+from foretwin.serving.http.tls import TlsFiles
 
-PATIENCE = 10  # seconds
 PROXIES = "FORETWIN_TRUSTED_PROXIES"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -27,24 +29,32 @@ def uvicorn_settings(app: ASGIApp, environ: Mapping[str, str]) -> dict[str, Any]
     proxies = trusted_proxies(environ)
     limits = ConnectionLimits.from_env(environ)
     connections = Connections(limits, lambda address: _is_among(address, proxies))
-    patience = float(positive_setting(environ, "FORETWIN_PATIENCE", PATIENCE))
+    tls = TlsFiles.from_env(environ)
+    patience = float(read_number("FORETWIN_PATIENCE", environ))
     return {
-        "app": CallsPerClient(app, limits.per_address) if proxies else app,
+        "app": _behind_proxies(app, proxies, limits) if proxies else app,
         "http": partial(BoundedProtocol, connections=connections, patience=patience),
         "ws": "none",
         "backlog": limits.backlog,
-        "proxy_headers": bool(proxies),
-        "forwarded_allow_ips": [str(network) for network in proxies],
+        "proxy_headers": False,  # that is done above, after `Forwarded` was read
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        **(tls.settings() if tls else {}),
     }
+
+
+def _behind_proxies(app: ASGIApp, proxies: Sequence[Network], limits: ConnectionLimits) -> ASGIApp:
+    """Return the application for clients whom proxies name."""
+    per_client: Any = CallsPerClient(app, limits.per_address)
+    named: Any = ProxyHeadersMiddleware(per_client, [str(network) for network in proxies])
+    return ForwardedFor(named)
 
 
 def trusted_proxies(environ: Mapping[str, str]) -> tuple[Network, ...]:
     """Return the networks of FORETWIN_TRUSTED_PROXIES; ParamsError where one is none."""
     found: list[Network] = []
-    for text in filter(None, (part.strip() for part in environ.get(PROXIES, "").split(","))):
+    for text in filter(None, (part.strip() for part in read_setting(PROXIES, environ).split(","))):
         try:
             found.append(ipaddress.ip_network(text))
         except ValueError as error:

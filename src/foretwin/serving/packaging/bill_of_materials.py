@@ -1,26 +1,39 @@
-"""Software bill of materials of a Bento: CycloneDX 1.6, reproducible to the byte."""
+"""Software bill of materials of a Bento and of an installation: CycloneDX 1.6, reproducible to the byte."""
 
 import json
 import uuid
 from collections.abc import Sequence
+from importlib.metadata import distribution
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from foretwin import __version__
 from foretwin.champion.champion import Packaged
-from foretwin.serving.packaging.libraries import REQUIREMENTS, Library
+from foretwin.serving.packaging.libraries import REQUIREMENTS, Library, closure
 
 NAME = "sbom.cdx.json"
 APPLICATION = "foretwin"
 
 
-def bill_of_materials(champions: Sequence[Packaged], libraries: Sequence[Library]) -> str:
-    """Return Foretwin, its models and libraries with their dependencies, as JSON.
+def installed_bill() -> str:
+    """Return Foretwin as it is installed here, with every library that it may need: what an image of the twin holds."""
+    wanted = [Requirement(text) for text in distribution(APPLICATION).requires or ()]
+    own = [one.name for one in wanted if one.marker is None or one.marker.evaluate({"extra": ""})]
+    return bill_of_materials([], closure(own), [canonicalize_name(name) for name in own])
+
+
+def bill_of_materials(
+    champions: Sequence[Packaged], libraries: Sequence[Library], direct: Sequence[str] = REQUIREMENTS
+) -> str:
+    """Return Foretwin, its models and libraries with their dependencies, as JSON; `direct` are those that it imports.
 
     There is no time in it and its serial number is derived from its content: a Bento's tag is, too.
     """
     models = [_model(champion) for champion in champions]
     references = {library.name: _purl(library) for library in libraries}
-    direct = [references[name] for name in REQUIREMENTS] + [model["bom-ref"] for model in models]
+    own = [references[name] for name in direct] + [model["bom-ref"] for model in models]
     needs = [
         {"ref": references[library.name], "dependsOn": [references[name] for name in library.needs]}
         for library in libraries
@@ -28,7 +41,7 @@ def bill_of_materials(champions: Sequence[Packaged], libraries: Sequence[Library
     content = {
         "metadata": {"component": _application()},
         "components": models + [_library(library) for library in libraries],
-        "dependencies": [{"ref": APPLICATION, "dependsOn": direct}, *needs],
+        "dependencies": [{"ref": APPLICATION, "dependsOn": own}, *needs],
     }
     serial = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(content, sort_keys=True))
     head = {

@@ -14,6 +14,7 @@ from foretwin.errors import RegistryError
 
 # What the served modules import, or load by name (httptools and uvloop, which uvicorn takes where they are there).
 REQUIREMENTS = (
+    "cryptography",
     "filelock",
     "httptools",
     "numpy",

@@ -37,7 +37,16 @@ INDEX = re.compile(r"\[[^\]]*\]?")
 
 SWAPS = ("swapped", "refused", "failed")
 OUTSIDE = "out_of_training_range"
-WARNINGS = (OUTSIDE, "short_history", "rul_at_cap", "stale")
+WARNINGS = (
+    OUTSIDE,
+    "short_history",
+    "cadence",
+    "standstill",
+    "window_coverage",
+    "channel_missing",
+    "rul_at_cap",
+    "stale",
+)
 
 FAMILIES = {  # name -> what it is, and its labels
     "foretwin_requests_in_flight": ("calls that have arrived and are not answered yet", ()),
@@ -189,7 +198,7 @@ class Metrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield every family but the process' own."""
         with self._lock:
-            return [*self._of_calls(), *self._of_scores(), *self._of_models()]
+            return [*self.of_calls(), *self._of_scores(), *self._of_models()]
 
     def _scored_of(self, contract: Twin) -> ScoreCounters:
         scored = self._scored.get(contract.name)
@@ -198,7 +207,8 @@ class Metrics(Collector):
             scored.start(contract)
         return scored
 
-    def _of_calls(self) -> list[Metric]:
+    def of_calls(self) -> list[Metric]:
+        """Return the families about calls, which every HTTP service has."""
         requests = [((route, method, str(status)), n) for (route, method, status), n in self._requests.items()]
         refusals = [((route, str(status), known), n) for (route, status, known), n in self._refusals.items()]
         seconds = [((route,), histogram) for route, histogram in self._seconds.items()]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from foretwin.champion.champion import Champion
-from foretwin.contract.twin import UNKNOWN, Channel, Twin
+from foretwin.contract.channels import Channel
+from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.shapley import players
 from foretwin.serving.http.limits import Limits
@@ -43,14 +44,15 @@ def call_schema(contract: Twin, limits: Limits, most_assets: int | None = None) 
     shortest, clock = contract.window.shortest, contract.clock
     numbers = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
     column = {"type": "array", "items": numbers, "minItems": shortest, "maxItems": max(limits.rows, shortest)}
-    channels = {name: {**column, "description": _about(channel)} for name, channel in contract.channels.items()}
+    channels = {name: _cells(column, channel) for name, channel in contract.channels.items()}
+    optional = [contract.channel_names[i] for i in contract.may_be_missing]
     time = f"{clock.unit} since the run began, increasing; usually {clock.step:g} apart"
     asset = record_schema(
         {
             "asset": {**NAME, "description": "the machine's name"},
             "run": {"type": "integer", "minimum": 0, "maximum": LARGEST_RUN, "default": 1},
             "time": {**column, "description": time},
-            "channels": record_schema(channels, description="each with one value per time"),
+            "channels": record_schema(channels, optional, description="each with one value per time"),
             "observed_at": {**_moment(), "description": "when the last reading was taken"},
         },
         optional=("run", "observed_at"),
@@ -192,6 +194,12 @@ def _score_schema(champion: Champion) -> Schema:
     fields["data_age"] = {"type": "number", "minimum": 0, "description": "s since observed_at"}
     fields["warnings"] = {"type": "array", "items": TEXT}
     return record_schema(fields, optional=("data_age",))
+
+
+def _cells(column: Schema, channel: Channel) -> Schema:
+    """Return the schema of a channel's values; null stands for a missing one where that may be."""
+    items = {"items": {"anyOf": [column["items"], {"type": "null"}]}} if channel.may_be_missing else {}
+    return {**column, **items, "description": _about(channel)}
 
 
 def _about(channel: Channel) -> str:

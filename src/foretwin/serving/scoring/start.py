@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from foretwin.errors import ParamsError
+from foretwin.project.settings import read_setting
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.limits import Limits
 from foretwin.serving.packaging.champions import packaged_champions
@@ -70,7 +71,7 @@ def freeze() -> None:
 
 
 def _folder(environ: Mapping[str, str], name: str) -> Path | None:
-    text = environ.get(name, "")
+    text = read_setting(name, environ)
     if not text:
         return None
     if not Path(text).is_dir():

@@ -27,22 +27,23 @@ def shown_path(path: str) -> str:
 
 
 def matches(pattern: str, name: str) -> dict[str, str] | None:
-    """Return the words of a pattern such as {asset}/{run}.csv in the end of a path; None where it does not fit."""
+    """Return the words of a pattern such as {asset}/{run:d}.csv in the end of a path; None where it does not fit."""
     expression, seen = "", set()
-    for text, word in re.findall(r"([^{}]*)(?:{(\w*)})?", pattern):
+    for text, named in re.findall(r"([^{}]*)(?:{(\w*(?::d)?)})?", pattern):
         expression += re.escape(text).replace(r"\*", "[^/]*")
+        word, digits = named.removesuffix(":d"), named.endswith(":d")
         if word in seen:
             expression += f"(?P={word})"
         elif word:
-            expression += f"(?P<{word}>[^/]+?)"
+            expression += rf"(?P<{word}>\d+)" if digits else f"(?P<{word}>[^/]+?)"
             seen.add(word)
     found = re.search(f"(?:^|/){expression}$", name)
     return found.groupdict() if found else None
 
 
 def path_parts(source: TableSource, name: str) -> dict[str, str]:
-    """Return the columns that the path of a file gives: words of the pattern, and partitions such as year=2024."""
-    given = dict(PARTITION.findall(Path(name).parent.as_posix()))
+    """Return the columns that the path of a file gives: its name, words of the pattern, partitions (year=2024)."""
+    given = {FILE: Path(name).name.split(".")[0]} | dict(PARTITION.findall(Path(name).parent.as_posix()))
     if source.single_asset is not None:
         given[SINGLE] = source.single_asset
     if source.pattern is None:
@@ -53,6 +54,7 @@ def path_parts(source: TableSource, name: str) -> dict[str, str]:
     return given | found
 
 
+FILE = "file name"  # the column of the files' names, without their endings
 SINGLE = "single asset"  # the column of the only machine's name; with a space, as no word of a pattern has
 
 

@@ -16,7 +16,7 @@ from foretwin.contract.source import TableSource
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import data_files, path_parts, shown_path
 from foretwin.sources.files.notation import notation_of
-from foretwin.sources.row_sample import RowSample
+from foretwin.sources.lives.row_sample import RowSample
 from foretwin.sources.tabular import TableFile, open_table, texts
 
 LOG = logging.getLogger(__name__)
@@ -68,6 +68,12 @@ class Reading:
                 parts.append(found)
                 self.told[column] += counts
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def file_names(self, rows: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Return the name of the file (M,) of each of these rows of the frame."""
+        rows = self.origin[rows] if self.origin is not None else rows
+        number = np.searchsorted(self.starts, rows, side="right") - 1
+        return np.array([file.path.name for file in self.files], dtype=np.object_)[number]
 
     def tell_missing(self) -> None:
         """Tell what else than empty cells was missing in all pieces so far."""

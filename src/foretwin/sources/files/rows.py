@@ -13,7 +13,7 @@ from foretwin.sources.files.clock import Clocks, read_times
 from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.files.reading import Reading, open_files, read_pieces
 from foretwin.sources.files.tags import spread_tags
-from foretwin.sources.row_sample import RowSample
+from foretwin.sources.lives.row_sample import RowSample
 from foretwin.sources.tabular import TableFile
 
 TIME = "source time"  # of a row: an instant in UTC, or a number in the clock's unit; with a space, as no channel

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.source import zone_of
+from foretwin.contract.source import TableSource, zone_of
 from foretwin.errors import SourceError
 
 LOG = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def durations(text: "pd.Series[str]") -> NDArray[np.float64]:
     """Parse durations such as `1 day 02:00:00` or PT2H to seconds (N,), NaN where a text is none."""
     hours = text.str.extract(r"^(\d+):(\d{2})(?::(\d{2}(?:\.\d+)?))?$").astype("float64")
     clock = hours[0] * 3600 + hours[1] * 60 + hours[2].fillna(0)  # an hour meter may pass 24:00
-    named = text.where(clock.isna() & text.str.contains(r"\d ?[A-Za-z]|:|^-?P", regex=True))  # never a bare number
+    named = text.where(clock.isna() & text.str.contains(r"\d ?[A-Za-z]|:", regex=True))  # never a bare number
     rest = pd.to_timedelta(named, errors="coerce").dt.total_seconds()
     return clock.fillna(rest).to_numpy(dtype=np.float64)
 
@@ -158,3 +158,23 @@ def strptime_instants(text: "pd.Series[str]", form: str) -> "pd.Series[Any]":
         return pd.to_datetime(text, format=form, utc=True, errors="coerce")
     except (ValueError, re.error) as error:
         raise SourceError(f"source.time_format: {form!r} is no format ({error}); correct it") from None
+
+
+def parse_moments(text: "pd.Series[str]", source: TableSource) -> "pd.Series[Any]":
+    """Parse single moments, of no machine's clock, to UTC (N,): in the source's form, or else in ISO; NaT for others.
+
+    In the hour that clocks show twice a moment is its first pass.
+    """
+    form = source.time_format
+    if form in EPOCHS:
+        found = epoch_instants(np.asarray(pd.to_numeric(text, errors="coerce"), np.float64), form)
+    elif form in ("day_first", "month_first"):
+        found = date_instants(text, form == "day_first")
+    else:
+        found = strptime_instants(text, form) if form and "%" in form else iso_instants(text)
+    found = found.fillna(iso_instants(text))
+    if source.time_zone is None:
+        return found
+    own = text.str.contains(OFFSET, regex=True).to_numpy()
+    groups = np.arange(len(text))
+    return local_instants(found, own, zone_of(source.time_zone), groups)[0]

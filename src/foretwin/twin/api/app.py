@@ -17,14 +17,14 @@ from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.limits import Limits
 from foretwin.serving.http.localhost_only import LoopbackOnly
 from foretwin.serving.http.problems import HANDLERS
-from foretwin.twin.api import cases, kpis, monitor, quarantine, readings, twins, what_if
+from foretwin.twin.api import cases, kpis, quarantine, readings, streams, twins, what_if
 from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import Way, describe_twin_api
 from foretwin.twin.api.paging import read_query
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.console.site import Console, prefers_page
-from foretwin.twin.series import Series
+from foretwin.twin.outbox.feed import EventFeed
 from foretwin.twin.store import Store
 from foretwin.twin.store.readiness import Readiness
 
@@ -33,13 +33,13 @@ WRITERS, MOST_WRITES, MOST_READS = 5, 1000, 200
 READERS = max(1, min(3, (os.cpu_count() or 1) - 1))  # so that a core is left for what is written
 
 
-def _ready(call: Call) -> dict[str, Any]:
+def _get_ready(call: Call) -> dict[str, Any]:
     """GET /readyz: whether the store takes writes; if not, why."""
     call.living.readiness.check()
     return {"status": "ready"}
 
 
-def _caller(call: Call) -> dict[str, Any]:
+def _get_caller(call: Call) -> dict[str, Any]:
     """GET /v1/caller: whose key it is, and what it may."""
     read_query(call.query, {})
     return {"name": call.caller.name, "scopes": sorted(call.caller.scopes)}
@@ -53,9 +53,9 @@ WAYS = (
     Way("GET", "/v1/twins/{asset}/readings", "read", "asset", readings.get_readings, readings.READINGS.names),
     Way("POST", "/v1/twins/{asset}/readings", "ingest", "newcomer", readings.post_readings, ("twin",), readings.TYPES),
     Way("GET", "/v1/twins/{asset}/scores", "read", "asset", readings.get_scores, readings.SCORES.names),
-    Way("GET", "/v1/twins/{asset}/series", "read", "asset", readings.get_series, tuple(readings.SERIES), answer=Series),
+    Way("GET", "/v1/twins/{asset}/series", "read", "asset", readings.get_series, tuple(readings.SERIES)),
     Way("GET", "/v1/twins/{asset}/contract", "read", "asset", twins.get_contract),
-    Way("GET", "/v1/twins/{asset}/thread", "read", "asset", twins.get_events, tuple(twins.THREAD)),
+    Way("GET", "/v1/twins/{asset}/thread", "read", "asset", twins.get_thread, tuple(twins.THREAD)),
     Way("GET", "/v1/twins/{asset}/export", "read", "asset", twins.get_export),
     Way("POST", "/v1/twins/{asset}/maintenance", "admin", "asset", twins.post_maintenance, (), (JSON,), Work),
     Way("POST", "/v1/twins/{asset}/what-if", "score", "asset", what_if.post_what_if, (), (JSON,), what_if.Question),
@@ -68,12 +68,13 @@ WAYS = (
     Way("POST", "/v1/cases/{case}/verdict", "admin", "case", cases.post_verdict, (), (JSON,), Verdict),
     Way("GET", "/v1/quarantine", "read", "list", quarantine.get_quarantine, quarantine.QUARANTINE.names),
     Way("POST", "/v1/quarantine/{message}/release", "admin", "quarantined", quarantine.post_release, (), (JSON,)),
+    Way("GET", "/v1/events", "read", "list", streams.get_event_stream, tuple(streams.EVENTS)),
     Way("GET", "/v1/deliveries", "read", "plant", quarantine.get_deliveries, quarantine.DELIVERIES.names),
-    Way("GET", "/v1/monitor/{twin}", "read", "twin", monitor.get_monitor_report),
+    Way("GET", "/v1/monitor/{twin}", "read", "twin", kpis.get_monitor_report),
     Way("GET", "/v1/kpis", "read", "fleets", kpis.get_kpis, tuple(kpis.KPIS)),
-    Way("GET", "/metrics", "read", "fleets", monitor.get_monitor_metrics),
-    Way("GET", "/v1/caller", "read", "list", _caller),
-    Way("GET", "/readyz", None, "nothing", _ready),
+    Way("GET", "/metrics", "read", "fleets", kpis.get_monitor_metrics),
+    Way("GET", "/v1/caller", "read", "list", _get_caller),
+    Way("GET", "/readyz", None, "nothing", _get_ready),
 )
 
 
@@ -96,7 +97,8 @@ def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
     app.router.redirect_slashes = False
     writes, reads = Lane("writes", WRITERS, MOST_WRITES), Lane("reads", READERS, MOST_READS)
     limit = Limits.from_env(os.environ).body_bytes
-    app.state.living = Living(store, root, load_contracts(root), limit, writes, reads, guard, Readiness(store))
+    contracts = load_contracts(root)
+    app.state.living = Living(store, root, contracts, limit, writes, reads, guard, Readiness(store), EventFeed())
     return app
 
 

@@ -7,9 +7,10 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import orjson
@@ -23,6 +24,7 @@ from foretwin.serving.access.authentication import ANYBODY, Caller, Guard
 from foretwin.serving.access.keys import Scope
 from foretwin.serving.http.connections import recognise_caller
 from foretwin.twin.api.bodies import read_body
+from foretwin.twin.outbox.feed import EventFeed
 from foretwin.twin.store import Connection, Store, listing
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.listing import Page
@@ -42,6 +44,7 @@ PLANT = "the whole plant, and needs a key without --twin, --asset and --owner"
 About: TypeAlias = Literal["asset", "newcomer", "case", "quarantined", "twin", "list", "fleets", "plant", "nothing"]
 T = TypeVar("T")
 READ_SECONDS = 10.0  # that a statement of a read may take; then it is ended, and the caller is told to ask for less
+MOST_EXPORTS = 3  # copies of assets that are made at once
 READING: tuple[Scope, ...] = ("read", "score")  # scopes of calls that change nothing
 
 
@@ -78,11 +81,16 @@ class Living:
     reads: Lane
     guard: Guard
     readiness: Readiness
+    feed: EventFeed
+    exports: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MOST_EXPORTS))
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call. `caller` holds the key, `actor` is who asks, for the audit; `now` is the moment at which it came in."""
+    """One call. `caller` holds the key, `actor` is who asks, for the audit; `now` is the moment at which it came in.
+
+    `last_event` is what a stream of events told last before it broke off.
+    """
 
     living: Living
     route: str
@@ -93,6 +101,7 @@ class Call:
     caller: Caller
     actor: str
     now: datetime
+    last_event: str | None = None
 
     @property
     def store(self) -> Store:
@@ -166,6 +175,7 @@ def endpoint(
             caller=caller,
             actor=actor,
             now=datetime.now(UTC),
+            last_event=request.headers.get("last-event-id"),
         )
         _check_texts(call)
         lane = living.reads if scope in READING else living.writes

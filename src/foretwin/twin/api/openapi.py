@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode
 
 from foretwin import __version__
 from foretwin.serving.access.keys import Scope
 from foretwin.serving.http.problems import PROBLEM
 from foretwin.twin.api.call import About, Handler
+from foretwin.twin.api.schemas.by_operation import BY_OPERATION
 
-TEXT = {"type": "string"}
+TEXT: dict[str, Any] = {"type": "string"}
 REFERENCE = "#/components/schemas/{model}"
-ANSWERS = {"/v1/twins/{asset}/export": "application/zip", "/metrics": "text/plain"}  # what is no JSON
+ANSWERS = {  # what is no JSON
+    "/v1/twins/{asset}/export": ("application/zip", {"type": "string", "format": "binary"}),
+    "/v1/events": ("text/event-stream", TEXT),
+    "/metrics": ("text/plain", TEXT),
+}
 PROBLEM_SCHEMA = {
     "type": "object",
     "properties": {**dict.fromkeys(("type", "title", "detail", "field"), TEXT), "status": {"type": "integer"}},
@@ -38,7 +44,6 @@ class Way:
     """A route: its method and path, who answers, the query parameters, types and schema of the body that it takes.
 
     `scope` is what a key must have for it; without one it needs no key. `about` says how it keeps to a key's bounds.
-    `answer` is the schema of what it answers, where that has one.
     """
 
     method: str
@@ -49,7 +54,11 @@ class Way:
     query: tuple[str, ...] = ()
     accepts: tuple[str, ...] = ()
     body: type[BaseModel] | None = None
-    answer: type[BaseModel] | None = None
+
+    @property
+    def operation(self) -> str:
+        """Its name in the description, by which generated clients call it."""
+        return self.handler.__name__.lstrip("_")
 
 
 def describe_twin_api(ways: Sequence[Way]) -> dict[str, Any]:
@@ -67,10 +76,11 @@ def _operation(way: Way, schemas: dict[str, Any]) -> dict[str, Any]:
     named = re.findall(r"{(\w+)}", way.path)
     parameters = [{"name": name, "in": "path", "required": True, "schema": TEXT} for name in named]
     parameters += [{"name": name, "in": "query", "schema": TEXT} for name in way.query]
-    kind = ANSWERS.get(way.path, "application/json")
-    answered = {kind: {"schema": _schema(way.answer, schemas)} if way.answer else {}}
+    answered = dict([_answer(way, schemas)])
     refused = {"description": "refused: which `field`, and why", "content": {PROBLEM: {"schema": PROBLEM_SCHEMA}}}
     operation: dict[str, Any] = {
+        "operationId": way.operation,
+        "tags": [way.path.removeprefix("/v1/").strip("/").partition("/")[0]],
         "summary": (way.handler.__doc__ or "").partition(": ")[2],
         "parameters": [*parameters, *([] if way.method == "GET" else [ACTOR])],
         "security": [{"key": [way.scope]}] if way.scope else [],
@@ -83,8 +93,16 @@ def _operation(way: Way, schemas: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
-def _schema(model: type[BaseModel], schemas: dict[str, Any]) -> dict[str, Any]:
+def _answer(way: Way, schemas: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The type of an answer, with its schema."""
+    if way.path in ANSWERS:
+        kind, schema = ANSWERS[way.path]
+        return kind, {"schema": schema}
+    return "application/json", {"schema": _schema(BY_OPERATION[way.operation], schemas, "serialization")}
+
+
+def _schema(model: type[BaseModel], schemas: dict[str, Any], mode: JsonSchemaMode = "validation") -> dict[str, Any]:
     """The schema of a model; those that it refers to are added to the document's own."""
-    schema = model.model_json_schema(ref_template=REFERENCE)
+    schema = model.model_json_schema(ref_template=REFERENCE, mode=mode)
     schemas.update(schema.pop("$defs", {}))
     return schema

@@ -33,7 +33,7 @@ logger = logging.getLogger("foretwin.live")
 
 
 def post_readings(call: Call) -> Any:
-    """POST /v1/twins/{asset}/readings: store readings; those that break the contract are set aside, each with why."""
+    """POST /v1/twins/{asset}/readings: store readings, or single values; what breaks the contract is set aside."""
     twin = read_query(call.query, {"twin": text}).get("twin")
     if not call.body:
         raise BadInput("body", "is empty; readings are needed")
@@ -42,7 +42,7 @@ def post_readings(call: Call) -> Any:
     receipt = ingest(call.store, contracts, [decoded], "http", call.now, "next" if call.caller.is_machine else "none")
     told = _told(receipt)
     _log(call, told)
-    if receipt.rejected and not receipt.stored and not receipt.duplicates:
+    if receipt.rejected and not (receipt.stored or receipt.duplicates or receipt.waiting):
         first = receipt.rejected[0]
         return _refused(first, told)
     with call.store.read() as connection:
@@ -115,6 +115,7 @@ def _decoded(call: Call, twin: str | None) -> Decoded:
 
 def _told(receipt: Receipt) -> dict[str, Any]:
     counts = {name: getattr(receipt, name) for name in COUNTED[:-2]}
+    counts |= {"waiting": receipt.waiting} if receipt.waiting else {}  # single values
     shown = [{"field": one.field, "reason": one.reason, "detail": one.detail} for one in receipt.rejected]
     aside = {"quarantined": len(shown), "counted_only": receipt.counted}
     return {**counts, **aside, "rejected": shown[:MOST_REFUSED]}

@@ -1,15 +1,11 @@
 """The fleet and its assets: list, description, thread of events, copy, erasure."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
-from starlette.background import BackgroundTask
-from starlette.responses import FileResponse
 
 from foretwin.errors import BadInput
 from foretwin.twin.api import answers
@@ -27,8 +23,9 @@ from foretwin.twin.api.paging import (
     truth,
     whole_number,
 )
+from foretwin.twin.api.streams import ExportStream
 from foretwin.twin.cases.feedback import Work, record_maintenance
-from foretwin.twin.data_export import export_asset
+from foretwin.twin.data_export import export_pieces
 from foretwin.twin.erasure.erase import erase_asset
 from foretwin.twin.scoring.staleness import heard_since
 from foretwin.twin.store import Connection, assets, health, listing
@@ -136,7 +133,7 @@ def put_twin(call: Call) -> dict[str, Any]:
     return _described(call)
 
 
-def get_events(call: Call) -> dict[str, Any]:
+def get_thread(call: Call) -> dict[str, Any]:
     """GET /v1/twins/{asset}/thread: what happened to it, newest last; with `at`, also what was known at that moment."""
     given = read_query(call.query, THREAD)
     at: datetime | None = given.get("at")
@@ -162,19 +159,12 @@ def post_maintenance(call: Call) -> dict[str, Any]:
     return {**done, **answers.freshness(asset, call.contracts.get(asset.twin), call.now)}
 
 
-def get_export(call: Call) -> FileResponse:
+def get_export(call: Call) -> ExportStream:
     """GET /v1/twins/{asset}/export: everything that is kept of an asset, as a ZIP."""
     read_query(call.query, {})
-    folder = tempfile.TemporaryDirectory(prefix="foretwin-export-")
-    try:
-        out = Path(folder.name) / "export.zip"
-        store = replace(call.store, read_seconds=EXPORT_SECONDS)
-        export_asset(store, call.living.root, call.contracts, call.asset, out, call.now)
-    except BaseException:
-        folder.cleanup()
-        raise
-    name = f"{call.asset}.zip"
-    return FileResponse(out, media_type="application/zip", filename=name, background=BackgroundTask(folder.cleanup))
+    store = replace(call.store, read_seconds=EXPORT_SECONDS)
+    pieces = export_pieces(store, call.living.root, call.contracts, call.asset, call.now)
+    return ExportStream(call, pieces, f"{call.asset}.zip", EXPORT_SECONDS)
 
 
 def delete_twin(call: Call) -> dict[str, Any]:

@@ -5,14 +5,23 @@ the readings and that of their receipt run alike. In an archive that is read in,
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from foretwin.contract.twin import Twin
 from foretwin.twin.store import Connection, timeline
+from foretwin.twin.store.telemetry.run_clocks import began_at
 
 PACE = 0.5  # receipts that span less of the time between readings do not keep up with it
 FROM_FILE = "the reading came in a file, and its time is the age of the run"
 AHEAD = "the readings came faster than they were taken"
+
+
+def taken_at(connection: Connection, contract: Twin, asset: int, run: int, time: float) -> datetime | None:
+    """Return when a reading was taken, where the clock of its run is a calendar; None where nobody has said so."""
+    seconds = contract.clock.seconds
+    began = None if seconds is None else began_at(connection, asset, run)
+    return None if began is None or seconds is None else datetime.fromtimestamp(began + time * seconds, UTC)
 
 
 def undated_because(connection: Connection, contract: Twin, asset: int, run: int, time: float) -> str | None:

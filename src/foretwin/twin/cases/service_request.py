@@ -6,7 +6,7 @@ from typing import Any
 
 from foretwin.contract.twin import Remedy, Twin
 from foretwin.errors import BadInput
-from foretwin.twin.cases.dating import undated_because
+from foretwin.twin.cases.dating import taken_at, undated_because
 from foretwin.twin.cases.markdown import escape_markdown
 from foretwin.twin.cases.rules import END_OF_LIFE, URGENT, remedy_of
 from foretwin.twin.store import Connection, assets
@@ -37,8 +37,9 @@ def service_request(connection: Connection, contract: Twin, case: Case, now: dat
     score = None if case.model is None else scores.find_score(connection, *of, case.model)
     model = scores.models(connection, [case.model]).get(case.model) if case.model is not None else None
     left = None if case.state == CLOSED else case.rul_low
-    undated = None if left is None else undated_because(connection, contract, *of)
-    read_at = case.scored_at - timedelta(seconds=score.age if score is not None else 0)
+    taken = taken_at(connection, contract, *of)
+    undated = None if left is None or taken else undated_because(connection, contract, *of)
+    read_at = taken or case.scored_at - timedelta(seconds=score.age if score is not None else 0)
     safe_until = None if undated else _later(read_at, left, contract)
     return {
         "number": f"SR-{case.id}-{case.severity}",

@@ -1,8 +1,10 @@
 """Store files of readings, CSV or Parquet, piece by piece."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.csv
@@ -13,47 +15,61 @@ from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.errors import SourceError
 from foretwin.project.entrypoint import show_progress
-from foretwin.sources.table import own_columns, read_rows_of
+from foretwin.sources.files.file_units import check_file_units
+from foretwin.sources.own_columns import own_columns
+from foretwin.sources.table import read_own_rows
 from foretwin.sources.tabular import TableFile, open_table
 from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.own_rows import ingest_own
 from foretwin.twin.store import Store
-from foretwin.wire.decoder import decode_table
+from foretwin.wire.decoder import decode_table, is_of_values
 from foretwin.wire.readings import Decoded, Rejected
+from foretwin.wire.value_columns import FIELDS
 
 BLOCK = 4 * 1024 * 1024  # bytes of a CSV file in one transaction
 ROWS = 50_000  # of any other in one transaction
+_Receipts: TypeAlias = tuple[int, Iterator[tuple[Receipt, int]]]  # how much there is, and how much is done
 EMPTY = ["", "NA", "N/A", "#N/A", "nan", "NaN", "null", "NULL", "None"]
 
 
 def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iterator[Receipt]:
     """Store the readings of a file, each piece in a transaction of its own; yield a receipt for each.
 
-    The file has the columns asset, time since the run began, an optional run and one per channel, and may be of any
-    size; or those of the twin's own table source, and then is read at once, as for training. Storing it again, or the
-    rest of it after an interruption, changes nothing twice. SourceError where it cannot be read, or goes on unreadably.
+    The file has the columns asset, time since the run began, an optional run and one per channel; or asset, time,
+    channel, value and an optional quality, of which what is newest waits for the rest of its step. It may be of any
+    size; or it has those of the twin's own table source, and then is read at once, as for training. Storing it again,
+    or the rest of it after an interruption, changes nothing twice. SourceError where it cannot be read, or goes on
+    unreadably.
     """
     own = own_columns(contract, path)
-    total, pieces = _pieces_of_own(path, contract, own) if own else _pieces(open_table(path, str(path)), contract)
+    if own is not None and own.tag is None and is_of_values(open_table(path, str(path)).columns, contract):
+        own = None
+    total, receipts = _own(store, contract, own, path, now) if own else _canonical(store, contract, path, now)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not show_progress()) as progress:
         task = progress.add_task(path.name, total=total)
-        for decoded, done in pieces:
-            receipt = ingest(store, {contract.name: contract}, [decoded], "file", now, begins="any")
+        for receipt, done in receipts:
             progress.update(task, completed=done)
             yield receipt
 
 
-def _pieces_of_own(path: Path, contract: Twin, source: TableSource) -> tuple[int, Iterator[tuple[Decoded, int]]]:
-    """How many rows there are; and piece by piece what they hold, with how many are done."""
-    frame = read_rows_of(contract, source, path)
-    table = pa.Table.from_pandas(frame[["asset", "run", "time", *contract.channel_names]], preserve_index=False)
-    begins = range(0, len(table), ROWS)
-    return len(table), ((decode_table(table.slice(i, ROWS), contract, None), min(i + ROWS, len(table))) for i in begins)
+def _own(store: Store, contract: Twin, source: TableSource, path: Path, now: datetime) -> _Receipts:
+    check_file_units(contract, source, path)
+    rows = read_own_rows(contract, source, path)
+    return len(rows.frame), ingest_own(store, contract, rows, now)
+
+
+def _canonical(store: Store, contract: Twin, path: Path, now: datetime) -> _Receipts:
+    total, pieces = _pieces(open_table(path, str(path)), contract)
+    contracts = {contract.name: contract}
+    return total, ((ingest(store, contracts, [one], "file", now, begins="any"), done) for one, done in pieces)
 
 
 def _pieces(file: TableFile, contract: Twin) -> tuple[int, Iterator[tuple[Decoded, int]]]:
-    """As `_pieces_of_own`, of the canonical columns; a CSV file counts in bytes."""
+    """How many rows there are, of a CSV file bytes; and piece by piece what they hold, with how many are done."""
     columns = ["asset", "time", *(["run"] if "run" in file.columns else []), *contract.channel_names]
+    if is_of_values(file.columns, contract):
+        columns = ["asset", *(name for name in FIELDS if name in file.columns)]
     for name in columns:
         if file.columns.count(name) != 1:
             is_there = "is there more than once" if name in file.columns else f"is missing; {contract.name} needs it"
@@ -99,7 +115,7 @@ def _of_csv(file: TableFile, contract: Twin, columns: list[str]) -> Iterator[tup
             for batch in reader:
                 rejected, ragged[:] = tuple(ragged), []
                 found = _decoded(file, pa.Table.from_batches([batch]), contract) if len(batch) else Decoded(None)
-                yield Decoded(found.readings, found.rejected + rejected), source.tell()
+                yield replace(found, rejected=found.rejected + rejected), source.tell()
         yield Decoded(None, tuple(ragged)), file.path.stat().st_size
     except (pa.ArrowException, OSError) as error:
         raise _damage(file, error) from None
@@ -110,7 +126,7 @@ def _decoded(file: TableFile, table: pa.Table, contract: Twin) -> Decoded:
     if pa.types.is_integer(names.type):
         table = table.set_column(table.column_names.index("asset"), "asset", names.cast(pa.string()))
     found = decode_table(table, contract, None, texts=True)
-    if found.readings is None and all(one.field == "time" for one in found.rejected):
+    if found.readings is None and found.values is None and all(one.field == "time" for one in found.rejected):
         first = found.rejected[0]
         reason = f"a time is counted in {contract.clock.unit} since its run began: convert the column"
         raise SourceError(f"{file.shown}: column 'time' {first.detail}; {reason}")

@@ -45,6 +45,8 @@ GERMAN = {
     "Fault": "Fehler",
     "Fault, where it is another one": "Fehler, wenn es ein anderer ist",
     "Few readings so far: {about}": "Bisher wenige Messungen: {about}",
+    "Readings are lacking in between: {about}": "Dazwischen fehlen Messungen: {about}",
+    "No value lately of {about}": "Zuletzt kein Wert von {about}",
     "Field": "Feld",
     "Fitted": "Eingebaut",
     "Fitted now": "Jetzt eingebaut",
@@ -107,6 +109,10 @@ GERMAN = {
     "Readings that broke their contract wait here. A released one is stored after all.": (
         "Hier warten Messungen, die ihrem Vertrag widersprachen. Eine freigegebene wird doch gespeichert."
     ),
+    "Readings are missing: {about}": "Messungen fehlen: {about}",
+    "Readings at another pace than the model learnt from: {about}": (
+        "Messungen in einem anderen Takt, als das Modell gelernt hat: {about}"
+    ),
     "Record": "Festhalten",
     "Record work or a failure": "Arbeit oder Ausfall festhalten",
     "Release": "Freigeben",
@@ -128,6 +134,7 @@ GERMAN = {
     "Skills": "Fähigkeiten",
     "Skip to the content": "Zum Inhalt",
     "State": "Stand",
+    "Stood still: {about}": "Stand still: {about}",
     "Tag": "Merkmal",
     "Take it on": "Übernehmen",
     "Taken on": "Übernommen",

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup
 
 from foretwin.errors import ParamsError
+from foretwin.project.settings import read_setting
 from foretwin.twin.console.german import GERMAN
 
 LANGUAGES = ("en", "de")
@@ -35,6 +36,10 @@ FAULTS = {
 WARNINGS = {  # of scores, by what they begin with
     "out_of_training_range": "Outside of what the machines of the training showed: {about}",
     "short_history": "Few readings so far: {about}",
+    "cadence": "Readings at another pace than the model learnt from: {about}",
+    "standstill": "Stood still: {about}",
+    "window_coverage": "Readings are missing: {about}",
+    "channel_missing": "No value lately of {about}",
     "rul_at_cap": "As long as remaining lives are told apart, or longer",
 }
 UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, where that is not how they are typed
@@ -42,7 +47,7 @@ UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, wh
 
 def site_zone(environ: Mapping[str, str] = os.environ) -> tzinfo | None:
     """Return the zone of FORETWIN_ZONE; None, which means this machine's, without it. ParamsError for no such zone."""
-    name = environ.get(ZONE)
+    name = read_setting(ZONE, environ)
     if not name:
         return None
     try:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from foretwin.champion.champion import kept_identity
 from foretwin.champion.provenance import SPLITS, asset_digest, json_object
+from foretwin.dataset.units import asset_of
 from foretwin.dataset.windows import TEST
 from foretwin.project.digests import file_digest
 from foretwin.project.paths import Paths
@@ -90,8 +91,9 @@ class Knowledge:
         if recorded:
             seen = {TRAINED: recorded["trained"], HELD_OUT: recorded["held_out"]}
             return next((how for how, digests in seen.items() if digest in digests), None)
-        fold = self.splits.get(model.training.get("data", {}).get(SPLITS), {}).get(asset)
-        return None if fold is None else HELD_OUT if fold == TEST else TRAINED
+        splits = self.splits.get(model.training.get("data", {}).get(SPLITS), {})
+        folds = {fold for unit, fold in splits.items() if asset in (unit, asset_of(unit))}
+        return None if not folds else HELD_OUT if folds == {TEST} else TRAINED
 
     def model(self, twin: str, bundle: str) -> Known:
         """Return the entry of a bundle, created where missing."""

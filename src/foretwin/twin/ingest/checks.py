@@ -7,10 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.wire.readings import Readings
-from foretwin.wire.values import LARGEST_RUN, PRESENT_RUN
+from foretwin.dataset.contradictions import is_contradicted
+from foretwin.predictor.guards import (
+    ODD_UNIT,
+    SAME_TIME,
+    before_run,
+    beyond_limits,
+    in_other_unit,
+    odd_step,
+    outside_limits,
+)
+from foretwin.wire.readings import Readings, Rejected
+from foretwin.wire.values import LARGEST_RUN, PRESENT_RUN, to_json
 
-LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
 FARTHEST_FIRST = 10_000  # the highest run that the first reading of an asset may name
 SKIPPED = 1.5  # steps: a longer one forward has left readings out
 
@@ -56,21 +65,36 @@ class RunPositions:
 
 def find_impossible(readings: Readings, contract: Twin) -> list[Fault]:
     """Return a fault per reading from before its run began, or with a value outside its channel's limits."""
-    limits = np.array([(channel.min, channel.max) for channel in contract.channels.values()])
-    with np.errstate(over="ignore"):
-        low, high = limits.T.astype(np.float32)  # rounded as the values are, so that a limit itself stays inside
-    outside = (readings.values < low) | (readings.values > high)
+    outside = outside_limits(readings.values, contract)
     early = readings.time < 0
     faults = []
     for row in np.flatnonzero(outside.any(axis=1) | early).tolist():
         if early[row]:
-            faults.append(Fault(row, "time", "order", f"is {readings.time[row]:g}, before the run began"))
+            faults.append(Fault(row, "time", "order", before_run(float(readings.time[row]))))
             continue
         name = contract.channel_names[int(outside[row].argmax())]
-        channel = contract.channels[name]
-        value = readings.values[row, contract.channel_names.index(name)]
-        detail = f"is {value:g} {channel.unit}, outside {channel.min:g} to {channel.max:g}"
-        faults.append(Fault(row, f"channels.{name}", "range", detail))
+        value = float(readings.values[row, contract.channel_names.index(name)])
+        faults.append(Fault(row, f"channels.{name}", "range", beyond_limits(value, contract.channels[name])))
+    return faults
+
+
+def find_odd_units(readings: Readings, contract: Twin) -> list[Fault]:
+    """Return a fault for each reading of a run whose times, three or more in one call, are in another unit."""
+    if len(readings) - len(readings.names) < 2:
+        return []
+    order = np.lexsort((readings.time, readings.run, readings.asset))
+    time, run, asset = readings.time[order], readings.run[order], readings.asset[order]
+    begins = np.flatnonzero(np.append(True, (run[1:] != run[:-1]) | (asset[1:] != asset[:-1])))
+    steps = np.diff(np.append(begins, len(time))) - 1
+    span, step = time[begins + steps] - time[begins], contract.clock.step
+    odd = (steps > 1) & ((span >= ODD_UNIT * step * steps) | (span <= step / ODD_UNIT * steps))
+    faults = []
+    for first, last in zip(begins[odd].tolist(), (begins + steps)[odd].tolist(), strict=True):
+        times = time[first : last + 1]
+        usual = odd_step(times[np.diff(times, prepend=-np.inf) > SAME_TIME * step], step)
+        if usual is not None:
+            detail = in_other_unit(usual, contract)
+            faults += [Fault(row, "time", "unit", detail) for row in order[first : last + 1].tolist()]
     return faults
 
 
@@ -133,15 +157,44 @@ def follow_clock(
         for of in np.unique(group[jumped]):
             rows = np.flatnonzero(group == of)
             before[rows], jumped[rows] = _one_by_one(time[rows], newest[of], longest)
+            wrong = ~jumped[rows]
+            if np.isnan(newest[of]) and is_contradicted(int(wrong.sum()), int((~wrong).sum())):
+                others = rows[~wrong]  # it is what came first that jumped
+                before[others], jumped[others] = _one_by_one(time[others], np.nan, longest)
+                before[rows[wrong]], jumped[rows[wrong]] = time[others[0]], True
     step = time - before
     skipped = (step > SKIPPED * contract.clock.step) & (step <= longest)
     missing = np.where(skipped, np.rint(step / contract.clock.step) - 1, 0).astype(np.int64)
     return RunPositions(step < 0, missing, jumped, before)
 
 
+def odd_run(readings: Readings, row: int, present: int) -> Fault:
+    """Return the fault of a reading of a run that its sender may not begin."""
+    name = readings.names[readings.asset[row]]
+    orders = "a verdict, maintenance or `foretwin quarantine --release` of this reading begins another"
+    return Fault(row, "run", "run", f"is {readings.run[row]}, but {name} is in run {present}; {orders}")
+
+
+def jump_of(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
+    """Return the fault of a reading whose clock jumped from that time."""
+    detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
+    if readings.time[row] < before:
+        detail = f"is {readings.time[row]:g}, but the readings that came with it are from {before:g} on"
+    return Fault(row, "time", "clock", detail)
+
+
+def rejected_of(readings: Readings, contract: Twin, fault: Fault) -> Rejected:
+    """Return a reading that has a fault, with its content."""
+    row = fault.row
+    asset, run, time = readings.names[readings.asset[row]], int(readings.run[row]), float(readings.time[row])
+    channels = dict(zip(contract.channel_names, readings.values[row], strict=True))
+    content = to_json({"twin": contract.name, "asset": asset, "run": run, "time": time, "channels": channels})
+    return Rejected(contract.name, asset, fault.field, fault.reason, fault.detail, content)
+
+
 def longest_gap(contract: Twin) -> float:
     """Return how far a reading may be ahead of the one before, in the clock's unit."""
-    return contract.clock.longest_gap or LONGEST_GAP * contract.clock.step
+    return contract.clock.longest_jump
 
 
 def _newest_before(

@@ -6,31 +6,41 @@ other values contradicts it and is put into quarantine. So a sender may repeat w
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.predictor.guards import SAME_TIME
 from foretwin.twin.ingest.checks import (
     Begins,
     Fault,
     find_impossible,
+    find_odd_units,
     follow_clock,
     follow_runs,
-    longest_gap,
+    jump_of,
+    odd_run,
+    rejected_of,
     runs_ahead,
 )
+from foretwin.twin.ingest.dates import Dates, date_machines
+from foretwin.twin.ingest.giving_up import Late, give_up
+from foretwin.twin.ingest.machines import find_machines
+from foretwin.twin.ingest.rounding import rounded_times
+from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets
-from foretwin.twin.store.assets import Arrivals, Asset
+from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
-from foretwin.twin.store.telemetry.spans import RunArrivals
+from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
+from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
-from foretwin.wire.readings import Decoded, Readings, Rejected
-from foretwin.wire.values import PRESENT_RUN, to_json
+from foretwin.wire.readings import Decoded, Readings, Rejected, by_twin
+from foretwin.wire.values import PRESENT_RUN
 
 logger = logging.getLogger("foretwin.ingest")
 
@@ -39,6 +49,7 @@ logger = logging.getLogger("foretwin.ingest")
 class Receipt:
     """Counts of one call's readings; `late` ones are among those stored, `gaps` counts readings left out.
 
+    Single values are `waiting`, `duplicates` or `rejected`; what readings are made of them is counted as these.
     Of those that are `rejected`, `counted` ones left no content in quarantine, since there were too many at once.
     """
 
@@ -48,11 +59,13 @@ class Receipt:
     gaps: int = 0
     rejected: tuple[Rejected, ...] = ()
     counted: int = 0
+    waiting: int = 0
 
     def __add__(self, other: "Receipt") -> "Receipt":
         counts = (self.stored + other.stored, self.duplicates + other.duplicates, self.late + other.late)
         rejected = self.rejected + other.rejected
-        return Receipt(*counts, self.gaps + other.gaps, rejected, self.counted + other.counted)
+        gaps, counted, waiting = (getattr(self, name) + getattr(other, name) for name in ("gaps", "counted", "waiting"))
+        return Receipt(*counts, gaps, rejected, counted, waiting)
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,7 @@ class Sending:
     begins: Begins
     now: datetime
     check_clock: bool = True
+    began: Mapping[tuple[str, int], datetime] = field(default_factory=dict)  # runs of assets with a calendar for clock
 
 
 def ingest(
@@ -79,11 +93,16 @@ def ingest(
     """
     with store.write() as connection:
         receipt = ingest_within(connection, contracts, decoded, Sending(via, begins, now))
+    tell_counted(receipt, via)
+    return receipt
+
+
+def tell_counted(receipt: Receipt, via: str) -> None:
+    """Log how many refused readings left no content in quarantine."""
     if receipt.counted:
         first = receipt.rejected[0]
         told = f"{receipt.counted:,} of {len(receipt.rejected):,} refused readings are only counted in quarantine"
         logger.warning("%s: %s, too many at once; the first: %s: %s", via, told, first.field, first.detail)
-    return receipt
 
 
 @dataclass(frozen=True)
@@ -98,6 +117,10 @@ class _Call:
     def now(self) -> datetime:
         return self.sending.now
 
+    @property
+    def dates(self) -> Dates:
+        return Dates(self.sending.began, self.contract.clock.seconds, self.now)
+
 
 def ingest_within(
     connection: Connection, contracts: Mapping[str, Twin], decoded: Sequence[Decoded], sending: Sending
@@ -105,22 +128,23 @@ def ingest_within(
     """Store decoded readings in the caller's transaction, as `ingest`."""
     stored_readings.serialise_writers(connection)
     receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
-    for readings in _by_twin([one.readings for one in decoded if one.readings is not None]):
+    whole = [one.readings for one in decoded if one.readings is not None]
+    singles = [one.values for one in decoded if one.values is not None]
+    if missing := sum(one.missing for one in decoded):
+        told = "single values are empty or of no good quality: taken as missing"
+        logger.info("%s: %d %s", sending.via, missing, told)
+    taken = take_values(connection, contracts, singles, sending.now)
+    receipt += Receipt(duplicates=taken.duplicates, rejected=tuple(taken.rejected), waiting=taken.waiting)
+    sending = replace(sending, began={**sending.began, **taken.began})
+    for readings in by_twin([*whole, *taken.readings]):
         receipt += _store(_Call(connection, contracts[readings.twin], sending), readings)
+    date_machines(connection, taken.began)
     if receipt.rejected:
         aside = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
         names = (one.asset for one in (*aside.kept, *aside.counted) if is_name(one.asset))
         assets.count_quarantined(connection, Counter(names))
         receipt = replace(receipt, counted=len(aside.counted))
     return receipt
-
-
-def _by_twin(readings: Sequence[Readings]) -> list[Readings]:
-    """Merge the readings of each twin."""
-    twins: dict[str, list[Readings]] = {}
-    for one in readings:
-        twins.setdefault(one.twin, []).append(one)
-    return [Readings.joined(parts) for parts in twins.values()]
 
 
 @dataclass(frozen=True)
@@ -141,33 +165,19 @@ class _Placed:
 
 
 def _store(call: _Call, readings: Readings) -> Receipt:
-    known, of = _assets(call, readings), readings.asset
-    faults = {fault.row: fault for fault in find_impossible(readings, call.contract)}
-    faults |= {fault.row: fault for fault in _strangers(known, of, readings.twin)}
+    readings, known, hours, strange = find_machines(call.connection, call.contract, readings, call.now)
+    of = readings.asset
+    odd = find_odd_units(readings, call.contract) if call.sending.check_clock else []
+    faults = {fault.row: fault for fault in (*odd, *find_impossible(readings, call.contract))}
+    faults |= {fault.row: fault for fault in strange}
     readings, placed, jumps = _place(call, readings, known, of, faults)
     faults |= {fault.row: fault for fault in jumps}
     receipt = Receipt()
     if len(placed.rows):
-        receipt, conflicts = _keep(call, readings, known, placed)
+        receipt, conflicts = _keep(call, readings, known, placed, hours)
         faults |= {fault.row: fault for fault in conflicts}
-    rejected = tuple(_rejected(readings, call.contract, faults[row]) for row in sorted(faults))
-    return replace(receipt, rejected=rejected)
-
-
-def _assets(call: _Call, readings: Readings) -> list[Asset]:
-    """Return the assets that the readings name, registering unknown ones."""
-    known = assets.find_all(call.connection, readings.names, for_update=True)
-    missing = [name for name in readings.names if name not in known]
-    if missing:
-        known |= assets.register_assets(call.connection, readings.twin, missing, call.now)
-    return [known[name] for name in readings.names]
-
-
-def _strangers(known: list[Asset], of: NDArray[np.intp], twin: str) -> list[Fault]:
-    """Return the readings of assets that belong to another twin."""
-    other = {i: f"{asset.name} is a {asset.twin}, not a {twin}" for i, asset in enumerate(known) if asset.twin != twin}
-    rows = np.flatnonzero(np.isin(of, list(other))) if other else ()
-    return [Fault(int(row), "asset", "unknown", other[int(of[row])]) for row in rows]
+    rejected = tuple(rejected_of(readings, call.contract, faults[row]) for row in sorted(faults))
+    return replace(receipt, rejected=receipt.rejected + rejected)
 
 
 def _place(
@@ -182,23 +192,28 @@ def _place(
     run = np.where(readings.run == PRESENT_RUN, present[of], readings.run)
     run[rows] = runs.run
     readings, taken = replace(readings, run=run), ~runs.refused
-    refused = [_odd_run(readings, int(rows[i]), int(runs.present[i])) for i in np.flatnonzero(runs.refused)]
+    refused = [odd_run(readings, int(rows[i]), int(runs.present[i])) for i in np.flatnonzero(runs.refused)]
     rows, before = rows[taken], runs.present[taken]
     of, run = of[rows], run[rows]
     keys, group = np.unique(of * 2**32 + run, return_inverse=True)  # a run is a number below 2**31
     ids = np.array([asset.id for asset in known], np.int64)
     numbers = keys & (2**32 - 1)
     newest = stored_readings.newest_times(call.connection, ids[keys >> 32], numbers)
+    known_runs, time = (ids[keys >> 32], numbers, newest), readings.time.copy()
+    time[rows] = rounded_times(call.connection, time[rows], group, known_runs, SAME_TIME * call.contract.clock.step)
+    readings = replace(readings, time=time)
     course = follow_clock(group, readings.time[rows], newest, call.contract, call.sending.check_clock)
     jumped = np.flatnonzero(course.jumped)
-    jumps = [_jump(readings, call.contract, int(rows[i]), float(course.before[i])) for i in jumped]
+    jumps = [jump_of(readings, call.contract, int(rows[i]), float(course.before[i])) for i in jumped]
     kept = ~course.jumped
     late = (course.is_late | (run < before))[kept]
     placed = _Placed(rows[kept], of[kept], group[kept], numbers, newest, late, course.missing[kept])
     return readings, placed, refused + jumps
 
 
-def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) -> tuple[Receipt, list[Fault]]:
+def _keep(
+    call: _Call, readings: Readings, known: list[Asset], placed: _Placed, hours: Mapping[int, ReceiptHour]
+) -> tuple[Receipt, list[Fault]]:
     """Store new readings and count them for their assets; return those that contradict stored ones."""
     ids = np.array([asset.id for asset in known], np.int64)
     lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
@@ -215,15 +230,31 @@ def _keep(call: _Call, readings: Readings, known: list[Asset], placed: _Placed) 
         Arrivals(known[i].id, *newest[i], *counts[:, i].tolist())
         for i in np.flatnonzero(counts[:2].any(axis=0)).tolist()
     ]
-    assets.count_arrivals(call.connection, arrivals)
-    _note_runs(call, known, placed, lines, stored)
-    return Receipt(*counts.sum(axis=1).tolist()), conflicts
+    come = _note_runs(call, known, placed, lines, stored)
+    count_arrivals(call.connection, readings.twin, arrivals, come, hours, call.now)
+    given_up: list[Rejected] = []
+    for late in _late_runs(known, placed, lines, stored):
+        given_up += give_up(call.connection, call.contract, late, call.now)
+    return replace(Receipt(*counts.sum(axis=1).tolist()), rejected=tuple(given_up)), conflicts
 
 
-def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]) -> None:
-    """Count the stored readings per hour; begin or extend runs where they are not just the next of a present one."""
+def _late_runs(known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]) -> Iterator[Late]:
+    """Yield the runs of which readings were stored behind their newest."""
+    behind = stored & placed.is_late
+    for group in np.unique(placed.group[behind]).tolist():
+        mine = placed.group == group
+        ahead = np.nanmax(np.append(lines.time[mine & stored], placed.newest[group]))
+        rows = np.flatnonzero(mine & behind)
+        time = float(lines.time[rows].max())
+        yield Late(known[placed.of[rows[0]]], int(placed.run[group]), len(rows), time, float(ahead))
+
+
+def _note_runs(
+    call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]
+) -> list[RunArrivals]:
+    """Begin or extend runs where readings are not just the next of a present one; return what was stored of each."""
     if not stored.any():
-        return
+        return []
     groups, group, time = len(placed.run), placed.group[stored], lines.time[stored]
     counts, first, last = np.bincount(group, minlength=groups), np.full(groups, np.inf), np.full(groups, -np.inf)
     np.minimum.at(first, group, time)
@@ -236,11 +267,12 @@ def _note_runs(call: _Call, known: list[Asset], placed: _Placed, lines: Readings
     ids = [known[i].id for i in owner.tolist()]
     columns = (ids, placed.run.tolist(), counts.tolist(), first.tolist(), last.tolist())
     found = [RunArrivals(*row) for row in zip(*columns, strict=True)]
-    spans.count_hours(call.connection, [one for one in found if one.count], call.now)
     chosen = [i for i in np.flatnonzero(unusual).tolist() if found[i].count]
     if chosen:
         of = {ids[i]: known[owner[i]] for i in chosen}
-        spans.extend_runs(call.connection, [found[i] for i in chosen], call.now, of.values())
+        begun = [found[i] for i in chosen]
+        spans.extend_runs(call.connection, begun, call.now, of.values(), call.dates.of_ends(begun, of))
+    return [one for one in found if one.count]
 
 
 def _newest(
@@ -259,24 +291,6 @@ def _newest(
     for i in np.flatnonzero(last >= 0).tolist():
         asset, run, time = known[i], int(placed.run[last[i]]), float(latest[last[i]])
         is_ahead = (run >= asset.run or asset.is_unread) and not time <= placed.newest[last[i]]
-        newest[i] = (run, time, call.now, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
+        at = call.dates.of_reading(asset.name, run, time)
+        newest[i] = (run, time, at, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
     return newest
-
-
-def _odd_run(readings: Readings, row: int, present: int) -> Fault:
-    name = readings.names[readings.asset[row]]
-    orders = "a verdict, maintenance or `foretwin quarantine --release` of this reading begins another"
-    return Fault(row, "run", "run", f"is {readings.run[row]}, but {name} is in run {present}; {orders}")
-
-
-def _jump(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
-    detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
-    return Fault(row, "time", "clock", detail)
-
-
-def _rejected(readings: Readings, contract: Twin, fault: Fault) -> Rejected:
-    row = fault.row
-    asset, run, time = readings.names[readings.asset[row]], int(readings.run[row]), float(readings.time[row])
-    channels = dict(zip(contract.channel_names, readings.values[row], strict=True))
-    content = to_json({"twin": contract.name, "asset": asset, "run": run, "time": time, "channels": channels})
-    return Rejected(contract.name, asset, fault.field, fault.reason, fault.detail, content)

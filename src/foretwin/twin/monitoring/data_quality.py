@@ -68,7 +68,7 @@ class RecentBehaviour:
     readings: int = 0
     lost: int = 0  # readings that should have come between them
     assets: int = 0
-    missing: dict[str, int] = field(default_factory=dict)  # channel -> readings
+    missing: dict[str, int] = field(default_factory=dict)  # channel -> readings; one that may be missing has a limit
     stuck: dict[str, list[int]] = field(default_factory=dict)  # sensor -> ids of assets
 
     def add(self, runs: Iterable[Readings]) -> None:
@@ -95,7 +95,15 @@ def of_readings(course: RecentBehaviour, names: Mapping[int, str]) -> list[Signa
     """Return missing values, gaps and stuck sensors; empty without readings."""
     if not course.readings:
         return []
-    found = [Signal("missing", of, count / course.readings, LIMITS["missing"]) for of, count in course.missing.items()]
+    limits = {
+        name: course.contract.quality.max_missing if channel.may_be_missing else LIMITS["missing"]
+        for name, channel in course.contract.channels.items()
+    }
+    found = [
+        Signal("missing", of, count / course.readings, limit)
+        for of, count in course.missing.items()
+        if (limit := limits[of]) is not None
+    ]
     found.append(Signal("gaps", "", course.lost / (course.lost + course.readings), LIMITS["gaps"]))
     for of, assets in course.stuck.items():
         behind = tuple(names[asset] for asset in assets[:MOST_NAMES])

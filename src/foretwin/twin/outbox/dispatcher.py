@@ -24,6 +24,7 @@ import orjson
 
 from foretwin.errors import BadInput, BrokerError
 from foretwin.project.backoff import Backoff
+from foretwin.project.settings import read_setting
 from foretwin.twin.connectors.mqtt.address import parse_address
 from foretwin.twin.connectors.mqtt.session import Session, connect_broker
 from foretwin.twin.outbox.cloud_events import as_cloud_event
@@ -85,10 +86,10 @@ def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
     BadInput names the variable that is wrong: no URL, two targets that differ in their credentials alone, or webhooks
     without FORETWIN_WEBHOOK_SECRET.
     """
-    urls = [url.strip() for url in environ.get(WEBHOOKS, "").split(",") if url.strip()]
-    secret = _secret(environ.get(SECRET, "").strip()) if urls else b""
+    urls = [url.strip() for url in read_setting(WEBHOOKS, environ).split(",") if url.strip()]
+    secret = _secret(read_setting(SECRET, environ).strip()) if urls else b""
     targets = [Target(_webhook(url), secret) for url in urls]
-    if broker := environ.get(MQTT, "").strip():
+    if broker := read_setting(MQTT, environ):
         targets.append(Target(_broker(broker, environ)))
     names = [target.name for target in targets]
     twice = [name for name in names if names.count(name) > 1]

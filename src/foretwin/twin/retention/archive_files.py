@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from foretwin.errors import StoreError
 from foretwin.project.digests import file_digest
 from foretwin.project.paths import Paths
+from foretwin.project.settings import read_setting
 from foretwin.twin.store import Connection
 from foretwin.twin.store.aging.archives import READINGS, ArchiveFile, archives_of
 from foretwin.twin.store.aging.due_readings import ReadingSlice
@@ -29,7 +30,7 @@ KEY_COLUMNS = ("asset", "run", "time", "batch", "received_at")
 
 def archive_folder(root: Path, twin: str) -> Path:
     """Return the folder of the twin's archive."""
-    value = os.environ.get(ARCHIVE_VARIABLE)
+    value = read_setting(ARCHIVE_VARIABLE)
     return Path(value).resolve() / twin if value else Paths(root, twin).data / "archive"
 
 

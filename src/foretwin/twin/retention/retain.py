@@ -29,6 +29,7 @@ from foretwin.twin.store.aging.due_records import RECORD_KINDS, Due, RecordKind
 from foretwin.twin.store.aging.reclaim import reclaim_pages
 from foretwin.twin.store.scoring import thinning
 
+HOURS = "hours"
 READINGS_AT_ONCE, RECORDS_AT_ONCE = 100_000, 20_000  # in one file
 PIECE = 1_000  # rows dropped in one transaction
 NEWEST_SPARED = 200  # readings of a present run, and its window: a week of hours, which questions of what-if look at
@@ -98,16 +99,24 @@ def take_step(work: Retaining, contract: Twin, now: datetime) -> tuple[str, int]
     thinned = _thin_out(work, contract)
     if thinned is not None:
         return "scores", thinned
-    if _archive_readings(work, contract, now):
-        return READINGS, 0
-    for kind in RECORD_KINDS.values():
-        if _archive_records(work, contract, kind, now):
-            return kind.name, 0
+    archived = _archive_next(work, contract, now)
+    if archived is not None:
+        return archived, 0
+    dropped = _drop_hours(work, contract, now)
+    if dropped is not None:
+        return HOURS, dropped
     for asset in released:
         dropped = _drop_released(work, contract, asset)
         if dropped is not None:
             return READINGS, dropped
     return ("pages", 0) if reclaim_pages(work.store) else None
+
+
+def _archive_next(work: Retaining, contract: Twin, now: datetime) -> str | None:
+    """Write the next file; return the kind of its rows, None where nothing is due."""
+    if _archive_readings(work, contract, now):
+        return READINGS
+    return next((kind.name for kind in RECORD_KINDS.values() if _archive_records(work, contract, kind, now)), None)
 
 
 def _thin_out(work: Retaining, contract: Twin) -> int | None:
@@ -145,6 +154,31 @@ def _archive_readings(work: Retaining, contract: Twin, now: datetime) -> bool:
         if archive is not None:
             hours.add_hours(connection, contract.name, found.channels, archive, summed)
     return True
+
+
+def _drop_hours(work: Retaining, contract: Twin, now: datetime) -> int | None:
+    """Drop what the hours of the oldest file say of channels, once they are old; None where none are.
+
+    The file has the readings themselves. Which hours it has it says itself: a search by archive would read them all.
+    """
+    term = length_of(contract.retention.hours)
+    if term is None:
+        return None
+    with work.store.read() as connection:
+        archive = archives.with_old_hours(connection, contract.name, now - term)
+    if archive is None:
+        return None
+    rows = read_archive(archive_folder(work.root, contract.name), archive)
+    hour = rows["received_at"].to_numpy().astype("datetime64[h]").astype(np.int64)
+    keys = np.unique(np.stack([rows["asset"].to_numpy(), rows["run"].to_numpy(), hour], axis=1), axis=0).tolist()
+    dropped = 0
+    for begin in range(0, len(keys), PIECE):
+        with work.store.write() as connection:
+            some = [(asset, run, one) for asset, run, one in keys[begin : begin + PIECE]]
+            dropped += hours.drop_channels(connection, archive.id, some)
+    with work.store.write() as connection:
+        archives.mark_hours_dropped(connection, archive)
+    return dropped
 
 
 def _archive_records(work: Retaining, contract: Twin, kind: RecordKind, now: datetime) -> bool:

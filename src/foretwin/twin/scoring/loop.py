@@ -23,15 +23,15 @@ from foretwin.project.backoff import Backoff
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.cases.apply import review
+from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.scoring.memory import default_memory, describe_lack, exempt_from_collection
+from foretwin.twin.scoring.passes import PassCounts
 from foretwin.twin.scoring.scores import LoopScores, as_scores, score_assets
 from foretwin.twin.scoring.shadow import ShadowScorer, load_shadow
 from foretwin.twin.scoring.staleness import emit_stale
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Connection, Store, assets
-from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring import scores, shadow, thinning
-from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.telemetry import readings, windows
 from foretwin.twin.store.telemetry.windows import News, ReadingQuery
 
@@ -80,6 +80,7 @@ class Watching:
     root: Path
     settings: WatchSettings
     twins: dict[str, Watched] = field(default_factory=dict)
+    passes: PassCounts = field(default_factory=PassCounts)
     told: dict[str, str] = field(default_factory=dict)  # about what -> the line that was logged last
 
     def tell(self, about: str, line: str) -> None:
@@ -89,12 +90,14 @@ class Watching:
             logger.warning(line)
 
 
-def watch(store: Store, root: Path, settings: WatchSettings, stop: threading.Event) -> None:
+def watch(
+    store: Store, root: Path, settings: WatchSettings, stop: threading.Event, passes: PassCounts | None = None
+) -> None:
     """Score new readings until `stop` is set; while the store is unavailable, retry with growing pauses.
 
-    Champions are those under models/ of `root`, and are loaded anew when others take their place.
+    Champions are those under models/ of `root`, loaded anew when others take their place. `passes` counts what is done.
     """
-    watching, failures = Watching(store, root, settings), 0
+    watching, failures = Watching(store, root, settings, passes=passes or PassCounts()), 0
     backoff = Backoff(settings.pause, LONGEST_PAUSE)
     while not stop.is_set():
         try:
@@ -102,9 +105,11 @@ def watch(store: Store, root: Path, settings: WatchSettings, stop: threading.Eve
         except StoreError as error:
             watching.tell("store", f"{error}; scoring goes on once it can be used again")
             failures += 1
-            stop.wait(backoff.wait(failures))
+            watching.passes.heartbeat.fail(str(error), pause := backoff.wait(failures))
+            stop.wait(pause)
             continue
         watching.told.pop("store", None)
+        watching.passes.heartbeat.done(settings.pause)
         failures = 0
         if not scored:
             stop.wait(settings.pause)
@@ -117,7 +122,9 @@ def score_once(watching: Watching, clock: Clock) -> int:
     for watched in watching.twins.values():
         _renew_policy(watching, watched)
         _renew_trial(watching, watched)
+        settle_due(watching.store, {watched.policy.name: watched.policy}, clock())
         scored += _score_news(watching, watched, clock)
+        watching.passes.held[watched.contract.name] = len(watched.recent), watched.recent.capacity
         if lack := describe_lack(watching.store, watched.contract.name, watched.recent, len(watching.twins)):
             logger.warning(lack)
         emit_stale(watching.store, watched.policy, clock)
@@ -193,8 +200,7 @@ def _read_news(store: Store, watched: Watched) -> tuple[News, ReadingQuery]:
             for stretch in windows.after(connection, wanted, watched.upto, NEWS_AT_ONCE):
                 recent.append(stretch)
     watched.upto = wanted.upto
-    held = recent.holds(news.asset, news.run)
-    return news[np.argsort(~held, kind="stable")], wanted
+    return news[np.argsort(~recent.holds(news.asset, news.run), kind="stable")], wanted
 
 
 def _score_news(watching: Watching, watched: Watched, clock: Clock) -> int:
@@ -210,10 +216,10 @@ def _score_news(watching: Watching, watched: Watched, clock: Clock) -> int:
             _load_missing(store, recent, part, wanted)
             asked = network.submit(_ask, watched, part)
             if before:
-                scored += _keep(store, watched, before, wanted, clock)
+                scored += _keep(watching, watched, before, wanted, clock)
             before = asked.result()
         if before:
-            scored += _keep(store, watched, before, wanted, clock)
+            scored += _keep(watching, watched, before, wanted, clock)
     return scored
 
 
@@ -234,13 +240,13 @@ def _ask(watched: Watched, part: News) -> ScoredBatch:
     return ScoredBatch(part, answer, watched.beside.ask(recent, answer) if watched.beside else LoopScores())
 
 
-def _keep(store: Store, watched: Watched, asked: ScoredBatch, wanted: ReadingQuery, clock: Clock) -> int:
+def _keep(watching: Watching, watched: Watched, asked: ScoredBatch, wanted: ReadingQuery, clock: Clock) -> int:
     """Store a part's scores and their consequences in one transaction; return how many there are.
 
     Left out are assets that another loop has scored, that began a new run or that were erased since they were read.
     """
     contract, beside, part = watched.contract, watched.beside, asked.part
-    with store.write() as connection:
+    with watching.store.write() as connection:
         readings.serialise_writers(connection)
         now = clock()
         known = assets.by_id(connection, part.asset.tolist())
@@ -254,8 +260,8 @@ def _keep(store: Store, watched: Watched, asked: ScoredBatch, wanted: ReadingQue
         windows.mark_scored(connection, list(due), wanted.upto)
     if beside:
         beside.note(asked.candidate)
-    refused = asked.champion.refused
-    if refused:
+    watching.passes.note(contract.name, len(found), len(asked.champion.refused))
+    if refused := asked.champion.refused:
         number, reason = refused[0]
         first = f"{known[number].name if number in known else number} first: {reason}"
         logger.warning("%s: %d assets got no score, %s", contract.name, len(refused), first)
@@ -267,9 +273,9 @@ def _scores(
     by: Champion | Challenger,
     answer: LoopScores,
     part: News,
-    due: Mapping[int, Asset],
+    due: Mapping[int, assets.Asset],
     now: datetime,
-) -> list[Score]:
+) -> list[scores.Score]:
     """Return the scores of those assets that are due and still in the scored run."""
     if not answer.scored:
         return []

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.bundle import Answers, Bundle
+from foretwin.predictor.guards import check_readings
 from foretwin.predictor.records import score_records
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store.scoring.scores import Score
@@ -34,7 +35,9 @@ def score_assets(
     if len(chosen) == 0:
         return LoopScores()
     try:
-        return LoopScores((bundle.answer(recent.inputs(chosen, bundle.contract)),))
+        tracks = recent.inputs(chosen, bundle.contract)
+        check_readings(tracks, bundle.contract)
+        return LoopScores((bundle.answer(tracks),))
     except (BadInput, BundleError) as error:
         reason = str(error)
     if len(chosen) == 1 or (most_refused is not None and most_refused <= 0):

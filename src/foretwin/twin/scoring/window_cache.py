@@ -93,7 +93,7 @@ class WindowCache:
         """The windows of N assets that are held, by their ids, as a model of this contract reads them.
 
         Of each asset the newest readings, as many as the contract's window is long; channels in the contract's order.
-        BadInput where one is not finite, which nothing that was decoded is.
+        BadInput where one is not finite, which nothing that was decoded is but a channel that may be missing.
         """
         places = self._find(assets)
         counts = np.minimum(self._counts[places], contract.window.length)
@@ -105,6 +105,7 @@ class WindowCache:
             values = values[:, [self.names.index(name) for name in contract.channel_names]]
         runs, time = np.repeat(self._runs[places], counts), self._times.reshape(-1)[index]
         finite = np.isfinite(values)
+        finite[:, contract.may_be_missing] |= np.isnan(values[:, contract.may_be_missing])
         if not finite.all():
             row, channel = np.argwhere(~finite)[0].tolist()
             raise BadInput(contract.channel_names[channel], f"is not finite at time {time[row]:g}")

@@ -1,6 +1,6 @@
 """Tables of what ages: files of the archive, hours of readings, and holds."""
 
-from sqlalchemy import Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, false
 
 from foretwin.twin.store.column_types import Count, Instant, Moment
 from foretwin.twin.store.tables import metadata
@@ -19,6 +19,7 @@ archives = Table(  # files that hold what has aged out, each written and read ba
     Column("until", Moment, nullable=False),
     Column("written_at", Moment, nullable=False),
     Column("dropped", Integer, nullable=False, server_default="0"),  # rows that were looked at and dropped, or spared
+    Column("hours_dropped", Boolean, nullable=False, server_default=false()),  # channels of its hours, or spared
     Index("archives_by_kind", "twin", "kind", "id"),
 )
 
@@ -35,7 +36,7 @@ hours = Table(  # what an hour's readings of a run come to, once they are in an 
     Column("first_at", Instant, nullable=False),
     Column("last_at", Instant, nullable=False),
     Column("layout", Integer, nullable=False),  # of the channels, as of readings
-    Column("channels", LargeBinary, nullable=False),  # float32, little-endian: all means, then all minima, all maxima
+    Column("channels", LargeBinary, nullable=False),  # float32: all means, then all minima, all maxima; empty once aged
     sqlite_with_rowid=False,
 )
 

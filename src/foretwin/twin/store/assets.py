@@ -1,6 +1,6 @@
 """Assets: identity, fitted parts, counters."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from foretwin.dataset.machine_names import spelling_key
 from foretwin.errors import BadInput, Conflict, NotFound
 from foretwin.twin.store import summaries, tables
 from foretwin.wire.asset_names import check_name
@@ -56,31 +57,11 @@ class FittedPart:
     removed_at: datetime | None
 
 
-@dataclass(frozen=True)
-class Arrivals:
-    """What one transaction brought an asset: its newest reading and batch, and counts by kind."""
-
-    id: int
-    run: int
-    time: float | None
-    received_at: datetime | None
-    batch: int
-    readings: int
-    duplicates: int
-    late: int
-    gaps: int
-
-
 _COLUMNS = select(*(tables.assets.c[field.name] for field in fields(Asset)))
 _BY_NAME = _COLUMNS.where(tables.assets.c.name.in_(bindparam("wanted", expanding=True)))
 _BY_ID = _COLUMNS.where(tables.assets.c.id.in_(bindparam("wanted", expanding=True)))
 # Locked in one order, so that two of these never wait for each other; SQLite has one writer anyway.
 _BY_NAME_FOR_UPDATE = _BY_NAME.order_by(tables.assets.c.id).with_for_update(key_share=True)
-_COUNT_ARRIVALS = update(tables.assets).where(tables.assets.c.id == bindparam("new_id"))
-_COUNT_ARRIVALS = _COUNT_ARRIVALS.values(
-    {name: bindparam(f"new_{name}") for name in ("run", "time", "received_at", "batch")}
-    | {name: tables.assets.c[name] + bindparam(f"new_{name}") for name in ("readings", "duplicates", "late", "gaps")}
-)
 
 
 def find_asset(connection: Connection, name: str) -> Asset:
@@ -111,20 +92,44 @@ def count_assets(connection: Connection, twin: str) -> int:
 def register_assets(connection: Connection, twin: str, names: Iterable[str], now: datetime) -> dict[str, Asset]:
     """Return name -> asset, in the order of the names; missing assets are added.
 
-    BadInput where a name is none, Conflict where an asset belongs to another twin already.
+    BadInput where a name is none, Conflict where an asset belongs to another twin already, or has another spelling.
     """
     wanted = list(dict.fromkeys(check_name(name) for name in names))
     found = find_all(connection, wanted)
     missing = [name for name in wanted if name not in found]
     if missing:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        respelt = next(iter(other_spellings(connection, missing).items()), None)
+        if respelt:
+            raise Conflict("asset", another_spelling(*respelt))
         rows = [{"twin": twin, "name": name, "tags": {}, "registered_at": now} for name in missing]
         connection.execute(dialect.insert(tables.assets).on_conflict_do_nothing(), rows)
-        found |= find_all(connection, missing)
+        added = find_all(connection, missing)
+        spelt = [{"spelling": spelling_key(name), "asset": asset.id} for name, asset in added.items()]
+        connection.execute(dialect.insert(summaries.spellings).on_conflict_do_nothing(), spelt)
+        found |= added
     other = next((asset for asset in found.values() if asset.twin != twin), None)
     if other:
         raise Conflict("asset", f"{other.name} is a {other.twin} already, and cannot be a {twin} too")
     return {name: found[name] for name in wanted}
+
+
+def other_spellings(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    """Return name -> the known asset, or the earlier name, of which it is another spelling; others are left out."""
+    keys = {name: spelling_key(name) for name in names}
+    columns, wanted = summaries.spellings.c, list(dict.fromkeys(keys.values()))
+    first: dict[str, str] = {}
+    for begin in range(0, len(wanted), AT_ONCE):
+        query = select(columns.spelling, tables.assets.c.name).join(tables.assets, tables.assets.c.id == columns.asset)
+        found = connection.execute(query.where(columns.spelling.in_(wanted[begin : begin + AT_ONCE])))
+        first |= {row.spelling: row.name for row in found}
+    known = {name: first.setdefault(key, name) for name, key in keys.items()}
+    return {name: other for name, other in known.items() if other != name}
+
+
+def another_spelling(name: str, other: str) -> str:
+    """Describe a name that is another one in other letters."""
+    return f"{name!r} and {other!r} are one machine's name in two spellings; write {other!r}, which came first"
 
 
 def describe_asset(connection: Connection, asset: Asset, changes: Mapping[str, Any]) -> Asset:
@@ -166,31 +171,9 @@ def begin_run(connection: Connection, asset: Asset, run: int) -> None:
     connection.execute(delete(waiting).where(waiting.c.asset == asset.id, waiting.c.run < run))
 
 
-def count_arrivals(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
-    """Count the arrivals of each of these assets."""
-    if arrivals:
-        _hear(connection, arrivals)
-        rows = [{f"new_{field.name}": getattr(one, field.name) for field in fields(Arrivals)} for one in arrivals]
-        connection.execute(_COUNT_ARRIVALS, rows)
-
-
 def quarter_of(moment: datetime) -> int:
     """Return the quarter of an hour of a moment, since 1970."""
     return int(moment.timestamp()) // 900
-
-
-def _hear(connection: Connection, arrivals: Sequence[Arrivals]) -> None:
-    """Note the assets that were silent, or last heard in an earlier quarter of an hour; of others no index changes."""
-    now = max((one.received_at for one in arrivals if one.received_at is not None), default=None)
-    if now is None:
-        return
-    ids, columns = [one.id for one in arrivals if one.received_at == now], tables.assets.c
-    is_newer = or_(columns.received_at.is_(None), columns.received_at != now)
-    stale = or_(columns.is_silent, columns.heard_in != quarter_of(now))
-    for begin in range(0, len(ids), AT_ONCE):
-        some = columns.id.in_(ids[begin : begin + AT_ONCE])
-        heard = update(tables.assets).where(some, is_newer, stale)
-        connection.execute(heard.values(heard_in=quarter_of(now), is_silent=False))
 
 
 def count_quarantined(connection: Connection, counts: Mapping[str, int]) -> None:

@@ -14,12 +14,14 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from foretwin.errors import StoreAway, StoreError
 from foretwin.project.files import make_private
+from foretwin.project.settings import read_setting
 from foretwin.twin.store import archive_tables  # noqa: F401 - so that the metadata have them
+from foretwin.twin.store.casework.audit_chain import chain_entries, forget_entries
 
 VARIABLE = "FORETWIN_STORE"
 FILE = "twins.db"
@@ -56,7 +58,9 @@ class Store:
         StoreAway where the store cannot be reached or stays busy, StoreError where it refuses.
         """
         with self._transaction({"begin": "BEGIN IMMEDIATE"}) as connection:
+            forget_entries(connection)
             yield connection
+            chain_entries(connection)
 
     @property
     def is_sqlite(self) -> bool:
@@ -77,7 +81,20 @@ class Store:
 
 def store_url(root: Path, environ: Mapping[str, str]) -> str:
     """Return FORETWIN_STORE where it is set, else twins.db in the project's folder."""
-    return environ.get(VARIABLE) or f"sqlite:///{(root / FILE).resolve()}"
+    return read_setting(VARIABLE, environ) or f"sqlite:///{(root / FILE).resolve()}"
+
+
+def parse_store_url(url: str) -> URL:
+    """Parse the URL of a store; StoreError where it is none."""
+    try:
+        place = make_url(url)
+    except ArgumentError:
+        raise StoreError(f"{VARIABLE}: is no URL such as sqlite:///twins.db or postgresql://user@host/name") from None
+    if place.drivername in ("postgresql", "postgres"):
+        place = place.set(drivername="postgresql+psycopg")
+    if place.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(f"{VARIABLE}: {place.get_backend_name()} is not supported; use sqlite or postgresql")
+    return place
 
 
 def open_store(url: str) -> Store:
@@ -93,14 +110,37 @@ def open_store(url: str) -> Store:
     []
     >>> store.close()
     """
-    try:
-        place = make_url(url)
-    except ArgumentError:
-        raise StoreError(f"{VARIABLE}: is no URL such as sqlite:///twins.db or postgresql://user@host/name") from None
-    if place.drivername in ("postgresql", "postgres"):
-        place = place.set(drivername="postgresql+psycopg")
-    if place.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StoreError(f"{VARIABLE}: {place.get_backend_name()} is not supported; use sqlite or postgresql")
+    store = reach_store(url)
+    with _worded(store.name):
+        _migrate(store.engine, store.name)
+    return store
+
+
+def open_unmigrated(url: str) -> Store:
+    """Open a store whose tables stay as they are, of whatever schema; StoreError where there is none at the URL."""
+    place = make_url(url) if "://" in url else None
+    if place is not None and place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file():
+        raise StoreError(f"{place}: there is no such file; set {VARIABLE} to the store that is meant")
+    store = reach_store(url)
+    if schema_of(store) is None:
+        raise StoreError(f"{store.name}: is no store of Foretwin; set {VARIABLE} to the one that is meant")
+    return store
+
+
+def schema_of(store: Store) -> str | None:
+    """Return the number of a store's schema; None where nothing has been made in it."""
+    with _worded(store.name), store.engine.connect().execution_options(begin="BEGIN") as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_schema() -> str:
+    """Return the schema's number that this version of Foretwin migrates stores to."""
+    return str(ScriptDirectory.from_config(_alembic()).get_current_head())
+
+
+def reach_store(url: str) -> Store:
+    """Open a store and leave its tables as they are, if there are any; StoreError where the URL is none."""
+    place = parse_store_url(url)
     name = place.render_as_string(hide_password=True)
     sqlite = place.get_backend_name() == "sqlite"
     if sqlite and place.database:
@@ -112,8 +152,6 @@ def open_store(url: str) -> Store:
     if sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    with _worded(name):
-        _migrate(engine, name)
     return Store(engine, name)
 
 
@@ -165,8 +203,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _migrate(engine: Engine, name: str) -> None:
     """Migrate the tables; processes that start together wait for one another."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config = _alembic()
     scripts = ScriptDirectory.from_config(config)
     with engine.connect().execution_options(begin="BEGIN") as connection, connection.begin():
         present = MigrationContext.configure(connection).get_current_revision()
@@ -179,6 +216,12 @@ def _migrate(engine: Engine, name: str) -> None:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7083)")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
 
 
 @contextmanager

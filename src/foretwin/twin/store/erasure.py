@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from foretwin.errors import StoreError
 from foretwin.twin.store import assets, database
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.casework.audit_chain import delete_entries, mark_gone
 from foretwin.twin.store.database import Store
 from foretwin.twin.store.holdings import holdings, quoted
 from foretwin.twin.store.scoring.kpis import forget_counts
@@ -77,7 +78,9 @@ def erase(connection: Connection, asset: Asset, mentions: Mentions | None = None
     cases_of = select(cases.c.id).where(cases.c.asset == asset.id)
     connection.execute(update(cases).where(cases.c.merged_into.in_(cases_of)).values(merged_into=None))
     counts = {
-        str(table.name): connection.execute(delete(table).where(mine)).rowcount
+        str(table.name): delete_entries(connection, mine, "erased")
+        if table is audit
+        else connection.execute(delete(table).where(mine)).rowcount
         for table, mine in holdings(asset).items()
     }
     _forget_mentions(connection, asset.name, mentions)
@@ -151,6 +154,8 @@ def _forget_mentions(connection: Connection, name: str, found: Mentions | None) 
             value = connection.execute(select(column).where(table.c.id == key)).first()
             if value is not None:
                 kept = {column.name: without(value[0], name)}
+                if table is audit:
+                    mark_gone(connection, [key], "erased")
                 connection.execute(update(table).where(table.c.id == key).values(kept))
 
 

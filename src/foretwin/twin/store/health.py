@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, false, func, or_, select
 
 from foretwin.serving.access.bounds import Bounds
+from foretwin.twin.store.summaries import unscored
 from foretwin.twin.store.tables import assets, cases, scores
 from foretwin.twin.store.visibility import visible_assets, visible_cases
 
@@ -74,8 +75,9 @@ def count_open_cases(connection: Connection, bounds: Bounds) -> list[dict[str, A
 def scoring_backlog(connection: Connection, before: datetime, bounds: Bounds) -> dict[str, Any]:
     """Return how many assets have readings from before that moment that no score has seen, and `since` when."""
     query = select(func.count().label("assets"), func.min(assets.c.received_at).label("since"))
-    waiting = assets.c.batch > assets.c.scored_batch, assets.c.received_at < before
-    row = connection.execute(query.where(*waiting, visible_assets(connection, bounds))).mappings().one()
+    query = query.join(unscored, (unscored.c.twin == assets.c.twin) & (unscored.c.asset == assets.c.id))
+    query = query.where(assets.c.received_at < before, visible_assets(connection, bounds))
+    row = connection.execute(query).mappings().one()
     return dict(row)
 
 

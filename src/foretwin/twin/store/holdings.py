@@ -9,7 +9,16 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select
 from foretwin.twin.store.archive_tables import holds, hours
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring.probabilities import unpacked
-from foretwin.twin.store.summaries import event_places, reading_hours, runs, waiting_faults
+from foretwin.twin.store.summaries import (
+    event_places,
+    pending_samples,
+    reading_hours,
+    run_clocks,
+    runs,
+    spellings,
+    unscored,
+    waiting_faults,
+)
 from foretwin.twin.store.tables import (
     assets,
     audit,
@@ -47,11 +56,15 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         waiting_faults: waiting_faults.c.asset == asset.id,
         scores: scores.c.asset == asset.id,
         shadow_scores: shadow_scores.c.asset == asset.id,
+        pending_samples: pending_samples.c.asset == asset.id,
         readings: readings.c.asset == asset.id,
         hours: hours.c.asset == asset.id,
         holds: holds.c.asset == asset.id,
         reading_hours: reading_hours.c.asset == asset.id,
         runs: runs.c.asset == asset.id,
+        unscored: (unscored.c.twin == asset.twin) & (unscored.c.asset == asset.id),
+        run_clocks: run_clocks.c.asset == asset.id,
+        spellings: spellings.c.asset == asset.id,
         parts: parts.c.asset == asset.id,
         quarantine: or_(quarantine.c.asset == asset.name, and_(quarantine.c.asset.is_(None), or_(*named))),
         assets: assets.c.id == asset.id,

@@ -1,4 +1,7 @@
-"""Whether the store takes writes now: tried, not assumed, since a store that can be read may have no room for more."""
+"""Whether the store takes writes now: tried, not assumed, since a store that can be read may have no room for more.
+
+And what there is before one is opened, which would make or migrate it.
+"""
 
 import os
 import sqlite3
@@ -6,10 +9,17 @@ import tempfile
 import threading
 import time
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+
 from foretwin.errors import StoreAway, StoreError
-from foretwin.twin.store.database import Store
+from foretwin.twin.store.database import MIGRATIONS, Store, parse_store_url
 
 EVERY = 5.0  # seconds between two tries, however many ask
 LONGEST = 5.0  # seconds for one
@@ -17,6 +27,37 @@ ROOM = 1024 * 1024  # bytes that must be free
 WRITTEN = "UPDATE alembic_version SET version_num = version_num"
 # The rows do not fit into the memory that they may take, so that PostgreSQL writes them to its disk and removes them.
 SPILLED = ("SET LOCAL work_mem = '64kB'", "SELECT count(*) FROM generate_series(1, 40000)")
+
+
+@dataclass(frozen=True)
+class StoreSchema:
+    """What lies under a store's URL: `present` is None where there is nothing yet, `clock` that of a PostgreSQL."""
+
+    name: str
+    present: str | None
+    head: str
+    is_known: bool  # this version of Foretwin can migrate it
+    clock: datetime | None = None
+
+
+def inspect_store(url: str) -> StoreSchema:
+    """Read which schema a store has, without making or migrating it; StoreError where the URL is none, StoreAway."""
+    place = parse_store_url(url)
+    name, scripts = place.render_as_string(hide_password=True), ScriptDirectory(str(MIGRATIONS))
+    head = str(scripts.get_current_head())
+    if place.get_backend_name() == "sqlite" and not Path(place.database or "").is_file():
+        return StoreSchema(name, None, head, is_known=True)
+    engine = create_engine(place)
+    try:
+        with engine.connect() as connection:
+            present = MigrationContext.configure(connection).get_current_revision()
+            now = connection.execute(text("SELECT now()")).scalar() if engine.dialect.name == "postgresql" else None
+    except DBAPIError as error:
+        raise StoreAway(f"{name}: {' '.join(str(error.orig).split())}; start it, or correct FORETWIN_STORE") from None
+    finally:
+        engine.dispose()
+    known = present is None or present in {script.revision for script in scripts.walk_revisions()}
+    return StoreSchema(name, present, head, known, now.astimezone(UTC) if now else None)
 
 
 class Readiness:

@@ -1,6 +1,9 @@
-"""Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports."""
+"""Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
 
-from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, String, Table, text
+Also where the clocks of runs begin, how the names of assets are spelt, and the single values that wait.
+"""
+
+from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, text
 
 from foretwin.twin.store.column_types import Count, Moment
 from foretwin.twin.store.tables import metadata, some
@@ -22,7 +25,15 @@ runs = Table(  # each run with readings: its first and its last one, and what of
 IS_CHANGED, IS_NEWEST = text("is_changed"), text("is_newest")
 Index("runs_changed", runs.c.asset, runs.c.run, **some(IS_CHANGED))
 
-reading_hours = Table(  # readings of one run that came in within one hour
+unscored = Table(  # assets with readings that no score has seen: an index of all assets would change with each reading
+    "unscored",
+    metadata,
+    Column("twin", String, primary_key=True),
+    Column("asset", Integer, primary_key=True),  # no foreign key: it would cost as much as the row
+    sqlite_with_rowid=False,
+)
+
+reading_hours = Table(  # readings of one run that came in within one hour, but for the last hour, which the asset has
     "reading_hours",
     metadata,
     Column("asset", ForeignKey("assets.id"), primary_key=True),
@@ -67,6 +78,16 @@ event_places = Table(  # the order in which events were stored, whatever the clo
     sqlite_autoincrement=True,  # no number comes twice, even if the newest event is erased
 )
 
+audit_chain = Table(  # the audit's entries in the order of their commits, each with a digest that covers all before it
+    "audit_chain",
+    metadata,
+    Column("position", Count, primary_key=True, autoincrement=False),
+    Column("entry", Count, unique=True),  # none: it is not in the audit any more
+    Column("content", String, nullable=False),  # SHA-256 of the entry
+    Column("digest", String, nullable=False),  # SHA-256 of the digest before it and of `content`
+    Column("gone", String),  # archived, erased: why the entry is not there, or not as it was
+)
+
 exports = Table(  # history that was given to training
     "exports",
     metadata,
@@ -78,3 +99,36 @@ exports = Table(  # history that was given to training
     Column("rows", Integer, nullable=False),
     Column("labels", Integer, nullable=False),
 )
+
+run_clocks = Table(  # runs of sources whose times are moments, or go on from life to life
+    "run_clocks",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("is_calendar", Boolean, nullable=False),
+    # Positions: microseconds since 1970 of a calendar, else numbers in the contract's unit.
+    Column("zero", Double, nullable=False),  # where the run's time is 0
+    Column("last", Double, nullable=False),  # of its newest row
+    Column("ended", Double),  # of the failure that ended it
+    Column("label", String),  # what the source calls it
+    Column("carried", JSON),  # time and values of its newest row, where those of the next file's first row depend on it
+)
+
+spellings = Table(  # what all spellings of an asset's name have in common
+    "spellings",
+    metadata,
+    Column("spelling", String, primary_key=True),
+    Column("asset", ForeignKey("assets.id"), nullable=False, index=True),
+)
+
+pending_samples = Table(  # single values that wait to become readings
+    "pending_samples",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True, autoincrement=False),
+    Column("twin", String, nullable=False),
+    Column("heard_at", Moment, nullable=False),  # when its newest value came
+    Column("waiting", Integer, nullable=False),  # values; 0: none becomes a reading by waiting on
+    Column("content", LargeBinary, nullable=False),  # of `PendingValues.pack`; at most 20,000 values of 18 bytes
+)
+IS_PENDING = text("waiting > 0")
+Index("pending_samples_due", pending_samples.c.twin, pending_samples.c.heard_at, **some(IS_PENDING))

@@ -56,11 +56,18 @@ assets = Table(
     Column("quarantined", Count, nullable=False, server_default="0"),
     Column("heard_in", Integer, nullable=False, server_default="0"),  # quarter of an hour of `received_at`, since 1970
     Column("is_silent", Boolean, nullable=False, server_default=false()),  # others have been told that it is stale
+    # Its readings of one run and the hour of receipt that came last; `reading_hours` gets them once another begins.
+    Column("hour", Integer),
+    Column("hour_run", Integer),
+    Column("hour_count", Count),
+    Column("hour_first_time", Double),
+    Column("hour_last_time", Double),
+    Column("hour_first_at", Moment),
+    Column("hour_last_at", Moment),
     Index("assets_by_twin", "twin", "name"),
     sqlite_autoincrement=True,  # the number of an erased asset is never given to another
 )
-HAS_NEWS, IS_HEARD = text("batch > scored_batch"), text("NOT is_silent")
-Index("assets_with_news", assets.c.twin, assets.c.id, **some(HAS_NEWS))
+IS_HEARD = text("NOT is_silent")
 Index("assets_heard", assets.c.twin, assets.c.heard_in, **some(IS_HEARD))
 
 parts = Table(  # what is fitted to an asset, and what was

@@ -1,5 +1,6 @@
 """Rows of one asset's history in order of their moments; `twin.timeline` merges them."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,8 @@ from foretwin.twin.store.tables import (
     scores,
     verdicts,
 )
+from foretwin.twin.store.telemetry.arrivals import last_hour
+from foretwin.twin.store.telemetry.spans import ReceiptHour, joined
 
 Period = tuple[datetime | None, datetime | None]  # both ends belong to it; None: without that end
 HOUR = 3600
@@ -36,10 +39,23 @@ def received_hours(connection: Connection, asset_id: int, period: Period, limit:
     query = query if since is None else query.where(hour >= _hour_of(since))
     query = query if until is None else query.where(hour <= _hour_of(until))
     query = query.order_by(hour.desc(), reading_hours.c.run.desc()).limit(limit)
-    found = [_cut(connection, row, period) for row in _rows(connection, query)]
+    past = [ReceiptHour(**row) for row in _rows(connection, query)]
+    hours = _with_last(past, last_hour(connection, asset_id), period)[:limit]
+    found = [_cut(connection, asdict(one), period) for one in hours]
     hidden = ("asset", "hour")
     shown = [{name: value for name, value in row.items() if name not in hidden} for row in found if row]
     return sorted(shown, key=lambda row: (row["last_at"], row["run"]), reverse=True)
+
+
+def _with_last(past: list[ReceiptHour], last: ReceiptHour | None, period: Period) -> list[ReceiptHour]:
+    """Return the hours with the asset's last one, of which a part may be among them; newest first."""
+    since, until = period
+    if last is None or (since and last.hour < _hour_of(since)) or (until and last.hour > _hour_of(until)):
+        return past
+    found = {(one.hour, one.run): one for one in past}
+    key = last.hour, last.run
+    found[key] = joined(found[key], last) if key in found else last
+    return [found[key] for key in sorted(found, reverse=True)]
 
 
 def newest_scores(connection: Connection, asset_id: int, period: Period, most: int) -> list[Row]:

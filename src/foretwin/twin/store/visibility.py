@@ -26,7 +26,12 @@ def visible_cases(connection: Connection, bounds: Bounds) -> ColumnElement[bool]
     of_assets = and_(cases.c.asset.is_not(None), visible_assets(connection, bounds))
     if not bounds.are_of_twins:
         return of_assets
-    return or_(of_assets, and_(cases.c.asset.is_(None), _any_matches(connection, cases.c.twin, bounds.twins)))
+    return or_(of_assets, and_(cases.c.asset.is_(None), visible_twins(connection, cases.c.twin, bounds)))
+
+
+def visible_twins(connection: Connection, twin: ColumnElement[str], bounds: Bounds) -> ColumnElement[bool]:
+    """Return the condition on a column of twins that one is within the bounds."""
+    return _any_matches(connection, twin, bounds.twins)
 
 
 def visible_quarantine(connection: Connection, bounds: Bounds) -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foretwin.champion.champion import known_ages
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import HISTORY, canonical
 from foretwin.errors import BadInput
@@ -47,6 +48,8 @@ class HistoryExport:
     verdicts: int
     left_out: dict[str, int]
     """Why runs are not in it about which something was found out -> how many."""
+    longer_lives: dict[str, float]
+    """Runs whose labels reach beyond the longest life of the champion's training -> their lives."""
 
 
 @dataclass
@@ -60,6 +63,7 @@ class _Content:
     times: list[float] = field(default_factory=list)
     received: list[datetime] = field(default_factory=list)  # UTC
     left_out: Counter[str] = field(default_factory=Counter)
+    longer_lives: dict[str, float] = field(default_factory=dict)
 
 
 def export_history(
@@ -74,16 +78,20 @@ def export_history(
         with store.read() as connection:
             found = [one for one in stored.findings(connection, contract.name) if one.asset != without]
             by_run = _by_run(found)
-            content = _write(_Read(connection, root, contract), by_run, out / TABLE)
+            folder = Paths(root, contract.name).models / "champion"
+            known = known_ages(folder).get("longest_life")
+            content = _write(_Read(connection, root, contract, known), by_run, out / TABLE)
         verdicts = sum(one.is_verdict for run in content.runs for one in by_run[run])
         digest = file_digest(out / TABLE)
         counts = (len(content.assets), len(content.runs), content.rows, content.labelled_rows, verdicts)
         left_out = dict(sorted(content.left_out.items()))
-        export = HistoryExport(Paths(root, contract.name).data / FOLDER, digest, *counts, left_out)
+        export = HistoryExport(
+            Paths(root, contract.name).data / FOLDER, digest, *counts, left_out, content.longer_lives
+        )
         moments = [moment.replace(tzinfo=UTC).isoformat() for moment in (min(content.received), max(content.received))]
         period = {"time": [min(content.times), max(content.times)], "received": moments}
         manifest = {"schema": SCHEMA, "twin": contract.name, **asdict(export), "unit": contract.clock.unit, **period}
-        del manifest["folder"]
+        del manifest["folder"], manifest["longer_lives"]  # which name what belongs to this project alone
         (out / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         with store.write() as connection:
             of_assets = sorted(content.assets)
@@ -106,6 +114,7 @@ class _Read:
     connection: Connection
     root: Path
     contract: Twin
+    longest_life: float | None  # that the champion has learnt from, where it says so
 
     def rows(self, keys: Sequence[tuple[int, int]]) -> pd.DataFrame:
         """Return the readings of these (asset, run) in order of asset, run and time, wherever they are kept.
@@ -168,6 +177,9 @@ def _part(read: _Read, runs: Sequence[StoredRun], by_run: Findings, content: _Co
             content.left_out[reason] += 1
             continue
         accepted.append(rows)
+        life = float((rows["time"] + rows["rul"]).max())  # NaN, which is not longer, where no end is known
+        if read.longest_life is not None and life > read.longest_life:
+            content.longer_lives[f"{one.name}, run {one.run}"] = life
         content.assets.add(one.asset)
         content.runs.add(key)
         content.rows += len(rows)
@@ -184,7 +196,8 @@ def _refusal(rows: pd.DataFrame, contract: Twin) -> str:
     if len(rows) < contract.quality.min_run_rows:
         return "too few rows"
     for name, channel in contract.channels.items():  # the limits may have changed since the readings came
-        if not rows[name].between(np.float32(channel.min), np.float32(channel.max)).all():
+        values = rows[name].dropna() if channel.may_be_missing else rows[name]
+        if not values.between(np.float32(channel.min), np.float32(channel.max)).all():
             return "a channel that is missing or outside its limits"
     measured = Profile.of(rows, contract).runs.iloc[0]
     stuck = [measured[f"stuck_{name}"] for name in contract.channels if f"stuck_{name}" in measured]

@@ -50,7 +50,7 @@ def assumptions_of(
         *(f"labels: {hint}." for hint in hints),
         *_about_identity(guess, found.source, measured),
         *_about_time(guess, found.notation, measured),
-        *_about_values(found.rows, found.source, guess),
+        *_about_values(found),
         *notation,
         f"notation: the file is read as {written}.",
     ]
@@ -66,7 +66,8 @@ def _about_labels(guess: Guess, measured: TableProfile) -> list[str]:
     elif not guess.axes:
         found.append("labels: no column says when a machine failed; without one there is nothing to learn yet.")
     for axis in guess.axes:
-        columns, classes = ", ".join(map(repr, axis.fault.columns)), ", ".join(axis.classes[1:])
+        spans = f"the spans of time in {axis.fault.spans.path}" if axis.fault.spans else ""
+        columns, classes = spans or ", ".join(map(repr, axis.fault.columns)), ", ".join(axis.classes[1:])
         found.append(f"faults: the axis {axis.name} is read from {columns}: healthy, or {classes}.")
     return found
 
@@ -83,6 +84,9 @@ def _about_identity(guess: Guess, source: TableSource, measured: TableProfile) -
 
 
 def _about_time(guess: Guess, notation: TimeNotation, measured: TableProfile) -> list[str]:
+    if guess.single_rows:
+        dated = f", and {guess.time!r} is only its date" if guess.time != ROW else ""
+        return [f"history: each machine has a single row{dated}: a prediction sees one row, and no clock is needed."]
     unit = "its unit is not told: write clock.unit" if notation.unit == "?" else f"the clock's unit is {notation.unit}"
     age = f"no age of the machine: {measured.counts_age}" if measured.counts_age else "the age of the machine"
     return [
@@ -95,12 +99,17 @@ def _named_time(guess: Guess) -> str:
     return "no column, but the number of the row" if guess.time == ROW else repr(guess.time)
 
 
-def _about_values(rows: pd.DataFrame, source: TableSource, guess: Guess) -> list[str]:
+def _about_values(given: TableFindings) -> list[str]:
+    rows, source, guess = given.rows, given.source, given.guess
     counters = [guess.channels[name] for name in source.rates]
     found = [f"rates: {column!r} counts up; its rise per unit of time is read instead." for column in counters]
     found += _about_extremes(rows, guess)
     if source.missing == "carry_forward":
         found.append("missing: an empty cell takes the last value of its run.")
+    if source.missing == "carry_forward_after_first":
+        early = "rows of a run before each channel's first value are left out"
+        found.append(f"missing: an empty cell takes the last value of its run; {early}.")
+    found += given.sparse
     unknown = "units and physical limits: min and max are the file's own, widened."
     return [*found, unknown]
 

@@ -21,11 +21,19 @@ from foretwin.validation.scaffold.column_names import (
     channel_names,
     squashed,
 )
-from foretwin.validation.scaffold.label_columns import LabelAxis, is_flag, label_axes, label_reason, true_cells
+from foretwin.validation.scaffold.label_columns import (
+    LabelAxis,
+    is_flag,
+    is_label_name,
+    label_axes,
+    label_reason,
+    true_cells,
+)
 
 ROW = "source row"  # the number of the row in its file, where the file has no header to name a time
 LARGEST_GAP = 0.5  # share of missing values that a channel may have, unless it is one that is measured seldom
-SLOWEST = 5  # values of each machine that such a channel has at least
+SLOWEST = 5  # values that such a channel has at least of a machine
+LARGEST_SHARE_WITHOUT = 0.5  # of the machines may have fewer
 SHORTEST_RUN = 5  # rows; in a shorter one no row is near the end
 EPOCHS = {"s": (9e8, 2.2e9), "ms": (9e11, 2.2e12), "us": (9e14, 2.2e15), "ns": (9e17, 2.2e18)}  # 1998 to 2039
 LONG_ENOUGH = 20  # rows; fewer may rise by one each by chance
@@ -44,6 +52,7 @@ class Guess:
     axes: tuple[LabelAxis, ...]
     channels: dict[str, str]
     left_out: dict[str, str]  # column -> reason
+    single_rows: bool  # each row is of a machine of its own: there is no history, and no clock is needed
 
 
 def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
@@ -54,13 +63,8 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
     numbered = [column for column in frame.columns if squashed(column) in INDEX_NAMES and _is_number(frame[column])]
     free = {column: squashed(column) for column in frame.columns if column not in numbered}
     left_out = dict.fromkeys(numbered, "looks like a row number")
-    time = _time_column(table, frame, free)
-    del free[time]
-    asset = _named(free, ASSET_NAMES) or next((name for name in free if name != SINGLE and _groups(frame[name])), None)
-    asset = asset or (SINGLE if SINGLE in free else None)
-    if asset is None:
-        raise SourceError(f"{table.shown}: no column seems to name the machine; name one `asset`")
-    free = {column: plain for column, plain in free.items() if column not in (asset, SINGLE, ROW)}
+    asset, time, single_rows = _identity(table, frame, free)
+    free = {column: plain for column, plain in free.items() if column not in (asset, time, SINGLE, ROW)}
     run = _taken(free, RUN_NAMES, lambda column: not is_missing(texts(frame[column])).any())
     failure = _taken(free, FAILURE_NAMES, lambda column: _ends_lives(frame, asset, run, column))
     rul = None if failure else _taken(free, RUL_NAMES, lambda column: _is_number(frame[column]))
@@ -73,7 +77,7 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
     if not channels:
         raise SourceError(f"{table.shown}: no numeric column is left for a channel; add columns of readings")
     axes = label_axes(frame, [column for column, reason in labels.items() if reason and "left of a life" not in reason])
-    return Guess(asset, time, run, failure, rul, tuple(axes), channels, left_out)
+    return Guess(asset, time, run, failure, rul, tuple(axes), channels, left_out, single_rows)
 
 
 def instants(values: "pd.Series[Any]") -> "pd.Series[pd.Timestamp]":
@@ -113,14 +117,33 @@ def _taken(free: dict[str, str], names: Sequence[str], fits: Callable[[str], boo
     return column
 
 
-def _time_column(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> str:
-    column = _named(free, TIME_NAMES, lambda name: _is_number(frame[name]) or _is_moment(frame[name]))
+def _identity(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> tuple[str, str, bool]:
+    """Return the columns of machine and time, and whether each row is of a machine of its own.
+
+    SourceError where there is none. The time of single rows is their date, or none: the age of a machine of which
+    only one moment is known is a reading.
+    """
     others = [name for name in free if name not in (SINGLE, ROW)]
-    column = column or next((name for name in others if _is_moment(frame[name])), None)
-    column = column or next((name for name in others if _counts_rows(frame[name])), None)
-    column = column or (ROW if ROW in free else None)
-    if column is not None:
-        return column
+    date = _named(free, TIME_NAMES, lambda name: _is_moment(frame[name]))
+    moments = [name for name in others if _is_moment(frame[name])]
+    date = date or max(moments, key=lambda name: frame[name].nunique(), default=None)  # of a date and a time, the time
+    time = _named(free, TIME_NAMES, lambda name: _is_number(frame[name]) or _is_moment(frame[name])) or date
+    named = [name for name in others if name != time]
+    asset = _named({name: free[name] for name in named}, ASSET_NAMES, lambda name: not _counts_rows(frame[name]))
+    if asset is None and time is None:
+        asset = next((name for name in named if not _is_number(frame[name]) and _names_each_row(frame[name])), None)
+    asset = asset or next((name for name in named if not is_label_name(name) and _groups(frame[name])), None)
+    if asset is not None and _names_each_row(frame[asset]):
+        return asset, date or ROW, True
+    time = time or next((name for name in named if name != asset and _counts_rows(frame[name])), None)
+    time = time or (ROW if ROW in free else _refuse_time(table, frame, free))
+    asset = asset or (SINGLE if SINGLE in free else None)
+    if asset is None:
+        raise SourceError(f"{table.shown}: no column seems to name the machine; name one `asset`")
+    return asset, time, False
+
+
+def _refuse_time(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> str:
     named = _named(free, TIME_NAMES)
     if named is None:
         raise SourceError(f"{table.shown}: no column seems to hold the time; name one `time` or `timestamp`")
@@ -129,10 +152,18 @@ def _time_column(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) ->
 
 
 def _counts_rows(values: "pd.Series[Any]") -> bool:
-    """Return whether a column is 0, 1, 2, ... throughout: a row counter, for want of a time."""
+    """Return whether a column is 0, 1, 2, ... throughout, in any order: a row counter, for want of a time."""
     if not _is_number(values) or len(values) < LONG_ENOUGH:
         return False
-    return bool((np.diff(np.asarray(values, np.float64)) == 1).all())
+    return bool((np.diff(np.sort(np.asarray(values, np.float64))) == 1).all())
+
+
+def _names_each_row(values: "pd.Series[Any]") -> bool:
+    """Return whether a column has another name on each row, as of machines with one row each."""
+    if _is_time(values) or pd.api.types.is_float_dtype(values) or len(values) < LONG_ENOUGH:
+        return False
+    text = texts(values)
+    return not is_missing(text).any() and not text.duplicated().any()
 
 
 def _is_time(values: "pd.Series[Any]") -> bool:
@@ -187,7 +218,7 @@ def _place_in_run(frame: pd.DataFrame, asset: str, run: str | None, failure: str
 
 def _unfit(table: TableFile, values: "pd.Series[Any]", machines: "pd.Series[Any]", in_file: bool) -> str | None:
     """Return why a column should not be a channel, or None."""
-    slow = values.notna().groupby(machines).sum().min() >= SLOWEST
+    slow = (values.notna().groupby(machines).sum() >= SLOWEST).mean() >= LARGEST_SHARE_WITHOUT
     if values.isna().mean() > LARGEST_GAP and not (slow and pd.api.types.is_numeric_dtype(values)):
         return "is empty on more than half of the rows"
     if _is_time(values):
@@ -218,5 +249,4 @@ def _not_measured(values: "pd.Series[Any]") -> str | None:
     unit = epoch_unit(values)
     if unit:
         return f"holds moments of time ({unit} since 1970)"
-    steps = np.diff(np.asarray(values, np.float64))
-    return "is the number of the row" if len(steps) >= LONG_ENOUGH and (steps == 1).all() else None
+    return "is the number of the row" if _counts_rows(values) else None

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from foretwin.contract.holdout import Holdout
 from foretwin.contract.source import TableSource
 from foretwin.validation.scaffold.column_names import unit_of
 from foretwin.validation.scaffold.column_roles import Guess
 from foretwin.validation.scaffold.label_columns import LabelAxis
 from foretwin.validation.scaffold.measures import TableProfile, TimeNotation, is_setting, significant, widened
+from foretwin.validation.scaffold.sparse_channels import Sparse
 from foretwin.validation.scaffold.written import Written
 
 SHORTEST_WINDOW, LONGEST_WINDOW = 10, 60
@@ -81,7 +83,9 @@ def clock_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) ->
     return lines
 
 
-def channel_lines(rows: pd.DataFrame, source: TableSource, guess: Guess, units: Mapping[str, str]) -> list[str]:
+def channel_lines(
+    rows: pd.DataFrame, source: TableSource, guess: Guess, units: Mapping[str, str], sparse: Mapping[str, Sparse]
+) -> list[str]:
     """Return `channels`, and regimes to be considered."""
     lines = [
         "",
@@ -89,12 +93,13 @@ def channel_lines(rows: pd.DataFrame, source: TableSource, guess: Guess, units: 
         "# role: `setting` is what somebody sets (load, speed), `sensor` what is measured; guessed by distinct values.",
         "channels:",
     ]
-    settings = [name for name in guess.channels if is_setting(rows[name]) and name not in source.rates]
+    settings = [name for name in guess.channels if is_setting(rows[name]) and name not in (*source.rates, *sparse)]
     for name, column in guess.channels.items():
         low, high = widened(float(rows[name].min()), float(rows[name].max()))
         unit = _quoted(unit_of(column) or units.get(column) or "?")
         role = "setting" if name in settings else "sensor"
-        lines.append(f"  {name}: {{unit: {unit}, role: {role}, min: {_number(low)}, max: {_number(high)}}}")
+        more = f"{sparse[name].text()}}}  # guessed: filled on {sparse[name].filled:.0%}" if name in sparse else "}"
+        lines.append(f"  {name}: {{unit: {unit}, role: {role}, min: {_number(low)}, max: {_number(high)}{more}")
     if settings:
         lines += [
             "",
@@ -138,17 +143,19 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
 def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list[str]:
     """Return `window` and `quality`."""
     least = min(max(measured.median_rows, 2), SHORTEST_WINDOW)  # a run may be shorter than any window should be
-    length = int(min(max(measured.median_rows // 4, least), LONGEST_WINDOW))
+    length = 1 if guess.single_rows else int(min(max(measured.median_rows // 4, least), LONGEST_WINDOW))
+    reason = "each machine has one row: a risk, without a history" if length == 1 else "rows that one prediction sees"
     lines = [
         "",
         "window:",
-        f"  length: {length}  # guessed: rows that one prediction sees",
+        f"  length: {length}  # guessed: {reason}",
         "",
         "quality:",
-        f"  min_assets: {max(3, measured.assets)}  # the file has {measured.assets}",
+        f"  min_assets: {max(1, measured.assets)}  # the file has {measured.assets}",
     ]
     if has_rul(guess):
-        lines.append(f"  min_failures: 3  # runs that end in a failure; the file has {measured.lives}")
+        fewest = min(3, max(1, measured.lives))
+        lines.append(f"  min_failures: {fewest}  # runs that end in a failure; the file has {measured.lives}")
     if measured.shortest_rows < 2:
         lines.append("  min_run_rows: 1  # guessed: the file has a run of a single row")
     if measured.known_rul < 0.5 and (guess.failure or guess.rul):
@@ -159,6 +166,14 @@ def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list
     if constant:
         lines.append(f"  may_be_constant: [{', '.join(constant)}]  # guessed: constant in the file")
     return lines
+
+
+def holdout_lines(holdout: Holdout, why: str) -> list[str]:
+    """Return `holdout`, where machines are few."""
+    if not why:
+        return []
+    lines = ["", f"holdout:  # {why}", f"  by: {holdout.by}"]
+    return [*lines, "  stratify: true"] if holdout.stratify else lines
 
 
 def has_rul(guess: Guess) -> bool:
@@ -193,7 +208,13 @@ def _label_source(axes: Sequence[LabelAxis]) -> list[str]:
     lines = ["  faults:  # guessed: columns of labels, which no network sees as inputs"] if axes else []
     for axis in axes:
         lines.append(f"    {axis.name}:")
-        if axis.fault.column is None:
+        if axis.fault.spans is not None:
+            lines.append("      spans:  # guessed: within a span of that file its class holds, outside `healthy`")
+            spans = axis.fault.spans.model_dump()
+            lines += [f"        {field}: {_quoted(str(value))}" for field, value in spans.items()]
+            values = [f"        {_quoted(value)}: {name}" for value, name in dict(axis.fault.values).items()]
+            lines += ["      values:  # others are unknown", *values] if values else []
+        elif axis.fault.column is None:
             lines.append("      flags:  # column that is true: class; `healthy` where none is, unknown where two are")
             lines += [f"        {_quoted(column)}: {name}" for column, name in axis.fault.flags.items()]
         else:

@@ -1,6 +1,9 @@
 """First contract of a machine from a user's own table: guesses for a person to correct, each marked as one."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,16 +11,18 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from foretwin.contract.source import TableSource
+from foretwin.contract.holdout import Holdout
+from foretwin.contract.source import TableSource, pattern_words
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.errors import ContractError
-from foretwin.sources.counters import is_flattened
 from foretwin.sources.files.guess.long_tables import of_whole_machines
 from foretwin.sources.files.guess.survey import Survey, surveyed
 from foretwin.sources.files.places.remote import is_remote
+from foretwin.sources.lives.counters import is_flattened
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import texts
+from foretwin.validation.few_units import ENOUGH, LabelledUnits, few_units_hints, propose_holdout
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
 from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns
@@ -26,11 +31,13 @@ from foretwin.validation.scaffold.contract_text import (
     channel_lines,
     clock_lines,
     has_rul,
+    holdout_lines,
     output_lines,
     rest_lines,
     source_lines,
 )
-from foretwin.validation.scaffold.label_columns import LabelAxis
+from foretwin.validation.scaffold.label_columns import LabelAxis, is_label_name
+from foretwin.validation.scaffold.label_files import span_axis
 from foretwin.validation.scaffold.measures import (
     TableFindings,
     TimeNotation,
@@ -38,6 +45,7 @@ from foretwin.validation.scaffold.measures import (
     measure_table,
     telling_channels,
 )
+from foretwin.validation.scaffold.sparse_channels import Sparse, find_sparse
 from foretwin.validation.scaffold.written import (
     Written,
     asset_fields,
@@ -45,6 +53,8 @@ from foretwin.validation.scaffold.written import (
     settle_time,
     spread_frame,
 )
+
+PATH_WORDS = ("asset", "run", "date")  # of a pattern, which mean something by themselves
 
 
 @dataclass(frozen=True)
@@ -55,14 +65,30 @@ class ContractDraft:
     assumptions: Assumptions
 
 
-def draft_contract(name: str, files: str | Path, project: Path | None = None) -> ContractDraft:
+def draft_contract(
+    name: str,
+    files: str | Path,
+    project: Path | None = None,
+    labels: Path | None = None,
+    pattern: str | None = None,
+) -> ContractDraft:
     """Draft the contract of twin `name` from a user's files, named as `source.path` is; the text is a valid contract.
 
-    A path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
+    `labels` is a file with spans of time in which a fault was present, `pattern` is how the paths of many files end. A
+    path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
     time, no machine or no channel; ContractError for an invalid name.
     """
-    with surveyed(str(files)) as survey:
-        return _draft(name, _bounded(survey), source_path(name, files, project))
+    with surveyed(str(files), pattern) as all_files, tempfile.TemporaryDirectory() as folder:
+        survey = _bounded(all_files)
+        written = spread_frame(survey)
+        idle = [word for word in pattern_words(pattern) if word not in PATH_WORDS and not is_label_name(word)]
+        written = replace(written, frame=written.frame.drop(columns=idle))
+        guess = guess_columns(survey.table, written.frame)
+        if labels is not None:
+            axis = span_axis(labels, source_path(name, labels, project), str(files), guess.asset)
+            shutil.copyfile(labels, Path(folder) / axis.name)
+            guess = replace(guess, axes=(axis, *(one for one in guess.axes if one.name != axis.name)))
+        return _draft(name, survey, source_path(name, files, project), written, guess, Path(folder))
 
 
 def _bounded(survey: Survey) -> Survey:
@@ -72,31 +98,34 @@ def _bounded(survey: Survey) -> Survey:
     return of_whole_machines(survey, guess_columns(survey.table, spread_frame(survey).frame).asset)
 
 
-def _draft(name: str, survey: Survey, path: str) -> ContractDraft:
-    table, written = survey.table, spread_frame(survey)
-    guess = guess_columns(table, written.frame)
+def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess, labels_in: Path) -> ContractDraft:
+    table = survey.table
     written = settle_time(survey, written, guess)
     frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
-    source = _source(path, written, guess, survey)
-    contract = _skeleton(name, source, guess, notation)
-    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample)
+    sparse = find_sparse(frame, guess, notation)
+    source = _source(path, written, guess, survey, sparse)
+    contract = _skeleton(name, source, guess, (notation, sparse))
+    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample, labels_in)
     telling = telling_channels(rows, contract)
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
-        source = _source(path, written, guess, survey)
-        contract = _skeleton(name, source, guess, notation)
+        source = _source(path, written, guess, survey, sparse)
+        contract = _skeleton(name, source, guess, (notation, sparse))
     measured = measure_table(rows, contract, notation)
     measured = replace(measured, assets=len(survey.machines)) if survey.machines else measured
+    holdout, why, few = _holdout(rows, contract, survey)
     parts = [
         source_lines(name, source, guess, written),
         clock_lines(guess, notation, measured),
-        channel_lines(rows, source, guess, survey.units),
+        channel_lines(rows, source, guess, survey.units, sparse),
         output_lines(guess, notation, measured),
         rest_lines(rows, guess, measured),
+        holdout_lines(holdout, why),
     ]
-    found = TableFindings(rows, source, guess, notation, measured)
-    told = assumptions_of(table, found, label_hints(rows, contract), [*written.sentences(), *survey.told])
+    told_sparse = [one.sentence(guess.channels[name], notation.unit) for name, one in sparse.items()]
+    found = TableFindings(rows, source, guess, notation, measured, tuple(told_sparse))
+    told = assumptions_of(table, found, label_hints(rows, contract), [*few, *written.sentences(), *survey.told])
     told = replace(told, check=(*written.questions(), *told.check))
     return ContractDraft("\n".join(line for part in parts for line in part) + "\n", told)
 
@@ -114,7 +143,16 @@ def source_path(name: str, file: str | Path, project: Path | None) -> str:
     return written.as_posix()
 
 
-def _source(path: str, written: Written, guess: Guess, survey: Survey) -> TableSource:
+def _holdout(rows: pd.DataFrame, contract: Twin, survey: Survey) -> tuple[Holdout, str, list[str]]:
+    """Return what is held out as a whole, why, and what to tell; of a long table only some machines are `rows`."""
+    if len(survey.machines) >= ENOUGH:
+        return Holdout(), "", []
+    labelled = LabelledUnits.of(rows, contract)
+    holdout, why = propose_holdout(labelled)
+    return holdout, why, [f"{one}." for one in few_units_hints(labelled, holdout)]
+
+
+def _source(path: str, written: Written, guess: Guess, survey: Survey, sparse: Mapping[str, Sparse]) -> TableSource:
     frame, asset = written.frame, asset_fields(survey, guess.asset)
     names = texts(frame[guess.asset])
     spelt = first_spellings([*names.unique(), *survey.machines])
@@ -126,7 +164,9 @@ def _source(path: str, written: Written, guess: Guess, survey: Survey) -> TableS
         "failure": guess.failure,
         "rul": guess.rul,
         "faults": {axis.name: axis.fault for axis in guess.axes},
-        "missing": missing_policy(frame, guess),
+        "missing": missing_policy(
+            frame, guess, [column for name, column in guess.channels.items() if name not in sparse]
+        ),
         "spellings": "join" if any(name != first for name, first in spelt.items()) else None,
         "rates": tuple(name for name, column in guess.channels.items() if _flattened(frame[column], runs)),
     }
@@ -140,15 +180,25 @@ def _flattened(values: "pd.Series[float]", runs: "np.ndarray") -> bool:
     return is_flattened(np.asarray(values, np.float64)[order], runs[order])
 
 
-def _skeleton(name: str, source: TableSource, guess: Guess, notation: TimeNotation) -> Twin:
-    """Build a minimal contract to read the rows with."""
+def _skeleton(name: str, source: TableSource, guess: Guess, how: tuple[TimeNotation, Mapping[str, Sparse]]) -> Twin:
+    """Build a minimal contract to read the rows with; `how` are the time and the channels that have values seldom."""
+    notation, sparse = how
     remedy: dict[str, object] = {"part": "?", "instruction": "?", "lead_time": 0}
     content = {
         "name": name,
         "title": name,
         "source": source,
         "clock": {"unit": notation.unit, "step": notation.step},
-        "channels": {channel: {"unit": "?", "role": "sensor", "min": 0, "max": 1} for channel in guess.channels},
+        "channels": {
+            channel: {
+                "unit": "?",
+                "role": "sensor",
+                "min": 0,
+                "max": 1,
+                **(sparse[channel].fields() if channel in sparse else {}),
+            }
+            for channel in guess.channels
+        },
         "rul": {"cap": 1, "remedy": remedy} if has_rul(guess) else None,
         "faults": {axis.name: {"title": axis.name, "classes": _classes(axis, remedy)} for axis in guess.axes},
         "window": {"length": SHORTEST_WINDOW},

@@ -21,7 +21,7 @@ from foretwin.validation.scaffold.column_names import (
     squashed,
 )
 
-MOST_CLASSES = 20
+MOST_CLASSES = 24
 HEALTHY_WORDS = ("0", "none", "no failure", "nofailure", "normal", "healthy", "ok", "good", "no", "false", "fine", "-")
 RARE = 0.05  # share of true cells below which a flag is no channel
 LATE, MOSTLY = 0.2, 0.8  # of a life, and of the true cells: a flag that is true near the ends of lives is a label
@@ -58,11 +58,16 @@ def true_cells(values: "pd.Series[Any]") -> NDArray[np.bool_]:
     return np.asarray(label_keys(texts(values)).isin(TRUE_WORDS))
 
 
+def is_label_name(column: str) -> bool:
+    """Return whether a column is named as labels are."""
+    return bool(LABEL_WORDS & set(plain_name(column).split("_")) or squashed(column) in LABEL_NAMES | LABEL_WORDS)
+
+
 def label_reason(values: "pd.Series[Any]", column: str, place: NDArray[np.float64]) -> str | None:
     """Return why a column looks like a label, or None; `place` (N,) is how far through its run each row is, 0 to 1."""
     if LIFE_LEFT.fullmatch(squashed(column)):
         return "looks like what is left of a life, which a network must not see"
-    if LABEL_WORDS & set(plain_name(column).split("_")) or squashed(column) in LABEL_NAMES | LABEL_WORDS:
+    if is_label_name(column):
         return "looks like a label, which a network must not see"
     if not is_flag(values):
         return None
@@ -77,11 +82,12 @@ def label_reason(values: "pd.Series[Any]", column: str, place: NDArray[np.float6
 def label_axes(frame: pd.DataFrame, columns: Sequence[str]) -> list[LabelAxis]:
     """Draft fault axes from columns of labels.
 
-    Flags that exclude each other are the modes of one axis, but for those whose name asks a question of its own, as
-    `anomaly` does.
+    Flags that exclude each other are the modes of one axis, but for those that ask a question of their own: by their
+    name, as `anomaly` does, or since they are true wherever others are.
     """
     flags = [column for column in columns if is_flag(frame[column]) and 0 < true_cells(frame[column]).mean() < 1]
     modes = [column for column in flags if squashed(column) not in LABEL_WORDS | LABEL_NAMES]
+    modes = [column for column in modes if not _sums_up(frame, column, modes)]
     axes = []
     if len(modes) > 1 and _exclusive(frame, modes):
         names = class_names(modes, healthy="")
@@ -95,6 +101,15 @@ def label_axes(frame: pd.DataFrame, columns: Sequence[str]) -> list[LabelAxis]:
             taken.add(name)
             axes.append(LabelAxis(name, TableFault(column=column, values=values)))
     return axes
+
+
+def _sums_up(frame: pd.DataFrame, flag: str, flags: Sequence[str]) -> bool:
+    """Return whether a flag is true wherever others are: that any of them holds, which is a question of its own."""
+    others = [true_cells(frame[column]) for column in flags if column != flag]
+    held = [one & true_cells(frame[flag]) for one in others]
+    if len([one for one in held if one.any()]) < 2:
+        return False
+    return bool(np.any(held, axis=0).sum() >= (1 - OVERLAP) * np.any(others, axis=0).sum())
 
 
 def _exclusive(frame: pd.DataFrame, flags: Sequence[str]) -> bool:

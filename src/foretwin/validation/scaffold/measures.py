@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.channels import SECONDS
 from foretwin.contract.source import TableSource
-from foretwin.contract.twin import SECONDS, Twin
+from foretwin.contract.twin import Twin
 from foretwin.dataset.label_leaks import counts_life
 from foretwin.dataset.table import fault_column
 from foretwin.errors import SourceError
@@ -53,6 +54,7 @@ class TableFindings:
     guess: Guess
     notation: TimeNotation
     measured: TableProfile
+    sparse: tuple[str, ...] = ()  # sentences on channels that have a value seldom
 
 
 def guess_clock(shown: str, frame: pd.DataFrame, guess: Guess) -> TimeNotation:
@@ -65,7 +67,7 @@ def guess_clock(shown: str, frame: pd.DataFrame, guess: Guess) -> TimeNotation:
         values, kind = (moments - moments.min()).dt.total_seconds(), f"dates from {first} to {last}"
     steps = values.groupby(frame[guess.asset]).diff()
     step = float(steps[steps > 0].median())
-    if math.isnan(step) and guess.axes and not frame[guess.asset].duplicated().any():
+    if math.isnan(step) and guess.axes and guess.single_rows:
         step = SECONDS["d"] if stamped else 1.0  # one row per machine: there is no step to measure
     if math.isnan(step):
         raise SourceError(f"{shown}: column {guess.time!r}: time never rises within a machine; sort the file by time")
@@ -104,8 +106,13 @@ def measure_table(rows: pd.DataFrame, contract: Twin, notation: TimeNotation) ->
 def telling_channels(rows: pd.DataFrame, contract: Twin) -> list[str]:
     """Return the channels that count the life down or up."""
     run = np.asarray(rows.groupby(["asset", "run"], sort=False).ngroup(), np.int64)
-    time, rul = rows["time"].to_numpy(), rows["rul"].to_numpy()
-    return [name for name in contract.channel_names if counts_life(rows[name].to_numpy(), time, rul, run)]
+    found = []
+    for name in contract.channel_names:
+        known = rows[name].notna().to_numpy()
+        values, time, rul = (rows[column].to_numpy()[known] for column in (name, "time", "rul"))
+        if counts_life(values, time, rul, run[known]):
+            found.append(name)
+    return found
 
 
 def is_setting(values: "pd.Series[float]") -> bool:

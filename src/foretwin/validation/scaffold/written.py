@@ -1,6 +1,7 @@
 """How the rows of an unknown table are written, once it is guessed which columns are machine and time."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -8,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from foretwin.errors import SourceError
-from foretwin.sources.files.file_names import SINGLE, matches
+from foretwin.sources.files.file_names import FILE, SINGLE, matches
 from foretwin.sources.files.guess.survey import Remarks, Survey
 from foretwin.sources.files.guess.time_forms import guess_order, guess_zone
 from foretwin.sources.files.reading import group_numbers
@@ -98,6 +99,8 @@ def spread_frame(survey: Survey) -> Written:
 def settle_time(survey: Survey, written: Written, guess: Guess) -> Written:
     """Return the rows with the guessed time column as instants where it is one, in order, and what tells its form."""
     frame, fields, remarks = written.frame, dict(written.fields), dict(written.remarks)
+    if guess.single_rows and guess.time == ROW:
+        frame = frame.assign(**{ROW: 0})
     values, form = frame[guess.time], survey.forms.get(guess.time)
     if guess.time == ROW:
         fields["time_format"], remarks["time_format"] = "row", "no column holds the time: rows are counted"
@@ -132,6 +135,9 @@ def asset_fields(survey: Survey, asset: str) -> dict[str, object]:
 
     SourceError where no pattern tells the files from others in their place.
     """
+    if survey.pattern is not None:
+        named = {SINGLE: {"asset": FILE}, "asset": {}}.get(asset, {"asset": asset})
+        return {"pattern": survey.pattern, **named}
     names = list(survey.names if survey.sample else dict.fromkeys(survey.frame[SINGLE]))
     pattern = _pattern(names) if len(names) > 1 or survey.left_out else None
     mixed = [name for name in survey.left_out if pattern and matches(pattern, name) is not None]
@@ -148,9 +154,9 @@ def asset_fields(survey: Survey, asset: str) -> dict[str, object]:
     return {"pattern": pattern or ""}
 
 
-def missing_policy(frame: pd.DataFrame, guess: Guess) -> str:
-    """Return what to do with empty cells: of two kinds where some are at the beginning of a run, before any value."""
-    empty = frame[list(guess.channels.values())].isna().any(axis=1)
+def missing_policy(frame: pd.DataFrame, guess: Guess, columns: Sequence[str]) -> str:
+    """Return what to do with empty cells of these columns: of two kinds where a run begins with some."""
+    empty = frame[list(columns)].isna().any(axis=1)
     if not empty.any():
         return "refuse"
     lives = group_numbers(frame, [name for name in (guess.asset, guess.run) if name])

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from foretwin.champion.champion import Champion
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, TooLarge
+from foretwin.predictor.guards import Refusal, find_refusal
 from foretwin.predictor.inputs import ModelInputs
 from foretwin.serving.scoring.calls.call import ScoreCall, check_moment
 from foretwin.wire.asset_names import check_name
@@ -48,9 +49,9 @@ def decode_json(body: bytes, find: Find, most_rows: int) -> ScoreCall:
         most_rows -= len(asset.readings)
     readings, observed_at = zip(*found.values(), strict=True)
     decoded = ScoreCall(champion, _tracks(list(found), readings, contract), observed_at)
-    odd = decoded.find_odd_clock()
-    if odd:
-        raise decoded.odd_clock(f"assets[{odd[0]}].time", odd[1])
+    refused = find_refusal(decoded.tracks, contract)
+    if refused:
+        raise BadInput(_path_in_call(refused, decoded.tracks), refused.detail)
     return decoded
 
 
@@ -88,6 +89,15 @@ def _path_of(fault: Invalid, path: str) -> str:
     """Return the path of a fault in the call: a run is that of all rows, a column at fault as a whole or in a cell."""
     is_cell = fault.row is not None and fault.field != "run"
     return f"{path}.{fault.field}[{fault.row}]" if is_cell else f"{path}.{fault.field}"
+
+
+def _path_in_call(refused: Refusal, tracks: ModelInputs) -> str:
+    """Return the path of what a guard refuses."""
+    path = f"assets[{refused.place}]"
+    field = refused.field if refused.field in ("asset", "time") else f"channels.{refused.field}"
+    if refused.row is None:
+        return f"{path}.{field}"
+    return f"{path}.{field}[{refused.row - int(tracks.histories.first[refused.row])}]"
 
 
 def _moment(value: Any, path: str) -> datetime:

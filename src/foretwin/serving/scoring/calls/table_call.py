@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from foretwin.champion.champion import Champion
 from foretwin.errors import BadInput
+from foretwin.predictor.guards import find_refusal
 from foretwin.predictor.inputs import ModelInputs, Names
 from foretwin.serving.scoring.calls.call import ScoreCall, check_moment
 from foretwin.wire.columns import Columns, check_text_column, columns_of
@@ -39,9 +40,12 @@ def decode_table_call(table: pa.Table, champion: Champion) -> ScoreCall:
         len(contract.axes),
     )
     call = ScoreCall(champion, tracks, _moments(columns.get("observed_at"), tracks))
-    odd = call.find_odd_clock()
-    if odd:
-        raise call.odd_clock(f"time of {tracks.assets[odd[0]]}", odd[1])
+    refused = find_refusal(tracks, contract)
+    if refused:
+        asset = tracks.assets[refused.place]
+        if refused.row is None:
+            raise BadInput(f"{refused.field} of {asset}", refused.detail)
+        raise BadInput(refused.field, f"{refused.detail} (asset {asset}, row {refused.row + 1})")
     return call
 
 

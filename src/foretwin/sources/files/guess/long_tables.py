@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.files.guess.survey import Survey, survey_files
-from foretwin.sources.row_sample import RowSample, some_names
+from foretwin.sources.lives.row_sample import RowSample, some_names
 from foretwin.sources.tabular import texts
 
 
@@ -19,7 +19,7 @@ def of_whole_machines(survey: Survey, asset: str) -> Survey:
     chosen = some_names(counts)
     if chosen is not None:
         in_files = RowSample(files=chosen) if asset == SINGLE else RowSample(column=asset, machines=chosen)
-        survey = survey_files(survey.path, survey.table.shown.partition(": ")[0], in_files)
+        survey = survey_files(survey.path, survey.table.shown.partition(": ")[0], in_files, survey.pattern)
     total, seen = sum(counts.values()), len(survey.frame)
     which = f"those of {len(chosen):,} of {len(counts):,} machines" if chosen else "the first ones"
     told = f"rows: {seen:,} of {total:,} were looked at, {which}; `dvc repro` reads all, and tells what does not fit."

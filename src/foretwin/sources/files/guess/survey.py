@@ -16,16 +16,17 @@ import pandas as pd
 from foretwin.contract.source import TableSource
 from foretwin.errors import SourceError
 from foretwin.sources.files.blocks import BLOCK
-from foretwin.sources.files.file_names import SINGLE, data_files
+from foretwin.sources.files.file_names import FILE, SINGLE, data_files
 from foretwin.sources.files.guess.encoding import guess_encoding
 from foretwin.sources.files.guess.layout import guess_layout
 from foretwin.sources.files.guess.marks import far_sentinels, guess_marks, numbers_and_words, unknown_words
+from foretwin.sources.files.guess.path_words import with_path_words
 from foretwin.sources.files.guess.time_forms import TimeForm, guess_form
 from foretwin.sources.files.lines import file_head, is_other, raw_lines
 from foretwin.sources.files.notation import PLAIN, Notation, fields_of
 from foretwin.sources.files.places.copies import bring_files, fetched, is_archive
 from foretwin.sources.files.reading import counted
-from foretwin.sources.row_sample import MOST_ROWS, RowSample
+from foretwin.sources.lives.row_sample import MOST_ROWS, RowSample
 from foretwin.sources.tabular import (
     DELIMITERS,
     PARQUET_MAGIC,
@@ -45,9 +46,9 @@ class Survey:
     """What was seen in files: all rows (N, columns) typed, and how they are written.
 
     `path` is the file or folder on this machine, `table` the first file. The column `single asset` tells the files
-    apart, `left_out` are those of another shape. `fields` are those of the contract's source, `remarks` why each is
-    guessed, `forms` those of columns of times, `units` what stands below the columns' names, `told` sentences for a
-    person.
+    apart, `left_out` are those of another shape; `pattern` was told, and its words are columns. `fields` are those of
+    the contract's source, `remarks` why each is guessed, `forms` those of columns of times, `units` what stands below
+    the columns' names, `told` sentences for a person.
     """
 
     path: Path
@@ -62,27 +63,31 @@ class Survey:
     names: tuple[str, ...] = ()  # of the files
     sample: RowSample | None = None  # of the rows, where they are too many
     machines: tuple[str, ...] = ()  # all of them, where `frame` has those of some
+    pattern: str | None = None
 
 
 @contextmanager
-def surveyed(source: str) -> Iterator[Survey]:
-    """Bring what `source` names (file, folder, glob, archive, URL), and survey it; copies are removed afterwards."""
+def surveyed(source: str, pattern: str | None = None) -> Iterator[Survey]:
+    """Bring what `source` names (file, folder, glob, archive, URL), and survey it; copies are removed afterwards.
+
+    Of many files those count whose path ends as `pattern`.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(source)
         if not path.is_file() or is_archive(path):
-            asked = TableSource(kind="table", path=source, single_asset=SINGLE, time_format="row")
+            asked = TableSource(kind="table", path=source, pattern=pattern, asset=FILE, time_format="row")
             bring_files(asked, Path(), Path(temporary))
             path = fetched(Path(temporary))
-        survey = survey_files(path, source)
+        survey = survey_files(path, source, pattern=pattern)
         for name in survey.left_out:
             (path / name).unlink()  # of the copy
         yield survey
 
 
-def survey_files(path: Path, shown: str, sample: RowSample | None = None) -> Survey:
+def survey_files(path: Path, shown: str, sample: RowSample | None = None, pattern: str | None = None) -> Survey:
     """Survey a file, or all files of a folder, of which those of the commonest shape are taken.
 
-    Of many rows, those of the `sample` are looked at, or the first of each file.
+    Of many rows, those of the `sample` are looked at, or the first of each file. The words of `pattern` are columns.
     """
     names = data_files(path) if path.is_dir() else [path.name]
     if not names:
@@ -101,7 +106,7 @@ def survey_files(path: Path, shown: str, sample: RowSample | None = None) -> Sur
     raw = _frame(files, as_text=True)
     notation, asked, remarks, told = _with_numbers(raw, look.notation, next(iter(files.values())))
     files = {name: replace(open_table(places[name], labels[name], notation), sample=sample) for name in files}
-    frame = _typed(_frame(files, as_text=False), files)
+    frame = with_path_words(_typed(_frame(files, as_text=False), files), pattern)
     fields = dict(fields_of(notation)) | asked
     if turned:
         fields["transposed"] = Path(turned[0]).name
@@ -111,9 +116,8 @@ def survey_files(path: Path, shown: str, sample: RowSample | None = None) -> Sur
         told = (*told, f"files: {len(others)} of another shape are left out, such as {others[0]}.")
     remarks = look.remarks | remarks
     table = next(iter(files.values()))
-    return Survey(
-        path, table, frame, fields, remarks, _forms(frame), look.units, tuple(others), told, tuple(kept), sample
-    )
+    of_files = (tuple(others), told, tuple(kept), sample)
+    return Survey(path, table, frame, fields, remarks, _forms(frame), look.units, *of_files, pattern=pattern)
 
 
 @dataclass(frozen=True)

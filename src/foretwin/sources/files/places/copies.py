@@ -20,6 +20,7 @@ from foretwin.sources.tabular import PARQUET_MAGIC
 
 LOG = logging.getLogger(__name__)
 TABLE = "table"  # name of the copy, with the ending of a single file
+LABELS = "labels"  # folder of the copies of files with spans of labels, one for each axis
 NAMED = 3  # files left out, in a message
 
 
@@ -29,7 +30,7 @@ def bring_files(source: TableSource, folder: Path, out: Path) -> None:
     A relative path starts at `folder`. Archives are unpacked; files whose path does not end as the pattern are left
     out, and told. SourceError where nothing is there.
     """
-    with _local(source, folder) as place:
+    with _local(source.path, folder) as place:
         if place.is_file() and not is_archive(place):
             shutil.copyfile(place, out / f"{TABLE}{_ending(place)}")
             return
@@ -44,6 +45,18 @@ def bring_files(source: TableSource, folder: Path, out: Path) -> None:
         )
 
 
+def bring_labels(source: TableSource, folder: Path, out: Path) -> None:
+    """Copy the files with spans of labels into `out`/labels/, each named by its axis; SourceError where one lacks."""
+    for axis, fault in source.faults.items():
+        if fault.spans is None:
+            continue
+        (out / LABELS).mkdir(exist_ok=True)
+        with _local(fault.spans.path, folder) as place:
+            if not place.is_file():
+                raise SourceError(f"{place}: no such file; correct source.faults.{axis}.spans.path in twin.yaml")
+            shutil.copyfile(place, out / LABELS / axis)
+
+
 def fetched(raw: Path) -> Path:
     """Return the copy that `bring_files` made: a file, or a folder of files."""
     found = [path for path in raw.glob(f"{TABLE}*") if path.is_dir() or path.stem.split(".")[0] == TABLE]
@@ -54,25 +67,27 @@ def fetched(raw: Path) -> Path:
 
 def places_of(source: TableSource, folder: Path) -> list[Path] | None:
     """Return the files and folders whose change is a change of the source; None where that cannot be told."""
-    if source.query is not None or is_remote(source.path):
+    labels = [fault.spans.path for fault in source.faults.values() if fault.spans]
+    if source.query is not None or any(is_remote(path) for path in (source.path, *labels)):
         return None
-    path = folder / source.path
+    path, beside = folder / source.path, [folder / one for one in labels]
     if path.is_dir():
-        return [path, *(inner for inner in sorted(path.rglob("*")))]
+        return [path, *(inner for inner in sorted(path.rglob("*"))), *beside]
     if not path.exists() and has_magic(source.path):
         found, base = _globbed(path), _fixed_part(path)
-        return [*found, *sorted({base, *(place for file in found for place in file.parents if base in place.parents)})]
-    return [path]
+        above = {base, *(place for file in found for place in file.parents if base in place.parents)}
+        return [*found, *sorted(above), *beside]
+    return [path, *beside]
 
 
 @contextmanager
-def _local(source: TableSource, folder: Path) -> Iterator[Path]:
-    """Yield the path of the source on this machine; what was downloaded is removed afterwards."""
-    if not is_remote(source.path):
-        yield folder / source.path
+def _local(path: str, folder: Path) -> Iterator[Path]:
+    """Yield the place of a path or URL on this machine; what was downloaded is removed afterwards."""
+    if not is_remote(path):
+        yield folder / path
         return
     with tempfile.TemporaryDirectory() as temporary:
-        yield download(source.path, Path(temporary))
+        yield download(path, Path(temporary))
 
 
 def _copied(source: TableSource, place: Path, target: Path) -> Iterator[tuple[str, bool]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from foretwin.errors import BadInput
+from foretwin.project.settings import read_setting
 
 PASSWORD = "FORETWIN_MQTT_PASSWORD"  # noqa: S105 - the name of the variable
 PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -63,6 +64,6 @@ def parse_address(url: str, environ: Mapping[str, str]) -> Address:
     if unknown:
         raise BadInput("url", f"{unknown[0]} is not known; mqtts:// knows {', '.join(FILES)}, mqtt:// nothing")
     user = unquote(parts.username) if parts.username else None
-    password = unquote(parts.password) if parts.password is not None else environ.get(PASSWORD)
+    password = unquote(parts.password) if parts.password is not None else (read_setting(PASSWORD, environ) or None)
     secure = parts.scheme == "mqtts"
     return Address(parts.hostname, port or PORTS[parts.scheme], secure, user, password if user else None, query)

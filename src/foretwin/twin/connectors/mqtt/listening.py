@@ -5,21 +5,25 @@ moment: what was not acknowledged comes again, and what comes again changes noth
 """
 
 import logging
+import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, StoreAway, TooLarge
 from foretwin.project.backoff import Backoff
 from foretwin.project.digests import text_digest
+from foretwin.serving.heartbeat import Heartbeat
 from foretwin.serving.http.limits import Limits
-from foretwin.twin.connectors.mqtt.session import BACKOFF, connect_broker
+from foretwin.twin.connectors.mqtt.session import BACKOFF, Session, connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.store import Store
 from foretwin.wire.decoder import decode, undecodable
 from foretwin.wire.readings import Decoded
@@ -31,6 +35,7 @@ BATCH = 500  # messages in one transaction
 PATIENCE = 0.05  # s that the first message of a batch waits for more
 AHEAD = 1000  # messages that the broker may send before earlier ones are stored
 AHEAD_BODIES = 4  # of the largest size, that wait in memory
+LOOK = 1.0  # s between two looks for values that have waited long enough to become readings
 RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a store that is away
 
 
@@ -42,6 +47,9 @@ class PendingMessages:
         self._messages: deque[tuple[Message, float]] = deque()  # with the moment of arrival
         self._bytes = 0
         self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._messages)
 
     def put(self, message: Message) -> None:
         """Add one; called by the network thread."""
@@ -76,33 +84,57 @@ class PendingMessages:
             return taken
 
 
-def listen(
+@dataclass
+class Listening:
+    """What the listening process says of itself; the loop writes, others may read."""
+
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    session: Session | None = None
+    waiting: PendingMessages | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker has accepted the present connection."""
+        return self.session is not None and self.session.is_connected
+
+
+def listen(  # noqa: PLR0913, PLR0917 - who listens for whom, and who hears of it
     store: Store,
     contracts: Mapping[str, Twin],
     url: str,
     stop: threading.Event,
     told: Callable[[Receipt], None] | None = None,
     backoff: Backoff = BACKOFF,
+    state: Listening | None = None,
 ) -> None:
     """Store what arrives on `foretwin/<twin>/<asset>/readings` until `stop` is set; the broker keeps the session.
 
-    `told` hears of each transaction after its commit. A broker or a store that is away is waited for. BrokerError where
-    the broker refuses, or another process listens for this store; StoreError where the store refuses. Whatever ends
-    it, what is not stored has not been acknowledged.
+    `told` hears of each transaction after its commit, `state` shows how it goes. A broker or a store that is away is
+    waited for. BrokerError where the broker refuses, or another process listens for this store; StoreError where the
+    store refuses. Whatever ends it, what is not stored has not been acknowledged.
     """
     largest = Limits.from_env(os.environ).body_bytes
-    waiting = PendingMessages(largest)
+    waiting, looked = PendingMessages(largest), 0.0
+    state = state or Listening()
     subscription = Subscription(TOPIC, waiting.put, AHEAD, largest, waiting.full)
+    state.heartbeat.fail("the broker has not accepted yet", math.inf)  # however long it takes
     session = connect_broker(url, session_name(store), stop, subscription, backoff)
+    state.session, state.waiting = session, waiting
     try:
         while not stop.is_set():
             session.check()
             messages = waiting.take(BATCH, PATIENCE, stop)
-            receipt = _stored(store, contracts, messages, stop) if messages else None
+            receipt = _stored(store, contracts, messages, stop, state.heartbeat) if messages else None
+            state.heartbeat.done()
             if receipt is not None:
                 session.acknowledge(messages)
                 if told:
                     told(receipt)
+            if time.monotonic() - looked > LOOK:
+                looked = time.monotonic()
+                settled = _settled(store, contracts)
+                if told and settled.stored:
+                    told(settled)
     finally:
         session.close()
 
@@ -112,8 +144,20 @@ def session_name(store: Store) -> str:
     return f"foretwin-ingest-{text_digest(store.name)[:12]}"
 
 
+def _settled(store: Store, contracts: Mapping[str, Twin]) -> Receipt:
+    """Make readings of values that have waited long enough; none while the store is away."""
+    try:
+        return settle_due(store, contracts, datetime.now(UTC))
+    except StoreAway:
+        return Receipt()
+
+
 def _stored(
-    store: Store, contracts: Mapping[str, Twin], messages: Sequence[Message], stop: threading.Event
+    store: Store,
+    contracts: Mapping[str, Twin],
+    messages: Sequence[Message],
+    stop: threading.Event,
+    heartbeat: Heartbeat,
 ) -> Receipt | None:
     """Store the messages in one transaction, however long the store is away; None where `stop` is set before."""
     decoded = [_decoded(message, contracts) for message in messages]
@@ -125,7 +169,8 @@ def _stored(
             failures += 1
             if failures == 1:
                 logger.warning("%s; nothing is acknowledged meanwhile, trying again", error)
-            if stop.wait(RETRY.wait(failures)):
+            heartbeat.fail(str(error), pause := RETRY.wait(failures))
+            if stop.wait(pause):
                 return None
             continue
         if failures:

@@ -33,8 +33,7 @@ BACKOFF = Backoff(shortest=1.0, longest=60.0)  # s between two attempts to conne
 WEEK, KEEP_ALIVE = 7 * 24 * 3600, 30  # s that a broker keeps an absent subscriber's session; of silence before a probe
 IN_FLIGHT = 100  # messages published at once without an answer, where the broker takes as many
 PASSING = {0x88, 0x89, 0x97, 0x9F}  # server unavailable, busy, quota, too many connections at once: refusals that pass
-TAKEN_OVER = 0x8E
-MOST_LOSSES = 3  # of young connections before it is no accident any more
+TAKEN_OVER, MOST_LOSSES = 0x8E, 3  # a reason; losses of young connections before it is no accident any more
 PAUSE, QUIET = 0.02, 0.2  # s between two looks whether there is room again; of silence before a connection is left
 
 
@@ -71,6 +70,7 @@ class Session:
     subscription: Subscription | None
     backoff: Backoff
     ready: threading.Event = field(default_factory=threading.Event)
+    is_connected: bool = False
 
     def __post_init__(self) -> None:
         """Begin to connect."""
@@ -246,7 +246,7 @@ class Session:
                 advice = ": correct user and password" if reason.value in (0x86, 0x87) else ""
                 self._fail(f"the broker refuses: {reason}{advice}")
             return
-        self._accepted = True
+        self._accepted = self.is_connected = True
         if self._trouble:
             logger.warning("%s: connected", self.address)
             self._trouble = ""
@@ -285,15 +285,15 @@ class Session:
 
     def _on_disconnect(self, *told: Any) -> None:
         _, _, _, reason, _ = told
+        self.is_connected = False
         if reason.value == TAKEN_OVER:
             self._fail(f"another process took the session {self.client_id} over: stop one of them")
         elif self.address.secure and not self.ready.is_set() and not self._answered and not self._closing.is_set():
             self._fail("the broker breaks the secure connection off: it may ask for ?cert=FILE&key=FILE in the URL")
-        elif self._losses < MOST_LOSSES:
-            self._losses += 1
-            self._warn("connection lost")
         else:  # not every broker says TAKEN_OVER
-            self._warn(f"connection lost again and again; another process may have the session {self.client_id}")
+            self._losses += 1
+            again = f" again and again; another process may have the session {self.client_id}"
+            self._warn(f"connection lost{again if self._losses > MOST_LOSSES else ''}")
 
     def _on_socket_close(self, *_: object) -> None:
         with self._lock:

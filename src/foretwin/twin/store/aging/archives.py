@@ -62,6 +62,19 @@ def unfinished(connection: Connection, twin: str) -> ArchiveFile | None:
     return None if row is None else ArchiveFile(**row)
 
 
+def with_old_hours(connection: Connection, twin: str, before: datetime) -> ArchiveFile | None:
+    """Return the oldest archive of readings before that moment whose hours still have their channels."""
+    mine = (archives.c.twin == twin, archives.c.kind == READINGS, ~archives.c.hours_dropped)
+    query = select(*_columns()).where(*mine, archives.c.until < before, archives.c.dropped == archives.c.rows)
+    row = connection.execute(query.order_by(archives.c.id).limit(1)).mappings().first()
+    return None if row is None else ArchiveFile(**row)
+
+
+def mark_hours_dropped(connection: Connection, archive: ArchiveFile) -> None:
+    """Record that the hours of an archive have lost their channels."""
+    connection.execute(update(archives).where(archives.c.id == archive.id).values(hours_dropped=True))
+
+
 def last_archived(connection: Connection, twin: str) -> int:
     """Return the batch up to which archives hold all the twin's readings; 0 without any."""
     mine = (archives.c.twin == twin, archives.c.kind == READINGS)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, exists, func, or_, select, tuple_
 
 from foretwin.twin.store.aging.due_readings import last_number_before
 from foretwin.twin.store.aging.holds import held_assets
+from foretwin.twin.store.casework.audit_chain import delete_entries
 from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.tables import assets, audit, deliveries, events, models, quarantine, scores, shadow_scores
 
@@ -67,6 +68,9 @@ def drop_records(connection: Connection, kind: RecordKind, rows: Sequence[Mappin
             some = [(one,) for one in _settled(connection, [key[0] for key in some])]
             connection.execute(delete(deliveries).where(deliveries.c.event.in_([key[0] for key in some])))
         mine = tuple_(*kind.table.primary_key.columns).in_(some)
+        if kind.table is audit:
+            dropped += delete_entries(connection, and_(mine, _free(kind)), "archived")
+            continue
         dropped += connection.execute(delete(kind.table).where(mine, _free(kind))).rowcount
     return dropped
 

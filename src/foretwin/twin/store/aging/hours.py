@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, tuple_
+from sqlalchemy import Connection, Row, func, select, tuple_, update
 
+from foretwin.twin.store.aging.holds import held_assets
 from foretwin.twin.store.archive_tables import hours
 from foretwin.twin.store.telemetry.readings import layout_number
 
@@ -48,6 +49,17 @@ def add_hours(
     if rows:
         marker = "%s" if connection.dialect.name == "postgresql" else "?"
         connection.exec_driver_sql(INSERT.format(", ".join([marker] * len(rows[0]))), rows)
+
+
+def drop_channels(connection: Connection, archive: int, of: Sequence[tuple[int, int, int]]) -> int:
+    """Drop what hours (asset, run, hour) of an archive say of channels, but not of held assets; return how many."""
+    key = tuple_(hours.c.asset, hours.c.run, hours.c.hour)
+    mine = (hours.c.archive == archive, hours.c.asset.not_in(held_assets()), func.length(hours.c.channels) > 0)
+    dropped = 0
+    for begin in range(0, len(of), RUNS_AT_ONCE):
+        aged = update(hours).where(*mine, key.in_(list(of[begin : begin + RUNS_AT_ONCE])))
+        dropped += connection.execute(aged.values(channels=b"")).rowcount
+    return dropped
 
 
 def archived_hours(

@@ -1,4 +1,4 @@
-"""Audit trail: who did what to which asset or case, and when; entries are added and never changed."""
+"""Audit trail: who did what to which asset or case, and when; entries are added, chained and never changed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
+from foretwin.twin.store.casework.audit_chain import note_entry
 from foretwin.twin.store.tables import audit
 
 
@@ -33,9 +34,8 @@ def record(  # noqa: PLR0913, PLR0917 - who, what, when, about whom
     case: int | None = None,
 ) -> None:
     """Add an entry in the caller's transaction; `action` is such as `case.opened`, `detail` is JSON."""
-    connection.execute(
-        insert(audit).values(at=now, actor=actor, action=action, asset=asset, case=case, detail=dict(detail))
-    )
+    new = insert(audit).values(at=now, actor=actor, action=action, asset=asset, case=case, detail=dict(detail))
+    note_entry(connection, connection.execute(new.returning(audit.c.id)).scalar_one())
 
 
 def of_asset(

@@ -191,16 +191,18 @@ def _waiting(delivery: Delivery) -> Update:
 
 def _deliveries() -> Select[Any]:
     columns = (deliveries.c.target, deliveries.c.state, deliveries.c.attempts, deliveries.c.due_at, deliveries.c.error)
-    return _with_name(select(events, assets.c.name, *columns)).join(deliveries, deliveries.c.event == events.c.id)
+    return with_name(select(events, assets.c.name, *columns)).join(deliveries, deliveries.c.event == events.c.id)
 
 
-def _with_name(query: Select[Any]) -> Select[Any]:
+def with_name(query: Select[Any]) -> Select[Any]:
+    """Return a query of `events` that knows the names of their assets too."""
     return query.select_from(events).join(assets, assets.c.id == events.c.asset, isouter=True)
 
 
-def _event(row: Row[Any]) -> Event:
+def as_event(row: Row[Any]) -> Event:
+    """Return the event of a row of such a query."""
     return Event(row.id, row.at, row.type, row.twin, row.asset, row.name, row.subject, row.data)
 
 
 def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(_event(row), row.target, row.state, row.attempts, row.due_at, row.error)
+    return Delivery(as_event(row), row.target, row.state, row.attempts, row.due_at, row.error)

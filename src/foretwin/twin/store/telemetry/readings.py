@@ -5,6 +5,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
@@ -39,6 +40,17 @@ NEWEST_SQLITE = NEWEST.format(
     " AS wanted"
 )
 NEWEST_POSTGRESQL = NEWEST.format("unnest(%b::int4[], %b::int4[]) WITH ORDINALITY AS wanted (asset, run, row)")
+NEAR = (  # there are no two of them: what comes so near to another is that one
+    "SELECT (SELECT max(time) FROM readings AS held WHERE held.asset = wanted.asset AND held.run = wanted.run"
+    " AND held.time BETWEEN wanted.low AND wanted.high) FROM {} ORDER BY wanted.row"
+)
+NEAR_SQLITE = NEAR.format(
+    "(SELECT key AS row, json_extract(value, '$[0]') AS asset, json_extract(value, '$[1]') AS run,"
+    " json_extract(value, '$[2]') AS low, json_extract(value, '$[3]') AS high FROM json_each(?)) AS wanted"
+)
+NEAR_POSTGRESQL = NEAR.format(
+    "unnest(%b::int4[], %b::int4[], %b::float8[], %b::float8[]) WITH ORDINALITY AS wanted (asset, run, low, high, row)"
+)
 NEW_BATCH = insert(tables.batches).returning(tables.batches.c.id)
 LAST_BATCH = select(func.max(tables.batches.c.id))
 _OF: Any = bindparam("of")
@@ -83,7 +95,10 @@ def last_batch(connection: Connection) -> int:
 
 
 def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
-    """Return (N,) True where the store holds the reading's key with the same values in every common channel."""
+    """Return (N,) True where the store holds the reading's key with the same values in every common channel.
+
+    A value that is missing in both is the same; a channel that the stored layout lacks is not common.
+    """
     held = _held(connection, rows)
     layouts = {layout for _, layout, _ in held if layout is not None}
     table = tables.layouts.c
@@ -93,7 +108,8 @@ def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
     for layout in layouts:
         here = np.array([of == layout for _, of, _ in held])
         values = unpack_channels([packed for _, of, packed in held if of == layout], channels[layout], rows.channels)
-        same[here] = ((values == rows.values[here]) | np.isnan(values)).all(axis=1)
+        given, lacking = rows.values[here], ~np.isin(rows.channels, channels[layout])
+        same[here] = ((values == given) | (np.isnan(values) & np.isnan(given)) | lacking).all(axis=1)
     return same
 
 
@@ -105,6 +121,19 @@ def newest_times(connection: Connection, asset: NDArray[np.int64], run: NDArray[
         keys = ",".join(f"[{a},{r}]" for a, r in zip(asset.tolist(), run.tolist(), strict=True))
         found = connection.exec_driver_sql(NEWEST_SQLITE, (f"[{keys}]",))
     return np.array([time for (time,) in found], np.float64)
+
+
+def near_times(
+    connection: Connection, asset: NDArray[np.int64], run: NDArray[np.int64], time: NDArray[np.float64], near: float
+) -> NDArray[np.float64]:
+    """Return (N,) the time of the stored reading that is no farther than `near` from each time; NaN without one."""
+    columns = (asset.tolist(), run.tolist(), (time - near).tolist(), (time + near).tolist())
+    if connection.dialect.name == "postgresql":
+        found = connection.exec_driver_sql(NEAR_POSTGRESQL, columns)
+    else:
+        keys = orjson.dumps(list(zip(*columns, strict=True))).decode()
+        found = connection.exec_driver_sql(NEAR_SQLITE, (keys,))
+    return np.array([held for (held,) in found], np.float64)
 
 
 def _insert(connection: Connection, rows: Readings, batch: int, layout: int) -> int:

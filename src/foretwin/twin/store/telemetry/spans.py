@@ -1,7 +1,10 @@
-"""Keep the tables `runs` and `reading_hours` in step with the readings that are stored."""
+"""Keep the tables `runs` and `reading_hours` in step with the readings that are stored.
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+The last hour of an asset is in its own row, which each of its readings changes anyway.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, case, func, select, update
@@ -21,9 +24,8 @@ _MERGE = """ON CONFLICT (asset, hour, run) DO UPDATE SET count = reading_hours.c
     first_at = {least}(reading_hours.first_at, excluded.first_at),
     last_at = {most}(reading_hours.last_at, excluded.last_at)"""
 _HOURS_SQLITE = f"{_ADD} VALUES (?, ?, ?, ?, ?, ?, ?, ?) {_MERGE.format(least='min', most='max')}"
-_HOURS_POSTGRESQL = f"""{_ADD} SELECT asset, %s, run, count, first_time, last_time, %s, %s
-    FROM unnest(%b::int4[], %b::int4[], %b::int8[], %b::float8[], %b::float8[])
-    AS new (asset, run, count, first_time, last_time) {_MERGE.format(least="least", most="greatest")}"""  # noqa: S608 - of constants alone
+_HOURS_POSTGRESQL = f"""{_ADD} SELECT * FROM unnest(%b::int4[], %b::int4[], %b::int4[], %b::int8[], %b::float8[],
+    %b::float8[], %b::timestamptz[], %b::timestamptz[]) {_MERGE.format(least="least", most="greatest")}"""  # noqa: S608 - of constants alone
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,56 @@ class RunArrivals:
     last_time: float
 
 
-def count_hours(connection: Connection, stored: Sequence[RunArrivals], now: datetime) -> None:
-    """Count the arrivals in the hour of `now`."""
-    hour = int(now.timestamp()) // HOUR
-    if connection.dialect.name == "postgresql":
-        columns = zip(*((one.asset, one.run, one.count, one.first_time, one.last_time) for one in stored), strict=True)
-        connection.exec_driver_sql(_HOURS_POSTGRESQL, (hour, now, now, *map(list, columns)))
+@dataclass(frozen=True)
+class ReceiptHour:
+    """The readings of one run that came in within one hour since 1970."""
+
+    asset: int
+    hour: int
+    run: int
+    count: int
+    first_time: float
+    last_time: float
+    first_at: datetime
+    last_at: datetime
+
+
+def arrived(stored: RunArrivals, now: datetime) -> ReceiptHour:
+    """Return what was stored as the readings of the hour of `now`."""
+    times = stored.first_time, stored.last_time
+    return ReceiptHour(stored.asset, int(now.timestamp()) // HOUR, stored.run, stored.count, *times, now, now)
+
+
+def joined(one: ReceiptHour, other: ReceiptHour) -> ReceiptHour:
+    """Return the readings of both, which are of the same asset, hour and run."""
+    firsts = {name: min(getattr(one, name), getattr(other, name)) for name in ("first_time", "first_at")}
+    lasts = {name: max(getattr(one, name), getattr(other, name)) for name in ("last_time", "last_at")}
+    return replace(one, count=one.count + other.count, **firsts, **lasts)
+
+
+def count_hours(connection: Connection, hours: Sequence[ReceiptHour]) -> None:
+    """Add the readings of these hours to what is counted of the same hours; each may be given once."""
+    if not hours:
         return
-    at = as_stored([now], connection, reading_hours.c.first_at)[now]
-    rows = [(one.asset, hour, one.run, one.count, one.first_time, one.last_time, at, at) for one in stored]
-    connection.exec_driver_sql(_HOURS_SQLITE, rows)
+    rows = [astuple(one) for one in sorted(hours, key=lambda one: (one.asset, one.hour, one.run))]
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_HOURS_POSTGRESQL, tuple(map(list, zip(*rows, strict=True))))
+        return
+    moments = as_stored({at for row in rows for at in row[-2:]}, connection, reading_hours.c.first_at)
+    connection.exec_driver_sql(_HOURS_SQLITE, [(*row[:-2], moments[row[-2]], moments[row[-1]]) for row in rows])
 
 
-def extend_runs(connection: Connection, stored: Sequence[RunArrivals], now: datetime, known: Iterable[Asset]) -> None:
+def extend_runs(
+    connection: Connection,
+    stored: Sequence[RunArrivals],
+    now: datetime,
+    known: Iterable[Asset],
+    dated: Mapping[tuple[int, int], tuple[datetime, datetime]] | None = None,
+) -> None:
     """Begin or extend the runs of arrivals that are not just the next of a present run.
 
-    `known` are their assets as they were before these.
+    `known` are their assets as they were before these; `dated` is by asset and run when the first and the last of the
+    arrivals were taken, where that was not now.
     """
     end_newest(connection, known)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -61,10 +97,11 @@ def extend_runs(connection: Connection, stored: Sequence[RunArrivals], now: date
     is_first, is_last = new.first_time < runs.c.first_time, new.last_time > runs.c.last_time
     values = {name: case((is_first, new[name]), else_=runs.c[name]) for name in ("first_time", "first_at")}
     values |= {name: case((is_last, new[name]), else_=runs.c[name]) for name in ("last_time", "last_at")}
-    fixed = {"first_at": now, "last_at": now, "is_newest": False, "is_changed": True, "counted": []}
+    fixed = {"is_newest": False, "is_changed": True, "counted": []}
     rows = [asdict(one) | fixed for one in sorted(stored, key=lambda one: (one.asset, one.run))]
     for row in rows:
         del row["count"]
+        row["first_at"], row["last_at"] = (dated or {}).get((row["asset"], row["run"]), (now, now))
     connection.execute(into.on_conflict_do_update(index_elements=["asset", "run"], set_=values), rows)
     other = runs.alias("other")
     newest = select(func.max(other.c.run)).where(other.c.asset == runs.c.asset).correlate(runs).scalar_subquery()

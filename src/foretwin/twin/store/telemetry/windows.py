@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, literal, select, true, tuple_, type_coerce, update
+from sqlalchemy import Connection, delete, func, literal, select, true, tuple_, type_coerce, update
 from sqlalchemy.types import NullType
 
 from foretwin.twin.store.assets import quarter_of
-from foretwin.twin.store.tables import HAS_NEWS, IS_HEARD, assets, readings
+from foretwin.twin.store.summaries import unscored
+from foretwin.twin.store.tables import IS_HEARD, assets, readings
 from foretwin.twin.store.telemetry.layouts import decode_layouts, layouts_of
 from foretwin.wire.readings import Readings
 
@@ -51,8 +52,8 @@ class ReadingQuery:
 
 def with_news(connection: Connection, twin: str) -> News:
     """Return the assets of a twin with readings since they were scored."""
-    query = select(assets.c.id, assets.c.run, assets.c.received_at)
-    query = query.where(assets.c.twin == twin, HAS_NEWS).order_by(assets.c.id)
+    query = select(assets.c.id, assets.c.run, assets.c.received_at).join(unscored, unscored.c.asset == assets.c.id)
+    query = query.where(unscored.c.twin == twin).order_by(unscored.c.asset)
     rows = connection.execute(query).all()
     ids, runs, moments = zip(*rows, strict=True) if rows else ((), (), ())
     seconds = [np.nan if moment is None else moment.timestamp() for moment in moments]
@@ -100,6 +101,8 @@ def mark_scored(connection: Connection, asset_ids: Sequence[int], upto: int) -> 
     """Mark these assets as scored up to that batch."""
     behind = update(assets).where(assets.c.id.in_(list(asset_ids)), assets.c.scored_batch < upto)
     connection.execute(behind.values(scored_batch=upto))
+    done = select(assets.c.twin, assets.c.id).where(assets.c.id.in_(list(asset_ids)), assets.c.batch <= upto)
+    connection.execute(delete(unscored).where(tuple_(unscored.c.twin, unscored.c.asset).in_(done)))
 
 
 def silent(connection: Connection, twin: str, since: datetime) -> list[int]:

@@ -13,16 +13,17 @@ import pandas as pd
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import fault_column
-from foretwin.sources.counters import rise_rates
 from foretwin.sources.files.reading import Reading
-from foretwin.sources.labels import hold_before
+from foretwin.sources.labels import hold_before, hold_from
+from foretwin.sources.lives.carrying import without_last
+from foretwin.sources.lives.counters import rise_rates
+from foretwin.sources.lives.gridding import put_on_grid
+from foretwin.sources.lives.machine_lives import RESTART_STEPS, SINCE_1970
 
 LOG = logging.getLogger(__name__)
 RUN = ["asset", "run"]
 FAILED = "source failed"  # with a space, which no channel name can have
 LIFE = "source run"  # the cell of the run's column
-SINCE_1970 = 9e8  # numbers from here on are moments of time (in s, ms, us or ns), no age
-RESTART_STEPS = 10  # if all runs of an asset begin within this many steps of each other, time restarts with each run
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,28 @@ class MachineLives:
         frame = self.with_runs(self.in_order(self.with_times(machines)))
         frame["time"] = self.since_run_start(frame, self.earliest is not None)
         for axis, fault in self.source.faults.items():
+            if fault.holds_from:
+                frame[fault_column(axis)] = hold_from(self.files, frame, fault_column(axis), fault.holds_from)
             if fault.holds_before is not None:
                 frame[fault_column(axis)] = hold_before(frame, fault_column(axis), fault.holds_before)
-        return self.without_gaps(self.with_rul(rise_rates(frame, self.source.rates)))
+        return self.finished(self.with_rul(frame))
+
+    def own_rows(self, machines: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of whole machines in order, whichever life they are of.
+
+        With `position` (microseconds since 1970 of timestamps, else in the clock's unit), `failed`, and `label` where
+        the source names its runs.
+        """
+        timed = self.with_times(machines)
+        moments = timed["time"] if self.earliest is None else machines["time"].dt.as_unit("us").astype("int64")
+        frame = self.in_order(timed.assign(position=moments.astype("float64"), failed=machines[FAILED]))
+        frame = frame.assign(label=frame[LIFE]) if self.source.run else frame
+        return frame.iloc[np.argsort(pd.factorize(frame["asset"])[0], kind="stable")]
+
+    def finished(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return rows whose runs and times are known on the grid, with counters as rates, without missing values."""
+        whole = without_last(self.without_gaps(rise_rates(frame, self.source.rates)))
+        return put_on_grid(whole, self.contract, self.files.shown)
 
     def tell_left_out(self) -> None:
         """Tell how many rows of all machines were left out, and why."""
@@ -142,14 +162,15 @@ class MachineLives:
 
     def without_gaps(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Reject missing channel values, or repeat the run's previous value, as the contract says."""
-        names = list(self.contract.channel_names)
+        channels = self.contract.channels.items()
+        names = [name for name, one in channels if not (one.may_be_missing or self.contract.has_grid)]
         advice = "is empty; fill it, or set source.missing: carry_forward"
-        if self.source.missing != "refuse":
+        if self.source.missing != "refuse" and names:
             frame = frame.assign(**frame.groupby(RUN, sort=False)[names].ffill())
             advice = (
                 "is empty and its run has no value before; fill it, or set source.missing: carry_forward_after_first"
             )
-        if self.source.missing == "carry_forward_after_first":
+        if self.source.missing == "carry_forward_after_first" and names:
             frame = self._after_first(frame, names)
             advice = "is empty in the whole run; leave out the run or the channel"
         for name in names:

@@ -1,0 +1,47 @@
+"""Write serving/twin/requirements.txt: the pins of what the processes of the living twin import, and of no more.
+
+python -m benchmarks.render.requirements            write
+python -m benchmarks.render.requirements --check    fail where the file and the installed libraries disagree
+"""
+
+import sys
+from pathlib import Path
+
+from foretwin.errors import ForetwinError
+from foretwin.project.entrypoint import exit_on_error
+from foretwin.project.files import fresh_file
+from foretwin.serving.packaging.libraries import REQUIREMENTS, closure, pinned
+
+FILE = "serving/twin/requirements.txt"
+TWIN = (  # what the living twin and its commands import besides the scoring service
+    "alembic",
+    "click",
+    "httpx",
+    "jinja2",
+    "packaging",
+    "paho-mqtt",
+    "psycopg",
+    "psycopg-binary",
+    "rich",
+    "sqlalchemy",
+)
+
+
+def render_requirements() -> str:
+    """The file."""
+    return pinned(closure((*REQUIREMENTS, *TWIN)))
+
+
+def main(check: bool, root: Path = Path()) -> None:
+    """Write the file, or only compare."""
+    file, text = root / FILE, render_requirements()
+    if not check:
+        with fresh_file(file) as out:
+            out.write_text(text, encoding="utf-8")
+    elif not file.exists() or file.read_text(encoding="utf-8") != text:
+        raise ForetwinError(f"{file}: differs from the installed libraries; run `make docs`")
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main(check="--check" in sys.argv[1:])

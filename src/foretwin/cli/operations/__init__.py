@@ -1,0 +1,1 @@
+"""Commands of who operates an installation."""

@@ -1,0 +1,85 @@
+"""Channels and clock of a machine: what is measured, and how values with times of their own become readings."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from foretwin.contract.source import ContractPart
+
+LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # of the clock units that are units of time
+
+
+class Clock(ContractPart):
+    """Clock of the machine: `unit` of every time in the contract, `step` between two readings."""
+
+    unit: Annotated[str, Field(min_length=1)]
+    step: Annotated[float, Field(gt=0)]
+    counts_from_start: bool = Field(
+        default=True, description="time is the age of the run, known when scoring too, and may be learnt from"
+    )
+    # Fields that are not set are left out of the digest, so that older bundles keep this contract's digest.
+    longest_gap: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        exclude_if=lambda gap: gap is None,
+        description="a reading further ahead of the last one has a clock that jumped; 1000 steps where it is not set",
+    )
+    wait: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        exclude_if=lambda time: time is None,
+        description="how long a reading waits for values that come singly; one step where it is not set",
+    )
+
+    @property
+    def longest_jump(self) -> float:
+        """Return how far a reading may be ahead of the one before."""
+        return self.longest_gap or LONGEST_GAP * self.step
+
+    @property
+    def seconds(self) -> float | None:
+        """Return the length of the unit in seconds; None for a unit that is not of time, such as a cycle."""
+        return SECONDS.get(self.unit)
+
+
+class Grid(ContractPart):
+    """How the values of a channel, each with its own time, become one value at each step of the clock."""
+
+    take: Literal["last", "mean", "max", "count", "interpolate"] = Field(
+        description="the last value; mean, maximum or number of those since the step before; or what lies on the line"
+        " between the values before and after"
+    )
+    longest_age: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="`last`: an older value is none; without it a value holds until the next. `interpolate`: the"
+        " longest time between the two values",
+    )
+
+    @model_validator(mode="after")
+    def _ages(self) -> Self:
+        if self.longest_age is not None and self.take not in ("last", "interpolate"):
+            raise ValueError(f"longest_age is not for {self.take}, which takes the values of one step; leave it out")
+        return self
+
+
+class Channel(ContractPart):
+    """A measured or set quantity; `min` and `max` are the physical limits of valid readings."""
+
+    unit: str
+    role: Literal["setting", "sensor"]
+    min: float
+    max: float
+    description: str = ""
+    grid: Grid | None = Field(
+        default=None,
+        exclude_if=lambda grid: grid is None,
+        description="how values become readings; where another channel has it, the last value of each step",
+    )
+    may_be_missing: bool = Field(
+        default=False, exclude_if=lambda may: not may, description="a reading without this channel is one too"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError(f"min {self.min:g} must be below max {self.max:g}")
+        return self

@@ -1,0 +1,36 @@
+"""What is held out together: the `holdout` section of the contract."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from foretwin.contract.source import ContractPart
+
+
+class Holdout(ContractPart):
+    """Units that are held out, or dealt into folds, as wholes."""
+
+    by: Literal["asset", "run", "subset", "time"] = Field(
+        default="asset",
+        description="asset: machines; run: lives, where few machines had several; subset: groups of runs, such as those"
+        " of one load; time: stretches of each machine's rows, the latest of which is held out",
+    )
+    stratify: bool = Field(
+        default=False,
+        description="deal so that lives that ended or did not, and classes of faults, are in each part alike; always so"
+        " by run and by subset",
+    )
+    gap: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="by time: rows left out at the beginning of each stretch, in the clock's unit"
+    )
+
+    @model_validator(mode="after")
+    def _gap_of_time(self) -> Self:
+        if self.gap is not None and self.by != "time":
+            raise ValueError(f"gap: stands between stretches of time, and this holds out by {self.by}; leave it out")
+        return self
+
+    @property
+    def plain(self) -> bool:
+        """Return whether assets are dealt at random, whatever they hold."""
+        return self.by == "asset" and not self.stratify

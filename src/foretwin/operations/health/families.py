@@ -1,0 +1,51 @@
+"""Names, meanings and labels of the metrics of live, watch, ingest and follow."""
+
+from collections.abc import Iterable
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+STORE = ("live", "watch", "ingest")  # each tells of the store, so that the end of one of them hides nothing
+FAMILIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {  # name -> what it is, labels, processes
+    "foretwin_process_info": ("1 for the process that answers", ("process", "version"), (*STORE, "follow")),
+    "foretwin_ready": ("1 where /readyz of the process answers 200", (), (*STORE, "follow")),
+    "foretwin_last_pass_timestamp_seconds": (
+        "when the process last came through its work, s since 1970",
+        (),
+        (*STORE, "follow"),
+    ),
+    "foretwin_store_available": ("1 where the store takes writes", (), STORE),
+    "foretwin_scoring_backlog_seconds": (
+        "age of the oldest reading that no score has seen; 0 where there is none",
+        ("twin",),
+        STORE,
+    ),
+    "foretwin_scoring_backlog_assets": ("assets with readings that no score has seen", ("twin",), STORE),
+    "foretwin_deliveries_waiting": ("events that wait for a target", ("target",), STORE),
+    "foretwin_deliveries_dead": ("events that a target never took, and were given up", ("target",), STORE),
+    "foretwin_delivery_oldest_seconds": ("age of the oldest event that waits for a target", ("target",), STORE),
+    "foretwin_scores_total": ("scores that were stored", ("twin",), ("watch",)),
+    "foretwin_unscored_total": ("assets that got no score, since their readings cannot be one", ("twin",), ("watch",)),
+    "foretwin_windows_held": ("windows that the memory holds", ("twin",), ("watch",)),
+    "foretwin_windows_capacity": ("windows that fit into the memory", ("twin",), ("watch",)),
+    "foretwin_windows_wanted": (
+        "windows that it would have to hold for all assets",
+        ("twin",),
+        ("watch",),
+    ),
+    "foretwin_broker_connected": ("1 while the broker has accepted the connection", (), ("ingest",)),
+    "foretwin_messages_waiting": ("messages that have come and are not stored yet", (), ("ingest",)),
+    "foretwin_readings_total": ("readings that came, by what became of them", ("outcome",), ("ingest",)),
+    "foretwin_champions_fetched_total": ("champions that were fetched from the registry", ("twin",), ("follow",)),
+    "foretwin_champions_failing": ("1 where the champion of a twin cannot be kept", ("twin",), ("follow",)),
+}
+Values = Iterable[tuple[tuple[str, ...], float]]
+
+
+def family(name: str, values: Values) -> Metric:
+    """Return a family with a value for each set of labels."""
+    about, labels, _ = FAMILIES[name]
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    made: CounterMetricFamily | GaugeMetricFamily = kind(name, about, labels=labels)
+    for key, value in values:
+        made.add_metric(key, value)
+    return made

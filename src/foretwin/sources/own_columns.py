@@ -1,0 +1,33 @@
+"""Whether a file has the columns of a twin's own table source."""
+
+from pathlib import Path
+
+from foretwin.contract.source import TableSource
+from foretwin.contract.twin import Twin
+from foretwin.errors import SourceError
+from foretwin.sources.files.file_names import SINGLE
+from foretwin.sources.files.reading import file_columns
+
+
+def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSource | None:
+    """Return the twin's own table source for this file; None where the file lacks its columns.
+
+    Of the labels it has those whose columns are there if `labelled`, else none but the failures that end lives.
+    """
+    own = contract.source
+    if not isinstance(own, TableSource):
+        return None
+    own = own.model_copy(update={"path": str(path)})
+    try:
+        columns = file_columns(own, path)
+    except SourceError:
+        return None  # perhaps it has canonical columns, in another notation
+    keys = {own.asset_column or SINGLE, *([own.time_column] if own.time_column else [])}
+    if not keys <= columns:
+        return None
+    there = ("run", "failure", "rul") if labelled else ("run", "failure")
+    kept: dict[str, object] = dict.fromkeys(("run", "failure", "rul"))
+    kept |= {name: getattr(own, name) for name in there if getattr(own, name) in columns}
+    axes = own.faults.items() if labelled else ()
+    kept["faults"] = {axis: fault for axis, fault in axes if fault.columns and set(fault.columns) <= columns}
+    return own.model_copy(update={**kept, "runs_end_in_failure": False})

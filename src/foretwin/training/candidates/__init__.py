@@ -1,0 +1,1 @@
+"""Candidates of a blend: fitted on features that the exported graph computes, and written as its nodes."""

@@ -1,0 +1,135 @@
+"""The blend: weights of all candidates, one graph, calibrated on what it says of folds that it has not learnt from."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.splits import Development
+from foretwin.errors import TrainingError
+from foretwin.predictor.bundle import save_bundle
+from foretwin.predictor.fault_calibration import FaultCalibration, JudgedClasses
+from foretwin.predictor.healthy_baseline import HealthyBaseline
+from foretwin.predictor.rul_intervals import JudgedCuts, RulIntervals
+from foretwin.project.params import TrainParams
+from foretwin.training.candidates.classical import FoldParts
+from foretwin.training.candidates.graph import Fitted, blend_graph
+from foretwin.training.candidates.out_of_fold import OutOfFold, Said
+from foretwin.training.candidates.weights import QuestionBlend, blend_question
+from foretwin.training.ensemble import Member, regimes_of
+
+MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """Intervals and fault calibrations of one model."""
+
+    intervals: RulIntervals | None
+    faults: dict[str, FaultCalibration]
+
+
+@dataclass(frozen=True)
+class Blended:
+    """A blend and its parts, ready to be saved."""
+
+    graph: bytes
+    questions: dict[str, QuestionBlend]
+    cuts: OutOfFold
+    fitted: Fitted
+    banned: tuple[str, ...]  # candidates without which the graph is small enough
+
+
+def make_blend(
+    networks: Mapping[str, Sequence[Member]],
+    classical: Sequence[FoldParts],
+    development: Development,
+    contract: Twin,
+    params: TrainParams,
+) -> Blended:
+    """Weigh the candidates and write the graph; while it is too large, its weakest candidate leaves."""
+    cuts = OutOfFold.of(development, contract, networks, classical)
+    fitted = Fitted({name: [m.network for m in members] for name, members in networks.items()}, classical)
+    banned: tuple[str, ...] = ()
+    while True:
+        questions = {one: blend_question(cuts, one, params.smallest_weight, banned) for one in cuts.truth}
+        weights = {question: found.weights for question, found in questions.items()}
+        graph = blend_graph(fitted, contract, weights)
+        if len(graph) <= params.blend_mb * MEGABYTE:
+            return Blended(graph, questions, cuts, fitted, banned)
+        used = {
+            name: sum(given.get(name, 0.0) for given in weights.values()) for one in weights.values() for name in one
+        }
+        if len(used) == 1:
+            size = f"{len(graph) / MEGABYTE:.1f} MB"
+            raise TrainingError(f"train.blend_mb: the graph of {next(iter(used))} alone takes {size}; allow more")
+        banned = (*banned, min(used, key=lambda name: used[name]))
+
+
+def save_blend(
+    blended: Blended, development: Development, contract: Twin, params: TrainParams, bundle: Path, candidates: Path
+) -> dict[str, Any]:
+    """Write the blend's bundle into the empty folder `bundle`, and into `candidates` what it was chosen from.
+
+    That is one bundle per candidate, calibrated like the blend, `out_of_fold.parquet` and `blend.json`. Returns the
+    record of the blend, which holds the digest of its bundle.
+    """
+    fitted = blended.fitted
+    scaled = next(iter(fitted.networks.values()))[0] if fitted.networks else fitted.classical[0].features
+    reference = HealthyBaseline.fit(development.histories, contract, regimes_of(scaled))
+    for name, said in blended.cuts.said.items():
+        (candidates / name).mkdir()
+        alone = {question: {name: 1.0} for question in blended.questions}
+        own = calibrate(blended.cuts, said, contract, params)
+        graph = blend_graph(blended.fitted, contract, alone)
+        save_bundle(candidates / name, contract, graph, own.intervals, reference, own.faults)
+    said = {question: found.said for question, found in blended.questions.items()}
+    served = calibrate(blended.cuts, said, contract, params)
+    digest = save_bundle(bundle, contract, blended.graph, served.intervals, reference, served.faults)
+    record = {
+        "weights": {question: found.weights for question, found in blended.questions.items()},
+        "out_of_fold": {question: found.errors for question, found in blended.questions.items()},
+        "too_large": list(blended.banned),
+        "candidates": list(blended.cuts.said),
+    }
+    blended.cuts.table().to_parquet(candidates / "out_of_fold.parquet", index=False)
+    write_blend_record(candidates, record)
+    return record | {"bundle": digest}
+
+
+def write_blend_record(candidates: Path, record: Mapping[str, Any]) -> None:
+    """Write `blend.json`; without weights for a bundle that is no blend."""
+    (candidates / "blend.json").write_text(json.dumps(record, indent=1, allow_nan=False))
+
+
+def describe_blend(blended: Blended) -> str:
+    """Format the weights of each question, as one line."""
+    found = []
+    for question, blend in blended.questions.items():
+        parts = ", ".join(f"{weight:.0%} {name.replace('_', ' ')}" for name, weight in blend.weights.items())
+        found.append(f"{question}: {parts}")
+    return f"blend of {'; '.join(found)}"
+
+
+def calibrate(cuts: OutOfFold, said: Said, contract: Twin, params: TrainParams) -> Calibrated:
+    """Fit intervals and fault calibrations to what a model says of cuts that it has not learnt from."""
+    intervals = None
+    if contract.rul:
+        known, cap = cuts.known("rul"), contract.rul.cap
+        judged = JudgedCuts(
+            said["rul"][known] * cap, cuts.truth["rul"][known] * cap, cuts.assets[known], cuts.folds[known], cap
+        )
+        intervals = RulIntervals.fit_by_asset(judged, params.level)
+    faults = {
+        axis: FaultCalibration.fit_by_asset(
+            JudgedClasses(said[axis], cuts.truth[axis].astype(np.int64), cuts.assets),
+            params.confidence,
+            params.least_answered,
+        )
+        for axis in contract.axes
+    }
+    return Calibrated(intervals, faults)

@@ -1,0 +1,36 @@
+"""Which schema the answer of each operation has."""
+
+from pydantic import BaseModel
+
+from foretwin.twin.api.schemas import asset_answers as assets
+from foretwin.twin.api.schemas import plant_answers as plant
+from foretwin.twin.series import Series
+
+BY_OPERATION: dict[str, type[BaseModel]] = {
+    "get_fleet": assets.FleetAnswer,
+    "get_twin": assets.AssetDetail,
+    "put_twin": assets.AssetDetail,
+    "delete_twin": assets.ErasureCertificate,
+    "get_readings": assets.ReadingsAnswer,
+    "post_readings": assets.ReceiptAnswer,
+    "get_scores": assets.ScoresAnswer,
+    "get_series": Series,
+    "get_contract": assets.ContractAnswer,
+    "get_thread": assets.ThreadAnswer,
+    "post_maintenance": assets.MaintenanceAnswer,
+    "post_what_if": assets.WhatIfAnswer,
+    "post_explanation": assets.ExplanationAnswer,
+    "get_overview": plant.OverviewAnswer,
+    "get_cases": plant.CasesAnswer,
+    "get_case": plant.CaseAnswer,
+    "get_service_request": plant.ServiceRequestAnswer,
+    "post_acknowledge": plant.CaseAnswer,
+    "post_verdict": plant.VerdictAnswer,
+    "get_quarantine": plant.QuarantineAnswer,
+    "post_release": plant.ReleaseAnswer,
+    "get_deliveries": plant.DeliveriesAnswer,
+    "get_monitor_report": plant.MonitorAnswer,
+    "get_kpis": plant.KpisAnswer,
+    "get_caller": plant.CallerAnswer,
+    "get_ready": plant.ReadyAnswer,
+}

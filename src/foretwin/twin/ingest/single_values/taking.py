@@ -1,0 +1,221 @@
+"""Take single values in, within the caller's transaction: what waits, what becomes a reading, and what is refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretwin.contract.twin import Twin
+from foretwin.dataset.grid import step_numbers
+from foretwin.twin.ingest.checks import longest_gap
+from foretwin.twin.ingest.single_values.pending import MICROSECONDS, PendingValues
+from foretwin.twin.ingest.single_values.settling import Settled, settle_values
+from foretwin.twin.store import Connection, assets
+from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.telemetry import pending_samples
+from foretwin.twin.store.telemetry.readings import newest_times
+from foretwin.twin.store.telemetry.run_clocks import RunClock, began_at, clocks_of, keep_clocks
+from foretwin.wire.readings import Readings, Rejected, SingleValues
+from foretwin.wire.values import to_json
+
+MOST_WAITING = 20_000  # values of one asset that wait, 18 bytes each
+AT_ONCE = 10_000  # values of one asset between two looks at which readings can be made
+AHEAD = timedelta(minutes=5)  # by which a sender's clock may be wrong
+
+
+@dataclass
+class Taken:
+    """What became of single values: readings to be stored, refusals, and counts of values.
+
+    `began` says of dated runs, by asset's name and number, when they began.
+    """
+
+    readings: list[Readings] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    duplicates: int = 0
+    waiting: int = 0
+    began: dict[tuple[str, int], datetime] = field(default_factory=dict)
+
+
+def take_values(
+    connection: Connection, contracts: Mapping[str, Twin], given: Sequence[SingleValues], now: datetime
+) -> Taken:
+    """Keep values until their readings can be made; unknown assets are registered."""
+    taken, twins = Taken(), dict.fromkeys(values.twin for values in given)
+    for values in (SingleValues.together([one for one in given if one.twin == twin]) for twin in twins):
+        contract = contracts[values.twin]
+        known = assets.find_all(connection, values.names, for_update=True)
+        missing = [name for name in values.names if name not in known]
+        known |= assets.register_assets(connection, values.twin, missing, now) if missing else {}
+        held = pending_samples.find_pending(connection, [one.id for one in known.values()])
+        kept = {}
+        for place, name in enumerate(values.names):
+            asset, mine = known[name], np.flatnonzero(values.asset == place)
+            if asset.twin != values.twin:
+                detail = f"{name} is a {asset.twin}, not a {values.twin}"
+                taken.rejected += [_refused(values, name, int(i), ("asset", "unknown", detail)) for i in mine]
+                continue
+            one = _Taking(connection, contract, asset, now, taken)
+            kept[asset.id] = one.take(values, mine, held.get(asset.id))
+        pending_samples.keep_pending(connection, values.twin, kept, now)
+    return taken
+
+
+def made_readings(contract: Twin, name: str, run: int, settled: Settled) -> tuple[Readings | None, list[Rejected]]:
+    """Return the readings that were made of an asset's values, and those that lack what may not be missing."""
+    incomplete = []
+    for i in np.flatnonzero(~settled.whole).tolist():
+        values = dict(zip(contract.channel_names, settled.values[i].tolist(), strict=True))
+        lacking = next(c for c, v in values.items() if np.isnan(v) and not contract.channels[c].may_be_missing)
+        content = {"twin": contract.name, "asset": name, "run": run, "time": float(settled.time[i]), "channels": values}
+        detail = "has no value at its step, and may not be missing"
+        incomplete.append(Rejected(contract.name, name, f"channels.{lacking}", "type", detail, to_json(content)))
+    time, values_made = settled.time[settled.whole], settled.values[settled.whole]
+    if len(time) == 0:
+        return None, incomplete
+    keys = np.zeros(len(time), np.int64), np.full(len(time), run, np.int64), time
+    return Readings(contract.name, contract.channel_names, *keys, values_made, (name,)), incomplete
+
+
+def start_of(name: str, left: PendingValues) -> dict[tuple[str, int], datetime]:
+    """Return the asset's name and run with when it began; nothing where the run is not dated."""
+    if not left.dated or left.start is None:
+        return {}
+    return {(name, left.run): datetime.fromtimestamp(left.start / MICROSECONDS, UTC)}
+
+
+def note_clock(connection: Connection, contract: Twin, asset: int, left: PendingValues) -> None:
+    """Keep when a dated run began, and the moment of its newest reading, for files and others that tell moments."""
+    if not left.dated or left.start is None or left.made is None:
+        return
+    last = left.start + left.made * contract.clock.step * MICROSECONDS * (contract.clock.seconds or 1.0)
+    known = clocks_of(connection, [asset]).get(asset, [])
+    same = next((one for one in known if one.run == left.run and one.is_calendar), None)
+    new = RunClock(asset, left.run, is_calendar=True, zero=left.start, last=last, ended=None, label=None)
+    keep_clocks(connection, [new if same is None else replace(same, last=max(same.last, last))])
+
+
+def _refused(values: SingleValues, name: str, row: int, why: tuple[str, str, str]) -> Rejected:
+    """Return one value as refused, with what was sent as far as it is known."""
+    time: object = float(values.time[row])
+    if values.dated[row]:
+        time = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=float(values.time[row]))
+    channel, value = values.channels[int(values.channel[row])], float(values.value[row])
+    content = {"twin": values.twin, "asset": name, "time": time, "channel": channel, "value": value}
+    return Rejected(values.twin, name, *why, to_json(content))
+
+
+@dataclass(frozen=True)
+class _Taking:
+    """The shared arguments of taking one asset's values."""
+
+    connection: Connection
+    contract: Twin
+    asset: Asset
+    now: datetime
+    taken: Taken
+
+    def take(self, values: SingleValues, rows: NDArray[np.intp], content: bytes | None) -> tuple[bytes, int]:
+        """Take the values in `rows`; return what waits now, packed, and how many values that are."""
+        pending = self._present(content, dated=bool(values.dated[rows[0]]))
+        for begin in range(0, len(rows), AT_ONCE):
+            pending = self._take_some(values, rows[begin : begin + AT_ONCE], pending)
+        return pending.pack(), len(pending)
+
+    def _take_some(self, values: SingleValues, rows: NDArray[np.intp], pending: PendingValues) -> PendingValues:
+        """Take some values and make what readings can be made; of what then waits beyond the bound refuse the last."""
+        fresh: list[int] = []
+        held = set(zip(pending.time.tolist(), pending.channel.tolist(), pending.value.tolist(), strict=True))
+        newest = self._newest(pending)
+        for row in rows.tolist():
+            key = float(values.time[row]), int(values.channel[row]), float(values.value[row])
+            if key in held and bool(values.dated[row]) == pending.dated:
+                self.taken.duplicates += 1
+                continue
+            why = self._fault(pending, key[0], bool(values.dated[row]), newest)
+            if why is not None:
+                self.taken.rejected.append(_refused(values, self.asset.name, row, why))
+                continue
+            held.add(key)
+            fresh.append(row)
+            newest = key[0] if newest is None else max(newest, key[0])
+        pending = self._settle(pending.joined(values.time[fresh], values.channel[fresh], values.value[fresh]))
+        beyond = min(max(0, len(pending) - MOST_WAITING), len(fresh))  # in order of arrival, they are the last ones
+        why = "time", "waiting", f"{MOST_WAITING:,} values of {self.asset.name} wait for their readings already"
+        self.taken.rejected += [_refused(values, self.asset.name, row, why) for row in fresh[len(fresh) - beyond :]]
+        self.taken.waiting += len(fresh) - beyond
+        return pending.only(np.arange(len(pending)) < len(pending) - beyond)
+
+    def _settle(self, pending: PendingValues, everything: bool = False) -> PendingValues:
+        settled = settle_values(pending, self.contract, everything)
+        made, incomplete = made_readings(self.contract, self.asset.name, pending.run, settled)
+        self.taken.readings += [made] if made is not None else []
+        self.taken.rejected += incomplete
+        if made is not None:
+            note_clock(self.connection, self.contract, self.asset.id, settled.left)
+            self.taken.began |= start_of(self.asset.name, settled.left)
+        return settled.left
+
+    def _present(self, content: bytes | None, dated: bool) -> PendingValues:
+        """Return what waits of the present run; of an earlier run the readings are made that can be."""
+        channels, run = self.contract.channel_names, self.asset.run
+        pending = PendingValues.unpack(content, channels) if content else None
+        if pending is not None and pending.run == run:
+            fresh = len(pending) == 0 and pending.made is None
+            anew = replace(PendingValues.empty(run, dated, channels), since=pending.since if dated else None)
+            return anew if fresh and pending.dated != dated else pending
+        ended = None
+        if pending is not None:
+            before = self._settle(pending, everything=True)
+            ended = self._newest(before) if before.dated else None
+        begun = PendingValues.empty(run, dated, channels)
+        return replace(begun, since=ended) if pending is not None or not dated else self._joined_run(begun)
+
+    def _joined_run(self, begun: PendingValues) -> PendingValues:
+        """Return a run with the start that its clock tells, or that the receipt of its newest reading implies."""
+        asset, seconds = self.asset, self.contract.clock.seconds or 1.0
+        began = began_at(self.connection, asset.id, begun.run)
+        newest = float(newest_times(self.connection, np.array([asset.id]), np.array([begun.run]))[0])
+        if began is None and (np.isnan(newest) or asset.received_at is None):
+            return begun
+        if began is None and asset.received_at is not None:
+            began = asset.received_at.timestamp() - newest * seconds
+        start = round((began or 0.0) * MICROSECONDS)
+        if np.isnan(newest):
+            return replace(begun, start=float(start))
+        made = int(step_numbers(np.array([newest]), self.contract.clock.step)[0])
+        return replace(begun, start=float(start), made=made)
+
+    def _newest(self, pending: PendingValues) -> float | None:
+        """Return the time of the newest value, as values have it; None where there was none."""
+        if len(pending):
+            return float(pending.time.max())
+        if pending.made is None or pending.start is None:
+            return None
+        return pending.start + pending.made * self.contract.clock.step * self._unit(pending)
+
+    def _unit(self, pending: PendingValues) -> float:
+        return MICROSECONDS * (self.contract.clock.seconds or 1.0) if pending.dated else 1.0
+
+    def _fault(
+        self, pending: PendingValues, time: float, dated: bool, newest: float | None
+    ) -> tuple[str, str, str] | None:
+        """Return field, reason and detail of what is wrong with the time of a value."""
+        clock = self.contract.clock
+        if dated != pending.dated:
+            other = "moments" if pending.dated else "times since the run began"
+            return "time", "clock", f"does not go with the {other} of this run: send one kind"
+        if dated and time > (self.now + AHEAD).timestamp() * MICROSECONDS:
+            return "time", "clock", "lies in the future"
+        if (pending.since is not None and time <= pending.since) or (not dated and time < 0):
+            return "time", "order", "is before the run began"
+        longest = longest_gap(self.contract)
+        if newest is not None and time - newest > longest * self._unit(pending):
+            return "time", "clock", f"is more than {longest:g} {clock.unit} after the value before"
+        if pending.made is not None and pending.start is not None:
+            age = np.array([(time - pending.start) / self._unit(pending)])
+            if int(step_numbers(age, clock.step)[0]) <= pending.made:
+                return "time", "order", "is of a step whose reading was made: it came later than clock.wait"
+        return None

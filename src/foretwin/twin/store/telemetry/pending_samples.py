@@ -1,0 +1,47 @@
+"""Single values that wait to become readings: one row per asset, however many they are."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from foretwin.twin.store.summaries import IS_PENDING, pending_samples
+
+AT_ONCE = 1_000  # assets in one statement
+
+
+def find_pending(connection: Connection, asset_ids: Sequence[int]) -> dict[int, bytes]:
+    """Return asset -> what waits of it."""
+    found: dict[int, bytes] = {}
+    for begin in range(0, len(asset_ids), AT_ONCE):
+        query = select(pending_samples.c.asset, pending_samples.c.content).order_by(pending_samples.c.asset)
+        query = query.where(pending_samples.c.asset.in_(list(asset_ids[begin : begin + AT_ONCE])))
+        found |= {row.asset: row.content for row in connection.execute(query)}
+    return found
+
+
+def keep_pending(connection: Connection, twin: str, kept: Mapping[int, tuple[bytes, int]], now: datetime) -> None:
+    """Replace what waits of these assets: asset -> its bytes, and how many values they are."""
+    if not kept:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    new = dialect.insert(pending_samples)
+    names = ("twin", "heard_at", "waiting", "content")
+    put = new.on_conflict_do_update(index_elements=["asset"], set_={name: new.excluded[name] for name in names})
+    rows = [
+        {"asset": asset, "twin": twin, "heard_at": now, "waiting": waiting, "content": content}
+        for asset, (content, waiting) in sorted(kept.items())
+    ]
+    connection.execute(put, rows)
+
+
+def find_due(
+    connection: Connection, twin: str, before: datetime, most: int, for_update: bool = False
+) -> dict[int, bytes]:
+    """Return asset -> what waits of it, where values do and none has come since that moment."""
+    table = pending_samples.c
+    query = select(table.asset, table.content).where(table.twin == twin, IS_PENDING, table.heard_at <= before)
+    query = query.order_by(table.asset).limit(most)
+    rows = connection.execute(query.with_for_update() if for_update else query)
+    return {row.asset: row.content for row in rows}
