@@ -25,7 +25,7 @@ from foretwin.sources.files.reading import Reading
 from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
 from foretwin.sources.label_spans import class_reader
 from foretwin.sources.labels import read_flags
-from foretwin.sources.lives.counters import ChannelSteps
+from foretwin.sources.lives.counters import PrecisionCourse
 from foretwin.sources.lives.life_rows import FAILED, LIFE, RUN, MachineLives
 from foretwin.sources.lives.machine_order import BUNDLE, machine_bundles
 from foretwin.sources.lives.row_sample import RowSample
@@ -47,7 +47,7 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.DataFrame]:
     """Convert the copies in `raw` to canonical rows, as `read_rows_of`, in pieces of whole machines."""
     table = _Table(contract, source, raw / LABELS)
-    first, courses = None, {name: ChannelSteps() for name in contract.channel_names}
+    first, courses = None, {name: PrecisionCourse() for name in contract.channel_names}
     for frame in table.lives(fetched(raw)):
         runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
         for name, course in courses.items():

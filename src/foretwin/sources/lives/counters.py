@@ -33,16 +33,16 @@ def _rise(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
 
 
 def is_flattened(values: NDArray[np.float64], runs: NDArray[np.int64]) -> bool:
-    """Return whether single precision loses the course of a channel, as `ChannelSteps` says.
+    """Return whether single precision loses the course of a channel, as `PrecisionCourse` says.
 
     `values` and the runs' numbers are (N,), the rows of a run in order of time.
     """
-    course = ChannelSteps()
+    course = PrecisionCourse()
     course.see(values, runs)
     return course.is_flattened
 
 
-class ChannelSteps:
+class PrecisionCourse:
     """How a channel moves over runs that come in pieces, to tell whether single precision would lose its course.
 
     A counter is lost if its usual rise is less than the distance between two numbers of its size; another quantity, if
