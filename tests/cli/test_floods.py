@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from benchmarks.reliability.fuzz.send import memory_mb
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store

@@ -135,6 +135,6 @@ def test_a_twin_is_named_that_is_there(project):
 
 def test_the_page_explains_every_metric_of_the_monitor():
     page = (REPOSITORY / "docs" / "watching.md").read_text()
-    table = page[page.index("### The monitor's metrics") : page.index("## Processes of the living twin")]
+    table = page[page.index("### The monitor's metrics") : page.index("## Logs")]
     told = re.findall(r"^\| `(\w+)` \| (.+?) \| (.*?) ?\|$", table, re.MULTILINE)
     assert {name: (about, tuple(re.findall(r"`(\w+)`", labels))) for name, about, labels in told} == FAMILIES

@@ -9,7 +9,7 @@ import pytest
 import foretwin
 from foretwin.client import exchange
 from foretwin.errors import BadInput, ServiceError, TooMany
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 
 BUSY = b'{"field": "service", "detail": "service: is busy", "status": 503}'
 

@@ -10,7 +10,7 @@ from foretwin.errors import ParamsError
 from foretwin.operations.health.endpoints import health_app, health_served
 from foretwin.operations.health.families import FAMILIES, family
 from foretwin.operations.health.process_state import ProcessState
-from foretwin.serving.heartbeat import Heartbeat
+from foretwin.project.loops import Heartbeat
 from foretwin.twin.simulator.processes import free_port
 from support.tiny_bundle import REPOSITORY
 

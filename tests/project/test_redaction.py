@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from foretwin.cli.project import log_to_terminal
-from foretwin.project.redaction import redact
+from foretwin.project.redaction import Redacted, redact
 from foretwin.serving.http.logs import JsonFormatter
 
 KEY = "ftw_" + "0a" * 6 + "_" + "b7" * 32
@@ -27,7 +27,7 @@ def record(secret):
 def test_a_line_of_a_service_holds_no_secret(secret):
     said = record(secret)
     said.header = secret
-    line = JsonFormatter().format(said)
+    line = Redacted(JsonFormatter(), {}).format(said)
     assert "b7b7" not in line
     assert {"message", "exception", "header"} <= set(json.loads(line))
     assert line.count("***") == 3

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from foretwin.contract.twin import Twin
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.mqtt import listening
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.store import open_store

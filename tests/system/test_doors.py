@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import select
 
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.mqtt.listening import listen
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.simulator.broker import Broker

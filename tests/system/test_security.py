@@ -25,7 +25,7 @@ def test_every_test_that_the_page_names_is_there(file):
 
 
 def test_every_setting_of_the_page_is_on_the_page_of_settings():
-    settings = (REPOSITORY / "docs/operations.md").read_text()
+    settings = (REPOSITORY / "docs/settings.md").read_text()
     named = set(re.findall(r"`(FORETWIN_[A-Z_]+)`", PAGE))
     assert named
     assert [name for name in sorted(named) if f"| `{name}` |" not in settings] == []

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from foretwin.errors import BadInput, BundleError, ParamsError
 from foretwin.project.files import OTHERS, fresh_file
+from foretwin.project.json import strict_json
 from foretwin.project.paths import Paths
 from foretwin.project.settings import read_setting
 
@@ -53,7 +54,7 @@ def sign_bundle(paths: Paths, digest: str, key_file: Path) -> Path:
     signature = base64.b64encode(key.sign(_statement(digest))).decode()
     content = {"bundle": digest, "key": _public(key), "signature": signature}
     with fresh_file(signature_path(paths, digest)) as out:
-        out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        out.write_text(strict_json(content, indent=1) + "\n", encoding="utf-8")
     return signature_path(paths, digest)
 
 

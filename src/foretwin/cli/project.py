@@ -66,7 +66,7 @@ def _reached(url: str, stop: threading.Event | None) -> "Store":
     import logging
 
     from foretwin.errors import StoreAway
-    from foretwin.project.backoff import Backoff
+    from foretwin.project.loops import Backoff
     from foretwin.twin.store import open_store
 
     backoff, failures = Backoff(0.5, 30.0), 0

@@ -18,7 +18,7 @@ from foretwin.errors import (
     TooMany,
     Unauthorized,
 )
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 
 JSON = "application/json"
 REFUSED: dict[int, type[BadInput]] = {

@@ -37,7 +37,7 @@ def interval_figures(
     """Compute coverage below the cap, the share of ends before `low`, and both with RMSE and bias by band; all (N,).
 
     `late_side` counts the known truths before the interval: there the latest safe date lies after the failure. Bands
-    are of true and of predicted life.
+    are of true and of predicted life; those without any are left out.
     """
     cap = contract.rul.cap if contract.rul else np.inf
     below, capped = truth < cap, np.minimum(truth, cap)
@@ -48,15 +48,17 @@ def interval_figures(
             "coverage": coverage(low[inside], high[inside], capped[inside]),
             "late_side": late_share(low[inside], capped[inside]),
             "rmse": rmse(rul[inside], capped[inside]),
-            "bias": float(np.mean(rul[inside] - capped[inside])) if inside.any() else float("nan"),
+            "bias": float(np.mean(rul[inside] - capped[inside])),
         }
 
     known = ~np.isnan(truth)
+    of_truth, of_answer = life_bands(contract, truth), life_bands(contract, rul)
+    of_answer = {name: inside & known for name, inside in of_answer.items()}
     return {
         "below_cap": coverage(low[below], high[below], capped[below]),
         "late_side": late_share(low, capped),
-        "bands": {name: of_band(inside) for name, inside in life_bands(contract, truth).items()},
-        "bands_predicted": {name: of_band(inside & known) for name, inside in life_bands(contract, rul).items()},
+        "bands": {name: of_band(inside) for name, inside in of_truth.items() if inside.any()},
+        "bands_predicted": {name: of_band(inside) for name, inside in of_answer.items() if inside.any()},
     }
 
 

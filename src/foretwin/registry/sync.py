@@ -17,11 +17,11 @@ from foretwin.champion.champion import BESIDE, ChampionRecord, keep_champion, ke
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import Bundle
+from foretwin.project.loops import Heartbeat
 from foretwin.project.paths import Paths
 from foretwin.registry.locations import BUNDLE, has_store, model_name
 from foretwin.registry.tracking_store import connect_mlflow, mlflow_errors
 from foretwin.registry.versions import aliased, current
-from foretwin.serving.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from benchmarks.servers import Postgres
 from foretwin.errors import BrokerError
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.mqtt import listening
 from foretwin.twin.connectors.mqtt.listening import PendingMessages, listen, session_name
 from foretwin.twin.connectors.mqtt.session import connect_broker

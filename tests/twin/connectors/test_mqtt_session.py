@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from foretwin.errors import BadInput, BrokerError
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.mqtt.address import parse_address
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Subscription

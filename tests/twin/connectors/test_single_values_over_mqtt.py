@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.mqtt.listening import TOPIC, listen, session_name
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Subscription

@@ -93,7 +93,7 @@ def test_the_command_refuses_what_makes_no_report(project, arguments, field):
 
 def asked(root, store, query: str) -> dict:
     contracts = {twin.name: twin for twin in (tiny_twin("fan", rul=False), tiny_twin("pump"))}
-    living = Living(store, root, contracts, 0, None, None, None, None)
+    living = Living(store, root, contracts, 0, None, None, None, None, None)
     return route.get_kpis(Call(living, "/v1/kpis", {}, QueryParams(query), b"", "", ANYBODY, "http", YEAR_END))
 
 

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import select
 
 from foretwin.errors import BadInput
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, Target, deliver, targets_from, webhook_signature
 from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import assets, listing
@@ -267,7 +267,7 @@ def test_a_broker_that_is_away_at_the_start_does_not_keep_delivery_from_ending(s
 
 DELIVERING = """
 import os, sys, threading
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.outbox.dispatcher import deliver, targets_from
 from foretwin.twin.store import open_store
 deliver(open_store(os.environ["FORETWIN_STORE"]), targets_from(os.environ), threading.Event(), Backoff(0.2, 0.4), 100)

@@ -17,7 +17,7 @@ import pytest
 from foretwin.contract.twin import load_twin
 from foretwin.dataset.table import write_rows
 from foretwin.errors import BadInput, BrokerError, RowsError
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Subscription
 from foretwin.twin.simulator.disturbances import KINDS, Disturbances

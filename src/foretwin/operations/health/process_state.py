@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from foretwin import __version__
 from foretwin.operations.health.families import family
-from foretwin.serving.heartbeat import Heartbeat
+from foretwin.project.loops import Heartbeat
 
 Check = Callable[[], str | None]  # what is wrong, None where nothing is
 

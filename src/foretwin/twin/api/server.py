@@ -11,8 +11,8 @@ from pathlib import Path
 import uvicorn
 
 from foretwin.errors import BadInput
+from foretwin.project.loops import Heartbeat
 from foretwin.serving.access.authentication import Guard
-from foretwin.serving.heartbeat import Heartbeat
 from foretwin.serving.http.localhost_only import check_loopback
 from foretwin.serving.http.requests import Observed
 from foretwin.serving.http.tls import scheme

@@ -45,7 +45,6 @@ GERMAN = {
     "Fault": "Fehler",
     "Fault, where it is another one": "Fehler, wenn es ein anderer ist",
     "Few readings so far: {about}": "Bisher wenige Messungen: {about}",
-    "Readings are lacking in between: {about}": "Dazwischen fehlen Messungen: {about}",
     "No value lately of {about}": "Zuletzt kein Wert von {about}",
     "Field": "Feld",
     "Fitted": "Eingebaut",

@@ -23,7 +23,7 @@ import httpx
 import orjson
 
 from foretwin.errors import BadInput, BrokerError
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.project.settings import read_setting
 from foretwin.twin.connectors.mqtt.address import parse_address
 from foretwin.twin.connectors.mqtt.session import Session, connect_broker

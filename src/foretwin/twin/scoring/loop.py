@@ -19,8 +19,8 @@ from foretwin.champion.challenger import Challenger, trial_stamp
 from foretwin.champion.champion import Champion, champion_stamp, file_stamp, load_champion
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError, StoreError
-from foretwin.project.backoff import Backoff
 from foretwin.project.contracts import policy_of
+from foretwin.project.loops import Backoff
 from foretwin.project.paths import Paths
 from foretwin.twin.cases.apply import review
 from foretwin.twin.ingest.single_values.due import settle_due

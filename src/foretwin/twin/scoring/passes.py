@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from foretwin.serving.heartbeat import Heartbeat
+from foretwin.project.loops import Heartbeat
 
 
 @dataclass

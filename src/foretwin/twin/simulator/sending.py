@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.simulator.disturbances import KINDS, UNDISTURBED, Disturbances, Stream, disturb, disturbance_bit
 from foretwin.twin.simulator.fleet import fleet

@@ -16,9 +16,8 @@ from datetime import UTC, datetime
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, StoreAway, TooLarge
-from foretwin.project.backoff import Backoff
 from foretwin.project.digests import text_digest
-from foretwin.serving.heartbeat import Heartbeat
+from foretwin.project.loops import Backoff, Heartbeat
 from foretwin.serving.http.limits import Limits
 from foretwin.twin.connectors.mqtt.session import BACKOFF, Session, connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription

@@ -23,7 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from foretwin.errors import BadInput, BrokerError
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.mqtt.address import Address, parse_address
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 

@@ -1,4 +1,4 @@
-from foretwin.project.backoff import Backoff
+from foretwin.project.loops import Backoff
 
 
 def test_waits_double_from_the_shortest_up_to_the_longest():
