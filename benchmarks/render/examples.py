@@ -70,7 +70,7 @@ def _counts(found: dict[str, Any] | None) -> str:
 
 def _outcome(example: Example, found: dict[str, Any] | None) -> str:
     if found is None:
-        return f"goes as far as `{example.to}`"
+        return f"not measured yet: the commands go up to `{example.to}`"
     verdict = found.get("verdict")
     if verdict is None:
         return "prepared; there is no label to learn from"
