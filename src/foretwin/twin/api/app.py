@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,13 @@ def _index() -> Response:
 
 async def _openapi(request: Request) -> Response:  # noqa: ARG001
     """GET /openapi.json: the routes, what they take and what they answer."""
-    return json_response(describe_twin_api(WAYS))
+    return Response(_description(), media_type="application/json")
+
+
+@cache
+def _description() -> bytes:
+    """Return the document, made once: the same for every caller."""
+    return bytes(json_response(describe_twin_api(WAYS)).body)
 
 
 def _by_method(path: str) -> Callable[[Request], Awaitable[Response]]:
