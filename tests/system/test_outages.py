@@ -1,6 +1,7 @@
 """The living twin while its database or its broker is away: real commands, a real PostgreSQL, a real Mosquitto."""
 
 import signal
+from functools import partial
 
 import httpx
 import pytest
@@ -73,9 +74,13 @@ def check_while_well(plant: PlantProcesses) -> None:
 def check_without_a_store(plant: PlantProcesses) -> None:
     for name in plant.running:
         plant.wait_until_not_ready(name, "plant")
-        text = plant.asked(name, "/metrics").text
-        assert "foretwin_store_available 0.0" in text
-        assert "foretwin_scoring_backlog_seconds{" not in text, "nobody knows it while the store is away"
+        wait_for(partial(is_told_without_a_store, plant, name), f"figures of {name} without a store", PATIENCE)
+
+
+def is_told_without_a_store(plant: PlantProcesses, name: str) -> bool:
+    """Whether it says that the store is away, and no backlog, which nobody knows then; answers are kept for seconds."""
+    text = plant.asked(name, "/metrics").text
+    return "foretwin_store_available 0.0" in text and "foretwin_scoring_backlog_seconds{" not in text
 
 
 def check_log_of_live(plant: PlantProcesses) -> None:
