@@ -77,20 +77,20 @@ def encoder_choices(record: Mapping[str, Any], names: Sequence[str]) -> dict[str
     the best of all with that encoder in it.
     """
     best = Choice.model_validate(record["best"])
-    tried: dict[str, tuple[float, Choice]] = {}
-    for trial in record["trials"]:
-        if trial["state"] == "complete":
-            choice = Choice.model_validate(trial["params"])
-            if choice.trunk not in tried or trial["value"] < tried[choice.trunk][0]:
-                tried[choice.trunk] = (trial["value"], choice)
     found = {}
     for name in names:
         if name == "network":
             found[name] = best
         elif name in ENCODERS:
-            other = best.model_copy(update={"trunk": name, "width": UNTRIED_WIDTHS[name]})
-            found[name] = tried[name][1] if name in tried else other
+            untried = best.model_copy(update={"trunk": name, "width": UNTRIED_WIDTHS[name]})
+            found[name] = _best_with(name, record["trials"]) or untried
     return found
+
+
+def _best_with(encoder: str, trials: Sequence[Mapping[str, Any]]) -> Choice | None:
+    """Return the choice of the best completed trial with the encoder; of equals the first."""
+    done = [trial for trial in trials if trial["state"] == "complete" and trial["params"]["trunk"] == encoder]
+    return Choice.model_validate(min(done, key=lambda trial: float(trial["value"]))["params"]) if done else None
 
 
 def tune(
