@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import foretwin
+from benchmarks.render.pages import write_or_compare
 from foretwin import errors
-from foretwin.errors import ForetwinError
 from foretwin.project.entrypoint import exit_on_error
-from foretwin.project.files import fresh_file
 
 PAGE = "docs/api.md"
 HEAD = """# The Python API
@@ -96,12 +95,7 @@ def _signature(function: Any) -> str:
 
 def main(check: bool, root: Path = Path()) -> None:
     """Write the page, or only compare."""
-    page, text = root / PAGE, render()
-    if not check:
-        with fresh_file(page) as out:
-            out.write_text(text, encoding="utf-8")
-    elif not page.exists() or page.read_text(encoding="utf-8") != text:
-        raise ForetwinError(f"{page}: differs from the docstrings; run `make docs`")
+    write_or_compare(root / PAGE, render(), "the docstrings", check)
 
 
 if __name__ == "__main__":

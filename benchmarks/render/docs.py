@@ -15,14 +15,13 @@ from typing import Any
 
 from benchmarks.render.growth import GROWTH
 from benchmarks.render.life import LIFE
+from benchmarks.render.pages import write_or_compare
 from benchmarks.render.soak import SOAK
 from benchmarks.render.speed import SPEED, table
 from benchmarks.render.streaming import STREAMING
 from foretwin.contract.twin import Twin
-from foretwin.errors import ForetwinError
 from foretwin.evaluation.report import figures_table
 from foretwin.project.entrypoint import exit_on_error
-from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 
 PAGES = ("README.md", "docs/benchmarks.md", "docs/model-life.md", "docs/retention.md")
@@ -210,12 +209,7 @@ def main(check: bool, root: Path = Path()) -> None:
     for name in PAGES:
         page = root / name
         old = page.read_text(encoding="utf-8")
-        new = render(old, root)
-        if check and new != old:
-            raise ForetwinError(f"{page}: differs from the files it reports; run `make docs`")
-        if not check:
-            with fresh_file(page) as out:
-                out.write_text(new, encoding="utf-8")
+        write_or_compare(page, render(old, root), "the files it reports", check)
     for name, picture in PICTURES.items():
         if not check and (root / picture).exists():
             shutil.copy(root / picture, root / "docs" / "pictures" / name)

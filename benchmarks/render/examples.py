@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.render.pages import write_or_compare
 from benchmarks.render.speed import table
 from benchmarks.worked_examples import Example, load_examples
-from foretwin.errors import ForetwinError
 from foretwin.project.entrypoint import exit_on_error
-from foretwin.project.files import fresh_file
 
 PAGE = "docs/worked-examples.md"
 HEAD = """# Worked examples: published files, as they lie
@@ -80,12 +79,7 @@ def _outcome(example: Example, found: dict[str, Any] | None) -> str:
 
 def main(check: bool, root: Path = Path()) -> None:
     """Write the page, or only compare."""
-    page, text = root / PAGE, render_examples(root)
-    if not check:
-        with fresh_file(page) as out:
-            out.write_text(text, encoding="utf-8")
-    elif not page.exists() or page.read_text(encoding="utf-8") != text:
-        raise ForetwinError(f"{PAGE}: is not what its files say; run make docs")
+    write_or_compare(root / PAGE, render_examples(root), "the files that it is made of", check)
 
 
 if __name__ == "__main__":

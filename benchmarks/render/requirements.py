@@ -7,9 +7,8 @@ python -m benchmarks.render.requirements --check    fail where the file and the 
 import sys
 from pathlib import Path
 
-from foretwin.errors import ForetwinError
+from benchmarks.render.pages import write_or_compare
 from foretwin.project.entrypoint import exit_on_error
-from foretwin.project.files import fresh_file
 from foretwin.serving.packaging.libraries import REQUIREMENTS, closure, pinned
 
 FILE = "serving/twin/requirements.txt"
@@ -34,12 +33,7 @@ def render_requirements() -> str:
 
 def main(check: bool, root: Path = Path()) -> None:
     """Write the file, or only compare."""
-    file, text = root / FILE, render_requirements()
-    if not check:
-        with fresh_file(file) as out:
-            out.write_text(text, encoding="utf-8")
-    elif not file.exists() or file.read_text(encoding="utf-8") != text:
-        raise ForetwinError(f"{file}: differs from the installed libraries; run `make docs`")
+    write_or_compare(root / FILE, render_requirements(), "the installed libraries", check)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,8 @@ python -m benchmarks.render.settings --check    fail where the page and the regi
 import sys
 from pathlib import Path
 
-from foretwin.errors import ForetwinError
+from benchmarks.render.pages import write_or_compare
 from foretwin.project.entrypoint import exit_on_error
-from foretwin.project.files import fresh_file
 from foretwin.project.settings import SETTINGS, Setting
 
 PAGE = "docs/settings.md"
@@ -53,12 +52,7 @@ def _row(setting: Setting) -> str:
 
 def main(check: bool, root: Path = Path()) -> None:
     """Write the page, or only compare."""
-    page, text = root / PAGE, render_settings()
-    if not check:
-        with fresh_file(page) as out:
-            out.write_text(text, encoding="utf-8")
-    elif not page.exists() or page.read_text(encoding="utf-8") != text:
-        raise ForetwinError(f"{page}: differs from the registry of settings; run `make docs`")
+    write_or_compare(root / PAGE, render_settings(), "the registry of settings", check)
 
 
 if __name__ == "__main__":

@@ -35,12 +35,17 @@ def to_onnx(members: Sequence[Network], contract: Twin) -> bytes:
     length, channels = contract.window.length, len(contract.channel_names)
     example = (torch.zeros(2, length, channels), torch.ones(2, length), torch.zeros(2))
     outputs = [*(["rul"] if contract.rul else []), *(f"p_{axis}" for axis in contract.axes)]
+    return export_graph(Ensemble(members, contract), example, outputs)
+
+
+def export_graph(module: nn.Module, example: tuple[Tensor, ...], outputs: list[str]) -> bytes:
+    """Export a module of x, mask and age as a graph with a free batch size."""
     inputs = ["x", "mask", "age"]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        path = Path(folder) / "network.onnx"
+        path = Path(folder) / "graph.onnx"
         warnings.simplefilter("ignore")  # the exporter's warnings on constants that it traces
         torch.onnx.export(
-            Ensemble(members, contract).eval(),
+            module.eval(),
             example,
             path,
             input_names=inputs,

@@ -39,16 +39,15 @@ class Readings:
         """Join named readings of one twin; an asset of several parts is one."""
         if len(parts) == 1:
             return parts[0]
-        place: dict[str, int] = {}
-        asset = [np.array([place.setdefault(name, len(place)) for name in part.names])[part.asset] for part in parts]
+        asset, names = _joined_names(parts)
         return cls(
             parts[0].twin,
             parts[0].channels,
-            np.concatenate(asset),
+            asset,
             np.concatenate([part.run for part in parts]),
             np.concatenate([part.time for part in parts]),
             np.concatenate([part.values for part in parts]),
-            tuple(place),
+            names,
         )
 
 
@@ -83,18 +82,24 @@ class SingleValues:
     @classmethod
     def together(cls, parts: Sequence[Self]) -> Self:
         """Join values of one twin, in their order; an asset of several parts is one."""
-        place: dict[str, int] = {}
-        asset = [np.array([place.setdefault(name, len(place)) for name in part.names])[part.asset] for part in parts]
+        asset, names = _joined_names(parts)
         return cls(
             parts[0].twin,
             parts[0].channels,
-            np.concatenate(asset),
+            asset,
             np.concatenate([part.time for part in parts]),
             np.concatenate([part.dated for part in parts]),
             np.concatenate([part.channel for part in parts]),
             np.concatenate([part.value for part in parts]),
-            tuple(place),
+            names,
         )
+
+
+def _joined_names(parts: Sequence[Readings] | Sequence[SingleValues]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Return the places (N,) of all parts' assets in the names of all, each of which stands once."""
+    place: dict[str, int] = {}
+    asset = [np.array([place.setdefault(name, len(place)) for name in part.names])[part.asset] for part in parts]
+    return np.concatenate(asset), tuple(place)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from foretwin.operations.health.process_state import ProcessState
 from foretwin.project.settings import read_port, read_setting
 from foretwin.serving.http.localhost_only import LoopbackOnly, check_loopback
 from foretwin.serving.http.problems import HANDLERS, Problem
-from foretwin.serving.http.uvicorn_settings import uvicorn_settings
+from foretwin.serving.http.uvicorn_settings import open_listener, uvicorn_settings
 
 PORT, HOST = "FORETWIN_HEALTH_PORT", "FORETWIN_HEALTH_HOST"
 ENDING = 3.0  # seconds for the last answers
@@ -85,14 +85,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen(16)
+        return open_listener(host, port, 16)
     except OSError as error:
-        listener.close()
         reason = f"{port} cannot be used on {host}: {error.strerror}; give each process a port of its own"
         raise ParamsError(f"{PORT}: {reason}") from None
-    return listener

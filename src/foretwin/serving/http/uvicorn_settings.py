@@ -1,6 +1,7 @@
 """How both services run uvicorn: our protocol and log, proxies that are trusted, nothing told of the server."""
 
 import ipaddress
+import socket
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +20,21 @@ from foretwin.serving.http.tls import TlsFiles
 PROXIES = "FORETWIN_TRUSTED_PROXIES"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def open_listener(host: str, port: int, backlog: int) -> socket.socket:
+    """Listen on an address, port 0 being a free one; OSError where that is impossible."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sends small answers at once only where the socket names its protocol; else each waits 40 ms (Nagle).
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(backlog)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def uvicorn_settings(app: ASGIApp, environ: Mapping[str, str]) -> dict[str, Any]:

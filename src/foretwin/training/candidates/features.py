@@ -5,9 +5,6 @@ or sizes of a batch, is a visible one in the answer. What is summed over rows is
 to single at the end: what differs in the sixteenth digit is then the same number. And trees learn from what it says.
 """
 
-import tempfile
-import warnings
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -22,7 +19,7 @@ from foretwin.training.candidates.nodes import open_session
 from foretwin.training.encoders import HALF_LIVES, WindowStatistics, segments_of
 from foretwin.training.last_seen import LastSeen
 from foretwin.training.network import RegimeScaling, Scaling
-from foretwin.training.onnx import OPSET
+from foretwin.training.onnx import export_graph
 from foretwin.training.scaling import SILENT
 
 AT_ONCE = 4_000  # windows; more would only take memory
@@ -101,22 +98,3 @@ class FeatureSession:
             windows = histories.cut(part, self.length)
             found.append(self.session.run(None, {name: getattr(windows, name) for name in self.inputs})[0])
         return np.concatenate(found)
-
-
-def export_graph(module: nn.Module, example: tuple[Tensor, ...], outputs: list[str]) -> bytes:
-    """Export a module of x, mask and age as a graph with a free batch size."""
-    inputs = ["x", "mask", "age"]
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        path = Path(folder) / "graph.onnx"
-        warnings.simplefilter("ignore")  # the exporter's warnings on constants that it traces
-        torch.onnx.export(
-            module.eval(),
-            example,
-            path,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_axes={name: {0: "batch"} for name in [*inputs, *outputs]},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-        return path.read_bytes()

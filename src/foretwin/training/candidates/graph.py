@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from foretwin.contract.twin import Twin
 from foretwin.project.digests import json_digest
 from foretwin.training.candidates.classical import FoldParts
-from foretwin.training.candidates.features import WindowFeatures, export_graph
+from foretwin.training.candidates.features import WindowFeatures
 from foretwin.training.candidates.nodes import IR_VERSION, OPSETS, GraphNodes
 from foretwin.training.network import Network, RegimeScaling
+from foretwin.training.onnx import export_graph
 
 Weights = Mapping[str, Mapping[str, float]]  # question, `rul` or an axis -> candidate -> weight
 

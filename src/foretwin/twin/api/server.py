@@ -17,7 +17,7 @@ from foretwin.serving.http.localhost_only import check_loopback
 from foretwin.serving.http.requests import Observed
 from foretwin.serving.http.tls import scheme
 from foretwin.serving.http.tracing import traced
-from foretwin.serving.http.uvicorn_settings import uvicorn_settings
+from foretwin.serving.http.uvicorn_settings import open_listener, uvicorn_settings
 from foretwin.serving.scoring.metrics import Metrics
 from foretwin.twin.api.app import create_twin_app
 from foretwin.twin.store import Store
@@ -85,14 +85,7 @@ def _end(server: uvicorn.Server, stop: threading.Event) -> None:
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends small answers at once only where the socket names its protocol; else each waits 40 ms (Nagle).
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
-        listener.listen(128)
+        return open_listener(host, port, 128)
     except OSError as error:
-        listener.close()
         raise BadInput("--port", f"{port} cannot be used: {error.strerror}; choose another one") from None
-    return listener
