@@ -8,6 +8,7 @@ from foretwin.contract.source import ContractPart
 
 LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # of the clock units that are units of time
+MICROSECONDS = 1e6  # in one second, as moments since 1970 are told
 
 
 class Clock(ContractPart):

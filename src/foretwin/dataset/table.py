@@ -20,7 +20,8 @@ import pandas as pd
 from foretwin.contract.twin import Twin
 from foretwin.errors import RowsError
 
-KEY = ["asset", "run", "time"]
+RUN = ["asset", "run"]
+KEY = [*RUN, "time"]
 FAULT_UNKNOWN = -1
 ROW_GROUP = 1 << 18  # rows of a row group of a written file
 HISTORY = "history"  # the subset of rows from the twins' own store

@@ -10,8 +10,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.files.reading import file_columns
-
-MAGIC = b"PAR1"
+from foretwin.sources.tabular import PARQUET_MAGIC
 
 
 def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSource | None:
@@ -41,7 +40,7 @@ def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSour
 def check_file_units(contract: Twin, source: TableSource, path: Path) -> None:
     """Raise SourceError where a field of the file has a `unit` in its metadata that is not the contract's."""
     with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
+        if file.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
             return
     try:
         schema = pq.read_schema(path)

@@ -16,7 +16,7 @@ from foretwin.contract.channels import SECONDS
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import Spellings
-from foretwin.dataset.table import canonical, fault_column
+from foretwin.dataset.table import RUN, canonical, fault_column
 from foretwin.errors import ContractError, SourceError
 from foretwin.sources.files.file_names import shown_path
 from foretwin.sources.files.places.copies import LABELS, bring_files, bring_labels, fetched
@@ -26,7 +26,7 @@ from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
 from foretwin.sources.label_spans import class_reader
 from foretwin.sources.labels import read_flags
 from foretwin.sources.lives.counters import PrecisionCourse
-from foretwin.sources.lives.life_rows import FAILED, LIFE, RUN, MachineLives
+from foretwin.sources.lives.life_rows import FAILED, LIFE, MachineLives
 from foretwin.sources.lives.machine_order import BUNDLE, machine_bundles
 from foretwin.sources.lives.row_sample import RowSample
 from foretwin.sources.tabular import texts

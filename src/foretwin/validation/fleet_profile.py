@@ -10,12 +10,11 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.label_leaks import MOST_ROWS, counts_life, stands_for_classes
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.dataset.pieces import RowPieces
-from foretwin.dataset.table import fault_column
+from foretwin.dataset.table import RUN, fault_column
 from foretwin.validation.profile import Behind, PieceProfile
 
 MOST_DISTINCT = 10_000  # distinct values of a channel are counted so far: two are enough for every rule
 MOST_PAIRS = 300  # of a channel's value and a class: more than there are classes, so that it does not stand for them
-RUN = ["asset", "run"]
 Labels = dict[str, tuple[int, Behind]]
 
 

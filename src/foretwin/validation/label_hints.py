@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.dataset.label_leaks import MOST_ROWS, best_f1_of_rank, rank_correlation
 from foretwin.dataset.pieces import RowPieces
-from foretwin.dataset.table import fault_column
+from foretwin.dataset.table import RUN, fault_column
 
 TELLING_F1 = 0.8
 TELLING_AGE = 0.98  # rank correlation of age and remaining life over all lives
 FEWEST_RUNS = 2
-RUN = ["asset", "run"]
 
 
 def label_hints(rows: pd.DataFrame | RowPieces, contract: Twin) -> list[str]:

@@ -11,7 +11,6 @@ from foretwin.twin.ingest.checks import (
     find_impossible,
     follow_clock,
     follow_runs,
-    longest_gap,
     runs_ahead,
 )
 from foretwin.wire.readings import Readings
@@ -139,8 +138,8 @@ def test_without_the_check_no_clock_jumps_and_the_jump_leaves_nothing_out():
 
 
 def test_a_contract_without_a_longest_gap_allows_a_thousand_steps():
-    assert longest_gap(with_clock(step=0.5)) == 500
-    assert longest_gap(with_clock(longest_gap=3)) == 3
+    assert with_clock(step=0.5).clock.longest_jump == 500
+    assert with_clock(longest_gap=3).clock.longest_jump == 3
 
 
 @settings(deadline=None)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.source import TableSource
+from foretwin.dataset.table import RUN
 
 CARRIED = "source carried"  # marks the row before a file; with a space, as no channel
-RUN = ["asset", "run"]
 
 
 class LastRow(NamedTuple):

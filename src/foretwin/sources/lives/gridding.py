@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.dataset.grid import NEAR, Samples, grid_rows, step_numbers
-from foretwin.dataset.table import FAULT_UNKNOWN, fault_column
+from foretwin.dataset.table import FAULT_UNKNOWN, RUN, fault_column
 
 LOG = logging.getLogger(__name__)
-RUN = ["asset", "run"]
 
 
 def put_on_grid(frame: pd.DataFrame, contract: Twin, shown: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
-from foretwin.dataset.table import fault_column
+from foretwin.dataset.table import RUN, fault_column
 from foretwin.sources.files.reading import Reading
 from foretwin.sources.labels import hold_before, hold_from
 from foretwin.sources.lives.carrying import without_last
@@ -21,7 +21,6 @@ from foretwin.sources.lives.gridding import put_on_grid
 from foretwin.sources.lives.machine_lives import RESTART_STEPS, SINCE_1970
 
 LOG = logging.getLogger(__name__)
-RUN = ["asset", "run"]
 FAILED = "source failed"  # with a space, which no channel name can have
 LIFE = "source run"  # the cell of the run's column
 

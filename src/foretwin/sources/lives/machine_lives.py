@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.contract.channels import MICROSECONDS
 from foretwin.contract.twin import Twin
 from foretwin.dataset.contradictions import FAR, is_contradicted
 
 SINCE_1970 = 9e8  # numbers from here on are moments of time (in s, ms, us or ns), no age
 RESTART_STEPS = 10  # a clock that restarts with each life begins within so many steps
-MICROSECONDS = 1e6
 
 Positions = NDArray[np.float64]
 

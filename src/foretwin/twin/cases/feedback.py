@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, Conflict, NotFound
 from foretwin.twin.cases.rules import DRIFT, END_OF_LIFE, faults_of, remedy_of
-from foretwin.twin.ingest.checks import longest_gap
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.casework import audit, cases, maintenance, verdicts
 from foretwin.twin.store.casework.cases import Case
@@ -246,7 +245,7 @@ def _time_of(told: Told, last: float | None, contract: Twin) -> float:
     """Return the given time, else that of the run's last reading. A time far beyond it would label future readings."""
     if told.time is None:
         return last or 0.0
-    if told.time > (last or 0.0) + longest_gap(contract):
+    if told.time > (last or 0.0) + contract.clock.longest_jump:
         unit = contract.clock.unit
         raise BadInput("time", f"is {told.time:g} {unit}, but the run's last reading is of {last or 0:g}")
     return told.time

@@ -148,7 +148,7 @@ def follow_clock(
     `group` (N,) says which of K runs it is of; `newest` (K,) are the times of the newest readings that are stored, NaN
     where there is none. Without `check` no clock has jumped.
     """
-    longest = longest_gap(contract)
+    longest = contract.clock.longest_jump
     before = _newest_before(group, time, newest)
     jumped = time - before > longest
     if not check:
@@ -177,7 +177,9 @@ def odd_run(readings: Readings, row: int, present: int) -> Fault:
 
 def jump_of(readings: Readings, contract: Twin, row: int, before: float) -> Fault:
     """Return the fault of a reading whose clock jumped from that time."""
-    detail = f"is {readings.time[row]:g}, more than {longest_gap(contract):g} {contract.clock.unit} after {before:g}"
+    detail = (
+        f"is {readings.time[row]:g}, more than {contract.clock.longest_jump:g} {contract.clock.unit} after {before:g}"
+    )
     if readings.time[row] < before:
         detail = f"is {readings.time[row]:g}, but the readings that came with it are from {before:g} on"
     return Fault(row, "time", "clock", detail)
@@ -190,11 +192,6 @@ def rejected_of(readings: Readings, contract: Twin, fault: Fault) -> Rejected:
     channels = dict(zip(contract.channel_names, readings.values[row], strict=True))
     content = to_json({"twin": contract.name, "asset": asset, "run": run, "time": time, "channels": channels})
     return Rejected(contract.name, asset, fault.field, fault.reason, fault.detail, content)
-
-
-def longest_gap(contract: Twin) -> float:
-    """Return how far a reading may be ahead of the one before, in the clock's unit."""
-    return contract.clock.longest_jump
 
 
 def _newest_before(

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from foretwin.contract.channels import MICROSECONDS
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.sources.lives.carrying import LastRow, carries, last_rows_of, with_last
-from foretwin.sources.lives.machine_lives import MICROSECONDS, LifeClock, MachineLife, known_ends, place
+from foretwin.sources.lives.machine_lives import LifeClock, MachineLife, known_ends, place
 from foretwin.sources.table import OwnRows
 from foretwin.twin.ingest.dates import date_machines
 from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within, tell_counted

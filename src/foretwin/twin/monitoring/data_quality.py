@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from foretwin.contract.twin import Twin
-from foretwin.twin.ingest.checks import SKIPPED, longest_gap
+from foretwin.twin.ingest.checks import SKIPPED
 from foretwin.twin.monitoring.sample import Said
 from foretwin.validation.profile import stretch_lengths
 from foretwin.wire.readings import Readings
@@ -78,7 +78,7 @@ class RecentBehaviour:
             self.assets += 1
             self.readings += len(one)
             steps = np.diff(one.time)
-            skipped = steps[(steps > SKIPPED * clock.step) & (steps <= longest_gap(self.contract))]
+            skipped = steps[(steps > SKIPPED * clock.step) & (steps <= self.contract.clock.longest_jump)]
             self.lost += int((np.rint(skipped / clock.step) - 1).sum())
             starts = np.arange(len(one)) == 0
             for i, (name, channel) in enumerate(self.contract.channels.items()):

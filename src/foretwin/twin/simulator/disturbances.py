@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
-from foretwin.twin.ingest.checks import longest_gap
 
 LATEST = 6  # readings of disorder come up to so many steps late
 STUCK = (6, 24)  # readings for which a stuck sensor shows the same value: from, to
@@ -155,7 +154,7 @@ def clock_jumps(stream: Stream, rate: float, contract: Twin, generator: np.rando
     struck = generator.random(len(stream)) < rate
     sent = np.flatnonzero(stream.marks & disturbance_bit("dropouts") == 0)
     struck[[sent[rows[0]] for rows in stream.pick(sent).by_run()]] = False
-    ahead = generator.uniform(2, 4, len(stream)) * longest_gap(contract)
+    ahead = generator.uniform(2, 4, len(stream)) * contract.clock.longest_jump
     return _marked(replace(stream, time=np.where(struck, stream.time + ahead, stream.time)), struck, "clock_jumps")
 
 

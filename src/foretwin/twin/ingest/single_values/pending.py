@@ -8,10 +8,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.contract.channels import MICROSECONDS
 from foretwin.dataset.grid import Samples
 
 RECORD = np.dtype([("time", "<f8"), ("channel", "<u2"), ("value", "<f8")])
-MICROSECONDS = 1e6
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from foretwin.contract.channels import Channel
+from foretwin.contract.channels import MICROSECONDS, Channel
 from foretwin.contract.twin import Twin
 from foretwin.dataset.grid import NEAR, GridRows, grid_rows, step_numbers
-from foretwin.twin.ingest.single_values.pending import MICROSECONDS, PendingValues
+from foretwin.twin.ingest.single_values.pending import PendingValues
 
 HELD = ("last", "interpolate")  # rules that need the value before a step
 

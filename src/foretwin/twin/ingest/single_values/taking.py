@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.contract.channels import MICROSECONDS
 from foretwin.contract.twin import Twin
 from foretwin.dataset.grid import step_numbers
-from foretwin.twin.ingest.checks import longest_gap
-from foretwin.twin.ingest.single_values.pending import MICROSECONDS, PendingValues
+from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.ingest.single_values.settling import Settled, settle_values
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.assets import Asset
@@ -211,7 +211,7 @@ class _Taking:
             return "time", "clock", "lies in the future"
         if (pending.since is not None and time <= pending.since) or (not dated and time < 0):
             return "time", "order", "is before the run began"
-        longest = longest_gap(self.contract)
+        longest = self.contract.clock.longest_jump
         if newest is not None and time - newest > longest * self._unit(pending):
             return "time", "clock", f"is more than {longest:g} {clock.unit} after the value before"
         if pending.made is not None and pending.start is not None:
