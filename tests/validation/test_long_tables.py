@@ -12,7 +12,7 @@ LIFE, LIVES, MACHINES = 20, 3, 30
 @pytest.fixture
 def few_rows(monkeypatch):
     """Call a table of more than 600 rows long."""
-    for module in ("row_sample", "files.guess.survey"):
+    for module in ("lives.row_sample", "files.guess.survey"):
         monkeypatch.setattr(f"foretwin.sources.{module}.MOST_ROWS", 600)
     monkeypatch.setattr("foretwin.sources.files.guess.survey.BLOCK", 0)
     monkeypatch.setattr("foretwin.sources.files.guess.survey.FEWEST_ROWS", 60)
