@@ -206,6 +206,18 @@ def test_cells_without_a_value_are_missing_and_the_column_stays(project, cells, 
     assert not word or f"missing: '{word}' ({len(cells)}) are read as missing" in told
 
 
+def test_beside_a_tag_that_is_measured_seldom_other_empty_cells_hold_the_value_before(project):
+    frame = fleet()
+    temp = frame["temp"].mask(frame.index.isin([5, 6]))
+    frame.assign(iron=(frame["hour"] / 10).where(frame["hour"] % 8 == 2), temp=temp).to_csv("export.csv", index=False)
+    contract, told, rows = drafted("export.csv")
+    assert contract.channels["temp"].grid == Grid(take="last")
+    assert not contract.channels["temp"].may_be_missing
+    assert len(rows) == len(frame)
+    assert rows["temp"].iloc[4:7].tolist() == pytest.approx([frame["temp"].iloc[4]] * 3)
+    assert "grid: 'temp' is filled on 9" in told
+
+
 def test_a_tag_that_is_measured_seldom_is_held(project):
     frame = fleet()
     frame.assign(iron=(frame["hour"] / 10).where(frame["hour"] % 8 == 2)).to_csv("export.csv", index=False)

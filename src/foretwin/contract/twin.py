@@ -168,6 +168,9 @@ class Twin(ContractPart):
                 raise ValueError(f"channels.{name}.grid: {reason}, in which the next value must have come")
 
     def _check_table(self, source: TableSource) -> None:
+        if self.has_grid and source.missing != "refuse":
+            held = "write `grid: {take: last}` at each channel whose value holds, and leave `missing` out"
+            raise ValueError(f"source.missing: {source.missing} is not for channels that are put on the grid; {held}")
         for axis, fault in source.faults.items():
             if axis not in self.faults:
                 raise ValueError(f"source.faults: {axis} is not a fault axis")

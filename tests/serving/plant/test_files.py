@@ -172,7 +172,8 @@ print(*{name.lower().replace("_", "-") for top in tops for name in of.get(top, (
 """
     env = environment(folder)
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    optional = {"cloudpickle", "watchfiles", "a2wsgi", "python-multipart"}  # taken by others where they are installed
+    # taken by others where they are installed; setuptools by Python itself, from a .pth file
+    optional = {"cloudpickle", "watchfiles", "a2wsgi", "python-multipart", "setuptools"}
     return set(done.stdout.split()) - optional
 
 

@@ -1,5 +1,6 @@
 """Channels that have a value seldom, or not on every machine, and how a first contract reads them."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,10 @@ HELD = 2  # a value holds for so many of the channel's usual times between two
 
 @dataclass(frozen=True)
 class Sparse:
-    """A channel that may be missing: `filled` is its share of the rows, `longest_age` how long a value of it holds.
+    """A channel with empty cells: `filled` is its share of the rows, `longest_age` how long a value of it holds.
 
-    Without a `longest_age` it is as it lies in the rows: some machines have it, others never.
+    One that holds for ever (inf) is there once it was; any other may be missing. Without a `longest_age` it is as it
+    lies in the rows: some machines have it, others never.
     """
 
     filled: float
@@ -25,11 +27,15 @@ class Sparse:
 
     def fields(self) -> dict[str, object]:
         """Return the fields of the channel in a contract."""
+        if self.longest_age == math.inf:
+            return {"grid": {"take": "last"}}
         held = {"grid": {"take": "last", "longest_age": self.longest_age}} if self.longest_age else {}
         return {**held, "may_be_missing": True}
 
     def text(self) -> str:
         """Return these fields as the end of a channel's line in twin.yaml."""
+        if self.longest_age == math.inf:
+            return ", grid: {take: last}"
         held = f", grid: {{take: last, longest_age: {self.longest_age:.12g}}}" if self.longest_age else ""
         return f"{held}, may_be_missing: true"
 
@@ -37,12 +43,17 @@ class Sparse:
         """Return for a person what is assumed of the column."""
         if self.longest_age is None:
             return f"may_be_missing: some machines never have {column!r}; a reading without it is one too."
+        if self.longest_age == math.inf:
+            return f"grid: {column!r} is filled on {self.filled:.1%} of the rows; a value holds until the next."
         held = f"a value holds for {self.longest_age:g} {unit} at most, then it is missing"
         return f"grid: {column!r} is filled on {self.filled:.0%} of the rows; {held}."
 
 
 def find_sparse(frame: pd.DataFrame, guess: Guess, notation: TimeNotation) -> dict[str, Sparse]:
-    """Return channel -> how it is read, for those filled on less than half of the rows or never on some machines."""
+    """Return channel -> how it is read, for those filled on less than half of the rows or never on some machines.
+
+    Where one of them needs the clock's grid, every other channel with empty cells is put on it too.
+    """
     time, machines = _clock_times(frame[guess.time], notation), frame[guess.asset].to_numpy()
     found = {}
     for name, column in guess.channels.items():
@@ -55,6 +66,9 @@ def find_sparse(frame: pd.DataFrame, guess: Guess, notation: TimeNotation) -> di
             found[name] = Sparse(float(known.mean()), held)
         elif (each == 0).any() and (each >= SLOWEST).any():
             found[name] = Sparse(float(known.mean()), None)
+    if any(one.longest_age for one in found.values()):
+        filled = {name: float(frame[column].notna().mean()) for name, column in guess.channels.items()}
+        found |= {name: Sparse(share, math.inf) for name, share in filled.items() if share < 1 and name not in found}
     return found
 
 
