@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from foretwin.evaluation.resampling import bootstrap, by_band, over_seeds, remaining_life_bands
+from foretwin.evaluation.resampling import band_name, bootstrap, by_band, over_seeds, remaining_life_bands
 
 
 def figures(error: float, f1: float) -> dict:
@@ -81,3 +81,9 @@ def test_figures_by_band_are_those_of_its_predictions_alone():
     assert found["40 to 60"]["rmse"] == 0
     assert found["100 or more, or unknown"]["rmse"] == 10
     assert np.isnan(found["80 to 100"]["rmse"])
+
+
+def test_a_band_s_name_has_no_exponent_which_mlflow_refuses():
+    assert band_name(7822.4, 10_560, 4) == "7822 to 10560"
+    assert band_name(0, 1.2345678e6, 4) == "0 to 1235000"
+    assert band_name(0.5, 1 / 3, 4) == "0.5 to 0.3333"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import Twin
+from foretwin.evaluation.resampling import band_name
 from foretwin.metrics import accuracy, coverage, macro_f1, rmse
 
 FIRST_BAND = 1 / 9  # of the longest lead time
@@ -24,7 +25,7 @@ def life_bands(contract: Twin, values: NDArray[np.float64]) -> dict[str, NDArray
     edges = [0.0]
     while edges[-1] < cap:
         edges.append(min(cap, 2 * edges[-1] or max(longest_lead_time(contract) * FIRST_BAND, cap / 64)))
-    return {f"{low:.4g} to {high:.4g}": (values >= low) & (values < high) for low, high in pairwise(edges)}
+    return {band_name(low, high, 4): (values >= low) & (values < high) for low, high in pairwise(edges)}
 
 
 def interval_figures(

@@ -64,8 +64,18 @@ def bootstrap(
 def remaining_life_bands(truth: NDArray[np.float64], cap: float, count: int = BANDS) -> dict[str, NDArray[np.bool_]]:
     """Return masks (N,) by band name: `count` equal parts of the cap by true RUL, and those that reach the cap."""
     edges = [cap * part / count for part in range(count + 1)]
-    bands = {f"{low:g} to {high:g}": (truth >= low) & (truth < high) for low, high in pairwise(edges)}
-    return {**bands, f"{cap:g} or more": truth >= cap}
+    bands = {band_name(low, high, 6): (truth >= low) & (truth < high) for low, high in pairwise(edges)}
+    return {**bands, f"{_plain(cap, 6)} or more": truth >= cap}
+
+
+def band_name(low: float, high: float, digits: int) -> str:
+    """Return a band's name by its edges in significant digits."""
+    return f"{_plain(low, digits)} to {_plain(high, digits)}"
+
+
+def _plain(value: float, digits: int) -> str:
+    """Return a number in significant digits without an exponent: MLflow takes no + in the name of a metric."""
+    return f"{float(f'{value:.{digits}g}'):.15g}"
 
 
 def by_band(
