@@ -19,8 +19,8 @@ HEAD = """# Worked examples: published files, as they lie
 
 Each of these becomes a twin by `foretwin new` on the official files and an edit of at most ten lines in its contract.
 `$FORETWIN_DATASETS` is a folder with the files under their official names; the edits are in [examples/](examples/), and
-`patch` puts them in. Those with labels go through training to the gate's verdict; those without go as far as `prepare`,
-which splits and cuts them: what there is to learn is missing. [data/README.md](../data/README.md) has every field.
+`patch` puts them in. All go through training to the gate's verdict: those with labels learn them, those without learn
+what is normal. [data/README.md](../data/README.md) has every field.
 
 ```sh
 foretwin init plant && cd plant      # a project of one's own
@@ -72,7 +72,7 @@ def _outcome(example: Example, found: dict[str, Any] | None) -> str:
         return f"not measured yet: the commands go up to `{example.to}`"
     verdict = found.get("verdict")
     if verdict is None:
-        return "prepared; there is no label to learn from"
+        return "prepared"
     reasons = "; ".join(verdict["reasons"])
     return f"{'promoted' if verdict['promoted'] else 'refused'}: {reasons}"
 

@@ -199,7 +199,7 @@ def test_a_twin_with_nothing_to_predict_is_refused(contract_file):
     start, end = TEXT.index("rul:\n"), TEXT.index("window:\n")
     text = TEXT[:start] + TEXT[end:]
     text = text.replace("  faults:\n    mode: {column: Mode, values: {W: wear}}\n", "")
-    with pytest.raises(ContractError, match="add `rul`, `faults` or both"):
+    with pytest.raises(ContractError, match="add `rul`, `faults` or `health`"):
         load_twin(contract_file(text))
 
 

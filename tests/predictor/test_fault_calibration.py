@@ -186,3 +186,22 @@ def test_an_axis_about_which_nothing_can_be_said_with_confidence_gets_no_answer(
 
 def test_without_shrinking_a_calibration_is_written_as_before():
     assert FaultCalibration(1.5, 0.4, 0.9).to_dict() == {"temperature": 1.5, "threshold": 0.4, "level": 0.9}
+
+
+def two_classes(departed: list[float]) -> np.ndarray:
+    return np.column_stack([1 - np.array(departed), departed])
+
+
+def test_false_alarms_keep_to_their_budget_and_nothing_that_is_rather_normal_is_told():
+    plain = FaultCalibration(1.0, 0.0, 0.9)
+    normal = np.random.default_rng(4).beta(5, 2, 999)
+    found = plain.within_budget(two_classes(normal), 0.01, 0.8)
+    answers = found.answer(found.apply(two_classes(normal)))
+    assert (answers == 1).sum() == 9, "one more, of which nothing is known, counts as an alarm"
+    none = plain.within_budget(two_classes(normal), 1e-4, 0.8)
+    assert (none.answer(none.apply(two_classes(normal))) == 1).sum() == 0, "too few cuts for such a share"
+    calm = plain.within_budget(two_classes([0.1] * 50), 0.1, 0.8)
+    told = calm.answer(calm.apply(two_classes([0.1, 0.3, 0.49, 0.51, 0.9])))
+    assert told.tolist() == [0, 0, -1, 1, 1]
+    assert FaultCalibration.from_dict(found.to_dict()) == found
+    assert "shift" not in plain.to_dict()

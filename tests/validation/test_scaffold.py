@@ -195,7 +195,7 @@ def test_a_table_without_labels_says_what_is_missing_and_still_loads(made):
 
     assert rows["rul"].isna().all()
     assert not contract.source.runs_end_in_failure
-    assert "Missing: no column seems to say when a machine failed" in text
+    assert "No column seems to say when a machine failed: what is normal is learnt" in text
 
 
 def test_text_and_half_empty_columns_are_left_out_with_the_reason(made):

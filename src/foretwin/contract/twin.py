@@ -23,6 +23,7 @@ TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+
 
 RESERVED = {"asset", "run", "time", "rul", "fixed_split", "subset"}
 SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings"}  # columns of every table of scores
+HEALTH, NORMAL, DEPARTED = "health", "normal", "departed"  # the axis without labels, and its classes
 UNKNOWN = "unknown"  # the value on a fault axis where no class is probable enough
 
 
@@ -61,6 +62,20 @@ class FaultAxis(ContractPart):
         if UNKNOWN in self.classes:
             raise ValueError(f"class {UNKNOWN} is reserved for uncertain scores; rename it or leave it out")
         return self
+
+
+class Health(ContractPart):
+    """Departure from what is normal as an output, which needs no labels: the fault axis `health`."""
+
+    remedy: Remedy
+    false_alarms: Annotated[float, Field(gt=0)] = Field(
+        default=12, description="per machine and year of its clock; where that counts no time, per 10,000 steps"
+    )
+
+    @property
+    def axis(self) -> FaultAxis:
+        """Return the axis that stands for it among the faults."""
+        return FaultAxis(title="Health", classes={NORMAL: None, DEPARTED: self.remedy})
 
 
 class Regimes(ContractPart):
@@ -120,6 +135,7 @@ class Twin(ContractPart):
     regimes: Regimes | None = None
     rul: Rul | None = None
     faults: dict[Word, FaultAxis] = Field(default={})
+    health: Health | None = Field(default=None, exclude_if=lambda health: health is None)
     window: Window
     quality: Quality = Quality()
     holdout: Holdout = Field(default=Holdout(), exclude_if=lambda holdout: holdout == Holdout())
@@ -130,9 +146,18 @@ class Twin(ContractPart):
     retention: Retention = Field(default=Retention(), exclude=True)
 
     @model_validator(mode="after")
+    def _health_is_an_axis(self) -> Self:
+        if self.health is not None:
+            if self.faults.get(HEALTH, self.health.axis) != self.health.axis:
+                raise ValueError("faults.health: is the axis of `health`; rename this one")
+            # not self.faults[HEALTH] = ...: the mapping may be the caller's, or the default of all contracts
+            object.__setattr__(self, "faults", {**self.faults, HEALTH: self.health.axis})
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.rul is None and not self.faults:
-            raise ValueError("no output to predict; add `rul`, `faults` or both")
+            raise ValueError("no output to predict; add `rul`, `faults` or `health`")
         taken = [name for name in self.channels if name in RESERVED or name.startswith("fault_")]
         if taken:
             raise ValueError(f"channel name {taken[0]} is reserved for the canonical table; rename it")

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.departures import Departures, copied_from, health_cuts, is_copy, is_made
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import read_rows, run_starts, write_rows
 from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
@@ -32,7 +33,7 @@ class Split:
     """Training and held-out windows of one fold, as positions into the histories' rows."""
 
     histories: Histories
-    rows: NDArray[np.int64]  # every row of the training assets, for the scaling
+    rows: NDArray[np.int64]  # every recorded row of the training assets, for the scaling
     train: NDArray[np.int64]  # those rows at which a training window may end
     held_out: NDArray[np.int64]  # cuts of the held-out assets
 
@@ -44,6 +45,7 @@ class Development:
     histories: Histories
     fold: NDArray[np.int64]  # (R,) of each row
     asset: NDArray[np.int64]  # (R,) number of each row's asset
+    made: NDArray[np.bool_]  # (R,) rows of copies with a departure that was put in: no readings of a machine
     ends: NDArray[np.int64]  # rows with enough history and a label: where a training window may end
     cuts: NDArray[np.int64]  # random cuts of every run, labelled too
 
@@ -60,21 +62,30 @@ class Development:
         histories = Histories.from_rows(rows, contract)
         labelled = ~np.isnan(histories.rul) | (histories.faults >= 0).any(axis=1)
         ends = histories.ends(contract.window.shortest)
-        drawn = random_cuts(rows, cuts, contract.window.shortest, seed)
+        if contract.health is None:
+            drawn = random_cuts(rows, cuts, contract.window.shortest, seed)
+        else:
+            drawn = health_cuts(rows, contract, cuts, seed)
+        made = is_made(rows["asset"]) if contract.health else np.zeros(len(rows), np.bool_)
         fold = np.asarray(rows["asset"].map(folds), np.int64)
         asset = pd.factorize(rows["asset"])[0].astype(np.int64)
-        return cls(histories, fold, asset, ends[labelled[ends]], drawn[labelled[drawn]])
+        return cls(histories, fold, asset, made, ends[labelled[ends]], drawn[labelled[drawn]])
 
     @property
     def folds(self) -> range:
         """Return the fold numbers."""
         return range(int(self.fold.max()) + 1)
 
+    @property
+    def recorded(self) -> Histories:
+        """Return the histories of the machines themselves, without copies."""
+        return self.histories.without(self.made) if self.made.any() else self.histories
+
     def hold_out(self, fold: int) -> Split:
         """Hold out one fold and train on the others."""
         return Split(
             histories=self.histories,
-            rows=np.flatnonzero(self.fold != fold),
+            rows=np.flatnonzero((self.fold != fold) & ~self.made),
             train=self.ends[self.fold[self.ends] != fold],
             held_out=self.cuts[self.fold[self.cuts] == fold],
         )
@@ -84,26 +95,37 @@ def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParam
     """Split the assets, cut the held-out runs and write all files to `out`; return counts for the user."""
     table = RowPieces.of(rows) if isinstance(rows, pd.DataFrame) else rows
     pieces, folds, fixed = _dealt(table, contract, params)
-    (out / "splits.json").write_text(strict_json(dict(sorted(folds.items())), indent=1))
-    held_out = _written(pieces, folds, _HeldOut(contract, params, fixed), out)
+    departures = Departures.of(pieces, contract, params.seed) if contract.health else None
+    held_out = _written(pieces, folds, _HeldOut(contract, params, fixed), out, departures)
     if held_out.cuts == 0:
         if any(_has_label(piece, contract).any() for piece in pieces):
             raise RowsError(_no_cuts(contract))
         # No label yet: there is nothing to learn, but what needs no labels can be looked at.
         held_out = _written(pieces, folds, _HeldOut(contract, params, fixed, labelled=False), out)
+    (out / "splits.json").write_text(strict_json(dict(sorted(folds.items())), indent=1))
     write_rows(held_out.example(pieces), contract, out / "example.parquet")
-    tests = sum(fold == TEST for fold in folds.values())
-    return {"development": len(folds) - tests, "held out": tests, "cuts": held_out.cuts}
+    own = folds if departures is None else {name: fold for name, fold in folds.items() if not is_copy(name)}
+    tests = sum(fold == TEST for fold in own.values())
+    return {"development": len(own) - tests, "held out": tests, "cuts": held_out.cuts}
 
 
-def _written(pieces: RowPieces, folds: Mapping[str, int], held_out: "_HeldOut", out: Path) -> "_HeldOut":
-    """Write the rows of the development assets, and what was known of the held-out ones at each cut."""
+def _written(
+    pieces: RowPieces, folds: dict[str, int], held_out: "_HeldOut", out: Path, departures: Departures | None = None
+) -> "_HeldOut":
+    """Write the rows of the development assets, and what was known of the held-out ones at each cut.
+
+    Departed copies go with the run that they are of, and are added to `folds`.
+    """
     contract = held_out.contract
     with (
         RowsWriter(out / "development.parquet", contract) as development,
         RowsWriter(out / "test.parquet", contract) as test,
     ):
-        for piece in pieces:
+        for recorded in pieces:
+            piece = recorded
+            if departures is not None:
+                piece = departures.added_to(recorded)
+                folds |= {name: folds[copied_from(name)] for name in piece["asset"].unique() if is_copy(name)}
             is_test = piece["asset"].map(folds) == TEST
             development.write(piece[~is_test])
             test.write(held_out.cut(piece[is_test].reset_index(drop=True)))
@@ -157,6 +179,8 @@ class _HeldOut:
         return found
 
     def _note_runs(self, rows: pd.DataFrame) -> None:
+        if self.contract.health is not None:
+            rows = rows[~is_made(rows["asset"])]
         starts, ends = np.flatnonzero(run_starts(rows)), last_rows(rows)
         known = ~np.isnan(rows["rul"].to_numpy()[ends])
         assets, runs = rows["asset"].to_numpy()[starts], rows["run"].to_numpy()[starts]
@@ -181,7 +205,10 @@ def _cuts(
     rows: pd.DataFrame, contract: Twin, cuts: int, seed: int, fixed: bool, labelled: bool = True
 ) -> NDArray[np.int64]:
     """Return the positions of the cuts, or of the labelled ones."""
-    ends = last_rows(rows) if fixed else random_cuts(rows, cuts, contract.window.shortest, seed)
+    if contract.health is not None:
+        ends = health_cuts(rows, contract, cuts, seed)
+    else:
+        ends = last_rows(rows) if fixed else random_cuts(rows, cuts, contract.window.shortest, seed)
     return ends[_has_label(rows, contract)[ends]] if labelled else ends
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.errors import RowsError
 
 RUN = ["asset", "run"]
@@ -41,7 +41,7 @@ def fault_column(axis: str) -> str:
 
 
 def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
-    """Convert a frame to exactly the canonical columns and dtypes; absent labels become unknown.
+    """Convert a frame to exactly the canonical columns and dtypes; absent labels become unknown, and health normal.
 
     RowsError where a key or channel is absent or a column holds something other than numbers. The order of rows is
     kept; validation checks it.
@@ -51,6 +51,8 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
         raise RowsError(f"{twin.name}: column {absent[0]} is missing")
     defaults: dict[str, object] = {"rul": np.nan, "fixed_split": "", "subset": ""}
     defaults |= {fault_column(axis): FAULT_UNKNOWN for axis in twin.axes}
+    if twin.health is not None:
+        defaults[fault_column(HEALTH)] = _presumed_normal(frame, twin)
     columns = {}
     for name, dtype in column_types(twin).items():
         column = frame[name] if name in frame.columns else pd.Series(defaults[name], index=frame.index)
@@ -63,6 +65,14 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
             if len(changed):  # numpy would round, or wrap 256 to 0, the class healthy
                 raise RowsError(f"{twin.name}: column {name} is not {dtype}: it holds {changed.iloc[0]}")
     return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def _presumed_normal(frame: pd.DataFrame, twin: Twin) -> "pd.Series[int]":
+    """Return the class (N,) of rows of which nobody said anything: normal, but unknown where an end is near."""
+    presumed = pd.Series(0, frame.index)
+    if twin.rul is None or "rul" not in frame.columns:
+        return presumed
+    return presumed.mask(frame["rul"] < twin.rul.cap, FAULT_UNKNOWN)
 
 
 def write_rows(frame: pd.DataFrame, twin: Twin, path: Path) -> None:

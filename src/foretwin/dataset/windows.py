@@ -4,7 +4,7 @@ A window is never stored: `Histories` keeps each row once and gathers windows wh
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -102,6 +102,13 @@ class Histories:
         near = np.maximum(index, 0)
         back = np.rint((self.time[ends, None] - self.time[near]) / (self.slot or 1.0)).astype(np.int64)
         return near, np.where(index >= self.first[ends, None], length - 1 - back, -1)
+
+    def without(self, rows: NDArray[np.bool_]) -> "Histories":
+        """Return the histories without these rows (R,), which are those of whole runs."""
+        kept = ~rows
+        place = np.cumsum(kept) - 1
+        arrays = {name: getattr(self, name)[kept] for name in ("values", "time", "rul", "faults")}
+        return replace(self, first=place[self.first[kept]], **arrays)
 
     def seen(self, ends: NDArray[np.int64], length: int) -> NDArray[np.int64]:
         """Return how many rows (N,) each window of `length` holds."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.contract.false_alarms import chances_a_year
 from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import Twin
 from foretwin.evaluation.resampling import band_name
@@ -67,6 +68,21 @@ def late_share(low: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
     """Compute the share of the known truths (N,) that lie before the lower end (N,)."""
     known = ~np.isnan(truth)
     return float(np.mean(truth[known] < low[known])) if known.any() else float("nan")
+
+
+def health_figures(given: NDArray[np.int64], truth: NDArray[np.int64], contract: Twin) -> dict[str, float | int]:
+    """Compute the share of departures told, and of false alarms among normal windows, of answers (N,), -1 = unknown.
+
+    `false_alarms` is what that share comes to per machine and year; `normal_windows` say how much it can show.
+    """
+    normal, departed = truth == 0, truth == 1
+    alarms = float(np.mean(given[normal] == 1)) if normal.any() else float("nan")
+    return {
+        "detected": float(np.mean(given[departed] == 1)) if departed.any() else float("nan"),
+        "alarm_share": alarms,
+        "false_alarms": alarms * chances_a_year(contract),
+        "normal_windows": int(normal.sum()),
+    }
 
 
 def answer_figures(given: NDArray[np.int64], truth: NDArray[np.int64], classes: int) -> dict[str, float]:

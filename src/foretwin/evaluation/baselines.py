@@ -4,6 +4,7 @@ constant                the mean capped RUL and the most frequent class of the t
 linear                  ridge and logistic regression on the window's statistics and the age
 gradient_boosting       histogram gradient boosting on the same
 extra_trees             extremely randomised trees on the same (Geurts, Ernst and Wehenkel, 2006)
+normal_space            of health without labels: T2 and Q of the principal components of what is normal
 random_fourier_ridge    ridge, and logistic regression, on random Fourier features of the levels, slopes and age
 
 The statistics are those of the network's own statistics encoder, scaled within regimes by the same code.
@@ -29,9 +30,11 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories, Windows
+from foretwin.evaluation.normal_space import NormalSpace
 from foretwin.training.encoders import HALF_LIVES, WindowStatistics, segments_of
 from foretwin.training.last_seen import LastSeen
 from foretwin.training.network import RegimeScaling
@@ -186,7 +189,7 @@ class Features:
 
     def __init__(self, development: Development, contract: Twin, seed: int) -> None:
         """Fit the scaling on the development assets; uninformative channels are left out."""
-        rows = np.arange(len(development.histories.values))
+        rows = np.flatnonzero(~development.made)
         scaling = fit_scaling(development.histories, rows, contract, seed)
         self.scaling, self.length = RegimeScaling(scaling), contract.window.length
         self.last_seen = LastSeen(scaling.gappy) if scaling.gappy else None
@@ -268,8 +271,11 @@ def fit_baselines(
     features = Features(development, contract, seed)
     x, x_test = features.at(development.histories, ends), features(test)
     rul, faults = development.histories.rul[ends].astype(np.float64), development.histories.faults[ends]
-    result = {}
-    for name, baseline in baselines(features.smooth(), seed).items():
+    result, every = {}, baselines(features.smooth(), seed)
+    if contract.health is not None:
+        share = alarm_share(contract)
+        every["normal_space"] = Baseline(lambda _: Constant(False), lambda _: NormalSpace(share), MOST_WINDOWS)
+    for name, baseline in every.items():
         if names is not None and name not in names:
             continue
         begin = time.perf_counter()

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.table import KEY, fault_column
 from foretwin.dataset.windows import Histories, last_rows, truncate
 from foretwin.errors import RegistryError
-from foretwin.evaluation.answer_figures import answer_figures, interval_figures
+from foretwin.evaluation.answer_figures import answer_figures, health_figures, interval_figures
 from foretwin.metrics import accuracy, calibration_error, coverage, macro_f1, negative_log_likelihood, rul_metrics
 from foretwin.predictor.bundle import Bundle, probability_column
 
@@ -234,6 +234,7 @@ def _confidence_figures(contract: Twin, axis: str, scores: pd.DataFrame, truth: 
         "unknown": float(np.mean(given[truth >= 0] < 0)) if (truth >= 0).any() else float("nan"),
         "accuracy_answered": accuracy(given[given >= 0], truth[given >= 0]),
         **answer_figures(given, truth, len(contract.classes(axis))),
+        **(health_figures(given, truth, contract) if axis == HEALTH and contract.health else {}),
     }
 
 

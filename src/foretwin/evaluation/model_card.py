@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from foretwin.contract.false_alarms import STEPS, chances_a_year
 from foretwin.contract.twin import Twin
 from foretwin.evaluation.report import figures_table, subset_tables
 from foretwin.project.pages import inline_pictures, render_page
@@ -70,6 +71,9 @@ def _calibrated(contract: Twin, network: Mapping[str, Any]) -> list[str]:
         figures = network.get("fault", {}).get(axis, {})
         if figures.get("ece") is None:
             continue
+        if figures.get("detected") is not None:
+            found.append(f"{fault.title}: {_health_told(figures, contract)}.")
+            continue
         sentence = f"{fault.title}: the probabilities are off by {100 * figures['ece']:.1f} percentage"
         sentence += " points on average (ECE)"
         if figures.get("accuracy_answered") is not None:
@@ -77,6 +81,18 @@ def _calibrated(contract: Twin, network: Mapping[str, Any]) -> list[str]:
             sentence += f"; {100 * figures['unknown']:.0f} % of the answers are unknown, and of the others {right}"
         found.append(sentence + ".")
     return found
+
+
+def _health_told(figures: Mapping[str, Any], contract: Twin) -> str:
+    """Return what was told of departures that were put in, and how often nothing was told as one."""
+    per = "machine and year" if contract.clock.seconds else f"{STEPS:,} steps"
+    count, share = figures["normal_windows"], figures["alarm_share"]
+    chance = f"{100 * share:.2g} % of {count} normal windows were false alarms"
+    if share:
+        chance += f", which is {figures['false_alarms']:.3g} per {per}"
+    else:
+        chance += f": so many show no fewer than {chances_a_year(contract) / max(count, 1):.3g} per {per}"
+    return f"of the departures that were put into held-out runs {100 * figures['detected']:.0f} % were told; {chance}"
 
 
 def _tables(metrics: Mapping[str, Any], contract: Twin) -> dict[str, list[list[str]]]:

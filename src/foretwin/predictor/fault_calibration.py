@@ -22,6 +22,9 @@ from foretwin.metrics import SMALLEST_PROBABILITY, negative_log_likelihood
 # Where every held-out prediction is correct, the likelihood alone would lead to a temperature of 0.
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.25, 4.0
 SMALLEST_ANSWERED = 0.1  # of the cuts; accuracy reached by fewer of the most confident predictions may be chance
+SHARPENED = 4  # times are the logits of normal and departed, since between them there is little to know
+SURE = 1 - 1e-9  # what a double tells from 1, with its odds
+MARGIN = 1e-3  # of a logit, by which a cut stays below what would be an alarm
 NEVER = 2.0  # threshold of an axis that is not learnt: no confidence reaches it
 
 
@@ -43,6 +46,7 @@ class FaultCalibration:
     level: float  # target accuracy of the known classes
     assets: int = 0  # that it is fitted to; 0: probabilities are not shrunk
     shares: tuple[float, ...] = ()  # of the classes among them (K,)
+    shift: float = 0.0  # of the second of two classes' logit, by which false alarms keep to their budget
 
     @classmethod
     def fit(cls, probabilities: NDArray[np.floating], truth: NDArray[np.integer], level: float) -> Self:
@@ -85,6 +89,21 @@ class FaultCalibration:
         right = calibrated.argmax(axis=1) == truth
         return replace(found, threshold=_careful_threshold(calibrated.max(axis=1), right, even, level, least))
 
+    def within_budget(self, normal: NDArray[np.floating], share: float, opens: float) -> Self:
+        """Set the limit of two classes, normal and departed: at most `share` of normal cuts (N, 2) reaches `opens`.
+
+        One more cut, of which nothing is known, counts as an alarm (conformal p-value: Vovk, Gammerman and Shafer,
+        Algorithmic Learning in a Random World, 2005); where the cuts are too few for the share, none reaches it. Nor
+        does what the network itself rather holds for normal. How frequent departures are nobody knows, so the
+        probability says how clearly a window is beyond the limit; near it, the answer is unknown.
+        """
+        sharp = replace(self, temperature=self.temperature / SHARPENED)
+        departed = np.sort(sharp.apply(normal)[:, 1])[::-1]
+        allowed = max(int(share * (len(departed) + 1)) - 1, 0)
+        highest = float(departed[allowed]) if allowed < len(departed) else 0.0  # the first that may not reach it
+        limit = min(max(highest, 0.5), SURE)
+        return replace(sharp, shift=_logit(opens) - _logit(limit) - MARGIN, threshold=opens)
+
     @property
     def is_learnt(self) -> bool:
         """Whether any answer can be given."""
@@ -93,10 +112,13 @@ class FaultCalibration:
     def apply(self, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
         """Calibrate the members' mean probabilities (N, K) -> (N, K), each row with a sum of 1."""
         tempered = _tempered(probabilities, self.temperature)
-        if not self.assets:
+        if self.assets:
+            tempered = (self.assets * tempered + np.array(self.shares)) / (self.assets + 1)
+        if not self.shift:
             return tempered
-        shrunk: NDArray[np.float64] = (self.assets * tempered + np.array(self.shares)) / (self.assets + 1)
-        return shrunk
+        odds = tempered * np.array([1.0, np.exp(self.shift)])
+        shifted: NDArray[np.float64] = odds / odds.sum(axis=1, keepdims=True)
+        return shifted
 
     def answer(self, calibrated: NDArray[np.floating]) -> NDArray[np.int64]:
         """Return the most probable class (N,) of calibrated probabilities (N, K); -1 below the threshold."""
@@ -105,13 +127,18 @@ class FaultCalibration:
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON."""
         values = asdict(self)
-        return values if self.assets else {name: values[name] for name in ("temperature", "threshold", "level")}
+        unused = (() if self.assets else ("assets", "shares")) + (() if self.shift else ("shift",))
+        return {name: value for name, value in values.items() if name not in unused}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Restore from the values of `to_dict`."""
         shrinking = int(values.get("assets", 0)), tuple(values.get("shares", ()))
-        return cls(values["temperature"], values["threshold"], values["level"], *shrinking)
+        return cls(values["temperature"], values["threshold"], values["level"], *shrinking, values.get("shift", 0.0))
+
+
+def _logit(probability: float) -> float:
+    return float(np.log(probability / (1 - probability)))
 
 
 def _fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:

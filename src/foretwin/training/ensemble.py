@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from foretwin.contract.twin import Twin
+from foretwin.contract.false_alarms import alarm_share
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.splits import Development, Split
 from foretwin.errors import TrainingError
 from foretwin.metrics import rmse
@@ -100,13 +101,22 @@ def save_ensemble(
         if len(truth) == 0:
             raise TrainingError(f"{contract.name}: no held-out cut has a known RUL to calibrate on; label more runs")
         calibration = RulIntervals.fit(predicted, truth, params.level)
-    reference = HealthyBaseline.fit(development.histories, contract, regimes_of(members[0].network))
+    reference = HealthyBaseline.fit(development.recorded, contract, regimes_of(members[0].network))
     onnx = to_onnx([member.network for member in members], contract)
     faults = {
         axis: FaultCalibration.fit(*out_of_fold_faults(members, axis), params.confidence) for axis in contract.axes
     }
+    if contract.health is not None:
+        faults[HEALTH] = keep_budget(faults[HEALTH], *out_of_fold_faults(members, HEALTH), contract)
     digest = save_bundle(out, contract, onnx, calibration, reference, faults)
     return training_record(members, contract, params, digest)
+
+
+def keep_budget(
+    found: FaultCalibration, probabilities: NDArray[np.floating], truth: NDArray[np.integer], contract: Twin
+) -> FaultCalibration:
+    """Return the calibration of health that keeps the contract's false alarms, on cuts of held-out folds, (N, 2)."""
+    return found.within_budget(probabilities[truth == 0], alarm_share(contract), contract.cases.open_probability)
 
 
 def training_record(members: list[Member], contract: Twin, params: TrainParams, bundle: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.splits import Development
 from foretwin.errors import TrainingError
 from foretwin.predictor.bundle import save_bundle
@@ -20,7 +20,7 @@ from foretwin.training.candidates.classical import FoldParts
 from foretwin.training.candidates.graph import Fitted, blend_graph
 from foretwin.training.candidates.out_of_fold import OutOfFold, Said
 from foretwin.training.candidates.weights import QuestionBlend, blend_question
-from foretwin.training.ensemble import Member, regimes_of
+from foretwin.training.ensemble import Member, keep_budget, regimes_of
 
 MEGABYTE = 1e6
 
@@ -80,7 +80,7 @@ def save_blend(
     """
     fitted = blended.fitted
     scaled = next(iter(fitted.networks.values()))[0] if fitted.networks else fitted.classical[0].features
-    reference = HealthyBaseline.fit(development.histories, contract, regimes_of(scaled))
+    reference = HealthyBaseline.fit(development.recorded, contract, regimes_of(scaled))
     for name, said in blended.cuts.said.items():
         (candidates / name).mkdir()
         alone = {question: {name: 1.0} for question in blended.questions}
@@ -132,4 +132,6 @@ def calibrate(cuts: OutOfFold, said: Said, contract: Twin, params: TrainParams) 
         )
         for axis in contract.axes
     }
+    if contract.health is not None:
+        faults[HEALTH] = keep_budget(faults[HEALTH], said[HEALTH], cuts.truth[HEALTH].astype(np.int64), contract)
     return Calibrated(intervals, faults)

@@ -64,7 +64,10 @@ def _about_labels(guess: Guess, measured: TableProfile) -> list[str]:
     elif guess.rul:
         found.append(f"rul: {guess.rul!r} is the remaining life, in the clock's unit.")
     elif not guess.axes:
-        found.append("labels: no column says when a machine failed; without one there is nothing to learn yet.")
+        found.append(
+            "labels: no column says when a machine failed, so all rows are presumed to be normal, and departures are"
+            " told."
+        )
     for axis in guess.axes:
         spans = f"the spans of time in {axis.fault.spans.path}" if axis.fault.spans else ""
         columns, classes = spans or ", ".join(map(repr, axis.fault.columns)), ", ".join(axis.classes[1:])

@@ -114,14 +114,15 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
     cap, unit = significant(CAP_SHARE * measured.median_life) or 1.0, notation.unit
     lines: list[str] = []
     if has_rul(guess):
-        known = "life" if guess.failure or guess.rul else "record"
         lines += [
             "",
             "rul:",
-            f"  cap: {_number(cap)}  # guessed: {CAP_SHARE:.0%} of a median {known} of {measured.median_life:g} {unit}",
+            f"  cap: {_number(cap)}  # guessed: {CAP_SHARE:.0%} of a median life of {measured.median_life:g} {unit}",
             "  remedy:  # what a technician needs",
             *(f"    {line}" for line in REMEDY),
         ]
+    if has_health(guess):
+        lines += _health_lines(cap)
     if guess.axes:
         lines += ["", "faults:  # guessed from the columns of labels"]
         for axis in guess.axes:
@@ -138,6 +139,19 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
         ]
     silence = significant(max(SILENT_STEPS * notation.step, SILENT_GAPS * measured.longest_gap))
     return [*lines, f"  stale_after: {_number(silence)}  # guessed: a machine that is silent for so long is told"]
+
+
+def _health_lines(cap: float) -> list[str]:
+    return [
+        "",
+        "# All rows are presumed to be normal. Leave out known bad times, or name them as labels of an axis.",
+        "health:",
+        "  false_alarms: 12  # guessed: per machine and year; with fewer, a departure is told later",
+        "  remedy:  # what a technician needs",
+        *(f"    {line}" for line in REMEDY),
+        "",
+        f"# rul: {{cap: {_number(cap)}, remedy: {{part: to be named, instruction: to be written, lead_time: 0}}}}",
+    ]
 
 
 def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list[str]:
@@ -177,8 +191,13 @@ def holdout_lines(holdout: Holdout, why: str) -> list[str]:
 
 
 def has_rul(guess: Guess) -> bool:
-    """Return whether the contract asks for the remaining life: always, but where the labels are faults alone."""
-    return bool(guess.failure or guess.rul or not guess.axes)
+    """Return whether the contract asks for the remaining life: where a column tells of failures or of it."""
+    return bool(guess.failure or guess.rul)
+
+
+def has_health(guess: Guess) -> bool:
+    """Return whether the contract asks what is normal, and what is not: where there is no label."""
+    return not (guess.failure or guess.rul or guess.axes)
 
 
 REMEDY = (
@@ -197,9 +216,10 @@ def _missing_labels(guess: Guess) -> list[str]:
             "  # true on the row of a failure as `failure`, or one with the remaining life as `rul`, and add `rul:`.",
         ]
     return [
-        "  # Missing: no column seems to say when a machine failed, so there is nothing to learn from yet. Name a",
-        "  # column that is true on the row of a failure as `failure`, or one with the remaining life as `rul`;",
-        "  # or, if the last row of every run is its failure, change this line to true:",
+        "  # No column seems to say when a machine failed: what is normal is learnt, and departures are told. To learn",
+        "  # the remaining life too, name a column that is true on the row of a failure as `failure`, or one with the",
+        "  # remaining life as `rul`, or, if the last row of every run is its failure, change this line to true; and",
+        "  # take the # from `rul` below:",
         "  runs_end_in_failure: false",
     ]
 

@@ -30,6 +30,7 @@ from foretwin.validation.scaffold.contract_text import (
     SHORTEST_WINDOW,
     channel_lines,
     clock_lines,
+    has_health,
     has_rul,
     holdout_lines,
     output_lines,
@@ -200,6 +201,7 @@ def _skeleton(name: str, source: TableSource, guess: Guess, how: tuple[TimeNotat
             for channel in guess.channels
         },
         "rul": {"cap": 1, "remedy": remedy} if has_rul(guess) else None,
+        "health": {"remedy": remedy} if has_health(guess) else None,
         "faults": {axis.name: {"title": axis.name, "classes": _classes(axis, remedy)} for axis in guess.axes},
         "window": {"length": SHORTEST_WINDOW},
     }
