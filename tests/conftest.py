@@ -34,6 +34,7 @@ SLOW = (
     "system/test_upgrade.py",
     "system/test_outages.py",
     "system/test_plant_watched.py",
+    "system/test_process_traces.py",
     "system/test_locks.py",
     "system/test_worked_examples.py",
     "system/test_soak.py",
