@@ -32,6 +32,7 @@ SLOW = (
     "system/test_dvc_remote.py",
     "system/test_installed.py",
     "system/test_upgrade.py",
+    "system/test_operators_walk.py",
     "system/test_outages.py",
     "system/test_plant_watched.py",
     "system/test_process_traces.py",

@@ -74,7 +74,7 @@ except OSError:
 
 
 def run_work(root, **settings: str) -> subprocess.CompletedProcess:
-    env = environment(root, **{"FORETWIN_MQTT_PASSWORD": "pass-word"}, **settings)
+    env = environment(root, **settings) | {"FORETWIN_MQTT_PASSWORD": "pass-word"}
     return subprocess.run([sys.executable, "-c", WORK], env=env, capture_output=True, text=True, check=True)
 
 
