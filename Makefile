@@ -88,12 +88,12 @@ soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap ev
 	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1
 	python -m benchmarks.reliability.soak.run serve --minutes 10
 
-docs: $(READY) ## put the figures of output files into README.md and docs/, docstrings into docs/api.md, settings into docs/settings.md, pins into serving/twin
 audit: $(READY) ## known holes of the pinned libraries; reports/audit.json, or why there is no answer
 	$(PYTHON) -m venv .foretwin/audit
 	.foretwin/audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
 	.foretwin/audit/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off --format json --output reports/audit.json
 
+docs: $(READY) ## put the figures of output files into README.md and docs/, docstrings into docs/api.md, settings into docs/settings.md, pins into serving/twin
 	python -m benchmarks.render.docs
 	python -m benchmarks.render.api
 	python -m benchmarks.render.settings

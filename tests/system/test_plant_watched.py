@@ -12,6 +12,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,7 +23,7 @@ from benchmarks.servers import Postgres
 from foretwin.operations.health.families import FAMILIES
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.simulator.broker import Broker
-from foretwin.twin.simulator.processes import free_port, wait_for
+from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from foretwin.twin.store.tables import assets
 from support.grafana import lost_by_grafana
@@ -44,6 +45,7 @@ ALERTS = {
 NAMED = re.compile(r"\b(?:foretwin|process)_[a-z_]+")
 MORE_THAN_FIT = 20_000  # windows in the 8 MB of two twins
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+PAUSE = 0.3  # s between two looks
 IN_SECONDS = {"> 300": "> 20", "> 900": "> 12"}  # limits -> those of the test
 OF_CALLS = {"foretwin_requests_total", "foretwin_request_seconds_bucket", "process_resident_memory_bytes"}
 PORTS = {"live": 3201, "watch": 3202, "ingest": 3203, "follow": 3204}
@@ -86,16 +88,26 @@ class Plant:
         session.close()
 
     def post(self, asset: str) -> None:
-        """Send a reading by HTTP."""
+        """Send a reading by HTTP, which is taken."""
+        assert self.posted(asset).status_code == 200
+
+    def posted(self, asset: str) -> httpx.Response:
+        """Send a reading by HTTP; the answer."""
         self.sent += 1
         url = f"{self.processes.url}/v1/twins/{asset}/readings?twin=pump"
-        assert httpx.post(url, json=message(1, float(self.sent)), trust_env=False, timeout=30).status_code == 200
+        return httpx.post(url, json=message(1, float(self.sent)), trust_env=False, timeout=30)
+
+    @property
+    def registry(self) -> Path:
+        """Where `follow` finds the registry, once there is one."""
+        return self.processes.root / "mlflow.db"
 
     def firing(self) -> set[str]:
         return {one["labels"]["alertname"] for one in self.server.get("alerts")["alerts"] if one["state"] == "firing"}
 
     def wait_for_alerts(self, *names: str, meanwhile=lambda: None) -> None:
-        wait_for(lambda: meanwhile() or set(names) <= self.firing(), f"{names}", PATIENCE)
+        """Wait for these to fire; `meanwhile` is done again and again, with pauses."""
+        wait_for(lambda: meanwhile() or time.sleep(PAUSE) or set(names) <= self.firing(), f"{names}", PATIENCE)
 
     def shows(self, expression: str) -> bool:
         for name, value in VARIABLES.items():
@@ -134,6 +146,7 @@ def plant(tmp_path_factory):
 def test_on_a_clean_hour_every_panel_shows_something_and_no_alert_fires(plant):
     end = time.monotonic() + 12
     while time.monotonic() < end:
+        time.sleep(PAUSE)
         plant.send()
         httpx.get(f"{plant.processes.url}/v1/twins", trust_env=False, timeout=30)
         assert plant.firing() == set()
@@ -163,9 +176,7 @@ def test_what_goes_wrong_around_the_processes_raises_its_alarm(plant):
     wait_for(lambda: not plant.receiver.answers, "the refused event", PATIENCE)
     plant.receiver.stop()
     plant.send("P-3", count=5)
-    plant.processes.end("follow")
-    away = f"http://127.0.0.1:{free_port()}"
-    plant.processes.start("follow", "--every", "1", MLFLOW_TRACKING_URI=away, **plant.settings)
+    plant.registry.write_bytes(b"not what a registry holds")
     store = open_store(plant.settings["FORETWIN_STORE"])
     with store.write() as connection:
         many = (
@@ -181,27 +192,47 @@ def test_what_goes_wrong_around_the_processes_raises_its_alarm(plant):
         "ForetwinMemoryShort",
         meanwhile=lambda: plant.send(channels={name: [1e9] for name in PUMP.channel_names}),
     )
+    plant.processes.wait_until_not_ready("follow", "file is not a database")
+    plant.registry.unlink()
     plant.receiver.start()
 
 
-def test_a_watch_that_hangs_raises_the_alarm_of_the_scores_first_told_by_the_others(plant):
+def test_a_watch_that_hangs_and_a_broker_and_a_store_that_are_away_raise_theirs(plant):
+    """The scores come first, and the others tell of them; the broker is away all the while."""
+    plant.broker.stop()
     plant.processes.running["watch"].send_signal(signal.SIGSTOP)
-    plant.wait_for_alerts("ForetwinScoresOld", "ForetwinProcessDown", meanwhile=lambda: plant.post("P-4"))
+    names = ("ScoresOld", "ProcessDown", "BrokerAway")
+    plant.wait_for_alerts(*(f"Foretwin{name}" for name in names), meanwhile=lambda: plant.post("P-4"))
     (told,) = plant.server.ask('max by (twin) (foretwin_scoring_backlog_seconds{twin="pump"})')
     assert float(told["value"][1]) > 20
-    plant.processes.running["watch"].send_signal(signal.SIGCONT)
-    wait_for(lambda: "ForetwinScoresOld" not in plant.firing(), "the end of the backlog", PATIENCE)
-
-
-def test_broker_and_store_that_are_away_raise_theirs(plant):
-    plant.broker.stop()
     plant.database.stop(signal.SIGQUIT)
-    names = ("BrokerAway", "StoreAway", "ScoringStands", "NotReady", "NoReadings")
+    plant.processes.running["watch"].send_signal(signal.SIGCONT)
+    names = ("StoreAway", "ScoringStands", "NotReady", "NoReadings")
     plant.wait_for_alerts(*(f"Foretwin{name}" for name in names))
+    assert plant.posted("P-4").status_code == 503
+
+
+def test_what_is_there_again_is_used_and_its_alarms_end(plant):
     plant.database.start()
     plant.broker.start()
-    plant.processes.wait_until_ready("live", "watch", "ingest")
-    wait_for(lambda: not {"ForetwinStoreAway", "ForetwinScoringStands"} & plant.firing(), "recovery", PATIENCE)
+    plant.processes.wait_until_ready()
+    lasting = {"ForetwinDeliveriesDead", "ForetwinMemoryShort"}  # until somebody does what the alarm says
+    wait_for(lambda: plant.send() or plant.firing() == lasting, "the end of all other alarms", PATIENCE)
+
+
+def test_each_log_says_in_the_same_words_what_was_away(plant):
+    troubles = {
+        "live": {"status": 503, "route": "/v1/twins/{asset}/readings"},
+        "watch": {"level": "WARNING", "logger": "foretwin.watch"},
+        "ingest": {"level": "WARNING", "logger": "foretwin.mqtt"},
+        "follow": {"level": "ERROR", "logger": "foretwin.follow"},
+    }
+    for name, trouble in troubles.items():
+        lines = plant.processes.logged(name)
+        assert {"time", "level", "logger", "message"} <= set.intersection(*map(set, lines)), name
+        assert SECRET not in plant.processes.said(name)
+        assert [line for line in lines if trouble.items() <= line.items()], lines
+    assert "the registry is followed again" in [line["message"] for line in plant.processes.logged("follow")]
 
 
 def test_the_page_lists_the_alerts_in_their_order():

@@ -6,7 +6,6 @@ Its registry was made in another folder, so that it is also a project that was m
 
 import json
 import shutil
-import sqlite3
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -27,22 +26,18 @@ from foretwin.twin.store import assets, open_store
 from foretwin.twin.store.copying import file_content
 from foretwin.twin.store.database import newest_schema, open_unmigrated, schema_of
 from support.clone import run
+from support.old_project import old_project
 from support.registry_project import Project
 from support.served import JSON, served
 from support.tiny_bundle import REPOSITORY, call_of, random_rows
 
-OLD = Path(__file__).parent / "upgrade" / "project"
 WHY = "false alarms on the night shift"
 
 
 @pytest.fixture
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """The old project, which is the current folder."""
-    root = tmp_path / "project"
-    shutil.copytree(OLD, root)
-    for name in ("mlflow", "twins"):
-        with closing(sqlite3.connect(root / f"{name}.db")) as connection:
-            connection.executescript((root / f"{name}.sql").read_text())
+    root = old_project(tmp_path / "project")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(root)
     return Project(root)

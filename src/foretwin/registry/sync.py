@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -65,8 +65,14 @@ def follow_registry(root: Path) -> Iterator[Change]:
                 yield change
 
 
-def keep_following(root: Path, seconds: float, stop: Event, looks: RegistryLooks | None = None) -> None:
-    """Follow the registry every so many seconds until `stop` is set, and log changes.
+def keep_following(
+    root: Path,
+    seconds: float,
+    stop: Event,
+    looks: RegistryLooks | None = None,
+    look: Callable[[Path], Iterable[Change]] = follow_registry,
+) -> None:
+    """Follow the registry by `look` every so many seconds until `stop` is set, and log changes.
 
     Where it does not answer, or a champion cannot be kept, the next look comes later and later; the reason is logged
     once. `looks` shows how it goes.
@@ -77,7 +83,7 @@ def keep_following(root: Path, seconds: float, stop: Event, looks: RegistryLooks
     while not stop.is_set():
         failed: dict[str, str] = {}
         try:
-            for change in follow_registry(root):
+            for change in look(root):
                 if change.get("error"):
                     failed[str(change["twin"])] = str(change["error"])
                 else:

@@ -1,16 +1,12 @@
 """Traces: nothing without the standard variables; with them, spans arrive at a real OTLP receiver on loopback."""
 
-import gzip
 import os
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -19,6 +15,7 @@ from foretwin.errors import ParamsError
 from foretwin.serving.http.requests import Observed
 from foretwin.serving.http.tracing import traced
 from support.loopback_server import served
+from support.trace_receiver import trace_receiver
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SERVER = 2  # a span's kind in the protocol
@@ -32,27 +29,8 @@ def clean(monkeypatch):
 
 @pytest.fixture
 def receiver():
-    """An OTLP receiver: (URL, what it was sent)."""
-    sent = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            sent.append((self.path, dict(self.headers), ExportTraceServiceRequest.FromString(body)))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", sent
-    server.shutdown()
-    server.server_close()
+    with trace_receiver() as listening:
+        yield listening
 
 
 async def score(request):
@@ -69,72 +47,60 @@ def application():
     return Observed(Starlette(routes=routes), lambda *_: None)
 
 
-def spans_of(sent):
-    return [s for *_, request in sent for r in request.resource_spans for scope in r.scope_spans for s in scope.spans]
-
-
-def resource_of(sent):
-    return {a.key: a.value.string_value for a in sent[0][2].resource_spans[0].resource.attributes}
-
-
 def test_a_span_of_a_call_arrives_with_the_caller_s_as_its_parent(receiver, monkeypatch):
-    url, sent = receiver
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=plant-7")
     with served(traced(application(), "foretwin")) as service:
         headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
         assert httpx.post(f"{service}/v1/score", content=b"{}", headers=headers).text == "scored"
     # The batch would leave after five seconds: it is here because the server's end sends it.
-    (span,) = spans_of(sent)
+    (span,) = receiver.spans
     assert (span.name, span.kind) == ("POST /v1/score", SERVER)
     assert (span.trace_id.hex(), span.parent_span_id.hex()) == (TRACE, PARENT)
     assert span.end_time_unix_nano > span.start_time_unix_nano
-    path, told, _ = sent[0]
+    path, told, _ = receiver.sent[0]
     assert path == "/v1/traces"
     assert told["x-tenant"] == "plant-7"
-    assert resource_of(sent)["service.name"] == "foretwin"
+    assert receiver.resource["service.name"] == "foretwin"
 
 
 def test_the_scoring_service_sends_its_spans_before_it_ends(receiver, tmp_path):
     from support.served import served as service_of
     from support.tiny_bundle import call_of, random_rows, tiny_project, tiny_twin
 
-    url, sent = receiver
     pump = tiny_twin()
     tiny_project(tmp_path, pump)
-    with service_of(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=url) as service:
+    with service_of(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as service:
         headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
         call = call_of(pump, random_rows(pump, {"P-1": 8}))
         service.client.post("/v1/score", json=call, headers=headers).raise_for_status()
         service.client.get("/metrics").raise_for_status()
-    (span,) = spans_of(sent)
+    (span,) = receiver.spans
     assert (span.name, span.trace_id.hex(), span.parent_span_id.hex()) == ("POST /v1/score", TRACE, PARENT)
-    assert resource_of(sent)["service.name"] == "foretwin"
+    assert receiver.resource["service.name"] == "foretwin"
 
 
 def test_without_a_parent_each_call_is_a_trace_and_errors_are_marked(receiver, monkeypatch):
-    url, sent = receiver
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{url}/elsewhere")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{receiver.url}/elsewhere")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "plant-7")
     with served(traced(application(), "foretwin")) as service:
         httpx.post(f"{service}/v1/score", content=b"{}")
         httpx.get(f"{service}/broken")
         httpx.get(f"{service}/livez")  # probes would bury the others
-    spans = spans_of(sent)
+    spans = receiver.spans
     assert [span.name for span in spans] == ["POST /v1/score", "GET /broken"]
     assert len({span.trace_id for span in spans}) == 2
     assert [span.status.code for span in spans] == [0, 2]
-    assert sent[0][0] == "/elsewhere"
-    assert resource_of(sent)["service.name"] == "plant-7"
+    assert receiver.sent[0][0] == "/elsewhere"
+    assert receiver.resource["service.name"] == "plant-7"
 
 
 def test_the_sampler_of_the_environment_is_heeded(receiver, monkeypatch):
-    url, sent = receiver
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     with served(traced(application(), "foretwin")) as service:
         httpx.post(f"{service}/v1/score", content=b"{}")
-    assert spans_of(sent) == []
+    assert receiver.spans == []
 
 
 def test_a_receiver_that_is_away_disturbs_no_call(monkeypatch):

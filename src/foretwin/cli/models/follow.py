@@ -1,8 +1,15 @@
 """Keep the champions that the registry names: `foretwin follow`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from foretwin.cli.project import PROJECT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from foretwin.registry.sync import Change
 
 SETTINGS = {
     # A registry that is away is asked again by this command, so MLflow need not: its own attempts last minutes, in
@@ -37,15 +44,16 @@ def follow_command(every: float | None) -> None:
     from foretwin.operations.health.each_process import follow_state
     from foretwin.operations.health.endpoints import health_served
     from foretwin.registry.sync import RegistryLooks, follow_registry, keep_following, told_of
+    from foretwin.serving.http.tracing import traced_process
 
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     if every is not None:
         log_to_terminal()
         looks = RegistryLooks()
-        with stop_on_signals() as stop, health_served(follow_state(looks)):
+        with traced_process("foretwin-follow"), stop_on_signals() as stop, health_served(follow_state(looks)):
             click.echo(f"following the registry every {every:g} s; Ctrl-C ends it", err=True)
-            keep_following(PROJECT, every, stop, looks)
+            keep_following(PROJECT, every, stop, looks, _traced_look)
         return
     failed = []
     for change in follow_registry(PROJECT):
@@ -55,3 +63,20 @@ def follow_command(every: float | None) -> None:
             click.echo(told_of(change))
     if failed:
         raise RegistryError("; ".join(failed))
+
+
+def _traced_look(root: "Path") -> "list[Change]":
+    """Look once in a span, which is sent where champions came, or could not."""
+    from foretwin.registry.sync import follow_registry
+    from foretwin.serving.http.tracing import work_span
+
+    with work_span("look") as span:
+        changes = list(follow_registry(root))
+        for change in changes:
+            if change.get("error"):
+                span.fail(f"{change['twin']}: {change['error']}")
+            else:
+                span.note(**{str(change["twin"]): str(change["version"])})
+        if not changes:
+            span.drop()
+    return changes

@@ -29,6 +29,7 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
     from foretwin.operations.health.each_process import ingest_state
     from foretwin.operations.health.endpoints import health_served
     from foretwin.project.settings import read_setting
+    from foretwin.serving.http.tracing import traced_process
     from foretwin.twin.connectors.files import ingest_file
     from foretwin.twin.connectors.mqtt.address import check_no_password
     from foretwin.twin.connectors.mqtt.listening import Listening, listen
@@ -48,7 +49,8 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
                     break
         if mqtt and not stop.is_set():
             state = Listening()
-            with health_served(ingest_state(store, project.PROJECT, state, total.counts)):
+            health = health_served(ingest_state(store, project.PROJECT, state, total.counts))
+            with traced_process("foretwin-ingest"), health:
                 click.echo("listening; Ctrl-C ends it", err=True)
                 listen(store, contracts, mqtt, stop, total.add, state=state)
     click.echo(str(total))

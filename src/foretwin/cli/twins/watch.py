@@ -23,6 +23,7 @@ def watch_command(memory: int | None) -> None:
     from foretwin.cli.twins.progress import CaseNews
     from foretwin.operations.health.each_process import watch_state
     from foretwin.operations.health.endpoints import health_served
+    from foretwin.serving.http.tracing import traced_process
     from foretwin.twin.outbox.dispatcher import deliver, targets_from
     from foretwin.twin.retention.retain import retain
     from foretwin.twin.scoring.loop import WatchSettings
@@ -35,6 +36,7 @@ def watch_command(memory: int | None) -> None:
     settings = WatchSettings(memory_bytes=memory * MEGABYTE) if memory else WatchSettings()
     project.log_to_terminal()
     with ExitStack() as ending, project.stop_on_signals() as stop, project.opened_store(stop) as store:
+        ending.enter_context(traced_process("foretwin-watch"))
         news, failures = CaseNews(), list[BaseException]()
         news.tell(store)
         passes, root = PassCounts(), project.PROJECT

@@ -6,17 +6,22 @@ attributes and the service's name are OpenTelemetry's own variables too.
 """
 
 import asyncio
+import logging
 import os
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foretwin.errors import ParamsError
+from foretwin.project.redaction import Redacted
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -40,6 +45,79 @@ def traced(app: ASGIApp, service_name: str) -> ASGIApp:
         app, excluded_urls=PROBES, tracer_provider=provider, exclude_spans=["send", "receive"]
     )
     return _Flushed(middleware, provider)
+
+
+class WorkSpan:
+    """A span of a process' own work; where nothing traces, each method does nothing."""
+
+    def __init__(self, span: "Span | None" = None) -> None:
+        self._span = span
+        self._dropped = False
+
+    def note(self, **attributes: str | int) -> None:
+        """Add attributes, each with `foretwin.` before its name."""
+        if self._span:
+            self._span.set_attributes({f"foretwin.{name}": value for name, value in attributes.items()})
+
+    def fail(self, reason: object) -> None:
+        """Mark it as failed, with the reason without secrets."""
+        if self._span:
+            from opentelemetry.trace import StatusCode
+
+            record = logging.makeLogRecord({"msg": str(reason)})
+            self._span.set_status(StatusCode.ERROR, Redacted(logging.Formatter(), os.environ).format(record))
+
+    def drop(self) -> None:
+        """Send nothing of it: what was looked for was not there."""
+        self._dropped = True
+
+    def end(self) -> None:
+        """End it; only now it is sent."""
+        if self._span and not self._dropped:
+            self._span.end()
+
+
+@contextmanager
+def traced_process(service_name: str) -> Iterator[None]:
+    """Send the spans of the body's work, and what is unsent at its end; nothing where tracing is off.
+
+    ParamsError for an exporter or a protocol that is not there.
+    """
+    if not _asked_for(os.environ):
+        yield
+        return
+    from opentelemetry.trace import set_tracer_provider
+
+    provider = _provider(service_name)
+    set_tracer_provider(provider)
+    try:
+        yield
+    finally:
+        _flush(provider)
+
+
+@contextmanager
+def work_span(name: str, **attributes: str | int) -> Iterator[WorkSpan]:
+    """Give the body a span, a child of the one around it; an exception marks it as failed and goes on.
+
+    Lines that are logged meanwhile carry its `trace_id`. Outside of `traced_process` it costs and sends nothing.
+    """
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        yield WorkSpan()
+        return
+    span = trace.get_tracer("foretwin").start_span(name)
+    work = WorkSpan(span)
+    work.note(**attributes)
+    # OpenTelemetry's own record of an exception would hold its text and traceback as they are.
+    with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+        try:
+            yield work
+        except Exception as error:
+            work.fail(error)
+            raise
+        finally:
+            work.end()
 
 
 def _asked_for(environ: Mapping[str, str]) -> bool:
@@ -83,13 +161,14 @@ class _Flushed:
 
         async def flush_first(message: Message) -> None:
             if message["type"].startswith("lifespan.shutdown"):
-                await asyncio.to_thread(self._flush)
+                await asyncio.to_thread(_flush, self.provider)
             await send(message)
 
         await self.app(scope, receive, flush_first if scope["type"] == "lifespan" else send)
 
-    def _flush(self) -> None:
-        """Flush in a thread: an unreachable receiver would delay the end until its retries are over."""
-        ending = threading.Thread(target=self.provider.shutdown, name="traces", daemon=True)
-        ending.start()
-        ending.join(FLUSHING)
+
+def _flush(provider: "TracerProvider") -> None:
+    """Flush in a thread: an unreachable receiver would delay the end until its retries are over."""
+    ending = threading.Thread(target=provider.shutdown, name="traces", daemon=True)
+    ending.start()
+    ending.join(FLUSHING)

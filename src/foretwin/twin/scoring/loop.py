@@ -7,30 +7,32 @@ assets that another has scored meanwhile. A challenger on trial scores the same 
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from foretwin.champion.challenger import Challenger, trial_stamp
+from foretwin.champion.challenger import trial_stamp
 from foretwin.champion.champion import Champion, champion_stamp, file_stamp, load_champion
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError, StoreError
 from foretwin.project.contracts import policy_of
 from foretwin.project.loops import Backoff
 from foretwin.project.paths import Paths
+from foretwin.serving.http.tracing import work_span
 from foretwin.twin.cases.apply import review
 from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.scoring.memory import default_memory, describe_lack, exempt_from_collection
 from foretwin.twin.scoring.passes import PassCounts
-from foretwin.twin.scoring.scores import LoopScores, as_scores, score_assets
+from foretwin.twin.scoring.scores import LoopScores, due_scores, score_assets
 from foretwin.twin.scoring.shadow import ShadowScorer, load_shadow
 from foretwin.twin.scoring.staleness import emit_stale
 from foretwin.twin.scoring.window_cache import WindowCache
-from foretwin.twin.store import Connection, Store, assets
+from foretwin.twin.store import Store, assets
 from foretwin.twin.store.scoring import scores, shadow, thinning
 from foretwin.twin.store.telemetry import readings, windows
 from foretwin.twin.store.telemetry.windows import News, ReadingQuery
@@ -101,9 +103,8 @@ def watch(
     backoff = Backoff(settings.pause, LONGEST_PAUSE)
     while not stop.is_set():
         try:
-            scored = score_once(watching, lambda: datetime.now(UTC))
+            scored = _traced_pass(watching)
         except StoreError as error:
-            watching.tell("store", f"{error}; scoring goes on once it can be used again")
             failures += 1
             watching.passes.heartbeat.fail(str(error), pause := backoff.wait(failures))
             stop.wait(pause)
@@ -113,6 +114,20 @@ def watch(
         failures = 0
         if not scored:
             stop.wait(settings.pause)
+
+
+def _traced_pass(watching: Watching) -> int:
+    """Run one pass in a span, which is sent where assets were scored or the store failed."""
+    with work_span("pass") as span:
+        try:
+            scored = score_once(watching, lambda: datetime.now(UTC))
+        except StoreError as error:
+            watching.tell("store", f"{error}; scoring goes on once it can be used again")
+            raise
+        span.note(scores=scored)
+        if not scored:
+            span.drop()
+    return scored
 
 
 def score_once(watching: Watching, clock: Clock) -> int:
@@ -214,7 +229,7 @@ def _score_news(watching: Watching, watched: Watched, clock: Clock) -> int:
         for begin in range(0, len(news), at_once):
             part = news[begin : begin + at_once]
             _load_missing(store, recent, part, wanted)
-            asked = network.submit(_ask, watched, part)
+            asked = network.submit(copy_context().run, _ask, watched, part)  # so that its span has the pass as parent
             if before:
                 scored += _keep(watching, watched, before, wanted, clock)
             before = asked.result()
@@ -236,8 +251,9 @@ def _ask(watched: Watched, part: News) -> ScoredBatch:
     """Score with both, the champion first."""
     recent, bundle = watched.recent, watched.champion.bundle
     enough = recent.counts(part.asset) >= watched.contract.window.shortest
-    answer = score_assets(bundle, recent, part.asset[enough])
-    return ScoredBatch(part, answer, watched.beside.ask(recent, answer) if watched.beside else LoopScores())
+    with work_span("network", twin=watched.contract.name, assets=len(part)):
+        answer = score_assets(bundle, recent, part.asset[enough])
+        return ScoredBatch(part, answer, watched.beside.ask(recent, answer) if watched.beside else LoopScores())
 
 
 def _keep(watching: Watching, watched: Watched, asked: ScoredBatch, wanted: ReadingQuery, clock: Clock) -> int:
@@ -246,18 +262,19 @@ def _keep(watching: Watching, watched: Watched, asked: ScoredBatch, wanted: Read
     Left out are assets that another loop has scored, that began a new run or that were erased since they were read.
     """
     contract, beside, part = watched.contract, watched.beside, asked.part
-    with watching.store.write() as connection:
+    with work_span("store", twin=contract.name, assets=len(part)) as span, watching.store.write() as connection:
         readings.serialise_writers(connection)
         now = clock()
         known = assets.by_id(connection, part.asset.tolist())
         due = {number: asset for number, asset in known.items() if asset.scored_batch < wanted.upto}
-        found = _scores(connection, watched.champion, asked.champion, part, due, now)
+        found = due_scores(connection, watched.champion, asked.champion, part, due, now)
         if beside:
-            found, heard = beside.divide(found, _scores(connection, beside.trial, asked.candidate, part, due, now))
+            found, heard = beside.divide(found, due_scores(connection, beside.trial, asked.candidate, part, due, now))
             shadow.add_shadow_scores(connection, heard)
         scores.add_scores(connection, found, beside is not None or thinning.rule_of(watched.policy) is None)
         review(connection, watched.policy, found, due, now)
         windows.mark_scored(connection, list(due), wanted.upto)
+        span.note(scores=len(found))
     if beside:
         beside.note(asked.candidate)
     watching.passes.note(contract.name, len(found), len(asked.champion.refused))
@@ -266,25 +283,6 @@ def _keep(watching: Watching, watched: Watched, asked: ScoredBatch, wanted: Read
         first = f"{known[number].name if number in known else number} first: {reason}"
         logger.warning("%s: %d assets got no score, %s", contract.name, len(refused), first)
     return len(found)
-
-
-def _scores(
-    connection: Connection,
-    by: Champion | Challenger,
-    answer: LoopScores,
-    part: News,
-    due: Mapping[int, assets.Asset],
-    now: datetime,
-) -> list[scores.Score]:
-    """Return the scores of those assets that are due and still in the scored run."""
-    if not answer.scored:
-        return []
-    contract, calibration = by.bundle.contract, by.bundle.calibration
-    level = calibration.level if calibration else None
-    received_at = dict(zip(part.asset.tolist(), part.received_at.tolist(), strict=True))
-    model = scores.model_id(connection, contract.name, by.identity, by.bundle.contract_digest, now, level)
-    made = (score for one in answer.scored for score in as_scores(contract, one, model, received_at, now))
-    return [score for score in made if score.asset in due and due[score.asset].run == score.run]
 
 
 def _load_missing(store: Store, recent: WindowCache, part: News, wanted: ReadingQuery) -> None:

@@ -7,13 +7,17 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.champion.challenger import Challenger
+from foretwin.champion.champion import Champion
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.bundle import Answers, Bundle
 from foretwin.predictor.guards import check_readings
 from foretwin.predictor.records import score_records
 from foretwin.twin.scoring.window_cache import WindowCache
-from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.store import Connection, assets
+from foretwin.twin.store.scoring.scores import Score, model_id
+from foretwin.twin.store.telemetry.windows import News
 
 
 @dataclass(frozen=True)
@@ -58,3 +62,22 @@ def as_scores(
         Score(one.asset, one.run, one.time, model, now, max(0.0, moment - received_at[one.asset]), *one[3:])
         for one in score_records(contract, answers)
     ]
+
+
+def due_scores(
+    connection: Connection,
+    by: Champion | Challenger,
+    answer: LoopScores,
+    part: News,
+    due: Mapping[int, assets.Asset],
+    now: datetime,
+) -> list[Score]:
+    """Return the scores of those assets that are due and still in the scored run."""
+    if not answer.scored:
+        return []
+    contract, calibration = by.bundle.contract, by.bundle.calibration
+    level = calibration.level if calibration else None
+    received_at = dict(zip(part.asset.tolist(), part.received_at.tolist(), strict=True))
+    model = model_id(connection, contract.name, by.identity, by.bundle.contract_digest, now, level)
+    made = (score for one in answer.scored for score in as_scores(contract, one, model, received_at, now))
+    return [score for score in made if score.asset in due and due[score.asset].run == score.run]

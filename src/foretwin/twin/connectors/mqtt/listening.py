@@ -19,6 +19,7 @@ from foretwin.errors import BadInput, StoreAway, TooLarge
 from foretwin.project.digests import text_digest
 from foretwin.project.loops import Backoff, Heartbeat
 from foretwin.serving.http.limits import Limits
+from foretwin.serving.http.tracing import work_span
 from foretwin.twin.connectors.mqtt.session import BACKOFF, Session, connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt, ingest
@@ -145,10 +146,15 @@ def session_name(store: Store) -> str:
 
 def _settled(store: Store, contracts: Mapping[str, Twin]) -> Receipt:
     """Make readings of values that have waited long enough; none while the store is away."""
-    try:
-        return settle_due(store, contracts, datetime.now(UTC))
-    except StoreAway:
-        return Receipt()
+    with work_span("settle") as span:
+        try:
+            settled = settle_due(store, contracts, datetime.now(UTC))
+        except StoreAway:
+            settled = Receipt()
+        span.note(stored=settled.stored)
+        if not settled.stored:
+            span.drop()
+    return settled
 
 
 def _stored(
@@ -159,22 +165,25 @@ def _stored(
     heartbeat: Heartbeat,
 ) -> Receipt | None:
     """Store the messages in one transaction, however long the store is away; None where `stop` is set before."""
-    decoded = [_decoded(message, contracts) for message in messages]
     failures = 0
-    while True:
-        try:
-            receipt = ingest(store, contracts, decoded, "mqtt", datetime.now(UTC), "next")
-        except StoreAway as error:
-            failures += 1
-            if failures == 1:
-                logger.warning("%s; nothing is acknowledged meanwhile, trying again", error)
-            heartbeat.fail(str(error), pause := RETRY.wait(failures))
-            if stop.wait(pause):
-                return None
-            continue
-        if failures:
-            logger.warning("%s: storing again", store.name)
-        return receipt
+    with work_span("batch", messages=len(messages)) as span:
+        decoded = [_decoded(message, contracts) for message in messages]
+        while True:
+            try:
+                receipt = ingest(store, contracts, decoded, "mqtt", datetime.now(UTC), "next")
+            except StoreAway as error:
+                failures += 1
+                if failures == 1:
+                    logger.warning("%s; nothing is acknowledged meanwhile, trying again", error)
+                heartbeat.fail(str(error), pause := RETRY.wait(failures))
+                if stop.wait(pause):
+                    span.fail(error)
+                    return None
+                continue
+            if failures:
+                logger.warning("%s: storing again", store.name)
+            span.note(stored=receipt.stored, quarantined=len(receipt.rejected), failed_attempts=failures)
+            return receipt
 
 
 def _decoded(message: Message, contracts: Mapping[str, Twin]) -> Decoded:
