@@ -77,6 +77,7 @@ SLOW = (
     "operations",
     "twin/retention/test_retain.py",
     "twin/retention/test_commands.py",
+    "twin/store/test_partitions.py",
     "twin/simulator/test_sending.py",
     "twin/what_if/test_what_if.py",
     "twin/console/test_browser.py",

@@ -45,7 +45,7 @@ FLEET, MINUTES_PER_YEAR = 1_000, 365 * 24 * 60
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR, DAY = 60, 24 * 60  # minutes
 NOISE = 0.005  # of a sensor's range between its 5th and 95th percentile
-RAW = ("readings", "ix_readings_batch", "readings_pkey", "batches", "batches_pkey")
+RAW = ("readings", "ix_readings_batch", "batches")  # beginnings of names of tables and indexes
 AGING = ("events", "deliveries", "quarantine")  # in names of tables and indexes that are emptied within the year
 SIZES = {
     "sqlite": "SELECT name, sum(pgsize) FROM dbstat GROUP BY name",
@@ -154,8 +154,9 @@ def year_of(ends: list[dict[str, Any]], assets: int) -> dict[str, Any]:
     before, after = ends[-3], ends[-1]
     if before["archived"] == 0:
         raise ForetwinError(f"{len(ends)} days: raw readings have not been dropped for two days; give more of them")
-    raw = sum(after["bytes"].get(name, 0) for name in RAW) / after["counts"]["readings"]
-    stays = {name: size - before["bytes"].get(name, 0) for name, size in after["bytes"].items() if name not in RAW}
+    raw = sum(size for name, size in after["bytes"].items() if name.startswith(RAW)) / after["counts"]["readings"]
+    others = {name: size for name, size in after["bytes"].items() if not name.startswith(RAW)}
+    stays = {name: size - before["bytes"].get(name, 0) for name, size in others.items()}
     minutes = 2 * DAY * assets
     days = _days(Retention().readings)
     share = _days(Retention().events) / 365  # of a year, that these are there

@@ -145,7 +145,7 @@ def test_batches_go_with_the_last_of_their_readings_and_numbers_go_on(store, tmp
     assert newest == before
     send_hours(store, range(HOURS, HOURS + 1))
     with store.read() as connection:
-        assert connection.execute(select(func.max(batches.c.id))).scalar_one() == newest + 1
+        assert connection.execute(select(func.max(batches.c.id))).scalar_one() > newest
 
 
 @pytest.mark.parametrize("damage", ["missing", "altered"])

@@ -19,8 +19,12 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def test_migrations_make_exactly_the_tables(store):
+    def is_ours(name, kind, _):
+        return kind != "table" or not name.startswith("readings_")  # partitions of `readings`
+
     with store.read() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        context = MigrationContext.configure(connection, opts={"include_name": is_ours})
+        assert compare_metadata(context, metadata) == []
 
 
 def test_opening_again_keeps_what_is_there(store, store_url):

@@ -198,7 +198,9 @@ def _place(
     keys, group = np.unique(of * 2**32 + run, return_inverse=True)  # a run is a number below 2**31
     ids = np.array([asset.id for asset in known], np.int64)
     numbers = keys & (2**32 - 1)
-    newest = stored_readings.newest_times(call.connection, ids[keys >> 32], numbers)
+    told = np.array([np.nan if asset.time is None else asset.time for asset in known])[keys >> 32]
+    told[numbers != present[keys >> 32]] = np.nan
+    newest = stored_readings.newest_times(call.connection, ids[keys >> 32], numbers, told)
     known_runs, time = (ids[keys >> 32], numbers, newest), readings.time.copy()
     time[rows] = rounded_times(call.connection, time[rows], group, known_runs, SAME_TIME * call.contract.clock.step)
     readings = replace(readings, time=time)
@@ -217,7 +219,8 @@ def _keep(
     """Store new readings and count them for their assets; return those that contradict stored ones."""
     ids = np.array([asset.id for asset in known], np.int64)
     lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
-    stored = stored_readings.add_readings(call.connection, call.sending.via, lines, call.now)
+    is_old = lines.time <= placed.newest[placed.group]
+    stored = stored_readings.add_readings(call.connection, call.sending.via, lines, call.now, is_old)
     repeated = np.zeros(len(lines), dtype=bool)
     if not stored.all():
         repeated[~stored] = stored_readings.are_same(call.connection, lines.only(~stored))

@@ -22,6 +22,7 @@ from foretwin.errors import ForetwinError
 from foretwin.project.contracts import load_contracts
 from foretwin.twin.retention.archive_files import archive_folder, read_archive, readings_table, write_archive
 from foretwin.twin.retention.hourly import sum_up
+from foretwin.twin.retention.whole_partitions import PartitionAging, age_partitions, is_dropped_whole
 from foretwin.twin.store import Connection, Store
 from foretwin.twin.store.aging import archives, due_readings, due_records, holds, hours
 from foretwin.twin.store.aging.archives import READINGS, ArchiveFile, NewArchive
@@ -83,6 +84,13 @@ def retain_once(work: Retaining, now: datetime, stop: threading.Event | None = N
                     stop.wait(REST)
         except ForetwinError as error:
             failures.append(error)
+    try:
+        newest = {name: _spared(contract) for name, contract in work.contracts.items()}
+        aging = PartitionAging(work.store, work.root, work.contracts, newest)
+        if dropped := age_partitions(aging, now, stop or threading.Event()):
+            counts[READINGS] = counts.get(READINGS, 0) + dropped
+    except ForetwinError as error:
+        failures.append(error)
     if failures:
         raise failures[0]
     return counts
@@ -225,6 +233,10 @@ def _drop_piece(work: Retaining, contract: Twin, archive: ArchiveFile) -> int:
     """Drop the next rows of a file from the store, once it was seen that the file is there and whole."""
     if archive.digest not in work.opened:
         work.opened[archive.digest] = read_archive(archive_folder(work.root, contract.name), archive)
+    if archive.kind == READINGS and is_dropped_whole(work.store, work.contracts, archive.last_batch):
+        with work.store.write() as connection:  # their partition goes once all in it is archived
+            archives.advance(connection, archive, archive.rows)
+        return 0
     rows = work.opened[archive.digest].slice(archive.dropped, PIECE)
     with work.store.write() as connection:
         if not archives.advance(connection, archive, min(archive.rows, archive.dropped + PIECE)):

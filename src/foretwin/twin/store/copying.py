@@ -16,8 +16,10 @@ import orjson
 from sqlalchemy import Column, Connection, Table, inspect, select, text, update
 
 from foretwin.errors import StoreError
+from foretwin.twin.store.aging.partitions import cover_batches
 from foretwin.twin.store.database import Store, newest_schema, open_store, schema_of
-from foretwin.twin.store.tables import metadata
+from foretwin.twin.store.tables import batches, metadata
+from foretwin.twin.store.telemetry.readings import SPAN
 
 ROWS = 2_000  # that are in memory at once
 PAGES = 2_000  # of SQLite's file between two looks at a signal
@@ -96,6 +98,8 @@ def copy_rows(source: Connection, target: Connection) -> dict[str, int]:
 
     Numbers go on where those of the source would have. StoreError where a table does not read back equal.
     """
+    if target.dialect.name == "postgresql":
+        cover_batches(target, list(source.execute(select(batches.c.id // SPAN * SPAN).distinct()).scalars()))
     copied = {table.name: _copy_table(source, target, table) for table in metadata.sorted_tables}
     _go_on_counting(source, target)
     for table in metadata.sorted_tables:

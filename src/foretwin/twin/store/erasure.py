@@ -53,6 +53,7 @@ def erase_history(store: Store, asset: Asset) -> dict[str, int]:
     left = True
     while left:
         with store.write() as connection:
+            serialise_writers(connection)  # and whoever moves readings from one partition to another
             _zero_deleted(connection)
             key = (readings.c.run, readings.c.time)
             mine = select(*key).where(readings.c.asset == asset.id).order_by(*key)

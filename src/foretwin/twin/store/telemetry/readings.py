@@ -15,6 +15,7 @@ from foretwin.wire.readings import Readings
 
 AT_ONCE = 5_000  # keys in one SQLite statement, four values each: it takes 32766
 TOGETHER = 100  # rows in one INSERT of SQLite: its cost per statement is as large as that per row
+SPAN = 10**9  # numbers of batches that one of PostgreSQL's partitions has
 
 LINE = "(?, ?, ?, ?, ?, ?)"
 INSERT_SQLITE = "INSERT INTO readings (asset, run, time, batch, layout, channels) VALUES {} ON CONFLICT DO NOTHING"
@@ -22,6 +23,14 @@ INSERT_POSTGRESQL = (
     "INSERT INTO readings (asset, run, time, batch, layout, channels)"
     " SELECT asset, run, time, %s, %s, channels FROM unnest(%b::int4[], %b::int4[], %b::float8[], %b::bytea[])"
     " AS new (asset, run, time, channels) ON CONFLICT DO NOTHING"
+)
+# Each partition has an index of its own: what may be in an earlier one is looked for.
+INSERT_AGAIN_POSTGRESQL = (
+    "INSERT INTO readings (asset, run, time, batch, layout, channels)"
+    " SELECT asset, run, time, %s, %s, channels"
+    " FROM unnest(%b::int4[], %b::int4[], %b::float8[], %b::bytea[], %b::bool[])"
+    " AS new (asset, run, time, channels, is_old) WHERE NOT (is_old AND EXISTS (SELECT FROM readings AS held"
+    " WHERE held.asset = new.asset AND held.run = new.run AND held.time = new.time)) ON CONFLICT DO NOTHING"
 )
 HELD = (
     "SELECT held.batch, held.layout, held.channels FROM {} LEFT JOIN readings AS held"
@@ -39,7 +48,15 @@ NEWEST_SQLITE = NEWEST.format(
     "(SELECT key AS row, json_extract(value, '$[0]') AS asset, json_extract(value, '$[1]') AS run FROM json_each(?))"
     " AS wanted"
 )
-NEWEST_POSTGRESQL = NEWEST.format("unnest(%b::int4[], %b::int4[]) WITH ORDINALITY AS wanted (asset, run, row)")
+# Of the newest partition alone where that has the reading which is told to be the newest, or one after it.
+NEWEST_POSTGRESQL = (
+    "SELECT CASE WHEN recent.time >= wanted.told THEN recent.time ELSE (SELECT max(time) FROM readings AS held"
+    " WHERE held.asset = wanted.asset AND held.run = wanted.run) END"
+    " FROM unnest(%b::int4[], %b::int4[], %b::float8[]) WITH ORDINALITY AS wanted (asset, run, told, row)"
+    " CROSS JOIN LATERAL (SELECT max(held.time) AS time FROM readings AS held"
+    " WHERE held.asset = wanted.asset AND held.run = wanted.run"
+    " AND held.batch >= (SELECT max(id) / %b::int8 * %b::int8 FROM batches)) AS recent ORDER BY wanted.row"
+)
 NEAR = (  # there are no two of them: what comes so near to another is that one
     "SELECT (SELECT max(time) FROM readings AS held WHERE held.asset = wanted.asset AND held.run = wanted.run"
     " AND held.time BETWEEN wanted.low AND wanted.high) FROM {} ORDER BY wanted.row"
@@ -68,14 +85,18 @@ def serialise_writers(connection: Connection) -> None:
         connection.exec_driver_sql("LOCK TABLE batches IN EXCLUSIVE MODE")
 
 
-def add_readings(connection: Connection, via: str, rows: Readings, now: datetime) -> NDArray[np.bool_]:
+def add_readings(
+    connection: Connection, via: str, rows: Readings, now: datetime, is_old: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
     """Store new readings as one batch; return (N,) True where stored, False where the key existed.
 
-    Of several rows with one key the first counts. No batch is left behind where nothing was stored.
+    Of several rows with one key the first counts. No batch is left behind where nothing was stored. `is_old` (N,) are
+    those that are not after the newest of their run, without which no key can be there already; None: any may be.
     """
     serialise_writers(connection)
     batch: int = connection.execute(NEW_BATCH, {"received_at": now, "via": via}).scalar_one()
-    stored = _insert(connection, rows, batch, layout_number(connection, rows.twin, rows.channels))
+    old = np.ones(len(rows), dtype=bool) if is_old is None else is_old
+    stored = _insert(connection, rows, batch, layout_number(connection, rows.twin, rows.channels), old)
     if stored == len(rows):
         return np.ones(len(rows), dtype=bool)
     if stored == 0:
@@ -113,10 +134,21 @@ def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
     return same
 
 
-def newest_times(connection: Connection, asset: NDArray[np.int64], run: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return (K,) the time of the newest reading of each of K runs; NaN where it has none."""
+def newest_times(
+    connection: Connection,
+    asset: NDArray[np.int64],
+    run: NDArray[np.int64],
+    told: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Return (K,) the time of the newest reading of each of K runs; NaN where it has none.
+
+    `told` (K,) are times of which none is before the newest reading of its run, if any, that came with earlier batches;
+    NaN where there is none to tell. They spare PostgreSQL a search of all its partitions.
+    """
     if connection.dialect.name == "postgresql":
-        found = connection.exec_driver_sql(NEWEST_POSTGRESQL, (asset.tolist(), run.tolist()))
+        least = np.full(len(asset), np.nan) if told is None else told
+        columns = (asset.tolist(), run.tolist(), least.tolist(), SPAN, SPAN)
+        found = connection.exec_driver_sql(NEWEST_POSTGRESQL, columns)
     else:
         keys = ",".join(f"[{a},{r}]" for a, r in zip(asset.tolist(), run.tolist(), strict=True))
         found = connection.exec_driver_sql(NEWEST_SQLITE, (f"[{keys}]",))
@@ -136,11 +168,13 @@ def near_times(
     return np.array([held for (held,) in found], np.float64)
 
 
-def _insert(connection: Connection, rows: Readings, batch: int, layout: int) -> int:
+def _insert(connection: Connection, rows: Readings, batch: int, layout: int, is_old: NDArray[np.bool_]) -> int:
     """Insert them; return how many were new."""
     asset, run, time, packed = rows.asset.tolist(), rows.run.tolist(), rows.time.tolist(), pack(rows.values)
     if connection.dialect.name == "postgresql":
         columns = (batch, layout, asset, run, time, packed)
+        if is_old.any():
+            return connection.exec_driver_sql(INSERT_AGAIN_POSTGRESQL, (*columns, is_old.tolist())).rowcount
         return connection.exec_driver_sql(INSERT_POSTGRESQL, columns).rowcount
     lines = zip(asset, run, time, repeat(batch), repeat(layout), packed, strict=False)
     numbers = tuple(chain.from_iterable(lines))
