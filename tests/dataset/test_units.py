@@ -95,3 +95,31 @@ def test_the_units_of_the_history_keep_their_folds_when_one_is_added():
     added = [("store/P-1", run, 20, True, "history") for run in (1, 2)]
     once, twice = dealt(table(lives + added[:1]), "run"), dealt(table(lives + added), "run")
     assert {unit: fold for unit, fold in twice.items() if unit != "store/P-1#2"} == once
+
+
+def dealt_as_told(parts: dict[str, str], by: str = "asset", labelled: bool = True) -> dict[str, int]:
+    rows = table([(name, 1, 5, labelled, "") for name in parts])
+    return dealt(rows.assign(fixed_split=rows["asset"].map(parts)), by)
+
+
+def test_folds_that_are_numbered_are_those_and_the_last_is_held_out_without_a_test_set():
+    assert dealt_as_told({"a": "1", "b": "4", "c": "2", "d": "2"}) == {"a": 0, "b": TEST, "c": 1, "d": 1}
+    assert dealt_as_told({"a": "1", "b": "4", "c": "2", "d": "test"}) == {"a": 0, "b": 2, "c": 1, "d": TEST}
+
+
+def test_a_split_that_leaves_nothing_to_learn_from_or_to_measure_on_is_refused():
+    with pytest.raises(RowsError, match="split: 1 fold is left beside the held-out part"):
+        dealt_as_told({"a": "1", "b": "2"})
+    with pytest.raises(RowsError, match="split: names no fold for c"):
+        dealt_as_told({"a": "1", "b": "2", "c": ""})
+    rows = table([("a", 1, 5, True, ""), ("b", 1, 5, True, ""), ("c", 1, 5, False, "")])
+    with pytest.raises(RowsError, match="split: fold 3 has no labelled row"):
+        dealt(rows.assign(fixed_split=rows["asset"].map({"a": "1", "b": "2", "c": "3"})), "asset")
+
+
+def test_a_machine_on_both_sides_of_a_split_is_refused_unless_its_lives_are_held_out():
+    rows = table([("a", 1, 5, True, ""), ("a", 2, 5, True, ""), ("b", 1, 5, True, ""), ("c", 1, 5, True, "")])
+    rows["fixed_split"] = np.where((rows["asset"] == "a") & (rows["run"] == 2), "test", "")
+    with pytest.raises(RowsError, match="split: changes within a;"):
+        dealt(rows, "asset")
+    assert dealt(rows, "run") == {"a#2": TEST} | dealt(rows[rows["fixed_split"] == ""], "run", share=0)

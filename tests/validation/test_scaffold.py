@@ -243,6 +243,28 @@ def test_the_lives_of_one_machine_are_each_held_out_whole(made):
     assert rows["run"].nunique() == 4
 
 
+def test_a_split_in_the_file_is_taken(made):
+    table = failing(6)
+    table["set"] = np.where(table["machine"].isin(["m1", "m4"]), "test", "train")
+    contract, rows, _ = made(table)
+
+    assert contract.source.split == "set"
+    assert set(rows.loc[rows["fixed_split"] == "test", "asset"]) == {"m1", "m4"}
+    assert contract.holdout.plain
+    assert list(contract.channels) == ["load", "temp"]
+
+
+def test_of_few_machines_under_few_loads_whole_loads_are_held_out(made):
+    table = failing(8)
+    table["Load [kN]"] = table["machine"].str[1:].astype(int) // 2 * 10
+    contract, rows, text = made(table.drop(columns="load"))
+
+    assert (contract.source.subset, contract.holdout) == ("Load [kN]", Holdout(by="subset"))
+    assert "8 labelled lives lie in 4 parts of the data" in text
+    assert set(rows["subset"]) == {"0", "10", "20", "30"}
+    assert "load" in contract.channels, "a number remains an input"
+
+
 def test_a_fleet_is_held_out_by_machine(made):
     contract, rows, text = made(failing(20))
 

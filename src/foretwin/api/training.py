@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from foretwin.api.datasets import checked
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
+from foretwin.dataset.table import TEST_SET
 from foretwin.dataset.windows import deal_folds
 from foretwin.errors import BadInput, RowsError
 from foretwin.predictor.bundle import Bundle
@@ -69,7 +70,7 @@ def _deal(rows: pd.DataFrame, contract: Twin, folds: int, seed: int) -> Developm
     assets = rows["asset"].nunique()
     if not 2 <= folds <= assets:
         raise BadInput("folds", f"{folds} is not between 2 and {assets}, the number of assets")
-    fixed = rows.loc[rows["fixed_split"] == "test", "asset"]
+    fixed = rows.loc[rows["fixed_split"] == TEST_SET, "asset"]
     if len(fixed):
         held_out = f"asset {fixed.iat[0]} belongs to the fixed test set"
         raise RowsError(f"{contract.name}: {held_out}; train on the first table that `hold_out` returns")

@@ -171,6 +171,11 @@ class TableSource(ContractPart):
     quality: str | None = _unset("column of the values' quality, with `tag`")
     good_quality: tuple[str, ...] | None = _unset("the qualities that count, as text; others are missing values")
     run: str | None = None
+    subset: str | None = _unset(
+        "column that names a part of the data, such as a load or a site: its figures are given apart, and"
+        " `holdout.by: subset` holds out whole parts"
+    )
+    split: str | None = _unset("column of a split: train, test, or the number of a fold")
     columns: dict[Word, str] = Field(default={}, description="channel: column of the file, where the names differ")
     failure: str | None = Field(default=None, description="column that is true on the row of a failure")
     rul: str | None = Field(default=None, description="column that holds the RUL, instead of `failure`")

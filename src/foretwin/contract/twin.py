@@ -196,6 +196,10 @@ class Twin(ContractPart):
         if self.has_grid and source.missing != "refuse":
             held = "write `grid: {take: last}` at each channel whose value holds, and leave `missing` out"
             raise ValueError(f"source.missing: {source.missing} is not for channels that are put on the grid; {held}")
+        if self.holdout.by == "subset" and source.subset is None:
+            raise ValueError("holdout: by subset needs the column that names the parts; set source.subset")
+        if self.holdout.by == "time" and source.split is not None:
+            raise ValueError("source.split: says what is held out, and `holdout: by time` too; leave one of them out")
         for axis, fault in source.faults.items():
             if axis not in self.faults:
                 raise ValueError(f"source.faults: {axis} is not a fault axis")
@@ -221,6 +225,11 @@ class Twin(ContractPart):
     def has_grid(self) -> bool:
         """Return whether readings are put on the clock's grid, rather than taken as rows."""
         return any(channel.grid is not None for channel in self.channels.values())
+
+    @property
+    def has_split(self) -> bool:
+        """Return whether a column of the source says what is held out, or which fold a row is of."""
+        return isinstance(self.source, TableSource) and self.source.split is not None
 
     @property
     def slot(self) -> float | None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.dataset.departures import Departures, copied_from, health_cuts, is_copy, is_made
 from foretwin.dataset.pieces import RowPieces, RowsWriter
-from foretwin.dataset.table import read_rows, run_starts, write_rows
+from foretwin.dataset.table import TEST_SET, read_rows, run_starts, write_rows
 from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
 from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
 from foretwin.errors import RowsError
@@ -133,24 +133,26 @@ def _written(
 
 
 def _dealt(pieces: RowPieces, contract: Twin, params: PrepareParams) -> tuple[RowPieces, dict[str, int], bool]:
-    """Return the table with its units as assets, their folds, and whether the source fixed a test set."""
+    """Return the table with its units as assets, their folds, and whether its authors fixed a test set."""
     holdout, share, folds = contract.holdout, params.test_share, params.folds
-    if holdout.plain:
+    if holdout.plain and not contract.has_split:
         assets = pd.concat([piece[ASSET].drop_duplicates() for piece in pieces]).drop_duplicates()
-        fixed = bool((assets["fixed_split"] == "test").any())
+        fixed = bool((assets["fixed_split"] == TEST_SET).any())
         return pieces, deal_folds(assets, share, folds, params.seed), fixed
     named = name_units(pieces, holdout, share, folds)
     units = join_units(describe_units(piece, contract.axes) for piece in named)
-    return named, deal_units(units, holdout, share, folds, params.seed), bool(units["fixed"].any())
+    fixed = bool((units["place"] == TEST).any())
+    return named, deal_units(units, holdout, share, folds, params.seed), fixed and not contract.has_split
 
 
 def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd.DataFrame:
     """What was known of held-out runs at each labelled cut, as `truncate` names it.
 
-    Where the source fixes a test set, its runs are cut once, at their last row; else at `cuts` random rows each, drawn
-    from `seed`. The rows have the index 0, 1, 2, ... RowsError where no cut has a label.
+    Where the source's authors fixed a test set, its runs are cut once, at their last row; else, and where a column of
+    the file names the test set, whose runs are whole, at `cuts` random rows each, drawn from `seed`. The rows have the
+    index 0, 1, 2, ... RowsError where no cut has a label.
     """
-    fixed = bool((rows["fixed_split"] == "test").any())
+    fixed = bool((rows["fixed_split"] == TEST_SET).any()) and not contract.has_split
     ends = _cuts(rows, contract, cuts, seed, fixed)
     if len(ends) == 0:
         raise RowsError(_no_cuts(contract))

@@ -8,7 +8,7 @@ One row is one asset at one time step:
     <channel>    float32  one column per channel, in the contract's physical unit
     rul          float32  time to failure, uncapped, 0 on the failure row, NaN where unknown
     fault_<axis> int8     class on that axis, 0 = healthy, -1 = unknown
-    fixed_split  str      "test" where the source's authors fixed a benchmark split, else empty
+    fixed_split  str      "test" where the source fixed a split, or the number of a fold, else empty
     subset       str      named part of the data with separate figures, else empty; never an input
 """
 
@@ -24,6 +24,8 @@ RUN = ["asset", "run"]
 KEY = [*RUN, "time"]
 FAULT_UNKNOWN = -1
 ROW_GROUP = 1 << 18  # rows of a row group of a written file
+SPLIT_COLUMNS = ("fixed_split", "subset")
+TEST_SET = "test"  # in fixed_split
 HISTORY = "history"  # the subset of rows from the twins' own store
 
 

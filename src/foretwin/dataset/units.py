@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from foretwin.contract.holdout import Holdout
 from foretwin.dataset.pieces import RowPieces
-from foretwin.dataset.table import HISTORY, run_starts
+from foretwin.dataset.table import HISTORY, TEST_SET, run_starts
 from foretwin.dataset.windows import TEST, place_by_name
 from foretwin.errors import RowsError
 
 FEWEST = 3  # labelled units: one to hold out, and two to train on and to calibrate by
 PART = re.compile(r"(#\d+)?(~\d+)?$")  # a unit, or a copy of one
+UNTOLD = -2  # the place of a unit that the source puts neither into a fold nor into the test set
 
 
 def asset_of(unit: str) -> str:
@@ -84,12 +85,23 @@ def _numbered(assets: "pd.Series[str]", numbers: NDArray[np.int64]) -> "pd.Serie
 
 
 def describe_units(rows: pd.DataFrame, axes: Iterable[str]) -> pd.DataFrame:
-    """Return what decides where each unit of these rows goes, by its name: group, whether labelled, and its stratum."""
+    """Return what decides where each unit of these rows goes, by its name: group, whether labelled, and its stratum.
+
+    `place` is the fold that the source names, TEST, or UNTOLD.
+    """
     faults = rows[[f"fault_{axis}" for axis in axes]]
     ended = rows["rul"].notna()
     known = ended | (faults >= 0).any(axis=1)
-    table = faults.assign(fixed=rows["fixed_split"] == "test", labelled=known, ended=ended, group=rows["subset"])
-    return _per_unit(table.assign(mixed=False), rows["asset"])
+    read = {one: _place(one) for one in rows["fixed_split"].unique()}
+    place = rows["fixed_split"].map(read).astype("int64")
+    table = faults.assign(place=place, labelled=known, ended=ended, group=rows["subset"])
+    return _per_unit(table.assign(mixed=False, split=False), rows["asset"])
+
+
+def _place(fixed_split: str) -> int:
+    if fixed_split.isdecimal():
+        return int(fixed_split)
+    return TEST if fixed_split == TEST_SET else UNTOLD
 
 
 def join_units(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -101,8 +113,9 @@ def join_units(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
 def _per_unit(table: pd.DataFrame, units: "pd.Series[str]") -> pd.DataFrame:
     grouped = table.groupby(units.to_numpy(), sort=False)
     found = grouped.agg({name: "max" for name in table.columns if name != "group"} | {"group": "first"})
-    groups = grouped["group"].agg(["min", "max"])
-    found["mixed"] |= groups["min"] != groups["max"]
+    for column, differs in {"group": "mixed", "place": "split"}.items():
+        both = grouped[column].agg(["min", "max"])
+        found[differs] |= both["min"] != both["max"]
     return found
 
 
@@ -110,13 +123,19 @@ def deal_units(units: pd.DataFrame, holdout: Holdout, test_share: float, folds: 
     """Assign each unit, as `describe_units` describes them, a fold number from 0, or TEST if it is held out.
 
     Where the source fixes a test set, that set is held out; else a share of the units, alike in how they ended and what
-    failed. There are as many folds as `folds`, or as there are labelled units or groups left. RowsError for too few.
+    failed. There are as many folds as `folds`, or as there are labelled units or groups left; where the source numbers
+    them, they are those, of which the last is held out if no unit is named for the test. RowsError for too few.
     """
     if holdout.by == "time":
         stretches = {str(unit): int(str(unit).rpartition("#")[2]) - 1 for unit in units.index}
         return {unit: TEST if stretch == folds else stretch for unit, stretch in stretches.items()}
+    split = units.index[units["split"]]
+    if len(split):
+        raise RowsError(f"split: changes within {split[0]}; what is held out as a whole is in one part of the split")
     history = units["group"] == HISTORY
-    fixed = units["fixed"].to_numpy(bool)
+    if (units["place"] >= 0).any():
+        return _as_numbered(units, history, seed)
+    fixed = (units["place"] == TEST).to_numpy(bool)
     free = units[~fixed & ~history] if (~fixed & ~history).any() else units[~fixed]
     items = _groups(free) if holdout.by == "subset" else {str(unit): [str(unit)] for unit in free.index}
     order, labelled = _ordered(free, items, seed)
@@ -135,6 +154,27 @@ def deal_units(units: pd.DataFrame, holdout: Holdout, test_share: float, folds: 
     return found | {
         str(unit): place_by_name(str(unit), share, used, seed) for unit in units.index if str(unit) not in found
     }
+
+
+def _as_numbered(units: pd.DataFrame, history: "pd.Series[bool]", seed: int) -> dict[str, int]:
+    """Return the folds that the source numbers, from 0."""
+    told = units[~history]
+    untold = told.index[told["place"] == UNTOLD]
+    if len(untold):
+        raise RowsError(f"split: names no fold for {untold[0]}, but one for others; name one for each, or for none")
+    numbers = sorted(set(told["place"]) - {TEST})
+    last = numbers[-1] if not (told["place"] == TEST).any() else None
+    fold_of = {TEST: TEST} | {number: i for i, number in enumerate(one for one in numbers if one != last)}
+    fold_of |= {} if last is None else {last: TEST}
+    used = max(fold_of.values()) + 1
+    if used < 2:
+        raise RowsError(f"split: {used} fold is left beside the held-out part; at least 2 are needed to train in turn")
+    empty = sorted(set(told["place"]) - set(told.loc[told["labelled"], "place"]))
+    if empty:
+        part = "the test set" if empty[0] == TEST else f"fold {empty[0]}"
+        raise RowsError(f"split: {part} has no labelled row; nothing could be measured on it")
+    dealt = {str(unit): fold_of[place] for unit, place in told["place"].items()}
+    return dealt | {str(unit): place_by_name(str(unit), 0, used, seed) for unit in units.index[history]}
 
 
 def _groups(units: pd.DataFrame) -> dict[str, list[str]]:

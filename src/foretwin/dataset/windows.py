@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.table import HISTORY, fault_column, run_starts
+from foretwin.dataset.table import HISTORY, TEST_SET, fault_column, run_starts
 from foretwin.errors import RowsError
 
 TEST = -1  # the fold number of held-out assets
@@ -184,8 +184,8 @@ def deal_folds(rows: pd.DataFrame, test_share: float, folds: int, seed: int) -> 
     it has learnt from.
     """
     history = rows["subset"] == HISTORY
-    fixed = rows.loc[rows["fixed_split"] == "test", "asset"].unique()
-    free = np.sort(rows.loc[(rows["fixed_split"] != "test") & ~history, "asset"].unique())
+    fixed = rows.loc[rows["fixed_split"] == TEST_SET, "asset"].unique()
+    free = np.sort(rows.loc[(rows["fixed_split"] != TEST_SET) & ~history, "asset"].unique())
     added = [str(asset) for asset in np.sort(rows.loc[history, "asset"].unique())]
     both = set(fixed) & set(free)
     if both:

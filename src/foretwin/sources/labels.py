@@ -50,6 +50,13 @@ def read_flags(file: Reading, frame: pd.DataFrame, column: str) -> NDArray[np.bo
     return true.to_numpy()
 
 
+def shown_values(counts: Mapping[str, int]) -> str:
+    """Return the most frequent values of a column, and how many rows each has, for a message."""
+    told = [f"{value!r} ({rows} rows)" for value, rows in Counter(counts).most_common(SHOWN_VALUES)]
+    more = [f"{len(counts) - SHOWN_VALUES} other values"] if len(counts) > SHOWN_VALUES else []
+    return ", ".join([*told, *more])
+
+
 class ClassReader:
     """Reads the classes of one axis from pieces of a table, and knows whether any cell named one."""
 
@@ -76,7 +83,7 @@ class ClassReader:
             return
         wanted = ", ".join(map(repr, self._fault.values))
         raise SourceError(
-            f"{shown}: column {self._fault.column!r}: no row holds {wanted}; it holds {_held(self._others)};"
+            f"{shown}: column {self._fault.column!r}: no row holds {wanted}; it holds {shown_values(self._others)};"
             f" correct source.faults.{self._axis}.values"
         )
 
@@ -130,9 +137,3 @@ def _flagged(file: Reading, frame: pd.DataFrame, fault: TableFault, classes: Seq
         count += true
     result[count > 1] = FAULT_UNKNOWN
     return result
-
-
-def _held(counts: Counter[str]) -> str:
-    told = [f"{value!r} ({rows} rows)" for value, rows in counts.most_common(SHOWN_VALUES)]
-    more = [f"{len(counts) - SHOWN_VALUES} other values"] if len(counts) > SHOWN_VALUES else []
-    return ", ".join([*told, *more])

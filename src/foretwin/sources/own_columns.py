@@ -29,8 +29,8 @@ def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSour
     keys = {own.asset_column or SINGLE, *([own.time_column] if own.time_column else [])}
     if not keys <= columns:
         return None
-    there = ("run", "failure", "rul") if labelled else ("run", "failure")
-    kept: dict[str, object] = dict.fromkeys(("run", "failure", "rul"))
+    there = ("run", "failure", "rul", "subset", "split") if labelled else ("run", "failure")
+    kept: dict[str, object] = dict.fromkeys(("run", "failure", "rul", "subset", "split"))
     kept |= {name: getattr(own, name) for name in there if getattr(own, name) in columns}
     axes = own.faults.items() if labelled else ()
     kept["faults"] = {axis: fault for axis, fault in axes if fault.columns and set(fault.columns) <= columns}

@@ -23,6 +23,7 @@ from foretwin.sources.files.places.copies import LABELS, bring_files, bring_labe
 from foretwin.sources.files.places.queries import bring_query
 from foretwin.sources.files.reading import Reading
 from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
+from foretwin.sources.groups import read_splits, read_subsets
 from foretwin.sources.label_spans import class_reader
 from foretwin.sources.labels import read_flags
 from foretwin.sources.lives.counters import PrecisionCourse
@@ -123,7 +124,7 @@ class _Table:
         self._contract, self._source = contract, source
         self._channels = {name: source.columns.get(name, name) for name in contract.channel_names}
         self._classes = {axis: class_reader(source, axis, contract.classes(axis), labels_in) for axis in source.faults}
-        self._spellings = Spellings()
+        self._spellings, self._parts = Spellings(), Spellings()
         self._earliest: pd.Timestamp | None = None
         self._numbered = True
         self._last: Reading | None = None
@@ -140,6 +141,7 @@ class _Table:
         """Yield the rows of whole machines, and how they become lives."""
         source = self._source
         labels = [source.failure, *(column for fault in source.faults.values() for column in fault.columns)]
+        labels += [source.subset, source.split]
         wanted = Wanted(
             numbers=tuple(dict.fromkeys([*self._channels.values(), *([source.rul] if source.rul else [])])),
             labels=tuple(dict.fromkeys(label for label in labels if label)),
@@ -161,6 +163,10 @@ class _Table:
             frame[fault_column(axis)] = classes.read(file, file.frame)
         failed = np.zeros(len(frame), dtype=bool)
         frame[FAILED] = failed if source.failure is None else read_flags(file, file.frame, source.failure)
+        if source.subset is not None:
+            frame["subset"] = read_subsets(file, source.subset, self._parts)
+        if source.split is not None:
+            frame["fixed_split"] = read_splits(file, source.split)
         if source.run is not None:
             frame[LIFE] = self._names(file, source.run)
             numbers = pd.to_numeric(frame[LIFE].drop_duplicates(), errors="coerce")

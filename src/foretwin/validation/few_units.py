@@ -8,7 +8,7 @@ import pandas as pd
 from foretwin.contract.holdout import Holdout
 from foretwin.contract.twin import Twin
 from foretwin.dataset.pieces import RowPieces
-from foretwin.dataset.units import FEWEST, asset_of, describe_units, join_units, name_units
+from foretwin.dataset.units import FEWEST, UNTOLD, asset_of, describe_units, join_units, name_units
 
 ENOUGH = 20  # labelled units, of which a quarter is held out: five, the fewest that decide anything in the gate
 SHARE = 0.25  # held out, where params.yaml does not say otherwise
@@ -16,12 +16,16 @@ SHARE = 0.25  # held out, where params.yaml does not say otherwise
 
 @dataclass(frozen=True)
 class LabelledUnits:
-    """How many machines, lives and groups have a label, and whether the source fixed a test set."""
+    """How many machines, lives and groups have a label, and whether the source fixed a test set, or the folds.
+
+    `across` is whether it puts lives of one machine into different parts.
+    """
 
     asset: int
     run: int
     subset: int
     fixed: bool
+    across: bool = False
 
     @classmethod
     def of(cls, rows: pd.DataFrame | RowPieces, contract: Twin) -> Self:
@@ -31,22 +35,31 @@ class LabelledUnits:
         units = join_units(describe_units(piece, contract.axes) for piece in lives)
         known = units[units["labelled"]]
         assets = {asset_of(str(unit)) for unit in known.index}
-        return cls(len(assets), len(known), int(known["group"].nunique()), bool(units["fixed"].any()))
+        places = units["place"].groupby([asset_of(str(unit)) for unit in units.index]).nunique()
+        fixed = bool((units["place"] != UNTOLD).any())
+        return cls(len(assets), len(known), int(known["group"].nunique()), fixed, bool((places > 1).any()))
 
 
 def propose_holdout(labelled: LabelledUnits) -> tuple[Holdout, str]:
     """Return what should be held out as a whole, and why; an empty reason where there are machines enough."""
-    assets, lives = labelled.asset, labelled.run
-    if assets >= ENOUGH:
-        return Holdout(), ""
-    if lives >= FEWEST and lives >= 2 * assets:
-        return Holdout(by="run"), f"{_count(assets, 'machine')} had {lives} labelled lives: each life is held out whole"
-    if assets >= FEWEST:
-        return Holdout(stratify=True), f"{assets} labelled machines are few: they are dealt by how their lives ended"
-    if lives:
-        what = f"{_count(lives, 'labelled life', 'labelled lives')} cannot be held out"
-        return Holdout(by="time"), f"{what}: the latest quarter of each machine's rows is"
-    return Holdout(), ""
+    assets, lives, parts = labelled.asset, labelled.run, labelled.subset
+    several = f"{_count(lives, 'labelled life', 'labelled lives')}"
+    found = Holdout(), ""
+    if labelled.across:
+        found = Holdout(by="run"), "the split puts lives of one machine into different parts: each is held out whole"
+    elif assets >= ENOUGH or labelled.fixed:
+        pass
+    elif parts >= FEWEST and lives >= 2 * parts:
+        alike = "those of one part are alike: each part is held out whole"
+        found = Holdout(by="subset"), f"{several} lie in {parts} parts of the data, and {alike}"
+    elif lives >= FEWEST and lives >= 2 * assets:
+        found = Holdout(by="run"), f"{_count(assets, 'machine')} had {several}: each life is held out whole"
+    elif assets >= FEWEST:
+        dealt = "they are dealt by how their lives ended"
+        found = Holdout(stratify=True), f"{assets} labelled machines are few: {dealt}"
+    elif lives:
+        found = Holdout(by="time"), f"{several} cannot be held out: the latest quarter of each machine's rows is"
+    return found
 
 
 def few_units_hints(labelled: LabelledUnits, holdout: Holdout) -> list[str]:

@@ -73,8 +73,9 @@ def _added(earlier: tuple[int, Behind] | None, later: tuple[int, Behind]) -> tup
 
 def _runs(stretches: pd.DataFrame, contract: Twin) -> tuple[pd.DataFrame, dict[str, Behind]]:
     stretches["further_stretches"] = stretches.duplicated(RUN).astype(np.int64)
-    by_asset = stretches.groupby("asset", sort=False, dropna=False)
-    tests, rows = by_asset["in_test"].transform("sum"), by_asset["rows"].transform("sum")
+    whole = "asset" if contract.holdout.by == "asset" else RUN
+    together = stretches.groupby(whole, sort=False, dropna=False)
+    tests, rows = together["in_test"].transform("sum"), together["rows"].transform("sum")
     mixed = ((tests > 0) & (tests < rows)).to_numpy(bool)
     stretches["mixed_split"] = np.where(mixed, stretches["rows"], 0)
     counted = ["rows", "out_of_order", "further_stretches", "mixed_split"]

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.table import FAULT_UNKNOWN, HISTORY, KEY, fault_column, out_of_order, run_starts
+from foretwin.dataset.table import FAULT_UNKNOWN, HISTORY, KEY, TEST_SET, fault_column, out_of_order, run_starts
 
 Mask = NDArray[np.bool_]
 
@@ -77,7 +77,7 @@ class PieceProfile:
         stretches = piece.loc[starts, ["asset", "run"]].reset_index(drop=True)
         sizes = np.diff(np.append(begins, len(piece)))
         masks = _series_masks(piece, contract)
-        test = (piece["fixed_split"] == "test").to_numpy(bool)
+        test = (piece["fixed_split"] == TEST_SET).to_numpy(bool)
         sums = {name: _sums(mask, begins) for name, mask in (masks | {"in_test": test}).items()}
         stuck = _stuck(piece, contract, starts)
         longest = {name: _longest(lengths, begins) for name, lengths in stuck.items()}
@@ -100,7 +100,8 @@ def row_masks(rows: pd.DataFrame, contract: Twin) -> dict[str, Mask]:
     masks["unnamed"] = rows["asset"] == ""
     masks["outside_time"] = rows["time"].abs() > LARGEST_TIME
     masks["repeated"] = rows.duplicated(KEY, keep=False)
-    masks["outside_fixed_split"] = ~rows["fixed_split"].isin(["", "test"]) & rows["fixed_split"].notna()
+    wrong = ~rows["fixed_split"].isin(["", TEST_SET]) & rows["fixed_split"].notna()
+    masks["outside_fixed_split"] = wrong & ~rows["fixed_split"].str.isdecimal() if contract.has_split else wrong
     for name, channel in contract.channels.items():
         values = rows[name].to_numpy()
         masks[f"outside_{name}"] = (values < as_float32(channel.min)) | (values > as_float32(channel.max))

@@ -61,7 +61,11 @@ def row_rules(contract: Twin) -> list[Rule]:
         _none("asset has a name", "asset", "unnamed"),
         _none("time is finite", "time", "outside_time"),
         _none("asset, run and time together are unique", "time", "repeated"),
-        _none("fixed_split is empty or test", "fixed_split", "outside_fixed_split"),
+        _none(
+            f"fixed_split is empty{', the number of a fold,' if contract.has_split else ''} or test",
+            "fixed_split",
+            "outside_fixed_split",
+        ),
     ]
     for name, channel in contract.channels.items():
         unit = "" if channel.unit == "1" else f" {channel.unit}"
@@ -78,12 +82,12 @@ def row_rules(contract: Twin) -> list[Rule]:
 
 def run_rules(contract: Twin) -> list[Rule]:
     """Return the rules for each run, for `Profile.runs`."""
-    quality = contract.quality
+    quality, whole = contract.quality, "an asset" if contract.holdout.by == "asset" else "a run"
     rules = [
         _between("time rises from row to row within a run", "time", {"column": "out_of_order", "max_value": 0}),
         _between("the rows of a run stand together", "run", {"column": "further_stretches", "max_value": 0}),
         _between(
-            "an asset is wholly in the fixed test set or outside it",
+            f"{whole} is wholly in the fixed test set or outside it",
             "fixed_split",
             {"column": "mixed_split", "max_value": 0},
         ),

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.dataset.grid import NEAR, Samples, grid_rows, step_numbers
-from foretwin.dataset.table import FAULT_UNKNOWN, RUN, fault_column
+from foretwin.dataset.table import FAULT_UNKNOWN, RUN, SPLIT_COLUMNS, fault_column
 
 LOG = logging.getLogger(__name__)
 
@@ -45,6 +45,9 @@ def put_on_grid(frame: pd.DataFrame, contract: Twin, shown: str) -> pd.DataFrame
         if column in frame:
             values = frame[column].to_numpy(np.float64)
             gridded[column] = labels.at(np.where(values < 0, np.nan, values), kept, at, FAULT_UNKNOWN).astype(np.int8)
+    for column in SPLIT_COLUMNS:
+        if column in frame:
+            gridded[column] = labels.texts_at(frame[column], kept, at)
     return gridded
 
 
@@ -63,3 +66,13 @@ class _Labels:
         wanted = pd.DataFrame({"run": run, "step": step})
         found: NDArray[np.float64] = wanted.merge(last, on=["run", "step"], how="left")["value"].to_numpy(np.float64)
         return np.where(np.isnan(found), unknown, found)
+
+    def texts_at(self, texts: "pd.Series[str]", run: NDArray[np.int64], step: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Return the text (N,) of each step of a run: of a step without a row, that of the row before in the run."""
+        codes, names = pd.factorize(texts)
+        wanted = pd.DataFrame({"run": run, "step": step, "place": np.arange(len(run))}).sort_values("step")
+        rows = self.keys.assign(code=codes)
+        before = pd.merge_asof(wanted, rows, on="step", by="run").sort_values("place")
+        after = pd.merge_asof(wanted, rows, on="step", by="run", direction="forward").sort_values("place")
+        found = before["code"].fillna(after["code"]).to_numpy(np.int64)
+        return np.asarray(names, np.object_)[found]

@@ -81,6 +81,12 @@ def _about_identity(guess: Guess, source: TableSource, measured: TableProfile) -
     if source.asset is None:
         one = f"all rows are of one, {source.single_asset!r}" if source.single_asset else "each file is of one"
         found = [f"asset: no column names the machine, so {one}{lives}: {measured.assets} in all."]
+    if guess.split:
+        found.append(f"split: {guess.split!r} says what is held out, in every training.")
+    if guess.subset:
+        found.append(
+            f"subset: {guess.subset!r} names parts of the data; `holdout: by: subset` measures on parts never seen."
+        )
     if source.spellings:
         found.append("spellings: names that differ only in case, width, blanks or zeros are read as one machine.")
     return found

@@ -53,6 +53,8 @@ class Guess:
     channels: dict[str, str]
     left_out: dict[str, str]  # column -> reason
     single_rows: bool  # each row is of a machine of its own: there is no history, and no clock is needed
+    split: str | None = None
+    subset: str | None = None
 
 
 def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:

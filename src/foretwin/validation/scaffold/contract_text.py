@@ -44,6 +44,12 @@ def source_lines(name: str, source: TableSource, guess: Guess, written: Written)
         lines.append(f"  failure: {_quoted(guess.failure)}  # guessed: true on the row of a failure")
     if guess.rul:
         lines.append(f"  rul: {_quoted(guess.rul)}  # guessed: remaining life in the clock's unit")
+    if guess.split:
+        lines.append(f"  split: {_quoted(guess.split)}  # guessed: says what is for the test, or numbers the folds")
+    if guess.subset:
+        lines.append(
+            f"  subset: {_quoted(guess.subset)}  # guessed: names parts of the data, whose figures are given apart"
+        )
     lines += _missing_labels(guess)
     if source.missing != "refuse":
         lines.append(f"  missing: {source.missing}  # guessed: some values are missing; `refuse` makes that an error")

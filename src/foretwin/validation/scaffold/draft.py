@@ -47,6 +47,7 @@ from foretwin.validation.scaffold.measures import (
     telling_channels,
 )
 from foretwin.validation.scaffold.sparse_channels import Sparse, find_sparse
+from foretwin.validation.scaffold.split_columns import with_splits
 from foretwin.validation.scaffold.written import (
     Written,
     asset_fields,
@@ -83,8 +84,9 @@ def draft_contract(
         survey = _bounded(all_files)
         written = spread_frame(survey)
         idle = [word for word in pattern_words(pattern) if word not in PATH_WORDS and not is_label_name(word)]
+        path_words = written.frame[idle]
         written = replace(written, frame=written.frame.drop(columns=idle))
-        guess = guess_columns(survey.table, written.frame)
+        guess = with_splits(guess_columns(survey.table, written.frame), written.frame, path_words)
         if labels is not None:
             axis = span_axis(labels, source_path(name, labels, project), str(files), guess.asset)
             shutil.copyfile(labels, Path(folder) / axis.name)
@@ -164,6 +166,8 @@ def _source(path: str, written: Written, guess: Guess, survey: Survey, sparse: M
         "columns": guess.channels,
         "failure": guess.failure,
         "rul": guess.rul,
+        "subset": guess.subset,
+        "split": guess.split,
         "faults": {axis.name: axis.fault for axis in guess.axes},
         "missing": missing_policy(
             frame, guess, [column for name, column in guess.channels.items() if name not in sparse]
