@@ -171,6 +171,8 @@ class Twin(ContractPart):
                 raise ValueError(f"channels.{name}.grid: {reason}, in which the next value must have come")
 
     def _check_table(self, source: TableSource) -> None:
+        if source.snapshot is not None and not self.waveforms:
+            raise ValueError("source.snapshot: is of waveforms; describe them in `waveforms`, or leave it out")
         if self.has_grid and source.missing != "refuse":
             held = "write `grid: {take: last}` at each channel whose value holds, and leave `missing` out"
             raise ValueError(f"source.missing: {source.missing} is not for channels that are put on the grid; {held}")

@@ -13,6 +13,8 @@ ACCELERATION = {"m/s2": 1.0, "m/s^2": 1.0, "m/s²": 1.0, "mm/s2": 1e-3, "g": GRA
 SHAFT = "shaft"
 BEARING_PARTS = ("outer_race", "inner_race", "ball", "cage")
 LINES = ("envelope", "cepstrum")  # features of a frequency that the shaft or a bearing has
+Statistic = Literal["rms", "peak", "crest_factor", "kurtosis"]
+Taken = Statistic | Literal["band_rms", "centroid", "envelope", "order", "cepstrum", "spectral_kurtosis"]
 Line = Literal["shaft", "outer_race", "inner_race", "ball", "cage"]
 
 
@@ -58,10 +60,7 @@ class Demodulation(ContractPart):
 class Feature(ContractPart):
     """One number of each snapshot, which becomes a channel."""
 
-    take: Literal[
-        *("rms", "peak", "crest_factor", "kurtosis", "band_rms", "centroid"),
-        *("envelope", "order", "cepstrum", "spectral_kurtosis"),
-    ]
+    take: Taken
     low: Annotated[float, Field(ge=0)] | None = Field(default=None, description="band_rms: the lowest frequency, in Hz")
     high: Positive | None = Field(default=None, description="band_rms: the highest frequency, in Hz")
     of: Literal["signal", "velocity"] = Field(

@@ -11,7 +11,8 @@ PerSnapshot = NDArray[np.float64]  # (N,)
 
 def centred(block: Block) -> Block:
     """Return blocks (N, samples) less their means: the offset of a sensor is no vibration."""
-    return block - block.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
+    found: Block = block - block.mean(axis=1, dtype=np.float64, keepdims=True).astype(np.float32)
+    return found
 
 
 @dataclass(frozen=True)

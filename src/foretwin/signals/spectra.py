@@ -54,7 +54,8 @@ class Spectrum:
 
 def band_rms(spectrum: Spectrum, low: float, high: float) -> PerSnapshot:
     """Return the RMS (N,) of what lies from `low` to `high` Hz: the root of the sum of the lines' mean squares."""
-    return np.sqrt(spectrum.power[:, spectrum.places(low, high)].sum(axis=1, dtype=np.float64))
+    found: PerSnapshot = np.sqrt(spectrum.power[:, spectrum.places(low, high)].sum(axis=1, dtype=np.float64))
+    return found
 
 
 def velocity_rms(spectrum: Spectrum, low: float, high: float) -> PerSnapshot:
@@ -107,4 +108,5 @@ def spectral_kurtosis(spectrum: Spectrum) -> PerSnapshot:
     loud = second > FLOOR * second.max(axis=1, keepdims=True)
     square /= np.where(loud, second, np.float32(1))  # before its square, which would overflow
     fourth = np.einsum("nbt,nbt->nb", square, square).astype(np.float64) / (width * HANN_KURTOSIS)
-    return np.where(loud[:, :, 0], fourth - 2, -1.0).max(axis=1) * loud.any(axis=(1, 2))
+    found: PerSnapshot = np.where(loud[:, :, 0], fourth - 2, -1.0).max(axis=1) * loud.any(axis=(1, 2))
+    return found
