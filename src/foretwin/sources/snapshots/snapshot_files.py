@@ -203,7 +203,8 @@ class SnapshotFile(TableFile):
             for name, column in form.columns.items()
         }
         first = next(iter(samples))
-        form.left_over[self.path.name] += samples[first] - count * lengths[first]
+        if samples[first] > count * lengths[first]:
+            form.left_over[self.path.name] += samples[first] - count * lengths[first]
         share = lengths[first] / max(samples[first], 1)
         return blocks, pd.DataFrame(
             {name: _per_snapshot(arrays[name], count, share, name in means) for name in others}, index=range(count)
