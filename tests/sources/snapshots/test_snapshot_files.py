@@ -13,34 +13,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import SourceError
 from foretwin.signals.extraction import extract_features
 from foretwin.sources.table import read_rows_of
-
-RATE, LENGTH, SNAPSHOTS = 1000, 400, 3
-FEATURES = {
-    "rms": {"take": "rms"},
-    "low": {"take": "band_rms", "low": 10, "high": 100},
-    "first": {"take": "order", "order": 1},
-}
-
-
-def twin(path: Path, speed=None, channels=(), **source) -> Twin:
-    """A twin whose snapshots lie below `path`."""
-    remedy = {"part": "bearing", "instruction": "replace it", "lead_time": 1}
-    return Twin.model_validate(
-        {
-            "name": "fan",
-            "title": "Fan",
-            "source": {"kind": "table", "path": str(path), "time_format": "row", "runs_end_in_failure": True, **source},
-            "clock": {"unit": "h", "step": 1},
-            "channels": {
-                name: {"unit": "-", "role": "sensor", "min": -1e6, "max": 1e6} for name in (*FEATURES, *channels)
-            },
-            "waveforms": {
-                "vibration": {"rate": RATE, "unit": "m/s2", "speed": speed or {"rpm": 1500}, "features": FEATURES}
-            },
-            "rul": {"cap": 100, "remedy": remedy},
-            "window": {"length": 2},
-        }
-    )
+from support.waveform_twin import LENGTH, RATE, SNAPSHOTS, waveform_twin
 
 
 @pytest.fixture
@@ -75,7 +48,7 @@ def check(rows, features: dict[str, np.ndarray]) -> None:
 @pytest.mark.parametrize("kind", ["csv", "parquet", "mat", "h5", "wav"])
 def test_a_file_of_each_kind_is_cut_into_snapshots(tmp_path, samples, kind, caplog):
     write(kind, tmp_path / f"fan-1.{kind}", samples)
-    contract = twin(tmp_path, pattern="{asset}." + kind, snapshot=LENGTH)
+    contract = waveform_twin(tmp_path, pattern="{asset}." + kind, snapshot=LENGTH)
     rows = read_rows_of(contract, contract.source, tmp_path)
     check(rows, expected(contract, samples[: SNAPSHOTS * LENGTH].reshape(SNAPSHOTS, LENGTH)))
     assert rows["asset"].tolist() == ["fan-1"] * SNAPSHOTS
@@ -90,7 +63,7 @@ def test_each_file_is_one_snapshot_and_its_path_tells_machine_time_and_speed(tmp
     for number, (block, rpm) in enumerate(zip(blocks, (600, 900, 1200), strict=True)):
         write("csv", tmp_path / "fan-1" / f"2024-03-{number + 1:02}T10_{rpm}.csv", block)
     given = {"pattern": "{asset}/{date}_{speed:d}.csv", "time_format": "%Y-%m-%dT%H", "columns": {"rpm": "speed"}}
-    contract = twin(tmp_path, {"channel": "rpm"}, ["rpm"], **given)
+    contract = waveform_twin(tmp_path, {"channel": "rpm"}, ["rpm"], **given)
     rows = read_rows_of(contract, contract.source, tmp_path)
     check(rows, expected(contract, blocks, rpm=np.array([600.0, 900, 1200])))
     assert rows["time"].tolist() == [0, 24, 48]
@@ -103,7 +76,7 @@ def test_rows_of_lists_are_snapshots_of_any_length_with_what_stands_beside_them(
     table = pa.table({**columns, "vibration": pa.array(lists, pa.list_(pa.float32()))})
     pyarrow.parquet.write_table(table, tmp_path / "all.parquet")
     given = {"asset": "machine", "time": "hour", "time_format": None}
-    contract = twin(tmp_path / "all.parquet", {"channel": "rpm"}, ["rpm"], **given)
+    contract = waveform_twin(tmp_path / "all.parquet", {"channel": "rpm"}, ["rpm"], **given)
     rows = read_rows_of(contract, contract.source, tmp_path / "all.parquet")
     for row, (block, rpm) in enumerate(zip(lists, columns["rpm"], strict=True)):
         check(rows.iloc[[row]], expected(contract, block[None], rpm=np.array([rpm])))
@@ -114,7 +87,7 @@ def test_a_channel_beside_the_samples_is_its_mean_over_the_snapshot(tmp_path, sa
     rpm = np.repeat([600.0, 900, 1200, 1500], [400, 400, 400, 7]) + np.tile([-1.0, 1], 604)[:1207]
     lines = [f"{x},{turns}" for x, turns in zip(samples.tolist(), rpm.tolist(), strict=True)]
     (tmp_path / "fan.csv").write_text("vibration,rpm\n" + "\n".join(lines) + "\n")
-    contract = twin(tmp_path / "fan.csv", {"channel": "rpm"}, ["rpm"], single_asset="fan", snapshot=LENGTH)
+    contract = waveform_twin(tmp_path / "fan.csv", {"channel": "rpm"}, ["rpm"], single_asset="fan", snapshot=LENGTH)
     rows = read_rows_of(contract, contract.source, tmp_path / "fan.csv")
     assert rows["rpm"].tolist() == [600, 900, 1200]
     check(rows, expected(contract, samples[:1200].reshape(3, 400), rpm=np.array([600.0, 900, 1200])))
@@ -123,7 +96,7 @@ def test_a_channel_beside_the_samples_is_its_mean_over_the_snapshot(tmp_path, sa
 def test_a_long_file_is_cut_as_its_blocks_come(tmp_path, samples, monkeypatch):
     monkeypatch.setattr("foretwin.sources.tabular.BLOCK", 3000)  # some 150 samples
     write("csv", tmp_path / "fan-1.csv", samples)
-    contract = twin(tmp_path, pattern="{asset}.csv", snapshot=LENGTH)
+    contract = waveform_twin(tmp_path, pattern="{asset}.csv", snapshot=LENGTH)
     rows = read_rows_of(contract, contract.source, tmp_path)
     check(rows, expected(contract, samples[: SNAPSHOTS * LENGTH].reshape(SNAPSHOTS, LENGTH)))
 
@@ -131,7 +104,7 @@ def test_a_long_file_is_cut_as_its_blocks_come(tmp_path, samples, monkeypatch):
 def test_a_missing_sample_makes_its_snapshot_s_features_missing(tmp_path, samples):
     samples[450] = np.nan
     write("parquet", tmp_path / "fan-1.parquet", samples)
-    contract = twin(tmp_path, pattern="{asset}.parquet", snapshot=LENGTH)
+    contract = waveform_twin(tmp_path, pattern="{asset}.parquet", snapshot=LENGTH)
     with pytest.raises(SourceError, match=r"snapshot 2: column 'rms'.*empty"):
         read_rows_of(contract, contract.source, tmp_path)
 
@@ -146,13 +119,13 @@ def test_a_missing_sample_makes_its_snapshot_s_features_missing(tmp_path, sample
 )
 def test_a_file_that_is_not_as_the_contract_says_is_refused(tmp_path, samples, kind, source, reason):
     write(kind, tmp_path / f"fan-1.{kind}", samples)
-    contract = twin(tmp_path, pattern="{asset}." + kind, **source)
+    contract = waveform_twin(tmp_path, pattern="{asset}." + kind, **source)
     with pytest.raises(SourceError, match=reason):
         read_rows_of(contract, contract.source, tmp_path)
 
 
 def test_a_sound_of_another_rate_is_refused(tmp_path, samples):
     wavfile.write(tmp_path / "fan-1.wav", 8000, samples)
-    contract = twin(tmp_path, pattern="{asset}.wav")
+    contract = waveform_twin(tmp_path, pattern="{asset}.wav")
     with pytest.raises(SourceError, match=r"sampled at 8000 Hz, but waveforms.vibration.rate is 1000"):
         read_rows_of(contract, contract.source, tmp_path)

@@ -50,5 +50,5 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
             state = Listening()
             with health_served(ingest_state(store, project.PROJECT, state, total.counts)):
                 click.echo("listening; Ctrl-C ends it", err=True)
-                listen(store, contracts, mqtt, stop, total.add, state=state)
+                listen(store, contracts, mqtt, stop, total.add, state=state, root=project.PROJECT)
     click.echo(str(total))
