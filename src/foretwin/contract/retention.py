@@ -35,6 +35,7 @@ class Retention(ContractPart):
     scores: ScoreRetention = ScoreRetention()
     events: Term = Field(default=90, description="with their deliveries, once none is waiting")
     quarantine: Term = 90
+    waveforms: Term = Field(default=30, description="snapshots of waveforms that are kept; then they are removed")
     audit: Term = FOREVER
 
     def __str__(self) -> str:

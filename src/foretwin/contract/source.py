@@ -155,6 +155,10 @@ class TableSource(ContractPart):
     transposed: bool | str | None = _unset("true where a column of the file is a row; or a glob of the files that are")
     sheet: str | None = _unset("sheet of a workbook, or variable of a .mat or HDF5 file; the first")
     missing_values: tuple[str, ...] | None = _unset("cells that mean: no value, such as Bad or -999")
+    snapshot: Annotated[int, Field(ge=16)] | None = _unset(
+        "samples of a snapshot of the contract's waveforms, where a file holds several in turn; else each file is one,"
+        " or each row of a Parquet file with lists"
+    )
     asset: str | None = _unset("column that names the machine; `file name` where each file is of one")
     single_asset: str | None = _unset("the machine's name, where all rows are of one and no column says so")
     time: str | None = _unset("column of the time; not needed for time_format: row")

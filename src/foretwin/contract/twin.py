@@ -16,6 +16,7 @@ from foretwin.contract.holdout import Holdout
 from foretwin.contract.policy import CasePolicy, Costs, Runs, Share
 from foretwin.contract.retention import Retention
 from foretwin.contract.source import ContractPart, Source, TableSource, Word
+from foretwin.contract.waveforms import Waveform, check_waveforms
 from foretwin.contract.yaml import find_entry, read_yaml
 from foretwin.errors import ContractError
 
@@ -132,6 +133,7 @@ class Twin(ContractPart):
     source: Source
     clock: Clock
     channels: Annotated[dict[Word, Channel], Field(min_length=1)]
+    waveforms: dict[Word, Waveform] = Field(default={}, exclude_if=lambda waveforms: not waveforms)
     regimes: Regimes | None = None
     rul: Rul | None = None
     faults: dict[Word, FaultAxis] = Field(default={})
@@ -169,6 +171,7 @@ class Twin(ContractPart):
         if wrong:
             raise ValueError(f"regimes: {wrong[0]} may be missing, and then no regime is known; leave one of both out")
         self._check_grid()
+        check_waveforms(self.waveforms, tuple(self.channels))
         for field in ("may_be_constant", "allow"):
             wrong = [name for name in getattr(self.quality, field) if name not in self.channels]
             if wrong:
@@ -193,6 +196,8 @@ class Twin(ContractPart):
                 raise ValueError(f"channels.{name}.grid: {reason}, in which the next value must have come")
 
     def _check_table(self, source: TableSource) -> None:
+        if source.snapshot is not None and not self.waveforms:
+            raise ValueError("source.snapshot: is of waveforms; describe them in `waveforms`, or leave it out")
         if self.has_grid and source.missing != "refuse":
             held = "write `grid: {take: last}` at each channel whose value holds, and leave `missing` out"
             raise ValueError(f"source.missing: {source.missing} is not for channels that are put on the grid; {held}")
@@ -207,7 +212,7 @@ class Twin(ContractPart):
             if unknown:
                 raise ValueError(f"source.faults.{axis}: {unknown[0]} is not a class of the axis")
         for field, names in {"columns": source.columns, "rates": source.rates}.items():
-            wrong = [name for name in names if name not in self.channels]
+            wrong = [name for name in names if name not in self.channels and name not in self.waveforms]
             if wrong:
                 raise ValueError(f"source.{field}: {wrong[0]} is not a channel")
 

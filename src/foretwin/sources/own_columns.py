@@ -10,6 +10,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.files.reading import file_columns
+from foretwin.sources.snapshots.snapshot_files import SnapshotForm, opener
 from foretwin.sources.tabular import PARQUET_MAGIC
 
 
@@ -23,7 +24,7 @@ def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSour
         return None
     own = own.model_copy(update={"path": str(path)})
     try:
-        columns = file_columns(own, path)
+        columns = file_columns(own, path, opener(SnapshotForm.of(contract, own)))
     except SourceError:
         return None  # perhaps it has canonical columns, in another notation
     keys = {own.asset_column or SINGLE, *([own.time_column] if own.time_column else [])}

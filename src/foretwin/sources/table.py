@@ -30,6 +30,7 @@ from foretwin.sources.lives.counters import PrecisionCourse
 from foretwin.sources.lives.life_rows import FAILED, LIFE, MachineLives
 from foretwin.sources.lives.machine_order import BUNDLE, machine_bundles
 from foretwin.sources.lives.row_sample import RowSample
+from foretwin.sources.snapshots.snapshot_files import SnapshotForm, channel_columns, opener
 from foretwin.sources.tabular import texts
 
 
@@ -122,13 +123,14 @@ class _Table:
         if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
             raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
         self._contract, self._source = contract, source
-        self._channels = {name: source.columns.get(name, name) for name in contract.channel_names}
+        self._channels = channel_columns(contract, source)
         self._classes = {axis: class_reader(source, axis, contract.classes(axis), labels_in) for axis in source.faults}
         self._spellings, self._parts = Spellings(), Spellings()
         self._earliest: pd.Timestamp | None = None
         self._numbered = True
         self._last: Reading | None = None
         self._kept: MachineLives | None = None
+        self._form = SnapshotForm.of(contract, source)
 
     def lives(self, path: Path, sample: RowSample | None = None) -> Iterator[pd.DataFrame]:
         """Yield what canonical rows are made of in pieces of whole machines, with the channels in double precision."""
@@ -146,6 +148,7 @@ class _Table:
             numbers=tuple(dict.fromkeys([*self._channels.values(), *([source.rul] if source.rul else [])])),
             labels=tuple(dict.fromkeys(label for label in labels if label)),
             seconds=SECONDS.get(self._contract.clock.unit),
+            opened=opener(self._form),
         )
         self._source, pieces = read_row_pieces(source, path, wanted, sample)
         for frame in machine_bundles(map(self._typed, pieces), BUNDLE):
@@ -183,6 +186,8 @@ class _Table:
     def _lives(self) -> MachineLives:
         assert self._last is not None  # noqa: S101
         self._last.tell_missing()
+        if self._form is not None:
+            self._form.tell_left_over(self._last.shown)
         for classes in self._classes.values():
             classes.check(self._last.shown)
         return MachineLives(self._last, self._contract, self._source, self._earliest, self._numbered)

@@ -105,7 +105,7 @@ class TableFile:
     def _checked(self, columns: Sequence[str]) -> list[str]:
         wanted = list(dict.fromkeys(columns))
         for name in wanted:
-            self._check_present(name)
+            self.check_present(name)
         return wanted
 
     def _without_rows(self) -> SourceError:
@@ -191,7 +191,8 @@ class TableFile:
         )
         return _as_frame(table)
 
-    def _check_present(self, name: str) -> None:
+    def check_present(self, name: str) -> None:
+        """Raise SourceError where a column of this name is not there once."""
         count = self.columns.count(name)
         if count > 1:
             raise SourceError(f"{self.shown}: column {name!r} is there {count} times; give each its own name")

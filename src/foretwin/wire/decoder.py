@@ -3,15 +3,18 @@
     {"twin": "pump", "asset": "P-017", "run": 1, "time": [58, 59],
      "channels": {"flow": [1.2, 1.3]}, "units": {"flow": "m3/h"}}
 
-or single values, each with its own time (`value_columns`):
+single values, each with its own time (`value_columns`):
 
     {"twin": "pump", "asset": "P-017", "time": "2026-11-21T12:00:00Z", "channel": "flow", "value": 1.2}
+
+or snapshots of waveforms, whose features become channels as they arrive (`waveform_columns`).
 
 A body that says nothing usable is refused as a whole. Otherwise each reading in it either becomes a row of `Readings`
 or is rejected on its own, with what is wrong and its content.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +28,14 @@ from foretwin.wire.readings import Decoded, Rejected
 from foretwin.wire.tables import ARROW, JSON, PARQUET, read_table
 from foretwin.wire.value_columns import FIELDS, ValueColumns, cells_of, wrong_length
 from foretwin.wire.values import shown
+from foretwin.wire.waveform_columns import (
+    Lists,
+    check_rates,
+    features_of,
+    kept_snapshots,
+    lists_of,
+    lists_of_columns,
+)
 
 KEYS = ("asset", "run", "time")
 MOST_READINGS = 1_000_000  # in one body
@@ -45,7 +56,8 @@ def decode(
     if kind not in (ARROW, PARQUET):
         raise BadInput("content-type", f"is {shown(kind)}; there is {JSON}, {ARROW}, {PARQUET}")
     contract = _contract(contracts, twin)
-    return decode_table(read_table(body, kind, MOST_READINGS, MOST_BYTES), contract, asset)
+    table = read_table(body, kind, MOST_READINGS, MOST_BYTES, lists=bool(contract.waveforms))
+    return decode_table(table, contract, asset)
 
 
 def undecodable(body: bytes, error: BadInput, twin: str | None, asset: str | None) -> Decoded:
@@ -69,9 +81,14 @@ def decode_table(table: pa.Table, contract: Twin, asset: str | None, texts: bool
         names = _names(columns.get("asset"), asset)
         owners = names if isinstance(names, str) else names.to_pylist()
         return _values(contract, owners, {name: columns[name] for name in FIELDS if name in columns}, texts)
-    channels = {name: cells for name, cells in columns.items() if name not in KEYS}
+    lists = lists_of_columns(columns, contract)
+    channels = {name: cells for name, cells in columns.items() if name not in KEYS and name not in lists}
+    channels |= features_of(contract, lists, columns["time"], channels) if lists else {}
     names = _names(columns.get("asset"), asset)
-    return Columns(contract, names, columns.get("run"), columns["time"], channels, units, texts).decode()
+    decoded = Columns(contract, names, columns.get("run"), columns["time"], channels, units, texts).decode()
+    return _with_snapshots(
+        decoded, contract, {"asset": names, "run": columns.get("run"), "time": columns["time"]}, lists
+    )
 
 
 def _decode_message(message: Any, contracts: Mapping[str, Twin], twin: str | None, asset: str | None) -> Decoded:
@@ -79,18 +96,35 @@ def _decode_message(message: Any, contracts: Mapping[str, Twin], twin: str | Non
     if alone:
         check_object(message, "body", required=FIELDS[:3], optional=("twin", "asset", "quality"))
     else:
-        check_object(message, "body", required=("time", "channels"), optional=("twin", "asset", "run", "units"))
+        waves = message.get("waveforms") is not None
+        needed = ("time", "waveforms") if waves else ("time", "channels")
+        more = ("channels", "rates") if waves else ()
+        check_object(message, "body", required=needed, optional=("twin", "asset", "run", "units", *more))
     said = message.get("twin")
     contract = _contract(contracts, _agreed("twin", None if said is None else check_text(said, "twin"), twin))
     name = check_name(_agreed("asset", message.get("asset"), asset))
     if alone:
         return _values(contract, name, {field: message[field] for field in FIELDS if field in message})
-    sent = check_object(message["channels"], "channels")
+    sent = check_object(message.get("channels", {}), "channels")
     units = check_object(message.get("units", {}), "units")
     time = _listed(message["time"])
     _check_count("time", len(time))
-    channels = {channel: _listed(cells) for channel, cells in sent.items()}
+    channels: dict[str, Any] = {channel: _listed(cells) for channel, cells in sent.items()}
+    if message.get("waveforms") is not None:
+        check_rates(check_object(message.get("rates", {}), "rates"), contract)
+        snapshots = check_object(message["waveforms"], "waveforms")
+        lists = lists_of(snapshots, type(message["time"]) is not list, contract)
+        channels |= features_of(contract, lists, time, channels)
+        decoded = Columns(contract, name, message.get("run"), time, channels, units).decode()
+        return _with_snapshots(decoded, contract, {"asset": name, "run": message.get("run"), "time": time}, lists)
     return Columns(contract, name, message.get("run"), time, channels, units).decode()
+
+
+def _with_snapshots(decoded: Decoded, contract: Twin, keys: Mapping[str, Any], lists: Lists) -> Decoded:
+    """Add the snapshots that are kept where all rows are readings, or some of them."""
+    if decoded.readings is None or not lists:
+        return decoded
+    return replace(decoded, snapshots=kept_snapshots(contract, keys, lists))
 
 
 def is_of_values(columns: Collection[str], contract: Twin) -> bool:

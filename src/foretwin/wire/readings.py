@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 
@@ -132,3 +133,4 @@ class Decoded:
     rejected: tuple[Rejected, ...] = ()
     values: SingleValues | None = None
     missing: int = 0  # single values that are empty, or of no good quality
+    snapshots: pa.Table | None = None  # of waveforms that are kept as they came: asset, run, time, a list of each

@@ -15,6 +15,7 @@ import pyarrow.parquet
 from pyarrow import types
 
 from foretwin.errors import BadInput, TooLarge
+from foretwin.signals.lists import is_list
 from foretwin.wire.untrusted.arrow_sizes import announced
 from foretwin.wire.untrusted.parquet_sizes import page_sizes, read_footer, row_count
 
@@ -39,15 +40,18 @@ DAMAGE = (
 NAMES = {ARROW: "Arrow stream", PARQUET: "Parquet file"}
 
 
-def read_table(body: bytes, kind: str, most_rows: int, most_bytes: int) -> pa.Table:
+def read_table(body: bytes, kind: str, most_rows: int, most_bytes: int, lists: bool = False) -> pa.Table:
     """Read the table in a body of the type ARROW or PARQUET.
 
-    Its columns have distinct names and hold numbers, text, or a dictionary of either; at most `most_bytes` would be
-    needed to write them out. BadInput for damaged bytes and for other columns, TooLarge beyond one of the bounds.
+    Its columns have distinct names and hold numbers, text, a dictionary of either, or, of an Arrow stream with `lists`,
+    lists of numbers; at most `most_bytes` would be needed to write them out. BadInput for damaged bytes and for other
+    columns, TooLarge beyond one of the bounds.
     """
-    read = _read_arrow if kind == ARROW else _read_parquet
     try:
-        table = read(body, most_rows, most_bytes)
+        if kind == ARROW:
+            table = _read_arrow(body, most_rows, most_bytes, lists)
+        else:
+            table = _read_parquet(body, most_rows, most_bytes)
         table.validate(full=True)  # offsets and dictionary indices that point elsewhere would be followed
         return _written_out(table, most_bytes)
     except DAMAGE as error:
@@ -65,9 +69,9 @@ def write_table(table: pa.Table, kind: str) -> bytes:
     return out.getvalue()
 
 
-def _read_arrow(body: bytes, most_rows: int, most_bytes: int) -> pa.Table:
+def _read_arrow(body: bytes, most_rows: int, most_bytes: int, lists: bool) -> pa.Table:
     with pa.ipc.open_stream(body) as stream:
-        _check_schema(stream.schema)
+        _check_schema(stream.schema, lists)
         rows = size = 0
         for count, (more_rows, more_bytes) in enumerate(announced(body), start=1):
             if more_rows < 0 or more_bytes < 0:
@@ -93,13 +97,13 @@ def _read_parquet(body: bytes, most_rows: int, most_bytes: int) -> pa.Table:
     return pyarrow.parquet.ParquetFile(pa.BufferReader(body), read_dictionary=texts).read(use_threads=False)
 
 
-def _check_schema(schema: pa.Schema) -> None:
+def _check_schema(schema: pa.Schema, lists: bool = False) -> None:
     names = schema.names
     _check_bounds({"columns": (len(names), MOST_COLUMNS)})
     for field in schema:
         if names.count(field.name) > 1:
             raise BadInput(_clipped(field.name), "is there more than once")
-        if not _is_flat(field.type):
+        if not _is_flat(field.type) and not (lists and is_list(field.type)):
             raise BadInput(_clipped(field.name), f"holds {_clipped(str(field.type))}; numbers or text are needed")
 
 

@@ -21,11 +21,18 @@ from foretwin.cli.project import PROJECT
     metavar="PATTERN",
     help="How the paths of many files end, such as {asset}/{run}.csv: its words are columns; {fault:d} are digits.",
 )
-def new_command(name: str, files: str, labels: Path | None, pattern: str | None) -> None:
+@click.option(
+    "--rate",
+    metavar="HZ",
+    type=click.FloatRange(min=0, min_open=True),
+    help="The files hold waveforms, with so many samples per second.",
+)
+def new_command(name: str, files: str, labels: Path | None, pattern: str | None, rate: float | None) -> None:
     """Write a first contract for a machine.
 
     Looks at FILE and writes data/NAME/twin.yaml. FILE is a file (CSV in any notation, Parquet, a workbook, .mat or
-    HDF5, packed or not), a folder, a glob in quotes, a zip or tar archive, or a URL such as s3://.
+    HDF5, packed or not), a folder, a glob in quotes, a zip or tar archive, or a URL such as s3://. Long columns
+    without a time, and WAV files, are waveforms, of whose snapshots features become channels.
 
     Asset, time, labels and channels are guessed from names and content, with a comment at each guess. What was assumed
     and left out is told, the costliest mistake first: correct it by hand, then `foretwin add NAME` and `dvc repro`.
@@ -35,6 +42,7 @@ def new_command(name: str, files: str, labels: Path | None, pattern: str | None)
       foretwin new press 'exports/press-*.csv.gz'
       foretwin new press press.csv --labels faults.json
       foretwin new press exports.zip --pattern '{asset}-{run:d}.csv'
+      foretwin new fan recordings --rate 25600
     """
     from foretwin.errors import ContractError
     from foretwin.project.files import fresh_file
@@ -44,7 +52,7 @@ def new_command(name: str, files: str, labels: Path | None, pattern: str | None)
     path = Paths(PROJECT, name).contract
     if path.exists():
         raise ContractError(f"{path}: is there already; edit it, or remove it and run this again")
-    draft = draft_contract(name, files, PROJECT, labels, pattern)
+    draft = draft_contract(name, files, PROJECT, labels, pattern, rate)
     with fresh_file(path) as out:
         out.write_text(draft.text, encoding="utf-8")
     click.echo(f"wrote {path}")

@@ -52,5 +52,5 @@ def ingest_command(files: tuple[Path, ...], twin: str | None, mqtt: str | None) 
             health = health_served(ingest_state(store, project.PROJECT, state, total.counts))
             with traced_process("foretwin-ingest"), health:
                 click.echo("listening; Ctrl-C ends it", err=True)
-                listen(store, contracts, mqtt, stop, total.add, state=state)
+                listen(store, contracts, mqtt, stop, total.add, state=state, root=project.PROJECT)
     click.echo(str(total))

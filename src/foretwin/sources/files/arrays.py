@@ -1,4 +1,4 @@
-"""Files of arrays (MATLAB's .mat, HDF5) as lines of text: one column per array, by SciPy and h5py."""
+"""Files of arrays (MATLAB's .mat, HDF5, NumPy's .npy) as lines of text: one column per array, by SciPy and h5py."""
 
 import csv
 import io
@@ -12,19 +12,25 @@ import numpy as np
 
 from foretwin.errors import SourceError
 
-MATLAB, HDF5 = b"MATLAB", b"\x89HDF\r\n\x1a\n"
+MATLAB, HDF5, NUMPY = b"MATLAB", b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
 NEWER = b"MATLAB 7.3"  # such a file is HDF5 after a header, and keeps its arrays turned
 
 
 def holds_arrays(head: bytes) -> bool:
-    """Return whether these first bytes are those of a .mat or HDF5 file."""
-    return head.startswith((MATLAB, HDF5))
+    """Return whether these first bytes are those of a .mat, HDF5 or .npy file."""
+    return head.startswith((MATLAB, HDF5, NUMPY))
+
+
+def read_arrays(path: Path, shown: str, head: bytes) -> dict[str, "np.ndarray[Any, Any]"]:
+    """Return arrays (N,) and single values () by name: fields of structures, columns of a matrix by number from 1."""
+    if head.startswith(NUMPY):
+        return _numpy(path, shown)
+    return _hdf5(path, shown, head.startswith(NEWER)) if head.startswith((HDF5, NEWER)) else _matlab(path, shown)
 
 
 def array_lines(path: Path, shown: str, head: bytes, variable: str | None) -> Iterator[str]:
     """Yield a header and one line per element of the arrays: of one variable, or of all with the commonest length."""
-    hierarchical = head.startswith((HDF5, NEWER))
-    found = _hdf5(path, shown, head.startswith(NEWER)) if hierarchical else _matlab(path, shown)
+    found = {name: values for name, values in read_arrays(path, shown, head).items() if values.ndim}
     if variable is not None:
         chosen = {name: values for name, values in found.items() if _is_within(name, variable)}
         if not chosen:
@@ -57,6 +63,14 @@ def _matlab(path: Path, shown: str) -> dict[str, "np.ndarray[Any, Any]"]:
     return _columns({name: value for name, value in content.items() if not name.startswith("__")}, ".")
 
 
+def _numpy(path: Path, shown: str) -> dict[str, "np.ndarray[Any, Any]"]:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise SourceError(f"{shown}: damaged .npy file, or one of objects ({error}); save it again") from None
+    return _columns({"column": values}, ".")
+
+
 def _hdf5(path: Path, shown: str, turned: bool) -> dict[str, "np.ndarray[Any, Any]"]:
     try:
         import h5py
@@ -78,7 +92,7 @@ def _hdf5(path: Path, shown: str, turned: bool) -> dict[str, "np.ndarray[Any, An
 
 
 def _columns(content: Mapping[str, Any], joint: str) -> dict[str, "np.ndarray[Any, Any]"]:
-    """Return the one-dimensional arrays: fields of structures by name, columns of a matrix by number from 1."""
+    """Return arrays of at most one dimension: fields of structures by name, columns of a matrix by number from 1."""
     columns: dict[str, np.ndarray[Any, Any]] = {}
     for name, value in content.items():
         if isinstance(value, Mapping):
@@ -87,7 +101,7 @@ def _columns(content: Mapping[str, Any], joint: str) -> dict[str, "np.ndarray[An
         values = np.squeeze(np.asarray(value))
         if values.dtype.names:
             columns |= {f"{name}{joint}{field}": values[field] for field in values.dtype.names}
-        elif values.dtype.kind in "biufSU" and values.ndim == 1:
+        elif values.dtype.kind in "biufSU" and values.ndim <= 1:
             columns[name] = values
         elif values.dtype.kind in "biuf" and values.ndim == 2:
             columns |= {f"{name}_{number + 1}": values[:, number] for number in range(values.shape[1])}

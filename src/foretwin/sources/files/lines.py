@@ -56,5 +56,5 @@ def told_encoding(head: bytes, shown: str) -> str:
     except UnicodeDecodeError:
         raise SourceError(f"{shown}: neither CSV in UTF-8 nor Parquet; set source.encoding, such as cp1252") from None
     if "\0" in text:
-        raise SourceError(f"{shown}: neither CSV, Parquet, workbook, .mat nor HDF5; export it as one of these")
+        raise SourceError(f"{shown}: neither CSV, Parquet, workbook, .mat, HDF5 nor .npy; export it as one of these")
     return marked or "utf-8-sig"

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from foretwin.contract.source import TableSource
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import data_files, path_parts, shown_path
-from foretwin.sources.files.notation import notation_of
+from foretwin.sources.files.notation import Notation, notation_of
 from foretwin.sources.lives.row_sample import RowSample
 from foretwin.sources.tabular import TableFile, open_table, texts
 
 LOG = logging.getLogger(__name__)
+# How a file is opened: of its path, its name in messages, its notation, and the columns that its path gives.
+Opener = Callable[[Path, str, Notation, Mapping[str, str]], TableFile]
 
 
 @dataclass(frozen=True)
@@ -92,28 +94,36 @@ def counted(counts: Counter[str]) -> str:
     return ", ".join(f"{word!r} ({count})" for word, count in counts.most_common(12))
 
 
-def open_files(source: TableSource, path: Path, sample: RowSample | None = None) -> dict[str, TableFile]:
+def open_plainly(path: Path, shown: str, notation: Notation, _given: Mapping[str, str]) -> TableFile:
+    """Open a file whose rows are those of the table."""
+    return open_table(path, shown, notation)
+
+
+def open_files(
+    source: TableSource, path: Path, sample: RowSample | None = None, opened: Opener = open_plainly
+) -> dict[str, TableFile]:
     """Open the file, or all data files of the folder, in natural order of their names: relative name -> file.
 
-    With a `sample`, only its rows will be read.
+    With a `sample`, only its rows will be read; `opened` opens one file.
     """
     shown = shown_path(source.path)
+
+    def open_one(name: str, place: Path, label: str) -> TableFile:
+        file = opened(place, label, notation_of(source, name), path_parts(source, name))
+        return replace(file, sample=sample)
+
     if not path.is_dir():
-        return {source.path: replace(open_table(path, shown, notation_of(source, source.path)), sample=sample)}
+        return {source.path: open_one(source.path, path, shown)}
     names = data_files(path)
     if not names:
         raise SourceError(f"{shown}: holds no files; correct source.path or source.pattern")
-    files = {
-        name: open_table(path / name, f"{shown}: {name}", notation_of(source, name))
-        for name in names
-        if sample is None or sample.has(name)
-    }
-    return {name: replace(file, sample=sample) for name, file in files.items()}
+    kept = [name for name in names if sample is None or sample.has(name)]
+    return {name: open_one(name, path / name, f"{shown}: {name}") for name in kept}
 
 
-def file_columns(source: TableSource, path: Path) -> set[str]:
+def file_columns(source: TableSource, path: Path, opened: Opener = open_plainly) -> set[str]:
     """Return the columns of a file, and those that its path gives."""
-    (name, file), *_ = open_files(source, path).items()
+    (name, file), *_ = open_files(source, path, opened=opened).items()
     return {*file.columns, *path_parts(source, name)}
 
 

@@ -11,7 +11,7 @@ from foretwin.contract.source import TableSource
 from foretwin.sources.files.blocks import BATCH
 from foretwin.sources.files.clock import Clocks, read_times
 from foretwin.sources.files.file_names import SINGLE
-from foretwin.sources.files.reading import Reading, open_files, read_pieces
+from foretwin.sources.files.reading import Opener, Reading, open_files, open_plainly, read_pieces
 from foretwin.sources.files.tags import spread_tags
 from foretwin.sources.lives.row_sample import RowSample
 from foretwin.sources.tabular import TableFile
@@ -26,6 +26,7 @@ class Wanted:
     numbers: tuple[str, ...]
     labels: tuple[str, ...]
     seconds: float | None
+    opened: Opener = open_plainly  # how a file is opened
 
 
 def read_row_pieces(
@@ -38,7 +39,7 @@ def read_row_pieces(
     """
     names = {"asset": source.asset_column or SINGLE, "run": source.run_column, "time": source.time_column or TIME}
     named = source.model_copy(update=names)
-    files = open_files(source, path, sample)
+    files = open_files(source, path, sample, wanted.opened)
     if source.tag is not None:
         return named, iter([_long(named, files, wanted)])
     return named, _wide(named, source, files, wanted)

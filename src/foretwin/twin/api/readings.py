@@ -14,6 +14,7 @@ from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Listing, answer_page, one_more, parse_moment, read_query, text, whole_number
 from foretwin.twin.explanation import explain_present
 from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
 from foretwin.twin.series import run_series
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.scoring.scores import Score
@@ -40,6 +41,7 @@ def post_readings(call: Call) -> Any:
     contracts = call.contracts
     decoded = _decoded(call, twin)
     receipt = ingest(call.store, contracts, [decoded], "http", call.now, "next" if call.caller.is_machine else "none")
+    keep_snapshots(call.living.root, [decoded], call.now)
     told = _told(receipt)
     _log(call, told)
     if receipt.rejected and not (receipt.stored or receipt.duplicates or receipt.waiting):

@@ -17,6 +17,7 @@ from foretwin.errors import SourceError
 from foretwin.project.entrypoint import show_progress
 from foretwin.sources.files.reading import file_columns
 from foretwin.sources.own_columns import check_file_units, own_columns
+from foretwin.sources.snapshots.snapshot_files import SnapshotForm, opener
 from foretwin.sources.table import read_own_rows
 from foretwin.sources.tabular import TableFile, open_table
 from foretwin.twin.ingest.ingest import Receipt, ingest
@@ -42,7 +43,8 @@ def ingest_file(store: Store, contract: Twin, path: Path, now: datetime) -> Iter
     unreadably.
     """
     own = own_columns(contract, path)
-    if own is not None and own.tag is None and is_of_values(sorted(file_columns(own, path)), contract):
+    opened = opener(None if own is None else SnapshotForm.of(contract, own))
+    if own is not None and own.tag is None and is_of_values(sorted(file_columns(own, path, opened)), contract):
         own = None
     total, receipts = _own(store, contract, own, path, now) if own else _canonical(store, contract, path, now)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

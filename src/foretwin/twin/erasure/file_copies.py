@@ -22,6 +22,7 @@ from foretwin.errors import StoreError
 from foretwin.project.dvc import dvc
 from foretwin.project.paths import Paths
 from foretwin.sources.store import FOLDER, PREFIX
+from foretwin.twin.ingest.snapshot_keeping import kept_of
 
 PARQUET_MAGIC = b"PAR1"
 
@@ -45,6 +46,7 @@ def find_copies(root: Path, twin: str, name: str, cache: Path | None) -> Copies:
     folders = [folder for folder in outputs if any(holds(path, name) for path in files_under(folder))]
     others = [paths.models, root / ".foretwin", root / "mlartifacts", root / "reports"]
     files = [path for folder in others for path in files_under(folder) if holds(path, name)]
+    files += kept_of(root, twin, name)
     objects = [] if cache is None else [path for path in files_under(cache) if holds(path, name)]
     return Copies(tuple(folders), tuple(files), (*objects, *_listing(cache, objects)))
 

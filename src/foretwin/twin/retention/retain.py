@@ -20,6 +20,7 @@ from foretwin.contract.retention import length_of
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError
 from foretwin.project.contracts import load_contracts
+from foretwin.twin.ingest.snapshot_keeping import drop_snapshots
 from foretwin.twin.retention.archive_files import archive_folder, read_archive, readings_table, write_archive
 from foretwin.twin.retention.hourly import sum_up
 from foretwin.twin.retention.whole_partitions import PartitionAging, age_partitions, is_dropped_whole
@@ -30,7 +31,7 @@ from foretwin.twin.store.aging.due_records import RECORD_KINDS, Due, RecordKind
 from foretwin.twin.store.aging.reclaim import reclaim_pages
 from foretwin.twin.store.scoring import thinning
 
-HOURS = "hours"
+HOURS, SNAPSHOTS = "hours", "files of snapshots"
 READINGS_AT_ONCE, RECORDS_AT_ONCE = 100_000, 20_000  # in one file
 PIECE = 1_000  # rows dropped in one transaction
 NEWEST_SPARED = 200  # readings of a present run, and its window: a week of hours, which questions of what-if look at
@@ -77,6 +78,8 @@ def retain_once(work: Retaining, now: datetime, stop: threading.Event | None = N
     counts: dict[str, int] = {}
     failures: list[ForetwinError] = []
     for contract in work.contracts.values():
+        if dropped := drop_snapshots(work.root, contract, now.date()):
+            counts[SNAPSHOTS] = dropped
         try:
             while not (stop and stop.is_set()) and (done := take_step(work, contract, now)):
                 counts[done[0]] = counts.get(done[0], 0) + done[1]

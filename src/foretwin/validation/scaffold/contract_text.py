@@ -56,7 +56,7 @@ def source_lines(name: str, source: TableSource, guess: Guess, written: Written)
     if source.rates:
         lines.append(f"  rates: [{', '.join(source.rates)}]  # guessed: counters, read as their rise per unit of time")
     lines += _label_source(guess.axes)
-    renamed = {channel: column for channel, column in guess.channels.items() if channel != column}
+    renamed = {channel: column for channel, column in source.columns.items() if channel != column}
     lines += ["  columns:  # channel: column of the file"] if renamed else []
     lines += [f"    {channel}: {_quoted(column)}" for channel, column in renamed.items()]
     lines += ["  # Left out:"] if guess.left_out else []

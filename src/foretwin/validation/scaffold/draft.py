@@ -20,11 +20,13 @@ from foretwin.sources.files.guess.long_tables import of_whole_machines
 from foretwin.sources.files.guess.survey import Survey, surveyed
 from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.lives.counters import is_flattened
+from foretwin.sources.snapshots.snapshot_survey import survey_waveforms
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import texts
 from foretwin.validation.few_units import ENOUGH, LabelledUnits, few_units_hints, propose_holdout
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
+from foretwin.validation.scaffold.column_names import TIME_NAMES, squashed
 from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns
 from foretwin.validation.scaffold.contract_text import (
     SHORTEST_WINDOW,
@@ -48,6 +50,7 @@ from foretwin.validation.scaffold.measures import (
 )
 from foretwin.validation.scaffold.sparse_channels import Sparse, find_sparse
 from foretwin.validation.scaffold.split_columns import with_splits
+from foretwin.validation.scaffold.waveform_text import waveform_lines, with_channels
 from foretwin.validation.scaffold.written import (
     Written,
     asset_fields,
@@ -73,18 +76,26 @@ def draft_contract(
     project: Path | None = None,
     labels: Path | None = None,
     pattern: str | None = None,
+    rate: float | None = None,
 ) -> ContractDraft:
     """Draft the contract of twin `name` from a user's files, named as `source.path` is; the text is a valid contract.
 
-    `labels` is a file with spans of time in which a fault was present, `pattern` is how the paths of many files end. A
-    path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
+    `labels` is a file with spans of time in which a fault was present, `pattern` is how the paths of many files end,
+    `rate` (Hz) that of their samples where they are waveforms. A path inside `project` is named relative to
+    data/<name>/. SourceError where the files cannot be read, or have no
     time, no machine or no channel; ContractError for an invalid name.
     """
-    with surveyed(str(files), pattern) as all_files, tempfile.TemporaryDirectory() as folder:
+
+    def look(path: Path) -> Survey | None:
+        return survey_waveforms(path, str(files), pattern, rate, lambda name: squashed(name) in TIME_NAMES)
+
+    with surveyed(str(files), pattern, look) as all_files, tempfile.TemporaryDirectory() as folder:
         survey = _bounded(all_files)
         written = spread_frame(survey)
         idle = [word for word in pattern_words(pattern) if word not in PATH_WORDS and not is_label_name(word)]
         path_words = written.frame[idle]
+        if survey.waveforms:  # a number in a path, such as a load, is measured beside them
+            idle = [word for word in idle if not pd.api.types.is_numeric_dtype(written.frame[word])]
         written = replace(written, frame=written.frame.drop(columns=idle))
         guess = with_splits(guess_columns(survey.table, written.frame), written.frame, path_words)
         if labels is not None:
@@ -96,7 +107,7 @@ def draft_contract(
 
 def _bounded(survey: Survey) -> Survey:
     """Return the survey of some machines where the first rows are not all, as they show which column names these."""
-    if survey.sample is None:
+    if survey.sample is None or survey.waveforms:
         return survey
     return of_whole_machines(survey, guess_columns(survey.table, spread_frame(survey).frame).asset)
 
@@ -108,13 +119,13 @@ def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess,
     notation = guess_clock(table.shown, frame, guess)
     sparse = find_sparse(frame, guess, notation)
     source = _source(path, written, guess, survey, sparse)
-    contract = _skeleton(name, source, guess, (notation, sparse))
+    contract = _skeleton(name, source, guess, (notation, sparse), survey)
     rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample, labels_in)
     telling = telling_channels(rows, contract)
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
         source = _source(path, written, guess, survey, sparse)
-        contract = _skeleton(name, source, guess, (notation, sparse))
+        contract = _skeleton(name, source, guess, (notation, sparse), survey)
     measured = measure_table(rows, contract, notation)
     measured = replace(measured, assets=len(survey.machines)) if survey.machines else measured
     holdout, why, few = _holdout(rows, contract, survey)
@@ -122,6 +133,7 @@ def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess,
         source_lines(name, source, guess, written),
         clock_lines(guess, notation, measured),
         channel_lines(rows, source, guess, survey.units, sparse),
+        waveform_lines(contract.waveforms),
         output_lines(guess, notation, measured),
         rest_lines(rows, guess, measured),
         holdout_lines(holdout, why),
@@ -163,7 +175,7 @@ def _source(path: str, written: Written, guess: Guess, survey: Survey, sparse: M
     content: dict[str, object] = {
         "time": None if guess.time == ROW else guess.time,
         "run": guess.run,
-        "columns": guess.channels,
+        "columns": {**guess.channels, **survey.columns},
         "failure": guess.failure,
         "rul": guess.rul,
         "subset": guess.subset,
@@ -185,7 +197,9 @@ def _flattened(values: "pd.Series[float]", runs: "np.ndarray") -> bool:
     return is_flattened(np.asarray(values, np.float64)[order], runs[order])
 
 
-def _skeleton(name: str, source: TableSource, guess: Guess, how: tuple[TimeNotation, Mapping[str, Sparse]]) -> Twin:
+def _skeleton(
+    name: str, source: TableSource, guess: Guess, how: tuple[TimeNotation, Mapping[str, Sparse]], survey: Survey
+) -> Twin:
     """Build a minimal contract to read the rows with; `how` are the time and the channels that have values seldom."""
     notation, sparse = how
     remedy: dict[str, object] = {"part": "?", "instruction": "?", "lead_time": 0}
@@ -204,6 +218,7 @@ def _skeleton(name: str, source: TableSource, guess: Guess, how: tuple[TimeNotat
             }
             for channel in guess.channels
         },
+        "waveforms": with_channels(survey.waveforms, guess.channels),
         "rul": {"cap": 1, "remedy": remedy} if has_rul(guess) else None,
         "health": {"remedy": remedy} if has_health(guess) else None,
         "faults": {axis.name: {"title": axis.name, "classes": _classes(axis, remedy)} for axis in guess.axes},

@@ -71,7 +71,7 @@ def spread_frame(survey: Survey) -> Written:
         for name, form in survey.forms.items()
     }
     frame = survey.frame.assign(**times)
-    if "names" in survey.fields or survey.table.kind == "arrays":
+    if "names" in survey.fields or survey.table.kind == "arrays" or survey.waveforms:
         frame[ROW] = frame.groupby(SINGLE).cumcount()  # the time, for want of another one
     fields, remarks = dict(survey.fields), dict(survey.remarks)
     named = {squashed(column): column for column in reversed(frame.columns)}

@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.source import TableSource
+from foretwin.contract.waveforms import Waveform
 from foretwin.errors import SourceError
 from foretwin.sources.files.blocks import BLOCK
 from foretwin.sources.files.file_names import FILE, SINGLE, data_files
@@ -64,13 +65,17 @@ class Survey:
     sample: RowSample | None = None  # of the rows, where they are too many
     machines: tuple[str, ...] = ()  # all of them, where `frame` has those of some
     pattern: str | None = None
+    waveforms: Mapping[str, Waveform] = field(default_factory=dict)  # of which the rows are snapshots
+    columns: Mapping[str, str] = field(default_factory=dict)  # of the waveforms
 
 
 @contextmanager
-def surveyed(source: str, pattern: str | None = None) -> Iterator[Survey]:
+def surveyed(
+    source: str, pattern: str | None = None, look: Callable[[Path], Survey | None] = lambda _: None
+) -> Iterator[Survey]:
     """Bring what `source` names (file, folder, glob, archive, URL), and survey it; copies are removed afterwards.
 
-    Of many files those count whose path ends as `pattern`.
+    Of many files those count whose path ends as `pattern`. What `look` sees in the file or folder comes first.
     """
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(source)
@@ -78,7 +83,7 @@ def surveyed(source: str, pattern: str | None = None) -> Iterator[Survey]:
             asked = TableSource(kind="table", path=source, pattern=pattern, asset=FILE, time_format="row")
             bring_files(asked, Path(), Path(temporary))
             path = fetched(Path(temporary))
-        survey = survey_files(path, source, pattern=pattern)
+        survey = look(path) or survey_files(path, source, pattern=pattern)
         for name in survey.left_out:
             (path / name).unlink()  # of the copy
         yield survey
@@ -117,7 +122,7 @@ def survey_files(path: Path, shown: str, sample: RowSample | None = None, patter
     remarks = look.remarks | remarks
     table = next(iter(files.values()))
     of_files = (tuple(others), told, tuple(kept), sample)
-    return Survey(path, table, frame, fields, remarks, _forms(frame), look.units, *of_files, pattern=pattern)
+    return Survey(path, table, frame, fields, remarks, time_forms(frame), look.units, *of_files, pattern=pattern)
 
 
 @dataclass(frozen=True)
@@ -274,7 +279,7 @@ def _typed(frame: pd.DataFrame, files: dict[str, TableFile]) -> pd.DataFrame:
     return frame.assign(**columns)
 
 
-def _forms(frame: pd.DataFrame) -> dict[str, TimeForm]:
+def time_forms(frame: pd.DataFrame) -> dict[str, TimeForm]:
     """Return the forms of the columns of text that are times."""
     found = {
         name: guess_form(texts(frame[name])) for name in frame.columns if name != SINGLE and not _is_typed(frame[name])

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, StoreAway, TooLarge
@@ -24,6 +25,7 @@ from foretwin.twin.connectors.mqtt.session import BACKOFF, Session, connect_brok
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.ingest import Receipt, ingest
 from foretwin.twin.ingest.single_values.due import settle_due
+from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
 from foretwin.twin.store import Store
 from foretwin.wire.decoder import decode, undecodable
 from foretwin.wire.readings import Decoded
@@ -106,12 +108,14 @@ def listen(  # noqa: PLR0913, PLR0917 - who listens for whom, and who hears of i
     told: Callable[[Receipt], None] | None = None,
     backoff: Backoff = BACKOFF,
     state: Listening | None = None,
+    root: Path = Path(),
 ) -> None:
     """Store what arrives on `foretwin/<twin>/<asset>/readings` until `stop` is set; the broker keeps the session.
 
-    `told` hears of each transaction after its commit, `state` shows how it goes. A broker or a store that is away is
-    waited for. BrokerError where the broker refuses, or another process listens for this store; StoreError where the
-    store refuses. Whatever ends it, what is not stored has not been acknowledged.
+    `told` hears of each transaction after its commit, `state` shows how it goes; snapshots of waveforms that are kept
+    lie below the project's folder `root`. A broker or a store that is away is waited for. BrokerError where the broker
+    refuses, or another process listens for this store; StoreError where the store refuses. Whatever ends it, what is
+    not stored has not been acknowledged.
     """
     largest = Limits.from_env(os.environ).body_bytes
     waiting, looked = PendingMessages(largest), 0.0
@@ -124,9 +128,11 @@ def listen(  # noqa: PLR0913, PLR0917 - who listens for whom, and who hears of i
         while not stop.is_set():
             session.check()
             messages = waiting.take(BATCH, PATIENCE, stop)
-            receipt = _stored(store, contracts, messages, stop, state.heartbeat) if messages else None
+            decoded = [_decoded(message, contracts) for message in messages]
+            receipt = _stored(store, contracts, decoded, stop, state.heartbeat) if messages else None
             state.heartbeat.done()
             if receipt is not None:
+                keep_snapshots(root, decoded, datetime.now(UTC))
                 session.acknowledge(messages)
                 if told:
                     told(receipt)
@@ -160,14 +166,13 @@ def _settled(store: Store, contracts: Mapping[str, Twin]) -> Receipt:
 def _stored(
     store: Store,
     contracts: Mapping[str, Twin],
-    messages: Sequence[Message],
+    decoded: Sequence[Decoded],
     stop: threading.Event,
     heartbeat: Heartbeat,
 ) -> Receipt | None:
-    """Store the messages in one transaction, however long the store is away; None where `stop` is set before."""
+    """Store decoded messages in one transaction, however long the store is away; None where `stop` is set before."""
     failures = 0
-    with work_span("batch", messages=len(messages)) as span:
-        decoded = [_decoded(message, contracts) for message in messages]
+    with work_span("batch", messages=len(decoded)) as span:
         while True:
             try:
                 receipt = ingest(store, contracts, decoded, "mqtt", datetime.now(UTC), "next")
