@@ -13,9 +13,11 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from foretwin.contract.channels import Channel, Clock
 from foretwin.contract.holdout import Holdout
+from foretwin.contract.parts import ContractPart, Word
 from foretwin.contract.policy import CasePolicy, Costs, Runs, Share
 from foretwin.contract.retention import Retention
-from foretwin.contract.source import ContractPart, Source, TableSource, Word
+from foretwin.contract.side_checks import check_side_tables
+from foretwin.contract.source import Source, TableSource
 from foretwin.contract.yaml import find_entry, read_yaml
 from foretwin.errors import ContractError
 
@@ -181,6 +183,8 @@ class Twin(ContractPart):
             wrong = [name for name in names if name not in self.channels]
             if wrong:
                 raise ValueError(f"source.{field}: {wrong[0]} is not a channel")
+        classes = {axis: tuple(fault.classes) for axis, fault in self.faults.items()}
+        check_side_tables(source, self.channels, classes, self.quality.allow)
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -201,6 +205,11 @@ class Twin(ContractPart):
     def slot(self) -> float | None:
         """Return the time that each place of a window stands for; None where windows count rows, as they lie."""
         return self.clock.step if self.has_grid or self.may_be_missing else None
+
+    @property
+    def tells_ends(self) -> bool:
+        """Return whether the data say of each life how it ended."""
+        return isinstance(self.source, TableSource) and self.source.tells_ends
 
     @property
     def axes(self) -> tuple[str, ...]:
