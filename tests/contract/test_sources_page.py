@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
+from foretwin.contract.side_tables import AssetTable, EventLog, FailureLog, FileSource, MaintenanceLog
 from foretwin.contract.source import LabelSpans, Source, TableFault
 from foretwin.contract.twin import Twin
 
@@ -25,10 +26,18 @@ def contract_of(example: dict) -> Twin:
         axis: {"title": axis, "classes": {"healthy": None} | dict.fromkeys(classes_of(fault) - {"healthy"}, remedy)}
         for axis, fault in source.get("faults", {}).items()
     }
+    beside = source if source["kind"] == "table" else {}
+    failures = beside.get("failures", {})
+    if "axis" in failures:
+        modes = failures["values"].values()
+        faults[failures["axis"]] = {"title": "axis", "classes": {"healthy": None} | dict.fromkeys(modes, remedy)}
     names = {
         "force",
         *source.get("columns", {}),
         *source.get("rates", []),
+        *beside.get("events", {}).get("counts", {}),
+        *beside.get("events", {}).get("since", {}),
+        *beside.get("assets", {}).get("columns", {}),
         *example.get("quality", {}).get("allow", []),
     }
     channels = {name: {"unit": "1", "role": "sensor", "min": 0, "max": 1} for name in sorted(names)}
@@ -62,3 +71,10 @@ def test_every_field_of_a_fault_axis_has_an_example():
 def test_every_field_of_spans_of_labels_has_an_example():
     faults = [fault for source in SOURCES for fault in source.get("faults", {}).values()]
     assert {field for fault in faults for field in fault.get("spans", {})} == set(LabelSpans.model_fields)
+
+
+@pytest.mark.parametrize("field", ["failures", "maintenance", "events", "assets"])
+def test_every_field_of_a_table_beside_the_readings_has_an_example(field):
+    model = {"failures": FailureLog, "maintenance": MaintenanceLog, "events": EventLog, "assets": AssetTable}[field]
+    shown = {name for source in SOURCES if source["kind"] == "table" for name in source.get(field, {})}
+    assert set(model.model_fields) - set(FileSource.model_fields) <= shown

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from foretwin.contract.source import ContractPart
+from foretwin.contract.parts import ContractPart
 
 LONGEST_GAP = 1000  # steps of the clock, where the contract does not say otherwise
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}  # of the clock units that are units of time

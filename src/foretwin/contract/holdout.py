@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from foretwin.contract.source import ContractPart
+from foretwin.contract.parts import ContractPart
 
 
 class Holdout(ContractPart):

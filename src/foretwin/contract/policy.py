@@ -1,12 +1,37 @@
-"""Policy of a machine type: when cases open and close, what failures cost, what begins a run."""
+"""Policy of a machine type: what data are good enough, when cases open and close, what failures cost."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from foretwin.contract.source import ContractPart
+from foretwin.contract.parts import ContractPart, Word
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Quality(ContractPart):
+    """Limits that validation applies to the data before training."""
+
+    min_assets: Annotated[int, Field(ge=1)] = 5
+    min_failures: Annotated[int, Field(ge=0)] = Field(default=3, description="runs that were seen to end in failure")
+    min_run_rows: Annotated[int, Field(ge=1)] = 2
+    min_known_rul: Share = 0.5
+    min_known_faults: Share = 0.5
+    max_stuck_rows: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="longest stretch of one unchanged value that a sensor may show"
+    )
+    may_be_constant: tuple[Word, ...] = ()
+    allow: tuple[Word, ...] = Field(
+        default=(),
+        exclude_if=lambda names: not names,
+        description="channels that may tell the label by themselves, since they are known when scoring too",
+    )
+    max_missing: Share | None = Field(
+        default=None,
+        exclude_if=lambda share: share is None,
+        description="largest share of the rows on which a channel that may be missing is missing; any where it is not"
+        " set",
+    )
 
 
 class CasePolicy(ContractPart):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from foretwin.contract.source import ContractPart
+from foretwin.contract.parts import ContractPart
 
 FOREVER: Literal["forever"] = "forever"
 Days = Annotated[int, Field(ge=1, le=36_500)]

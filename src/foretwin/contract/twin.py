@@ -13,9 +13,11 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from foretwin.contract.channels import Channel, Clock
 from foretwin.contract.holdout import Holdout
-from foretwin.contract.policy import CasePolicy, Costs, Runs, Share
+from foretwin.contract.parts import ContractPart, Word
+from foretwin.contract.policy import CasePolicy, Costs, Quality, Runs
 from foretwin.contract.retention import Retention
-from foretwin.contract.source import ContractPart, Source, TableSource, Word
+from foretwin.contract.side_checks import check_side_tables
+from foretwin.contract.source import Source, TableSource
 from foretwin.contract.waveforms import Waveform, check_waveforms
 from foretwin.contract.yaml import find_entry, read_yaml
 from foretwin.errors import ContractError
@@ -97,31 +99,6 @@ class Window(ContractPart):
         if self.shortest > self.length:
             raise ValueError(f"shortest {self.shortest} must not exceed length {self.length}")
         return self
-
-
-class Quality(ContractPart):
-    """Limits that validation applies to the data before training."""
-
-    min_assets: Annotated[int, Field(ge=1)] = 5
-    min_failures: Annotated[int, Field(ge=0)] = Field(default=3, description="runs that were seen to end in failure")
-    min_run_rows: Annotated[int, Field(ge=1)] = 2
-    min_known_rul: Share = 0.5
-    min_known_faults: Share = 0.5
-    max_stuck_rows: Annotated[int, Field(ge=2)] | None = Field(
-        default=None, description="longest stretch of one unchanged value that a sensor may show"
-    )
-    may_be_constant: tuple[Word, ...] = ()
-    allow: tuple[Word, ...] = Field(
-        default=(),
-        exclude_if=lambda names: not names,
-        description="channels that may tell the label by themselves, since they are known when scoring too",
-    )
-    max_missing: Share | None = Field(
-        default=None,
-        exclude_if=lambda share: share is None,
-        description="largest share of the rows on which a channel that may be missing is missing; any where it is not"
-        " set",
-    )
 
 
 class Twin(ContractPart):
@@ -215,6 +192,8 @@ class Twin(ContractPart):
             wrong = [name for name in names if name not in self.channels and name not in self.waveforms]
             if wrong:
                 raise ValueError(f"source.{field}: {wrong[0]} is not a channel")
+        classes = {axis: tuple(fault.classes) for axis, fault in self.faults.items()}
+        check_side_tables(source, self.channels, classes, self.quality.allow)
 
     @property
     def channel_names(self) -> tuple[str, ...]:
@@ -240,6 +219,11 @@ class Twin(ContractPart):
     def slot(self) -> float | None:
         """Return the time that each place of a window stands for; None where windows count rows, as they lie."""
         return self.clock.step if self.has_grid or self.may_be_missing else None
+
+    @property
+    def tells_ends(self) -> bool:
+        """Return whether the data say of each life how it ended."""
+        return isinstance(self.source, TableSource) and self.source.tells_ends
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from foretwin.contract.source import ContractPart, Word
+from foretwin.contract.parts import ContractPart, Word
 
 Positive = Annotated[float, Field(gt=0)]
 GRAVITY = 9.80665  # m/s2

@@ -10,6 +10,7 @@ One row is one asset at one time step:
     fault_<axis> int8     class on that axis, 0 = healthy, -1 = unknown
     fixed_split  str      "test" where the source fixed a split, or the number of a fold, else empty
     subset       str      named part of the data with separate figures, else empty; never an input
+    ended        str      how the run ended, one of `ENDS`, where the contract's source tells it; else no such column
 """
 
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foretwin.contract.side_checks import ENDED
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.errors import RowsError
 
@@ -26,6 +28,8 @@ FAULT_UNKNOWN = -1
 ROW_GROUP = 1 << 18  # rows of a row group of a written file
 SPLIT_COLUMNS = ("fixed_split", "subset")
 TEST_SET = "test"  # in fixed_split
+FAILED_ENDS = ("failed", "reached")  # those to which an RUL counts down; all others are only known to come later
+ENDS = (*FAILED_ENDS, "replaced", "removed", "running", "unknown")
 HISTORY = "history"  # the subset of rows from the twins' own store
 
 
@@ -34,7 +38,8 @@ def column_types(twin: Twin) -> dict[str, str]:
     channels = dict.fromkeys(twin.channel_names, "float32")
     faults = {fault_column(axis): "int8" for axis in twin.axes}
     keys = {"asset": "str", "run": "int64", "time": "float64"}
-    return {**keys, **channels, "rul": "float32", **faults, "fixed_split": "str", "subset": "str"}
+    ended = {ENDED: "str"} if twin.tells_ends else {}
+    return {**keys, **channels, "rul": "float32", **faults, "fixed_split": "str", "subset": "str", **ended}
 
 
 def fault_column(axis: str) -> str:
@@ -51,7 +56,7 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
     absent = [name for name in [*KEY, *twin.channel_names] if name not in frame.columns]
     if absent:
         raise RowsError(f"{twin.name}: column {absent[0]} is missing")
-    defaults: dict[str, object] = {"rul": np.nan, "fixed_split": "", "subset": ""}
+    defaults: dict[str, object] = {"rul": np.nan, "fixed_split": "", "subset": "", ENDED: "unknown"}
     defaults |= {fault_column(axis): FAULT_UNKNOWN for axis in twin.axes}
     if twin.health is not None:
         defaults[fault_column(HEALTH)] = _presumed_normal(frame, twin)
@@ -106,6 +111,13 @@ def damaged_table(path: Path, error: Exception) -> RowsError:
 def time_to_end(frame: pd.DataFrame) -> "pd.Series[float]":
     """Compute the time from each row to the last of its (asset, run): the RUL of a run that ended in failure."""
     return frame.groupby(["asset", "run"], sort=False)["time"].transform("max") - frame["time"]
+
+
+def has_failed(frame: pd.DataFrame) -> np.ndarray:
+    """Return bool (N,), True on the failure row of a run; where the table tells how runs ended, on all its rows."""
+    if ENDED in frame:
+        return frame[ENDED].isin(FAILED_ENDS).to_numpy(bool) | (frame["rul"] <= 0).to_numpy(bool)
+    return (frame["rul"] <= 0).to_numpy(bool)
 
 
 def run_starts(frame: pd.DataFrame) -> np.ndarray:

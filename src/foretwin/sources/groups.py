@@ -1,5 +1,6 @@
 """Parts of a user's table that are held out together, as columns name them: groups, and splits made by somebody."""
 
+from collections import Counter
 from decimal import Decimal
 
 import pandas as pd
@@ -46,7 +47,7 @@ def read_splits(file: Reading, column: str) -> "pd.Series[str]":
     found = text.map(read)
     wrong = found.isna().to_numpy()
     if wrong.any():
-        row, held = int(wrong.argmax()), shown_values(text.value_counts().to_dict())
+        row, held = int(wrong.argmax()), shown_values(Counter(text))
         cell = repr(text.iat[row]) if text.iat[row] else "an empty cell"
         fix = "write train, test, or the number of a fold"
         raise file.wrong(row, column, f"{cell} is no part of a split; {fix}; it holds {held}")

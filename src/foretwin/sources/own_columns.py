@@ -17,7 +17,8 @@ from foretwin.sources.tabular import PARQUET_MAGIC
 def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSource | None:
     """Return the twin's own table source for this file; None where the file lacks its columns.
 
-    Of the labels it has those whose columns are there if `labelled`, else none but the failures that end lives.
+    Of the labels it has those whose columns are there if `labelled`, else none but the failures that end lives. What
+    tables beside the readings make are columns here too: a channel of events, say, under the channel's name.
     """
     own = contract.source
     if not isinstance(own, TableSource):
@@ -35,7 +36,8 @@ def own_columns(contract: Twin, path: Path, labelled: bool = False) -> TableSour
     kept |= {name: getattr(own, name) for name in there if getattr(own, name) in columns}
     axes = own.faults.items() if labelled else ()
     kept["faults"] = {axis: fault for axis, fault in axes if fault.columns and set(fault.columns) <= columns}
-    return own.model_copy(update={**kept, "runs_end_in_failure": False})
+    alone = dict.fromkeys(("failures", "maintenance", "events", "assets", "parts", "reached"))
+    return own.model_copy(update={**kept, **alone, "runs_end_in_failure": False})
 
 
 def check_file_units(contract: Twin, source: TableSource, path: Path) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.channels import SECONDS
+from foretwin.contract.side_tables import EndRule
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import Spellings
 from foretwin.dataset.table import RUN, canonical, fault_column
 from foretwin.errors import ContractError, SourceError
 from foretwin.sources.files.file_names import shown_path
-from foretwin.sources.files.places.copies import LABELS, bring_files, bring_labels, fetched
+from foretwin.sources.files.places.copies import BESIDE, LABELS, bring_files, bring_labels, bring_side_tables, fetched
 from foretwin.sources.files.places.queries import bring_query
 from foretwin.sources.files.reading import Reading
 from foretwin.sources.files.rows import TIME, Wanted, read_row_pieces
@@ -27,9 +28,12 @@ from foretwin.sources.groups import read_splits, read_subsets
 from foretwin.sources.label_spans import class_reader
 from foretwin.sources.labels import read_flags
 from foretwin.sources.lives.counters import PrecisionCourse
+from foretwin.sources.lives.ended_lives import RULE_VALUE, EndedLives
 from foretwin.sources.lives.life_rows import FAILED, LIFE, MachineLives
 from foretwin.sources.lives.machine_order import BUNDLE, machine_bundles
 from foretwin.sources.lives.row_sample import RowSample
+from foretwin.sources.logs.end_records import read_end_records
+from foretwin.sources.logs.made_channels import MadeChannels
 from foretwin.sources.snapshots.snapshot_files import SnapshotForm, channel_columns, opener
 from foretwin.sources.tabular import texts
 
@@ -44,11 +48,12 @@ def fetch_table(source: TableSource, folder: Path, out: Path, previous: Path | N
     else:
         bring_files(source, folder, out)
     bring_labels(source, folder, out)
+    bring_side_tables(source, folder, out, previous or out)
 
 
 def adapt_table(contract: Twin, source: TableSource, raw: Path) -> Iterator[pd.DataFrame]:
     """Convert the copies in `raw` to canonical rows, as `read_rows_of`, in pieces of whole machines."""
-    table = _Table(contract, source, raw / LABELS)
+    table = _Table(contract, source, raw)
     first, courses = None, {name: PrecisionCourse() for name in contract.channel_names}
     for frame in table.lives(fetched(raw)):
         runs = np.asarray(frame.groupby(RUN, sort=False).ngroup(), np.int64)
@@ -66,16 +71,16 @@ def read_rows_of(
     source: TableSource,
     path: Path,
     sample: RowSample | None = None,
-    labels_in: Path | None = None,
+    beside: Path | None = None,
 ) -> pd.DataFrame:
-    """Convert a file, or all of a folder, to canonical rows, or a sample of them; `labels_in` has the spans of labels.
+    """Convert a file, or all of a folder, to canonical rows, or a sample of them; `beside` has copies of further files.
 
     A numeric time is in the clock's unit and kept where it restarts with each run; a date, and the
     number of a clock that continues over several runs, is counted from the run's first row. A row where `failure` is
     true ends its run with RUL 0; a run without a failure has an unknown RUL. SourceError names the file, the line and
     the column of the first invalid cell.
     """
-    return pd.concat(rows_in_pieces(contract, source, path, sample, labels_in), ignore_index=True)
+    return pd.concat(rows_in_pieces(contract, source, path, sample, beside), ignore_index=True)
 
 
 def rows_in_pieces(
@@ -83,10 +88,10 @@ def rows_in_pieces(
     source: TableSource,
     path: Path,
     sample: RowSample | None = None,
-    labels_in: Path | None = None,
+    beside: Path | None = None,
 ) -> Iterator[pd.DataFrame]:
     """Yield what `read_rows_of` returns in pieces of whole machines."""
-    return (canonical(frame, contract) for frame in _Table(contract, source, labels_in).lives(path, sample))
+    return (canonical(frame, contract) for frame in _Table(contract, source, beside).lives(path, sample))
 
 
 def read_own_rows(contract: Twin, source: TableSource, path: Path) -> "OwnRows":
@@ -119,14 +124,20 @@ class OwnRows:
 class _Table:
     """A user's files and their description in the contract; what holds for all rows is kept while pieces are read."""
 
-    def __init__(self, contract: Twin, source: TableSource, labels_in: Path | None = None) -> None:
+    def __init__(self, contract: Twin, source: TableSource, beside: Path | None = None) -> None:
         if (source.failure is not None) + (source.rul is not None) + source.runs_end_in_failure > 1:
             raise ContractError(f"{contract.name}: source: failure, rul and runs_end_in_failure exclude each other")
         self._contract, self._source = contract, source
-        self._channels = channel_columns(contract, source)
-        self._classes = {axis: class_reader(source, axis, contract.classes(axis), labels_in) for axis in source.faults}
+        made = source.made_channels if beside else ()
+        columns = channel_columns(contract, source)
+        self._channels = {name: column for name, column in columns.items() if name not in made}
+        labels = beside / LABELS if beside else None
+        self._classes = {axis: class_reader(source, axis, contract.classes(axis), labels) for axis in source.faults}
+        self._beside = beside / BESIDE if beside else None
+        self._rule = EndRule.of(source.reached) if source.reached and beside else None
         self._spellings, self._parts = Spellings(), Spellings()
         self._earliest: pd.Timestamp | None = None
+        self._latest: pd.Timestamp | None = None
         self._numbered = True
         self._last: Reading | None = None
         self._kept: MachineLives | None = None
@@ -136,7 +147,7 @@ class _Table:
         """Yield what canonical rows are made of in pieces of whole machines, with the channels in double precision."""
         for lives, frame in self.machines(path, sample):
             yield lives.of(frame)
-        if self._kept is not None:
+        if self._kept is not None and sample is None:
             self._kept.tell_left_out()
 
     def machines(self, path: Path, sample: RowSample | None = None) -> Iterator[tuple[MachineLives, pd.DataFrame]]:
@@ -145,7 +156,7 @@ class _Table:
         labels = [source.failure, *(column for fault in source.faults.values() for column in fault.columns)]
         labels += [source.subset, source.split]
         wanted = Wanted(
-            numbers=tuple(dict.fromkeys([*self._channels.values(), *([source.rul] if source.rul else [])])),
+            numbers=tuple(dict.fromkeys([*self._channels.values(), *self._further_numbers()])),
             labels=tuple(dict.fromkeys(label for label in labels if label)),
             seconds=SECONDS.get(self._contract.clock.unit),
             opened=opener(self._form),
@@ -153,6 +164,11 @@ class _Table:
         self._source, pieces = read_row_pieces(source, path, wanted, sample)
         for frame in machine_bundles(map(self._typed, pieces), BUNDLE):
             yield self.how_lives_go(), frame
+
+    def _further_numbers(self) -> list[str]:
+        """Return the columns of numbers that are no channels."""
+        rule = self._source.columns.get(self._rule.name, self._rule.name) if self._rule else None
+        return [column for column in (self._source.rul, rule) if column]
 
     def _typed(self, file: Reading) -> pd.DataFrame:
         """Return the cells of a piece by their meaning; the index counts the rows of all files."""
@@ -164,6 +180,9 @@ class _Table:
             frame["rul"] = file.numbers(file.frame[source.rul], source.rul)
         for axis, classes in self._classes.items():
             frame[fault_column(axis)] = classes.read(file, file.frame)
+        if self._rule:
+            column = source.columns.get(self._rule.name, self._rule.name)
+            frame[RULE_VALUE] = file.numbers(file.frame[column], column)
         failed = np.zeros(len(frame), dtype=bool)
         frame[FAILED] = failed if source.failure is None else read_flags(file, file.frame, source.failure)
         if source.subset is not None:
@@ -190,7 +209,16 @@ class _Table:
             self._form.tell_left_over(self._last.shown)
         for classes in self._classes.values():
             classes.check(self._last.shown)
-        return MachineLives(self._last, self._contract, self._source, self._earliest, self._numbered)
+        contract, source, earliest, beside = self._contract, self._source, self._earliest, self._beside
+        ended = made = None
+        if beside is not None:
+            made = MadeChannels.read(contract, source, beside, earliest)
+        if beside is not None and source.tells_ends:
+            latest = None
+            if self._latest is not None and earliest is not None:
+                latest = (self._latest - earliest).total_seconds() / (contract.clock.seconds or 1.0)
+            ended = EndedLives(contract, source, read_end_records(contract, source, beside, earliest), latest, FAILED)
+        return MachineLives(self._last, contract, source, earliest, self._numbered, ended, made)
 
     def _names(self, file: Reading, column: str) -> "pd.Series[str]":
         """Return a column as text (N,), nowhere empty."""
@@ -224,7 +252,9 @@ class _Table:
                 )
             values = values.dt.tz_convert(None)
             earliest = values.min()
+            latest = values.max()
             self._earliest = earliest if self._earliest is None else min(self._earliest, earliest)
+            self._latest = latest if self._latest is None else max(self._latest, latest)
         return values
 
     def flattened(self, name: str, frame: pd.DataFrame) -> SourceError:

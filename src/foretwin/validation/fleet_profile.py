@@ -37,7 +37,7 @@ class Profile:
     """A single row: `assets`, `respelt` assets whose name another one spells differently, `distinct_<channel>` values
     (counted up to MOST_DISTINCT), `tells_<channel>` (0 or 1, whether it tells a label by itself),
     `known_fault_<axis>` share of rows from 0 to 1, `missing_<channel>` share of one that may be missing, and with
-    `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that reach RUL 0.
+    `contract.rul` also `known_rul` share and `failures`, the runs outside the fixed test set that were seen to fail.
 
     The shares are of the twin's own source where it has one: a history has labels only where there are verdicts."""
     behind: dict[str, Behind]

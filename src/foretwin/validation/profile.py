@@ -15,7 +15,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.table import FAULT_UNKNOWN, HISTORY, KEY, TEST_SET, fault_column, out_of_order, run_starts
+from foretwin.dataset.table import (
+    FAULT_UNKNOWN,
+    HISTORY,
+    KEY,
+    TEST_SET,
+    fault_column,
+    has_failed,
+    out_of_order,
+    run_starts,
+)
 
 Mask = NDArray[np.bool_]
 
@@ -62,7 +71,7 @@ class PieceProfile:
     `rul_out_of_step`  rows where RUL does not fall by as much as time rises (with `contract.rul`)
     `stuck_<sensor>`   the longest stretch of one unchanged value (with `quality.max_stuck_rows`)
     `in_test`          rows of the fixed test set
-    `failed`           whether a row outside of it has RUL 0, and `ends_outside`, whether the last one is
+    `failed`           whether a row outside of it tells a failure, and `ends_outside`, whether the last one is
     """
     rows: Mapping[str, Behind]
     """Measure -> the rows that break its rule by themselves, or within their run."""
@@ -81,7 +90,7 @@ class PieceProfile:
         sums = {name: _sums(mask, begins) for name, mask in (masks | {"in_test": test}).items()}
         stuck = _stuck(piece, contract, starts)
         longest = {name: _longest(lengths, begins) for name, lengths in stuck.items()}
-        failed = ~test & (piece["rul"] <= 0).to_numpy(bool)
+        failed = ~test & has_failed(piece)
         ends = {"failed": _sums(failed, begins) > 0, "ends_outside": ~test[begins + sizes - 1]}
         measures = pd.DataFrame({"begin": begins + before, "rows": sizes, **sums, **longest, **ends})
         limit = contract.quality.max_stuck_rows or 0

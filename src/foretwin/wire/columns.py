@@ -186,8 +186,8 @@ def find_wrong_unit(units: Mapping[str, Any], contract: Twin) -> tuple[str, str]
     """Return the first of time and channels whose unit differs from the contract's, and how."""
     if not units:
         return None
-    measured = {**contract.channels, **contract.waveforms}
-    known = {"time": contract.clock.unit} | {name: one.unit for name, one in measured.items()}
+    known = {"time": contract.clock.unit} | {name: channel.unit for name, channel in contract.channels.items()}
+    known |= {name: waveform.unit for name, waveform in contract.waveforms.items()}
     for name, unit in units.items():
         if known.get(name) != unit:
             needed = f"{known[name]} is needed" if name in known else f"but there is no such channel in {contract.name}"

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from foretwin.contract.source import TableSource, zone_of
+from foretwin.contract.parts import zone_of
+from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.wire.asset_names import is_name, wrong_name
 from foretwin.wire.readings import Rejected, SingleValues

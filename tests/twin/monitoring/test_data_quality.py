@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from foretwin.contract.policy import CasePolicy
-from foretwin.contract.twin import Quality
+from foretwin.contract.policy import CasePolicy, Quality
 from foretwin.twin.monitoring.data_quality import LIMITS
 from foretwin.twin.monitoring.run import MonitorSettings, monitor
 from foretwin.twin.store.telemetry import quarantine

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.source import TableSource, zone_of
+from foretwin.contract.parts import zone_of
+from foretwin.contract.source import TableSource
 from foretwin.errors import SourceError
 
 LOG = logging.getLogger(__name__)

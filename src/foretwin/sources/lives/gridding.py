@@ -74,5 +74,7 @@ class _Labels:
         rows = self.keys.assign(code=codes)
         before = pd.merge_asof(wanted, rows, on="step", by="run").sort_values("place")
         after = pd.merge_asof(wanted, rows, on="step", by="run", direction="forward").sort_values("place")
-        found = before["code"].fillna(after["code"]).to_numpy(np.int64)
-        return np.asarray(names, np.object_)[found]
+        found: NDArray[np.object_] = np.asarray(names, np.object_)[
+            before["code"].fillna(after["code"]).to_numpy(np.int64)
+        ]
+        return found

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from foretwin.contract.side_checks import ENDED
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import RUN, fault_column
@@ -17,8 +19,10 @@ from foretwin.sources.files.reading import Reading
 from foretwin.sources.labels import hold_before, hold_from
 from foretwin.sources.lives.carrying import without_last
 from foretwin.sources.lives.counters import rise_rates
+from foretwin.sources.lives.ended_lives import EndedLives
 from foretwin.sources.lives.gridding import put_on_grid
 from foretwin.sources.lives.machine_lives import RESTART_STEPS, SINCE_1970
+from foretwin.sources.logs.made_channels import MadeChannels
 
 LOG = logging.getLogger(__name__)
 FAILED = "source failed"  # with a space, which no channel name can have
@@ -30,7 +34,8 @@ class MachineLives:
     """How the rows of machines become lives; `files` has the files' rows, and is told of problems.
 
     `earliest` is the first moment of all rows where they are timestamps, else None. `numbered` is whether the cells of
-    the run's column are whole numbers throughout.
+    the run's column are whole numbers throughout. Where tables beside the readings, or a rule, tell how lives end,
+    `ended` cuts them, and `made` has the channels that are made of such tables.
     """
 
     files: Reading
@@ -38,18 +43,39 @@ class MachineLives:
     source: TableSource
     earliest: pd.Timestamp | None
     numbered: bool
+    ended: EndedLives | None = None
+    made: MadeChannels | None = None
     left_out: Counter[str] = field(default_factory=Counter)
 
     def of(self, machines: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of whole machines, grouped by asset and run, with `run`, `time` since it began and `rul`."""
         frame = self.with_runs(self.in_order(self.with_times(machines)))
-        frame["time"] = self.since_run_start(frame, self.earliest is not None)
+        frame = frame if self.ended is None else self.ended.cut(frame)
+        clock = frame["time"]
+        frame = frame.assign(time=self.since_run_start(frame, self.earliest is not None))
         for axis, fault in self.source.faults.items():
             if fault.holds_from:
                 frame[fault_column(axis)] = hold_from(self.files, frame, fault_column(axis), fault.holds_from)
             if fault.holds_before is not None:
                 frame[fault_column(axis)] = hold_before(frame, fault_column(axis), fault.holds_before)
-        return self.finished(self.with_rul(frame))
+        if self.ended is None:
+            frame = self.with_rul(frame)
+        return self._with_made(frame, (clock - frame["time"]).to_numpy())
+
+    def _with_made(self, frame: pd.DataFrame, zero: NDArray[np.float64]) -> pd.DataFrame:
+        """Return finished rows with how their life ended, and with channels that are made of other tables.
+
+        `zero` (N,) is where the time of each row's run is 0 on the machine's clock.
+        """
+        if self.ended is None and self.made is None:
+            return self.finished(frame)
+        runs = frame[[*RUN, *([ENDED] if self.ended else [])]].assign(zero=zero).drop_duplicates(RUN)
+        if self.made is not None:
+            frame = self.made.of_machines(frame)
+        frame = self.finished(frame).drop(columns=ENDED, errors="ignore").merge(runs, on=RUN, how="left")
+        if self.made is not None:
+            frame = self.made.of_events(frame, (frame["zero"] + frame["time"]).to_numpy(np.float64))
+        return frame.drop(columns="zero")
 
     def own_rows(self, machines: pd.DataFrame) -> pd.DataFrame:
         """Return the rows of whole machines in order, whichever life they are of.
@@ -70,6 +96,8 @@ class MachineLives:
 
     def tell_left_out(self) -> None:
         """Tell how many rows of all machines were left out, and why."""
+        if self.ended is not None:
+            self.ended.tell()
         for reason, rows in self.left_out.items():
             LOG.warning("%s: %d rows %s: left out", self.files.shown, rows, reason)
 
@@ -110,6 +138,8 @@ class MachineLives:
         if self.source.run is None:
             order = np.argsort(pd.factorize(frame["asset"])[0], kind="stable")
             frame = frame.iloc[order]
+            if self.ended is not None:
+                return frame
             failed = frame.groupby("asset", sort=False)[FAILED]
             again = frame[FAILED] & failed.shift(fill_value=False)
             self._refuse(again, self.source.failure or "", "fails on two rows in turn; mark only the first")

@@ -124,7 +124,7 @@ def _seen(place: Path, shown: str) -> SampledFile | None:
         return None  # whoever surveys it as a table says what is wrong
     if not all(_is_number(frame[name]) for name in frame):
         return None
-    return SampledFile({name: frame[name].to_numpy(np.float64) for name in frame}, None, notation)
+    return SampledFile({str(name): frame[name].to_numpy(np.float64) for name in frame}, None, notation)
 
 
 def _looks_sampled(seen: SampledFile, length: int, is_time: Callable[[str], bool]) -> bool:

@@ -12,7 +12,8 @@ import pandas as pd
 from pydantic import ValidationError
 
 from foretwin.contract.holdout import Holdout
-from foretwin.contract.source import TableSource, pattern_words
+from foretwin.contract.parts import pattern_words
+from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.errors import ContractError

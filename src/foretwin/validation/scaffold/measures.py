@@ -11,7 +11,7 @@ from foretwin.contract.channels import SECONDS
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.label_leaks import counts_life
-from foretwin.dataset.table import fault_column
+from foretwin.dataset.table import fault_column, has_failed
 from foretwin.errors import SourceError
 from foretwin.validation.scaffold.column_names import UNITS_BY_NAME, squashed, unit_of
 from foretwin.validation.scaffold.column_roles import Guess, epoch_unit, instants
@@ -86,7 +86,7 @@ def measure_table(rows: pd.DataFrame, contract: Twin, notation: TimeNotation) ->
     """Measure canonical rows."""
     runs = rows.groupby(["asset", "run"], sort=False)
     lives = runs.agg(rows=("time", "size"), begin=("time", "min"), end=("time", "max"), rul=("rul", "max"))
-    failed = (runs["rul"].min() == 0).to_numpy()
+    failed = np.asarray(pd.Series(has_failed(rows)).groupby([rows["asset"], rows["run"]], sort=False).any())
     life = (lives["end"] - lives["begin"]).where(lives["rul"].isna(), lives["rul"])
     whole = lives["rul"].notna() if lives["rul"].notna().any() else lives["rul"].isna()
     gaps = runs["time"].diff()

@@ -27,11 +27,12 @@ def with_splits(guess: Guess, frame: pd.DataFrame, path_words: pd.DataFrame) -> 
     `path_words` has what the user named in the pattern of the paths, which is constant in each file. A column that
     holds a split, or names of parts, is no channel; numbers that name parts, as a load does, remain one.
     """
-    columns = frame.assign(**{name: path_words[name] for name in path_words})
-    named = {column: squashed(column) for column in [*guess.channels.values(), *guess.left_out, *path_words]}
+    words = [str(name) for name in path_words]
+    columns = frame.assign(**{name: path_words[name] for name in words})
+    named = {column: squashed(column) for column in [*guess.channels.values(), *guess.left_out, *words]}
     lives = _lives(frame, guess)
     split = next((column for column in _by_name(named, SPLIT_NAMES) if _is_split(columns[column], lives)), None)
-    found = [*_by_name(named, SUBSET_NAMES), *(word for word in path_words if named[word] not in SUBSET_NAMES)]
+    found = [*_by_name(named, SUBSET_NAMES), *(word for word in words if named[word] not in SUBSET_NAMES)]
     subset = next((one for one in found if one != split and _are_parts(columns[one], lives)), None)
     taken = {split} if subset is None or pd.api.types.is_numeric_dtype(columns[subset]) else {split, subset}
     channels = {name: column for name, column in guess.channels.items() if column not in taken}

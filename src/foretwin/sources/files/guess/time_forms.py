@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.source import zone_of
+from foretwin.contract.parts import zone_of
 from foretwin.sources.files.numbers import MISSING_WORDS
 from foretwin.sources.files.times import OFFSET, date_instants, durations, iso_instants, local_instants
 

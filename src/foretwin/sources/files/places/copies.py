@@ -1,6 +1,7 @@
 """Places of a user's files: brought as copies from a file, folder, glob, archive, URL or database."""
 
 import logging
+import re
 import shutil
 import tarfile
 import tempfile
@@ -11,9 +12,10 @@ from glob import has_magic
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from foretwin.contract.source import TableSource
-from foretwin.errors import SourceError
-from foretwin.sources.files.file_names import data_files, is_hidden, matches, natural, shown_path
+from foretwin.contract.source import TableSource, as_table
+from foretwin.errors import ContractError, SourceError
+from foretwin.sources.files.file_names import FILE, data_files, is_hidden, matches, natural, shown_path
+from foretwin.sources.files.places.queries import bring_query
 from foretwin.sources.files.places.remote import download, is_remote
 from foretwin.sources.files.workbooks import INSIDE
 from foretwin.sources.tabular import PARQUET_MAGIC
@@ -21,6 +23,7 @@ from foretwin.sources.tabular import PARQUET_MAGIC
 LOG = logging.getLogger(__name__)
 TABLE = "table"  # name of the copy, with the ending of a single file
 LABELS = "labels"  # folder of the copies of files with spans of labels, one for each axis
+BESIDE = "beside"  # folder of the copies of tables beside the readings, one folder for each
 NAMED = 3  # files left out, in a message
 
 
@@ -57,6 +60,27 @@ def bring_labels(source: TableSource, folder: Path, out: Path) -> None:
             shutil.copyfile(place, out / LABELS / axis)
 
 
+def bring_side_tables(source: TableSource, folder: Path, out: Path, previous: Path) -> None:
+    """Copy the tables beside the readings, each into `out`/beside/<field>, as the readings are copied."""
+    for field, table in source.side_tables.items():
+        target, named = out / BESIDE / field, as_table(table)
+        target.mkdir(parents=True)
+        with told_field(field):
+            if named.query is not None:
+                bring_query(named, previous / BESIDE / field, target)
+            else:
+                bring_files(named, folder, target)
+
+
+@contextmanager
+def told_field(field: str) -> Iterator[None]:
+    """Name the fields of a table beside the readings as the contract does, in errors raised within."""
+    try:
+        yield
+    except (SourceError, ContractError) as error:
+        raise type(error)(re.sub(r"\bsource\.", f"source.{field}.", str(error))) from None
+
+
 def fetched(raw: Path) -> Path:
     """Return the copy that `bring_files` made: a file, or a folder of files."""
     found = [path for path in raw.glob(f"{TABLE}*") if path.is_dir() or path.stem.split(".")[0] == TABLE]
@@ -68,26 +92,51 @@ def fetched(raw: Path) -> Path:
 def places_of(source: TableSource, folder: Path) -> list[Path] | None:
     """Return the files and folders whose change is a change of the source; None where that cannot be told."""
     labels = [fault.spans.path for fault in source.faults.values() if fault.spans]
-    if source.query is not None or any(is_remote(path) for path in (source.path, *labels)):
+    tables = [source, *source.side_tables.values()]
+    paths = [*(table.path for table in tables), *labels]
+    if any(table.query is not None for table in tables) or any(is_remote(path) for path in paths):
         return None
-    path, beside = folder / source.path, [folder / one for one in labels]
+    return [place for path in paths for place in _places_of_one(path, folder)]
+
+
+def _places_of_one(named: str, folder: Path) -> list[Path]:
+    path = folder / named
     if path.is_dir():
-        return [path, *(inner for inner in sorted(path.rglob("*"))), *beside]
-    if not path.exists() and has_magic(source.path):
+        return [path, *(inner for inner in sorted(path.rglob("*")))]
+    if not path.exists() and has_magic(named):
         found, base = _globbed(path), _fixed_part(path)
         above = {base, *(place for file in found for place in file.parents if base in place.parents)}
-        return [*found, *sorted(above), *beside]
-    return [path, *beside]
+        return [*found, *sorted(above)]
+    return [_archive_of(path) or path]
+
+
+def _archive_of(path: Path) -> Path | None:
+    """Return the archive that a path leads into, as logs.zip/june.csv; None where it leads into none."""
+    above = next((place for place in path.parents if place.is_file()), None)
+    return above if above is not None and is_archive(above) else None
 
 
 @contextmanager
 def _local(path: str, folder: Path) -> Iterator[Path]:
     """Yield the place of a path or URL on this machine; what was downloaded is removed afterwards."""
-    if not is_remote(path):
+    archive = None if is_remote(path) else _archive_of(folder / path)
+    if not is_remote(path) and archive is None:
         yield folder / path
         return
     with tempfile.TemporaryDirectory() as temporary:
-        yield download(path, Path(temporary))
+        if archive is None:
+            yield download(path, Path(temporary))
+        else:
+            yield _member(archive, (folder / path).relative_to(archive).as_posix(), path, Path(temporary))
+
+
+def _member(archive: Path, member: str, shown: str, target: Path) -> Path:
+    """Unpack one file of an archive into `target`; SourceError where it has none of that name."""
+    asked = TableSource(kind="table", path=shown, pattern=member, asset=FILE, time_format="row")
+    names = [name for name, keep in _unpacked(asked, archive, target) if keep]
+    if member not in names:
+        raise SourceError(f"{shown}: {archive.name} holds no file {member}; correct source.path")
+    return target / member
 
 
 def _copied(source: TableSource, place: Path, target: Path) -> Iterator[tuple[str, bool]]:

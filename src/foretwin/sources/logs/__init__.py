@@ -1,0 +1,1 @@
+"""Tables beside the readings: failures, maintenance, events and assets, joined to these by machine and time."""
