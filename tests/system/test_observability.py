@@ -60,16 +60,48 @@ def promote(project, client):
     (paths.models / "champion" / "bundle" / "network.onnx").write_bytes(b"damaged")
 
 
+def faster() -> str:
+    """The rules with minutes as seconds, and what takes longer cut short; a refused swap is told as long as ever."""
+    text = re.sub(r"\[(5|30)m\]", r"[\1s]", RULES.read_text())
+    return re.sub(r"for: (30m|1h)", "for: 5s", re.sub(r"for: (2|5|10)m", r"for: \1s", text))
+
+
+def slow_call(client) -> None:
+    """A call whose body takes its time."""
+
+    def body():
+        content = json.dumps(call_of(PUMP, random_rows(PUMP, {"P-1": 8}))).encode()
+        yield content[:10]
+        time.sleep(0.7)
+        yield content[10:]
+
+    headers = {"Content-Type": "application/json"}
+    assert client.post("/v1/score", content=body(), headers=headers).status_code == 200
+
+
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory):
-    """(client of the service, Prometheus that has watched it for a while)."""
+def empty(tmp_path_factory):
+    """A service without any champion."""
+    project = tmp_path_factory.mktemp("empty")
+    tiny_project(project)
+    with served(project, ready=False) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory, empty):
+    """(client of the service, Prometheus that has watched it and the empty one for a while)."""
     project = tmp_path_factory.mktemp("project")
     tiny_project(project, PUMP, FAN)
+    fan = Paths(project, "fan")
+    identity = ModelIdentity.read(fan.models / "champion" / "identity.json")
+    old = ChampionRecord(promoted_at=datetime.now(UTC) - timedelta(days=100))
+    keep_champion(fan, project / "trained" / "fan", identity, old)
     folder = tmp_path_factory.mktemp("prometheus")
-    (folder / RULES.name).write_bytes(RULES.read_bytes())
+    (folder / RULES.name).write_text(faster())
     with served(project) as service:
-        address = f"127.0.0.1:{service.client.base_url.port}"
-        config = CONFIG.read_text().replace("127.0.0.1:3000", address).replace("15s", "1s")
+        both = '", "'.join(f"127.0.0.1:{one.client.base_url.port}" for one in (service, empty))
+        config = CONFIG.read_text().replace("127.0.0.1:3000", both).replace("15s", "1s")
         (folder / "prometheus.yml").write_text(config)
         with prometheus(folder / "prometheus.yml") as server:
             wait_for(lambda: server.ask("foretwin_requests_total"), "first scrape")
@@ -122,6 +154,23 @@ def test_a_refused_champion_raises_the_alarm(watched):
     wait_for(lambda: rule_of(watched[1], "ForetwinSwapRefused")["state"] == "firing", "alarm")
     (alarm,) = rule_of(watched[1], "ForetwinSwapRefused")["alerts"]
     assert alarm["annotations"]["summary"].startswith("A new champion of pump was not taken")
+
+
+def test_each_alarm_fires_for_real_services_and_that_of_a_dead_one_not_before(watched, empty):
+    client, server = watched
+
+    def go_wrong() -> None:
+        calls(client)  # half of the windows show what no machine in training did
+        slow_call(client)
+        assert empty.client.get("/readyz").status_code == 503
+
+    def firing() -> set[str]:
+        return {alert for alert in ALERTS if rule_of(server, alert)["state"] == "firing"}
+
+    others = set(ALERTS) - {"ForetwinDown"}
+    wait_for(lambda: go_wrong() or firing() == others, "all alarms but one", 120)
+    empty.process.kill()
+    wait_for(lambda: "ForetwinDown" in firing(), "the alarm of the dead service", 60)
 
 
 def test_what_the_service_counts_is_what_was_called(watched):
