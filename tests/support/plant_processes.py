@@ -15,6 +15,8 @@ from support.tiny_bundle import environment
 
 FORETWIN = Path(sys.executable).with_name("foretwin")
 PATIENCE = 200  # seconds, on a machine that has other work
+# One client for all: to make one reads the certificates of all authorities. No connection outlives its process.
+NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
 
 
 @dataclass
@@ -26,6 +28,7 @@ class PlantProcesses:
     port: int = field(default_factory=free_port)
     health: dict[str, int] = field(default_factory=dict)
     running: dict[str, subprocess.Popen] = field(default_factory=dict)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(trust_env=False, timeout=30, limits=NONE_KEPT))
 
     @property
     def url(self) -> str:
@@ -49,7 +52,7 @@ class PlantProcesses:
         wait_for(lambda: words in self.said(name), f"{name} to say {words!r}", PATIENCE)
 
     def asked(self, name: str, path: str) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.health[name]}{path}", trust_env=False, timeout=30)
+        return self.client.get(f"http://127.0.0.1:{self.health[name]}{path}")
 
     def wait_until_ready(self, *names: str) -> None:
         for name in names or self.running:
@@ -85,3 +88,4 @@ def plant_processes(root: Path, folder: Path):
         for process in plant.running.values():
             process.kill()
             process.wait()
+        plant.client.close()

@@ -59,7 +59,7 @@ def test_the_processes_outlast_their_database_and_broker_and_say_how_they_are(tm
 
 
 def is_scored(plant: PlantProcesses, asset: str) -> bool:
-    return httpx.get(f"{plant.url}/v1/twins/{asset}").json().get("last_score") is not None
+    return plant.client.get(f"{plant.url}/v1/twins/{asset}").json().get("last_score") is not None
 
 
 def check_while_well(plant: PlantProcesses) -> None:

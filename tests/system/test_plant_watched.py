@@ -95,7 +95,7 @@ class Plant:
         """Send a reading by HTTP; the answer."""
         self.sent += 1
         url = f"{self.processes.url}/v1/twins/{asset}/readings?twin=pump"
-        return httpx.post(url, json=message(1, float(self.sent)), trust_env=False, timeout=30)
+        return self.processes.client.post(url, json=message(1, float(self.sent)))
 
     @property
     def registry(self) -> Path:
@@ -148,7 +148,7 @@ def test_on_a_clean_hour_every_panel_shows_something_and_no_alert_fires(plant):
     while time.monotonic() < end:
         time.sleep(PAUSE)
         plant.send()
-        httpx.get(f"{plant.processes.url}/v1/twins", trust_env=False, timeout=30)
+        plant.processes.client.get(f"{plant.processes.url}/v1/twins")
         assert plant.firing() == set()
     wait_for(lambda: plant.receiver.calls, "an event of the case", PATIENCE)
     assert [title for title, expression in EXPRESSIONS if not plant.shows(expression)] == []
