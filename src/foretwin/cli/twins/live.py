@@ -19,7 +19,6 @@ def live_command(port: int, host: str, is_open: bool) -> None:
       export FORETWIN_KEY=$(foretwin keys new ann --scope read --scope admin)
       curl -H "Authorization: Bearer $FORETWIN_KEY" "http://127.0.0.1:3100/v1/twins?sort=rul_low"
     """
-    import gc
     import os
 
     from foretwin.cli import project
@@ -27,6 +26,7 @@ def live_command(port: int, host: str, is_open: bool) -> None:
     from foretwin.operations.health.endpoints import health_served
     from foretwin.serving.access.authentication import Guard
     from foretwin.twin.api.server import LiveState, serve_twins
+    from foretwin.twin.scoring.memory import exempt_from_collection
 
     project.load_project()
     project.log_to_terminal()
@@ -34,11 +34,11 @@ def live_command(port: int, host: str, is_open: bool) -> None:
     who = "anybody on this machine" if guard.is_open else "who has a key"
 
     def started(url: str) -> None:
+        exempt_from_collection()
         click.echo(f"answering {who} on {url}, with pages for people; Ctrl-C ends it")
 
     with project.stop_on_signals() as stop, project.opened_store(stop) as store:
         state = LiveState()
         with health_served(live_state(store, project.PROJECT, state)):
-            gc.freeze()  # what is loaded by now stays: to look through it for garbage would hold up calls
             calls = serve_twins(store, project.PROJECT, guard, (host, port), stop, started, state)
     click.echo(f"ended after {calls} calls")

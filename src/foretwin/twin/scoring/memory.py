@@ -47,7 +47,7 @@ def describe_lack(store: Store, twin: str, recent: WindowCache, twins: int) -> s
 
 
 def exempt_from_collection() -> None:
-    """Exempt what is loaded from garbage collection: it lives long, and walking it would delay scoring."""
+    """Exempt what is loaded from garbage collection, and collect seldom: walking it would delay scores and calls."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
