@@ -5,6 +5,7 @@ from it. Times (`lead_time`, `rul.cap`, `cases.open_below`, ...) are in `clock.u
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -140,13 +141,7 @@ class Twin(ContractPart):
         taken = [name for name in self.channels if name in RESERVED or name.startswith("fault_")]
         if taken:
             raise ValueError(f"channel name {taken[0]} is reserved for the canonical table; rename it")
-        settings = {name for name, channel in self.channels.items() if channel.role == "setting"}
-        wrong = [name for name in self.regimes.channels if name not in settings] if self.regimes else []
-        if wrong:
-            raise ValueError(f"regimes: {wrong[0]} is not a channel with role `setting`")
-        wrong = [name for name in self.regimes.channels if self.channels[name].may_be_missing] if self.regimes else []
-        if wrong:
-            raise ValueError(f"regimes: {wrong[0]} may be missing, and then no regime is known; leave one of both out")
+        self._check_regimes()
         self._check_grid()
         check_waveforms(self.waveforms, tuple(self.channels))
         for field in ("may_be_constant", "allow"):
@@ -163,6 +158,19 @@ class Twin(ContractPart):
         if isinstance(self.source, TableSource):
             self._check_table(self.source)
         return self
+
+    def _check_regimes(self) -> None:
+        names = self.regimes.channels if self.regimes else ()
+        settings = {name for name, channel in self.channels.items() if channel.role == "setting"}
+        wrong = [name for name in names if name not in settings]
+        if wrong:
+            raise ValueError(f"regimes: {wrong[0]} is not a channel with role `setting`")
+        wrong = [name for name in names if self.channels[name].may_be_missing]
+        if wrong:
+            raise ValueError(f"regimes: {wrong[0]} may be missing, and then no regime is known; leave one of both out")
+        wrong = [name for name in names if self.channels[name].categories]
+        if wrong:
+            raise ValueError(f"regimes: {wrong[0]} holds words, between which there is no distance; leave it out")
 
     def _check_grid(self) -> None:
         wait = self.clock.wait or self.clock.step
@@ -192,6 +200,9 @@ class Twin(ContractPart):
             wrong = [name for name in names if name not in self.channels and name not in self.waveforms]
             if wrong:
                 raise ValueError(f"source.{field}: {wrong[0]} is not a channel")
+        wrong = [name for name in source.rates if name in self.channels and self.channels[name].categories]
+        if wrong:
+            raise ValueError(f"source.rates: {wrong[0]} holds words, which do not rise; leave it out")
         classes = {axis: tuple(fault.classes) for axis, fault in self.faults.items()}
         check_side_tables(source, self.channels, classes, self.quality.allow)
 
@@ -204,6 +215,20 @@ class Twin(ContractPart):
     def may_be_missing(self) -> tuple[int, ...]:
         """Return the positions of the channels that may be missing."""
         return tuple(i for i, channel in enumerate(self.channels.values()) if channel.may_be_missing)
+
+    @property
+    def categories(self) -> tuple[tuple[int, int], ...]:
+        """Return the positions of the channels of words, each with how many words there are."""
+        words = ((i, channel.categories) for i, channel in enumerate(self.channels.values()))
+        return tuple((i, len(found)) for i, found in words if found is not None)
+
+    def cell(self, name: str, value: float) -> float | str:
+        """Return a channel's value as a sender writes it; that of a channel of another contract as it is."""
+        return self.channels[name].cell(value) if name in self.channels else value
+
+    def cells(self, values: Iterable[float]) -> dict[str, float | str]:
+        """Return a reading's values, in the contract's order, by channel and as a sender writes them."""
+        return {name: one.cell(value) for (name, one), value in zip(self.channels.items(), values, strict=True)}
 
     @property
     def has_grid(self) -> bool:
