@@ -21,6 +21,7 @@ from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
 from foretwin.predictor.rul_intervals import RulIntervals
+from foretwin.registry.versions import signature
 from foretwin.serving.scoring.calls.json_call import decode_json
 from foretwin.serving.scoring.calls.table_call import decode_table_call
 from foretwin.serving.scoring.schemas import example_call
@@ -31,6 +32,8 @@ from foretwin.training.network import Network
 from foretwin.training.onnx import to_onnx
 from foretwin.training.scaling import fit_scaling
 from foretwin.training.trainer import Budget, fit
+from foretwin.twin.ingest.checks import Fault, rejected_of
+from foretwin.twin.simulator.sending import encode_message, to_stream
 from foretwin.wire.decoder import decode
 from support.small_fleet import CAP, choice_of, fleet_twin, network_of, prepared, worded_rows, worded_twin
 
@@ -138,6 +141,21 @@ def test_single_values_and_messages_hold_words_and_what_is_none_is_refused(champ
     example = example_call(champion.bundle)
     assert set(example["assets"][0]["channels"]["duty"]) <= {"slow", "fast"}
     decode_json(orjson.dumps(example), lambda _: champion, 100)
+
+
+def test_what_leaves_holds_words_again_and_can_be_sent_again(champion: Champion) -> None:
+    rows = sent()[lambda table: table["asset"] == "f02"].reset_index(drop=True)
+    stream = to_stream(rows.assign(failed=False), TWIN)
+    again = decode(encode_message(stream, np.arange(3), TWIN), "application/json", {TWIN.name: TWIN}, TWIN.name, "f02")
+    assert again.readings is not None
+    kept = again.readings.values[:, [DUTY, RECIPE]]  # noqa: PD011 - no data frame
+    assert kept.tolist() == rows.loc[:2, ["duty", "recipe"]].to_numpy().tolist()
+    assert kept[0, 1] == 0, "what was unknown remains so"
+    refused = rejected_of(again.readings, TWIN, Fault(0, "time", "clock", "of another day"))
+    told = orjson.loads(refused.content)["channels"]
+    assert (told["duty"], told["recipe"]) == (TWIN.channels["duty"].cell(rows["duty"].iat[0]), "unknown")
+    columns = {column.name: column.type.name for column in signature(TWIN).inputs}
+    assert (columns["duty"], columns["pressure"]) == ("string", "double")
 
 
 def test_unknown_words_of_a_file_are_told_and_taken_as_unknown(tmp_path: Path, caplog) -> None:

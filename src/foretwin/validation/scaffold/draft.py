@@ -93,8 +93,10 @@ def draft_contract(
 
     with surveyed(str(files), pattern, look) as all_files, tempfile.TemporaryDirectory() as folder:
         survey = _bounded(all_files)
-        written = spread_frame(survey)
         idle = [word for word in pattern_words(pattern) if word not in PATH_WORDS and not is_label_name(word)]
+        # A load or a speed in a path, such as 1200, is no year.
+        survey = replace(survey, forms={name: form for name, form in survey.forms.items() if name not in idle})
+        written = spread_frame(survey)
         path_words = written.frame[idle]
         if survey.waveforms:  # a number in a path, such as a load, is measured beside them
             idle = [word for word in idle if not pd.api.types.is_numeric_dtype(written.frame[word])]
