@@ -1,5 +1,6 @@
 """Channels and clock of a machine: what is measured, and how values with times of their own become readings."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -126,3 +127,24 @@ class Channel(ContractPart):
         if self.min >= self.max:
             raise ValueError(f"min {self.min:g} must be below max {self.max:g}")
         return self
+
+
+def check_regimes(names: Sequence[str], channels: Mapping[str, Channel]) -> None:
+    """Raise ValueError where one of the channels cannot tell a regime."""
+    settings = {name for name, channel in channels.items() if channel.role == "setting"}
+    wrong = [name for name in names if name not in settings]
+    if wrong:
+        raise ValueError(f"regimes: {wrong[0]} is not a channel with role `setting`")
+    wrong = [name for name in names if channels[name].may_be_missing]
+    if wrong:
+        raise ValueError(f"regimes: {wrong[0]} may be missing, and then no regime is known; leave one of both out")
+    wrong = [name for name in names if channels[name].categories]
+    if wrong:
+        raise ValueError(f"regimes: {wrong[0]} holds words, between which there is no distance; leave it out")
+
+
+def check_rates(names: Sequence[str], channels: Mapping[str, Channel]) -> None:
+    """Raise ValueError where one of the channels that are read as rates holds words."""
+    wrong = [name for name in names if name in channels and channels[name].categories]
+    if wrong:
+        raise ValueError(f"source.rates: {wrong[0]} holds words, which do not rise; leave it out")

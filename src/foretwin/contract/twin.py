@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from foretwin.contract.channels import Channel, Clock
+from foretwin.contract.channels import Channel, Clock, check_rates, check_regimes
 from foretwin.contract.holdout import Holdout
 from foretwin.contract.parts import ContractPart, Word
 from foretwin.contract.policy import CasePolicy, Costs, Quality, Runs
@@ -141,7 +141,7 @@ class Twin(ContractPart):
         taken = [name for name in self.channels if name in RESERVED or name.startswith("fault_")]
         if taken:
             raise ValueError(f"channel name {taken[0]} is reserved for the canonical table; rename it")
-        self._check_regimes()
+        check_regimes(self.regimes.channels if self.regimes else (), self.channels)
         self._check_grid()
         check_waveforms(self.waveforms, tuple(self.channels))
         for field in ("may_be_constant", "allow"):
@@ -159,19 +159,6 @@ class Twin(ContractPart):
             self._check_table(self.source)
         return self
 
-    def _check_regimes(self) -> None:
-        names = self.regimes.channels if self.regimes else ()
-        settings = {name for name, channel in self.channels.items() if channel.role == "setting"}
-        wrong = [name for name in names if name not in settings]
-        if wrong:
-            raise ValueError(f"regimes: {wrong[0]} is not a channel with role `setting`")
-        wrong = [name for name in names if self.channels[name].may_be_missing]
-        if wrong:
-            raise ValueError(f"regimes: {wrong[0]} may be missing, and then no regime is known; leave one of both out")
-        wrong = [name for name in names if self.channels[name].categories]
-        if wrong:
-            raise ValueError(f"regimes: {wrong[0]} holds words, between which there is no distance; leave it out")
-
     def _check_grid(self) -> None:
         wait = self.clock.wait or self.clock.step
         for name, channel in self.channels.items():
@@ -186,10 +173,7 @@ class Twin(ContractPart):
         if self.has_grid and source.missing != "refuse":
             held = "write `grid: {take: last}` at each channel whose value holds, and leave `missing` out"
             raise ValueError(f"source.missing: {source.missing} is not for channels that are put on the grid; {held}")
-        if self.holdout.by == "subset" and source.subset is None:
-            raise ValueError("holdout: by subset needs the column that names the parts; set source.subset")
-        if self.holdout.by == "time" and source.split is not None:
-            raise ValueError("source.split: says what is held out, and `holdout: by time` too; leave one of them out")
+        self.holdout.check_columns(source.subset, source.split)
         for axis, fault in source.faults.items():
             if axis not in self.faults:
                 raise ValueError(f"source.faults: {axis} is not a fault axis")
@@ -200,9 +184,7 @@ class Twin(ContractPart):
             wrong = [name for name in names if name not in self.channels and name not in self.waveforms]
             if wrong:
                 raise ValueError(f"source.{field}: {wrong[0]} is not a channel")
-        wrong = [name for name in source.rates if name in self.channels and self.channels[name].categories]
-        if wrong:
-            raise ValueError(f"source.rates: {wrong[0]} holds words, which do not rise; leave it out")
+        check_rates(source.rates, self.channels)
         classes = {axis: tuple(fault.classes) for axis, fault in self.faults.items()}
         check_side_tables(source, self.channels, classes, self.quality.allow)
 
