@@ -188,16 +188,24 @@ def test_a_counter_is_read_as_its_rate(project):
         (lambda frame: 20_240_101 + frame["hour"] % 28, "holds dates written as numbers, such as 20240101"),
         (lambda frame: 1_709_251_200 + 3600 * frame["hour"] % 9999, "holds moments of time (s since 1970)"),
         (lambda frame: np.arange(len(frame)), "is the number of the row"),
-        (lambda frame: np.take(["cool", "heat"], frame["hour"] % 2), "write a number for each of its 2 values"),
+        (lambda frame: frame["machine"] + " by Ms Lee", "list those that machines share as `categories`"),
         (lambda frame: frame["temp"].where(frame["hour"] % 30 == 0), "is empty on more than half of the rows"),
     ],
-    ids=["dates", "epoch", "row number", "category", "gaps"],
+    ids=["dates", "epoch", "row number", "words of one machine", "gaps"],
 )
 def test_every_column_left_out_is_told_with_the_reason(project, values, reason):
     contract, told, _ = drafted(fleet(extra=values, failed=failing))
     assert list(contract.channels) == ["temp", "load"]
-    assert f"- 'extra' {'holds text on ' if 'values' in reason else ''}" in told
+    assert f"- 'extra' {'holds text on ' if 'categories' in reason else ''}" in told
     assert reason in told
+
+
+def test_words_become_a_category_and_empty_cells_take_the_last_one(project):
+    recipe = lambda frame: np.take(["Steel", "steel ", "Brass", "", "unknown"], frame["hour"] % 5)  # noqa: E731
+    contract, told, rows = drafted(fleet(recipe=recipe, failed=failing))
+    assert contract.channels["recipe"].categories == ("Brass", "Steel")
+    assert "categories: 'recipe' holds one of 2 words (Brass, Steel)" in told
+    assert rows["recipe"].tolist()[:5] == [2, 2, 1, 1, 0], "another word is unknown"
 
 
 def test_dates_written_as_numbers_are_read_as_dates(project):

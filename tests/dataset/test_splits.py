@@ -202,3 +202,13 @@ def test_a_row_that_knows_one_of_its_labels_is_learnt_from(prepared):
     development = Development.load(prepared(rows), TWIN, PARAMS)
     assert len(development.ends) > 0
     assert np.isnan(development.histories.rul).all()
+
+
+def test_a_fold_without_a_label_is_told_before_anything_is_trained(prepared):
+    rows = fleet()
+    folds = json.loads((prepared(rows, "whole") / "splits.json").read_text())
+    unlabelled = rows["asset"].map(folds) == 1
+    rows.loc[unlabelled, "rul"] = np.nan
+    rows.loc[unlabelled, ["fault_mode", "fault_bearing"]] = -1
+    with pytest.raises(RowsError, match=r"pump: fold 2 of 3 has no labelled row .* pump: \{prepare: \{folds: 2\}\}"):
+        prepared(rows, "lacking")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import ContractError, SourceError
-from foretwin.sources.labels import label_key
+from foretwin.contract.categories import label_key
 from foretwin.sources.table import read_rows_of
 
 REMEDY = {"part": "ram", "instruction": "replace it", "lead_time": 1}

@@ -69,6 +69,22 @@ def gappy_twin(**more: object) -> Twin:
     return Twin.model_validate(content)
 
 
+def worded_twin(**more: object) -> Twin:
+    """The small fleet with the duty as a word, that of a recipe, which need not be known."""
+    content = fleet_twin(regimes=False).model_dump() | more
+    content["channels"]["duty"] = {"categories": ["slow", "fast", "idle"]}
+    content["channels"]["recipe"] = {"categories": ["steel", "brass"], "may_be_missing": True}
+    return Twin.model_validate(content)
+
+
+def worded_rows(twin: Twin, assets: int = 16, seed: int = 1) -> pd.DataFrame:
+    """The rows of `fleet_rows` with words: f01's recipe is missing, that of f02 is one that nobody knows."""
+    rows = fleet_rows(fleet_twin(), assets, seed)
+    number = rows["asset"].str[1:].astype(int)
+    recipe = pd.Series(np.take(["steel", "brass"], number % 2)).mask(number == 1).mask(number == 2, "zinc")
+    return canonical(rows.assign(duty=np.where(rows["duty"] > 1500, "fast", "slow"), recipe=recipe), twin)
+
+
 def gappy_rows(twin: Twin, assets: int = 16, seed: int = 1) -> pd.DataFrame:
     """The rows of `fleet_rows` with a vibration each third hour, no pressure of the first, and no hours 12 to 15."""
     rows = fleet_rows(twin, assets, seed)

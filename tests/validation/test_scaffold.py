@@ -265,6 +265,16 @@ def test_of_few_machines_under_few_loads_whole_loads_are_held_out(made):
     assert "load" in contract.channels, "a number remains an input"
 
 
+def test_a_speed_in_the_path_is_held_out_as_a_whole_and_is_no_year(tmp_path):
+    for state in "NBI":
+        for speed in (800, 1200, 1400):
+            fleet(1, 20).drop(columns="machine").to_csv(tmp_path / f"{state}_{speed}_5.csv", index=False)
+    text = draft_contract("mine", tmp_path, pattern="{fault}_{speed:d}_{part:d}.csv").text
+    assert 'subset: "speed"' in text
+    assert "holdout:  # 9 labelled lives lie in 3 parts" in text
+    assert "by: subset" in text
+
+
 def test_a_fleet_is_held_out_by_machine(made):
     contract, rows, text = made(failing(20))
 

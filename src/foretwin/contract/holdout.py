@@ -30,6 +30,13 @@ class Holdout(ContractPart):
             raise ValueError(f"gap: stands between stretches of time, and this holds out by {self.by}; leave it out")
         return self
 
+    def check_columns(self, subset: str | None, split: str | None) -> None:
+        """Raise ValueError where the columns of a table that name parts or a split are not those that this needs."""
+        if self.by == "subset" and subset is None:
+            raise ValueError("holdout: by subset needs the column that names the parts; set source.subset")
+        if self.by == "time" and split is not None:
+            raise ValueError("source.split: says what is held out, and `holdout: by time` too; leave one of them out")
+
     @property
     def plain(self) -> bool:
         """Return whether assets are dealt at random, whatever they hold."""

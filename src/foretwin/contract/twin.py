@@ -5,13 +5,14 @@ from it. Times (`lead_time`, `rul.cap`, `cases.open_below`, ...) are in `clock.u
 """
 
 import hashlib
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from foretwin.contract.channels import Channel, Clock
+from foretwin.contract.channels import Channel, Clock, check_rates, check_regimes
 from foretwin.contract.holdout import Holdout
 from foretwin.contract.parts import ContractPart, Word
 from foretwin.contract.policy import CasePolicy, Costs, Quality, Runs
@@ -140,13 +141,7 @@ class Twin(ContractPart):
         taken = [name for name in self.channels if name in RESERVED or name.startswith("fault_")]
         if taken:
             raise ValueError(f"channel name {taken[0]} is reserved for the canonical table; rename it")
-        settings = {name for name, channel in self.channels.items() if channel.role == "setting"}
-        wrong = [name for name in self.regimes.channels if name not in settings] if self.regimes else []
-        if wrong:
-            raise ValueError(f"regimes: {wrong[0]} is not a channel with role `setting`")
-        wrong = [name for name in self.regimes.channels if self.channels[name].may_be_missing] if self.regimes else []
-        if wrong:
-            raise ValueError(f"regimes: {wrong[0]} may be missing, and then no regime is known; leave one of both out")
+        check_regimes(self.regimes.channels if self.regimes else (), self.channels)
         self._check_grid()
         check_waveforms(self.waveforms, tuple(self.channels))
         for field in ("may_be_constant", "allow"):
@@ -178,10 +173,7 @@ class Twin(ContractPart):
         if self.has_grid and source.missing != "refuse":
             held = "write `grid: {take: last}` at each channel whose value holds, and leave `missing` out"
             raise ValueError(f"source.missing: {source.missing} is not for channels that are put on the grid; {held}")
-        if self.holdout.by == "subset" and source.subset is None:
-            raise ValueError("holdout: by subset needs the column that names the parts; set source.subset")
-        if self.holdout.by == "time" and source.split is not None:
-            raise ValueError("source.split: says what is held out, and `holdout: by time` too; leave one of them out")
+        self.holdout.check_columns(source.subset, source.split)
         for axis, fault in source.faults.items():
             if axis not in self.faults:
                 raise ValueError(f"source.faults: {axis} is not a fault axis")
@@ -192,6 +184,7 @@ class Twin(ContractPart):
             wrong = [name for name in names if name not in self.channels and name not in self.waveforms]
             if wrong:
                 raise ValueError(f"source.{field}: {wrong[0]} is not a channel")
+        check_rates(source.rates, self.channels)
         classes = {axis: tuple(fault.classes) for axis, fault in self.faults.items()}
         check_side_tables(source, self.channels, classes, self.quality.allow)
 
@@ -204,6 +197,20 @@ class Twin(ContractPart):
     def may_be_missing(self) -> tuple[int, ...]:
         """Return the positions of the channels that may be missing."""
         return tuple(i for i, channel in enumerate(self.channels.values()) if channel.may_be_missing)
+
+    @property
+    def categories(self) -> tuple[tuple[int, int], ...]:
+        """Return the positions of the channels of words, each with how many words there are."""
+        words = ((i, channel.categories) for i, channel in enumerate(self.channels.values()))
+        return tuple((i, len(found)) for i, found in words if found is not None)
+
+    def cell(self, name: str, value: float) -> float | str:
+        """Return a channel's value as a sender writes it; that of a channel of another contract as it is."""
+        return self.channels[name].cell(value) if name in self.channels else value
+
+    def cells(self, values: Iterable[float]) -> dict[str, float | str]:
+        """Return a reading's values, in the contract's order, by channel and as a sender writes them."""
+        return {name: one.cell(value) for (name, one), value in zip(self.channels.items(), values, strict=True)}
 
     @property
     def has_grid(self) -> bool:

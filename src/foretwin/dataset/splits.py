@@ -97,7 +97,9 @@ def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParam
     pieces, folds, fixed = _dealt(table, contract, params)
     departures = Departures.of(pieces, contract, params.seed) if contract.health else None
     held_out = _written(pieces, folds, _HeldOut(contract, params, fixed), out, departures)
-    if held_out.cuts == 0:
+    if held_out.cuts:
+        _check_folds(pieces, folds, contract, params)
+    else:
         if any(_has_label(piece, contract).any() for piece in pieces):
             raise RowsError(_no_cuts(contract))
         # No label yet: there is nothing to learn, but what needs no labels can be looked at.
@@ -107,6 +109,24 @@ def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParam
     own = folds if departures is None else {name: fold for name, fold in folds.items() if not is_copy(name)}
     tests = sum(fold == TEST for fold in own.values())
     return {"development": len(own) - tests, "held out": tests, "cuts": held_out.cuts}
+
+
+def _check_folds(pieces: RowPieces, folds: Mapping[str, int], contract: Twin, params: PrepareParams) -> None:
+    """Raise RowsError where a fold has no labelled cut, on which nothing could be calibrated.
+
+    Of health without labels, each fold has departed copies.
+    """
+    lacking = set(folds.values()) - {TEST} if contract.health is None else set()
+    for piece in pieces:
+        if not lacking:
+            return
+        cuts = random_cuts(piece, params.cuts, contract.window.shortest, params.seed)
+        assets = piece["asset"].iloc[cuts[_has_label(piece, contract)[cuts]]]
+        lacking -= set(assets.map(folds))
+    if lacking:
+        few = f"{contract.name}: fold {min(lacking) + 1} of {len(set(folds.values()) - {TEST})} has no labelled row"
+        fewer = f"{contract.name}: {{prepare: {{folds: {max(2, min(lacking))}}}}}"
+        raise RowsError(f"{few} to be calibrated on; label more runs, or write fewer folds in params.yaml, as {fewer}")
 
 
 def _written(

@@ -5,7 +5,7 @@ One row is one asset at one time step:
     asset        str      name; all rows of an asset are in the same split
     run          int64    life number; a new one starts after a failure or a repair
     time         float64  time since the run began, in the contract's unit, strictly increasing within a run
-    <channel>    float32  one column per channel, in the contract's physical unit
+    <channel>    float32  one column per channel, in the contract's physical unit; of a category the number of the word
     rul          float32  time to failure, uncapped, 0 on the failure row, NaN where unknown
     fault_<axis> int8     class on that axis, 0 = healthy, -1 = unknown
     fixed_split  str      "test" where the source fixed a split, or the number of a fold, else empty
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foretwin.contract.categories import category_codes
 from foretwin.contract.side_checks import ENDED
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.errors import RowsError
@@ -63,6 +64,9 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
     columns = {}
     for name, dtype in column_types(twin).items():
         column = frame[name] if name in frame.columns else pd.Series(defaults[name], index=frame.index)
+        words = twin.channels[name].categories if name in twin.channels else None
+        if words is not None and not pd.api.types.is_numeric_dtype(column):
+            column = pd.Series(category_codes(column.tolist(), words), index=frame.index)
         try:
             columns[name] = column.astype(np.dtype(dtype) if dtype != "str" else "str")
         except (ValueError, TypeError) as error:

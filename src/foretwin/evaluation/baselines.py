@@ -38,7 +38,8 @@ from foretwin.evaluation.normal_space import NormalSpace
 from foretwin.training.encoders import HALF_LIVES, WindowStatistics, segments_of
 from foretwin.training.last_seen import LastSeen
 from foretwin.training.network import RegimeScaling
-from foretwin.training.scaling import SILENT, fit_scaling
+from foretwin.training.one_hot import OneHot
+from foretwin.training.scaling import fit_scaling, informative_inputs
 
 MOST_WINDOWS = 50_000  # drawn for all baselines together
 AT_ONCE = 5_000  # windows; more would only take memory
@@ -193,9 +194,9 @@ class Features:
         scaling = fit_scaling(development.histories, rows, contract, seed)
         self.scaling, self.length = RegimeScaling(scaling), contract.window.length
         self.last_seen = LastSeen(scaling.gappy) if scaling.gappy else None
-        informative = np.flatnonzero((np.array(scaling.scale) < SILENT).any(axis=0))
-        extra = len(scaling.scale[0]) + np.arange(2 * len(scaling.gappy))
-        self.channels = np.concatenate([informative, extra])
+        inputs = len(scaling.scale[0]) + 2 * len(scaling.gappy)
+        self.one_hot = OneHot(scaling.categories, inputs).eval() if scaling.categories else None
+        self.channels = informative_inputs(scaling)
         self.segments, self.aged = segments_of(contract), contract.clock.counts_from_start
         self.statistics = WindowStatistics(self.length, self.segments)
 
@@ -209,6 +210,7 @@ class Features:
         with torch.inference_mode():
             x = self.scaling(x)
             x = x if self.last_seen is None else self.last_seen(x, mask)
+            x = x if self.one_hot is None else self.one_hot(x)
             x = (x * mask[:, :, None])[:, :, self.channels]
             parts = [self.statistics(x, mask)]
             if self.segments:

@@ -23,6 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from foretwin.contract.categories import UNKNOWN_CODE
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput, BundleError
@@ -218,12 +219,18 @@ class Bundle:
         """Return the warnings of each score, (N,) lists of strings."""
         low, high = self.reference.ranges
         far = (windows.x < low) | (windows.x > high)
+        for channel, _ in self.contract.categories:
+            far[:, :, channel] &= windows.x[:, :, channel] != UNKNOWN_CODE
         if self.slot is not None or min(due) < windows.mask.shape[1]:
             far &= (windows.mask > 0)[:, :, None]
         cap = self.contract.rul.cap if self.contract.rul else np.inf
         found: list[list[str]] = [[] for _ in due]
         for i, channel in np.argwhere(far.any(axis=1)).tolist() if far.any() else ():
             found[i].append(f"out_of_training_range: {self.contract.channel_names[channel]}")
+        for channel, _ in self.contract.categories:
+            unknown = (windows.x[:, :, channel] == UNKNOWN_CODE) & (windows.mask > 0)
+            for i in np.flatnonzero(unknown.any(axis=1)).tolist():
+                found[i].append(f"unknown_category: {self.contract.channel_names[channel]}")
         length = windows.mask.shape[1]
         for i, count in enumerate(due):
             if count < length:

@@ -49,7 +49,8 @@ def outside_limits(values: NDArray[np.float32], contract: Twin) -> NDArray[np.bo
 
 def beyond_limits(value: float, channel: Channel) -> str:
     """Describe a value outside of its channel's limits."""
-    return f"is {value:g} {channel.unit}, outside {channel.min:g} to {channel.max:g}"
+    unit = f" {channel.unit}" if channel.unit else ""
+    return f"is {value:g}{unit}, outside {channel.min:g} to {channel.max:g}"
 
 
 def before_run(time: float) -> str:

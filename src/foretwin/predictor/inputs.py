@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.categories import category_codes
+from foretwin.contract.channels import Channel
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import FAULT_UNKNOWN, KEY
 from foretwin.dataset.windows import Histories
@@ -112,11 +114,25 @@ def read_frame(rows: pd.DataFrame, contract: Twin) -> ModelInputs:
     nothing = np.full(len(rows), np.nan)
     values = [
         finite_column(
-            rows[name].to_numpy() if name in rows else nothing, name, assets, np.float32, channel.may_be_missing
+            _numbers(rows[name].to_numpy(), channel) if name in rows else nothing,
+            name,
+            assets,
+            np.float32,
+            channel.may_be_missing,
         )
         for name, channel in channels
     ]
     return ModelInputs.of_columns(assets, rows["run"].to_numpy(), time, np.stack(values, axis=1), len(contract.axes))
+
+
+def _numbers(column: NDArray[Any], channel: Channel) -> NDArray[Any]:
+    """Return the numbers of a category's words; any other column, and one of numbers, as it is."""
+    if channel.categories is None or column.dtype.kind in "iuf":
+        return column
+    try:
+        return np.array(category_codes(column.tolist(), channel.categories), np.float64)
+    except TypeError:
+        return column
 
 
 def finite_column(

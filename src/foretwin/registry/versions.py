@@ -132,7 +132,8 @@ def registered(root: Path, twin: str) -> Iterator[dict[str, str]]:
 def signature(contract: Twin) -> "ModelSignature":
     """Return the columns that `Bundle.score` takes and returns, in MLflow's types.
 
-    Channels are doubles, so that both float32 and float64 are accepted; the bundle itself computes in float32.
+    Channels are doubles, so that both float32 and float64 are accepted; the bundle itself computes in float32. Those
+    that hold words are text.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
@@ -140,7 +141,10 @@ def signature(contract: Twin) -> "ModelSignature":
 
     key = [ColSpec(DataType.string, "asset"), ColSpec(DataType.long, "run"), ColSpec(DataType.double, "time")]
     named = contract.channels.items()
-    channels = [ColSpec(DataType.double, name, required=not channel.may_be_missing) for name, channel in named]
+    channels = [
+        ColSpec(DataType.string if channel.categories else DataType.double, name, required=not channel.may_be_missing)
+        for name, channel in named
+    ]
     answers = [ColSpec(DataType.long, "rows")]
     answers += [ColSpec(DataType.double, name) for name in ("rul", "rul_low", "rul_high") if contract.rul]
     for axis in contract.axes:
@@ -247,4 +251,8 @@ def _example(paths: Paths, contract: Twin) -> pd.DataFrame | None:
     except RowsError:
         return None
     first = rows[rows["asset"] == rows["asset"].iat[0]]
-    return first[[*KEY, *contract.channel_names]].astype(dict.fromkeys(contract.channel_names, "float64"))
+    sent = first[[*KEY, *contract.channel_names]].astype(dict.fromkeys(contract.channel_names, "float64"))
+    for name, channel in contract.channels.items():
+        if channel.categories:
+            sent[name] = sent[name].map(channel.cell, na_action="ignore")
+    return sent

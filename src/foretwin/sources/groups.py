@@ -5,10 +5,11 @@ from decimal import Decimal
 
 import pandas as pd
 
+from foretwin.contract.categories import NUMBER, label_key
 from foretwin.dataset.machine_names import Spellings
 from foretwin.dataset.table import HISTORY, TEST_SET
 from foretwin.sources.files.reading import Reading
-from foretwin.sources.labels import NUMBER, label_key, shown_values
+from foretwin.sources.labels import shown_values
 from foretwin.sources.tabular import is_missing, texts
 
 TEST_WORDS = {"test", "testing", "holdout", "hold-out", "held out"}

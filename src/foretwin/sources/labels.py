@@ -1,15 +1,14 @@
 """Labels in a user's table: cells of any spelling to the classes of a fault axis, and flags to true and false."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from fnmatch import fnmatch
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.categories import label_key
 from foretwin.contract.source import TableFault
 from foretwin.dataset.table import FAULT_UNKNOWN
 from foretwin.errors import ContractError, SourceError
@@ -19,18 +18,9 @@ from foretwin.sources.tabular import is_missing, texts
 # English, what spreadsheets write in German and French, and switches.
 TRUE_WORDS = {"true", "t", "yes", "y", "1", "on", "wahr", "ja", "j", "vrai", "oui"}
 FALSE_WORDS = {"false", "f", "no", "n", "0", "off", "falsch", "nein", "faux", "non"}
-NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)(e[+-]?\d+)?")
 SHOWN_VALUES = 6
 MOST_OTHERS = 10_000  # values without a class that are counted
 ROUNDING = 1e-9  # of a span of time
-
-
-def label_key(text: str) -> str:
-    """Return what all spellings of one label have in common: 1, 1.0 and `1,00` are one, and so are `No` and `no `."""
-    folded = text.strip().casefold()
-    if not NUMBER.fullmatch(folded):
-        return folded
-    return str((Decimal(folded.replace(",", ".")) + 0).normalize())
 
 
 def label_keys(text: "pd.Series[str]") -> "pd.Series[str]":
@@ -50,9 +40,9 @@ def read_flags(file: Reading, frame: pd.DataFrame, column: str) -> NDArray[np.bo
     return true.to_numpy()
 
 
-def shown_values(counts: Mapping[str, int]) -> str:
+def shown_values(counts: Counter[str]) -> str:
     """Return the most frequent values of a column, and how many rows each has, for a message."""
-    told = [f"{value!r} ({rows} rows)" for value, rows in Counter(counts).most_common(SHOWN_VALUES)]
+    told = [f"{value!r} ({rows} rows)" for value, rows in counts.most_common(SHOWN_VALUES)]
     more = [f"{len(counts) - SHOWN_VALUES} other values"] if len(counts) > SHOWN_VALUES else []
     return ", ".join([*told, *more])
 

@@ -19,6 +19,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import Spellings
 from foretwin.dataset.table import RUN, canonical, fault_column
 from foretwin.errors import ContractError, SourceError
+from foretwin.sources.category_cells import CategoryReader
 from foretwin.sources.files.file_names import shown_path
 from foretwin.sources.files.places.copies import BESIDE, LABELS, bring_files, bring_labels, bring_side_tables, fetched
 from foretwin.sources.files.places.queries import bring_query
@@ -131,6 +132,12 @@ class _Table:
         made = source.made_channels if beside else ()
         columns = channel_columns(contract, source)
         self._channels = {name: column for name, column in columns.items() if name not in made}
+        words = {name: contract.channels[name].categories for name in self._channels if name in contract.channels}
+        self._words = {
+            name: CategoryReader(self._channels[name], found, source.missing_values or ())
+            for name, found in words.items()
+            if found is not None
+        }
         labels = beside / LABELS if beside else None
         self._classes = {axis: class_reader(source, axis, contract.classes(axis), labels) for axis in source.faults}
         self._beside = beside / BESIDE if beside else None
@@ -154,9 +161,10 @@ class _Table:
         """Yield the rows of whole machines, and how they become lives."""
         source = self._source
         labels = [source.failure, *(column for fault in source.faults.values() for column in fault.columns)]
-        labels += [source.subset, source.split]
+        labels += [source.subset, source.split, *(self._channels[name] for name in self._words)]
+        numbers = [column for name, column in self._channels.items() if name not in self._words]
         wanted = Wanted(
-            numbers=tuple(dict.fromkeys([*self._channels.values(), *self._further_numbers()])),
+            numbers=tuple(dict.fromkeys([*numbers, *self._further_numbers()])),
             labels=tuple(dict.fromkeys(label for label in labels if label)),
             seconds=SECONDS.get(self._contract.clock.unit),
             opened=opener(self._form),
@@ -172,7 +180,11 @@ class _Table:
 
     def _typed(self, file: Reading) -> pd.DataFrame:
         """Return the cells of a piece by their meaning; the index counts the rows of all files."""
-        source, found = self._source, {name: file.numbers(file.frame[at], at) for name, at in self._channels.items()}
+        source, words = self._source, self._words
+        found = {
+            name: words[name].read(file) if name in words else file.numbers(file.frame[at], at)
+            for name, at in self._channels.items()
+        }
         frame = pd.DataFrame(found)
         frame["asset"] = self._assets(file)
         frame["time"] = self._times(file)
@@ -205,6 +217,8 @@ class _Table:
     def _lives(self) -> MachineLives:
         assert self._last is not None  # noqa: S101
         self._last.tell_missing()
+        for words in self._words.values():
+            words.tell_unknown(self._last.shown)
         if self._form is not None:
             self._form.tell_left_over(self._last.shown)
         for classes in self._classes.values():

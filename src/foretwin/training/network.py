@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from foretwin.training.encoders import ENCODERS, Shape
 from foretwin.training.last_seen import LastSeen
+from foretwin.training.one_hot import OneHot
 
 BINS = 40  # of the predicted distribution of the RUL
 BEYOND = 0.1  # extent of the bins below 0 and above the cap, as a share of it, so that a target's tails fit in
@@ -30,6 +31,7 @@ class Scaling:
     scale: tuple[tuple[float, ...], ...]  # (R, C)
     age: float  # typical length of a run, in the contract's time unit; 0 where age is not an input
     gappy: tuple[int, ...] = ()  # (M,) indices of the channels that may be missing
+    categories: tuple[tuple[int, int], ...] = ()  # indices of the channels that hold words, and how many words
 
 
 class Output(NamedTuple):
@@ -57,10 +59,15 @@ class RegimeScaling(nn.Module):
         self.settings, self.gappy = list(scaling.settings), bool(scaling.gappy)
         for name in ("centres", "spread", "mean", "scale"):
             self.register_buffer(name, torch.tensor(getattr(scaling, name), dtype=torch.float32))
+        self.has_words = bool(scaling.categories)
+        if self.has_words:
+            of_words = [position for position, _ in scaling.categories]
+            self.register_buffer("is_word", torch.isin(torch.arange(len(scaling.mean[0])), torch.tensor(of_words)))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scale x (B, T, C) in physical units -> (B, T, C) dimensionless; what is missing stays NaN."""
-        return torch.where(x.isnan(), x, self._scaled(x)) if self.gappy else self._scaled(x)
+        """Scale x (B, T, C) in physical units -> (B, T, C) dimensionless; what is missing stays NaN, words as is."""
+        scaled = torch.where(x.isnan(), x, self._scaled(x)) if self.gappy else self._scaled(x)
+        return torch.where(cast(Tensor, self.is_word), x, scaled) if self.has_words else scaled
 
     def _scaled(self, x: Tensor) -> Tensor:
         mean, scale = cast(Tensor, self.mean), cast(Tensor, self.scale)
@@ -80,7 +87,9 @@ class Network(nn.Module):
         channels = len(scaling.mean[0])
         self.scaling = RegimeScaling(scaling)
         self.last_seen = LastSeen(scaling.gappy) if scaling.gappy else None
-        self.trunk = ENCODERS[shape.trunk](channels + 2 * len(scaling.gappy), shape)
+        inputs = channels + 2 * len(scaling.gappy)
+        self.one_hot = OneHot(scaling.categories, inputs) if scaling.categories else None
+        self.trunk = ENCODERS[shape.trunk](self.one_hot.width if self.one_hot else inputs, shape)
         self.age, self.jitter = scaling.age, shape.jitter
         within = torch.arange(shape.length) >= shape.length - shape.reach
         self.register_buffer("within", within.float(), persistent=False)  # (T,)
@@ -96,13 +105,17 @@ class Network(nn.Module):
     def read(self, scaled: Tensor, mask: Tensor, age: Tensor) -> Output:
         """Predict from windows that are scaled already: training scales each row once and reads it many times.
 
-        A channel that may be missing is NaN where it is, and comes with two more: is it there, and how old it is.
+        A channel that may be missing is NaN where it is, and comes with two more: is it there, and how old it is. One
+        that holds words becomes a column for each.
         """
         if self.training and self.jitter:  # sensor bias differs between assets; avoid memorising assets
-            scaled = scaled + self.jitter * torch.randn_like(scaled[:, :1])
+            bias = self.jitter * torch.randn_like(scaled[:, :1])
+            scaled = scaled + bias if self.one_hot is None else self.one_hot.shifted(scaled, bias)
         mask = mask * cast(Tensor, self.within)
         if self.last_seen is not None:
             scaled = self.last_seen(scaled, mask)
+        if self.one_hot is not None:
+            scaled = self.one_hot(scaled)
         features = self.trunk(scaled * mask[:, :, None], mask)  # (B, width)
         if self.age:
             features = torch.cat([features, age[:, None] / self.age], dim=1)

@@ -33,6 +33,9 @@ def fit_scaling(histories: Histories, rows: NDArray[np.int64], contract: Twin, s
     is_setting = np.array([channel.role == "setting" for channel in contract.channels.values()])
     mean = [np.where(is_setting, overall_mean, row) for row in mean]
     scale = [np.where(is_setting, overall_scale, row) for row in scale]
+    for position, _ in contract.categories:  # words are left as they are
+        for row_mean, row_scale in zip(mean, scale, strict=True):
+            row_mean[position], row_scale[position] = 0.0, 1.0
     age = float(histories.time[rows].max()) / 2 if contract.clock.counts_from_start else 0.0
     return Scaling(
         settings=tuple(int(i) for i in settings) if contract.regimes else (),
@@ -42,7 +45,19 @@ def fit_scaling(histories: Histories, rows: NDArray[np.int64], contract: Twin, s
         scale=_plain(np.stack(scale)),
         age=age,
         gappy=gappy,
+        categories=contract.categories,
     )
+
+
+def informative_inputs(scaling: Scaling) -> NDArray[np.int64]:
+    """Return the columns of a window's inputs but for channels that never changed.
+
+    The inputs are the numbers of channels, presence and age of those that may be missing, and a column for each word.
+    """
+    varying = (np.array(scaling.scale) < SILENT).any(axis=0)
+    numbers = np.delete(varying, [position for position, _ in scaling.categories])
+    others = 2 * len(scaling.gappy) + sum(count for _, count in scaling.categories)
+    return np.flatnonzero(np.concatenate([numbers, np.ones(others, bool)]))
 
 
 def _positions(contract: Twin, names: tuple[str, ...]) -> NDArray[np.int64]:

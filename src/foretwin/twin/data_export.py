@@ -13,6 +13,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from foretwin.contract.channels import Channel
 from foretwin.contract.twin import Twin
 from foretwin.project.files import fresh_file
 from foretwin.twin.ingest.single_values.pending import PendingValues
@@ -213,9 +214,17 @@ def _readme(asset: Asset, contract: Twin | None, now: datetime) -> str:
         "                  what another model said at the same time, while one was on trial; nothing followed from it",
         "",
         "Channels of readings.parquet:",
-        *(f"  {name}: {channel.unit}{_about(channel.description)}" for name, channel in channels),
+        *(f"  {name}: {_values(channel)}{_about(channel.description)}" for name, channel in channels),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _values(channel: Channel) -> str:
+    """Return the unit of a channel's values, or of a category the word that each number stands for."""
+    words = enumerate(channel.categories or (), 1)
+    return (
+        channel.unit if channel.categories is None else ", ".join(["0 unknown", *(f"{i} {word}" for i, word in words)])
+    )
 
 
 def _about(description: str) -> str:

@@ -70,6 +70,8 @@ def row_rules(contract: Twin) -> list[Rule]:
     for name, channel in contract.channels.items():
         unit = "" if channel.unit == "1" else f" {channel.unit}"
         words = f"{name} stays within {channel.min:g} to {channel.max:g}{unit}"
+        if channel.categories is not None:
+            words = f"{name} is the number of one of its {len(channel.categories)} words, or 0"
         rules.append(_none(words, name, f"outside_{name}"))
     if contract.rul:
         rules.append(_none("rul is 0 or more, or unknown", "rul", "outside_rul"))

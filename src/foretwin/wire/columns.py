@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from foretwin.contract.channels import Channel
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
 from foretwin.wire.asset_names import is_name, wrong_name
@@ -21,6 +22,7 @@ from foretwin.wire.values import (
     Cells,
     cell_of,
     clipped,
+    code_cells,
     empty_cells,
     is_missing_cell,
     parse_numbers,
@@ -29,6 +31,7 @@ from foretwin.wire.values import (
     to_json,
     wrong_number,
     wrong_run,
+    wrong_word,
 )
 
 
@@ -72,7 +75,10 @@ class Columns(NamedTuple):
         return self._fault(parsed, int(parsed.good.argmin()))
 
     def _parse(self) -> "_Parsed":
-        channels = [self.channels[c] if c in self.channels else [None] * len(self.time) for c in self.contract.channels]
+        channels = [
+            self._numbers(name, one) if name in self.channels else [None] * len(self.time)
+            for name, one in self.contract.channels.items()
+        ]
         time, values, good = parse_numbers(self.time, channels, self.texts)
         if good is not None and self.contract.may_be_missing:
             good = self._good_where_missing(channels, time, values)
@@ -84,6 +90,11 @@ class Columns(NamedTuple):
         asset, names = _numbered(self.asset)
         named = np.array([is_name(name) for name in names], dtype=bool)
         return _Parsed(asset, names, run, time, values, _and(good, named[asset]))
+
+    def _numbers(self, name: str, channel: Channel) -> Cells:
+        """Return the cells of a channel; of a category its numbers, None where empty, False where no word."""
+        cells = self.channels[name]
+        return cells if channel.categories is None else code_cells(cells, channel.categories)
 
     def _good_where_missing(
         self, channels: list[Cells], time: NDArray[np.float64], values: NDArray[np.float32]
@@ -132,9 +143,15 @@ class Columns(NamedTuple):
             return Invalid(row, "channels", "type", "hold no value: a reading has one at least")
         for position in self.contract.may_be_missing:
             name = self.contract.channel_names[position]
-            lost[position] &= not is_missing_cell(cell_of(self.channels[name], row) if name in self.channels else None)
+            lost[position] &= not self._is_missing(name, row)
         channel = self.contract.channel_names[int(lost.argmax())]
-        return Invalid(row, f"channels.{channel}", "type", wrong_number(cell_of(self.channels[channel], row)))
+        cell = cell_of(self.channels[channel], row)
+        needed = wrong_word(cell) if self.contract.channels[channel].categories else wrong_number(cell)
+        return Invalid(row, f"channels.{channel}", "type", needed)
+
+    def _is_missing(self, name: str, row: int) -> bool:
+        cell = cell_of(self.channels[name], row) if name in self.channels else None
+        return is_missing_cell(cell) or (cell == "" and self.contract.channels[name].categories is not None)
 
     def _rejected(self, row: int | None, fault: Invalid) -> Rejected:
         """Return one rejected reading, or all of them without a row, with their content."""

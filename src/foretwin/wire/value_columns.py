@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from foretwin.contract.categories import category_code
+from foretwin.contract.channels import Channel
 from foretwin.contract.parts import zone_of
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.wire.asset_names import is_name, wrong_name
 from foretwin.wire.readings import Rejected, SingleValues
-from foretwin.wire.values import LARGEST, Cells, is_missing_cell, shown, to_json, wrong_number
+from foretwin.wire.values import LARGEST, Cells, is_missing_cell, shown, to_json, wrong_number, wrong_word
 
 FIELDS = ("time", "channel", "value", "quality")
 GOOD = ("good", "ok", "192")  # qualities that count, where the contract's source names none
@@ -50,9 +52,10 @@ class ValueColumns(NamedTuple):
         quality = self.fields.get("quality")
         for row, (time, channel, value) in enumerate(zip(*(self.fields[f] for f in FIELDS[:3]), strict=True)):
             asset = self.asset if isinstance(self.asset, str) else self.asset[row]
-            moment, number = times.read(time), _number(value, self.texts)
+            one = self.contract.channels.get(channel) if isinstance(channel, str) else None
+            moment, number = times.read(time), _value(value, one, self.texts)
             is_good = quality is None or is_missing_cell(quality[row]) or _word(quality[row]) in good
-            fault = _fault(asset, channel in place, moment, number, (time, channel, value), is_good)
+            fault = _fault(asset, one, moment, number, (time, channel, value), is_good)
             if fault is not None:
                 content = {"twin": self.contract.name, "asset": asset, "time": time, "channel": channel, "value": value}
                 name = asset if isinstance(asset, str) else None
@@ -126,17 +129,23 @@ class _Times:
 
 
 def _fault(
-    asset: Any, known: bool, moment: tuple[float, bool] | str, number: float | None, sent: tuple[Any, ...], good: bool
+    asset: Any,
+    channel: Channel | None,
+    moment: tuple[float, bool] | str,
+    number: float | None,
+    sent: tuple[Any, ...],
+    good: bool,
 ) -> tuple[str, str, str] | None:
     """Return field, reason and detail of what is wrong with a value; of bad quality its number is of no account."""
     if not is_name(asset):
         return "asset", "unknown", wrong_name(asset)
     if isinstance(moment, str):
         return "time", "type", moment
-    if not known:
+    if channel is None:
         return "channel", "unknown", f"is {shown(sent[1])}, which is no channel"
-    if number is None and good and not is_missing_cell(sent[2]):
-        return "value", "type", wrong_number(sent[2])
+    has_words = channel.categories is not None
+    if number is None and good and not is_missing_cell(sent[2]) and not (has_words and sent[2] == ""):
+        return "value", "type", wrong_word(sent[2]) if has_words else wrong_number(sent[2])
     return None
 
 
@@ -160,3 +169,13 @@ def _number(cell: Any, texts: bool) -> float | None:
     if type(cell) not in (int, float) or math.isnan(cell) or not abs(cell) <= LARGEST:
         return None
     return float(cell)
+
+
+def _value(cell: Any, channel: Channel | None, texts: bool) -> float | None:
+    """Return a finite number, or that of a category's word; None where there is neither."""
+    if channel is None or channel.categories is None:
+        return _number(cell, texts)
+    try:
+        return category_code(cell, channel.categories)
+    except TypeError:
+        return None

@@ -16,6 +16,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from foretwin.contract.categories import category_code
+
 LARGEST = float(np.nextafter(2.0**128 - 2.0**103, 0))  # the largest double that rounds to a finite float32
 LARGEST_RUN = 2**31 - 1
 PRESENT_RUN = -1
@@ -53,6 +55,22 @@ def parse_numbers(
     right: NDArray[np.bool_] = np.abs(times) <= LARGEST
     right = right if finite.all() else right & finite.all(axis=1)
     return times, values, None if right.all() else right
+
+
+def code_cells(cells: Cells, categories: Sequence[str]) -> list[float | None]:
+    """Return the numbers of cells (N,) that hold words: None where one is empty, False where it holds no word."""
+    found: list[float | None] = []
+    for cell in cells.to_pylist() if isinstance(cells, pa.ChunkedArray) else cells:
+        try:
+            found.append(category_code(cell, categories))
+        except TypeError:
+            found.append(False)
+    return found
+
+
+def wrong_word(cell: Any) -> str:
+    """Describe a cell that is no word of a category."""
+    return f"is {shown(cell)}, a text is needed"
 
 
 def is_missing_cell(cell: Any) -> bool:

@@ -44,6 +44,7 @@ WARNINGS = (
     "standstill",
     "window_coverage",
     "channel_missing",
+    "unknown_category",
     "rul_at_cap",
     "stale",
 )

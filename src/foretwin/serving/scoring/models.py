@@ -60,6 +60,7 @@ def _channels(bundle: Bundle) -> dict[str, Any]:
             "min": channel.min,
             "max": channel.max,
             "trained": {"min": low[i], "max": high[i]},
+            **({"categories": list(channel.categories)} if channel.categories else {}),
         }
         for i, (name, channel) in enumerate(bundle.contract.channels.items())
     }

@@ -127,7 +127,9 @@ def models_schema() -> Schema:
             "description": TEXT,
             **span,
             "trained": record_schema(span),
+            "categories": {"type": "array", "items": TEXT},
         },
+        optional=("categories",),
         description="`min`, `max`: the physical limits; `trained`: what the machines in training showed",
     )
     texts = {"type": "array", "items": TEXT}
@@ -155,8 +157,8 @@ def example_call(bundle: Bundle) -> dict[str, Any]:
     count = min(max(contract.window.shortest, EXAMPLE_ROWS), contract.window.length)
     rows = healthy[np.arange(count) % len(healthy)]
     channels = {
-        name: [float(f"{value:.6g}") for value in column]
-        for name, column in zip(contract.channel_names, rows.T.tolist(), strict=True)
+        name: [one.cell(round(value)) if one.categories else float(f"{value:.6g}") for value in column]
+        for (name, one), column in zip(contract.channels.items(), rows.T.tolist(), strict=True)
     }
     time = [contract.clock.step * (i + 1) for i in range(count)]
     return {"twin": contract.name, "assets": [{"asset": "EXAMPLE-1", "time": time, "channels": channels}]}
@@ -164,7 +166,7 @@ def example_call(bundle: Bundle) -> dict[str, Any]:
 
 def table_columns(contract: Twin) -> str:
     """Describe the columns of a table for one twin."""
-    channels = ", ".join(f"`{name}` ({channel.unit})" for name, channel in contract.channels.items())
+    channels = ", ".join(f"`{name}` ({channel.unit or 'text'})" for name, channel in contract.channels.items())
     return f"`asset` (text), `time` ({contract.clock.unit}), {channels}, and if known `run` (integer) and `observed_at`"
 
 
@@ -198,12 +200,15 @@ def _score_schema(champion: Champion) -> Schema:
 
 def _cells(column: Schema, channel: Channel) -> Schema:
     """Return the schema of a channel's values; null stands for a missing one where that may be."""
-    items = {"items": {"anyOf": [column["items"], {"type": "null"}]}} if channel.may_be_missing else {}
-    return {**column, **items, "description": _about(channel)}
+    cell = column["items"] if channel.categories is None else {"type": ["string", "number", "boolean"]}
+    items = {"anyOf": [cell, {"type": "null"}]} if channel.may_be_missing else cell
+    return {**column, "items": items, "description": _about(channel)}
 
 
 def _about(channel: Channel) -> str:
     limits = f"{channel.unit}, physically from {channel.min:g} to {channel.max:g}"
+    if channel.categories is not None:
+        limits = f"one of {', '.join(channel.categories)}; another word is taken as unknown"
     return f"{channel.description}; {limits}" if channel.description else limits
 
 

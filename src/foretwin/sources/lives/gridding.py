@@ -74,7 +74,6 @@ class _Labels:
         rows = self.keys.assign(code=codes)
         before = pd.merge_asof(wanted, rows, on="step", by="run").sort_values("place")
         after = pd.merge_asof(wanted, rows, on="step", by="run", direction="forward").sort_values("place")
-        found: NDArray[np.object_] = np.asarray(names, np.object_)[
-            before["code"].fillna(after["code"]).to_numpy(np.int64)
-        ]
-        return found
+        found = before["code"].fillna(after["code"]).to_numpy(np.int64)
+        result: NDArray[np.object_] = np.asarray(names, np.object_)[found]
+        return result

@@ -19,8 +19,9 @@ from foretwin.training.candidates.nodes import open_session
 from foretwin.training.encoders import HALF_LIVES, WindowStatistics, segments_of
 from foretwin.training.last_seen import LastSeen
 from foretwin.training.network import RegimeScaling, Scaling
+from foretwin.training.one_hot import OneHot
 from foretwin.training.onnx import export_graph
-from foretwin.training.scaling import SILENT
+from foretwin.training.scaling import informative_inputs
 
 AT_ONCE = 4_000  # windows; more would only take memory
 
@@ -31,7 +32,8 @@ class WindowFeatures(nn.Module):
     def __init__(self, scaling: Scaling, contract: Twin, reach: int) -> None:
         """Scale by `scaling`; look back `reach` rows. Channels that never changed are left out.
 
-        A channel that may be missing counts as three, as for the network: with presence and age.
+        A channel that may be missing counts as three, as for the network: with presence and age; one that holds
+        words as many as there are words.
         """
         super().__init__()
         length = contract.window.length
@@ -39,8 +41,9 @@ class WindowFeatures(nn.Module):
         self.scaling = RegimeScaling(scaling)
         self.statistics = WindowStatistics(length, self.segments).double()
         self.last_seen = LastSeen(scaling.gappy) if scaling.gappy else None
-        extra = len(scaling.scale[0]) + np.arange(2 * len(scaling.gappy))
-        moving = np.concatenate([np.flatnonzero((np.array(scaling.scale) < SILENT).any(axis=0)), extra])
+        inputs = len(scaling.scale[0]) + 2 * len(scaling.gappy)
+        self.one_hot = OneHot(scaling.categories, inputs) if scaling.categories else None
+        moving = informative_inputs(scaling)
         self.register_buffer("channels", torch.from_numpy(moving))
         self.smooth = self._smooth(len(moving))
         self.register_buffer("within", (torch.arange(length) >= length - reach).float())  # (T,)
@@ -53,6 +56,7 @@ class WindowFeatures(nn.Module):
         """Compute the features of windows that are scaled already: of single numbers, in which no order matters."""
         seen = mask * cast(Tensor, self.within)
         scaled = scaled if self.last_seen is None else self.last_seen(scaled, seen)
+        scaled = scaled if self.one_hot is None else self.one_hot(scaled)
         chosen = (scaled * seen[:, :, None])[:, :, cast(Tensor, self.channels)].double()
         parts = [self._moments(chosen, seen.double())]
         if self.segments:

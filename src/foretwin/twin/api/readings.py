@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
+from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, NotFound
 from foretwin.serving.http.problems import PROBLEM, encode_problem
 from foretwin.twin.api import answers
@@ -59,8 +60,16 @@ def get_readings(call: Call) -> dict[str, Any]:
     with call.store.read() as connection:
         asset = assets.find_asset(connection, call.asset)
         rows = listing.list_readings(connection, asset.id, one_more(page), given.get("run"), period)
+    contract = call.contracts.get(asset.twin)
+    if contract is not None and contract.categories:
+        for row in rows:
+            row["channels"] = {name: _cell(contract, name, value) for name, value in row["channels"].items()}
     fresh = answers.freshness(asset, call.contracts.get(asset.twin), call.now)
     return {"asset": asset.name, **fresh, **answer_page(call.route, call.query, page, rows, rows)}
+
+
+def _cell(contract: Twin, name: str, value: float | None) -> float | str | None:
+    return None if value is None else contract.cell(name, value)
 
 
 def get_series(call: Call) -> dict[str, Any]:

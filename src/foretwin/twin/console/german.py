@@ -46,6 +46,7 @@ GERMAN = {
     "Fault, where it is another one": "Fehler, wenn es ein anderer ist",
     "Few readings so far: {about}": "Bisher wenige Messungen: {about}",
     "No value lately of {about}": "Zuletzt kein Wert von {about}",
+    "A word that the contract does not know, in {about}": "Ein Wort, das der Vertrag nicht kennt, in {about}",
     "Field": "Feld",
     "Fitted": "Eingebaut",
     "Fitted now": "Jetzt eingebaut",

@@ -40,6 +40,7 @@ WARNINGS = {  # of scores, by what they begin with
     "standstill": "Stood still: {about}",
     "window_coverage": "Readings are missing: {about}",
     "channel_missing": "No value lately of {about}",
+    "unknown_category": "A word that the contract does not know, in {about}",
     "rul_at_cap": "As long as remaining lives are told apart, or longer",
 }
 UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, where that is not how they are typed

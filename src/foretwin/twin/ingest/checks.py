@@ -189,7 +189,7 @@ def rejected_of(readings: Readings, contract: Twin, fault: Fault) -> Rejected:
     """Return a reading that has a fault, with its content."""
     row = fault.row
     asset, run, time = readings.names[readings.asset[row]], int(readings.run[row]), float(readings.time[row])
-    channels = dict(zip(contract.channel_names, readings.values[row], strict=True))
+    channels = contract.cells(readings.values[row])
     content = to_json({"twin": contract.name, "asset": asset, "run": run, "time": time, "channels": channels})
     return Rejected(contract.name, asset, fault.field, fault.reason, fault.detail, content)
 

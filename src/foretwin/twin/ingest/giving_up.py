@@ -48,7 +48,6 @@ def give_up(connection: Connection, contract: Twin, late: Late, now: datetime) -
 
 def _rejected(contract: Twin, late: Late, odd: contradicted.OddReading, detail: str) -> Rejected:
     content = {"twin": contract.name, "asset": late.asset.name, "run": late.run, "time": odd.time}
+    channels = {name: contract.cell(name, value) for name, value in odd.channels.items()}
     said = f"is {odd.time:g}, but {detail}"
-    return Rejected(
-        contract.name, late.asset.name, "time", "clock", said, to_json(content | {"channels": odd.channels})
-    )
+    return Rejected(contract.name, late.asset.name, "time", "clock", said, to_json(content | {"channels": channels}))

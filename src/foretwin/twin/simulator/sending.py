@@ -128,7 +128,11 @@ def encode_message(stream: Stream, places: NDArray[np.int64], contract: Twin) ->
     """Encode rows of one asset and run as one message: numbers for one row, lists for several."""
     at: Any = places if len(places) > 1 else places[0]
     values = np.ascontiguousarray(stream.channels[at].T)
-    channels = {name: values[i] for i, name in enumerate(contract.channel_names)}
+    channels: dict[str, Any] = {name: values[i] for i, name in enumerate(contract.channel_names)}
+    for position, _ in contract.categories:
+        name, found = contract.channel_names[position], values[position].tolist()
+        one = contract.channels[name]
+        channels[name] = [one.cell(code) for code in found] if isinstance(found, list) else one.cell(found)
     message = {"run": int(stream.run[places[0]]), "time": stream.time[at], "channels": channels}
     return orjson.dumps(message, option=orjson.OPT_SERIALIZE_NUMPY)
 

@@ -112,6 +112,9 @@ def _about_values(given: TableFindings) -> list[str]:
     rows, source, guess = given.rows, given.source, given.guess
     counters = [guess.channels[name] for name in source.rates]
     found = [f"rates: {column!r} counts up; its rise per unit of time is read instead." for column in counters]
+    for name, words in guess.categories.items():
+        held = f"holds one of {len(words)} words ({', '.join(words[:SHOWN])}{', ...' if len(words) > SHOWN else ''})"
+        found.append(f"categories: {guess.channels[name]!r} {held}; another is taken as unknown.")
     found += _about_extremes(rows, guess)
     if source.missing == "carry_forward":
         found.append("missing: an empty cell takes the last value of its run.")
@@ -126,6 +129,8 @@ def _about_values(given: TableFindings) -> list[str]:
 def _about_extremes(rows: pd.DataFrame, guess: Guess) -> list[str]:
     found = []
     for name, column in guess.channels.items():
+        if name in guess.categories:
+            continue
         values = rows[name].to_numpy(np.float64)
         far = far_values(values)
         if len(far):

@@ -1,13 +1,14 @@
 """Guess of the meaning of an unknown table's columns, by names and contents, for a person to check."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.categories import UNKNOWN_WORD, label_key
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.tabular import TableFile, is_missing, texts
@@ -36,6 +37,7 @@ SLOWEST = 5  # values that such a channel has at least of a machine
 LARGEST_SHARE_WITHOUT = 0.5  # of the machines may have fewer
 SHORTEST_RUN = 5  # rows; in a shorter one no row is near the end
 EPOCHS = {"s": (9e8, 2.2e9), "ms": (9e11, 2.2e12), "us": (9e14, 2.2e15), "ns": (9e17, 2.2e18)}  # 1998 to 2039
+MOST_WORDS, REPEATED, LONGEST_WORD = 24, 5, 60  # of a category: different ones, rows of each at least, characters
 LONG_ENOUGH = 20  # rows; fewer may rise by one each by chance
 DATES = (19_000_101, 21_001_231)  # yyyymmdd
 
@@ -55,6 +57,7 @@ class Guess:
     single_rows: bool  # each row is of a machine of its own: there is no history, and no clock is needed
     split: str | None = None
     subset: str | None = None
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)  # channel -> its words
 
 
 def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
@@ -72,14 +75,43 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
     rul = None if failure else _taken(free, RUL_NAMES, lambda column: _is_number(frame[column]))
     place = _place_in_run(frame, asset, run, failure)
     labels = {column: label_reason(frame[column], column, place) for column in free}
+    words = {column: category_words(frame[column], frame[asset]) for column in free if not labels[column]}
     in_file = SINGLE not in frame or bool((frame[SINGLE] == frame[SINGLE].iloc[0]).all())
-    reasons = {column: labels[column] or _unfit(table, frame[column], frame[asset], in_file) for column in free}
+    reasons = {
+        column: labels[column] or (None if words[column] else _unfit(table, frame[column], frame[asset], in_file))
+        for column in free
+    }
     left_out |= {column: reason for column, reason in reasons.items() if reason}
     channels = channel_names(column for column, reason in reasons.items() if not reason)
     if not channels:
         raise SourceError(f"{table.shown}: no numeric column is left for a channel; add columns of readings")
     axes = label_axes(frame, [column for column, reason in labels.items() if reason and "left of a life" not in reason])
-    return Guess(asset, time, run, failure, rul, tuple(axes), channels, left_out, single_rows)
+    categories = {name: words[column] for name, column in channels.items() if words.get(column)}
+    return Guess(asset, time, run, failure, rul, tuple(axes), channels, left_out, single_rows, categories=categories)
+
+
+def category_words(values: "pd.Series[Any]", machines: "pd.Series[Any]") -> tuple[str, ...]:
+    """Return the words of a column that holds few, often repeated ones, and no number; none where it is no category.
+
+    A word that only one machine has would tell the machine.
+    """
+    if pd.api.types.is_numeric_dtype(values) or _is_time(values):
+        return ()
+    text = texts(values)
+    text = text[~is_missing(text)]
+    words = text.unique()
+    if (
+        not 2 <= len(words) <= min(MOST_WORDS, len(text) / REPEATED)
+        or pd.to_numeric(text, errors="coerce").notna().any()
+    ):
+        return ()
+    if instants(pd.Series(words)).notna().any() or max(map(len, words)) > LONGEST_WORD:
+        return ()
+    several = machines[text.index].groupby(text.to_numpy()).nunique()
+    several_machines = bool((machines != machines.iloc[0]).any())
+    tells = several_machines and machines.duplicated().any() and (several == 1).mean() > LARGEST_SHARE_WITHOUT
+    first = dict(zip(map(label_key, reversed(words)), reversed(words), strict=True))
+    return () if tells or len(first) < 2 else tuple(sorted(set(first.values()) - {UNKNOWN_WORD}))
 
 
 def instants(values: "pd.Series[Any]") -> "pd.Series[pd.Timestamp]":
@@ -242,7 +274,7 @@ def _no_numbers(table: TableFile, text: "pd.Series[str]", in_file: bool) -> str 
         return f"{seen}; its other cells are numbers: correct or empty these"
     if (others == others.iat[0]).all():
         return f"holds one text on every row, {text.iat[row]!r}"
-    return f"{seen}; write a number for each of its {others.nunique()} values to use it"
+    return f"{seen}; it has {others.nunique()} values: list those that machines share as `categories` of a channel"
 
 
 def _not_measured(values: "pd.Series[Any]") -> str | None:

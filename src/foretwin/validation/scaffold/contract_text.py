@@ -99,8 +99,14 @@ def channel_lines(
         "# role: `setting` is what somebody sets (load, speed), `sensor` what is measured; guessed by distinct values.",
         "channels:",
     ]
-    settings = [name for name in guess.channels if is_setting(rows[name]) and name not in (*source.rates, *sparse)]
+    others = {*source.rates, *sparse, *guess.categories}
+    settings = [name for name in guess.channels if is_setting(rows[name]) and name not in others]
     for name, column in guess.channels.items():
+        if name in guess.categories:
+            words = ", ".join(map(_quoted, guess.categories[name]))
+            held = sparse[name].text() if name in sparse else ""
+            lines.append(f"  {name}: {{categories: [{words}]{held}}}  # guessed: another word is taken as unknown")
+            continue
         low, high = widened(float(rows[name].min()), float(rows[name].max()))
         unit = _quoted(unit_of(column) or units.get(column) or "?")
         role = "setting" if name in settings else "sensor"

@@ -23,7 +23,7 @@ from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.lives.counters import is_flattened
 from foretwin.sources.snapshots.snapshot_survey import survey_waveforms
 from foretwin.sources.table import read_rows_of
-from foretwin.sources.tabular import texts
+from foretwin.sources.tabular import is_missing, texts
 from foretwin.validation.few_units import ENOUGH, LabelledUnits, few_units_hints, propose_holdout
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
@@ -60,6 +60,7 @@ from foretwin.validation.scaffold.written import (
     spread_frame,
 )
 
+UNMEASURED = {"unit": "?", "role": "sensor", "min": 0, "max": 1}
 PATH_WORDS = ("asset", "run", "date")  # of a pattern, which mean something by themselves
 
 
@@ -92,8 +93,10 @@ def draft_contract(
 
     with surveyed(str(files), pattern, look) as all_files, tempfile.TemporaryDirectory() as folder:
         survey = _bounded(all_files)
-        written = spread_frame(survey)
         idle = [word for word in pattern_words(pattern) if word not in PATH_WORDS and not is_label_name(word)]
+        # A load or a speed in a path, such as 1200, is no year.
+        survey = replace(survey, forms={name: form for name, form in survey.forms.items() if name not in idle})
+        written = spread_frame(survey)
         path_words = written.frame[idle]
         if survey.waveforms:  # a number in a path, such as a load, is measured beside them
             idle = [word for word in idle if not pd.api.types.is_numeric_dtype(written.frame[word])]
@@ -115,7 +118,9 @@ def _bounded(survey: Survey) -> Survey:
 
 def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess, labels_in: Path) -> ContractDraft:
     table = survey.table
-    written = settle_time(survey, written, guess)
+    words = {column: texts(written.frame[column]) for column in map(guess.channels.__getitem__, guess.categories)}
+    known = {column: text.mask(is_missing(text)) for column, text in words.items()}
+    written = settle_time(survey, replace(written, frame=written.frame.assign(**known)), guess)
     frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
     sparse = find_sparse(frame, guess, notation)
@@ -211,10 +216,7 @@ def _skeleton(
         "clock": {"unit": notation.unit, "step": notation.step},
         "channels": {
             channel: {
-                "unit": "?",
-                "role": "sensor",
-                "min": 0,
-                "max": 1,
+                **({"categories": guess.categories[channel]} if channel in guess.categories else UNMEASURED),
                 **(sparse[channel].fields() if channel in sparse else {}),
             }
             for channel in guess.channels
@@ -241,4 +243,10 @@ def _without(guess: Guess, telling: list[str]) -> Guess:
     """Leave out the channels that count the life down or up."""
     reason = "counts the life down or up by itself; if it is known when scoring too, add it and quality.allow"
     kept = {name: column for name, column in guess.channels.items() if name not in telling}
-    return replace(guess, channels=kept, left_out=guess.left_out | {guess.channels[name]: reason for name in telling})
+    words = {name: found for name, found in guess.categories.items() if name in kept}
+    return replace(
+        guess,
+        channels=kept,
+        categories=words,
+        left_out=guess.left_out | {guess.channels[name]: reason for name in telling},
+    )

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.categories import label_key
 from foretwin.contract.source import TableFault
 from foretwin.contract.twin import SCORED
-from foretwin.sources.labels import FALSE_WORDS, TRUE_WORDS, label_key, label_keys
+from foretwin.sources.labels import FALSE_WORDS, TRUE_WORDS, label_keys
 from foretwin.sources.tabular import is_missing, texts
 from foretwin.validation.scaffold.column_names import (
     LABEL_NAMES,

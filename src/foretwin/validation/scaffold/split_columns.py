@@ -37,7 +37,10 @@ def with_splits(guess: Guess, frame: pd.DataFrame, path_words: pd.DataFrame) -> 
     taken = {split} if subset is None or pd.api.types.is_numeric_dtype(columns[subset]) else {split, subset}
     channels = {name: column for name, column in guess.channels.items() if column not in taken}
     left_out = {column: reason for column, reason in guess.left_out.items() if column not in taken}
-    return replace(guess, channels=channels, left_out=left_out, split=split, subset=subset) if channels else guess
+    categories = {name: found for name, found in guess.categories.items() if name in channels}
+    if not channels:
+        return guess
+    return replace(guess, channels=channels, categories=categories, left_out=left_out, split=split, subset=subset)
 
 
 def _by_name(named: dict[str, str], names: Sequence[str]) -> list[str]:

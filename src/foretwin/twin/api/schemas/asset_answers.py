@@ -164,7 +164,7 @@ class ReadingAnswer(BaseModel):
     time: float
     received_at: datetime
     via: str
-    channels: dict[str, float | None]
+    channels: dict[str, float | str | None]
 
 
 class ReadingsAnswer(AgedAnswer):

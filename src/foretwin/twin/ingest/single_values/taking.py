@@ -55,7 +55,7 @@ def take_values(
             asset, mine = known[name], np.flatnonzero(values.asset == place)
             if asset.twin != values.twin:
                 detail = f"{name} is a {asset.twin}, not a {values.twin}"
-                taken.rejected += [_refused(values, name, int(i), ("asset", "unknown", detail)) for i in mine]
+                taken.rejected += [_refused(contract, values, name, int(i), ("asset", "unknown", detail)) for i in mine]
                 continue
             one = _Taking(connection, contract, asset, now, taken)
             kept[asset.id] = one.take(values, mine, held.get(asset.id))
@@ -69,7 +69,8 @@ def made_readings(contract: Twin, name: str, run: int, settled: Settled) -> tupl
     for i in np.flatnonzero(~settled.whole).tolist():
         values = dict(zip(contract.channel_names, settled.values[i].tolist(), strict=True))
         lacking = next(c for c, v in values.items() if np.isnan(v) and not contract.channels[c].may_be_missing)
-        content = {"twin": contract.name, "asset": name, "run": run, "time": float(settled.time[i]), "channels": values}
+        told = contract.cells(values.values())
+        content = {"twin": contract.name, "asset": name, "run": run, "time": float(settled.time[i]), "channels": told}
         detail = "has no value at its step, and may not be missing"
         incomplete.append(Rejected(contract.name, name, f"channels.{lacking}", "type", detail, to_json(content)))
     time, values_made = settled.time[settled.whole], settled.values[settled.whole]
@@ -97,12 +98,13 @@ def note_clock(connection: Connection, contract: Twin, asset: int, left: Pending
     keep_clocks(connection, [new if same is None else replace(same, last=max(same.last, last))])
 
 
-def _refused(values: SingleValues, name: str, row: int, why: tuple[str, str, str]) -> Rejected:
+def _refused(contract: Twin, values: SingleValues, name: str, row: int, why: tuple[str, str, str]) -> Rejected:
     """Return one value as refused, with what was sent as far as it is known."""
     time: object = float(values.time[row])
     if values.dated[row]:
         time = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=float(values.time[row]))
-    channel, value = values.channels[int(values.channel[row])], float(values.value[row])
+    channel = values.channels[int(values.channel[row])]
+    value = contract.cell(channel, float(values.value[row]))
     content = {"twin": values.twin, "asset": name, "time": time, "channel": channel, "value": value}
     return Rejected(values.twin, name, *why, to_json(content))
 
@@ -136,7 +138,7 @@ class _Taking:
                 continue
             why = self._fault(pending, key[0], bool(values.dated[row]), newest)
             if why is not None:
-                self.taken.rejected.append(_refused(values, self.asset.name, row, why))
+                self.taken.rejected.append(_refused(self.contract, values, self.asset.name, row, why))
                 continue
             held.add(key)
             fresh.append(row)
@@ -144,7 +146,9 @@ class _Taking:
         pending = self._settle(pending.joined(values.time[fresh], values.channel[fresh], values.value[fresh]))
         beyond = min(max(0, len(pending) - MOST_WAITING), len(fresh))  # in order of arrival, they are the last ones
         why = "time", "waiting", f"{MOST_WAITING:,} values of {self.asset.name} wait for their readings already"
-        self.taken.rejected += [_refused(values, self.asset.name, row, why) for row in fresh[len(fresh) - beyond :]]
+        self.taken.rejected += [
+            _refused(self.contract, values, self.asset.name, row, why) for row in fresh[len(fresh) - beyond :]
+        ]
         self.taken.waiting += len(fresh) - beyond
         return pending.only(np.arange(len(pending)) < len(pending) - beyond)
 
