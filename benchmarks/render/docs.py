@@ -19,6 +19,7 @@ from benchmarks.render.pages import write_or_compare
 from benchmarks.render.soak import SOAK
 from benchmarks.render.speed import SPEED, table
 from benchmarks.render.streaming import STREAMING
+from benchmarks.render.waveforms import WAVEFORMS
 from foretwin.contract.twin import Twin
 from foretwin.evaluation.report import figures_table
 from foretwin.project.entrypoint import exit_on_error
@@ -201,7 +202,7 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-REPORTS = SPEED | GROWTH | SOAK | LIFE | STREAMING | {"ablation": ablation}
+REPORTS = SPEED | GROWTH | SOAK | LIFE | STREAMING | WAVEFORMS | {"ablation": ablation}
 
 
 def main(check: bool, root: Path = Path()) -> None:

@@ -92,13 +92,12 @@ def decode_table(table: pa.Table, contract: Twin, asset: str | None, texts: bool
 
 
 def _decode_message(message: Any, contracts: Mapping[str, Twin], twin: str | None, asset: str | None) -> Decoded:
-    alone = type(message) is dict and "value" in message
+    alone, sampled = (type(message) is dict and name in message for name in ("value", "waveforms"))
     if alone:
         check_object(message, "body", required=FIELDS[:3], optional=("twin", "asset", "quality"))
     else:
-        waves = message.get("waveforms") is not None
-        needed = ("time", "waveforms") if waves else ("time", "channels")
-        more = ("channels", "rates") if waves else ()
+        needed = ("time", "waveforms") if sampled else ("time", "channels")
+        more = ("channels", "rates") if sampled else ()
         check_object(message, "body", required=needed, optional=("twin", "asset", "run", "units", *more))
     said = message.get("twin")
     contract = _contract(contracts, _agreed("twin", None if said is None else check_text(said, "twin"), twin))
@@ -110,7 +109,7 @@ def _decode_message(message: Any, contracts: Mapping[str, Twin], twin: str | Non
     time = _listed(message["time"])
     _check_count("time", len(time))
     channels: dict[str, Any] = {channel: _listed(cells) for channel, cells in sent.items()}
-    if message.get("waveforms") is not None:
+    if sampled:
         check_rates(check_object(message.get("rates", {}), "rates"), contract)
         snapshots = check_object(message["waveforms"], "waveforms")
         lists = lists_of(snapshots, type(message["time"]) is not list, contract)

@@ -76,6 +76,7 @@ def readings_of(store) -> list[dict]:
         return listing.list_readings(connection, fleet[0]["id"], page, None, (None, None)) if fleet else []
 
 
+@pytest.mark.dated
 def test_a_snapshot_over_http_has_the_features_of_the_file_and_is_kept(store, tmp_path, blocks):
     twin = fan(keep=True)
     project = living_project(tmp_path / "project", twin)

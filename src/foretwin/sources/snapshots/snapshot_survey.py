@@ -78,6 +78,9 @@ def survey_waveforms(
         return None
     columns = {_plain(name): name for name in seen.samples if not is_time(name)}
     cut = None if seen.lists or len(names) >= MANY_FILES else _snapshot_length(length)
+    if cut is None and not seen.lists and len(names) > 1 and "{asset" not in (pattern or ""):
+        reason = "each file is one snapshot of waveforms, and nothing tells of which machine"
+        raise SourceError(f"{shown}: {reason}; add --pattern, such as '{{asset}}_{{date}}{usual}'")
     waveforms = {name: drafted_waveform(name, told) for name in columns}
     form = SnapshotForm(waveforms, columns, {}, cut)
     others = tuple(name for name in found if name not in places)

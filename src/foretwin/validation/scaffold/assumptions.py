@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.source import TableSource
+from foretwin.sources.files.file_names import FILE
 from foretwin.sources.files.notation import WHITESPACE
 from foretwin.sources.tabular import TableFile
 from foretwin.validation.scaffold.column_roles import ROW, Guess
@@ -78,7 +79,7 @@ def _about_labels(guess: Guess, measured: TableProfile) -> list[str]:
 def _about_identity(guess: Guess, source: TableSource, measured: TableProfile) -> list[str]:
     lives = f", and {guess.run!r} its lives" if guess.run else ""
     found = [f"asset: {guess.asset!r} names the machine{lives}: {measured.assets} machines."]
-    if source.asset is None:
+    if source.asset in (None, FILE):
         one = f"all rows are of one, {source.single_asset!r}" if source.single_asset else "each file is of one"
         found = [f"asset: no column names the machine, so {one}{lives}: {measured.assets} in all."]
     if guess.split:

@@ -72,7 +72,8 @@ def spread_frame(survey: Survey) -> Written:
     }
     frame = survey.frame.assign(**times)
     if "names" in survey.fields or survey.table.kind == "arrays" or survey.waveforms:
-        frame[ROW] = frame.groupby(SINGLE).cumcount()  # the time, for want of another one
+        whole = "asset" if survey.waveforms and "asset" in frame else SINGLE
+        frame[ROW] = frame.groupby(whole).cumcount()  # the time, for want of another one
     fields, remarks = dict(survey.fields), dict(survey.remarks)
     named = {squashed(column): column for column in reversed(frame.columns)}
     tag, value = (next((named[name] for name in names if name in named), None) for names in (TAG_NAMES, VALUE_NAMES))
