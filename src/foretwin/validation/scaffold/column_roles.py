@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import SINGLE
+from foretwin.sources.files.guess.time_forms import DISORDER
 from foretwin.sources.tabular import TableFile, is_missing, texts
 from foretwin.validation.scaffold.column_names import (
     ASSET_NAMES,
@@ -29,6 +30,7 @@ from foretwin.validation.scaffold.label_columns import (
     label_reason,
     true_cells,
 )
+from foretwin.validation.scaffold.side_draft import NO_SIDES, SideDraft
 
 ROW = "source row"  # the number of the row in its file, where the file has no header to name a time
 LARGEST_GAP = 0.5  # share of missing values that a channel may have, unless it is one that is measured seldom
@@ -53,6 +55,17 @@ class Guess:
     channels: dict[str, str]
     left_out: dict[str, str]  # column -> reason
     single_rows: bool  # each row is of a machine of its own: there is no history, and no clock is needed
+    sides: SideDraft = NO_SIDES  # of tables beside the readings
+
+    @property
+    def knows_ends(self) -> bool:
+        """Return whether something says when machines failed, or how much life was left."""
+        return bool(self.failure or self.rul or self.sides.tells_ends)
+
+    @property
+    def all_axes(self) -> tuple[LabelAxis, ...]:
+        """Return the fault axes of columns and of tables beside the readings."""
+        return (*self.axes, *([self.sides.axis] if self.sides.axis else []))
 
 
 def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
@@ -140,6 +153,8 @@ def _identity(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> tu
     asset = asset or (SINGLE if SINGLE in free else None)
     if asset is None:
         raise SourceError(f"{table.shown}: no column seems to name the machine; name one `asset`")
+    if _falls(frame, time, asset):  # a duration, perhaps, beside the number of the row
+        time = next((name for name in named if _counts_each(frame, name, asset)), time)
     return asset, time, False
 
 
@@ -156,6 +171,19 @@ def _counts_rows(values: "pd.Series[Any]") -> bool:
     if not _is_number(values) or len(values) < LONG_ENOUGH:
         return False
     return bool((np.diff(np.sort(np.asarray(values, np.float64))) == 1).all())
+
+
+def _falls(frame: pd.DataFrame, column: str, asset: str) -> bool:
+    """Return whether a column of numbers falls too often from row to row of a machine to be its clock."""
+    return _is_number(frame[column]) and bool((frame[column].groupby(frame[asset]).diff() < 0).mean() > DISORDER)
+
+
+def _counts_each(frame: pd.DataFrame, column: str, asset: str) -> bool:
+    """Return whether a column is 0, 1, 2, ... or 1, 2, 3, ... on the rows of each machine."""
+    if column == asset or not _is_number(frame[column]):
+        return False
+    machines = frame[column].groupby(frame[asset])
+    return bool((machines.diff().dropna() == 1).all() and machines.first().isin((0, 1)).all())
 
 
 def _names_each_row(values: "pd.Series[Any]") -> bool:

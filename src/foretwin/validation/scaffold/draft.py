@@ -11,22 +11,25 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from foretwin.contract.channels import SECONDS
 from foretwin.contract.holdout import Holdout
 from foretwin.contract.parts import pattern_words
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
-from foretwin.dataset.machine_names import first_spellings
+from foretwin.dataset.machine_names import first_spellings, spelling_key
 from foretwin.errors import ContractError
 from foretwin.sources.files.guess.long_tables import of_whole_machines
 from foretwin.sources.files.guess.survey import Survey, surveyed
+from foretwin.sources.files.places.copies import BESIDE, LABELS, bring_side_tables
 from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.lives.counters import is_flattened
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import texts
 from foretwin.validation.few_units import ENOUGH, LabelledUnits, few_units_hints, propose_holdout
+from foretwin.validation.how_ended import how_lives_ended
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
-from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns
+from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns, instants
 from foretwin.validation.scaffold.contract_text import (
     SHORTEST_WINDOW,
     channel_lines,
@@ -46,6 +49,8 @@ from foretwin.validation.scaffold.measures import (
     measure_table,
     telling_channels,
 )
+from foretwin.validation.scaffold.side_columns import SurveyedReadings
+from foretwin.validation.scaffold.side_files import draft_sides
 from foretwin.validation.scaffold.sparse_channels import Sparse, find_sparse
 from foretwin.validation.scaffold.written import (
     Written,
@@ -72,11 +77,13 @@ def draft_contract(
     project: Path | None = None,
     labels: Path | None = None,
     pattern: str | None = None,
+    sides: Mapping[str, str | Path] | None = None,
 ) -> ContractDraft:
     """Draft the contract of twin `name` from a user's files, named as `source.path` is; the text is a valid contract.
 
-    `labels` is a file with spans of time in which a fault was present, `pattern` is how the paths of many files end. A
-    path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
+    `labels` is a file with spans of time in which a fault was present, `pattern` is how the paths of many files end,
+    `sides` are files of tables beside the readings by their field of the source: failures, maintenance, events, assets.
+    A path inside `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no
     time, no machine or no channel; ContractError for an invalid name.
     """
     with surveyed(str(files), pattern) as all_files, tempfile.TemporaryDirectory() as folder:
@@ -87,9 +94,13 @@ def draft_contract(
         guess = guess_columns(survey.table, written.frame)
         if labels is not None:
             axis = span_axis(labels, source_path(name, labels, project), str(files), guess.asset)
-            shutil.copyfile(labels, Path(folder) / axis.name)
+            (Path(folder) / LABELS).mkdir()
+            shutil.copyfile(labels, Path(folder) / LABELS / axis.name)
             guess = replace(guess, axes=(axis, *(one for one in guess.axes if one.name != axis.name)))
-        return _draft(name, survey, source_path(name, files, project), written, guess, Path(folder))
+        beside = _Beside(
+            Path(folder), sides or {}, {f: source_path(name, one, project) for f, one in (sides or {}).items()}
+        )
+        return _draft(name, survey, source_path(name, files, project), written, guess, beside)
 
 
 def _bounded(survey: Survey) -> Survey:
@@ -99,16 +110,47 @@ def _bounded(survey: Survey) -> Survey:
     return of_whole_machines(survey, guess_columns(survey.table, spread_frame(survey).frame).asset)
 
 
-def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess, labels_in: Path) -> ContractDraft:
+@dataclass(frozen=True)
+class _Beside:
+    """Files beside the readings: the folder of their copies, those of tables as given, and as twin.yaml names them."""
+
+    folder: Path
+    given: Mapping[str, str | Path]
+    paths: Mapping[str, str]
+
+    def bring(self, source: TableSource) -> None:
+        """Copy the source's tables."""
+        tables = {
+            name: table.model_copy(update={"path": str(self.given[name])}) for name, table in source.side_tables.items()
+        }
+        if not (self.folder / BESIDE).exists():
+            bring_side_tables(source.model_copy(update=tables), Path(), self.folder, self.folder)
+
+
+def _with_sides(guess: Guess, beside: _Beside, frame: pd.DataFrame, notation: TimeNotation) -> Guess:
+    """Return the guess with the tables beside the readings, whose rows are `frame`."""
+    names = frozenset(spelling_key(name) for name in texts(frame[guess.asset]).unique())
+    seconds = SECONDS.get(notation.unit, 1.0)
+    times = frame[guess.time]
+    stamped = pd.api.types.is_datetime64_any_dtype(times) or not pd.api.types.is_numeric_dtype(times)
+    readings = SurveyedReadings(
+        guess.asset, names, instants(times) if stamped else times, notation.unit, seconds, notation.step
+    )
+    return replace(guess, sides=draft_sides(beside.given, beside.paths, readings))
+
+
+def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess, beside: _Beside) -> ContractDraft:
     table = survey.table
     written = settle_time(survey, written, guess)
     frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
+    guess = _with_sides(guess, beside, frame, notation) if beside.given else guess
     sparse = find_sparse(frame, guess, notation)
     source = _source(path, written, guess, survey, sparse)
     contract = _skeleton(name, source, guess, (notation, sparse))
-    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample, labels_in)
-    telling = telling_channels(rows, contract)
+    beside.bring(source)
+    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample, beside.folder)
+    telling = [one for one in telling_channels(rows, contract) if one in guess.channels]
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
         source = _source(path, written, guess, survey, sparse)
@@ -127,7 +169,8 @@ def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess,
     told_sparse = [one.sentence(guess.channels[name], notation.unit) for name, one in sparse.items()]
     found = TableFindings(rows, source, guess, notation, measured, tuple(told_sparse))
     told = assumptions_of(table, found, label_hints(rows, contract), [*few, *written.sentences(), *survey.told])
-    told = replace(told, check=(*written.questions(), *told.check))
+    ended = [f"{one}." for one in how_lives_ended(rows, contract)]
+    told = replace(told, check=(*written.questions(), *ended, *told.check))
     return ContractDraft("\n".join(line for part in parts for line in part) + "\n", told)
 
 
@@ -171,6 +214,7 @@ def _source(path: str, written: Written, guess: Guess, survey: Survey, sparse: M
         "spellings": "join" if any(name != first for name, first in spelt.items()) else None,
         "rates": tuple(name for name, column in guess.channels.items() if _flattened(frame[column], runs)),
     }
+    content |= guess.sides.tables
     return TableSource.model_validate({"kind": "table", "path": path, **content, **asset, **written.fields})
 
 
@@ -199,9 +243,13 @@ def _skeleton(name: str, source: TableSource, guess: Guess, how: tuple[TimeNotat
                 **(sparse[channel].fields() if channel in sparse else {}),
             }
             for channel in guess.channels
+        }
+        | {
+            channel: {"unit": "?", "role": "sensor", "min": 0, "max": one.longest or 1}
+            for channel, one in guess.sides.channels.items()
         },
         "rul": {"cap": 1, "remedy": remedy} if has_rul(guess) else None,
-        "faults": {axis.name: {"title": axis.name, "classes": _classes(axis, remedy)} for axis in guess.axes},
+        "faults": {axis.name: {"title": axis.name, "classes": _classes(axis, remedy)} for axis in guess.all_axes},
         "window": {"length": SHORTEST_WINDOW},
     }
     try:
