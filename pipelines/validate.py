@@ -10,6 +10,7 @@ from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
 from foretwin.validation.few_units import LabelledUnits, few_units_hints
+from foretwin.validation.how_ended import how_lives_ended
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.suite import validate
 
@@ -30,7 +31,8 @@ def main(twin: str, root: Path = Path()) -> None:
             rules = "; ".join(map(str, report.broken))
             raise ExpectationsFailed(f"validate {report}: {rules}; open {failed / 'docs' / 'index.html'}")
     print(f"validate {report}")
-    for hint in [*label_hints(rows, contract), *few_units_hints(LabelledUnits.of(rows, contract), contract.holdout)]:
+    few = few_units_hints(LabelledUnits.of(rows, contract), contract.holdout)
+    for hint in [*how_lives_ended(rows, contract), *label_hints(rows, contract), *few]:
         print(f"validate {twin}: note: {hint}")
 
 

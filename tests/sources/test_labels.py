@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from foretwin.contract.categories import label_key
 from foretwin.contract.twin import Twin
 from foretwin.errors import ContractError, SourceError
-from foretwin.contract.categories import label_key
 from foretwin.sources.table import read_rows_of
 
 REMEDY = {"part": "ram", "instruction": "replace it", "lead_time": 1}

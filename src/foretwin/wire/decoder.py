@@ -30,7 +30,7 @@ from foretwin.wire.value_columns import FIELDS, ValueColumns, cells_of, wrong_le
 from foretwin.wire.values import shown
 from foretwin.wire.waveform_columns import (
     Lists,
-    check_rates,
+    check_sample_rates,
     features_of,
     kept_snapshots,
     lists_of,
@@ -110,7 +110,7 @@ def _decode_message(message: Any, contracts: Mapping[str, Twin], twin: str | Non
     _check_count("time", len(time))
     channels: dict[str, Any] = {channel: _listed(cells) for channel, cells in sent.items()}
     if sampled:
-        check_rates(check_object(message.get("rates", {}), "rates"), contract)
+        check_sample_rates(check_object(message.get("rates", {}), "rates"), contract)
         snapshots = check_object(message["waveforms"], "waveforms")
         lists = lists_of(snapshots, type(message["time"]) is not list, contract)
         channels |= features_of(contract, lists, time, channels)

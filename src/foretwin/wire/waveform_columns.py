@@ -42,7 +42,7 @@ def lists_of_columns(columns: Mapping[str, pa.ChunkedArray], contract: Twin) -> 
     return {name: _checked(name, cells) for name, cells in lists.items()}
 
 
-def check_rates(rates: Mapping[str, Any], contract: Twin) -> None:
+def check_sample_rates(rates: Mapping[str, Any], contract: Twin) -> None:
     """Raise BadInput where a sender says another rate of a waveform than the contract does."""
     for name, rate in rates.items():
         if name not in contract.waveforms:

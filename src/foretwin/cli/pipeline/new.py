@@ -16,6 +16,10 @@ from foretwin.cli.project import PROJECT
     type=click.Path(path_type=Path),
     help="File with the spans of time in which a fault was present: JSON, or a table with a row per span.",
 )
+@click.option("--failures", metavar="FILE", help="Table of failures, with a row for each: each ends a life.")
+@click.option("--maintenance", metavar="FILE", help="Table of maintenance, whose replacements end lives too.")
+@click.option("--events", metavar="FILE", help="Table of events, such as alarms: the most frequent become channels.")
+@click.option("--assets", metavar="FILE", help="Table with a row per machine, whose numbers become channels.")
 @click.option(
     "--pattern",
     metavar="PATTERN",
@@ -27,7 +31,9 @@ from foretwin.cli.project import PROJECT
     type=click.FloatRange(min=0, min_open=True),
     help="The files hold waveforms, with so many samples per second.",
 )
-def new_command(name: str, files: str, labels: Path | None, pattern: str | None, rate: float | None) -> None:
+def new_command(
+    name: str, files: str, labels: Path | None, pattern: str | None, rate: float | None, **sides: str | None
+) -> None:
     """Write a first contract for a machine.
 
     Looks at FILE and writes data/NAME/twin.yaml. FILE is a file (CSV in any notation, Parquet, a workbook, .mat or
@@ -43,6 +49,7 @@ def new_command(name: str, files: str, labels: Path | None, pattern: str | None,
       foretwin new press press.csv --labels faults.json
       foretwin new press exports.zip --pattern '{asset}-{run:d}.csv'
       foretwin new fan recordings --rate 25600
+      foretwin new press press.csv --failures failures.csv --maintenance orders.csv --events alarms.csv
     """
     from foretwin.errors import ContractError
     from foretwin.project.files import fresh_file
@@ -52,7 +59,8 @@ def new_command(name: str, files: str, labels: Path | None, pattern: str | None,
     path = Paths(PROJECT, name).contract
     if path.exists():
         raise ContractError(f"{path}: is there already; edit it, or remove it and run this again")
-    draft = draft_contract(name, files, PROJECT, labels, pattern, rate)
+    tables = {table: file for table, file in sides.items() if file}
+    draft = draft_contract(name, files, PROJECT, labels, pattern, rate, tables)
     with fresh_file(path) as out:
         out.write_text(draft.text, encoding="utf-8")
     click.echo(f"wrote {path}")

@@ -14,9 +14,9 @@ from foretwin.contract.side_tables import EndRule
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import spelling_key
-from foretwin.dataset.table import FAILED_ENDS, RUN, fault_column
+from foretwin.dataset.table import FAILED_ENDS, FAULT_UNKNOWN, RUN, fault_column
 from foretwin.sources.logs.end_records import EndRecords
-from foretwin.sources.logs.life_ends import REACHED, RUNNING, UNKNOWN, Ends, LifeCut, cut_lives, last_class
+from foretwin.sources.logs.life_ends import REACHED, RUNNING, UNKNOWN, LifeCut, LifeEnds, cut_lives, last_class
 
 LOG = logging.getLogger(__name__)
 RULE_VALUE = "source rule"  # the cell that the rule is about, with a space, as no channel has
@@ -53,6 +53,11 @@ class EndedLives:
             parts.append(self._cut_one(part, asset, is_newest))
         return pd.concat(parts)
 
+    @property
+    def _is_covered(self) -> bool:
+        """Return whether the records may know of the readings' time at all; a clock that restarts tells nothing."""
+        return self.records is None or self.latest is None or self.records.overlap(0.0, self.latest)
+
     def tell(self) -> None:
         """Tell how many ends cut nothing, and how many rows were left out, of all machines."""
         if self.records is not None and self.told["used"] < self.records.count:
@@ -70,7 +75,7 @@ class EndedLives:
         if self.source.reached is not None:
             cut, kept = _reached(cut, times, EndRule.of(self.source.reached).holds(part[RULE_VALUE].to_numpy()))
             self.told["after"] += int((~kept).sum())
-        if is_newest:
+        if is_newest and self._is_covered:
             cut = self._going_on(cut, times)
         with_rul = np.isin(cut.how.astype(str), FAILED_ENDS)
         found: dict[str, Any] = {ENDED: cut.how, "rul": np.where(with_rul, cut.end - times, np.nan)}
@@ -79,16 +84,17 @@ class EndedLives:
         failures = self.source.failures
         if failures is not None and failures.axis is not None:
             last = ~pd.Series(cut.life).duplicated(keep="last").to_numpy()
-            found[fault_column(failures.axis)] = last_class(cut, times, last, failures.holds_before)
+            classes = last_class(cut, times, last, failures.holds_before)
+            found[fault_column(failures.axis)] = classes if self._is_covered else FAULT_UNKNOWN
         return part.assign(**found)[kept]
 
-    def _ends_of(self, asset: str, part: pd.DataFrame, times: NDArray[np.float64]) -> Ends:
+    def _ends_of(self, asset: str, part: pd.DataFrame, times: NDArray[np.float64]) -> LifeEnds:
         records = self.records.ends.get(spelling_key(asset)) if self.records else None
         if records is not None:
             used = np.unique(np.searchsorted(records.time, times, "left"))
             self.told["used"] += int((used < len(records.time)).sum())
         failed = part[self.failed].to_numpy(np.bool_)
-        ends = records or Ends.none()
+        ends = records or LifeEnds.none()
         return ends.plus_failures(times[failed]) if failed.any() else ends
 
     def _going_on(self, cut: LifeCut, times: NDArray[np.float64]) -> LifeCut:

@@ -1,4 +1,4 @@
-"""Ends of lives as tables of failures and of maintenance have them, by machine."""
+"""LifeEnds of lives as tables of failures and of maintenance have them, by machine."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from foretwin.contract.categories import label_key
 from foretwin.contract.side_tables import FailureLog, MaintenanceLog
 from foretwin.contract.source import TableFault, TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import FAULT_UNKNOWN
 from foretwin.errors import SourceError
-from foretwin.sources.labels import ClassReader, label_key, label_keys, read_flags
-from foretwin.sources.logs.life_ends import FAILED, REPLACED, Ends, one_end_each
+from foretwin.sources.labels import ClassReader, label_keys, read_flags
+from foretwin.sources.logs.life_ends import FAILED, REPLACED, LifeEnds, one_end_each
 from foretwin.sources.logs.log_rows import LogRows, read_log
 
 SHOWN = 6  # cells of a column in a message
@@ -22,10 +23,15 @@ SHOWN = 6  # cells of a column in a message
 
 @dataclass(frozen=True)
 class EndRecords:
-    """Ends of the lives of each machine, by the key of its name, and the names of the tables in messages."""
+    """LifeEnds of the lives of each machine, by the key of its name, and the names of the tables in messages."""
 
-    ends: Mapping[str, Ends]
+    ends: Mapping[str, LifeEnds]
     shown: str
+
+    def overlap(self, first: float, last: float) -> bool:
+        """Return whether the ends, of whichever machine, are not all before or all after a stretch of time."""
+        times = np.concatenate([one.time for one in self.ends.values()]) if self.ends else np.zeros(0)
+        return bool(len(times) and times.min() <= last and times.max() >= first)
 
     @property
     def count(self) -> int:

@@ -1,4 +1,4 @@
-"""Ends of lives: where the lives of a machine are cut, and how each of them ended.
+"""LifeEnds of lives: where the lives of a machine are cut, and how each of them ended.
 
 Pure functions and data. Times are those of the machine's rows, in the clock's unit.
 """
@@ -16,26 +16,26 @@ WEIGHT = {FAILED: 0, REMOVED: 1, REPLACED: 2}  # which of several ends at one mo
 
 
 @dataclass(frozen=True)
-class Ends:
-    """Ends (E,) of the lives of one machine in order of time: when, how, and the class of what failed, or -1."""
+class LifeEnds:
+    """LifeEnds (E,) of the lives of one machine in order of time: when, how, and the class of what failed, or -1."""
 
     time: NDArray[np.float64]
     how: NDArray[np.object_]
     label: NDArray[np.int8]
 
     @classmethod
-    def none(cls) -> "Ends":
+    def none(cls) -> "LifeEnds":
         """Return no ends."""
         return cls(np.zeros(0), np.zeros(0, np.object_), np.zeros(0, np.int8))
 
-    def plus_failures(self, times: NDArray[np.float64]) -> "Ends":
+    def plus_failures(self, times: NDArray[np.float64]) -> "LifeEnds":
         """Return these ends and failures at these times, of which nothing else is known."""
         more = pd.DataFrame({"time": times, "how": FAILED, "label": FAULT_UNKNOWN})
         own = pd.DataFrame({"time": self.time, "how": self.how, "label": self.label})
         return one_end_each(pd.concat([own, more]) if len(own) else more)
 
 
-def one_end_each(records: pd.DataFrame) -> Ends:
+def one_end_each(records: pd.DataFrame) -> LifeEnds:
     """Return the ends of one machine from records (time, how, label) of any order, several at a moment being one.
 
     A failure is also its own repair, so that it counts; of failures of two classes at a moment the class is unknown.
@@ -47,7 +47,7 @@ def one_end_each(records: pd.DataFrame) -> Ends:
     one = classes["min"].where(classes["min"] == classes["max"], FAULT_UNKNOWN)
     kept = first.drop_duplicates("time")
     label = kept["time"].map(one).fillna(FAULT_UNKNOWN)
-    return Ends(kept["time"].to_numpy(np.float64), kept["how"].to_numpy(object), label.to_numpy(np.int8))
+    return LifeEnds(kept["time"].to_numpy(np.float64), kept["how"].to_numpy(object), label.to_numpy(np.int8))
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class LifeCut:
     label: NDArray[np.int8]
 
 
-def cut_lives(times: NDArray[np.float64], ends: Ends) -> LifeCut:
+def cut_lives(times: NDArray[np.float64], ends: LifeEnds) -> LifeCut:
     """Cut the rows of a machine, in any order, at its ends: a row at the moment of one is the last of its life.
 
     The end of rows after the last one is NaN, and unknown.

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.categories import label_key
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import spelling_key
 from foretwin.errors import SourceError
-from foretwin.sources.labels import label_key, label_keys
+from foretwin.sources.labels import label_keys
 from foretwin.sources.logs.event_channels import count_events, time_since_event
 from foretwin.sources.logs.log_rows import LogRows, read_log
 

@@ -55,20 +55,23 @@ def assumptions_of(
         *notation,
         f"notation: the file is read as {written}.",
     ]
-    return Assumptions(tuple(sentences), dict(guess.left_out))
+    return Assumptions(tuple(sentences), dict(guess.left_out) | dict(guess.sides.left_out))
 
 
 def _about_labels(guess: Guess, measured: TableProfile) -> list[str]:
-    found = []
+    found = list(guess.sides.told)
     if guess.failure:
         found.append(f"failure: a life ends on each row where {guess.failure!r} is true: {measured.lives} lives.")
     elif guess.rul:
         found.append(f"rul: {guess.rul!r} is the remaining life, in the clock's unit.")
-    elif not guess.axes:
+    elif not guess.all_axes and not guess.knows_ends:
         found.append(
             "labels: no column says when a machine failed, so all rows are presumed to be normal, and departures are"
             " told."
         )
+    if guess.sides.axis:
+        modes = ", ".join(guess.sides.axis.classes[1:])
+        found.append(f"faults: the axis {guess.sides.axis.name} is what failed: healthy, or {modes}.")
     for axis in guess.axes:
         spans = f"the spans of time in {axis.fault.spans.path}" if axis.fault.spans else ""
         columns, classes = spans or ", ".join(map(repr, axis.fault.columns)), ", ".join(axis.classes[1:])

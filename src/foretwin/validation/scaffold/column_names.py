@@ -44,6 +44,7 @@ LABEL_WORDS = {
     *("fehler", "storung", "ausfall", "defekt", "schaden", "anomalie"),
     *("defaut", "panne", "fallo", "falla", "averia", "anomalia"),
 }
+PLANNED_WORDS = {"planned", "scheduled", "preventive", "geplant", "planmassig", "planifie", "planificado"}
 LABEL_NAMES = {*FAILURE_NAMES, "class", "y", "groundtruth"}
 # Names of what is left of a life, or of the share that is used up.
 LIFE_LEFT = re.compile(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from foretwin.contract.categories import UNKNOWN_WORD, label_key
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import SINGLE
+from foretwin.sources.files.guess.time_forms import DISORDER
 from foretwin.sources.tabular import TableFile, is_missing, texts
 from foretwin.validation.scaffold.column_names import (
     ASSET_NAMES,
@@ -22,6 +23,7 @@ from foretwin.validation.scaffold.column_names import (
     channel_names,
     squashed,
 )
+from foretwin.validation.scaffold.column_times import are_dates, epoch_unit, instants, is_number
 from foretwin.validation.scaffold.label_columns import (
     LabelAxis,
     is_flag,
@@ -30,16 +32,15 @@ from foretwin.validation.scaffold.label_columns import (
     label_reason,
     true_cells,
 )
+from foretwin.validation.scaffold.sides.side_draft import NO_SIDES, SideDraft
 
 ROW = "source row"  # the number of the row in its file, where the file has no header to name a time
 LARGEST_GAP = 0.5  # share of missing values that a channel may have, unless it is one that is measured seldom
 SLOWEST = 5  # values that such a channel has at least of a machine
 LARGEST_SHARE_WITHOUT = 0.5  # of the machines may have fewer
 SHORTEST_RUN = 5  # rows; in a shorter one no row is near the end
-EPOCHS = {"s": (9e8, 2.2e9), "ms": (9e11, 2.2e12), "us": (9e14, 2.2e15), "ns": (9e17, 2.2e18)}  # 1998 to 2039
 MOST_WORDS, REPEATED, LONGEST_WORD = 24, 5, 60  # of a category: different ones, rows of each at least, characters
 LONG_ENOUGH = 20  # rows; fewer may rise by one each by chance
-DATES = (19_000_101, 21_001_231)  # yyyymmdd
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,17 @@ class Guess:
     split: str | None = None
     subset: str | None = None
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)  # channel -> its words
+    sides: SideDraft = NO_SIDES  # of tables beside the readings
+
+    @property
+    def knows_ends(self) -> bool:
+        """Return whether something says when machines failed, or how much life was left."""
+        return bool(self.failure or self.rul or self.sides.tells_ends)
+
+    @property
+    def all_axes(self) -> tuple[LabelAxis, ...]:
+        """Return the fault axes of columns and of tables beside the readings."""
+        return (*self.axes, *([self.sides.axis] if self.sides.axis else []))
 
 
 def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
@@ -65,14 +77,14 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
 
     SourceError where no column can be the time or the machine, or none is left to be a channel.
     """
-    numbered = [column for column in frame.columns if squashed(column) in INDEX_NAMES and _is_number(frame[column])]
+    numbered = [column for column in frame.columns if squashed(column) in INDEX_NAMES and is_number(frame[column])]
     free = {column: squashed(column) for column in frame.columns if column not in numbered}
     left_out = dict.fromkeys(numbered, "looks like a row number")
     asset, time, single_rows = _identity(table, frame, free)
     free = {column: plain for column, plain in free.items() if column not in (asset, time, SINGLE, ROW)}
     run = _taken(free, RUN_NAMES, lambda column: not is_missing(texts(frame[column])).any())
     failure = _taken(free, FAILURE_NAMES, lambda column: _ends_lives(frame, asset, run, column))
-    rul = None if failure else _taken(free, RUL_NAMES, lambda column: _is_number(frame[column]))
+    rul = None if failure else _taken(free, RUL_NAMES, lambda column: is_number(frame[column]))
     place = _place_in_run(frame, asset, run, failure)
     labels = {column: label_reason(frame[column], column, place) for column in free}
     words = {column: category_words(frame[column], frame[asset]) for column in free if not labels[column]}
@@ -114,29 +126,6 @@ def category_words(values: "pd.Series[Any]", machines: "pd.Series[Any]") -> tupl
     return () if tells or len(first) < 2 else tuple(sorted(set(first.values()) - {UNKNOWN_WORD}))
 
 
-def instants(values: "pd.Series[Any]") -> "pd.Series[pd.Timestamp]":
-    """Parse values to UTC timestamps (N,), NaT where a value is not in ISO 8601."""
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return pd.to_datetime(values, utc=True)
-    return pd.to_datetime(texts(values), format="ISO8601", utc=True, errors="coerce")
-
-
-def epoch_unit(values: "pd.Series[Any]") -> str | None:
-    """Return the unit of numbers that count from 1970, or None where they do not."""
-    if not _is_number(values):
-        return None
-    low, high = float(values.min()), float(values.max())
-    return next((unit for unit, (least, most) in EPOCHS.items() if least <= low <= high <= most), None)
-
-
-def are_dates(values: "pd.Series[Any]") -> bool:
-    """Return whether whole numbers are dates such as 20240131."""
-    if not _is_number(values) or not DATES[0] <= float(values.min()) <= float(values.max()) <= DATES[1]:
-        return False
-    days = texts(values.dropna().drop_duplicates())
-    return bool(pd.to_datetime(days, format="%Y%m%d", errors="coerce").notna().all())
-
-
 def _named(free: dict[str, str], names: Sequence[str], fits: Callable[[str], bool] = lambda _: True) -> str | None:
     """Return the free column whose squashed name is first in `names` and whose content fits."""
     known = sorted((names.index(plain), column) for column, plain in free.items() if plain in names)
@@ -161,11 +150,11 @@ def _identity(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> tu
     date = _named(free, TIME_NAMES, lambda name: _is_moment(frame[name]))
     moments = [name for name in others if _is_moment(frame[name])]
     date = date or max(moments, key=lambda name: frame[name].nunique(), default=None)  # of a date and a time, the time
-    time = _named(free, TIME_NAMES, lambda name: _is_number(frame[name]) or _is_moment(frame[name])) or date
+    time = _named(free, TIME_NAMES, lambda name: is_number(frame[name]) or _is_moment(frame[name])) or date
     named = [name for name in others if name != time]
     asset = _named({name: free[name] for name in named}, ASSET_NAMES, lambda name: not _counts_rows(frame[name]))
     if asset is None and time is None:
-        asset = next((name for name in named if not _is_number(frame[name]) and _names_each_row(frame[name])), None)
+        asset = next((name for name in named if not is_number(frame[name]) and _names_each_row(frame[name])), None)
     asset = asset or next((name for name in named if not is_label_name(name) and _groups(frame[name])), None)
     if asset is not None and _names_each_row(frame[asset]):
         return asset, date or ROW, True
@@ -174,6 +163,8 @@ def _identity(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> tu
     asset = asset or (SINGLE if SINGLE in free else None)
     if asset is None:
         raise SourceError(f"{table.shown}: no column seems to name the machine; name one `asset`")
+    if _falls(frame, time, asset):  # a duration, perhaps, beside the number of the row
+        time = next((name for name in named if _counts_each(frame, name, asset)), time)
     return asset, time, False
 
 
@@ -187,9 +178,22 @@ def _refuse_time(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) ->
 
 def _counts_rows(values: "pd.Series[Any]") -> bool:
     """Return whether a column is 0, 1, 2, ... throughout, in any order: a row counter, for want of a time."""
-    if not _is_number(values) or len(values) < LONG_ENOUGH:
+    if not is_number(values) or len(values) < LONG_ENOUGH:
         return False
     return bool((np.diff(np.sort(np.asarray(values, np.float64))) == 1).all())
+
+
+def _falls(frame: pd.DataFrame, column: str, asset: str) -> bool:
+    """Return whether a column of numbers falls too often from row to row of a machine to be its clock."""
+    return is_number(frame[column]) and bool((frame[column].groupby(frame[asset]).diff() < 0).mean() > DISORDER)
+
+
+def _counts_each(frame: pd.DataFrame, column: str, asset: str) -> bool:
+    """Return whether a column is 0, 1, 2, ... or 1, 2, 3, ... on the rows of each machine."""
+    if column == asset or not is_number(frame[column]):
+        return False
+    machines = frame[column].groupby(frame[asset])
+    return bool((machines.diff().dropna() == 1).all() and machines.first().isin((0, 1)).all())
 
 
 def _names_each_row(values: "pd.Series[Any]") -> bool:
@@ -202,12 +206,6 @@ def _names_each_row(values: "pd.Series[Any]") -> bool:
 
 def _is_time(values: "pd.Series[Any]") -> bool:
     return pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values)
-
-
-def _is_number(values: "pd.Series[Any]") -> bool:
-    return (
-        pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and bool(values.notna().any())
-    )
 
 
 def _is_moment(values: "pd.Series[Any]") -> bool:

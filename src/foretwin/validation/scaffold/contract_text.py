@@ -56,6 +56,7 @@ def source_lines(name: str, source: TableSource, guess: Guess, written: Written)
     if source.rates:
         lines.append(f"  rates: [{', '.join(source.rates)}]  # guessed: counters, read as their rise per unit of time")
     lines += _label_source(guess.axes)
+    lines += guess.sides.lines()
     renamed = {channel: column for channel, column in source.columns.items() if channel != column}
     lines += ["  columns:  # channel: column of the file"] if renamed else []
     lines += [f"    {channel}: {_quoted(column)}" for channel, column in renamed.items()]
@@ -112,6 +113,10 @@ def channel_lines(
         role = "setting" if name in settings else "sensor"
         more = f"{sparse[name].text()}}}  # guessed: filled on {sparse[name].filled:.0%}" if name in sparse else "}"
         lines.append(f"  {name}: {{unit: {unit}, role: {role}, min: {_number(low)}, max: {_number(high)}{more}")
+    for name, one in guess.sides.channels.items():
+        low, high = widened(float(rows[name].min()), float(rows[name].max()))
+        limits = f"min: 0, max: {_number(one.longest)}" if one.longest else f"min: {_number(low)}, max: {_number(high)}"
+        lines.append(f"  {name}: {{unit: {_quoted(one.unit)}, role: {one.role}, {limits}}}  # guessed: {one.why}")
     if settings:
         lines += [
             "",
@@ -135,9 +140,9 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
         ]
     if has_health(guess):
         lines += _health_lines(cap)
-    if guess.axes:
+    if guess.all_axes:
         lines += ["", "faults:  # guessed from the columns of labels"]
-        for axis in guess.axes:
+        for axis in guess.all_axes:
             lines += [f"  {axis.name}:", f"    title: {_quoted(axis.name.replace('_', ' ').capitalize())}"]
             lines += ["    classes:  # the first one is healthy", "      healthy: null"]
             for one in axis.classes[1:]:
@@ -184,11 +189,11 @@ def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list
         lines.append(f"  min_failures: {fewest}  # runs that end in a failure; the file has {measured.lives}")
     if measured.shortest_rows < 2:
         lines.append("  min_run_rows: 1  # guessed: the file has a run of a single row")
-    if measured.known_rul < 0.5 and (guess.failure or guess.rul):
+    if measured.known_rul < 0.5 and guess.knows_ends:
         lines.append(f"  min_known_rul: {_share(measured.known_rul)}")
     if measured.known_faults < 0.5:
         lines.append(f"  min_known_faults: {_share(measured.known_faults)}")
-    constant = [name for name in guess.channels if rows[name].min() == rows[name].max()]
+    constant = [name for name in (*guess.channels, *guess.sides.channels) if rows[name].min() == rows[name].max()]
     if constant:
         lines.append(f"  may_be_constant: [{', '.join(constant)}]  # guessed: constant in the file")
     return lines
@@ -203,13 +208,13 @@ def holdout_lines(holdout: Holdout, why: str) -> list[str]:
 
 
 def has_rul(guess: Guess) -> bool:
-    """Return whether the contract asks for the remaining life: where a column tells of failures or of it."""
-    return bool(guess.failure or guess.rul)
+    """Return whether the contract asks for the remaining life: where something tells of failures or of it."""
+    return guess.knows_ends
 
 
 def has_health(guess: Guess) -> bool:
     """Return whether the contract asks what is normal, and what is not: where there is no label."""
-    return not (guess.failure or guess.rul or guess.axes)
+    return not (guess.knows_ends or guess.all_axes)
 
 
 REMEDY = (
@@ -220,9 +225,9 @@ REMEDY = (
 
 
 def _missing_labels(guess: Guess) -> list[str]:
-    if guess.failure or guess.rul:
+    if guess.knows_ends:
         return []
-    if guess.axes:
+    if guess.all_axes:
         return [
             "  # No column seems to say when a machine failed. To learn the remaining life too, name a column that is",
             "  # true on the row of a failure as `failure`, or one with the remaining life as `rul`, and add `rul:`.",
@@ -230,8 +235,9 @@ def _missing_labels(guess: Guess) -> list[str]:
     return [
         "  # No column seems to say when a machine failed: what is normal is learnt, and departures are told. To learn",
         "  # the remaining life too, name a column that is true on the row of a failure as `failure`, or one with the",
-        "  # remaining life as `rul`, or, if the last row of every run is its failure, change this line to true; and",
-        "  # take the # from `rul` below:",
+        "  # remaining life as `rul`; write a rule by which lives end, as `reached: force > 90`; draft anew with a",
+        "  # table of --failures; or, if the last row of every run is its failure, change this line to true. Then take",
+        "  # the # from `rul` below:",
         "  runs_end_in_failure: false",
     ]
 

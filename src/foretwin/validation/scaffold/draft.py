@@ -1,6 +1,5 @@
 """First contract of a machine from a user's own table: guesses for a person to correct, each marked as one."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -11,24 +10,27 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from foretwin.contract.channels import SECONDS
 from foretwin.contract.holdout import Holdout
 from foretwin.contract.parts import pattern_words
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
-from foretwin.dataset.machine_names import first_spellings
+from foretwin.dataset.machine_names import first_spellings, spelling_key
 from foretwin.errors import ContractError
 from foretwin.sources.files.guess.long_tables import of_whole_machines
 from foretwin.sources.files.guess.survey import Survey, surveyed
-from foretwin.sources.files.places.remote import is_remote
+from foretwin.sources.files.places.copies import BESIDE, LABELS, bring_side_tables
 from foretwin.sources.lives.counters import is_flattened
 from foretwin.sources.snapshots.snapshot_survey import survey_waveforms
 from foretwin.sources.table import read_rows_of
 from foretwin.sources.tabular import is_missing, texts
 from foretwin.validation.few_units import ENOUGH, LabelledUnits, few_units_hints, propose_holdout
+from foretwin.validation.how_ended import how_lives_ended
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
 from foretwin.validation.scaffold.column_names import TIME_NAMES, squashed
 from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns
+from foretwin.validation.scaffold.column_times import instants
 from foretwin.validation.scaffold.contract_text import (
     SHORTEST_WINDOW,
     channel_lines,
@@ -49,6 +51,8 @@ from foretwin.validation.scaffold.measures import (
     measure_table,
     telling_channels,
 )
+from foretwin.validation.scaffold.sides.side_columns import SurveyedReadings
+from foretwin.validation.scaffold.sides.side_files import draft_sides
 from foretwin.validation.scaffold.sparse_channels import Sparse, find_sparse
 from foretwin.validation.scaffold.split_columns import with_splits
 from foretwin.validation.scaffold.waveform_text import waveform_lines, with_channels
@@ -57,6 +61,7 @@ from foretwin.validation.scaffold.written import (
     asset_fields,
     missing_policy,
     settle_time,
+    source_path,
     spread_frame,
 )
 
@@ -72,18 +77,20 @@ class ContractDraft:
     assumptions: Assumptions
 
 
-def draft_contract(
+def draft_contract(  # noqa: PLR0913, PLR0917 - what a user may say of files
     name: str,
     files: str | Path,
     project: Path | None = None,
     labels: Path | None = None,
     pattern: str | None = None,
     rate: float | None = None,
+    sides: Mapping[str, str | Path] | None = None,
 ) -> ContractDraft:
     """Draft the contract of twin `name` from a user's files, named as `source.path` is; the text is a valid contract.
 
     `labels` is a file with spans of time in which a fault was present, `pattern` is how the paths of many files end,
-    `rate` (Hz) that of their samples where they are waveforms. A path inside `project` is named relative to
+    `rate` (Hz) that of their samples where they are waveforms, `sides` are files of tables beside the readings by their
+    field of the source: failures, maintenance, events, assets. A path inside `project` is named relative to
     data/<name>/. SourceError where the files cannot be read, or have no
     time, no machine or no channel; ContractError for an invalid name.
     """
@@ -104,9 +111,13 @@ def draft_contract(
         guess = with_splits(guess_columns(survey.table, written.frame), written.frame, path_words)
         if labels is not None:
             axis = span_axis(labels, source_path(name, labels, project), str(files), guess.asset)
-            shutil.copyfile(labels, Path(folder) / axis.name)
+            (Path(folder) / LABELS).mkdir()
+            shutil.copyfile(labels, Path(folder) / LABELS / axis.name)
             guess = replace(guess, axes=(axis, *(one for one in guess.axes if one.name != axis.name)))
-        return _draft(name, survey, source_path(name, files, project), written, guess, Path(folder))
+        beside = _Beside(
+            Path(folder), sides or {}, {f: source_path(name, one, project) for f, one in (sides or {}).items()}
+        )
+        return _draft(name, survey, source_path(name, files, project), written, guess, beside)
 
 
 def _bounded(survey: Survey) -> Survey:
@@ -116,18 +127,49 @@ def _bounded(survey: Survey) -> Survey:
     return of_whole_machines(survey, guess_columns(survey.table, spread_frame(survey).frame).asset)
 
 
-def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess, labels_in: Path) -> ContractDraft:
+@dataclass(frozen=True)
+class _Beside:
+    """Files beside the readings: the folder of their copies, those of tables as given, and as twin.yaml names them."""
+
+    folder: Path
+    given: Mapping[str, str | Path]
+    paths: Mapping[str, str]
+
+    def bring(self, source: TableSource) -> None:
+        """Copy the source's tables."""
+        tables = {
+            name: table.model_copy(update={"path": str(self.given[name])}) for name, table in source.side_tables.items()
+        }
+        if not (self.folder / BESIDE).exists():
+            bring_side_tables(source.model_copy(update=tables), Path(), self.folder, self.folder)
+
+
+def _with_sides(guess: Guess, beside: _Beside, frame: pd.DataFrame, notation: TimeNotation) -> Guess:
+    """Return the guess with the tables beside the readings, whose rows are `frame`."""
+    names = frozenset(spelling_key(name) for name in texts(frame[guess.asset]).unique())
+    seconds = SECONDS.get(notation.unit, 1.0)
+    times = frame[guess.time]
+    stamped = pd.api.types.is_datetime64_any_dtype(times) or not pd.api.types.is_numeric_dtype(times)
+    readings = SurveyedReadings(
+        guess.asset, names, instants(times) if stamped else times, notation.unit, seconds, notation.step
+    )
+    return replace(guess, sides=draft_sides(beside.given, beside.paths, readings))
+
+
+def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess, beside: _Beside) -> ContractDraft:
     table = survey.table
     words = {column: texts(written.frame[column]) for column in map(guess.channels.__getitem__, guess.categories)}
     known = {column: text.mask(is_missing(text)) for column, text in words.items()}
     written = settle_time(survey, replace(written, frame=written.frame.assign(**known)), guess)
     frame = written.frame
     notation = guess_clock(table.shown, frame, guess)
+    guess = _with_sides(guess, beside, frame, notation) if beside.given else guess
     sparse = find_sparse(frame, guess, notation)
     source = _source(path, written, guess, survey, sparse)
     contract = _skeleton(name, source, guess, (notation, sparse), survey)
-    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample, labels_in)
-    telling = telling_channels(rows, contract)
+    beside.bring(source)
+    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample, beside.folder)
+    telling = [one for one in telling_channels(rows, contract) if one in guess.channels]
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
         source = _source(path, written, guess, survey, sparse)
@@ -147,21 +189,9 @@ def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess,
     told_sparse = [one.sentence(guess.channels[name], notation.unit) for name, one in sparse.items()]
     found = TableFindings(rows, source, guess, notation, measured, tuple(told_sparse))
     told = assumptions_of(table, found, label_hints(rows, contract), [*few, *written.sentences(), *survey.told])
-    told = replace(told, check=(*written.questions(), *told.check))
+    ended = [f"{one}." for one in how_lives_ended(rows, contract)]
+    told = replace(told, check=(*written.questions(), *ended, *told.check))
     return ContractDraft("\n".join(line for part in parts for line in part) + "\n", told)
-
-
-def source_path(name: str, file: str | Path, project: Path | None) -> str:
-    """Return the path as twin.yaml names it: links and URLs kept, relative to data/<name>/ inside the project."""
-    if is_remote(str(file)):
-        return str(file)
-    written = Path(os.path.abspath(file))  # noqa: PTH100 - resolve() would follow links
-    places = [written, written.parent.resolve() / written.name]
-    roots = [Path(os.path.abspath(project)), project.resolve()] if project else []  # noqa: PTH100
-    for place, root in zip(places, roots, strict=False):
-        if place.is_relative_to(root):
-            return Path(os.path.relpath(place, root / "data" / name)).as_posix()
-    return written.as_posix()
 
 
 def _holdout(rows: pd.DataFrame, contract: Twin, survey: Survey) -> tuple[Holdout, str, list[str]]:
@@ -193,6 +223,7 @@ def _source(path: str, written: Written, guess: Guess, survey: Survey, sparse: M
         "spellings": "join" if any(name != first for name, first in spelt.items()) else None,
         "rates": tuple(name for name, column in guess.channels.items() if _flattened(frame[column], runs)),
     }
+    content |= guess.sides.tables
     return TableSource.model_validate({"kind": "table", "path": path, **content, **asset, **written.fields})
 
 
@@ -220,11 +251,15 @@ def _skeleton(
                 **(sparse[channel].fields() if channel in sparse else {}),
             }
             for channel in guess.channels
+        }
+        | {
+            channel: {"unit": "?", "role": "sensor", "min": 0, "max": one.longest or 1}
+            for channel, one in guess.sides.channels.items()
         },
         "waveforms": with_channels(survey.waveforms, guess.channels),
         "rul": {"cap": 1, "remedy": remedy} if has_rul(guess) else None,
         "health": {"remedy": remedy} if has_health(guess) else None,
-        "faults": {axis.name: {"title": axis.name, "classes": _classes(axis, remedy)} for axis in guess.axes},
+        "faults": {axis.name: {"title": axis.name, "classes": _classes(axis, remedy)} for axis in guess.all_axes},
         "window": {"length": SHORTEST_WINDOW},
     }
     try:

@@ -98,7 +98,7 @@ def label_axes(frame: pd.DataFrame, columns: Sequence[str]) -> list[LabelAxis]:
     for column in columns:
         values = _values(frame[column], column) if column in flags or not is_flag(frame[column]) else None
         if values is not None:
-            name = _axis_name(column, taken)
+            name = axis_name(column, taken)
             taken.add(name)
             axes.append(LabelAxis(name, TableFault(column=column, values=values)))
     return axes
@@ -137,7 +137,8 @@ def _values(values: "pd.Series[Any]", column: str) -> dict[str, str] | None:
     return {value: names[value] for value in [healthy, *(cell for cell in counts.index if cell != healthy)]}
 
 
-def _axis_name(column: str, taken: set[str]) -> str:
+def axis_name(column: str, taken: set[str]) -> str:
+    """Return a name for the fault axis of a column, which is not among those `taken`."""
     plain = plain_name(column)[:40].strip("_")
     name = plain if plain and plain[0].isalpha() and plain not in SCORED else f"label_{plain}".rstrip("_")
     return name if name not in taken else f"{name}_{len(taken) + 1}"

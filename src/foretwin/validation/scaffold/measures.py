@@ -14,7 +14,8 @@ from foretwin.dataset.label_leaks import counts_life
 from foretwin.dataset.table import fault_column, has_failed
 from foretwin.errors import SourceError
 from foretwin.validation.scaffold.column_names import UNITS_BY_NAME, squashed, unit_of
-from foretwin.validation.scaffold.column_roles import Guess, epoch_unit, instants
+from foretwin.validation.scaffold.column_roles import Guess
+from foretwin.validation.scaffold.column_times import epoch_unit, instants
 
 SETTING_VALUES = 12  # a quantity with at most this many distinct values is probably a setting
 FAR = 20.0  # median deviations from the median: beyond, a value is far from the rest

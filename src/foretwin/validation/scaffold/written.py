@@ -1,9 +1,10 @@
 """How the rows of an unknown table are written, once it is guessed which columns are machine and time."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,13 @@ from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import FILE, SINGLE, matches
 from foretwin.sources.files.guess.survey import Remarks, Survey
 from foretwin.sources.files.guess.time_forms import guess_order, guess_zone
+from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.files.reading import group_numbers
 from foretwin.sources.files.times import epoch_instants
 from foretwin.sources.tabular import texts
 from foretwin.validation.scaffold.column_names import plain_name, squashed
-from foretwin.validation.scaffold.column_roles import ROW, Guess, are_dates, epoch_unit
+from foretwin.validation.scaffold.column_roles import ROW, Guess
+from foretwin.validation.scaffold.column_times import are_dates, epoch_unit
 from foretwin.validation.scaffold.label_columns import true_cells
 
 TAG_NAMES = ("tag", "tagname", "tagid", "signal", "sensor", "variable", "channel", "point", "parameter", "messstelle")
@@ -153,6 +156,19 @@ def asset_fields(survey: Survey, asset: str) -> dict[str, object]:
         stem = plain_name(PurePosixPath(str(survey.table.shown)).name.split(".")[0]).replace("_", "-")
         return {"single_asset": stem or "machine"}
     return {"pattern": pattern or ""}
+
+
+def source_path(name: str, file: str | Path, project: Path | None) -> str:
+    """Return the path as twin.yaml names it: links and URLs kept, relative to data/<name>/ inside the project."""
+    if is_remote(str(file)):
+        return str(file)
+    written = Path(os.path.abspath(file))  # noqa: PTH100 - resolve() would follow links
+    places = [written, written.parent.resolve() / written.name]
+    roots = [Path(os.path.abspath(project)), project.resolve()] if project else []  # noqa: PTH100
+    for place, root in zip(places, roots, strict=False):
+        if place.is_relative_to(root):
+            return Path(os.path.relpath(place, root / "data" / name)).as_posix()
+    return written.as_posix()
 
 
 def missing_policy(frame: pd.DataFrame, guess: Guess, columns: Sequence[str]) -> str:

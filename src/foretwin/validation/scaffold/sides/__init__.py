@@ -1,0 +1,1 @@
+"""Draft of tables beside the readings: failures, maintenance, events, machines."""
