@@ -50,7 +50,7 @@ def live(root: Path, url: str) -> Iterator[str]:
     process = started(command, root / "live.txt", cwd=root)
     try:
         address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: _answers(address), f"foretwin live: see {root}/live.txt")
+        wait_for(lambda: _answers(address), f"foretwin live: see {root}/live.txt", 60)
         yield address
     finally:
         end(process, signal.SIGTERM)

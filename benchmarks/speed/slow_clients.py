@@ -65,7 +65,7 @@ def live_service() -> Iterator[Served]:
         own = {"FORETWIN_KEYS": str(keys), "FORETWIN_STORE": f"sqlite:///{folder}/twins.db"}
         process = start_foretwin(["live", "--port", str(port)], os.environ | own, log)
         with running([process], log):
-            wait_for(lambda: "answering" in log.read_text(), "foretwin live")
+            wait_for(lambda: "answering" in log.read_text(), "foretwin live", 60)
             yield Served(process, port, key)
 
 
