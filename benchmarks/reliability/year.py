@@ -46,6 +46,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR, DAY = 60, 24 * 60  # minutes
 NOISE = 0.005  # of a sensor's range between its 5th and 95th percentile
 RAW = ("readings", "ix_readings_batch", "batches")  # beginnings of names of tables and indexes
+LONGER = {"sqlite": 0, "postgresql": 3}  # days that raw readings stay with their partition, a tenth of the term long
 AGING = ("events", "deliveries", "quarantine")  # in names of tables and indexes that are emptied within the year
 SIZES = {
     "sqlite": "SELECT name, sum(pgsize) FROM dbstat GROUP BY name",
@@ -149,8 +150,8 @@ def sizes(store: Store, folder: Path) -> dict[str, Any]:
     return {"bytes": found, "counts": counts, "archived": int(archived), "archive_bytes": files}
 
 
-def year_of(ends: list[dict[str, Any]], assets: int) -> dict[str, Any]:
-    """Extrapolate the last two of these days to a year of the whole fleet."""
+def year_of(ends: list[dict[str, Any]], assets: int, longer: int = 0) -> dict[str, Any]:
+    """Extrapolate the last two of these days to a year of the whole fleet, of raw readings `longer` than their term."""
     before, after = ends[-3], ends[-1]
     if before["archived"] == 0:
         raise ForetwinError(f"{len(ends)} days: raw readings have not been dropped for two days; give more of them")
@@ -158,7 +159,7 @@ def year_of(ends: list[dict[str, Any]], assets: int) -> dict[str, Any]:
     others = {name: size for name, size in after["bytes"].items() if not name.startswith(RAW)}
     stays = {name: size - before["bytes"].get(name, 0) for name, size in others.items()}
     minutes = 2 * DAY * assets
-    days = _days(Retention().readings)
+    days = _days(Retention().readings) + longer
     share = _days(Retention().events) / 365  # of a year, that these are there
     growth = sum(size * (share if any(word in name for word in AGING) else 1) for name, size in stays.items()) / minutes
     per_archived = after["archive_bytes"] / after["archived"]
@@ -184,8 +185,9 @@ def main(days: int, assets: int, root: Path = Path()) -> None:
     for database in SIZES:
         with empty_store(database) as store:
             ends = live_through(store, root, fleet, days)
-        report["year"][database] = {**year_of(ends, assets), "last_day": ends[-1]}
-        print(database, year_of(ends, assets), flush=True)
+        found = year_of(ends, assets, LONGER[database])
+        report["year"][database] = {**found, "last_day": ends[-1]}
+        print(database, found, flush=True)
     with fresh_file(root / "reports" / "year.json") as out:
         out.write_text(json.dumps(report, indent=1) + "\n")
 
