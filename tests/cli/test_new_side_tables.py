@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from foretwin.contract.twin import load_twin
+from foretwin.errors import ContractError
 from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch
 from support.commands import foretwin
@@ -76,3 +77,18 @@ def test_tables_that_do_not_overlap_in_time_are_told_and_label_nothing(tables):
     assert "readings (2024-05-01 00:00 to 2024-05-09 07:00) and failures" in told
     assert "do not overlap" in told
     assert rows["rul"].isna().all()
+
+
+def test_a_date_of_two_meanings_is_asked_and_nothing_is_read_before(tables):
+    tables({})
+    failures = pd.read_csv("failures.csv", sep=";").assign(at="03/05/2024 08:00")
+    failures.to_csv("failures.csv", index=False, sep=";")
+    done = foretwin("new", "press", "readings.csv", "--failures", "failures.csv")
+    assert done.exit_code == 0, done.output
+    assert "failures.time_format: day_first or month_first?" in " ".join(done.output.split())
+    paths = Paths(Path(), "press")
+    paths.raw.mkdir(parents=True)
+    contract = load_twin(paths.contract)
+    fetch(contract, paths, paths.raw)
+    with pytest.raises(ContractError, match=r"source\.failures\.time_format"):
+        adapt(contract, paths.raw)

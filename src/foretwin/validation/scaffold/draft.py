@@ -19,7 +19,7 @@ from foretwin.dataset.machine_names import first_spellings, spelling_key
 from foretwin.errors import ContractError
 from foretwin.sources.files.guess.long_tables import of_whole_machines
 from foretwin.sources.files.guess.survey import Survey, surveyed
-from foretwin.sources.files.places.copies import BESIDE, LABELS, bring_side_tables
+from foretwin.sources.files.places.copies import LABELS, bring_side_tables
 from foretwin.sources.lives.counters import is_flattened
 from foretwin.sources.snapshots.snapshot_survey import survey_waveforms
 from foretwin.sources.table import read_rows_of
@@ -52,6 +52,7 @@ from foretwin.validation.scaffold.measures import (
     telling_channels,
 )
 from foretwin.validation.scaffold.sides.side_columns import SurveyedReadings
+from foretwin.validation.scaffold.sides.side_draft import SideDraft
 from foretwin.validation.scaffold.sides.side_files import draft_sides
 from foretwin.validation.scaffold.sparse_channels import Sparse, find_sparse
 from foretwin.validation.scaffold.split_columns import with_splits
@@ -135,13 +136,13 @@ class _Beside:
     given: Mapping[str, str | Path]
     paths: Mapping[str, str]
 
-    def bring(self, source: TableSource) -> None:
-        """Copy the source's tables."""
-        tables = {
-            name: table.model_copy(update={"path": str(self.given[name])}) for name, table in source.side_tables.items()
-        }
-        if not (self.folder / BESIDE).exists():
-            bring_side_tables(source.model_copy(update=tables), Path(), self.folder, self.folder)
+    def bring(self, source: TableSource, sides: SideDraft) -> TableSource:
+        """Copy the source's tables; return the source with likely answers to what is asked of them."""
+        tables = source.side_tables.items()
+        given = {name: table.model_copy(update={"path": str(self.given[name])}) for name, table in tables}
+        bring_side_tables(source.model_copy(update=given), Path(), self.folder, self.folder)
+        likely = {name: table.model_copy(update=dict(sides.likely.get(name, {}))) for name, table in tables}
+        return source.model_copy(update=likely)
 
 
 def _with_sides(guess: Guess, beside: _Beside, frame: pd.DataFrame, notation: TimeNotation) -> Guess:
@@ -167,8 +168,8 @@ def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess,
     sparse = find_sparse(frame, guess, notation)
     source = _source(path, written, guess, survey, sparse)
     contract = _skeleton(name, source, guess, (notation, sparse), survey)
-    beside.bring(source)
-    rows = read_rows_of(contract, source.model_copy(update=written.likely), survey.path, survey.sample, beside.folder)
+    likely = beside.bring(source, guess.sides).model_copy(update=written.likely)
+    rows = read_rows_of(contract, likely, survey.path, survey.sample, beside.folder)
     telling = [one for one in telling_channels(rows, contract) if one in guess.channels]
     if telling and len(telling) < len(guess.channels):
         guess = _without(guess, telling)
@@ -190,7 +191,7 @@ def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess,
     found = TableFindings(rows, source, guess, notation, measured, tuple(told_sparse))
     told = assumptions_of(table, found, label_hints(rows, contract), [*few, *written.sentences(), *survey.told])
     ended = [f"{one}." for one in how_lives_ended(rows, contract)]
-    told = replace(told, check=(*written.questions(), *ended, *told.check))
+    told = replace(told, check=(*written.questions(), *guess.sides.questions(), *ended, *told.check))
     return ContractDraft("\n".join(line for part in parts for line in part) + "\n", told)
 
 

@@ -1,6 +1,6 @@
 """Columns of a table beside an unknown table of readings: which are the time and the machine, by content and names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class SideTable:
     remarks: dict[str, str]
     free: list[str]
     times: "pd.Series[Any] | None" = None
+    likely: dict[str, Any] = field(default_factory=dict)  # fields to read it with, where the user is asked
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -63,6 +64,8 @@ def look_at_side(name: str, survey: Survey, path: str, readings: SurveyedReading
     remarks = {key: reason for key, reason in survey.remarks.items() if key in kept}
     free = [str(column) for column in survey.frame.columns if column != SINGLE]
     side = SideTable(name, survey, readings, {"path": path, **kept}, remarks, free)
+    if side.fields.get("thousands") == "ask":
+        side.likely["thousands"] = None
     if name != "assets":
         _find_time(side)
     _find_asset(side)
@@ -95,6 +98,9 @@ def _find_time(side: SideTable) -> None:
     side.fields["time"], side.remarks["time"] = column, "when it happened"
     if written is not None:
         side.fields["time_format"], side.remarks["time_format"] = written, remark
+    asked = side.survey.forms.get(column)
+    if asked is not None and asked.likely:
+        side.likely["time_format"] = asked.likely
     side.free = [one for one in side.free if one not in found]
 
 

@@ -28,11 +28,21 @@ class SideDraft:
     axis: LabelAxis | None = None
     told: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)  # column -> reason
+    likely: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # table -> fields where the user is asked
 
     @property
     def tells_ends(self) -> bool:
         """Return whether one of the tables says how lives ended."""
         return "failures" in self.tables or "maintenance" in self.tables
+
+    def questions(self) -> list[str]:
+        """Return what the user has to answer before the tables can be read."""
+        return [
+            f"{table}.{name}: {self.remarks.get((table, name), 'write it')}."
+            for table, fields in self.tables.items()
+            for name, value in fields.items()
+            if value == "ask"
+        ]
 
     def lines(self) -> list[str]:
         """Return the tables as lines of twin.yaml, each guess with its reason."""

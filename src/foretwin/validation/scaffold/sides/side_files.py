@@ -29,6 +29,7 @@ def draft_sides(given: Mapping[str, str | Path], paths: Mapping[str, str], readi
     SourceError where a table has no column of times, or none that names machines.
     """
     tables, told, axis = dict[str, dict[str, Any]](), list[str](), None
+    likely = dict[str, dict[str, Any]]()
     remarks, channels, left_out = dict[tuple[str, str], str](), dict[str, MadeChannel](), dict[str, str]()
     spans: dict[str, tuple[Any, Any]] = {"readings": (readings.times.min(), readings.times.max())}
     for name, file in given.items():
@@ -51,9 +52,10 @@ def draft_sides(given: Mapping[str, str | Path], paths: Mapping[str, str], readi
                     channels |= made
                     left_out |= lost
             tables[name] = side.fields
+            likely[name] = side.likely
             remarks |= {(name, one): reason for one, reason in side.remarks.items()}
     told += _apart(spans)
-    return SideDraft(tables, remarks, channels, axis, tuple(told), left_out)
+    return SideDraft(tables, remarks, channels, axis, tuple(told), left_out, likely)
 
 
 def _count(side: SideTable) -> str:
