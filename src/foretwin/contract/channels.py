@@ -143,7 +143,7 @@ def check_regimes(names: Sequence[str], channels: Mapping[str, Channel]) -> None
         raise ValueError(f"regimes: {wrong[0]} holds words, between which there is no distance; leave it out")
 
 
-def check_rates(names: Sequence[str], channels: Mapping[str, Channel]) -> None:
+def check_counters(names: Sequence[str], channels: Mapping[str, Channel]) -> None:
     """Raise ValueError where one of the channels that are read as rates holds words."""
     wrong = [name for name in names if name in channels and channels[name].categories]
     if wrong:

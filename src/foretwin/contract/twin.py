@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from foretwin.contract.channels import Channel, Clock, check_rates, check_regimes
+from foretwin.contract.channels import Channel, Clock, check_counters, check_regimes
 from foretwin.contract.holdout import Holdout
 from foretwin.contract.parts import ContractPart, Word
 from foretwin.contract.policy import CasePolicy, Costs, Quality, Runs
@@ -184,7 +184,7 @@ class Twin(ContractPart):
             wrong = [name for name in names if name not in self.channels and name not in self.waveforms]
             if wrong:
                 raise ValueError(f"source.{field}: {wrong[0]} is not a channel")
-        check_rates(source.rates, self.channels)
+        check_counters(source.rates, self.channels)
         classes = {axis: tuple(fault.classes) for axis, fault in self.faults.items()}
         check_side_tables(source, self.channels, classes, self.quality.allow)
 

@@ -253,3 +253,12 @@ def test_counts_and_ages_of_events_are_those_of_a_plain_loop(times, events):
         assert counts[place] == sum(before < one <= time for one in events)
         assert since[place] == min([9.0, *(time - one for one in events if one <= time)])
         before = time
+
+
+def test_an_attribute_may_be_a_word_and_one_that_is_not_listed_is_unknown(joined, caplog):
+    assets = {"path": "assets.csv", "asset": "name", "columns": {"model": "Type"}}
+    contract = twin({"assets": assets}, channels={"model": {"categories": ["A1", "B2"]}})
+    with caplog.at_level(logging.WARNING):
+        rows = joined(contract, assets="name,Type\nP-01,b2\nP-02,C3\n")
+    assert dict(zip(rows["asset"], rows["model"], strict=True)) == {"P-01": 2, "P-02": 0}
+    assert "column 'Type': none of its categories, taken as unknown: 'C3' (1 rows)" in caplog.text

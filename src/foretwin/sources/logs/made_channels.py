@@ -14,6 +14,7 @@ from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import spelling_key
 from foretwin.errors import SourceError
+from foretwin.sources.category_cells import CategoryReader
 from foretwin.sources.labels import label_keys
 from foretwin.sources.logs.event_channels import count_events, time_since_event
 from foretwin.sources.logs.log_rows import LogRows, read_log
@@ -113,9 +114,18 @@ def _read_events(contract: Twin, source: TableSource, folder: Path, earliest: pd
 def _read_values(contract: Twin, source: TableSource, folder: Path) -> tuple[Mapping[str, Mapping[str, float]], str]:
     table = source.assets
     assert table is not None  # noqa: S101
-    rows = read_log(contract, source, "assets", folder, (), list(dict.fromkeys(table.columns.values())))
-    machines = _once(rows)
-    cells = {channel: rows.file.numbers(rows.file.frame[column], column) for channel, column in table.columns.items()}
+    words = {channel: found for channel in table.columns if (found := contract.channels[channel].categories)}
+    texts = [table.columns[channel] for channel in words]
+    numbers = [column for column in table.columns.values() if column not in texts]
+    rows = read_log(contract, source, "assets", folder, texts, list(dict.fromkeys(numbers)))
+    machines, cells = _once(rows), dict[str, NDArray[np.float64]]()
+    for channel, column in table.columns.items():
+        if channel in words:
+            reader = CategoryReader(column, words[channel], table.missing_values or ())
+            cells[channel] = reader.read(rows.file)
+            reader.tell_unknown(rows.file.shown)
+        else:
+            cells[channel] = rows.file.numbers(rows.file.frame[column], column)
     return {channel: dict(zip(machines, values, strict=True)) for channel, values in cells.items()}, rows.file.shown
 
 
