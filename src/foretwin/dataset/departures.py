@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.twin import HEALTH, Twin
+from foretwin.contract.side_checks import ENDED
+from foretwin.contract.twin import HEALTH, UNKNOWN, Twin
 from foretwin.dataset.table import FAULT_UNKNOWN, fault_column, run_starts
 from foretwin.dataset.windows import last_rows, random_cuts
 
@@ -65,8 +66,9 @@ class Departures:
         return pd.concat(made, ignore_index=True)
 
     def _channels(self) -> NDArray[np.int64]:
-        """Return the positions of the channels that may depart: sensors that vary, else any channel that does."""
-        varies = np.isfinite(self.spread)
+        """Return the positions of the channels that may depart: sensors that vary, else any number that does."""
+        is_number = [channel.categories is None for channel in self.contract.channels.values()]
+        varies = np.isfinite(self.spread) & is_number
         sensor = np.array([channel.role == "sensor" for channel in self.contract.channels.values()])
         return np.flatnonzero(varies & sensor) if (varies & sensor).any() else np.flatnonzero(varies)
 
@@ -91,9 +93,11 @@ class Departures:
         classes[begin + int(SEEN_AFTER * (length - 1)) :] = 1
         changed = dict(zip(names, np.clip(values, low, high).T.astype(np.float32), strict=True))
         faults = {fault_column(axis): np.int8(FAULT_UNKNOWN) for axis in self.contract.axes}
+        ended = {ENDED: UNKNOWN} if ENDED in part else {}
         return part.assign(
             asset=f"{part['asset'].iat[0]}~{number}",
             rul=np.float32("nan"),
+            **ended,
             **changed,
             **(faults | {fault_column(HEALTH): classes}),
         )

@@ -1,4 +1,4 @@
-"""LifeEnds of lives as tables of failures and of maintenance have them, by machine."""
+"""Ends of lives as tables of failures and of maintenance have them, by machine."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ SHOWN = 6  # cells of a column in a message
 
 @dataclass(frozen=True)
 class EndRecords:
-    """LifeEnds of the lives of each machine, by the key of its name, and the names of the tables in messages."""
+    """Ends of the lives of each machine, by the key of its name, and the names of the tables in messages."""
 
     ends: Mapping[str, LifeEnds]
     shown: str

@@ -1,4 +1,4 @@
-"""LifeEnds of lives: where the lives of a machine are cut, and how each of them ended.
+"""Ends of lives: where the lives of a machine are cut, and how each of them ended.
 
 Pure functions and data. Times are those of the machine's rows, in the clock's unit.
 """
@@ -17,7 +17,7 @@ WEIGHT = {FAILED: 0, REMOVED: 1, REPLACED: 2}  # which of several ends at one mo
 
 @dataclass(frozen=True)
 class LifeEnds:
-    """LifeEnds (E,) of the lives of one machine in order of time: when, how, and the class of what failed, or -1."""
+    """Ends (E,) of the lives of one machine in order of time: when, how, and the class of what failed, or -1."""
 
     time: NDArray[np.float64]
     how: NDArray[np.object_]
