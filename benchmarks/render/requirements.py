@@ -22,6 +22,7 @@ TWIN = (  # what the living twin and its commands import besides the scoring ser
     "psycopg",
     "psycopg-binary",
     "rich",
+    "scipy",  # features of waveforms
     "sqlalchemy",
 )
 

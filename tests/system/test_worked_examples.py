@@ -23,7 +23,7 @@ from support.archives import ROOT, archives
 from support.commands import foretwin
 
 EXAMPLES = load_examples()
-TO_THE_GATE = "line"  # the cheapest of those with labels
+TO_THE_GATE = "cells"  # the cheapest of those with labels
 MANY_RUNS = "drives"  # 24,615 of them take the profile's time, and show nothing of their own
 MOST_EDITED = 10
 

@@ -23,6 +23,7 @@ BEFORE, AFTER = 1, 3  # windows of a copy before its departure begins, and after
 SEEN_AFTER = 0.25  # of a window: a departure that began less than this ago cannot be told yet
 FEWEST_ROWS = 4  # after the onset, for any change but a shift to show
 MOST_CHANNELS = 3  # that depart at once
+CUTS_OF_A_COPY = 4  # at most: its departure lasts AFTER windows
 MOST_CUTS = 200  # of a recorded run
 MADE = re.compile(r"~\d+$")
 
@@ -119,7 +120,7 @@ def copied_from(copy: str) -> str:
 
 
 def health_cuts(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> NDArray[np.int64]:
-    """Draw cuts, (M,) positions: `cuts` of a copy; of a recorded run one per window at least, since alarms are rare."""
+    """Draw cuts, (M,) positions: a few of a copy; of a recorded run one per window at least, since alarms are rare."""
     made = is_made(rows["asset"])
     own = np.flatnonzero(~made)
     runs = max(1, int(run_starts(rows.iloc[own]).sum()))
@@ -127,7 +128,7 @@ def health_cuts(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> NDA
     shortest = contract.window.shortest
     parts = [
         part[random_cuts(rows.iloc[part], count, shortest, seed)]
-        for part, count in ((own, many), (np.flatnonzero(made), cuts))
+        for part, count in ((own, many), (np.flatnonzero(made), min(cuts, CUTS_OF_A_COPY)))
         if len(part)
     ]
     return np.sort(np.concatenate(parts)) if parts else np.empty(0, np.int64)

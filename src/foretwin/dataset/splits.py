@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.dataset.departures import Departures, copied_from, health_cuts, is_copy, is_made
 from foretwin.dataset.pieces import RowPieces, RowsWriter
-from foretwin.dataset.table import TEST_SET, read_rows, run_starts, write_rows
+from foretwin.dataset.table import HISTORY, TEST_SET, read_rows, run_starts, write_rows
 from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
 from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
 from foretwin.errors import RowsError
@@ -114,11 +114,11 @@ def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParam
 def _check_folds(pieces: RowPieces, folds: Mapping[str, int], contract: Twin, params: PrepareParams) -> None:
     """Raise RowsError where a fold has no labelled cut, on which nothing could be calibrated.
 
-    Of health without labels, each fold has departed copies.
+    Of health without labels, each fold has departed copies; the labels of a history come one by one, with verdicts.
     """
     lacking = set(folds.values()) - {TEST} if contract.health is None else set()
     for piece in pieces:
-        if not lacking:
+        if not lacking or (piece["subset"] == HISTORY).any():
             return
         cuts = random_cuts(piece, params.cuts, contract.window.shortest, params.seed)
         assets = piece["asset"].iloc[cuts[_has_label(piece, contract)[cuts]]]

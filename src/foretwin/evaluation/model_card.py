@@ -87,12 +87,15 @@ def _health_told(figures: Mapping[str, Any], contract: Twin) -> str:
     """Return what was told of departures that were put in, and how often nothing was told as one."""
     per = "machine and year" if contract.clock.seconds else f"{STEPS:,} steps"
     count, share = figures["normal_windows"], figures["alarm_share"]
+    told = f"of the departures that were put into held-out runs {100 * figures['detected']:.0f} % were told"
+    if share is None:
+        return f"{told}; no normal window was held out to count false alarms"
     chance = f"{100 * share:.2g} % of {count} normal windows were false alarms"
     if share:
         chance += f", which is {figures['false_alarms']:.3g} per {per}"
     else:
         chance += f": so many show no fewer than {chances_a_year(contract) / max(count, 1):.3g} per {per}"
-    return f"of the departures that were put into held-out runs {100 * figures['detected']:.0f} % were told; {chance}"
+    return f"{told}; {chance}"
 
 
 def _tables(metrics: Mapping[str, Any], contract: Twin) -> dict[str, list[list[str]]]:

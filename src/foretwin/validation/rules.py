@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.table import KEY, column_types, fault_column
 
 
@@ -121,7 +121,8 @@ def fleet_rules(contract: Twin) -> list[Rule]:
         least.append((words, "rul", "failures", quality.min_failures))
         words = f"rul is known on at least {quality.min_known_rul:.0%} of the rows (quality.min_known_rul)"
         least.append((words, "rul", "known_rul", quality.min_known_rul))
-    for column in map(fault_column, contract.axes):
+    labelled = [axis for axis in contract.axes if contract.health is None or axis != HEALTH]  # health is presumed
+    for column in map(fault_column, labelled):
         words = f"{column} is known on at least {quality.min_known_faults:.0%} of the rows (quality.min_known_faults)"
         least.append((words, column, f"known_{column}", quality.min_known_faults))
     least += [
