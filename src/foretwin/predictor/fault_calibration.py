@@ -23,7 +23,7 @@ from foretwin.metrics import SMALLEST_PROBABILITY, negative_log_likelihood
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.25, 4.0
 SMALLEST_ANSWERED = 0.1  # of the cuts; accuracy reached by fewer of the most confident predictions may be chance
 SHARPENED = 4  # times are the logits of normal and departed, since between them there is little to know
-SURE = 1 - 1e-9  # what a double tells from 1, with its odds
+LEAST = 1e-290  # of a probability whose logarithm is taken
 MARGIN = 1e-3  # of a logit, by which a cut stays below what would be an alarm
 NEVER = 2.0  # threshold of an axis that is not learnt: no confidence reaches it
 
@@ -98,11 +98,12 @@ class FaultCalibration:
         probability says how clearly a window is beyond the limit; near it, the answer is unknown.
         """
         sharp = replace(self, temperature=self.temperature / SHARPENED)
-        departed = np.sort(sharp.apply(normal)[:, 1])[::-1]
+        said = np.log(np.maximum(sharp.apply(normal), LEAST))
+        departed = np.sort(said[:, 1] - said[:, 0])[::-1]  # logits: near 1 a double tells no probabilities apart
         allowed = max(int(share * (len(departed) + 1)) - 1, 0)
         highest = float(departed[allowed]) if allowed < len(departed) else 0.0  # the first that may not reach it
-        limit = min(max(highest, 0.5), SURE)
-        return replace(sharp, shift=_logit(opens) - _logit(limit) - MARGIN, threshold=opens)
+        shift = float(np.log(opens / (1 - opens))) - max(highest, 0.0) - MARGIN
+        return replace(sharp, shift=shift, threshold=opens)
 
     @property
     def is_learnt(self) -> bool:
@@ -135,10 +136,6 @@ class FaultCalibration:
         """Restore from the values of `to_dict`."""
         shrinking = int(values.get("assets", 0)), tuple(values.get("shares", ()))
         return cls(values["temperature"], values["threshold"], values["level"], *shrinking, values.get("shift", 0.0))
-
-
-def _logit(probability: float) -> float:
-    return float(np.log(probability / (1 - probability)))
 
 
 def _fit_temperature(probabilities: NDArray[np.floating], truth: NDArray[np.integer]) -> float:
