@@ -126,7 +126,7 @@ def test_a_table_of_one_row_per_machine_is_a_risk_without_a_history(made, shuffl
     assert (contract.source.asset, contract.window.length, contract.quality.min_run_rows) == (name, 1, 1)
     assert contract.rul is None
     assert contract.axes == ("broken",)
-    assert set(contract.channels) == {"wear"}, "neither the number of the row nor the date is a channel"
+    assert set(contract.channels) == {"grade", "wear"}, "neither the number of the row nor the date is a channel"
     assert '"?"' not in text.split("channels:")[0], "no unit is asked for, since no clock is needed"
     assert (rows["time"] == 0).all()
     by_name = rows.set_index("asset").loc[frame[name]]
