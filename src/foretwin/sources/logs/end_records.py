@@ -14,11 +14,9 @@ from foretwin.contract.source import TableFault, TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import FAULT_UNKNOWN
 from foretwin.errors import SourceError
-from foretwin.sources.labels import ClassReader, label_keys, read_flags
+from foretwin.sources.labels import ClassReader, label_keys, read_flags, shown_values
 from foretwin.sources.logs.life_ends import FAILED, REPLACED, LifeEnds, one_end_each
 from foretwin.sources.logs.log_rows import LogRows, read_log
-
-SHOWN = 6  # cells of a column in a message
 
 
 @dataclass(frozen=True)
@@ -97,8 +95,8 @@ def _how(rows: LogRows, log: MaintenanceLog) -> "pd.Series[str]":
         text = rows.text(log.action)
         how = label_keys(text).map({label_key(action): end for action, end in log.ends.items()}).astype("object")
         if how.isna().all():
-            fix = "correct source.maintenance.ends"
-            raise SourceError(f"{rows.file.shown}: column {log.action!r}: no row ends a life; {_held(text)}; {fix}")
+            held, fix = shown_values(Counter(text)), "correct source.maintenance.ends"
+            raise SourceError(f"{rows.file.shown}: column {log.action!r}: no row ends a life; it holds {held}; {fix}")
     if log.planned is not None:
         unplanned = ~read_flags(rows.file, rows.file.frame, log.planned)
         how = how.mask(unplanned & (how == REPLACED), FAILED)
@@ -112,12 +110,6 @@ def _of_parts(rows: LogRows, part: str | None, source: TableSource) -> "np.ndarr
     text = rows.text(part)
     found = label_keys(text).isin({label_key(one) for one in source.parts}).to_numpy(np.bool_)
     if not found.any():
-        wanted = ", ".join(map(repr, source.parts))
-        raise SourceError(f"{rows.file.shown}: column {part!r}: no row is of {wanted}; {_held(text)}; correct parts")
+        wanted, held = ", ".join(map(repr, source.parts)), shown_values(Counter(text))
+        raise SourceError(f"{rows.file.shown}: column {part!r}: no row is of {wanted}; it holds {held}; correct parts")
     return np.asarray(found)
-
-
-def _held(text: "pd.Series[str]") -> str:
-    counts = Counter(text)
-    more = f" and {len(counts) - SHOWN} more" if len(counts) > SHOWN else ""
-    return "it holds " + ", ".join(f"{cell!r} ({rows} rows)" for cell, rows in counts.most_common(SHOWN)) + more

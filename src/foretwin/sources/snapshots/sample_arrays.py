@@ -11,7 +11,6 @@ from foretwin.sources.files.arrays import holds_arrays, read_arrays
 
 RATE_NAMES = {"fs", "rate", "samplerate", "samplingrate", "samplefrequency", "samplingfrequency", "samplefreq"}
 RATE_NAMES |= {"samplingfreq", "sr", "sfreq", "abtastrate", "freqacquisition"}
-SOUND = ("RIFF", "WAVE")
 
 
 def is_sound(head: bytes) -> bool:
