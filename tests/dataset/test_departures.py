@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.departures import AFTER, CHANGES, Departures, copied_from, health_cuts, is_copy, is_made
+from foretwin.dataset.departures import AFTER, CHANGES, Departures, copied_from, draw_cuts, is_copy, is_made
 from foretwin.dataset.splits import Development, prepare
 from foretwin.dataset.table import canonical
 from foretwin.dataset.units import asset_of
@@ -111,12 +111,12 @@ def test_a_copy_is_in_the_split_of_its_run_and_scales_nothing(tmp_path):
     assert len(development.recorded.values) == (~development.made).sum()
     held_out = pd.read_parquet(tmp_path / "test.parquet").groupby("asset")["fault_health"].last()
     assert set(held_out) == {0, 1}
-    assert asset_of("m01#2~3") == "m01"
+    assert asset_of("m01#2~departed-3") == "m01"
 
 
 def test_a_recorded_run_is_cut_once_per_window_and_machines_of_one_row_only_shift():
     rows = recorded(2)
-    ends = health_cuts(rows, TWIN, 4, SEED)
+    ends = draw_cuts(rows, TWIN, 4, SEED)
     assert len(ends) > 2 * 8
     single = Twin.model_validate(TWIN.model_dump() | {"window": {"length": 1}})
     snapshot = recorded(40, 1)
@@ -127,3 +127,9 @@ def test_a_recorded_run_is_cut_once_per_window_and_machines_of_one_row_only_shif
     own = snapshot.set_index("asset").loc[made["asset"].map(copied_from)]
     moved = np.abs(made[["pressure", "vibration"]].to_numpy() - own[["pressure", "vibration"]].to_numpy()).max(axis=1)
     assert moved.min() >= 1.9
+
+
+def test_a_machine_whose_own_name_has_such_a_sign_is_no_copy(tmp_path):
+    rows = recorded().assign(asset=lambda frame: frame["asset"] + "~1")
+    prepare(rows, TWIN, PREPARE, tmp_path)
+    assert not Development.load(tmp_path, TWIN, PREPARE).made[: 120 * 6].any()

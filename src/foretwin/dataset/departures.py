@@ -1,8 +1,8 @@
 """Departures from normal that are put into copies of recorded runs, so that health is learnt and judged without labels.
 
 Each copy is a stretch of a run with one of the changes that a failing sensor or machine shows: a shift, a drift, a
-stuck value, noise, or a correlation that is lost. It stands as an asset of its own, `<asset>~<number>`, in the split of
-the run that it comes from. What is recorded is presumed to be normal.
+stuck value, noise, or a correlation that is lost. It stands as an asset of its own, `<asset>~departed-<number>`, in the
+split of the run that it comes from. What is recorded is presumed to be normal.
 """
 
 import re
@@ -25,7 +25,7 @@ FEWEST_ROWS = 4  # after the onset, for any change but a shift to show
 MOST_CHANNELS = 3  # that depart at once
 CUTS_OF_A_COPY = 4  # at most: its departure lasts AFTER windows
 MOST_CUTS = 200  # of a recorded run
-MADE = re.compile(r"~\d+$")
+MADE = re.compile(r"~departed-\d+$")
 
 Values = NDArray[np.float64]
 
@@ -96,7 +96,7 @@ class Departures:
         faults = {fault_column(axis): np.int8(FAULT_UNKNOWN) for axis in self.contract.axes}
         ended = {ENDED: UNKNOWN} if ENDED in part else {}
         return part.assign(
-            asset=f"{part['asset'].iat[0]}~{number}",
+            asset=f"{part['asset'].iat[0]}~departed-{number}",
             rul=np.float32("nan"),
             **ended,
             **changed,
@@ -119,13 +119,18 @@ def copied_from(copy: str) -> str:
     return MADE.sub("", copy)
 
 
-def health_cuts(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> NDArray[np.int64]:
-    """Draw cuts, (M,) positions: a few of a copy; of a recorded run one per window at least, since alarms are rare."""
+def draw_cuts(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> NDArray[np.int64]:
+    """Draw cuts, (M,) positions, by `random_cuts`: `cuts` of each run.
+
+    Where health is asked for, a few of a copy, and of a recorded run one per window at least, since alarms are rare.
+    """
+    shortest = contract.window.shortest
+    if contract.health is None:
+        return random_cuts(rows, cuts, shortest, seed)
     made = is_made(rows["asset"])
     own = np.flatnonzero(~made)
     runs = max(1, int(run_starts(rows.iloc[own]).sum()))
     many = int(np.clip(len(own) / runs / contract.window.length, cuts, max(cuts, MOST_CUTS)))
-    shortest = contract.window.shortest
     parts = [
         part[random_cuts(rows.iloc[part], count, shortest, seed)]
         for part, count in ((own, many), (np.flatnonzero(made), min(cuts, CUTS_OF_A_COPY)))

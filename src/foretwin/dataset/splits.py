@@ -16,11 +16,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.departures import Departures, copied_from, health_cuts, is_copy, is_made
+from foretwin.dataset.departures import Departures, copied_from, draw_cuts, is_copy, is_made
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import HISTORY, TEST_SET, read_rows, run_starts, write_rows
 from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
-from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, random_cuts, truncate
+from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, truncate
 from foretwin.errors import RowsError
 from foretwin.project.json import strict_json
 from foretwin.project.params import PrepareParams
@@ -62,10 +62,7 @@ class Development:
         histories = Histories.from_rows(rows, contract)
         labelled = ~np.isnan(histories.rul) | (histories.faults >= 0).any(axis=1)
         ends = histories.ends(contract.window.shortest)
-        if contract.health is None:
-            drawn = random_cuts(rows, cuts, contract.window.shortest, seed)
-        else:
-            drawn = health_cuts(rows, contract, cuts, seed)
+        drawn = draw_cuts(rows, contract, cuts, seed)
         made = is_made(rows["asset"]) if contract.health else np.zeros(len(rows), np.bool_)
         fold = np.asarray(rows["asset"].map(folds), np.int64)
         asset = pd.factorize(rows["asset"])[0].astype(np.int64)
@@ -120,7 +117,7 @@ def _check_folds(pieces: RowPieces, folds: Mapping[str, int], contract: Twin, pa
     for piece in pieces:
         if not lacking or (piece["subset"] == HISTORY).any():
             return
-        cuts = random_cuts(piece, params.cuts, contract.window.shortest, params.seed)
+        cuts = draw_cuts(piece, contract, params.cuts, params.seed)
         assets = piece["asset"].iloc[cuts[_has_label(piece, contract)[cuts]]]
         lacking -= set(assets.map(folds))
     if lacking:
@@ -227,10 +224,8 @@ def _cuts(
     rows: pd.DataFrame, contract: Twin, cuts: int, seed: int, fixed: bool, labelled: bool = True
 ) -> NDArray[np.int64]:
     """Return the positions of the cuts, or of the labelled ones."""
-    if contract.health is not None:
-        ends = health_cuts(rows, contract, cuts, seed)
-    else:
-        ends = last_rows(rows) if fixed else random_cuts(rows, cuts, contract.window.shortest, seed)
+    whole = fixed and contract.health is None
+    ends = last_rows(rows) if whole else draw_cuts(rows, contract, cuts, seed)
     return ends[_has_label(rows, contract)[ends]] if labelled else ends
 
 

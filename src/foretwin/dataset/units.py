@@ -19,7 +19,7 @@ from foretwin.dataset.windows import TEST, place_by_name
 from foretwin.errors import RowsError
 
 FEWEST = 3  # labelled units: one to hold out, and two to train on and to calibrate by
-PART = re.compile(r"(#\d+)?(~\d+)?$")  # a unit, or a copy of one
+PART = re.compile(r"(#\d+)?(~departed-\d+)?$")  # a unit, or a copy of one
 UNTOLD = -2  # the place of a unit that the source puts neither into a fold nor into the test set
 
 
