@@ -6,7 +6,7 @@ from typing import Self
 import pandas as pd
 
 from foretwin.contract.holdout import Holdout
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.units import FEWEST, UNTOLD, asset_of, describe_units, join_units, name_units
 
@@ -18,7 +18,7 @@ SHARE = 0.25  # held out, where params.yaml does not say otherwise
 class LabelledUnits:
     """How many machines, lives and groups have a label, and whether the source fixed a test set, or the folds.
 
-    `across` is whether it puts lives of one machine into different parts.
+    `across` is whether it puts lives of one machine into different parts; `are` says in sentences what they are.
     """
 
     asset: int
@@ -26,6 +26,7 @@ class LabelledUnits:
     subset: int
     fixed: bool
     across: bool = False
+    are: str = "labelled "
 
     @classmethod
     def of(cls, rows: pd.DataFrame | RowPieces, contract: Twin) -> Self:
@@ -37,13 +38,15 @@ class LabelledUnits:
         assets = {asset_of(str(unit)) for unit in known.index}
         places = units["place"].groupby([asset_of(str(unit)) for unit in units.index]).nunique()
         fixed = bool((units["place"] != UNTOLD).any())
-        return cls(len(assets), len(known), int(known["group"].nunique()), fixed, bool((places > 1).any()))
+        presumed = contract.rul is None and contract.axes == (HEALTH,) and contract.health is not None
+        groups, across = int(known["group"].nunique()), bool((places > 1).any())
+        return cls(len(assets), len(known), groups, fixed, across, "" if presumed else cls.are)
 
 
 def propose_holdout(labelled: LabelledUnits) -> tuple[Holdout, str]:
     """Return what should be held out as a whole, and why; an empty reason where there are machines enough."""
     assets, lives, parts = labelled.asset, labelled.run, labelled.subset
-    several = f"{_count(lives, 'labelled life', 'labelled lives')}"
+    several = _count(lives, f"{labelled.are}life", f"{labelled.are}lives")
     found = Holdout(), ""
     if labelled.across:
         found = Holdout(by="run"), "the split puts lives of one machine into different parts: each is held out whole"
@@ -56,7 +59,7 @@ def propose_holdout(labelled: LabelledUnits) -> tuple[Holdout, str]:
         found = Holdout(by="run"), f"{_count(assets, 'machine')} had {several}: each life is held out whole"
     elif assets >= FEWEST:
         dealt = "they are dealt by how their lives ended"
-        found = Holdout(stratify=True), f"{assets} labelled machines are few: {dealt}"
+        found = Holdout(stratify=True), f"{assets} {labelled.are}machines are few: {dealt}"
     elif lives:
         found = Holdout(by="time"), f"{several} cannot be held out: the latest quarter of each machine's rows is"
     return found
@@ -69,13 +72,13 @@ def few_units_hints(labelled: LabelledUnits, holdout: Holdout) -> list[str]:
     found: int = getattr(labelled, holdout.by)
     what = {"asset": "machines", "run": "lives", "subset": "groups"}[holdout.by]
     if found < FEWEST:
-        few = f"holdout: {found} labelled {what}, and {FEWEST} are the fewest that can be trained on and measured"
+        few = f"holdout: {found} {labelled.are}{what}, and {FEWEST} are the fewest that can be trained on and measured"
         return [f"{few}: add some, or hold out by run or by time"]
     held_out = max(1, round(SHARE * found))
     if found >= ENOUGH:
         return []
     return [
-        f"holdout: of {found} labelled {what} {held_out} would be held out: a model can be trained, but figures of"
+        f"holdout: of {found} {labelled.are}{what} {held_out} would be held out: a model can be trained, but figures of"
         f" {held_out} tell little, and the gate compares by them; {ENOUGH} are enough"
     ]
 
