@@ -51,6 +51,14 @@ class Operations(ABC, Generic[Table, Content]):
         """
         return self._table(plans.sending(readings, twin))
 
+    def report_events(self, asset: str, events: Sequence[Mapping[str, Any]]) -> Content:
+        """Report alarms, errors and the like: each has `code` and `time`, and `run` where it is not the present one.
+
+        For a machine type of which a contract makes channels of events: its next reading has them. Sending an event
+        again changes nothing. Returns how many were stored, duplicates, late, or ignored.
+        """
+        return self._content(plans.changing(plans.asset_path(asset, "events"), {"events": [*events]}, repeatable=True))
+
     def assets(self, most: int | None = None, **filters: Any) -> Table:
         """List assets with their last score: `twin`, `stale`, `location`, `health`, `search`, `tag`, `sort`."""
         return self._table(plans.listing("/v1/twins", filters, most))

@@ -34,6 +34,7 @@ TABLES = {
     "quarantine": "readings that were refused, with the reason and what had been sent",
     "audit": "who did what, and when",
     "events": "what other systems were told",
+    "machine_events": "what the machine reported, such as alarms, with the time on its run's clock",
 }
 SCORES = pa.schema(
     [

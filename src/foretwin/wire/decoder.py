@@ -1,4 +1,4 @@
-"""Decode readings from JSON messages, Arrow streams and Parquet files.
+"""Decode readings from JSON messages, Arrow streams and Parquet files, for ingestion.
 
     {"twin": "pump", "asset": "P-017", "run": 1, "time": [58, 59],
      "channels": {"flow": [1.2, 1.3]}, "units": {"flow": "m3/h"}}
@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, NotFound, TooLarge
+from foretwin.wire.as_sent import as_sent
 from foretwin.wire.asset_names import check_name
 from foretwin.wire.columns import Columns, check_text_column, columns_of
 from foretwin.wire.json import check_object, check_text, parse
@@ -73,6 +74,7 @@ def decode_table(table: pa.Table, contract: Twin, asset: str | None, texts: bool
     Instead of the latter it may have `channel`, `value` and perhaps `quality`: then each row is a single value.
     With `texts` columns of text may hold numbers. BadInput where time or asset is missing.
     """
+    contract = as_sent(contract)
     columns, units = columns_of(table)
     if "time" not in columns:
         raise BadInput("time", "is missing")
@@ -147,7 +149,7 @@ def _contract(contracts: Mapping[str, Twin], twin: str | None) -> Twin:
         raise NotFound("twin", "is not named, neither by the message nor by its topic, path or query")
     if twin not in contracts:
         raise NotFound("twin", f"{shown(twin)} is not known here; there is {', '.join(sorted(contracts)) or 'none'}")
-    return contracts[twin]
+    return as_sent(contracts[twin])
 
 
 def _agreed(field: str, said: Any, given: str | None) -> Any:

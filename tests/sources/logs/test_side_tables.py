@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from foretwin.contract.side_tables import EndRule
 from foretwin.contract.twin import Twin
+from foretwin.dataset.event_channels import count_events, rows_before, time_since_event
 from foretwin.errors import SourceError
 from foretwin.project.paths import Paths
 from foretwin.sources import adapt, fetch, origin
-from foretwin.sources.logs.event_channels import count_events, time_since_event
 
 REMEDY = {"part": "ram", "instruction": "replace it", "lead_time": 1}
 HOURS = pd.date_range("2024-05-01", periods=24, freq="h")
@@ -247,7 +247,7 @@ MOMENTS = st.lists(st.integers(0, 40), max_size=12).map(lambda one: np.array(one
 @given(MOMENTS.filter(len), MOMENTS)
 def test_counts_and_ages_of_events_are_those_of_a_plain_loop(times, events):
     times = np.unique(times)
-    counts, since = count_events(times, events, 1.0), time_since_event(times, events, 9.0)
+    counts, since = count_events(times, events, rows_before(times, times[0] - 1)), time_since_event(times, events, 9.0)
     before = times[0] - 1.0
     for place, time in enumerate(times):
         assert counts[place] == sum(before < one <= time for one in events)

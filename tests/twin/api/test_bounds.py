@@ -23,6 +23,7 @@ BEGIN = "00000000-0000-7000-8000-000000000000"  # an id before all events
 FOUND = {OWN: "pump", NEIGHBOUR: "pump", FOREIGN: "fan"}
 BODIES = {
     "readings": message(count=1, start=5),
+    "events": {"events": [{"code": "E1", "time": 3}]},
     "maintenance": {"kind": "inspection"},
     "verdict": {"verdict": "confirmed"},
     "what-if": {"options": []},

@@ -74,6 +74,7 @@ def test_every_answer_is_as_described(plant, document):
     bodies = {
         "put_twin": {"location": "hall 3"},
         "post_readings": message(count=1, start=5),
+        "post_events": {"events": [{"code": "E1", "time": 3}]},
         "post_maintenance": {"kind": "inspection", "note": "quiet"},
         "post_explanation": {},
         "post_acknowledge": {},

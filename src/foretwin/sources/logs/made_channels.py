@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from foretwin.contract.categories import label_key
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
+from foretwin.dataset.event_channels import count_events, rows_before, time_since_event
 from foretwin.dataset.machine_names import spelling_key
 from foretwin.errors import SourceError
 from foretwin.sources.category_cells import CategoryReader
 from foretwin.sources.labels import label_keys
-from foretwin.sources.logs.event_channels import count_events, time_since_event
 from foretwin.sources.logs.log_rows import LogRows, read_log
 
 LOG = logging.getLogger(__name__)
@@ -74,8 +74,9 @@ class MadeChannels:
         for asset, rows in frame.reset_index(drop=True).groupby("asset", sort=False).indices.items():
             order = rows[np.argsort(positions[rows], kind="stable")]
             times = positions[order]
+            before = rows_before(times, times[0] - step)
             for channel, code in log.counts.items():
-                found[channel][order] = count_events(times, self._events_of(str(asset), code), step)
+                found[channel][order] = count_events(times, self._events_of(str(asset), code), before)
             for channel, code in log.since.items():
                 longest = channels[channel].max
                 found[channel][order] = time_since_event(times, self._events_of(str(asset), code), longest)

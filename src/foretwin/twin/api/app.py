@@ -53,6 +53,9 @@ WAYS = (
     Way("DELETE", "/v1/twins/{asset}", "admin", "asset", twins.delete_twin),
     Way("GET", "/v1/twins/{asset}/readings", "read", "asset", readings.get_readings, readings.READINGS.names),
     Way("POST", "/v1/twins/{asset}/readings", "ingest", "newcomer", readings.post_readings, ("twin",), readings.TYPES),
+    Way(
+        "POST", "/v1/twins/{asset}/events", "ingest", "asset", readings.post_events, (), (JSON,), readings.MachineEvents
+    ),
     Way("GET", "/v1/twins/{asset}/scores", "read", "asset", readings.get_scores, readings.SCORES.names),
     Way("GET", "/v1/twins/{asset}/series", "read", "asset", readings.get_series, tuple(readings.SERIES)),
     Way("GET", "/v1/twins/{asset}/contract", "read", "asset", twins.get_contract),

@@ -1,20 +1,23 @@
-"""Readings in, readings and scores of an asset out."""
+"""Readings and events in, readings and scores of an asset out."""
 
 import logging
 from typing import Any
 
 import orjson
+from pydantic import Field
 from starlette.responses import Response
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, NotFound
 from foretwin.serving.http.problems import PROBLEM, encode_problem
 from foretwin.twin.api import answers
-from foretwin.twin.api.bodies import read_object
+from foretwin.twin.api.bodies import Body, read_body_json, read_object
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Listing, answer_page, one_more, parse_moment, read_query, text, whole_number
 from foretwin.twin.explanation import explain_present
-from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.event_keeping import MachineEvent, keep_events
+from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.receipts import Receipt
 from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
 from foretwin.twin.series import run_series
 from foretwin.twin.store import assets, listing
@@ -29,9 +32,16 @@ MOST_POINTS, USUAL_POINTS = 2000, 800
 SERIES = {"run": PERIOD["run"], "points": whole_number(2, MOST_POINTS)}
 SCORES = Listing(listing.SCORE_SORTS, PERIOD)
 COUNTED = ("stored", "duplicates", "late", "gaps", "quarantined", "counted_only")
+MOST_EVENTS = 1_000  # in one call
 MOST_REFUSED = 100  # of one call that are shown
 
 logger = logging.getLogger("foretwin.live")
+
+
+class MachineEvents(Body):
+    """Events of one machine."""
+
+    events: list[MachineEvent] = Field(min_length=1, max_length=MOST_EVENTS)
 
 
 def post_readings(call: Call) -> Any:
@@ -51,6 +61,17 @@ def post_readings(call: Call) -> Any:
     with call.store.read() as connection:
         asset = assets.find_asset(connection, call.asset)
     return {"asset": asset.name, **answers.freshness(asset, contracts.get(asset.twin), call.now), **told}
+
+
+def post_events(call: Call) -> dict[str, Any]:
+    """POST /v1/twins/{asset}/events: keep what a machine reports; its next reading has the channels made of them."""
+    read_query(call.query, {})
+    given = read_body_json(call.body, MachineEvents)
+    with call.store.write() as connection:
+        asset = assets.find_asset(connection, call.asset)
+        contract = call.contract_of(asset)
+        kept = keep_events(connection, contract, asset, given.events, call.now)
+    return {"asset": asset.name, **answers.freshness(asset, contract, call.now), **kept}
 
 
 def get_readings(call: Call) -> dict[str, Any]:

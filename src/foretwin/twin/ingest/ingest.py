@@ -28,8 +28,10 @@ from foretwin.twin.ingest.checks import (
     runs_ahead,
 )
 from foretwin.twin.ingest.dates import Dates, date_machines
+from foretwin.twin.ingest.event_filling import EventRuns, fill_events, without_events
 from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
+from foretwin.twin.ingest.receipts import Receipt, tell_counted
 from foretwin.twin.ingest.rounding import rounded_times
 from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets
@@ -41,31 +43,6 @@ from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals
 from foretwin.wire.asset_names import is_name
 from foretwin.wire.readings import Decoded, Readings, Rejected, by_twin
 from foretwin.wire.values import PRESENT_RUN
-
-logger = logging.getLogger("foretwin.ingest")
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """Counts of one call's readings; `late` ones are among those stored, `gaps` counts readings left out.
-
-    Single values are `waiting`, `duplicates` or `rejected`; what readings are made of them is counted as these.
-    Of those that are `rejected`, `counted` ones left no content in quarantine, since there were too many at once.
-    """
-
-    stored: int = 0
-    duplicates: int = 0
-    late: int = 0
-    gaps: int = 0
-    rejected: tuple[Rejected, ...] = ()
-    counted: int = 0
-    waiting: int = 0
-
-    def __add__(self, other: "Receipt") -> "Receipt":
-        counts = (self.stored + other.stored, self.duplicates + other.duplicates, self.late + other.late)
-        rejected = self.rejected + other.rejected
-        gaps, counted, waiting = (getattr(self, name) + getattr(other, name) for name in ("gaps", "counted", "waiting"))
-        return Receipt(*counts, gaps, rejected, counted, waiting)
 
 
 @dataclass(frozen=True)
@@ -97,14 +74,6 @@ def ingest(
     return receipt
 
 
-def tell_counted(receipt: Receipt, via: str) -> None:
-    """Log how many refused readings left no content in quarantine."""
-    if receipt.counted:
-        first = receipt.rejected[0]
-        told = f"{receipt.counted:,} of {len(receipt.rejected):,} refused readings are only counted in quarantine"
-        logger.warning("%s: %s, too many at once; the first: %s: %s", via, told, first.field, first.detail)
-
-
 @dataclass(frozen=True)
 class _Call:
     """The shared arguments of storing one twin's readings."""
@@ -132,7 +101,7 @@ def ingest_within(
     singles = [one.values for one in decoded if one.values is not None]
     if missing := sum(one.missing for one in decoded):
         told = "single values are empty or of no good quality: taken as missing"
-        logger.info("%s: %d %s", sending.via, missing, told)
+        logging.getLogger("foretwin.ingest").info("%s: %d %s", sending.via, missing, told)
     taken = take_values(connection, contracts, singles, sending.now)
     receipt += Receipt(duplicates=taken.duplicates, rejected=tuple(taken.rejected), waiting=taken.waiting)
     sending = replace(sending, began={**sending.began, **taken.began})
@@ -174,6 +143,9 @@ def _store(call: _Call, readings: Readings) -> Receipt:
     faults |= {fault.row: fault for fault in jumps}
     receipt = Receipt()
     if len(placed.rows):
+        ids = np.array([asset.id for asset in known], np.int64)
+        runs = EventRuns(placed.rows, placed.group, ids[placed.of], placed.run, placed.newest)
+        readings = fill_events(call.connection, call.contract, readings, runs)
         receipt, conflicts = _keep(call, readings, known, placed, hours)
         faults |= {fault.row: fault for fault in conflicts}
     rejected = tuple(rejected_of(readings, call.contract, faults[row]) for row in sorted(faults))
@@ -223,7 +195,8 @@ def _keep(
     stored = stored_readings.add_readings(call.connection, call.sending.via, lines, call.now, is_old)
     repeated = np.zeros(len(lines), dtype=bool)
     if not stored.all():
-        repeated[~stored] = stored_readings.are_same(call.connection, lines.only(~stored))
+        again = without_events(lines.only(~stored), call.contract)
+        repeated[~stored] = stored_readings.are_same(call.connection, again)
     detail = "the store has this reading with other values"
     conflicts = [Fault(int(row), "time", "conflict", detail) for row in placed.rows[~stored & ~repeated]]
     each = (stored, repeated, stored & placed.is_late, np.where(stored, placed.missing, 0))

@@ -14,7 +14,8 @@ from foretwin.sources.lives.carrying import LastRow, carries, last_rows_of, with
 from foretwin.sources.lives.machine_lives import LifeClock, MachineLife, known_ends, place
 from foretwin.sources.table import OwnRows
 from foretwin.twin.ingest.dates import date_machines
-from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within, tell_counted
+from foretwin.twin.ingest.ingest import Sending, ingest_within
+from foretwin.twin.ingest.receipts import Receipt, tell_counted
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry.readings import serialise_writers

@@ -196,6 +196,7 @@ def _archive_records(work: Retaining, contract: Twin, kind: RecordKind, now: dat
     """Write the next file of another kind; whether there was any."""
     retention = contract.retention
     terms = {"events": retention.events, "quarantine": retention.quarantine, "audit": retention.audit}
+    terms["machine_events"] = retention.readings
     term = length_of(terms.get(kind.name, retention.scores.days))
     if term is None:
         return False

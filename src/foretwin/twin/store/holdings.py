@@ -11,6 +11,7 @@ from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.summaries import (
     event_places,
+    machine_events,
     pending_samples,
     reading_hours,
     run_clocks,
@@ -57,6 +58,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         scores: scores.c.asset == asset.id,
         shadow_scores: shadow_scores.c.asset == asset.id,
         pending_samples: pending_samples.c.asset == asset.id,
+        machine_events: machine_events.c.asset == asset.id,
         readings: readings.c.asset == asset.id,
         hours: hours.c.asset == asset.id,
         holds: holds.c.asset == asset.id,

@@ -1,6 +1,7 @@
 """Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
 
-Also where the clocks of runs begin, how the names of assets are spelt, and the single values that wait.
+Also where the clocks of runs begin, how the names of assets are spelt, the single values that wait, and the events that
+machines report.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, text
@@ -132,3 +133,15 @@ pending_samples = Table(  # single values that wait to become readings
 )
 IS_PENDING = text("waiting > 0")
 Index("pending_samples_due", pending_samples.c.twin, pending_samples.c.heard_at, **some(IS_PENDING))
+
+machine_events = Table(  # what machines report: alarms and errors, of which channels are made
+    "machine_events",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("code", String, primary_key=True),  # as `label_key` has it
+    Column("time", Double, primary_key=True),  # on the run's clock
+    Column("received_at", Moment, nullable=False),
+    Index("machine_events_by_receipt", "received_at"),
+    sqlite_with_rowid=False,
+)

@@ -204,6 +204,16 @@ class ReceiptAnswer(AgedAnswer):
     rejected: list[RefusedReading]
 
 
+class EventsAnswer(AgedAnswer):
+    """What became of the events of one call."""
+
+    asset: str
+    stored: int
+    duplicates: int
+    late: int
+    ignored: int
+
+
 class ThreadEntry(BaseModel):
     """Something that happened; `kind` says which other fields there are."""
 

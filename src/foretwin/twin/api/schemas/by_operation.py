@@ -13,6 +13,7 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "delete_twin": assets.ErasureCertificate,
     "get_readings": assets.ReadingsAnswer,
     "post_readings": assets.ReceiptAnswer,
+    "post_events": assets.EventsAnswer,
     "get_scores": assets.ScoresAnswer,
     "get_series": Series,
     "get_contract": assets.ContractAnswer,

@@ -17,6 +17,7 @@ from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import pending_samples
 from foretwin.twin.store.telemetry.readings import newest_times
 from foretwin.twin.store.telemetry.run_clocks import RunClock, began_at, clocks_of, keep_clocks
+from foretwin.wire.as_sent import as_sent
 from foretwin.wire.readings import Readings, Rejected, SingleValues
 from foretwin.wire.values import to_json
 
@@ -45,7 +46,7 @@ def take_values(
     """Keep values until their readings can be made; unknown assets are registered."""
     taken, twins = Taken(), dict.fromkeys(values.twin for values in given)
     for values in (SingleValues.together([one for one in given if one.twin == twin]) for twin in twins):
-        contract = contracts[values.twin]
+        contract = as_sent(contracts[values.twin])
         known = assets.find_all(connection, values.names, for_update=True)
         missing = [name for name in values.names if name not in known]
         known |= assets.register_assets(connection, values.twin, missing, now) if missing else {}

@@ -1,4 +1,4 @@
-"""Records that are due besides readings: scores, events with their deliveries, quarantine, audit."""
+"""Records that are due besides readings: scores, events with their deliveries, quarantine, audit, machines' events."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from foretwin.twin.store.aging.due_readings import last_number_before
 from foretwin.twin.store.aging.holds import held_assets
 from foretwin.twin.store.casework.audit_chain import delete_entries
 from foretwin.twin.store.scoring.probabilities import unpacked
+from foretwin.twin.store.summaries import machine_events
 from foretwin.twin.store.tables import assets, audit, deliveries, events, models, quarantine, scores, shadow_scores
 
 KEYS_AT_ONCE = 1_000
@@ -125,6 +126,13 @@ def _audit_due(connection: Connection, due: Due) -> Select[Any]:
     return query.where(_of(assets.c.twin, due)).order_by(audit.c.id).limit(due.most)
 
 
+def _machine_events_due(connection: Connection, due: Due) -> Select[Any]:  # noqa: ARG001 - as the others
+    """Of runs that are over: those of the present one are what its next readings are made of."""
+    query = select(machine_events).join(assets, assets.c.id == machine_events.c.asset)
+    query = query.where(machine_events.c.received_at < due.before, machine_events.c.run < assets.c.run)
+    return query.where(_of(assets.c.twin, due), _free(MACHINE_EVENTS)).order_by("received_at").limit(due.most)
+
+
 def _of(column: ColumnElement[Any], due: Due) -> ColumnElement[bool]:
     """Whether a row is of the twin, or of none of the project's."""
     if not due.strays:
@@ -155,4 +163,5 @@ SHADOW_SCORES = RecordKind(shadow_scores, "scored_at", _shadow_scores_due)
 EVENTS = RecordKind(events, "at", _events_due)
 QUARANTINE = RecordKind(quarantine, "received_at", _quarantine_due)
 AUDIT = RecordKind(audit, "at", _audit_due)
-RECORD_KINDS = {kind.name: kind for kind in (SCORES, SHADOW_SCORES, EVENTS, QUARANTINE, AUDIT)}
+MACHINE_EVENTS = RecordKind(machine_events, "received_at", _machine_events_due)
+RECORD_KINDS = {kind.name: kind for kind in (SCORES, SHADOW_SCORES, EVENTS, QUARANTINE, AUDIT, MACHINE_EVENTS)}

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 Moments = NDArray[np.float64]
 
 
-def count_events(times: Moments, events: Moments, step: float) -> NDArray[np.float64]:
-    """Count the events (N,) later than the row before, up to the row itself; those of the first row within a `step`."""
+def count_events(times: Moments, events: Moments, before: Moments) -> NDArray[np.float64]:
+    """Count the events (N,) up to each row and later than `before` (N,), the time of the row before it."""
     ordered = np.sort(events)
-    before = np.append(times[:1] - step, times[:-1])
     counts = np.searchsorted(ordered, times, "right") - np.searchsorted(ordered, before, "right")
     return counts.astype(np.float64)
+
+
+def rows_before(times: Moments, first: float) -> Moments:
+    """Return the time (N,) of the row before each, in ascending order; `first` is that of the first one."""
+    return np.append(first, times[:-1])
 
 
 def time_since_event(times: Moments, events: Moments, longest: float) -> NDArray[np.float64]:
