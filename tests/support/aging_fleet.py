@@ -10,7 +10,7 @@ import yaml
 
 from foretwin.contract.twin import Twin, load_twin
 from foretwin.twin.ingest.ingest import ingest
-from foretwin.twin.ingest.receipts import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.retention.retain import Retaining, retain_once
 from foretwin.wire.readings import Decoded, Readings
 from support.small_history import readings_of

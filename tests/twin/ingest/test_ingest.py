@@ -18,7 +18,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, Conflict, NotFound, StoreError
 from foretwin.twin.ingest.checks import Begins
 from foretwin.twin.ingest.ingest import ingest
-from foretwin.twin.ingest.receipts import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.release import release
 from foretwin.twin.store import Store, assets, listing, open_store, summaries, tables
 from foretwin.twin.store.casework import audit

@@ -17,7 +17,7 @@ from foretwin.twin.api.paging import Listing, answer_page, one_more, parse_momen
 from foretwin.twin.explanation import explain_present
 from foretwin.twin.ingest.event_keeping import MachineEvent, keep_events
 from foretwin.twin.ingest.ingest import ingest
-from foretwin.twin.ingest.receipts import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
 from foretwin.twin.series import run_series
 from foretwin.twin.store import assets, listing

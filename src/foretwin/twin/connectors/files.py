@@ -22,7 +22,7 @@ from foretwin.sources.table import read_own_rows
 from foretwin.sources.tabular import TableFile, open_table
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.ingest.own_rows import ingest_own
-from foretwin.twin.ingest.receipts import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.store import Store
 from foretwin.wire.decoder import decode_table, is_of_values
 from foretwin.wire.readings import Decoded, Rejected

@@ -31,7 +31,7 @@ from foretwin.twin.ingest.dates import Dates, date_machines
 from foretwin.twin.ingest.event_filling import EventRuns, fill_events, without_events
 from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
-from foretwin.twin.ingest.receipts import Receipt, tell_counted
+from foretwin.twin.ingest.receipt import Receipt, tell_counted
 from foretwin.twin.ingest.rounding import rounded_times
 from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets

@@ -15,7 +15,7 @@ from foretwin.sources.lives.machine_lives import LifeClock, MachineLife, known_e
 from foretwin.sources.table import OwnRows
 from foretwin.twin.ingest.dates import date_machines
 from foretwin.twin.ingest.ingest import Sending, ingest_within
-from foretwin.twin.ingest.receipts import Receipt, tell_counted
+from foretwin.twin.ingest.receipt import Receipt, tell_counted
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry.readings import serialise_writers

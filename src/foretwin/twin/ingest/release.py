@@ -7,7 +7,7 @@ from datetime import datetime
 from foretwin.contract.twin import Twin
 from foretwin.errors import Conflict
 from foretwin.twin.ingest.ingest import Sending, ingest_within
-from foretwin.twin.ingest.receipts import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.telemetry import quarantine

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.dates import date_machines
 from foretwin.twin.ingest.ingest import Sending, ingest_within
-from foretwin.twin.ingest.receipts import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.ingest.single_values.settling import settle_values, wait_of
 from foretwin.twin.ingest.single_values.taking import made_readings, note_clock, start_of
