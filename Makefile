@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-clock lint format serve bento fleet ui bench circle kill soak audit docs lock clean
+.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle kill soak audit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -38,6 +38,9 @@ test: $(READY) ## the whole test suite, with two workers
 
 test-quick: $(READY) ## the tests that neither start servers nor train
 	pytest -n 2 -m 'not slow'
+
+test-today: $(READY) ## what `make test-clock` leaves of the suite: the tests that are slow, dated or on PostgreSQL
+	pytest -n 2 -m 'not any_day'
 
 test-clock: $(READY) ## the quick tests 400 days from now, the dated ones on 29 February, at a year's end, over changes of the clock
 	.ci/clock

@@ -1,6 +1,7 @@
 """What every test starts from: no store of the developer's own, and servers of the tests' own."""
 
 import os
+import shutil
 import signal
 import uuid
 from collections import Counter
@@ -121,12 +122,41 @@ def broker(tmp_path):
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """A function that gives the URL of a store, on this kind of database, in which the migrations made the tables.
+
+    It is the same store each time, closed, and for copying.
+    """
+    from foretwin.twin.store import open_store
+
+    made = {}
+
+    def url_of(kind, server):
+        if kind not in made:
+            folder = tmp_path_factory.mktemp("migrated")
+            made[kind] = f"sqlite:///{folder}/twins.db" if kind == "sqlite" else server.new_database("migrated")
+            open_store(made[kind]).close()
+        return made[kind]
+
+    return url_of
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request, tmp_path):
-    """The URL of an empty store, once on each database."""
-    if request.param == "sqlite":
+def store_url(request, tmp_path, migrated):
+    """The URL of an empty store, once on each database; its tables are there where the test has it opened.
+
+    Those are copied: to make them takes ten migrations and most of a second, more than many a test.
+    """
+    kind, opened = request.param, "store" in request.fixturenames
+    if kind == "sqlite":
+        if opened:
+            shutil.copyfile(migrated(kind, None).removeprefix("sqlite:///"), tmp_path / "twins.db")
         return f"sqlite:///{tmp_path}/twins.db"
-    return request.getfixturevalue("postgres").new_database(f"t{uuid.uuid4().hex}")
+    server = request.getfixturevalue("postgres")
+    if opened:
+        migrated(kind, server)
+    return server.new_database(f"t{uuid.uuid4().hex}", like="migrated" if opened else None)
 
 
 @pytest.fixture
@@ -161,7 +191,10 @@ def built(tmp_path_factory):
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the marker
 def pytest_collection_modifyitems(items):
-    """Mark the slow tests, and begin with them, so that no worker is left alone with a long file at the end."""
+    """Mark the slow tests, and begin with them, so that no worker is left alone with a long file at the end.
+
+    So are those on PostgreSQL, and what is neither of them nor asks what time it is: `any_day`.
+    """
     place = {Path(__file__).parent / name: number for number, name in enumerate(SLOW)}
     if gone := [str(path) for path in place if not path.exists()]:
         raise pytest.UsageError(f"SLOW in {__file__}: no such file: {', '.join(gone)}; correct the list")
@@ -169,8 +202,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         found = [place[path] for path in (item.path, *item.path.parents) if path in place]
         numbers[item] = found[0] if found else len(SLOW)
-        if found:
-            item.add_marker("slow")
+        kinds = ["slow"] if found else []
+        if "postgresql" in item.nodeid.lower():
+            kinds.append("postgresql")
+        if not kinds and not item.get_closest_marker("dated"):
+            kinds.append("any_day")
+        for kind in kinds:
+            item.add_marker(kind)
     items.sort(key=numbers.__getitem__)
 
 
