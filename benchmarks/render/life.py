@@ -1,4 +1,4 @@
-"""The figures of reports/circle.json and reports/drift.json as Markdown."""
+"""The figures of reports/circle.json, reports/drift.json and reports/censoring.json as Markdown."""
 
 from typing import Any
 
@@ -42,4 +42,19 @@ def drift(report: dict[str, Any]) -> str:
     return f"{table(header, lines)}\n{text}\nFrom `reports/drift.json`.\n"
 
 
-LIFE = {"circle": circle, "drift": drift}
+def censoring(report: dict[str, Any]) -> str:
+    """Errors of networks that learnt from fleets of which only some pumps were seen to fail, and of the floors."""
+    unit = report["unit"]
+    header = ["pumps, seen to fail", "learnt from", f"RMSE ({unit})", f"bias ({unit})", f"bias, healthy ({unit})"]
+    header.append(f"late in the last lead time ({unit})")
+    lines = []
+    for fleet in report["fleets"]:
+        for name, one in (fleet["ways"] | fleet["floors"]).items():
+            cells = [f"{one[key]:+.1f}" for key in ("bias", "bias_healthy", "late_last_lead_time")]
+            pumps = f"{fleet['pumps']}, {fleet['failed']}"
+            lines.append([pumps, name.replace("_", " "), f"{one['rmse']:.1f}", *cells])
+    text = f"Judged at {report['cuts']} cuts of {report['judges']} other pumps, all of whose ends are known.\n"
+    return f"{table(header, lines)}\n{text}\nFrom `reports/censoring.json`.\n"
+
+
+LIFE = {"circle": circle, "drift": drift, "censoring": censoring}

@@ -1,7 +1,7 @@
 """Metrics of predictions: pure functions of numpy arrays, every RUL in the contract's time unit.
 
 Arrays hold one entry per prediction; `truth` may be NaN (RUL) or -1 (class) where it is unknown, and such entries
-do not count.
+do not count. An RUL that is only known to be the cap or more is infinite, and counts where truths are capped.
 """
 
 import numpy as np
@@ -102,7 +102,8 @@ def rul_metrics(predicted: Floats, truth: Floats, cap: float) -> dict[str, dict[
     """
     late = truth <= LATE_LIFE * (cap / PHM08_CAP)
     result = {}
-    for name, target in {"clipped": np.minimum(truth, cap), "unclipped": truth}.items():
+    exact = np.where(np.isinf(truth), np.nan, truth)
+    for name, target in {"clipped": np.minimum(truth, cap), "unclipped": exact}.items():
         result[name] = {
             "rmse": rmse(predicted, target),
             "phm08": phm08(predicted, target, cap),

@@ -2,7 +2,8 @@
 
 data/<twin>/windows/ holds `splits.json` (asset -> fold, -1 = held out), `development.parquet` (the rows of the
 development assets), `test.parquet` (the held-out assets as known at each cut, `truncate`d) and `example.parquet`
-(one held-out run from beginning to end, for plots).
+(one held-out run from beginning to end, for plots). In them `rul` is infinite where all that is known
+is that the run was followed for the cap or longer (`censoring`).
 """
 
 import json
@@ -16,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.censoring import draw_weights, with_outlived
 from foretwin.dataset.departures import Departures, copied_from, draw_cuts, is_copy, is_made
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import HISTORY, TEST_SET, read_rows, run_starts, write_rows
@@ -36,6 +38,7 @@ class Split:
     rows: NDArray[np.int64]  # every recorded row of the training assets, for the scaling
     train: NDArray[np.int64]  # those rows at which a training window may end
     held_out: NDArray[np.int64]  # cuts of the held-out assets
+    weights: NDArray[np.float64] | None = None  # of `train`, by which they are drawn; None where all are alike
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Development:
     made: NDArray[np.bool_]  # (R,) rows of copies with a departure that was put in: no readings of a machine
     ends: NDArray[np.int64]  # rows with enough history and a label: where a training window may end
     cuts: NDArray[np.int64]  # random cuts of every run, labelled too
+    cap: float | None = None  # of the RUL, in the contract's time unit; None without an RUL
 
     @classmethod
     def load(cls, folder: Path, contract: Twin, params: PrepareParams) -> Self:
@@ -66,7 +70,8 @@ class Development:
         made = is_made(rows["asset"]) if contract.health else np.zeros(len(rows), np.bool_)
         fold = np.asarray(rows["asset"].map(folds), np.int64)
         asset = pd.factorize(rows["asset"])[0].astype(np.int64)
-        return cls(histories, fold, asset, made, ends[labelled[ends]], drawn[labelled[drawn]])
+        cap = contract.rul.cap if contract.rul else None
+        return cls(histories, fold, asset, made, ends[labelled[ends]], drawn[labelled[drawn]], cap)
 
     @property
     def folds(self) -> range:
@@ -80,18 +85,22 @@ class Development:
 
     def hold_out(self, fold: int) -> Split:
         """Hold out one fold and train on the others."""
+        rows = np.flatnonzero((self.fold != fold) & ~self.made)
+        train = self.ends[self.fold[self.ends] != fold]
         return Split(
             histories=self.histories,
-            rows=np.flatnonzero((self.fold != fold) & ~self.made),
-            train=self.ends[self.fold[self.ends] != fold],
+            rows=rows,
+            train=train,
             held_out=self.cuts[self.fold[self.cuts] == fold],
+            weights=None if self.cap is None else draw_weights(self.histories, rows, train, self.cap),
         )
 
 
 def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
     """Split the assets, cut the held-out runs and write all files to `out`; return counts for the user."""
     table = RowPieces.of(rows) if isinstance(rows, pd.DataFrame) else rows
-    pieces, folds, fixed = _dealt(table, contract, params)
+    dealt, folds, fixed = _dealt(table, contract, params)
+    pieces = with_outlived(dealt, contract)
     departures = Departures.of(pieces, contract, params.seed) if contract.health else None
     held_out = _written(pieces, folds, _HeldOut(contract, params, fixed), out, departures)
     if held_out.cuts:

@@ -6,7 +6,8 @@ One row is one asset at one time step:
     run          int64    life number; a new one starts after a failure or a repair
     time         float64  time since the run began, in the contract's unit, strictly increasing within a run
     <channel>    float32  one column per channel, in the contract's physical unit; of a category the number of the word
-    rul          float32  time to failure, uncapped, 0 on the failure row, NaN where unknown
+    rul          float32  time to failure, uncapped, 0 on the failure row, NaN where unknown; after the stage `prepare`
+                          infinite where it is only known to be the cap or more
     fault_<axis> int8     class on that axis, 0 = healthy, -1 = unknown
     fixed_split  str      "test" where the source fixed a split, or the number of a fold, else empty
     subset       str      named part of the data with separate figures, else empty; never an input

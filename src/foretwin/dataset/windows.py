@@ -29,7 +29,7 @@ class Windows:
     x: NDArray[np.float32]  # (N, T, C) physical units, 0 where padded, NaN where a row lacks a channel
     mask: NDArray[np.float32]  # (N, T) 1 = a row, 0 = padding; padding is on the left
     age: NDArray[np.float32]  # (N,) time since the run began, in the contract's unit
-    rul: NDArray[np.float32]  # (N,) uncapped, NaN = unknown
+    rul: NDArray[np.float32]  # (N,) uncapped, NaN = unknown, inf = the cap or more
     faults: NDArray[np.int8]  # (N, A) class, -1 = unknown
 
     def __len__(self) -> int:

@@ -183,7 +183,7 @@ class DriftReference:
 
 def _longest_life(histories: Histories) -> float | None:
     """Return the longest time from the beginning to the known end of a run; None where no end is known."""
-    known = ~np.isnan(histories.rul)
+    known = np.isfinite(histories.rul)
     lives = histories.time[known] + histories.rul[known]
     return float(lives.max()) if len(lives) else None
 

@@ -22,7 +22,7 @@ from foretwin.predictor.bundle import Bundle, probability_column
 class Truth:
     """Labels of N predictions; arrays (N,)."""
 
-    rul: NDArray[np.float64]  # in the contract's time unit, uncapped, NaN = unknown
+    rul: NDArray[np.float64]  # in the contract's time unit, uncapped, NaN = unknown, inf = the cap or more
     faults: dict[str, NDArray[np.int64]]  # axis -> class, -1 = unknown
     subset: NDArray[np.str_]  # the subset of the data that has separate figures, else ""
 
@@ -239,9 +239,9 @@ def _confidence_figures(contract: Twin, axis: str, scores: pd.DataFrame, truth: 
 
 
 def along_run(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
-    """Score each row of one run, with the truth as `true_rul`; None where the run's RUL is unknown."""
+    """Score each row of one run, with the truth as `true_rul`; None where nobody knows how long the run was."""
     contract = bundle.contract
-    if contract.rul is None or rows["rul"].isna().all():
+    if contract.rul is None or not np.isfinite(rows["rul"]).any():
         return None
     ends = Histories.from_rows(rows, contract).ends(contract.window.shortest)
     scores = bundle.score(truncate(rows, ends, contract.window.length))

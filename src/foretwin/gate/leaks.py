@@ -72,7 +72,7 @@ def _readings(contract: Twin, rows: pd.DataFrame) -> NDArray[np.uint64]:
 
 
 def _countdowns(contract: Twin, last: pd.DataFrame, assets: "pd.Series[str]") -> list[str]:
-    known = last["rul"].notna().to_numpy()
+    known = np.isfinite(last["rul"].to_numpy())
     if known.sum() < FEWEST_ROWS or assets[known].nunique() < FEWEST_LIVES:
         return []
     rul = last["rul"].to_numpy()[known]

@@ -71,7 +71,7 @@ def _trust(fleet: Fleet, development: Development, contract: Twin, cap: float) -
     left = _forecasts(fleet, development, cuts, contract, int(np.ceil(HORIZON_CAPS * cap)))
     _, runs, counts = np.unique(histories.first, return_inverse=True, return_counts=True)
     seen = (counts[runs] - histories.rows_so_far())[cuts]  # h after each cut that are recorded
-    ended = ~np.isnan(histories.rul[cuts])
+    ended = np.isfinite(histories.rul[cuts])
     passed = (left < seen[:, None]).mean(axis=1) + (left == seen[:, None]).mean(axis=1) / 2
     tenth = np.minimum((passed * TENTHS).astype(np.int64), TENTHS - 1)
     counted = np.full((len(BANDS) + 1, TENTHS), 0.5)

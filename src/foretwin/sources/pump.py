@@ -4,7 +4,7 @@ data/pump/README.md separates published from invented parts. Each pump has a ran
 fleet's seed and the pump's number alone: pump 7 is the same in a fleet of 10 and of 10 000.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -137,14 +137,17 @@ def _read(path: Path, twin: str) -> pd.DataFrame:
     return fleet
 
 
-def simulate(pumps: range, seed: int) -> pd.DataFrame:
+def simulate(pumps: range, seed: int, to_the_end: bool = False) -> pd.DataFrame:
     """Simulate hourly rows of the pumps with these numbers from 0, each from its start to its failure or study end.
 
     Columns: pump ("P-001" is number 0), hour (float64), two settings and nine sensors (float32, in the contract's
     units), failed (True on the row of a failure), mode (the dominant wear from its onset on, before that "none").
+    `to_the_end`: the study of each pump lasts as long as a recording can be, and nearly all fail.
     """
     chance = draw_chance(pumps, seed)
     plan = draw_plan(chance)
+    if to_the_end:
+        plan = replace(plan, watched=np.full_like(plan.watched, HOURS - 1))
     lives = live_through(plan)
     hour, number = np.meshgrid(np.arange(HOURS), np.arange(len(pumps)), indexing="ij")
     recorded = (hour <= lives.last).T

@@ -80,8 +80,10 @@ class Cuts(Dataset[Batch]):
 class RandomPositions(Sampler[list[int]]):
     """Sampler of positions with replacement; an epoch's draw depends on seed and epoch alone."""
 
-    def __init__(self, count: int, batches: int, budget: Budget) -> None:
+    def __init__(self, count: int, batches: int, budget: Budget, weights: NDArray[np.float64] | None = None) -> None:
+        """`weights` (count,) are how often each position comes, relative to the others; alike without them."""
         self.count, self.batches, self.budget, self.epoch = count, batches, budget, 0
+        self.shares = None if weights is None else np.cumsum(weights) / weights.sum()
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch; Lightning calls this before each one."""
@@ -93,7 +95,11 @@ class RandomPositions(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.default_rng([self.budget.seed, self.epoch])
         for _ in range(self.batches):
-            yield generator.integers(self.count, size=self.budget.batch).tolist()
+            if self.shares is None:
+                yield generator.integers(self.count, size=self.budget.batch).tolist()
+            else:
+                drawn = np.searchsorted(self.shares, generator.random(self.budget.batch), side="right")
+                yield np.minimum(drawn, self.count - 1).tolist()
 
 
 class Curves(Callback):
@@ -203,7 +209,7 @@ def _loaders(
     with torch.inference_mode():
         values = scaling(torch.tensor(split.histories.values)[None])[0].numpy()
     histories = replace(split.histories, values=values)
-    random = RandomPositions(len(split.train), _steps_an_epoch(budget), budget)
+    random = RandomPositions(len(split.train), _steps_an_epoch(budget), budget, split.weights)
     train = DataLoader(Cuts(histories, split.train, length), sampler=random, batch_size=None)
     held_out = Cuts(histories, split.held_out, length)
     in_order = BatchSampler(SequentialSampler(held_out), 4 * budget.batch, drop_last=False)

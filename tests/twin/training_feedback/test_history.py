@@ -224,6 +224,18 @@ def test_the_manifest_counts_what_is_in_the_table_and_names_no_asset(store, tmp_
     }
 
 
+def test_an_exchanged_part_that_outlived_the_cap_is_kept_without_a_fault_or_a_failure(store, tmp_path):
+    twin = Twin.model_validate(TWIN.model_dump() | {"rul": TWIN.rul.model_dump() | {"cap": 30}})
+    remember(store, twin, readings_of(twin, ["P-1", "P-2"]))
+    work_on(store, twin, "P-1", "part_replaced", time=35, part="P-1")
+    work_on(store, twin, "P-2", "part_replaced", time=25, part="P-1")
+    export = export_history(store, tmp_path, twin, LATER)
+    rows = exported(tmp_path, twin)
+    assert rows["asset"].unique().tolist() == ["P-1"]
+    assert (export.labelled_rows, export.left_out) == (6, {"no label": 1})
+    assert rows["rul"].isna().all(), "what is known of it is told by `prepare`, as of any other source"
+
+
 def test_runs_that_the_contract_would_refuse_are_left_out_and_counted(store, tmp_path):
     twin = Twin.model_validate(TWIN.model_dump() | {"quality": {"min_run_rows": 10, "max_stuck_rows": 5}})
     frames = {name: readings_of(TWIN, [name], seed=i) for i, name in enumerate(["good", "stuck", "wide", "short"])}

@@ -179,7 +179,7 @@ def _fit_fold(development: Development, contract: Twin, names: Sequence[str], ta
     features = WindowFeatures(fit_scaling(split.histories, split.rows, contract, chance), contract, reach)
     session = FeatureSession(features, contract)
     generator = np.random.default_rng(chance)
-    ends = np.sort(generator.choice(split.train, min(MOST_WINDOWS, len(split.train)), replace=False))
+    ends = _drawn(split, generator)
     x, x_cuts = session.at(split.histories, ends), session.at(split.histories, split.held_out)
     parts: dict[str, dict[str, Part]] = {}
     answers: dict[str, dict[str, NDArray[np.float32]]] = {}
@@ -195,6 +195,14 @@ def _fit_fold(development: Development, contract: Twin, names: Sequence[str], ta
         answers[name] = {question: _answered(part, question, x_cuts) for question, part in parts[name].items()}
         seconds[name] = time.perf_counter() - begin
     return FoldParts(seed, fold, features, parts, answers, seconds)
+
+
+def _drawn(split: Split, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Draw training windows, as their last rows (N,) in order; with weights some come twice."""
+    count = min(MOST_WINDOWS, len(split.train))
+    if split.weights is None:
+        return np.sort(generator.choice(split.train, count, replace=False))
+    return np.sort(generator.choice(split.train, count, p=split.weights / split.weights.sum()))
 
 
 def _questions(

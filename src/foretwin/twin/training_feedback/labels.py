@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.censoring import outlived_cap
 from foretwin.dataset.table import FAULT_UNKNOWN, fault_column
 from foretwin.twin.store.telemetry.history import NO_FAULT_FOUND, PART_REPLACED, RUN_ENDED, Finding, end_of
 
@@ -44,8 +45,8 @@ def label(run: pd.DataFrame, findings: Sequence[Finding], contract: Twin) -> pd.
 
 
 def is_labelled(rows: pd.DataFrame, contract: Twin) -> "pd.Series[bool]":
-    """Return for each row whether it has any label."""
-    known = rows["rul"].notna()
+    """Return for each row of whole runs whether it has any label; to have outlived the cap is one."""
+    known = rows["rul"].notna() | outlived_cap(rows, contract)
     for axis in contract.axes:
         known |= rows[fault_column(axis)] != FAULT_UNKNOWN
     return known
