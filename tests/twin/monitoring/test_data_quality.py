@@ -99,6 +99,15 @@ def test_scores_outside_the_range_of_training(store, root):
 
 
 @ON_SQLITE
+def test_machines_older_than_those_of_training_are_told(store, root):
+    rows = machines(5, 20, seed=3, start=70)  # those of training reached 79 h
+    live_through(store, root, rows[rows["asset"].isin(["P-1", "P-2"]) | (rows["time"] < 79)])
+    outside = found(store, root)["out_of_training_range", "age"]
+    assert (outside["value"], outside["broken"]) == (0.4, True)
+    assert outside["sentence"] == "40.0% of the recent scores saw in age what no machine in training showed (limit 20%)"
+
+
+@ON_SQLITE
 def test_silent_assets_are_counted_where_the_clock_is_one_of_time(store, root):
     live_through(store, root, machines(4, 20, seed=3), datetime.now(UTC) - timedelta(hours=7))
     live_through(store, root, machines(6, 20, seed=3, prefix="R"))

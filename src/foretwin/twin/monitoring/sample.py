@@ -38,7 +38,7 @@ class Said:
     """The newest scores of all assets."""
 
     scores: int = 0
-    outside: dict[str, int] = field(default_factory=dict)  # channel -> scores that saw in it what training did not show
+    outside: dict[str, int] = field(default_factory=dict)  # channel or age -> scores beyond what training showed in it
     judged: int = 0  # assets whose present run has been scored over a whole window
     never: int = 0  # those of them whose present run no score ever called healthy
     fell: int = 0  # assets that stopped being called healthy within the last TOGETHER steps
@@ -98,7 +98,7 @@ def look_at_scores(
     for asset, scored in monitoring.recent_scores(connection, [one.id for one in heard], since, SCORES_EACH):
         said.scores += len(scored)
         for name in _outside(scored):
-            said.outside[name] += 1
+            said.outside[name] = said.outside.get(name, 0) + 1
         _count(said, contract, asset, scored, healthy.get(asset))
         chosen = np.flatnonzero(words.holds(scored) & (scored.model == model))[:each].tolist() if model else []
         said.assets += [asset] * len(chosen)
