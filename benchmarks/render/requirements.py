@@ -19,6 +19,7 @@ TWIN = (  # what the living twin and its commands import besides the scoring ser
     "jinja2",
     "packaging",
     "paho-mqtt",
+    "pint",  # units of tags
     "psycopg",
     "psycopg-binary",
     "rich",

@@ -26,8 +26,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from foretwin.contract.twin import Twin, load_twin
 from foretwin.project.entrypoint import exit_on_error
-from foretwin.twin.connectors.mqtt.listening import listen
+from foretwin.twin.connectors.connections.connections_file import plain_peer
+from foretwin.twin.connectors.listening import listen
 from foretwin.twin.connectors.mqtt.session import Session, connect_broker
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.store import open_store
 
@@ -55,7 +57,11 @@ def store_what_comes(store_url: str, url: str, stop: Event, told: Connection) ->
     """The listener's process: tells after each commit when it was, and how many readings it stored."""
     contract = load_twin(CONTRACT)
     store = open_store(store_url)
-    listen(store, {contract.name: contract}, url, stop, lambda receipt: told.send((time.time(), receipt.stored)))  # type: ignore[arg-type]
+
+    def tell(receipt: Receipt) -> None:
+        told.send((time.time(), receipt.stored))
+
+    listen(store, {contract.name: contract}, [plain_peer(url)], stop, tell)  # type: ignore[arg-type]
     store.close()
 
 

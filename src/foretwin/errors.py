@@ -2,6 +2,7 @@
 
 ForetwinError
 ├── ContractError       a twin.yaml is invalid: file, line, field
+├── ConnectionsError    a connections.yaml is invalid: file, line, field
 ├── ParamsError         params.yaml, a setting or the file of API keys is invalid: file, field
 ├── SourceError         raw data are missing, damaged or not as the contract describes
 │   └── DigestError     a file does not have the expected digest
@@ -13,7 +14,7 @@ ForetwinError
 ├── StoreError          the twins' store fails: full, read-only, of another version
 │   └── StoreAway       the store is temporarily unavailable; retry
 ├── ServiceError        a service that a client asks cannot be reached, or fails
-├── BrokerError         the MQTT broker rejects the connection, or is unreachable at the start
+├── BrokerError         a broker or server rejects the connection, or is unreachable at the start
 └── BadInput            a request is invalid: field and reason
     ├── UnknownTwin     no champion serves that twin
     ├── NotFound        no asset, case or message of that name or number
@@ -32,6 +33,10 @@ class ForetwinError(Exception):
 
 class ContractError(ForetwinError):
     """An invalid twin.yaml: names the file, the line and the field."""
+
+
+class ConnectionsError(ForetwinError):
+    """An invalid connections.yaml: names the file, the line and the field."""
 
 
 class ParamsError(ForetwinError):
@@ -79,7 +84,7 @@ class ServiceError(ForetwinError):
 
 
 class BrokerError(ForetwinError):
-    """An MQTT broker that rejects the connection, or is unreachable at the start."""
+    """A broker or server that rejects the connection, or is unreachable at the start."""
 
 
 class BadInput(ForetwinError):

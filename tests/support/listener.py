@@ -12,7 +12,9 @@ from pathlib import Path
 
 from foretwin.contract.twin import Twin
 from foretwin.project.loops import Backoff
-from foretwin.twin.connectors.mqtt import listening
+from foretwin.twin.connectors import sink
+from foretwin.twin.connectors.connections.connections_file import plain_peer
+from foretwin.twin.connectors.listening import listen
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.store import open_store
 
@@ -35,5 +37,6 @@ if __name__ == "__main__":
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     contract = Twin.model_validate_json(Path(sys.argv[1]).read_text())
-    listening.ingest = loud
-    listening.listen(open_store(sys.argv[2]), {contract.name: contract}, sys.argv[3], stop, None, Backoff(0.05, 0.5))
+    sink.ingest = loud
+    store, peers = open_store(sys.argv[2]), [plain_peer(sys.argv[3])]
+    listen(store, {contract.name: contract}, peers, stop, None, Backoff(0.05, 0.5))

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import select
 
 from foretwin.project.loops import Backoff
-from foretwin.twin.connectors.mqtt.listening import listen
+from foretwin.twin.connectors.connections.connections_file import plain_peer
+from foretwin.twin.connectors.listening import listen
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import wait_for
@@ -141,7 +142,9 @@ def verdicts(tmp_path_factory):
     (base / "broker").mkdir()
     broker, url = Broker(base / "broker").start(), f"sqlite:///{base}/twins.db"
     store, stop = open_store(url), threading.Event()
-    ear = threading.Thread(target=listen, args=(store, {"press": TWIN}, broker.url, stop, lambda _: None, QUICK))
+    ear = threading.Thread(
+        target=listen, args=(store, {"press": TWIN}, [plain_peer(broker.url)], stop, lambda _: None, QUICK)
+    )
     ear.start()
     mouth = connect_broker(broker.url, "mouth", threading.Event(), None, QUICK)
     monkeypatch = pytest.MonkeyPatch()

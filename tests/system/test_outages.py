@@ -36,7 +36,7 @@ def test_the_processes_outlast_their_database_and_broker_and_say_how_they_are(tm
         check_while_well(plant)
 
         broker.stop()
-        plant.wait_until_not_ready("ingest", "the broker is not connected")
+        plant.wait_until_not_ready("ingest", "not connected: mqtt")
         assert "foretwin_broker_connected 0.0" in plant.asked("ingest", "/metrics").text
         broker.start()
         plant.wait_until_ready("ingest")

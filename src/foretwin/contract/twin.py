@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
@@ -20,7 +20,7 @@ from foretwin.contract.retention import Retention
 from foretwin.contract.side_checks import check_side_tables
 from foretwin.contract.source import Source, TableSource
 from foretwin.contract.waveforms import Waveform, check_waveforms
-from foretwin.contract.yaml import find_entry, read_yaml
+from foretwin.contract.yaml import describe_problem, read_yaml
 from foretwin.errors import ContractError
 
 TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
@@ -262,29 +262,7 @@ def load_twin(path: Path) -> Twin:
     try:
         twin = Twin.model_validate(content)
     except ValidationError as error:
-        raise ContractError(_describe(path, root, error)) from None
+        raise ContractError(describe_problem(path, root, error, "contract")) from None
     if path.name == "twin.yaml" and path.parent.parent.name == "data" and path.parent.name != twin.name:
         raise ContractError(f"{path}:1: name: is {twin.name}, but its folder is {path.parent.name}")
     return twin
-
-
-def _describe(path: Path, root: Any, error: ValidationError) -> str:
-    """Format the first problem as `file:line: field: reason`, with the number of others.
-
-    A typo in a field's name comes first: the missing field is only its consequence.
-    """
-    first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    node, names = root, []
-    line = root.start_mark.line + 1 if root else 1
-    for part in first["loc"]:
-        entry = find_entry(node, part)  # None for steps that are not in the file, such as a union's tag
-        if entry is not None:
-            line, node = entry
-            names.append(str(part))
-        elif part == first["loc"][-1] and first["type"] in ("missing", "extra_forbidden"):
-            names.append(str(part))
-    more = f" (and {len(others)} more)" if others else ""
-    reason = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        reason = "unknown field, perhaps a typo"
-    return f"{path}:{line}: {'.'.join(names) or 'contract'}: {reason}{more}"

@@ -1,9 +1,12 @@
 """Read YAML 1.2 files as content and nodes; ambiguous values and duplicate keys are refused."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from foretwin.errors import ForetwinError
 
@@ -40,6 +43,36 @@ def find_entry(node: Any, part: str | int) -> tuple[int, Any] | None:
     if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part].start_mark.line + 1, node.value[part]
     return None
+
+
+def describe_problem(path: Path, root: Any, error: ValidationError, whole: str) -> str:
+    """Format the first problem as `file:line: field: reason`, with the number of others; `whole` names the content.
+
+    A typo in a field's name comes first: the missing field is only its consequence.
+    """
+    first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    more = f" (and {len(others)} more)" if others else ""
+    reason = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        reason = "unknown field, perhaps a typo"
+    names_last = first["type"] in ("missing", "extra_forbidden")
+    return f"{place_problem(path, root, first['loc'], reason, whole, names_last)}{more}"
+
+
+def place_problem(
+    path: Path, root: Any, place: Sequence[str | int], reason: str, whole: str = "file", names_last: bool = False
+) -> str:
+    """Format a problem as `file:line: field: reason`, the line being that of the innermost part that is there."""
+    node, names = root, []
+    line = root.start_mark.line + 1 if root else 1
+    for part in place:
+        entry = find_entry(node, part)  # None for steps that are not in the file, such as a union's tag
+        if entry is not None:
+            line, node = entry
+            names.append(str(part))
+        elif part == place[-1] and names_last:
+            names.append(str(part))
+    return f"{path}:{line}: {'.'.join(names) or whole}: {reason}"
 
 
 @cache

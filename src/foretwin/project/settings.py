@@ -157,7 +157,7 @@ _LISTED = (
     Setting("FORETWIN_EVENTS_MQTT", "URL of a broker that gets them too", ("watch",), kind="url"),
     Setting(
         "FORETWIN_MQTT_URL",
-        "broker of `foretwin ingest` where neither a file nor `--mqtt` is given: `mqtts://user@host?ca=FILE`",
+        "broker of `foretwin ingest` where no argument is given: `mqtts://user@host?ca=FILE`",
         ("ingest", "doctor"),
         kind="url",
     ),

@@ -163,7 +163,7 @@ def loaded_distributions(folder: Path) -> set[str]:
     code = """
 import sys, importlib.metadata as metadata
 import foretwin.cli.main, foretwin.cli.tables, foretwin.twin.api.server, foretwin.twin.scoring.loop
-import foretwin.twin.outbox.dispatcher, foretwin.twin.retention.retain, foretwin.twin.connectors.mqtt.listening
+import foretwin.twin.outbox.dispatcher, foretwin.twin.retention.retain, foretwin.twin.connectors.listening
 import foretwin.operations.health.each_process, foretwin.operations.health.endpoints
 import foretwin.operations.doctor.examination, foretwin.twin.monitoring.run, foretwin.twin.kpis.page
 tops = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
@@ -173,7 +173,7 @@ print(*{name.lower().replace("_", "-") for top in tops for name in of.get(top, (
     env = environment(folder)
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     # taken by others where they are installed; setuptools by Python itself, from a .pth file
-    optional = {"cloudpickle", "watchfiles", "a2wsgi", "python-multipart", "setuptools"}
+    optional = {"cloudpickle", "watchfiles", "a2wsgi", "python-multipart", "setuptools", "pytz"}
     return set(done.stdout.split()) - optional
 
 

@@ -17,8 +17,11 @@ from sqlalchemy import select
 from benchmarks.servers import Postgres
 from foretwin.errors import BrokerError
 from foretwin.project.loops import Backoff
-from foretwin.twin.connectors.mqtt import listening
-from foretwin.twin.connectors.mqtt.listening import PendingMessages, listen, session_name
+from foretwin.twin.connectors import sink
+from foretwin.twin.connectors.connections.connections_file import plain_peer
+from foretwin.twin.connectors.listening import listen
+from foretwin.twin.connectors.mqtt import receiving
+from foretwin.twin.connectors.mqtt.receiving import PendingMessages, session_name
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.ingest.receipt import Receipt
@@ -56,7 +59,7 @@ def ear(store, url):
 
     def run():
         try:
-            listen(store, CONTRACTS, url, stop, receipts.append, QUICK)
+            listen(store, CONTRACTS, [plain_peer(url)], stop, receipts.append, QUICK)
         except Exception as error:
             errors.append(error)
 
@@ -101,14 +104,14 @@ def keys(store) -> list[tuple[str, int, float]]:
 
 def subscribed(broker, store):
     """Let the broker know the listener's session, so that it keeps what comes while nobody listens."""
-    topic = Subscription(listening.TOPIC, print)
+    topic = Subscription(receiving.TOPIC, print)
     connect_broker(broker.url, session_name(store), threading.Event(), topic, QUICK).close()
 
 
 def left_over(broker, store) -> list[Message]:
     """What the broker still holds for the listener."""
     held = []
-    topic = Subscription(listening.TOPIC, held.append)
+    topic = Subscription(receiving.TOPIC, held.append)
     session = connect_broker(broker.url, session_name(store), threading.Event(), topic, QUICK)
     time.sleep(0.3)
     session.close()
@@ -146,7 +149,7 @@ def test_many_messages_share_a_transaction(broker, store):
     with ear(store, broker.url) as receipts:
         wait_for(lambda: sum(receipt.stored for receipt in receipts) == 1000, "readings")
     assert len(receipts) <= 10
-    assert max(receipt.stored for receipt in receipts) <= listening.BATCH
+    assert max(receipt.stored for receipt in receipts) <= receiving.BATCH
 
 
 def test_repeated_and_disordered_readings_are_stored_once(broker, store):
@@ -225,9 +228,9 @@ def test_a_listener_killed_before_its_commit_loses_nothing(broker, store, store_
 
 def test_more_than_it_holds_is_sent_again_at_the_start_and_stored(broker, store):
     held = []
-    topic = Subscription(listening.TOPIC, held.append, 65535)
+    topic = Subscription(receiving.TOPIC, held.append, 65535)
     dead = connect_broker(broker.url, session_name(store), threading.Event(), topic, QUICK)
-    sent = fleet(100, 3 * 2 * listening.AHEAD // 100)
+    sent = fleet(100, 3 * 2 * receiving.AHEAD // 100)
     with mouth(broker.url) as say:
         for asset, time_ in sent:
             say(asset, message(time_))
@@ -317,7 +320,7 @@ def crashing():
 
 
 def test_a_database_that_crashes_under_load_is_waited_for(broker, crashing, monkeypatch, caplog):
-    monkeypatch.setattr(listening, "RETRY", QUICK)
+    monkeypatch.setattr(sink, "RETRY", QUICK)
     sent = fleet(10, 60)
     store = open_store(crashing.url)
     with ear(store, broker.url) as receipts:
@@ -339,7 +342,7 @@ def test_a_database_that_crashes_under_load_is_waited_for(broker, crashing, monk
 
 
 def test_a_listener_stops_while_the_database_is_away_and_acknowledges_nothing(broker, crashing, monkeypatch):
-    monkeypatch.setattr(listening, "RETRY", QUICK)
+    monkeypatch.setattr(sink, "RETRY", QUICK)
     store = open_store(crashing.new_database("away"))
     subscribed(broker, store)
     crashing.stop()
@@ -360,7 +363,7 @@ def test_a_broker_that_refuses_ends_it(tmp_path):
     store = open_store(f"sqlite:///{tmp_path}/twins.db")
     try:
         with pytest.raises(BrokerError, match="Not authorized"):
-            listen(store, CONTRACTS, broker.url, threading.Event())
+            listen(store, CONTRACTS, [plain_peer(broker.url)], threading.Event())
     finally:
         broker.stop()
         store.close()
@@ -391,7 +394,7 @@ def test_a_batch_waits_for_more_but_not_for_long():
 
 def test_waiting_messages_fill_up_to_a_limit():
     waiting = PendingMessages(1000)
-    for i in range(2 * listening.AHEAD):
+    for i in range(2 * receiving.AHEAD):
         assert not waiting.full()
         waiting.put(Message("t", b"", "x", 0, i, 0))
     assert waiting.full()
@@ -404,7 +407,7 @@ def test_waiting_messages_are_bounded_by_their_bytes_too():
     for i in range(8):
         assert not waiting.full()
         waiting.put(Message("t", bytes(600), "x", 0, i, 600))
-        if 600 * (i + 1) >= listening.AHEAD_BODIES * 1000:
+        if 600 * (i + 1) >= receiving.AHEAD_BODIES * 1000:
             break
     assert waiting.full()
     assert len(waiting.take(100, 0, never)) == 2  # the first is below the largest size, the second exceeds it

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from foretwin.project.loops import Backoff
-from foretwin.twin.connectors.mqtt.listening import TOPIC, listen, session_name
+from foretwin.twin.connectors.connections.connections_file import plain_peer
+from foretwin.twin.connectors.listening import listen
+from foretwin.twin.connectors.mqtt.receiving import TOPIC, session_name
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Subscription
 from foretwin.twin.simulator.processes import wait_for
@@ -29,7 +31,8 @@ def test_a_device_that_sends_single_values_over_mqtt_is_scored(broker, tmp_path)
     held = Subscription(TOPIC, print)  # so that the broker keeps what comes before somebody listens
     connect_broker(broker.url, session_name(store), threading.Event(), held, QUICK).close()
     stop = threading.Event()
-    thread = threading.Thread(target=listen, args=(store, {"pump": PUMP}, broker.url, stop, None, QUICK))
+    peers = [plain_peer(broker.url)]
+    thread = threading.Thread(target=listen, args=(store, {"pump": PUMP}, peers, stop, None, QUICK))
     thread.start()
     device = connect_broker(broker.url, "device", threading.Event(), None, QUICK)
     begun = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=12)

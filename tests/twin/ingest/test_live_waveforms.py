@@ -14,7 +14,9 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
 from foretwin.project.loops import Backoff
 from foretwin.sources.table import read_rows_of
-from foretwin.twin.connectors.mqtt.listening import listen, session_name
+from foretwin.twin.connectors.connections.connections_file import plain_peer
+from foretwin.twin.connectors.listening import listen
+from foretwin.twin.connectors.mqtt.receiving import session_name
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Subscription
 from foretwin.twin.erasure.file_copies import find_copies
@@ -105,7 +107,8 @@ def test_a_snapshot_over_mqtt_has_the_features_of_the_file_and_is_not_kept_unles
     held = Subscription("foretwin/+/+/readings", print)
     connect_broker(broker.url, session_name(store), threading.Event(), held, QUICK).close()
     stop, root = threading.Event(), {"root": tmp_path / "project"}
-    thread = threading.Thread(target=listen, args=(store, {"fan": twin}, broker.url, stop, None, QUICK), kwargs=root)
+    peers = [plain_peer(broker.url)]
+    thread = threading.Thread(target=listen, args=(store, {"fan": twin}, peers, stop, None, QUICK), kwargs=root)
     thread.start()
     device = connect_broker(broker.url, "device", threading.Event(), None, QUICK)
     try:

@@ -7,7 +7,7 @@ from foretwin.errors import BadInput, BrokerError, StoreError
 from foretwin.operations.doctor.finding import DoctorFinding, Installation
 from foretwin.project.settings import read_number
 from foretwin.twin.connectors.mqtt.broker_limits import KEPT, ask_broker
-from foretwin.twin.connectors.mqtt.listening import TOPIC
+from foretwin.twin.connectors.mqtt.receiving import TOPIC
 from foretwin.twin.connectors.mqtt.subscription import ENVELOPE
 from foretwin.twin.store import open_store, store_url
 from foretwin.twin.store.readiness import Readiness, inspect_store

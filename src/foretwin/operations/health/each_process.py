@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import Metric
 
 from foretwin.errors import StoreError
+from foretwin.operations.health.connection_metrics import connection_families
 from foretwin.operations.health.families import family
 from foretwin.operations.health.process_state import ProcessState
 from foretwin.operations.health.store_state import StoreState
@@ -15,7 +16,7 @@ from foretwin.twin.store import Store, assets
 if TYPE_CHECKING:  # each process loads its own work alone
     from foretwin.registry.sync import RegistryLooks
     from foretwin.twin.api.server import LiveState
-    from foretwin.twin.connectors.mqtt.listening import Listening
+    from foretwin.twin.connectors.listening import Listening
     from foretwin.twin.scoring.passes import PassCounts
 
 OUTCOMES = ("stored", "duplicates", "late", "gaps", "quarantined")  # of readings; late ones are among those stored
@@ -51,21 +52,26 @@ def watch_state(store: Store, root: Path, passes: "PassCounts") -> ProcessState:
 
 
 def ingest_state(store: Store, root: Path, listening: "Listening", counts: Mapping[str, int]) -> ProcessState:
-    """Describe `foretwin ingest`: ready while the broker is connected and the store takes writes.
+    """Describe `foretwin ingest`: ready while all connections stand and the store takes writes.
 
     `counts` are readings by what became of them.
     """
     shared = StoreState(store, root)
 
-    def no_broker() -> str | None:
-        return None if listening.is_connected else "the broker is not connected"
+    def not_connected() -> str | None:
+        if listening.is_connected:
+            return None
+        away = [f"{name} ({listening.connections[name].trouble})" for name in listening.not_connected]
+        return f"not connected: {', '.join(away) or 'nothing listens yet'}"
 
     def collect() -> Iterable[Metric]:
+        states = dict(listening.connections)
         yield family("foretwin_broker_connected", [((), float(listening.is_connected))])
-        yield family("foretwin_messages_waiting", [((), float(len(listening.waiting or ())))])
+        yield family("foretwin_messages_waiting", [((), float(sum(one.waiting for one in states.values())))])
+        yield from connection_families(states)
         yield family("foretwin_readings_total", _by_name({name: counts.get(name, 0) for name in OUTCOMES}))
 
-    return ProcessState("ingest", listening.heartbeat, (no_broker, shared.not_ready), (shared.collect, collect))
+    return ProcessState("ingest", listening.heartbeat, (not_connected, shared.not_ready), (shared.collect, collect))
 
 
 def follow_state(looks: "RegistryLooks") -> ProcessState:

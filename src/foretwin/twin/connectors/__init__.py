@@ -1,1 +1,1 @@
-"""Connectors that bring readings in: MQTT and files."""
+"""Connectors that bring readings in: one way in for brokers and servers of whatever kind, and files."""

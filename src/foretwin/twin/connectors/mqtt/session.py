@@ -4,7 +4,6 @@
 published waits for a connection and goes out once or more; what is received is delivered only when acknowledged.
 """
 
-import contextlib
 import logging
 import os
 import select
@@ -21,16 +20,19 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from foretwin.errors import BadInput, BrokerError
 from foretwin.project.loops import Backoff
+from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.mqtt.address import Address, parse_address
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
+from foretwin.twin.connectors.mqtt.waking import Waker
 
 logger = logging.getLogger("foretwin.mqtt")
 
 BACKOFF = Backoff(shortest=1.0, longest=60.0)  # s between two attempts to connect
-WEEK, KEEP_ALIVE = 7 * 24 * 3600, 30  # s that a broker keeps an absent subscriber's session; of silence before a probe
+WEEK, KEEP_ALIVE = 7 * 24 * 3600, 4  # s that a broker keeps an absent subscriber's session; of silence before a probe
 IN_FLIGHT = 100  # messages published at once without an answer, where the broker takes as many
 PASSING = {0x88, 0x89, 0x97, 0x9F}  # server unavailable, busy, quota, too many connections at once: refusals that pass
 TAKEN_OVER, MOST_LOSSES = 0x8E, 3  # a reason; losses of young connections before it is no accident any more
@@ -38,18 +40,20 @@ PAUSE, QUIET = 0.02, 0.2  # s between two looks whether there is room again; of 
 
 
 def connect_broker(
-    url: str,
+    broker: str | Address,
     client_id: str,
     stop: threading.Event,
     subscription: Subscription | None = None,
     backoff: Backoff = BACKOFF,
+    state: ConnectionState | None = None,
 ) -> "Session":
     """Return a session that the broker has accepted, subscription included; unaccepted once `stop` is set.
 
     A broker that cannot be reached is tried again until then. BrokerError where it refuses, or where its certificate
-    is not trusted; BadInput where the URL is none. The password may also stand in FORETWIN_MQTT_PASSWORD.
+    is not trusted; BadInput where the URL is none. The password of a URL may be in FORETWIN_MQTT_PASSWORD.
     """
-    session = Session(parse_address(url, os.environ), client_id, stop, subscription, backoff)
+    address = broker if isinstance(broker, Address) else parse_address(broker, os.environ)
+    session = Session(address, client_id, stop, subscription, backoff, state or ConnectionState(client_id))
     try:
         while not session.ready.wait(0.05) and not stop.is_set():
             session.check()
@@ -69,24 +73,20 @@ class Session:
     stop: threading.Event
     subscription: Subscription | None
     backoff: Backoff
+    state: ConnectionState
     ready: threading.Event = field(default_factory=threading.Event)
-    is_connected: bool = False
 
     def __post_init__(self) -> None:
         """Begin to connect."""
         self._full = self.subscription.full if self.subscription else lambda: False
         self._connection = 0
         self._lock = threading.Lock()  # between an acknowledgement and the end of its connection
-        self._room = threading.Semaphore(0)
+        self._room, self._closing = threading.Semaphore(0), threading.Event()
         self._answers: dict[int, Future[bool]] = {}
-        self._closing = threading.Event()
         self._failure: Exception | None = None
         self._accepted = self._answered = False
-        self._losses = 0  # of connections that did not last
-        self._trouble = ""
-        self._woken, self._waker = socket.socketpair()
-        self._woken.setblocking(False)
-        self._waker.setblocking(False)
+        self._losses, self._trouble = 0, ""  # losses of connections that did not last
+        self._waker = Waker()
         self._client = self._prepared()
         self._thread = threading.Thread(target=self._run, name=f"mqtt-{self.client_id}", daemon=True)
         self._thread.start()
@@ -106,9 +106,9 @@ class Session:
     def publish(self, topic: str, body: bytes, content_type: str = "application/json") -> "Future[bool]":
         """Publish at least once; the future says, when the broker has the message, whether anybody subscribes to it.
 
-        Blocks while as many messages are in flight as the broker takes. The future ends with BrokerError where the
-        broker refuses the message, and is cancelled where `stop` is set before there is room, or the session is
-        closed before the answer. BadInput for a topic that is none.
+        Blocks while as many messages are in flight as the broker takes. The future ends with BrokerError where it
+        refuses the message, and is cancelled where `stop` is set before there is room or the session closed before the
+        answer. BadInput for a topic that is none.
         """
         while not self._room.acquire(timeout=0.1):
             self.check()
@@ -132,9 +132,8 @@ class Session:
         if self._accepted:
             wait(list(self._answers.values()), seconds)
         self._closing.set()
-        self._wake()
+        self._waker.wake()
         self._thread.join(seconds)
-        self._woken.close()
         self._waker.close()
         for answer in list(self._answers.values()):
             answer.cancel()
@@ -154,7 +153,7 @@ class Session:
         client.on_disconnect = self._on_disconnect
         client.on_socket_open = lambda _, __, line: line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.on_socket_close = self._on_socket_close
-        client.on_socket_register_write = self._wake  # so that no thread but ours ever writes
+        client.on_socket_register_write = self._waker.wake  # so that no thread but ours ever writes
         properties = Properties(PacketTypes.CONNECT)
         if self.subscription:
             properties.SessionExpiryInterval = WEEK
@@ -202,22 +201,17 @@ class Session:
                 return
             pausing = not closing and self._full()
             held = line.pending() if isinstance(line, ssl.SSLSocket) and not pausing else 0
-            reads = [self._woken] if pausing else [self._woken, line]
+            reads = [self._waker.line] if pausing else [self._waker.line, line]
             seconds = 0.0 if held else PAUSE if pausing or closing else 1.0
             readable, writable, _ = select.select(reads, [line] if writing else [], [], seconds)
-            if self._woken in readable:
-                self._woken.recv(4096)
+            if self._waker.line in readable:
+                self._waker.clear()
             if held or line in readable:
                 self._client.loop_read()
             elif line in writable:
                 self._client.loop_write()
             busy = time.monotonic() if held or line in (*readable, *writable) else busy
             self._client.loop_misc()
-
-    def _wake(self, *_: object) -> None:
-        """Wake the network thread to write."""
-        with contextlib.suppress(OSError):  # it is awake already, or has ended
-            self._waker.send(b"x")
 
     def _unreachable(self, error: OSError) -> None:
         # A handshake that breaks off is no refusal yet: a broker that restarts does that too.
@@ -229,9 +223,11 @@ class Session:
 
     def _fail(self, reason: str) -> None:
         self._failure = self._failure or BrokerError(f"{self.address}: {reason}")
+        self.state.mark_lost(reason)
 
     def _warn(self, trouble: str) -> None:
         """Log a problem once, not at each attempt."""
+        self.state.mark_lost(trouble)
         if trouble != self._trouble and not self._closing.is_set():
             logger.warning("%s: %s; trying again", self.address, trouble)
             self._trouble = trouble
@@ -246,30 +242,34 @@ class Session:
                 advice = ": correct user and password" if reason.value in (0x86, 0x87) else ""
                 self._fail(f"the broker refuses: {reason}{advice}")
             return
-        self._accepted = self.is_connected = True
+        self._accepted = True
         if self._trouble:
             logger.warning("%s: connected", self.address)
-            self._trouble = ""
+        self._trouble = ""
         if not self.ready.is_set():
             self._room.release(min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT)))
         if self.subscription:
-            client.subscribe(self.subscription.topic, qos=1)
+            client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self.subscription.topics])
         else:
-            self.ready.set()
+            self._begin()
 
     def _on_subscribe(self, *told: Any) -> None:
-        _, _, _, (reason,), _ = told
-        topic = self.subscription.topic if self.subscription else ""
-        if reason.is_failure:
-            self._fail(f"the broker refuses to subscribe to {topic}: {reason}")
-        elif reason.value == 0:
-            self._fail(f"the broker promises no delivery of {topic}: let it grant QoS 1")
-        else:
-            self.ready.set()
+        for topic, reason in zip(self.subscription.topics if self.subscription else (), told[3], strict=True):
+            if reason.is_failure:
+                self._fail(f"the broker refuses to subscribe to {topic}: {reason}")
+            elif reason.value == 0:
+                self._fail(f"the broker promises no delivery of {topic}: let it grant QoS 1")
+        if self._failure is None:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Note that the connection does what it is for."""
+        self.ready.set()
+        self.state.mark_connected()
 
     def _on_message(self, _: object, __: object, message: MQTTMessage) -> None:
         if self.subscription and not self._closing.is_set():
-            self.ready.set()  # what the session missed comes ahead of the broker's answer to our subscription
+            self._begin()  # what the session missed comes ahead of the broker's answer to our subscription
             kind = getattr(message.properties, "ContentType", "application/json")
             told = (kind, self._connection, message.mid if message.qos else 0, len(message.payload))
             self.subscription.receive(Message(message.topic, self.subscription.shortened(message.payload), *told))
@@ -284,8 +284,8 @@ class Session:
             answer.set_result(reason.value == 0)  # 16: nobody subscribes
 
     def _on_disconnect(self, *told: Any) -> None:
-        _, _, _, reason, _ = told
-        self.is_connected = False
+        reason = told[3]
+        self.state.mark_lost(f"connection lost: {reason}")
         if reason.value == TAKEN_OVER:
             self._fail(f"another process took the session {self.client_id} over: stop one of them")
         elif self.address.secure and not self.ready.is_set() and not self._answered and not self._closing.is_set():

@@ -25,7 +25,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Subscription:
-    """A subscription. `receive` runs in the network thread and must return at once and not raise.
+    """A subscription to `topic` and `more`. `receive` runs in the network thread, returns at once and raises nothing.
 
     The broker may send `most` messages ahead of their acknowledgement. Not every one keeps to it (Mosquitto 2.0.11 does
     not), so nothing is read from the network while `full()`. Of a body of more than `largest` bytes only the beginning
@@ -37,6 +37,12 @@ class Subscription:
     most: int = 1000
     largest: int = 8 * 1024 * 1024
     full: Callable[[], bool] = lambda: False
+    more: tuple[str, ...] = ()
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Return all topics."""
+        return self.topic, *self.more
 
     @property
     def largest_packet(self) -> int:

@@ -1,0 +1,63 @@
+"""What is known of one connection: since when it stands, what came last, how late, how often it was made anew."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from foretwin.contract.channels import MICROSECONDS
+from foretwin.project.loops import Heartbeat
+from foretwin.wire.readings import Decoded
+
+MOST_CODES = 100  # of qualities that are counted apart
+
+
+@dataclass
+class ConnectionState:
+    """The state of a connection. Its own thread writes, any number may read.
+
+    `connected_since` and `last_value` are s since 1970, None while it is not connected and before the first value;
+    `last_value` is the source's own time where it tells one. `lag` is in s, from that time to the commit.
+    `bad` counts values that were not stored since their source calls them bad, by its code; `repeated` those that had
+    come before.
+    """
+
+    name: str
+    connected_since: float | None = None
+    last_value: float | None = None
+    lag: float | None = None
+    reconnects: int = 0
+    trouble: str = "not connected yet"
+    bad: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    waiting: int = 0  # messages that have come and are not stored yet
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    _connections: int = 0
+
+    def mark_connected(self) -> None:
+        """Note that the connection stands."""
+        if self.connected_since is not None:
+            return
+        self.connected_since, self.trouble = time.time(), ""
+        self.reconnects = self._connections
+        self._connections += 1
+
+    def mark_lost(self, why: str) -> None:
+        """Note that there is no connection."""
+        self.connected_since, self.trouble = None, why
+
+    def mark_stored(self, decoded: Sequence[Decoded]) -> None:
+        """Note what was committed."""
+        now = time.time()
+        for one in decoded:
+            if one.values is not None and one.values.dated.any():
+                newest = float(one.values.time[one.values.dated].max()) / MICROSECONDS
+                self.last_value, self.lag = max(newest, self.last_value or newest), now - newest
+            elif one.values is not None or one.readings is not None:
+                self.last_value = now
+
+    def mark_bad(self, code: str) -> bool:
+        """Count a value that its source calls bad; return whether this code is new."""
+        code = code if code in self.bad or len(self.bad) < MOST_CODES else "other"
+        self.bad[code] += 1
+        return self.bad[code] == 1

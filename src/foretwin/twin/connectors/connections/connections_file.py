@@ -1,0 +1,177 @@
+"""`connections.yaml` of a project: connections by name, checked like a contract."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+
+from foretwin.contract.parts import ContractPart
+from foretwin.contract.twin import Twin, TwinName
+from foretwin.contract.yaml import describe_problem, place_problem, read_yaml
+from foretwin.errors import ConnectionsError
+from foretwin.twin.connectors.connections.addresses import AddressTemplate
+from foretwin.twin.connectors.connections.json_paths import parse_json_path
+from foretwin.twin.connectors.connections.unit_lines import unit_line
+from foretwin.wire.asset_names import is_name
+
+FILE = "connections.yaml"
+SCHEMES = ("mqtt", "mqtts")
+MOST_TAGS = 100_000
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+class TagMapping(ContractPart):
+    """A tag, or all tags whose address matches a template, and what they are here.
+
+    `value = unit(raw * scale + offset)`, where `unit` is converted to that of the contract's channel.
+    """
+
+    at: Text = Field(
+        description="a topic, a node id or a path; {asset}, {channel} or any other word stands for a level"
+    )
+    asset: Text | None = Field(default=None, description="the machine; not needed where `at` has {asset}")
+    channel: Text | None = Field(default=None, description="the contract's channel; or {channel} in `at` names it")
+    unit: Text | None = Field(default=None, description="in which the source tells it; that of the contract if not set")
+    scale: float = 1.0
+    offset: float = 0.0
+    words: dict[str, float | str] = Field(default={}, description="what an enumeration's number or word is here")
+    bad: tuple[float | str, ...] = Field(default=(), description="values that say that there is none, such as -9999")
+    value: Text | None = Field(default=None, description="MQTT: where the value lies in a JSON body, as $.v")
+    time: Text | None = Field(default=None, description="MQTT: where its time lies; else it is that of the receipt")
+    quality: Text | None = Field(default=None, description="MQTT: where its quality lies")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        words = AddressTemplate(self.at).words
+        for name in ("asset", "channel"):
+            if (getattr(self, name) is None) == (name not in words):
+                both = f"{name}: is there, and {{{name}}} in `at` too; leave one of them out"
+                neither = f"{name}: is missing; name it, or write {{{name}}} into `at`"
+                raise ValueError(neither if getattr(self, name) is None else both)
+        for path in (self.value, self.time, self.quality):
+            if path is not None:
+                parse_json_path(path)
+        if self.scale == 0:
+            raise ValueError("scale: is 0, which makes all values one; leave it out or correct it")
+        return self
+
+
+class PlantConnection(ContractPart):
+    """What is listened to. MQTT without tags has the topics and bodies of `foretwin ingest --mqtt`."""
+
+    url: Text
+    twin: TwinName | None = Field(default=None, description="whose tags these are")
+    user: Text | None = None
+    password_from: Text | None = Field(default=None, description="the variable of the environment that holds it")
+    assets: dict[Text, Text] = Field(default={}, description="names at the source, and the machines' names here")
+    tags: Annotated[tuple[TagMapping, ...], Field(max_length=MOST_TAGS)] = ()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        scheme, host = _scheme_and_host(self.url)
+        if scheme not in SCHEMES or not host:
+            raise ValueError(f"url: is none that can be listened to; it begins with {', '.join(SCHEMES)}")
+        if ":" in self.url.partition("://")[2].rpartition("@")[0]:
+            raise ValueError("url: holds a password; leave it out, and name its variable in password_from")
+        if self.tags and self.twin is None:
+            raise ValueError("twin: is missing; name the contract whose channels the tags are")
+        return self
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A connection by its name. `root` is the folder that its files are relative to."""
+
+    name: str
+    settings: PlantConnection
+    root: Path = Path()
+
+    @property
+    def scheme(self) -> str:
+        """Return the scheme of its URL."""
+        return _scheme_and_host(self.settings.url)[0]
+
+    def password(self, environ: Mapping[str, str] = os.environ) -> str | None:
+        """Return its password; ConnectionsError where the variable that holds it is not set."""
+        variable = self.settings.password_from
+        if variable is None:
+            return None
+        if not environ.get(variable):
+            raise ConnectionsError(f"{self.name}: password_from: {variable} is not set; set it in the environment")
+        return environ[variable]
+
+
+def plain_peer(url: str) -> Peer:
+    """Return a connection without tags to an MQTT broker, as `foretwin ingest --mqtt` has one; it is named `mqtt`."""
+    return Peer("mqtt", PlantConnection.model_construct(url=url))
+
+
+def load_connections(path: Path, contracts: Mapping[str, Twin]) -> list[Peer]:
+    """Read a connections.yaml; ConnectionsError names file, line and field. None where there is no such file."""
+    try:
+        content, root = read_yaml(path, ConnectionsError)
+    except FileNotFoundError:
+        return []
+    try:
+        found = _ADAPTER.validate_python(content)
+    except ValidationError as error:
+        raise ConnectionsError(describe_problem(path, root, error, "connections")) from None
+    for name, settings in found.items():
+        for place, reason in _disagreements(settings, contracts):
+            raise ConnectionsError(place_problem(path, root, (name, *place), reason))
+    return [Peer(name, settings, path.parent) for name, settings in found.items()]
+
+
+_Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
+_ADAPTER = TypeAdapter(Annotated[dict[_Name, PlantConnection], Field(min_length=1)])
+
+
+def _scheme_and_host(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or ""
+    except ValueError:
+        return "", ""
+
+
+def _disagreements(settings: PlantConnection, contracts: Mapping[str, Twin]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Yield the place of each field that does not agree with the contracts, and what is wrong there."""
+    if settings.twin is None:
+        return
+    contract = contracts.get(settings.twin)
+    if contract is None:
+        yield ("twin",), f"{settings.twin} has no contract here; there is {', '.join(contracts) or 'none'}"
+        return
+    for name in settings.assets.values():
+        if not is_name(name):
+            yield ("assets",), f"{name} is no name of a machine; write one without /, +, # and spaces around it"
+    seen: set[str] = set()
+    for place, tag in enumerate(settings.tags):
+        if tag.at in seen:
+            yield ("tags", place, "at"), f"{tag.at} stands twice; keep one of them"
+        seen.add(tag.at)
+        for field, reason in _tag_disagreements(tag, contract, is_topic=settings.url.startswith("mqtt")):
+            yield ("tags", place, field), reason
+
+
+def _tag_disagreements(tag: TagMapping, contract: Twin, is_topic: bool) -> Iterator[tuple[str, str]]:
+    if tag.asset is not None and not is_name(tag.asset):
+        yield "asset", f"{tag.asset} is no name of a machine; write one without /, +, # and spaces around it"
+    if tag.channel is not None and tag.channel not in contract.channels:
+        yield "channel", f"{tag.channel} is no channel of {contract.name}; there is {', '.join(contract.channel_names)}"
+        return
+    channels = [contract.channels[tag.channel]] if tag.channel is not None else list(contract.channels.values())
+    try:
+        if is_topic:
+            _ = AddressTemplate(tag.at).topic
+    except ValueError as error:
+        yield "at", str(error)
+    for channel in channels if tag.unit is not None else ():
+        try:
+            unit_line(str(tag.unit), channel.unit)
+        except ValueError as error:
+            yield "unit", f"{error}; correct it, or give scale and offset"

@@ -1,0 +1,86 @@
+"""Where connectors put what they receive: one transaction at a time, and back-pressure while the store is away."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from foretwin.contract.twin import Twin
+from foretwin.errors import StoreAway
+from foretwin.project.loops import Backoff, Heartbeat
+from foretwin.serving.http.tracing import work_span
+from foretwin.twin.connectors.connection_state import ConnectionState
+from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.receipt import Receipt
+from foretwin.twin.ingest.single_values.due import settle_due
+from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
+from foretwin.twin.store import Store
+from foretwin.wire.readings import Decoded
+
+logger = logging.getLogger("foretwin.listening")
+
+RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a store that is away
+
+
+@dataclass
+class Sink:
+    """The store as connectors see it. `told` hears of each transaction after its commit."""
+
+    store: Store
+    contracts: Mapping[str, Twin]
+    stop: threading.Event
+    told: Callable[[Receipt], None] | None = None
+    root: Path = Path()
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, decoded: Sequence[Decoded], via: str, state: ConnectionState) -> bool:
+        """Store what came together, however long the store is away: only then may it be acknowledged.
+
+        False where `stop` is set before. Whoever waits for the answer reads nothing on meanwhile, so that what is not
+        stored stays with its source. StoreError where the store refuses.
+        """
+        with self._turn:
+            receipt = self._stored(decoded, via)
+        if receipt is None:
+            return False
+        keep_snapshots(self.root, decoded, datetime.now(UTC))
+        state.mark_stored(decoded)
+        if self.told:
+            self.told(receipt)
+        return True
+
+    def settle(self) -> None:
+        """Make readings of values that have waited long enough; none while the store is away."""
+        with self._turn, work_span("settle") as span:
+            try:
+                settled = settle_due(self.store, self.contracts, datetime.now(UTC))
+            except StoreAway:
+                settled = Receipt()
+            span.note(stored=settled.stored)
+            if not settled.stored:
+                span.drop()
+        if self.told and settled.stored:
+            self.told(settled)
+
+    def _stored(self, decoded: Sequence[Decoded], via: str) -> Receipt | None:
+        failures = 0
+        with work_span("batch", messages=len(decoded)) as span:
+            while True:
+                try:
+                    receipt = ingest(self.store, self.contracts, decoded, via, datetime.now(UTC), "next")
+                except StoreAway as error:
+                    failures += 1
+                    if failures == 1:
+                        logger.warning("%s; nothing is acknowledged meanwhile, trying again", error)
+                    self.heartbeat.fail(str(error), pause := RETRY.wait(failures))
+                    if self.stop.wait(pause):
+                        span.fail(error)
+                        return None
+                    continue
+                if failures:
+                    logger.warning("%s: storing again", self.store.name)
+                span.note(stored=receipt.stored, quarantined=len(receipt.rejected), failed_attempts=failures)
+                return receipt
