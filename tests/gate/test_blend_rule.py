@@ -60,6 +60,18 @@ def test_a_candidate_that_is_better_by_chance_does_not_stand_in_the_way():
     assert "not surely different" in checks[0].sentence
 
 
+def test_so_few_machines_that_every_resample_says_the_same_decide_nothing():
+    few = HeldOut(HELD_OUT.truth, np.repeat(["a0", "a1"], COUNT // 2), HELD_OUT.regimes)
+    (check,) = checked(told(10), few, trees=told(9))
+    assert check.passed
+    assert check.sentence.startswith("2 held-out machines are too few")
+    late = np.where(np.arange(COUNT) < 4 * WINDOWS, longest_lead_time(TWIN) / 6, RUL)  # of four machines
+    truth = Truth(late, {"mode": MODE, "bearing": BEARING}, np.full(COUNT, ""))
+    blend, part = (replace(told(1), rul=late + error) for error in (3 * SIGNS, 2 * SIGNS))
+    some = HeldOut(truth, HELD_OUT.assets, HELD_OUT.regimes)
+    assert not any("in the last" in check.sentence for check in checked(blend, some, trees=part))
+
+
 def test_the_last_third_of_the_lead_time_is_a_question_of_its_own():
     last = longest_lead_time(TWIN) / 3
     rul = np.where(np.arange(COUNT) % 6 == 0, last / 2, RUL)

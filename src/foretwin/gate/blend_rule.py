@@ -2,11 +2,13 @@
 
 What decides is whether a difference is sure: it must show in the share of the resamples that the confidence asks for,
 after a Bonferroni correction over all comparisons, so that a blend that equals its candidates is not refused by chance.
+Of fewer machines than `promote.fewest_assets` every resample may say the same by chance: they decide nothing.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +45,17 @@ def candidate_checks(
     """Check a blend against its candidates, and its answers and intervals; no checks where there are none."""
     if not parts:
         return []
+    machines = len(np.unique(held_out.assets))
+    if machines < params.fewest_assets:
+        told = f"{machines} held-out machines are too few to tell the blend from its candidates"
+        return [Check(NAME, True, f"{told}; {params.fewest_assets} would decide")]
     resamples = Resamples(held_out.assets)
     unlearnt = {
         axis for axis, given in blend.answers.items() if _answered(given, held_out, axis) < params.least_answered
     }
     axes = [axis for axis in contract.axes if axis not in unlearnt]
-    ours = _questions(contract, held_out, resamples, blend, axes)
-    theirs = {name: _questions(contract, held_out, resamples, said, axes) for name, said in parts.items()}
+    asked = partial(_questions, contract, held_out, resamples, params.fewest_assets, axes)
+    ours, theirs = asked(blend), {name: asked(said) for name, said in parts.items()}
     strict = 1 - (1 - params.confidence) / max(1, len(ours) * len(theirs))
     checks = [
         _against_all(one, {n: found[i] for n, found in theirs.items()}, contract, strict) for i, one in enumerate(ours)
@@ -64,7 +70,7 @@ def candidate_checks(
 
 
 def _questions(
-    contract: Twin, held_out: HeldOut, resamples: Resamples, said: Predictions, axes: list[str]
+    contract: Twin, held_out: HeldOut, resamples: Resamples, fewest: int, axes: list[str], said: Predictions
 ) -> list[JudgedQuestion]:
     """Measure the RUL, the RUL late in life, and the answers of each axis."""
     found, truth = [], held_out.truth
@@ -73,7 +79,7 @@ def _questions(
         last = longest_lead_time(contract) * LATE_LIFE_SHARE
         late = np.where(truth.rul <= last, capped, np.nan)
         for title, target in (("RUL RMSE", capped), (f"RUL RMSE in the last {last:g} {contract.clock.unit}", late)):
-            if not np.isnan(target).all():
+            if len(np.unique(held_out.assets[~np.isnan(target)])) >= fewest:
                 drawn = np.sqrt(resamples.means((said.rul - target)[:, None] ** 2)[:, 0])
                 found.append(JudgedQuestion(title, rmse(said.rul, target), drawn, True))
     for axis in axes:
