@@ -25,13 +25,13 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 SLOW = (
     "system/test_model_life.py",
     "twin/connectors/test_listening.py",
+    "system/test_installed.py",
     "system/test_pipeline.py",
     "system/test_fleet.py",
     "system/test_repro_scope.py",
     "serving/scoring/test_swap.py",
     "system/test_lost_store.py",
     "system/test_dvc_remote.py",
-    "system/test_installed.py",
     "system/test_upgrade.py",
     "system/test_health.py",
     "system/test_operators_walk.py",
@@ -171,23 +171,33 @@ def store(store_url):
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory):
-    """A clone of the project with the default twin built by `dvc repro`; whoever changes it makes a copy.
+def shared(tmp_path_factory):
+    """A function that gives a folder of this name for all workers; the first that needs it fills it by `make(folder)`.
 
-    The first worker that needs it builds it, and all of them use it.
+    Whoever changes it makes a copy.
     """
-    from support.clone import build_clone
-
     root = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         root = root.parent
-    folder, done = root / "clone", root / "clone.built"
-    with FileLock(root / "clone.lock"):
-        if not done.exists():
-            folder.mkdir()
-            build_clone(folder)
-            done.touch()
-    return folder
+
+    def folder_of(name, make):
+        folder, done = root / name, root / f"{name}.made"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def built(shared):
+    """A clone of the project with the default twin built by `dvc repro`; whoever changes it makes a copy."""
+    from support.clone import build_clone
+
+    return shared("clone", build_clone)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the marker

@@ -69,7 +69,7 @@ def made(tmp_path_factory, empty_store):  # noqa: F811
 @pytest.fixture
 def project(made, tmp_path):
     """A copy, for tests that change it."""
-    return made.copied_to(tmp_path / "project")
+    return made.again_at(tmp_path / "project")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def lived(made, tmp_path_factory):
 @pytest.fixture
 def living(lived, tmp_path):
     """A copy of it, and its open store."""
-    project = lived.copied_to(tmp_path / "living")
+    project = lived.again_at(tmp_path / "living")
     store = open_store(f"sqlite:///{project.root}/twins.db")
     yield project, store
     store.close()
@@ -325,7 +325,7 @@ def test_the_tracking_store_is_asked_for_what_the_files_do_not_tell(project):
 
 
 def test_a_store_elsewhere_tells_of_models_whose_files_are_not_here(made, tmp_path, monkeypatch):
-    remote = made.copied_to(tmp_path / "remote")
+    remote = made.again_at(tmp_path / "remote")
     here = tmp_path / "here"
     shutil.copytree(remote.root / "data", here / "data")
     uri = f"sqlite:///{remote.root}/mlflow.db"

@@ -38,7 +38,7 @@ def three_champions(tmp_path_factory: pytest.TempPathFactory, first_champion: Pr
     """A project that has had the champions 1, 2 and 3, the last of which is kept for services."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        project = first_champion.copied_to(tmp_path_factory.mktemp("three") / "project")
+        project = first_champion.again_at(tmp_path_factory.mktemp("three") / "project")
         assert decided(project, 2, 8) == "2"
         assert decided(project, 3, 6) == "3"
         list(follow_registry(project.root))
@@ -47,7 +47,7 @@ def three_champions(tmp_path_factory: pytest.TempPathFactory, first_champion: Pr
 
 @pytest.fixture
 def third(tmp_path: Path, three_champions: Project, own_store: None) -> Project:
-    return three_champions.copied_to(tmp_path / "third")
+    return three_champions.again_at(tmp_path / "third")
 
 
 def back(project: Project, to: str | None = None, reason: str = WHY) -> str:

@@ -63,7 +63,7 @@ def second_champion(first_champion: Project, tmp_path_factory: pytest.TempPathFa
     """A project whose second version is champion, packaged; tests copy it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        second = first_champion.copied_to(tmp_path_factory.mktemp("second") / "project")
+        second = first_champion.again_at(tmp_path_factory.mktemp("second") / "project")
         second.train(2, 8)
         second.promote()
         second.package()
@@ -73,7 +73,7 @@ def second_champion(first_champion: Project, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture
 def packed(tmp_path: Path, second_champion: Project, own_store: None) -> Project:
     """A project that lacks nothing."""
-    packed = second_champion.copied_to(tmp_path / "packed")
+    packed = second_champion.again_at(tmp_path / "packed")
     assert lacking(packed.root, "pump") == []
     return packed
 
