@@ -1,6 +1,7 @@
 """Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
 
-Also where the clocks of runs begin, how the names of assets are spelt, and the single values that wait.
+Also where the clocks of runs begin, how the names of assets are spelt, the single values that wait, and what people say
+of a case.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, text
@@ -132,3 +133,15 @@ pending_samples = Table(  # single values that wait to become readings
 )
 IS_PENDING = text("waiting > 0")
 Index("pending_samples_due", pending_samples.c.twin, pending_samples.c.heard_at, **some(IS_PENDING))
+
+case_comments = Table(  # what people say of a case; never changed
+    "case_comments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case", ForeignKey("cases.id"), nullable=False, index=True),
+    Column("asset", ForeignKey("assets.id"), index=True),  # none: of a twin's whole fleet
+    Column("at", Moment, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("text", String, nullable=False),
+    sqlite_autoincrement=True,
+)
