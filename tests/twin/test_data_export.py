@@ -67,6 +67,7 @@ def test_the_archive_holds_every_reading_and_every_row_about_the_asset_and_none_
     assert counts == {
         "parts.json": 1,
         "cases.json": 1,
+        "case_comments.json": 0,
         "verdicts.json": 1,
         "maintenance.json": 0,
         "quarantine.json": 1,

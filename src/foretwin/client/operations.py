@@ -94,7 +94,7 @@ class Operations(ABC, Generic[Table, Content]):
         return self._content(plans.asking_what_if(asset, options))
 
     def cases(self, most: int | None = None, **filters: Any) -> Table:
-        """List cases: `state`, `severity`, `twin`, `asset`, `fault`, `sort`."""
+        """List cases: `state`, `severity`, `twin`, `asset`, `fault`, `tag`, `assignee`, `snoozed`, `sort`."""
         return self._table(plans.listing("/v1/cases", filters, most))
 
     def case(self, number: int) -> Content:
@@ -108,6 +108,30 @@ class Operations(ABC, Generic[Table, Content]):
     def acknowledge(self, number: int) -> Content:
         """Say that somebody has seen a case."""
         return self._content(plans.changing(f"/v1/cases/{number}/acknowledge", {}, repeatable=True))
+
+    def move(self, number: int, state: str, planned_for: Moment = None) -> Content:
+        """Move a case over the board: `open`, `acknowledged`, `planned` (with its moment), `waiting_for_part`."""
+        return self._content(plans.moving(number, state, planned_for))
+
+    def assign(self, number: int, person: str | None) -> Content:
+        """Give a case to a person, or to nobody."""
+        return self._content(plans.assigning(number, person))
+
+    def snooze(self, number: int, until: Moment = None, reason: str | None = None) -> Content:
+        """Let a case rest until a moment, for a reason; without both it wakes."""
+        return self._content(plans.resting(number, until, reason))
+
+    def comment(self, number: int, text: str) -> Content:
+        """Say something of a case."""
+        return self._content(plans.changing(f"/v1/cases/{number}/comments", {"text": text}))
+
+    def comments(self, number: int) -> Table:
+        """Read what was said of a case, the oldest first."""
+        return self._table(plans.reading_table(f"/v1/cases/{number}/comments", "items"))
+
+    def similar_cases(self, number: int) -> Table:
+        """Read how cases of the same fault ended, the newest first."""
+        return self._table(plans.reading_table(f"/v1/cases/{number}/similar", "items"))
 
     def give_verdict(self, number: int, verdict: str, **found: Any) -> Content:
         """Close a case by what was found: `confirmed`, `other_fault`, `no_fault_found`, `part_replaced`, `run_ended`.

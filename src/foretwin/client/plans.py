@@ -1,6 +1,7 @@
 """What each call of a client does, as a plan that yields requests; the clients carry it out."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -91,6 +92,22 @@ def asking_what_if(asset: str, options: Sequence[Mapping[str, Any]]) -> Plan:
     return changing(asset_path(asset, "what-if"), {"options": [dict(option) for option in options]}, repeatable=True)
 
 
+def moving(number: int, state: str, planned_for: datetime | str | None) -> Plan:
+    """Move a case over the board."""
+    return changing(f"/v1/cases/{number}/move", {"state": state, "planned_for": _moment(planned_for)})
+
+
+def assigning(number: int, person: str | None) -> Plan:
+    """Give a case to a person; nobody is sent as null."""
+    body = orjson.dumps({"person": person})
+    return content_of((yield Ask("POST", f"/v1/cases/{number}/assign", body=body, repeatable=False)))
+
+
+def resting(number: int, until: datetime | str | None, reason: str | None) -> Plan:
+    """Let a case rest, or wake it."""
+    return changing(f"/v1/cases/{number}/snooze", {"until": _moment(until), "reason": reason})
+
+
 def exporting(asset: str) -> Ask:
     """Return the call for the copy of all that is kept of an asset."""
     return Ask("GET", asset_path(asset, "export"), accept="*/*")
@@ -100,6 +117,10 @@ def asset_path(asset: str, part: str = "") -> str:
     """Return the path of an asset, or of a part of what is known of it."""
     whole = f"/v1/twins/{quote(asset, safe='')}"
     return f"{whole}/{part}" if part else whole
+
+
+def _moment(value: datetime | str | None) -> str | None:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _arrow(path: str, rows: pd.DataFrame, query: Mapping[str, Any], accept: str) -> Ask:

@@ -29,6 +29,7 @@ from foretwin.twin.store.telemetry.pending_samples import find_pending
 TABLES = {
     "parts": "what is fitted, and what was; serial number and provenance, where it comes from",
     "cases": "what called for attention, with the numbers of the score that spoke last",
+    "case_comments": "what people said of its cases",
     "verdicts": "what technicians found",
     "maintenance": "what was done",
     "quarantine": "readings that were refused, with the reason and what had been sent",

@@ -15,7 +15,8 @@ from foretwin.twin.store.scoring import scores as score_store
 from foretwin.twin.store.timeline import Period
 
 Entry = dict[str, Any]
-SHOWN_ITSELF = {"verdict.given", "maintenance.recorded", "part.fitted"}  # actions that have entries of their own
+# Actions that have entries of their own.
+SHOWN_ITSELF = {"verdict.given", "maintenance.recorded", "part.fitted", "case.commented"}
 MOST_SCORES = 1000  # newest ones of the period among which those that differ are looked for
 TELLING = 0.1  # share of the RUL's cap by which a score must differ from the one shown before it
 
@@ -27,7 +28,7 @@ def thread(
 
     `readings` are summed up per hour of receipt. Of the newest MOST_SCORES scores, `score` shows the first, the last,
     and each that differs in model, run, diagnosis, or by more than a tenth of the cap in the RUL. The others are
-    `case`, `verdict`, `maintenance`, `part` and `audit`.
+    `case`, `comment`, `verdict`, `maintenance`, `part` and `audit`.
     """
     period = since, until
     entries = [
@@ -35,6 +36,7 @@ def thread(
         *_telling(timeline.newest_scores(connection, asset.id, period, MOST_SCORES), contract),
         *_audited(connection, asset, period, limit),
         *(_verdict(row) for row in timeline.verdicts_of(connection, asset.id, period)),
+        *(_comment(row) for row in timeline.comments_of(connection, asset.id, period)),
         *(_maintenance(row) for row in timeline.maintenance_of(connection, asset.id, period)),
         *_parts(timeline.parts_of(connection, asset.id, period), period),
     ]
@@ -115,6 +117,10 @@ def _audited(connection: Connection, asset: Asset, period: Period, limit: int) -
 def _verdict(row: dict[str, Any]) -> Entry:
     shown = {name: row[name] for name in ("case", "verdict", "fault", "run", "time", "note", "actor")}
     return {"at": row["at"], "kind": "verdict", **shown}
+
+
+def _comment(row: dict[str, Any]) -> Entry:
+    return {"kind": "comment", **{name: row[name] for name in ("at", "case", "text", "actor")}}
 
 
 def _maintenance(row: dict[str, Any]) -> Entry:

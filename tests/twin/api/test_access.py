@@ -16,7 +16,7 @@ import pytest
 
 from foretwin.errors import BadInput
 from foretwin.serving.access.authentication import Guard
-from foretwin.serving.access.keys import SCOPES, KeyRequest, make_key, revoke_key
+from foretwin.serving.access.keys import SCOPES, KeyRequest, make_key, revoke_key, sufficient
 from foretwin.twin.api.app import WAYS
 from foretwin.twin.api.server import serve_twins
 from foretwin.twin.simulator.processes import wait_for
@@ -79,20 +79,21 @@ def test_nobody_does_anything_without_a_key(client, way):
 
 
 @pytest.fixture(scope="module")
-def all_but_one(root, client):
-    """Scope -> headers with a key that has every scope but that one."""
+def all_but(root, client):
+    """Scopes that are enough for a call -> headers with a key that has every scope but these."""
     keys = {
-        scope: {"Authorization": bearer(root, f"no-{scope}", *(other for other in SCOPES if other != scope))}
-        for scope in SCOPES
+        enough: {"Authorization": bearer(root, f"no-{enough[0]}", *(one for one in SCOPES if one not in enough))}
+        for enough in map(sufficient, SCOPES)
     }
     time.sleep(1.05)
     return keys
 
 
 @pytest.mark.parametrize("way", KEYED, ids=lambda way: f"{way.method} {way.path}")
-def test_each_way_needs_its_scope(client, all_but_one, way):
-    refused = client.request(way.method, url_of(way), headers=all_but_one[way.scope])
-    assert_problem(refused, 403, "Authorization", f"needs the scope {way.scope}")
+def test_each_way_needs_its_scope(client, all_but, way):
+    enough = sufficient(way.scope)
+    refused = client.request(way.method, url_of(way), headers=all_but[enough])
+    assert_problem(refused, 403, "Authorization", f"needs the scope {' or '.join(enough)}")
     assert client.get("/v1/twins/P-1").status_code == 200, "nothing was done"
 
 
@@ -103,9 +104,11 @@ def test_scopes_follow_what_a_call_does():
     assert scopes["POST", "/v1/twins/{asset}/what-if"] == "score"
     assert {scope for (method, _), scope in scopes.items() if method == "GET"} == {"read", None}
     assert [path for (_, path), scope in scopes.items() if scope is None] == ["/readyz"]
-    assert {scopes[method, "/v1/twins/{asset}"] for method in ("PUT", "DELETE")} == {"admin"}
+    assert [scopes[method, "/v1/twins/{asset}"] for method in ("PUT", "DELETE")] == ["operate", "admin"]
     for path in ("twins/{asset}/maintenance", "cases/{case}/acknowledge", "cases/{case}/verdict"):
-        assert scopes["POST", f"/v1/{path}"] == "admin"
+        assert scopes["POST", f"/v1/{path}"] == "work"
+    for path in ("move", "assign", "snooze"):
+        assert scopes["POST", f"/v1/cases/{{case}}/{path}"] == "plan"
 
 
 @pytest.mark.parametrize("url", FREE)
@@ -164,7 +167,7 @@ def test_a_large_body_without_a_key_is_refused_readably(client):
 
 def test_the_audit_names_the_key_and_whom_the_caller_names(client, root, caplog):
     caplog.set_level(logging.INFO)
-    key = with_key(root, "planner", "admin", "ingest")
+    key = with_key(root, "desk", "admin", "ingest")
     client.put("/v1/twins/P-1", json={"location": "hall 4"}, headers=key).raise_for_status()
     client.post("/v1/cases/1/acknowledge", headers=key | {"X-Actor": "ann"}).raise_for_status()
     spoilt = message(count=1, start=5000)
@@ -174,11 +177,11 @@ def test_the_audit_names_the_key_and_whom_the_caller_names(client, root, caplog)
     entries = client.get("/v1/twins/P-1/thread").json()["entries"]
     done = {(one.get("action"), one.get("actor")) for one in entries}
     assert {
-        ("asset.described", "planner"),
-        ("acknowledged", "planner/ann"),
-        ("reading.released", "planner"),
+        ("asset.described", "desk"),
+        ("acknowledged", "desk/ann"),
+        ("reading.released", "desk"),
     } <= done
-    assert "readings of P-1 by planner/bob: 1 quarantined" in caplog.text
+    assert "readings of P-1 by desk/bob: 1 quarantined" in caplog.text
     odd = client.put("/v1/twins/P-1", json={"location": "hall 5"}, headers=key | {"X-Actor": "x" * 201})
     assert_problem(odd, 422, "X-Actor")
 

@@ -27,6 +27,10 @@ BODIES = {
     "maintenance": {"kind": "inspection"},
     "verdict": {"verdict": "confirmed"},
     "what-if": {"options": []},
+    "move": {"state": "planned", "planned_for": "2100-01-01"},
+    "assign": {"person": "ann"},
+    "snooze": {"until": "2100-01-01", "reason": "no crew"},
+    "comments": {"text": "noisy"},
 }
 # What binds a key that may see the asset of its own, and words that it must never be told.
 BINDINGS = {

@@ -10,7 +10,8 @@ from sqlalchemy import func, select
 
 from foretwin.contract.twin import load_twin
 from foretwin.errors import BadInput, Conflict, NotFound
-from foretwin.twin.cases.feedback import Verdict, Work, acknowledge_case, give_verdict, record_maintenance
+from foretwin.twin.cases.board import acknowledge_case
+from foretwin.twin.cases.feedback import Verdict, Work, give_verdict, record_maintenance
 from foretwin.twin.store import assets, tables
 from foretwin.twin.store.casework import audit, cases
 from support.stored_case import NOON, store_case, store_readings

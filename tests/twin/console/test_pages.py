@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from foretwin.errors import ParamsError
 from foretwin.twin import console
 from foretwin.twin.api import twins
-from foretwin.twin.console import fleet_page
 from foretwin.twin.console.german import GERMAN
-from foretwin.twin.console.happenings import ACTIONS, CLOSINGS, VERDICTS, WORKS
-from foretwin.twin.console.wording import FAULTS, HEALTH, WARNINGS, Wording, preferred_language, site_zone
+from foretwin.twin.console.pages import fleet_page
+from foretwin.twin.console.pages.happenings import ACTIONS, CLOSINGS, STATES, VERDICTS, WORKS
+from foretwin.twin.console.wording import DUE, FAULTS, HEALTH, WARNINGS, Wording, preferred_language, site_zone
 from foretwin.twin.monitoring.reports import write
 from foretwin.twin.store import open_store
 from foretwin.wire.asset_names import is_name
@@ -306,7 +306,7 @@ def test_the_monitor_s_report_stands_in_the_frame(tmp_path):
 
 def test_every_text_has_its_german():
     templates = "\n".join(path.read_text() for path in HERE.glob("templates/*.html"))
-    code = "\n".join(path.read_text() for path in HERE.glob("*.py") if path.name != "german.py")
+    code = "\n".join(path.read_text() for path in HERE.rglob("*.py") if path.parent.name != "german")
     said = set(re.findall(r'\b_\("([^"]+)"', templates)) | set(re.findall(r'\btext\(\s*"([^"]+)"', code))
     said |= {
         *FAULTS.values(),
@@ -317,7 +317,8 @@ def test_every_text_has_its_german():
         *WORKS.values(),
     }
     said |= {name for name, _ in HEALTH.values()} | set(re.findall(r'"(\{n\} \w+ ago)"', code))
-    said |= {"Fitted", "Removed", "Open", "Acknowledged", "Closed"}
+    said |= {"Fitted", "Removed", "within the hour", "over since a moment ago", *STATES.values()}
+    said |= {text for _, *texts in DUE for text in texts}
     assert sorted(said - set(GERMAN)) == []
     assert sorted(set(GERMAN) - said) == [], "words that no page says"
     for english, german in GERMAN.items():

@@ -10,8 +10,8 @@ from starlette.datastructures import QueryParams
 from foretwin.cli.twins.kpis import kpis_command as command
 from foretwin.errors import BadInput
 from foretwin.serving.access.authentication import ANYBODY
-from foretwin.twin.api import kpis as route
 from foretwin.twin.api.call import Call, Living, json_response
+from foretwin.twin.api.plant import kpis as route
 from foretwin.twin.kpis.writing import write_reports
 from foretwin.twin.store import open_store
 from support.kpis_fleet import PUMP, THRUST, YEAR_END, Fleet, on, outcomes, report

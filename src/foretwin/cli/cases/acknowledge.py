@@ -14,9 +14,9 @@ def acknowledge_command(number: int) -> None:
     from datetime import UTC, datetime
 
     from foretwin.cli.project import load_project, opened_store, person
-    from foretwin.twin.cases import feedback
+    from foretwin.twin.cases.board import acknowledge_case
 
     load_project()
     with opened_store() as store:
-        feedback.acknowledge_case(store, number, person(), datetime.now(UTC))
+        acknowledge_case(store, number, person(), datetime.now(UTC))
     click.echo(f"case {number} is acknowledged; `foretwin verdict {number} ...` closes it")

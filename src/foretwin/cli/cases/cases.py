@@ -8,10 +8,11 @@ if TYPE_CHECKING:
     pass
 
 MOST_SHOWN = 50
+STATES = ("open", "acknowledged", "planned", "waiting_for_part", "closed")
 
 
 @click.command("cases")
-@click.option("--state", type=click.Choice(["open", "acknowledged", "closed"]), help="Only those in this state.")
+@click.option("--state", type=click.Choice(STATES), help="Only those in this state.")
 @click.option("--twin", help="Only this twin's.")
 @click.option("--asset", help="Only this asset's.")
 @click.option("--limit", default=MOST_SHOWN, show_default=True, type=click.IntRange(1), help="How many.")

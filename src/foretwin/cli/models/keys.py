@@ -4,7 +4,8 @@ import click
 
 from foretwin.cli.project import PROJECT
 
-SCOPES = ("score", "read", "ingest", "admin")
+SCOPES = ("score", "read", "ingest", "work", "plan", "operate", "admin")
+ROLES = ("viewer", "technician", "planner", "engineer", "administrator")
 
 
 @click.group("keys", invoke_without_command=True)
@@ -13,12 +14,15 @@ def keys_command(context: click.Context) -> None:
     """Make, list and revoke API keys.
 
     Both services, `foretwin serve` and `foretwin live`, want one with every call. Scopes say what it may do: score asks
-    for scores, read looks at what there is, ingest sends readings, admin changes, erases and gives verdicts.
+    for scores, read looks at what there is, ingest sends readings, work takes on cases and gives verdicts, plan moves
+    and assigns them, operate describes machines, admin does all three and erases. A role is a set of scopes for a
+    person.
 
     \b
       export FORETWIN_KEY=$(foretwin keys new dashboard --scope score --scope read)
       curl -H "Authorization: Bearer $FORETWIN_KEY" http://127.0.0.1:3000/v1/models
       foretwin keys
+      foretwin keys new ann --role planner
       foretwin keys revoke dashboard
 
     They are in keys.json unless FORETWIN_KEYS names another file; services that run follow within a second.
@@ -29,7 +33,8 @@ def keys_command(context: click.Context) -> None:
 
 @keys_command.command("new")
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="May be repeated.")
+@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="May be repeated.")
+@click.option("--role", type=click.Choice(ROLES), help="The scopes of a person's role.")
 @click.option("--twin", "twins", metavar="PATTERN", multiple=True, help="Only of these twins; may be repeated.")
 @click.option("--asset", "assets", metavar="PATTERN", multiple=True, help="Only of these assets; may be repeated.")
 @click.option("--owner", "owners", metavar="[TAG=]PATTERN", multiple=True, help="Only of assets with such a tag.")
@@ -44,6 +49,7 @@ def keys_command(context: click.Context) -> None:
 def keys_new(  # noqa: PLR0913, PLR0917 - one parameter per option
     name: str,
     scopes: tuple[str, ...],
+    role: str | None,
     twins: tuple[str, ...],
     assets: tuple[str, ...],
     owners: tuple[str, ...],
@@ -57,7 +63,8 @@ def keys_new(  # noqa: PLR0913, PLR0917 - one parameter per option
 
     \b
       foretwin keys new pump-1 --scope ingest --twin pump --asset P-1 --days 90
-      foretwin keys new acme --scope read --owner acme
+      foretwin keys new ann --role planner
+      foretwin keys new acme --role viewer --owner acme
       curl -H "Authorization: Bearer ftw_..." -H "Content-Type: application/json" \\
         -d '{"time": 1, "channels": {...}}' "http://127.0.0.1:3100/v1/twins/P-1/readings?twin=pump"
     """
@@ -65,8 +72,12 @@ def keys_new(  # noqa: PLR0913, PLR0917 - one parameter per option
     from datetime import UTC, datetime, timedelta
 
     from foretwin.cli.project import log_to_terminal, person
+    from foretwin.serving.access.keys import ROLES as SCOPES_OF
     from foretwin.serving.access.keys import KeyRequest, keys_path, make_key
 
+    if not scopes and role is None:
+        raise click.UsageError("a key needs --role or --scope")
+    scopes = (*(SCOPES_OF[role] if role else ()), *scopes)
     log_to_terminal()
     now = datetime.now(UTC)
     wanted = KeyRequest(name, scopes, rate, now + timedelta(days=days) if days else None, twins, assets, owners)
@@ -108,13 +119,13 @@ def _list() -> None:
     from datetime import UTC, datetime
 
     from foretwin.cli.tables import cell, show_table
-    from foretwin.serving.access.keys import keys_path, read_keys
+    from foretwin.serving.access.keys import keys_path, read_keys, role_of
 
     path, now = keys_path(PROJECT, os.environ), datetime.now(UTC)
     rows = [
         (
             key.name,
-            ", ".join(key.scopes),
+            role_of(key.scopes) or ", ".join(key.scopes),
             str(key.bounds).replace(", ", "\n"),
             f"{key.rate:g}/s",
             cell(key.created_at) + f" by {key.created_by}",
@@ -124,4 +135,4 @@ def _list() -> None:
         for key in read_keys(path)
     ]
     advice = "" if rows else f"{path} holds none; `foretwin keys new NAME --scope read` makes one"
-    show_table(("name", "scopes", "bound to", "rate", "made", "expires", "state"), rows, advice)
+    show_table(("name", "role or scopes", "bound to", "rate", "made", "expires", "state"), rows, advice)

@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -22,12 +22,23 @@ from foretwin.project.files import fresh_file
 from foretwin.project.settings import read_setting
 from foretwin.serving.access.bounds import UNBOUND, Bounds, owner_pattern
 
-Scope = Literal["score", "read", "ingest", "admin"]
+Scope = Literal["score", "read", "ingest", "work", "plan", "operate", "admin"]
 SCOPES: dict[Scope, str] = {
     "score": "ask for scores, explanations and what-if comparisons",
     "read": "look at models, twins, readings and cases",
     "ingest": "send readings",
-    "admin": "change, erase, acknowledge, give verdicts, release from quarantine",
+    "work": "take cases on, comment on them, give verdicts, record maintenance",
+    "plan": "move cases over the board, assign and snooze them",
+    "operate": "describe machines, release from quarantine, deliver again",
+    "admin": "all of work, plan and operate; erase, take a champion back",
+}
+ADMINISTERED: tuple[Scope, ...] = ("work", "plan", "operate")  # scopes whose calls `admin` may make too
+ROLES: dict[str, tuple[Scope, ...]] = {
+    "viewer": ("read",),
+    "technician": ("read", "score", "work"),
+    "planner": ("read", "score", "work", "plan"),
+    "engineer": ("read", "score", "work", "plan", "operate"),
+    "administrator": ("read", "score", "work", "plan", "operate", "admin"),
 }
 PREFIX = "ftw_"  # so that a scanner for leaked secrets knows one
 ID_BYTES, SECRET_BYTES = 6, 32
@@ -140,6 +151,17 @@ def revoke_key(path: Path, name: str, by: str, now: datetime) -> Key:
         _write(path, [revoked if one.id == key.id else one for one in there])
     logger.info("key %s (%s) revoked by %s", key.name, key.id, by)
     return revoked
+
+
+def sufficient(scope: Scope) -> tuple[Scope, ...]:
+    """Return the scopes of which a key must have one for a call that needs `scope`."""
+    return (scope, "admin") if scope in ADMINISTERED else (scope,)
+
+
+def role_of(scopes: Iterable[str]) -> str | None:
+    """Return the role that is exactly these scopes; None where none is."""
+    wanted = set(scopes)
+    return next((role for role, own in ROLES.items() if set(own) == wanted), None)
 
 
 def secret_digest(secret: str) -> bytes:

@@ -18,11 +18,13 @@ from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.limits import Limits
 from foretwin.serving.http.localhost_only import LoopbackOnly
 from foretwin.serving.http.problems import HANDLERS
-from foretwin.twin.api import cases, kpis, quarantine, readings, streams, twins, what_if
+from foretwin.twin.api import cases, readings, streams, twins, what_if
 from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import Way, describe_twin_api
 from foretwin.twin.api.paging import read_query
+from foretwin.twin.api.plant import kpis, quarantine
+from foretwin.twin.cases.board import Assignment, Comment, Move, Rest
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.console.site import Console, prefers_page
 from foretwin.twin.outbox.feed import EventFeed
@@ -49,7 +51,7 @@ def _get_caller(call: Call) -> dict[str, Any]:
 WAYS = (
     Way("GET", "/v1/twins", "read", "list", twins.get_fleet, twins.FLEET.names),
     Way("GET", "/v1/twins/{asset}", "read", "asset", twins.get_twin),
-    Way("PUT", "/v1/twins/{asset}", "admin", "newcomer", twins.put_twin, (), (JSON,), twins.Description),
+    Way("PUT", "/v1/twins/{asset}", "operate", "newcomer", twins.put_twin, (), (JSON,), twins.Description),
     Way("DELETE", "/v1/twins/{asset}", "admin", "asset", twins.delete_twin),
     Way("GET", "/v1/twins/{asset}/readings", "read", "asset", readings.get_readings, readings.READINGS.names),
     Way("POST", "/v1/twins/{asset}/readings", "ingest", "newcomer", readings.post_readings, ("twin",), readings.TYPES),
@@ -61,17 +63,23 @@ WAYS = (
     Way("GET", "/v1/twins/{asset}/contract", "read", "asset", twins.get_contract),
     Way("GET", "/v1/twins/{asset}/thread", "read", "asset", twins.get_thread, tuple(twins.THREAD)),
     Way("GET", "/v1/twins/{asset}/export", "read", "asset", twins.get_export),
-    Way("POST", "/v1/twins/{asset}/maintenance", "admin", "asset", twins.post_maintenance, (), (JSON,), Work),
+    Way("POST", "/v1/twins/{asset}/maintenance", "work", "asset", twins.post_maintenance, (), (JSON,), Work),
     Way("POST", "/v1/twins/{asset}/what-if", "score", "asset", what_if.post_what_if, (), (JSON,), what_if.Question),
     Way("POST", "/v1/twins/{asset}/explain", "score", "asset", readings.post_explanation, (), (JSON,)),
     Way("GET", "/v1/overview", "read", "list", twins.get_overview),
     Way("GET", "/v1/cases", "read", "list", cases.get_cases, cases.CASES.names),
     Way("GET", "/v1/cases/{case}", "read", "case", cases.get_case),
     Way("GET", "/v1/cases/{case}/service-request", "read", "case", cases.get_service_request),
-    Way("POST", "/v1/cases/{case}/acknowledge", "admin", "case", cases.post_acknowledge, (), (JSON,)),
-    Way("POST", "/v1/cases/{case}/verdict", "admin", "case", cases.post_verdict, (), (JSON,), Verdict),
+    Way("GET", "/v1/cases/{case}/similar", "read", "case", cases.get_similar),
+    Way("GET", "/v1/cases/{case}/comments", "read", "case", cases.get_comments),
+    Way("POST", "/v1/cases/{case}/comments", "work", "case", cases.post_comment, (), (JSON,), Comment),
+    Way("POST", "/v1/cases/{case}/acknowledge", "work", "case", cases.post_acknowledge, (), (JSON,)),
+    Way("POST", "/v1/cases/{case}/move", "plan", "case", cases.post_move, (), (JSON,), Move),
+    Way("POST", "/v1/cases/{case}/assign", "plan", "case", cases.post_assignment, (), (JSON,), Assignment),
+    Way("POST", "/v1/cases/{case}/snooze", "plan", "case", cases.post_rest, (), (JSON,), Rest),
+    Way("POST", "/v1/cases/{case}/verdict", "work", "case", cases.post_verdict, (), (JSON,), Verdict),
     Way("GET", "/v1/quarantine", "read", "list", quarantine.get_quarantine, quarantine.QUARANTINE.names),
-    Way("POST", "/v1/quarantine/{message}/release", "admin", "quarantined", quarantine.post_release, (), (JSON,)),
+    Way("POST", "/v1/quarantine/{message}/release", "operate", "quarantined", quarantine.post_release, (), (JSON,)),
     Way("GET", "/v1/events", "read", "list", streams.get_event_stream, tuple(streams.EVENTS)),
     Way("GET", "/v1/deliveries", "read", "plant", quarantine.get_deliveries, quarantine.DELIVERIES.names),
     Way("GET", "/v1/monitor/{twin}", "read", "twin", kpis.get_monitor_report),

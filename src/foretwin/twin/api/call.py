@@ -21,7 +21,7 @@ from starlette.responses import Response
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, NotFound, StoreAway, StoreError
 from foretwin.serving.access.authentication import ANYBODY, Caller, Guard
-from foretwin.serving.access.keys import Scope
+from foretwin.serving.access.keys import Scope, sufficient
 from foretwin.serving.http.connections import recognise_caller
 from foretwin.twin.api.bodies import read_body
 from foretwin.twin.outbox.feed import EventFeed
@@ -158,7 +158,8 @@ def endpoint(
 
     async def answer(request: Request) -> Response:
         living: Living = request.app.state.living
-        caller = living.guard.admit(request.headers.get("authorization"), scope) if scope else ANYBODY
+        header = request.headers.get("authorization")
+        caller = living.guard.admit(header, *sufficient(scope)) if scope else ANYBODY
         actor = _actor(request, caller)
         if scope:
             recognise_caller(request.scope)

@@ -1,4 +1,4 @@
-"""Cases: list, service request, acknowledgement, verdict."""
+"""Cases: list, board, comments, service request, verdict."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,30 +7,49 @@ from foretwin.errors import NotFound
 from foretwin.twin.api import answers
 from foretwin.twin.api.bodies import read_body_json
 from foretwin.twin.api.call import Call
-from foretwin.twin.api.paging import Listing, answer_page, one_more, one_of, read_query, text
-from foretwin.twin.cases import feedback
+from foretwin.twin.api.paging import (
+    Listing,
+    answer_page,
+    one_more,
+    one_of,
+    parse_moment,
+    read_query,
+    read_tag,
+    text,
+    truth,
+)
+from foretwin.twin.cases import board, feedback
+from foretwin.twin.cases.board import Assignment, Comment, Move, Rest
 from foretwin.twin.cases.feedback import Verdict
 from foretwin.twin.cases.rules import DIGEST
 from foretwin.twin.cases.service_request import service_request
 from foretwin.twin.store import Connection, assets, listing
-from foretwin.twin.store.casework import cases
+from foretwin.twin.store.casework import cases, comments
 from foretwin.twin.store.casework.cases import Case
 
 CASES = Listing(
     listing.CASE_SORTS,
     {
-        "state": one_of("open", "acknowledged", "closed"),
+        "state": one_of(*board.COLUMNS, "closed"),
         "severity": one_of("planned", "urgent"),
         "twin": text,
         "asset": text,
         "fault": text,
+        "tag": read_tag,
+        "assignee": text,
+        "snoozed": truth,
+        "due_since": parse_moment,
+        "due_before": parse_moment,
     },
 )
+MOST_SIMILAR = 10
 
 
 def get_cases(call: Call) -> dict[str, Any]:
     """GET /v1/cases: the cases."""
     page, given = CASES.read(call.query)
+    if "snoozed" in given:
+        given["resting" if given.pop("snoozed") else "awake"] = call.now
     contracts = call.contracts
     with call.store.read() as connection:
         rows = listing.list_cases(connection, one_more(page), given, call.caller.bounds)
@@ -64,10 +83,56 @@ def get_service_request(call: Call) -> dict[str, Any]:
 def post_acknowledge(call: Call) -> dict[str, Any]:
     """POST /v1/cases/{case}/acknowledge: somebody has seen it."""
     read_query(call.query, {})
-    number = call.number("case")
-    feedback.acknowledge_case(call.store, number, call.actor, call.now)
+    board.acknowledge_case(call.store, call.number("case"), call.actor, call.now)
+    return _changed(call)
+
+
+def post_move(call: Call) -> dict[str, Any]:
+    """POST /v1/cases/{case}/move: to another column of the board, `planned` with its date."""
+    read_query(call.query, {})
+    board.move_case(call.store, call.number("case"), read_body_json(call.body, Move), call.actor, call.now)
+    return _changed(call)
+
+
+def post_assignment(call: Call) -> dict[str, Any]:
+    """POST /v1/cases/{case}/assign: to a person, or with null to nobody."""
+    read_query(call.query, {})
+    board.assign_case(call.store, call.number("case"), read_body_json(call.body, Assignment), call.actor, call.now)
+    return _changed(call)
+
+
+def post_rest(call: Call) -> dict[str, Any]:
+    """POST /v1/cases/{case}/snooze: until a moment, for a reason; with neither it wakes."""
+    read_query(call.query, {})
+    board.rest_case(call.store, call.number("case"), read_body_json(call.body, Rest), call.actor, call.now)
+    return _changed(call)
+
+
+def post_comment(call: Call) -> dict[str, Any]:
+    """POST /v1/cases/{case}/comments: what somebody says of it."""
+    read_query(call.query, {})
+    comment = read_body_json(call.body, Comment)
+    return board.add_comment(call.store, call.number("case"), comment, call.actor, call.now)
+
+
+def get_comments(call: Call) -> dict[str, Any]:
+    """GET /v1/cases/{case}/comments: what people said of it, the oldest first."""
+    read_query(call.query, {})
     with call.store.read() as connection:
-        return _shown(call, connection, cases.find_case(connection, number))
+        case = cases.find_case(connection, call.number("case"))
+        name = None if case.asset is None else assets.by_id(connection, [case.asset])[case.asset].name
+        return {"items": [{**one, "asset": name} for one in comments.comments_on(connection, case.id)]}
+
+
+def get_similar(call: Call) -> dict[str, Any]:
+    """GET /v1/cases/{case}/similar: cases of the same fault, and what was found, the newest first."""
+    read_query(call.query, {})
+    with call.store.read() as connection:
+        case = cases.find_case(connection, call.number("case"))
+        found = comments.ended_like(connection, case, call.caller.bounds, MOST_SIMILAR)
+    hidden = ("asset_name", "opened_time", "ended_time")
+    shown = [{name: value for name, value in one.items() if name not in hidden} for one in found]
+    return {"items": [{**one, "asset": row["asset_name"]} for one, row in zip(shown, found, strict=True)]}
 
 
 def post_verdict(call: Call) -> dict[str, Any]:
@@ -75,6 +140,11 @@ def post_verdict(call: Call) -> dict[str, Any]:
     read_query(call.query, {})
     given = read_body_json(call.body, Verdict)
     return feedback.give_verdict(call.store, call.contracts, call.number("case"), given, call.actor, call.now)
+
+
+def _changed(call: Call) -> dict[str, Any]:
+    with call.store.read() as connection:
+        return _shown(call, connection, cases.find_case(connection, call.number("case")))
 
 
 def _shown(call: Call, connection: Connection, case: Case) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from foretwin.contract.twin import Twin
 from foretwin.errors import Conflict
 from foretwin.twin.cases import digest as digests
+from foretwin.twin.cases.dating import safe_dates
 from foretwin.twin.cases.rules import (
     DIGEST,
     PLANNED,
@@ -59,12 +60,15 @@ def review(
     open_cases = stored.open_of(connection, newest)
     digest = stored.open_of_fleet(connection, contract.name, DIGEST)
     waiting = {one.asset for one in waiting_of(connection, newest)}
+    with_cases = [score for asset_id, score in newest.items() if asset_id in open_cases]
+    doubtful = {case.asset for found in open_cases.values() for case in found if case.undated and case.asset}
+    dates = safe_dates(connection, contract, with_cases, doubtful)
     numbers: dict[int, Numbers] = {}
     due: dict[int, Score] = {}
     for asset_id, score in newest.items():
         changes = decide_cases(_as_open(open_cases.get(asset_id, [])), score, contract)
         refreshed = [change.case for change in changes if isinstance(change, Refresh)]
-        numbers |= {case.id: _numbers(score, case.fault) for case in refreshed}
+        numbers |= {case.id: _numbers(score, case.fault, dates) for case in refreshed}
         if len(refreshed) < len(changes) or asset_id in waiting:
             due[asset_id] = score
     is_empty = digest is not None and not waiting and not does_wait(connection, contract.name)
@@ -84,6 +88,9 @@ class _Review:
     now: datetime
     changed: list[int] = field(default_factory=list)
 
+    def numbers(self, score: Score, fault: str) -> Numbers:
+        return _numbers(score, fault, safe_dates(self.connection, self.contract, [score], [score.asset]))
+
     def close(self, case: Case, because: str, into: int | None = None) -> None:
         if case.asset is not None:
             del self.open_cases[case.asset][case.fault]
@@ -93,12 +100,12 @@ class _Review:
 
     def escalate(self, case: Case, score: Score) -> None:
         with suppress(Conflict):
-            urgent = stored.escalate(self.connection, case, _numbers(score, case.fault), ACTOR, self.now)
+            urgent = stored.escalate(self.connection, case, self.numbers(score, case.fault), ACTOR, self.now)
             self.changed.append(case.id)
             self.request_service(urgent, score)
 
     def open(self, opening: Open, score: Score) -> None:
-        numbers, evidence = _numbers(score, opening.fault), _evidence(score, opening.fault, self.contract)
+        numbers, evidence = self.numbers(score, opening.fault), _evidence(score, opening.fault, self.contract)
         twin = self.contract.name
         new = NewCase(twin, score.asset, score.run, opening.fault, opening.severity, numbers, evidence)
         case = stored.insert(self.connection, new, ACTOR, self.now)
@@ -131,7 +138,7 @@ class _Review:
         elif case.severity == PLANNED and severity(case.fault, score, self.contract) == URGENT:
             self.escalate(case, score)  # a verdict keeps the fault's case closed: so the end of life speaks
         else:
-            stored.refresh(self.connection, {case.id: _numbers(score, case.fault)}, self.now)
+            stored.refresh(self.connection, {case.id: self.numbers(score, case.fault)}, self.now)
 
     def request_service(self, case: Case, score: Score) -> None:
         document = service_request(self.connection, self.contract, case, self.now)
@@ -198,9 +205,9 @@ def _as_open(cases: Iterable[Case]) -> list[OpenCase]:
     return [OpenCase(case.id, case.fault, case.state, case.severity, case.run or 0) for case in cases]
 
 
-def _numbers(score: Score, fault: str) -> Numbers:
-    interval = (score.rul, score.rul_low, score.rul_high)
-    return Numbers(score.time, score.scored_at, score.model, *interval, probability_of(score, fault))
+def _numbers(score: Score, fault: str, dates: Mapping[int, tuple[datetime | None, str | None]]) -> Numbers:
+    said = (score.rul, score.rul_low, score.rul_high, probability_of(score, fault))
+    return Numbers(score.time, score.scored_at, score.model, *said, *dates.get(score.asset, (None, None)))
 
 
 def _evidence(score: Score, fault: str, contract: Twin) -> dict[str, Any]:

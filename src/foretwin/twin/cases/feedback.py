@@ -1,4 +1,4 @@
-"""Feedback of technicians: acknowledgements, verdicts, maintenance. Verdicts become training labels."""
+"""Feedback of technicians: verdicts and maintenance. Verdicts become training labels."""
 
 import math
 from collections.abc import Mapping
@@ -50,12 +50,6 @@ class Work(Told):
 
     kind: Literal["inspection", "part_replaced", "run_ended"]
     part: Text | None = Field(default=None, description="as the contract's remedies name it")
-
-
-def acknowledge_case(store: Store, case_id: int, actor: str, now: datetime) -> None:
-    """Acknowledge a case; a second time changes nothing. NotFound, or Conflict for a closed case."""
-    with store.write() as connection:
-        cases.mark_acknowledged(connection, cases.find_case(connection, case_id), actor, now)
 
 
 def give_verdict(

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from foretwin.errors import NotFound
-from foretwin.twin.console import case_pages, fleet_page, machine_page, sign_in, upkeep_pages
+from foretwin.twin.console.pages import board_page, case_pages, fleet_page, machine_page, sign_in, upkeep_pages
 from foretwin.twin.console.visits import HEADERS, Desk, Page, page_end_point
 
 STATIC = Path(__file__).parent / "static"
@@ -18,9 +18,13 @@ PAGES: Mapping[tuple[str, str], Page] = {
     ("GET", "/machines/{asset}"): machine_page.show_machine,
     ("GET", "/machines/{asset}/series"): machine_page.send_series,
     ("POST", "/machines/{asset}/maintenance"): machine_page.keep_maintenance,
-    ("GET", "/cases"): case_pages.show_cases,
+    ("GET", "/cases"): board_page.show_board,
     ("GET", "/cases/{case}"): case_pages.show_case_page,
     ("POST", "/cases/{case}/acknowledge"): case_pages.keep_acknowledgement,
+    ("POST", "/cases/{case}/move"): case_pages.keep_move,
+    ("POST", "/cases/{case}/assign"): case_pages.keep_assignment,
+    ("POST", "/cases/{case}/snooze"): case_pages.keep_rest,
+    ("POST", "/cases/{case}/comments"): case_pages.keep_comment,
     ("POST", "/cases/{case}/verdict"): case_pages.keep_verdict,
     ("GET", "/key-figures"): upkeep_pages.show_key_figures,
     ("GET", "/monitor"): upkeep_pages.show_monitors,

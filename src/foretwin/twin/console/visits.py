@@ -12,6 +12,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from foretwin.serving.access.keys import Scope, sufficient
 from foretwin.serving.http.body import bounded_body
 from foretwin.twin.console.inner_calls import InnerCalls, Refused
 from foretwin.twin.console.sessions import SESSION, VISITOR, Sessions, SignedIn, new_cookie
@@ -60,9 +61,9 @@ class Visit:
         """The parameters of the query, without the empty ones that a form sends."""
         return {name: value for name, value in self.request.query_params.items() if value}
 
-    def may(self, scope: str) -> bool:
+    def may(self, scope: Scope) -> bool:
         """Whether who looks may do what needs that scope."""
-        return self.desk.is_open or (self.session is not None and scope in self.session.scopes)
+        return self.desk.is_open or (self.session is not None and not self.session.scopes.isdisjoint(sufficient(scope)))
 
     def render(self, template: str, status: int = 200, **values: Any) -> Response:
         """Answer with a page."""

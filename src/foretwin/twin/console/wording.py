@@ -43,6 +43,11 @@ WARNINGS = {  # of scores, by what they begin with
     "unknown_category": "A word that the contract does not know, in {about}",
     "rul_at_cap": "As long as remaining lives are told apart, or longer",
 }
+DUE = (
+    (86400, "in {n} d", "over for {n} d"),
+    (3600, "in {n} h", "over for {n} h"),
+)
+SHIFT = 6  # o'clock at which a day of work begins
 UNITS = {"degC": "°C", "m3/h": "m³/h", "m3": "m³"}  # as they are printed, where that is not how they are typed
 
 
@@ -103,13 +108,22 @@ class Wording:
         """Return a moment of the API as the site's clock shows it, with UTC on hover; a dash for none."""
         if not written:
             return Markup("–")
-        at = datetime.fromisoformat(written).astimezone(UTC)
-        here = at.astimezone(self.zone)
-        day = f"{here.day}. {{}} {here.year}" if self.language == "de" else f"{here.day} {{}} {here.year}"
-        shown = f"{day.format(MONTHS[self.language][here.month - 1])}, {here:%H:%M}"
+        at, shown = datetime.fromisoformat(written).astimezone(UTC), self.plain_moment(written)
         return Markup('<time datetime="{}" title="{}">{}</time>').format(
             at.isoformat(timespec="seconds"), f"{at:%Y-%m-%d %H:%M} UTC", shown
         )
+
+    def plain_moment(self, written: str | None) -> str:
+        """Return a moment as the site's clock shows it, as plain text; a dash for none."""
+        if not written:
+            return "–"
+        here = datetime.fromisoformat(written).astimezone(self.zone)
+        day = f"{here.day}. {{}} {here.year}" if self.language == "de" else f"{here.day} {{}} {here.year}"
+        return f"{day.format(MONTHS[self.language][here.month - 1])}, {here:%H:%M}"
+
+    def date(self, written: str | None) -> str:
+        """Return the day of a moment by the site's clock, as a form holds it."""
+        return datetime.fromisoformat(written).astimezone(self.zone).date().isoformat() if written else ""
 
     def ago(self, seconds: float | None) -> str:
         """Return how long ago something was, in its largest unit."""
@@ -119,6 +133,28 @@ class Wording:
             if seconds >= size:
                 return self.text(one, n=int(seconds // size))
         return self.text("just now")
+
+    def due(self, written: str | None, now: datetime) -> str:
+        """Return how far ahead a moment is, or that it is over, in its largest unit; nothing for none."""
+        if not written:
+            return ""
+        seconds = (datetime.fromisoformat(written) - now).total_seconds()
+        size, ahead, past = next(
+            (one for one in DUE if abs(seconds) >= one[0]), (1, "within the hour", "over since a moment ago")
+        )
+        return self.text(ahead if seconds >= 0 else past, n=int(abs(seconds) // size))
+
+    def is_over(self, written: str, now: datetime) -> bool:
+        """Whether a moment lies in the past."""
+        return datetime.fromisoformat(written) < now
+
+    def day(self, text: str) -> str:
+        """Return the start of the day shift on a day, `2026-12-01`, of the site's clock; other texts as they are."""
+        try:
+            begin = datetime.fromisoformat(text).replace(hour=SHIFT, minute=0, second=0, tzinfo=self.zone)
+            return (begin if self.zone else begin.astimezone()).isoformat()
+        except (ValueError, OverflowError):
+            return text
 
     def health(self, word: str) -> Markup:
         """Return a word of NAMUR NE 107 with its sign, as a badge."""

@@ -17,7 +17,7 @@ from foretwin.twin.store.casework.audit_chain import delete_entries, mark_gone
 from foretwin.twin.store.database import Store
 from foretwin.twin.store.holdings import holdings, quoted
 from foretwin.twin.store.scoring.kpis import forget_counts
-from foretwin.twin.store.summaries import event_places, exports
+from foretwin.twin.store.summaries import case_comments, event_places, exports
 from foretwin.twin.store.tables import audit, cases, events, metadata, readings, scores, shadow_scores
 from foretwin.twin.store.telemetry.readings import serialise_writers
 
@@ -85,6 +85,8 @@ def erase(connection: Connection, asset: Asset, mentions: Mentions | None = None
         for table, mine in holdings(asset).items()
     }
     _forget_mentions(connection, asset.name, mentions)
+    named = case_comments.c.text.contains(asset.name, autoescape=True)
+    connection.execute(update(case_comments).where(named).values(text=ERASED))
     _forget_exports(connection, asset.id)
     return {name: count for name, count in counts.items() if count}
 

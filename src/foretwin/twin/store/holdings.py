@@ -10,6 +10,7 @@ from foretwin.twin.store.archive_tables import holds, hours
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.summaries import (
+    case_comments,
     event_places,
     machine_events,
     pending_samples,
@@ -52,6 +53,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         events: events.c.asset == asset.id,
         verdicts: verdicts.c.asset == asset.id,
         maintenance: maintenance.c.asset == asset.id,
+        case_comments: case_comments.c.asset == asset.id,
         audit: or_(audit.c.asset == asset.id, audit.c.case.in_(cases_of)),
         cases: cases.c.asset == asset.id,
         waiting_faults: waiting_faults.c.asset == asset.id,

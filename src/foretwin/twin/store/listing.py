@@ -4,7 +4,7 @@ Each row is a mapping of the table's columns, with what else a list shows of it.
 next page begins after the last row's place in it (its cursor), so that it costs as much as the first.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,7 +39,7 @@ Cursor = tuple[Any, ...]  # values of the columns by which a list is ordered
 FLEET_SORTS = ("name", "twin", "rul_low", "received_at", "registered_at", "open_cases", "late", "quarantined")
 READING_SORTS = ("time", "received_at")
 SCORE_SORTS = ("time", "scored_at", "rul_low")
-CASE_SORTS = ("opened_at", "updated_at", "rul_low", "severity", "asset", "id")
+CASE_SORTS = ("opened_at", "updated_at", "latest_safe_date", "rul_low", "severity", "asset", "id")
 QUARANTINE_SORTS = ("received_at", "id", "reason", "asset")
 DELIVERY_SORTS = ("due_at", "attempts", "target")
 
@@ -131,14 +131,17 @@ def list_readings(
 
 
 def list_cases(connection: Connection, page: Page, filters: Filters, bounds: Bounds = UNBOUND) -> Listed:
-    """List cases, each with `asset_name`; the filter `asset` is a name."""
+    """List cases, each with `asset_name`.
+
+    Beside columns, `filters` takes `asset` (a name), `tag` (name and value of its asset's), and by a moment `resting`
+    (snoozed beyond it) or `awake` (not so), `due_since` and `due_before`: with a planned or safe date from the one
+    on, before the other. In the order of `latest_safe_date` a case without one comes in that of what is left.
+    """
     query = select(cases, assets.c.name.label("asset_name")).outerjoin(assets, assets.c.id == cases.c.asset)
-    wanted = {name: value for name, value in filters.items() if name != "asset"}
-    query = query.where(_equal(cases, wanted), visible_cases(connection, bounds))
-    if "asset" in filters:
-        query = query.where(assets.c.name == filters["asset"])
+    query = query.where(_of_cases(filters), visible_cases(connection, bounds))
     name = type_coerce(assets.c.name, String)  # which a case of the fleet lacks, although the column never does
-    return _page(connection, query, page, name if page.sort == "asset" else cases.c[page.sort], cases.c.id)
+    order = {"asset": (name,), "latest_safe_date": (cases.c.latest_safe_date, cases.c.rul_low)}
+    return _page(connection, query, page, *order.get(page.sort, (cases.c.get(page.sort),)), cases.c.id)
 
 
 def list_quarantine(
@@ -177,6 +180,21 @@ def _of_fleet(filters: Filters, word: ColumnElement[str]) -> ColumnElement[bool]
         tag, value = meant.pop("tag")
         conditions.append(assets.c.tags[tag].as_string() == value)
     return and_(_equal(assets, meant), *conditions)
+
+
+def _of_cases(filters: Filters) -> ColumnElement[bool]:
+    """Return the condition of the filters of cases."""
+    due, until = func.coalesce(cases.c.planned_for, cases.c.latest_safe_date), cases.c.snoozed_until
+    meant: dict[str, Callable[[Any], ColumnElement[bool]]] = {
+        "asset": lambda name: assets.c.name == name,
+        "tag": lambda tag: assets.c.tags[tag[0]].as_string() == tag[1],
+        "resting": lambda now: until > now,
+        "awake": lambda now: or_(until.is_(None), until <= now),
+        "due_since": lambda moment: due >= moment,
+        "due_before": lambda moment: due < moment,
+    }
+    special = [meant[name](value) for name, value in filters.items() if name in meant]
+    return and_(_equal(cases, {name: value for name, value in filters.items() if name not in meant}), *special)
 
 
 def _equal(table: Any, filters: Filters) -> ColumnElement[bool]:

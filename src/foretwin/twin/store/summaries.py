@@ -1,7 +1,7 @@
 """Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
 
-Also where the clocks of runs begin, how the names of assets are spelt, the single values that wait, and the events that
-machines report.
+Also where the clocks of runs begin, how the names of assets are spelt, the single values that wait, the events that
+machines report, and what people say of a case.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, text
@@ -144,4 +144,16 @@ machine_events = Table(  # what machines report: alarms and errors, of which cha
     Column("received_at", Moment, nullable=False),
     Index("machine_events_by_receipt", "received_at"),
     sqlite_with_rowid=False,
+)
+
+case_comments = Table(  # what people say of a case; never changed
+    "case_comments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case", ForeignKey("cases.id"), nullable=False, index=True),
+    Column("asset", ForeignKey("assets.id"), index=True),  # none: of a twin's whole fleet
+    Column("at", Moment, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("text", String, nullable=False),
+    sqlite_autoincrement=True,
 )

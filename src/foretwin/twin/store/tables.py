@@ -145,9 +145,7 @@ scores = Table(  # the newest of each asset, and those before it that told somet
     Column("scored_at", Instant, nullable=False),
     Column("age", Double, nullable=False),  # of that reading when it was scored, s
     Column("rows", Integer, nullable=False),  # readings that it saw
-    Column("rul", Double),  # with its interval, in the contract's unit
-    Column("rul_low", Double),
-    Column("rul_high", Double),
+    *(Column(name, Double) for name in ("rul", "rul_low", "rul_high")),  # with its interval, in the contract's unit
     Column("layout", Integer, nullable=False),  # of the answer
     Column("probabilities", LargeBinary, nullable=False),  # float64, little-endian, one per class of the layout
     Column("diagnosis", JSON, nullable=False),  # axis -> class or unknown
@@ -166,9 +164,7 @@ shadow_scores = Table(  # what a candidate said beside the champion; nothing is 
     Column("time", Double, primary_key=True),  # of the last reading that it saw
     Column("model", ForeignKey("models.id"), primary_key=True),
     Column("scored_at", Moment, nullable=False),
-    Column("rul", Double),  # with its interval, in the contract's unit
-    Column("rul_low", Double),
-    Column("rul_high", Double),
+    *(Column(name, Double) for name in ("rul", "rul_low", "rul_high")),  # with its interval, in the contract's unit
     Column("diagnosis", JSON, nullable=False),  # axis -> class or unknown
     Index("shadow_scores_by_model", "model", "scored_at"),
 )
@@ -181,26 +177,30 @@ cases = Table(
     Column("asset", ForeignKey("assets.id"), index=True),  # none: a case of the twin's whole fleet
     Column("run", Integer),
     Column("fault", String, nullable=False),  # <axis>.<class>, `end_of_life`; of a fleet `digest`, `drift`
-    Column("state", String, nullable=False),  # open, acknowledged, closed
+    Column("state", String, nullable=False),  # open, acknowledged, planned, waiting_for_part, closed
     Column("severity", String, nullable=False),  # planned: the part is expected in time; urgent: it is not
     Column("opened_at", Moment, nullable=False),
     Column("opened_time", Double),  # of the reading whose score opened it
     Column("updated_at", Moment, nullable=False),
-    Column("acknowledged_at", Moment),
-    Column("closed_at", Moment),
+    *(Column(name, Moment) for name in ("acknowledged_at", "closed_at")),
+    Column("assignee", String),  # who looks after it
+    Column("planned_for", Moment),
+    Column("snoozed_until", Moment),
+    Column("snoozed_because", String),
     Column("closed_because", String),  # verdict, recovered, merged, new_run, dissolved, new_champion
     Column("merged_into", ForeignKey("cases.id")),
     # The score that speaks last for it.
     Column("time", Double),
     Column("scored_at", Moment),
     Column("model", ForeignKey("models.id")),
-    Column("rul", Double),
-    Column("rul_low", Double),
-    Column("rul_high", Double),
+    *(Column(name, Double) for name in ("rul", "rul_low", "rul_high")),
     Column("probability", Double),  # of the fault
+    Column("latest_safe_date", Moment),  # by which what it asks for should be done
+    Column("undated", String),  # why there is no such date, where there should be one
     Column("evidence", JSON, nullable=False),
     Index("cases_by_opening", "twin", "opened_at"),
     Index("cases_in_order", "opened_at", "id"),
+    Index("cases_by_state", "state", "latest_safe_date", "id"),
     sqlite_autoincrement=True,
 )
 OF_ASSET, OF_FLEET = text("state <> 'closed' AND asset IS NOT NULL"), text("state <> 'closed' AND asset IS NULL")

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, sel
 from foretwin.twin.store.aging.archives import last_archived
 from foretwin.twin.store.aging.hours import archived_hours
 from foretwin.twin.store.listing import Row
-from foretwin.twin.store.summaries import reading_hours
+from foretwin.twin.store.summaries import case_comments, reading_hours
 from foretwin.twin.store.tables import (
     assets,
     audit,
@@ -81,6 +81,12 @@ def verdicts_of(connection: Connection, asset_id: int, period: Period) -> list[R
     """Return verdicts, oldest first."""
     query = select(verdicts).where(verdicts.c.asset == asset_id, *_within(verdicts.c.at, period))
     return _rows(connection, query.order_by(verdicts.c.at, verdicts.c.id))
+
+
+def comments_of(connection: Connection, asset_id: int, period: Period) -> list[Row]:
+    """Return the comments on the asset's cases, oldest first."""
+    query = select(case_comments).where(case_comments.c.asset == asset_id, *_within(case_comments.c.at, period))
+    return _rows(connection, query.order_by(case_comments.c.at, case_comments.c.id))
 
 
 def maintenance_of(connection: Connection, asset_id: int, period: Period) -> list[Row]:

@@ -126,12 +126,16 @@ class CaseOfAsset(BaseModel):
     asset: str | None
     run: int | None
     fault: str
-    state: Literal["open", "acknowledged", "closed"]
+    state: Literal["open", "acknowledged", "planned", "waiting_for_part", "closed"]
     severity: Literal["planned", "urgent"]
     opened_at: datetime
     opened_time: float | None
     updated_at: datetime
     acknowledged_at: datetime | None
+    assignee: str | None
+    planned_for: datetime | None
+    snoozed_until: datetime | None
+    snoozed_because: str | None
     closed_at: datetime | None
     closed_because: str | None
     merged_into: int | None
@@ -141,6 +145,8 @@ class CaseOfAsset(BaseModel):
     rul_low: float | None
     rul_high: float | None
     probability: float | None
+    latest_safe_date: datetime | None
+    undated: str | None
     evidence: dict[str, Any]
 
 

@@ -22,6 +22,44 @@ class CasesAnswer(BaseModel):
     next: str | None
 
 
+class CommentAnswer(BaseModel):
+    """What somebody said of a case."""
+
+    id: int
+    case: int
+    asset: str | None
+    at: datetime
+    actor: str
+    text: str
+
+
+class CommentsAnswer(BaseModel):
+    """All that was said of a case."""
+
+    items: list[CommentAnswer]
+
+
+class PastCase(BaseModel):
+    """A closed case of the same fault; `lasted` from its opening to the verdict, in the clock's unit."""
+
+    id: int
+    asset: str
+    run: int
+    severity: str
+    opened_at: datetime
+    closed_at: datetime
+    verdict: str
+    fault: str | None
+    note: str | None
+    lasted: float | None
+
+
+class SimilarAnswer(BaseModel):
+    """How cases of the same fault ended."""
+
+    items: list[PastCase]
+
+
 class ServiceRequestAnswer(BaseModel):
     """What a technician needs for the repair."""
 

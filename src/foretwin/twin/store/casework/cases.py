@@ -1,7 +1,7 @@
 """Cases: queries, and each change of state with its audit entry and its event, in one transaction.
 
-A case is open or acknowledged until it is closed, and never opens again. That an asset has one open case of a fault,
-and a twin one of its fleet and kind, is the database's to keep (`tables.py`).
+A case is open, acknowledged, planned or waiting for its part until it is closed, and never opens again. That an asset
+has one open case of a fault, and a twin one of its fleet and kind, is the database's to keep (`tables.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,7 +29,10 @@ IS_OPEN, IS_OF_FLEET = text("state <> 'closed' AND asset IS NOT NULL"), text("st
 
 @dataclass(frozen=True)
 class Numbers:
-    """A score's figures for a case's fault; times in the contract's clock unit."""
+    """A score's figures for a case's fault; times in the contract's clock unit.
+
+    `latest_safe_date` is that of the lower end of the RUL; `undated` says why there is none where there should be one.
+    """
 
     time: float
     scored_at: datetime
@@ -38,6 +41,8 @@ class Numbers:
     rul_low: float | None
     rul_high: float | None
     probability: float | None
+    latest_safe_date: datetime | None = None
+    undated: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,10 @@ class Case:
     opened_time: float | None
     updated_at: datetime
     acknowledged_at: datetime | None
+    assignee: str | None
+    planned_for: datetime | None
+    snoozed_until: datetime | None
+    snoozed_because: str | None
     closed_at: datetime | None
     closed_because: str | None
     merged_into: int | None
@@ -78,6 +87,8 @@ class Case:
     rul_low: float | None
     rul_high: float | None
     probability: float | None
+    latest_safe_date: datetime | None
+    undated: str | None
     evidence: dict[str, Any]
 
 
@@ -160,20 +171,31 @@ def insert(connection: Connection, new: NewCase, actor: str, now: datetime) -> C
 
 
 def escalate(connection: Connection, case: Case, numbers: Numbers | None, actor: str, now: datetime) -> Case:
-    """Make a case urgent, with the numbers of its score; Conflict where it is closed."""
-    changed = _change(
-        connection, case, {"severity": "urgent", "updated_at": now, **(asdict(numbers) if numbers else {})}
-    )
+    """Make a case urgent, with the numbers of its score, and wake it; Conflict where it is closed."""
+    values = {"severity": "urgent", "updated_at": now, "snoozed_until": None, "snoozed_because": None}
+    changed = _change(connection, case, values | (asdict(numbers) if numbers else {}))
     _tell(connection, "case.escalated", changed, {}, actor, now)
     return changed
 
 
 def mark_acknowledged(connection: Connection, case: Case, actor: str, now: datetime) -> None:
-    """Mark the case as acknowledged; a second time changes nothing. Conflict where it is closed."""
-    if case.state == "acknowledged":
-        return
-    values = {"state": "acknowledged", "acknowledged_at": now, "updated_at": now}
-    _tell(connection, "case.acknowledged", _change(connection, case, values), {}, actor, now)
+    """Mark an open case as acknowledged; one that is, or has gone on, stays. Conflict where it is closed."""
+    if case.state in ("open", "closed"):
+        values = {"state": "acknowledged", "acknowledged_at": now}
+        change_case(connection, case, "acknowledged", values, actor, now)
+
+
+def change_case(
+    connection: Connection, case: Case, action: str, values: Mapping[str, Any], actor: str, now: datetime
+) -> Case:
+    """Change what people say of a case, with its audit entry and event, `case.<action>`; Conflict where it is closed.
+
+    `values` are columns; the entry holds them.
+    """
+    changed = _change(connection, case, {**values, "updated_at": now})
+    detail = {name: _written(value) for name, value in values.items() if name != "acknowledged_at"}
+    _tell(connection, f"case.{action}", changed, detail, actor, now)
+    return changed
 
 
 def close(
@@ -209,6 +231,10 @@ def keep_evidence(connection: Connection, case: Case, evidence: Mapping[str, Any
 def touch(connection: Connection, case: Case, now: datetime) -> None:
     """Note that what a case is about has changed; no audit entry, no event. Conflict where it is closed."""
     _change(connection, case, {"updated_at": now})
+
+
+def _written(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _all(connection: Connection, query: Select[Any]) -> list[Case]:

@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.responses import Response
 
-from foretwin.twin.console.happenings import WORKS, tell_entry
 from foretwin.twin.console.inner_calls import Refused
+from foretwin.twin.console.pages.happenings import WORKS, tell_entry
 from foretwin.twin.console.visits import Visit, go_to
 
 MOST_POINTS, MOST_VALUES = 400, 4000  # of a chart, as its pixels tell apart; of all charts, for less than 100 kB
@@ -64,7 +64,7 @@ async def keep_maintenance(visit: Visit) -> Response:
     try:
         await visit.calls.post(f"/v1/twins/{visit.path['asset']}/maintenance", work)
     except Refused as refused:
-        if refused.status == 401:
+        if refused.status in (401, 403, 404):
             raise
         return await show_machine(visit, refused)
     return go_to("/machines", visit.path["asset"])

@@ -1,6 +1,6 @@
-"""The German catalogue: what the pages say in English, and in German."""
+"""German for the pages of the fleet, of machines, and for what all pages say."""
 
-GERMAN = {
+MACHINES = {
     "{n} d ago": "vor {n} T.",
     "{n} h ago": "vor {n} Std.",
     "Machines: {n}": "Maschinen: {n}",

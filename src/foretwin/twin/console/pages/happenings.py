@@ -26,10 +26,21 @@ CLOSINGS = {
     "dissolved": "its machines have cases of their own",
     "new_champion": "another model answers now",
 }
+STATES = {  # columns of the board
+    "open": "Open",
+    "acknowledged": "Acknowledged",
+    "planned": "Planned",
+    "waiting_for_part": "Waiting for part",
+    "closed": "Done",
+}
 ACTIONS = {
     "opened": "Case {case} opened",
     "acknowledged": "Case {case} was taken on",
     "escalated": "Case {case} became urgent",
+    "moved": "Case {case} moved to: {state}",
+    "assigned": "Case {case} was given to {assignee}",
+    "snoozed": "Case {case} rests until {until}, {why}",
+    "woken": "Case {case} rests no more",
     "closed": "Case {case} closed",
     "merged": "Case {case} was taken in by another",
 }
@@ -61,8 +72,22 @@ def _score(entry: Entry, words: Wording) -> str:
 
 def _case(entry: Entry, words: Wording) -> str:
     action = ACTIONS.get(entry["action"])
-    said = words.text(action, case=entry["case"]) if action else f"{entry['action']} {entry['case']}"
+    detail = entry["detail"]
+    told = {
+        "case": entry["case"],
+        "state": words.text(STATES.get(detail.get("state"), "")),
+        "assignee": detail.get("assignee") or words.text("nobody"),
+        "until": words.plain_moment(detail.get("snoozed_until")),
+        "why": detail.get("snoozed_because"),
+    }
+    said = words.text(action, **told) if action else f"{entry['action']} {entry['case']}"
+    if detail.get("planned_for"):
+        said += ", " + words.plain_moment(detail["planned_for"])
     return f"{said}: {words.fault(entry['fault'])}" if entry["fault"] else said
+
+
+def _comment(entry: Entry, words: Wording) -> str:
+    return words.text("On case {case}", case=entry["case"]) + f": {entry['text']}"
 
 
 def _verdict(entry: Entry, words: Wording) -> str:
@@ -92,6 +117,7 @@ KINDS: dict[str, Callable[[Entry, Wording], str]] = {
     "readings": _readings,
     "score": _score,
     "case": _case,
+    "comment": _comment,
     "verdict": _verdict,
     "maintenance": _maintenance,
     "part": _part,

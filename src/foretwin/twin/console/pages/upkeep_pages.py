@@ -2,8 +2,8 @@
 
 from starlette.responses import Response
 
-from foretwin.twin.console.fleet_page import asked_of_list, page_after
 from foretwin.twin.console.inner_calls import Refused
+from foretwin.twin.console.pages.fleet_page import asked_of_list, page_after
 from foretwin.twin.console.visits import Visit, go_to
 from foretwin.twin.kpis.page import key_figure_values
 from foretwin.twin.monitoring.page import report_values

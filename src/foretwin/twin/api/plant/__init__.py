@@ -1,0 +1,1 @@
+"""Routes about whole plants: key figures, monitor, quarantine, deliveries."""
