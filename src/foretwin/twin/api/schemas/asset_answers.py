@@ -189,37 +189,6 @@ class ScoresAnswer(AgedAnswer):
     next: str | None
 
 
-class RefusedReading(BaseModel):
-    """Why a reading was set aside."""
-
-    field: str
-    reason: str
-    detail: str
-
-
-class ReceiptAnswer(AgedAnswer):
-    """What became of the readings of one call."""
-
-    asset: str
-    stored: int
-    duplicates: int
-    late: int
-    gaps: int
-    quarantined: int
-    counted_only: int
-    rejected: list[RefusedReading]
-
-
-class EventsAnswer(AgedAnswer):
-    """What became of the events of one call."""
-
-    asset: str
-    stored: int
-    duplicates: int
-    late: int
-    ignored: int
-
-
 class ThreadEntry(BaseModel):
     """Something that happened; `kind` says which other fields there are."""
 

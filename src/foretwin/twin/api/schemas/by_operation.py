@@ -4,6 +4,7 @@ from pydantic import BaseModel
 
 from foretwin.twin.api.schemas import asset_answers as assets
 from foretwin.twin.api.schemas import plant_answers as plant
+from foretwin.twin.api.schemas import receipt_answers as receipts
 from foretwin.twin.series import Series
 
 BY_OPERATION: dict[str, type[BaseModel]] = {
@@ -12,8 +13,8 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "put_twin": assets.AssetDetail,
     "delete_twin": assets.ErasureCertificate,
     "get_readings": assets.ReadingsAnswer,
-    "post_readings": assets.ReceiptAnswer,
-    "post_events": assets.EventsAnswer,
+    "post_readings": receipts.ReceiptAnswer,
+    "post_events": receipts.EventsAnswer,
     "get_scores": assets.ScoresAnswer,
     "get_series": Series,
     "get_contract": assets.ContractAnswer,
