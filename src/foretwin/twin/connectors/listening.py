@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foretwin.contract.twin import Twin
-from foretwin.errors import ForetwinError, StoreError
+from foretwin.errors import ConnectionsError, ForetwinError, StoreError
 from foretwin.project.loops import Backoff, Heartbeat
 from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.connections.connections_file import Peer
@@ -98,7 +98,7 @@ class _Line(threading.Thread):
         try:
             while not self.ended.is_set():
                 try:
-                    listen_mqtt(self.peer, self.sink, self.ended, self.state, self.backoff)
+                    _connector(self.peer)(self.peer, self.sink, self.ended, self.state, self.backoff)
                 except StoreError:
                     raise
                 except ForetwinError as error:
@@ -111,3 +111,15 @@ class _Line(threading.Thread):
                     self.ended.wait(pause)
         except BaseException as error:  # the main thread raises it
             self.failure = error
+
+
+def _connector(peer: Peer) -> Callable[[Peer, Sink, threading.Event, ConnectionState, Backoff], None]:
+    """Return the function that listens to a peer; ConnectionsError where what it needs is not installed."""
+    if peer.scheme != "opc.tcp":
+        return listen_mqtt
+    try:
+        from foretwin.twin.connectors.opcua.listening_opcua import listen_opcua
+    except ModuleNotFoundError as error:
+        what = f"{error.name} is not installed; `pip install 'foretwin[opcua]'`"
+        raise ConnectionsError(f"{peer.name}: {what}") from None
+    return listen_opcua
