@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reliability.opcua_plant import OpcPlant
 from foretwin.errors import BrokerError, ConnectionsError
 from foretwin.twin.connectors.listening import listen
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
-from support.opcua_plant import OpcPlant
 from support.plant_connections import (
     QUICK,
     listening_to,

@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from foretwin.twin.simulator.processes import free_port, listens, wait_for
 
@@ -21,7 +22,7 @@ URI = "urn:plant"
 
 @dataclass
 class OpcPlant:
-    """The server and its settings; `history` in SQLite, or none."""
+    """The server and its settings; `history` in SQLite, or none. `began` and `started` are s since 1970."""
 
     folder: str
     pumps: int = 2
@@ -33,13 +34,15 @@ class OpcPlant:
     port: int = field(default_factory=free_port)
     security: dict[str, str] = field(default_factory=dict)
     bad_every: int = 0  # ticks: of each of them the first tag is of bad quality
-    process: subprocess.Popen | None = None
+    process: "subprocess.Popen[bytes] | None" = None
 
     @property
     def url(self) -> str:
+        """Its URL."""
         return f"opc.tcp://127.0.0.1:{self.port}/"
 
     def start(self) -> "OpcPlant":
+        """Start it, or start it again."""
         settings = Path(self.folder) / "plant.json"
         content = (
             {name: value for name, value in asdict(self).items() if name != "process"} if not self.process else None
@@ -52,10 +55,13 @@ class OpcPlant:
         return self
 
     def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        """Kill it at whatever it is."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     def be_quiet(self) -> None:
+        """Let it measure no more; it goes on answering."""
         (Path(self.folder) / "quiet").touch()
 
     def remembered(self) -> dict[tuple[str, str], dict[float, float]]:
@@ -82,10 +88,12 @@ def number_of(pump: int, tag: int) -> int:
 
 
 def value_of(tick: int, tag: int) -> float:
+    """What a tag shows at a tick."""
     return float(tick + 1000 * tag)
 
 
-async def main(settings: dict) -> None:
+async def serve(settings: dict[str, Any]) -> None:
+    """Serve and measure."""
     from asyncua import Server, ua
     from asyncua.server.history_sql import HistorySQLite
 
@@ -122,7 +130,7 @@ async def main(settings: dict) -> None:
         await asyncio.sleep(3600)
 
 
-async def measure(server, nodes, settings, last: int) -> int:
+async def measure(server: Any, nodes: list[tuple[int, Any]], settings: dict[str, Any], last: int) -> int:
     """Write the values of the present tick, unless it is the last one."""
     from asyncua import ua
 
@@ -141,7 +149,7 @@ async def measure(server, nodes, settings, last: int) -> int:
     return tick
 
 
-async def add_range(node, ua) -> None:
+async def add_range(node: Any, ua: Any) -> None:
     """Engineering units and range, as a server of analogue items has them."""
     unit = ua.EUInformation(NamespaceUri="http://www.opcfoundation.org/UA/units/un/cefact", UnitId=4408652)
     unit.DisplayName, unit.Description = ua.LocalizedText("°C"), ua.LocalizedText("degree Celsius")
@@ -150,4 +158,4 @@ async def add_range(node, ua) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(Path(sys.argv[1]).read_text())))
+    asyncio.run(serve(json.loads(Path(sys.argv[1]).read_text())))
