@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle censoring kill soak audit docs lock clean
+.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle censoring kill connectors soak audit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -91,6 +91,9 @@ kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; 
 	python -m benchmarks.reliability.faults.run
 	python -m benchmarks.reliability.kill 50 sqlite
 	python -m benchmarks.reliability.kill 50 postgresql
+
+connectors: $(READY) ## 20 random kills of an OPC UA server and of ingest; reports/connectors.json
+	python -m benchmarks.reliability.connector_kills 20
 
 soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap every 20 s; reports/fuzz.json, reports/soak.json
 	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1

@@ -1,10 +1,14 @@
 """Write a first contract for a machine: `foretwin new`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from foretwin.cli.project import PROJECT
+
+if TYPE_CHECKING:
+    from foretwin.contract.twin import Twin
 
 
 @click.command("new")
@@ -38,7 +42,8 @@ def new_command(
 
     Looks at FILE and writes data/NAME/twin.yaml. FILE is a file (CSV in any notation, Parquet, a workbook, .mat or
     HDF5, packed or not), a folder, a glob in quotes, a zip or tar archive, or a URL such as s3://. Long columns
-    without a time, and WAV files, are waveforms, of whose snapshots features become channels.
+    without a time, and WAV files, are waveforms, of whose snapshots features become channels. Of an OPC UA server,
+    opc.tcp://, the tags of like machines become channels, and connections.yaml says which is which.
 
     Asset, time, labels and channels are guessed from names and content, with a comment at each guess. What was assumed
     and left out is told, the costliest mistake first: correct it by hand, then `foretwin add NAME` and `dvc repro`.
@@ -59,6 +64,9 @@ def new_command(
     path = Paths(PROJECT, name).contract
     if path.exists():
         raise ContractError(f"{path}: is there already; edit it, or remove it and run this again")
+    if files.startswith("opc.tcp://"):
+        _new_connection(name, files, path)
+        return
     tables = {table: file for table, file in sides.items() if file}
     draft = draft_contract(name, files, PROJECT, labels, pattern, rate, tables)
     with fresh_file(path) as out:
@@ -66,3 +74,34 @@ def new_command(
     click.echo(f"wrote {path}")
     click.echo("\n".join(draft.assumptions.lines()))
     click.echo(f"Then\n  foretwin add {name}\n  dvc repro")
+
+
+def _new_connection(name: str, url: str, path: Path) -> None:
+    """Write a contract, and an entry in connections.yaml, for the machines whose tags a server lists."""
+    from foretwin.contract.twin import load_twin
+    from foretwin.errors import ConnectionsError
+    from foretwin.project.files import fresh_file
+    from foretwin.twin.connectors.connections.connections_file import FILE, load_connections
+    from foretwin.twin.connectors.connections.proposal import propose
+    from foretwin.twin.connectors.listening import listed_tags
+
+    entries = PROJECT / FILE
+    before = entries.read_text(encoding="utf-8") if entries.exists() else ""
+    if any(line.startswith(f"{name}:") for line in before.splitlines()):
+        raise ConnectionsError(f"{entries}: {name} is there already; edit it, or remove it and run this again")
+    proposal = propose(name, url, listed_tags(url))
+    with fresh_file(path) as out:
+        out.write_text(proposal.contract, encoding="utf-8")
+    with fresh_file(entries) as out:
+        out.write_text(f"{before}\n{proposal.connection}" if before else proposal.connection, encoding="utf-8")
+    load_connections(entries, {name: load_twin(path)} | _other_contracts(name))
+    click.echo(f"wrote {path} and {name} in {entries}")
+    click.echo("\n".join(proposal.told))
+    click.echo(f"Correct both, then\n  foretwin ingest {name}\nand, when there is enough history,")
+    click.echo(f"  foretwin history {name}\n  foretwin add {name}\n  dvc repro")
+
+
+def _other_contracts(name: str) -> "dict[str, Twin]":
+    from foretwin.project.contracts import load_contracts
+
+    return {other: twin for other, twin in load_contracts(PROJECT).items() if other != name}

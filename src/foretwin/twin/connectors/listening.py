@@ -6,15 +6,17 @@ whenever it breaks, and acknowledges to its source only what `sink.take` has sto
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from foretwin.contract.twin import Twin
-from foretwin.errors import ForetwinError, StoreError
+from foretwin.errors import ConnectionsError, ForetwinError, StoreError
 from foretwin.project.loops import Backoff, Heartbeat
 from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.connections.connections_file import Peer
+from foretwin.twin.connectors.connections.proposal import ListedTag
 from foretwin.twin.connectors.mqtt.receiving import listen_mqtt
 from foretwin.twin.connectors.mqtt.session import BACKOFF
 from foretwin.twin.connectors.sink import Sink
@@ -98,7 +100,7 @@ class _Line(threading.Thread):
         try:
             while not self.ended.is_set():
                 try:
-                    listen_mqtt(self.peer, self.sink, self.ended, self.state, self.backoff)
+                    _connector(self.peer)(self.peer, self.sink, self.ended, self.state, self.backoff)
                 except StoreError:
                     raise
                 except ForetwinError as error:
@@ -111,3 +113,28 @@ class _Line(threading.Thread):
                     self.ended.wait(pause)
         except BaseException as error:  # the main thread raises it
             self.failure = error
+
+
+def listed_tags(url: str) -> list[ListedTag]:
+    """Return the tags that a server lists; SourceError where it cannot be read."""
+    with _installed(url):
+        from foretwin.twin.connectors.opcua.listed_tags import list_opcua_tags
+    return list_opcua_tags(url)
+
+
+def _connector(peer: Peer) -> Callable[[Peer, Sink, threading.Event, ConnectionState, Backoff], None]:
+    """Return the function that listens to a peer; ConnectionsError where what it needs is not installed."""
+    if peer.scheme != "opc.tcp":
+        return listen_mqtt
+    with _installed(peer.name):
+        from foretwin.twin.connectors.opcua.listening_opcua import listen_opcua
+    return listen_opcua
+
+
+@contextmanager
+def _installed(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        advice = f"{error.name} is not installed; `pip install 'foretwin[opcua]'`"
+        raise ConnectionsError(f"{what}: {advice}") from None

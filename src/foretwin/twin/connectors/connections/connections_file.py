@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
@@ -19,7 +19,8 @@ from foretwin.twin.connectors.connections.unit_lines import unit_line
 from foretwin.wire.asset_names import is_name
 
 FILE = "connections.yaml"
-SCHEMES = ("mqtt", "mqtts")
+SCHEMES = ("mqtt", "mqtts", "opc.tcp")
+OPC_FIELDS = ("security", "publish_every")
 MOST_TAGS = 100_000
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
@@ -40,6 +41,9 @@ class TagMapping(ContractPart):
     offset: float = 0.0
     words: dict[str, float | str] = Field(default={}, description="what an enumeration's number or word is here")
     bad: tuple[float | str, ...] = Field(default=(), description="values that say that there is none, such as -9999")
+    dead_band: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="OPC UA: a smaller change is none, in what the source tells"
+    )
     value: Text | None = Field(default=None, description="MQTT: where the value lies in a JSON body, as $.v")
     time: Text | None = Field(default=None, description="MQTT: where its time lies; else it is that of the receipt")
     quality: Text | None = Field(default=None, description="MQTT: where its quality lies")
@@ -60,6 +64,15 @@ class TagMapping(ContractPart):
         return self
 
 
+class Security(ContractPart):
+    """How a connection to an OPC UA server is signed and encrypted: files of certificates, DER or PEM."""
+
+    policy: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = "Basic256Sha256"
+    certificate: Text
+    private_key: Text
+    server_certificate: Text = Field(description="the server's, the only one that is trusted")
+
+
 class PlantConnection(ContractPart):
     """What is listened to. MQTT without tags has the topics and bodies of `foretwin ingest --mqtt`."""
 
@@ -69,6 +82,10 @@ class PlantConnection(ContractPart):
     password_from: Text | None = Field(default=None, description="the variable of the environment that holds it")
     assets: dict[Text, Text] = Field(default={}, description="names at the source, and the machines' names here")
     tags: Annotated[tuple[TagMapping, ...], Field(max_length=MOST_TAGS)] = ()
+    security: Security | None = None
+    publish_every: Annotated[float, Field(gt=0, le=5)] | None = Field(
+        default=None, description="OPC UA: seconds between two messages of the server; 0.5 where it is not set"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -79,7 +96,23 @@ class PlantConnection(ContractPart):
             raise ValueError("url: holds a password; leave it out, and name its variable in password_from")
         if self.tags and self.twin is None:
             raise ValueError("twin: is missing; name the contract whose channels the tags are")
+        if scheme == "opc.tcp":
+            self._fits_opc()
+            return self
+        wrong = [name for name in OPC_FIELDS if getattr(self, name) is not None]
+        if wrong:
+            raise ValueError(f"{wrong[0]}: is of OPC UA; leave it out, mqtts:// has ca, cert and key in its URL")
+        if any(tag.dead_band is not None for tag in self.tags):
+            raise ValueError("dead_band: is of OPC UA; leave it out")
         return self
+
+    def _fits_opc(self) -> None:
+        if not self.tags:
+            raise ValueError("tags: are missing; `foretwin new NAME opc.tcp://...` proposes them")
+        if any(tag.value or tag.time or tag.quality for tag in self.tags):
+            raise ValueError("value, time and quality: are paths into MQTT's JSON; leave them out")
+        if (self.user is not None or self.password_from is not None) and self.security is None:
+            raise ValueError("user: would go over the wire in clear; add `security`")
 
 
 @dataclass(frozen=True)

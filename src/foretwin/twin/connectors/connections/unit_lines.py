@@ -26,6 +26,15 @@ def unit_line(source: str, target: str) -> tuple[float, float]:
     return one - zero, zero
 
 
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit that can be converted."""
+    try:
+        _unit(_registry(), text)
+    except ValueError:
+        return False
+    return True
+
+
 def _unit(units: Any, text: str) -> Any:
     try:
         if len(text) > LONGEST:

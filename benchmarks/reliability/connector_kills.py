@@ -1,0 +1,178 @@
+"""Kill an OPC UA server and our process at random, and count what was lost, for reports/connectors.json.
+
+    python -m benchmarks.reliability.connector_kills [KILLS]
+
+A real server whose history is in SQLite measures two pumps ten times a second. It and `foretwin ingest` are killed with
+SIGKILL, the server twice as often, and started again. In the end every value that the server's history holds must be
+stored once, with its source's time. Of each loss of the server it is measured when the log tells it.
+"""
+
+import json
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reliability.opcua_plant import OpcPlant
+from foretwin.contract.twin import Twin
+from foretwin.errors import ForetwinError
+from foretwin.project.entrypoint import exit_on_error
+from foretwin.project.files import fresh_file
+from foretwin.training.ensemble import environment
+from foretwin.twin.simulator.processes import wait_for
+from foretwin.twin.store import Store, assets, open_store
+from foretwin.twin.store.telemetry import history
+
+REPORT = Path("reports/connectors.json")
+OURS = 3  # each third kill is of our process
+APART = (1.0, 6.0)  # s between two kills
+CONNECTED = "hall: connected"
+LOST = "hall: connection lost"
+
+
+def main(kills: int) -> None:
+    """Run it, write the figures; ForetwinError where a value was lost or stands twice."""
+    with tempfile.TemporaryDirectory(prefix="foretwin-connectors-") as folder:
+        found = _disturbed(Path(folder), kills)
+    report: dict[str, Any] = json.loads(REPORT.read_text()) if REPORT.exists() else {}
+    report |= {"machine": environment(), "opcua": found}
+    with fresh_file(REPORT) as out:
+        out.write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(found))
+    if found["lost"] or found["doubled"]:
+        raise ForetwinError(f"{found['lost']} values were lost, {found['doubled']} stand twice or were set aside")
+
+
+def _contract() -> Twin:
+    channel = {"unit": "degC", "role": "sensor", "min": -1e6, "max": 1e6, "grid": {"take": "last"}}
+    remedy = {"part": "none", "instruction": "none", "lead_time": 1}
+    return Twin.model_validate(
+        {
+            "name": "pump",
+            "title": "Pump",
+            "source": {"kind": "store"},
+            "clock": {"unit": "s", "step": 1, "longest_gap": 100_000},
+            "channels": {"flow": channel, "speed": channel},
+            "health": {"remedy": remedy},
+            "window": {"length": 8},
+        }
+    )
+
+
+@dataclass
+class _Ingest:
+    """`foretwin ingest` in a project of its own, with its log."""
+
+    root: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    log: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.log = self.root / "ingest.log"
+
+    def start(self) -> None:
+        command = [str(Path(sys.executable).with_name("foretwin")), "ingest"]
+        with self.log.open("ab") as out:
+            self.process = subprocess.Popen(command, cwd=self.root, stdout=out, stderr=out)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def told(self, what: str) -> int:
+        return self.log.read_text().count(what) if self.log.exists() else 0
+
+
+def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
+    contract, chance = _contract(), random.Random(1)
+    (folder / "data/pump").mkdir(parents=True)
+    (folder / "data/pump/twin.yaml").write_text(contract.model_dump_json())
+    plant = OpcPlant(str(folder)).start()
+    tags = '[{at: "Plant/{asset}/{channel}"}]'
+    (folder / "connections.yaml").write_text(f'hall: {{url: "{plant.url}", twin: pump, tags: {tags}}}\n')
+    ingest, seconds = _Ingest(folder), list[float]()
+    ingest.start()
+    try:
+        with closing(open_store(f"sqlite:///{folder}/twins.db")) as store:
+            wait_for(lambda: len(_rows(store, contract)) > 0, "first readings", 120)
+            for number in range(kills):
+                time.sleep(chance.uniform(*APART))
+                if number % OURS == OURS - 1:
+                    ingest.kill()
+                    time.sleep(chance.uniform(0, 2))
+                    ingest.start()
+                else:
+                    wait_for(lambda: ingest.told(CONNECTED) > ingest.told(LOST) - 1, "connection", 120)
+                    seconds.append(_killed(plant, ingest))
+            plant.be_quiet()
+            begin = time.monotonic()
+            while (lost := _lost(store, contract, plant)) and time.monotonic() - begin < 120:
+                time.sleep(1)
+            return {
+                "kills": kills,
+                "lost": lost,
+                "doubled": _set_aside(folder),
+                "values": sum(len(one) for one in plant.remembered().values()),
+                "seconds_to_tell": round(max(seconds), 2),
+            }
+    finally:
+        ingest.kill()
+        plant.kill()
+
+
+def _killed(plant: OpcPlant, ingest: _Ingest) -> float:
+    """Kill the server and start it again; return the seconds until the log told of it, at the latest after 20."""
+    lines = len(re.findall(LOST, ingest.log.read_text()))
+    plant.kill()
+    begin = time.monotonic()
+    while ingest.told(LOST) == lines and time.monotonic() - begin < 20:
+        time.sleep(0.05)
+    seconds = time.monotonic() - begin
+    plant.start()
+    return seconds
+
+
+def _rows(store: Store, contract: Twin) -> dict[str, dict[float, np.ndarray[Any, Any]]]:
+    """Return pump -> second of its run -> the values of its channels."""
+    found: dict[str, dict[float, np.ndarray[Any, Any]]] = {}
+    with store.read() as connection:
+        for name, asset in assets.find_all(connection, [f"P-{number:03d}" for number in range(2)]).items():
+            for part in history.all_readings(connection, "pump", contract.channel_names, asset.id):
+                values = part[list(contract.channel_names)].to_numpy()
+                found.setdefault(name, {}).update(zip(part["time"].tolist(), values, strict=True))
+    return found
+
+
+def _lost(store: Store, contract: Twin, plant: OpcPlant) -> int:
+    """Count the values of the server's history that are not stored, since the first one that is."""
+    rows = _rows(store, contract)
+    first = {pump: float(values[0.0][0]) for pump, values in rows.items()}
+    lost = 0
+    for (pump, tag), values in plant.remembered().items():
+        place, newest = contract.channel_names.index(tag), max(values)
+        for second, value in values.items():
+            if first[pump] <= second < newest:
+                stored = rows[pump].get(second - first[pump])
+                lost += stored is None or float(stored[place]) != value
+    return lost
+
+
+def _set_aside(folder: Path) -> int:
+    """Count what went to quarantine: a value that came twice with a step that was made already would."""
+    with sqlite3.connect(f"{folder}/twins.db") as connection:
+        return int(connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
