@@ -11,6 +11,7 @@ from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
 from foretwin.evaluation.baselines import fit_baselines
 from foretwin.evaluation.candidates import CANDIDATE, load_candidates, read_blend_record
+from foretwin.evaluation.failure_figures import failure_figures
 from foretwin.evaluation.held_out import (
     Predictions,
     Truth,
@@ -45,7 +46,7 @@ def main(twin: str, root: Path = Path()) -> None:
     wanted = ("constant",) if candidates else None  # the other baselines are candidates
     baselines = fit_baselines(development, windows, contract, params.train.seeds[0], wanted)
     said_by = {name: one.score(test_rows) for name, one in candidates.items()}
-    metrics = {
+    metrics: dict[str, Any] = {
         "twin": twin,
         "bundle": bundle.digest,
         "assets": int(scores["asset"].str.rpartition("@")[0].nunique()),
@@ -57,6 +58,9 @@ def main(twin: str, root: Path = Path()) -> None:
             for name, one in baselines.items()
         },
     }
+    failing = failure_figures(contract, development, test_rows, scores)
+    if failing:
+        metrics["network"]["rul"]["failure"] = failing
     if candidates:
         metrics["candidates"] = {name: figures_of(one, said_by[name], truth) for name, one in candidates.items()}
         metrics["blend"] = read_blend_record(paths.models / "candidates")

@@ -34,6 +34,8 @@ SLOW = (
     "system/test_dvc_remote.py",
     "system/test_upgrade.py",
     "system/test_health.py",
+    "system/test_failure_chances.py",
+    "benchmarks/test_censoring.py",
     "system/test_operators_walk.py",
     "system/test_outages.py",
     "system/test_plant_watched.py",

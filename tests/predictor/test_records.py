@@ -5,7 +5,7 @@ import pytest
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.inputs import read_frame
 from foretwin.predictor.records import score_records
-from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_twin
+from support.tiny_bundle import asks_chances, random_rows, save_tiny_bundle, tiny_twin
 
 KEY = ("asset", "run", "time", "rows")
 
@@ -27,3 +27,16 @@ def test_records_say_what_the_table_of_scores_says(tmp_path, asked):
         assert list(record.faults) == list(twin.axes)
         assert record.warnings == row["warnings"]
     assert found[1].warnings, "a short history is warned of"
+
+
+def test_chances_of_a_failure_are_named_by_their_horizons_and_rise_with_them(tmp_path):
+    twin = asks_chances(tiny_twin(), 6.5, 24, 96)
+    save_tiny_bundle(tmp_path, twin)
+    bundle, rows = Bundle.load(tmp_path), random_rows(twin, {"a": 9, "b": 3})
+    table = bundle.score(rows)
+    assert [name for name in table if name.startswith("p_failure")] == ["p_failure_6.5", "p_failure_24", "p_failure_96"]
+    for record, row in zip(
+        score_records(twin, bundle.answer(read_frame(rows, twin))), table.to_dict("records"), strict=True
+    ):
+        assert record.p_failure == {name: row[f"p_failure_{name}"] for name in ("6.5", "24", "96")}
+        assert 0 < record.p_failure["6.5"] < record.p_failure["24"] < record.p_failure["96"] < 1

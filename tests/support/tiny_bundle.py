@@ -14,6 +14,7 @@ from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import save_bundle
+from foretwin.predictor.failure_chances import FailureChances
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
 from foretwin.predictor.rul_intervals import RulIntervals
@@ -102,9 +103,24 @@ def tiny_reference(twin: Twin, limit: float = 3) -> HealthyBaseline:
 
 def save_tiny_bundle(folder: Path, twin: Twin, seed: int = 1, bias: float = 60) -> str:
     """Write the bundle to an empty folder and return its digest."""
-    calibration = RulIntervals(0.9, (0.0, 100.0), (1.0, 5.0), (2.0, 6.0)) if twin.rul else None
+    intervals = RulIntervals(0.9, (0.0, 100.0), (1.0, 5.0), (2.0, 6.0), tiny_chances(twin))
+    calibration = intervals if twin.rul else None
     faults = {axis: FaultCalibration(0.25, 0.5, 0.9) for axis in twin.axes}
     return save_bundle(folder, twin, tiny_network(twin, seed, bias), calibration, tiny_reference(twin), faults)
+
+
+def tiny_chances(twin: Twin) -> FailureChances | None:
+    """Chances of a failure that fall with the predicted RUL; at 0 it is certain, at the horizon even."""
+    if twin.rul is None or not twin.rul.horizons:
+        return None
+    grid = tuple(np.linspace(0, twin.rul.cap, 11).tolist())
+    curves = tuple(tuple(float(np.exp(-np.log(2) * rul / one)) for rul in grid) for one in twin.rul.horizons)
+    return FailureChances(twin.rul.horizons, grid, curves)
+
+
+def asks_chances(twin: Twin, *horizons: float) -> Twin:
+    """The contract with horizons of chances of a failure."""
+    return Twin.model_validate(twin.model_dump() | {"rul": twin.rul.model_dump() | {"horizons": horizons}})
 
 
 def random_rows(twin: Twin, lengths: dict[str, int], seed: int = 1) -> pd.DataFrame:

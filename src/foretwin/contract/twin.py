@@ -7,6 +7,7 @@ from it. Times (`lead_time`, `rul.cap`, `cases.open_below`, ...) are in `clock.u
 import hashlib
 from collections.abc import Iterable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -26,7 +27,8 @@ from foretwin.errors import ContractError
 TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
 
 RESERVED = {"asset", "run", "time", "rul", "fixed_split", "subset"}
-SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings"}  # columns of every table of scores
+FAILURE = "p_failure"  # the chance of a failure within a horizon
+SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings", FAILURE}  # in tables of scores
 HEALTH, NORMAL, DEPARTED = "health", "normal", "departed"  # the axis without labels, and its classes
 UNKNOWN = "unknown"  # the value on a fault axis where no class is probable enough
 
@@ -41,10 +43,17 @@ class Remedy(ContractPart):
 
 
 class Rul(ContractPart):
-    """Remaining useful life as an output; longer lives than `cap` are not distinguished."""
+    """Remaining useful life, not distinguished beyond `cap`, and chances of a failure within `horizons`, as outputs."""
 
     cap: Annotated[float, Field(gt=0)]
     remedy: Remedy
+    horizons: tuple[float, ...] = Field(default=(), max_length=5, exclude_if=lambda horizons: not horizons)
+
+    @model_validator(mode="after")
+    def _horizons_rise(self) -> Self:
+        if self.horizons and any(one >= other for one, other in pairwise((0.0, *self.horizons, self.cap))):
+            raise ValueError(f"horizons must be above 0, rise, and stay below the cap of {self.cap:g}")
+        return self
 
 
 class FaultAxis(ContractPart):

@@ -7,6 +7,8 @@ Windows are therefore drawn by inverse probability of censoring (Robins and Rotn
 chance that its label became known, by the Kaplan-Meier estimate of how long runs are followed.
 """
 
+from typing import Self
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -51,20 +53,21 @@ def draw_weights(
     how likely the run was followed until then, given that it was at a; one over it, at most `MOST_WEIGHT`. A window
     without an RUL, which serves the fault axes, has 1.
     """
-    starts, place = np.unique(histories.first[rows], return_inverse=True)
-    last = np.zeros(len(starts), np.int64)
-    np.maximum.at(last, place, rows)
-    censored = np.isnan(histories.rul[last])
-    if not censored.any():
-        return None
-    follow_up = FollowUp(histories.time[starts], histories.time[last], censored)
-    age, life = histories.time[ends], np.minimum(histories.rul[ends].astype(np.float64), cap)
-    chance = follow_up.reaches(age + np.nan_to_num(life)) / follow_up.reaches(age)
-    return np.asarray(1 / np.maximum(chance, 1 / MOST_WEIGHT), np.float64)
+    follow_up = FollowUp.of(histories, rows)
+    return None if follow_up is None else follow_up.weights(histories.time[ends], histories.rul[ends], cap)
 
 
 class FollowUp:
     """Kaplan-Meier estimate of how long runs are followed, from R runs of which the failed ones hide it."""
+
+    @classmethod
+    def of(cls, histories: Histories, rows: NDArray[np.int64]) -> Self | None:
+        """Estimate from all rows of some assets (N,); None where the end of each run is known."""
+        starts, place = np.unique(histories.first[rows], return_inverse=True)
+        last = np.zeros(len(starts), np.int64)
+        np.maximum.at(last, place, rows)
+        censored = np.isnan(histories.rul[last])
+        return cls(histories.time[starts], histories.time[last], censored) if censored.any() else None
 
     def __init__(self, begin: NDArray[np.float64], end: NDArray[np.float64], censored: NDArray[np.bool_]) -> None:
         """`begin` and `end` (R,) are the ages at the first and last reading, `censored` (R,) is False of a failure."""
@@ -81,3 +84,9 @@ class FollowUp:
     def reaches(self, age: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the chance (N,) that a run is followed up to these ages (N,), or longer."""
         return np.append(1.0, self.shares)[np.searchsorted(self.ages, age, side="left")]
+
+    def weights(self, age: NDArray[np.float64], rul: NDArray[np.float32], cap: float) -> NDArray[np.float64]:
+        """Return the weights of windows at these ages (N,) with these lives (N,), as `draw_weights` describes them."""
+        life = np.nan_to_num(np.minimum(rul.astype(np.float64), cap))
+        chance = self.reaches(age + life) / self.reaches(age)
+        return np.asarray(1 / np.maximum(chance, 1 / MOST_WEIGHT), np.float64)

@@ -2,7 +2,7 @@
 
     contract.json      the contract it was trained under
     network.onnx       ensemble with its feature scaling inside: physical units in, RUL and probabilities out
-    calibration.json   offsets of the RUL interval; absent where the twin has no RUL
+    calibration.json   offsets of the RUL interval, curves of chances of a failure; absent where the twin has no RUL
     fault_calibration.json  temperature and threshold of each fault axis; absent where the twin has none
     reference.json     each channel's range on the training assets, and the healthy baseline
     manifest.json      the digest of each file above; a bundle that does not match it is not loaded
@@ -108,7 +108,8 @@ class Bundle:
         `rows` has the columns asset, run, time and one per channel; each asset's rows stand together, in order of
         time; labels and other columns are not looked at. Of several runs of an asset the last one counts. Returns
         asset, run, time, rows (how many the prediction saw, at most the window), then `rul`, `rul_low`, `rul_high`
-        in the contract's unit where the twin has an RUL; where it has faults, `<axis>` with the answer, a class or
+        in the contract's unit where the twin has an RUL, and `p_failure_<horizon>`, the chance of a failure within it,
+        for each of `rul.horizons`; where it has faults, `<axis>` with the answer, a class or
         "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; and `warnings`,
         a list of strings. BadInput names the field that breaks the contract: `guards` has what is refused.
 
@@ -156,7 +157,7 @@ class Bundle:
 
     @cached_property
     def score_columns(self) -> tuple[str, ...]:
-        """Return the numeric columns that `score` adds to the key."""
+        """Return the numbers of `score` that the network gives; chances of a failure follow from the RUL."""
         rul = ("rul", "rul_low", "rul_high") if self.contract.rul else ()
         return (*rul, *(probability_column(a, c) for a in self.contract.axes for c in self.contract.classes(a)))
 
@@ -185,6 +186,7 @@ class Bundle:
             if self.calibration is None:
                 raise BundleError(f"bundle of {self.contract.name}: calibration.json is missing; train again")
             columns["rul_low"], columns["rul_high"] = self.calibration.interval(columns["rul"], cap)
+            columns |= self.calibration.failure.columns(columns["rul"]) if self.calibration.failure else {}
         for axis in self.contract.axes:
             columns |= self._fault_columns(axis, out[f"p_{axis}"])
         return columns

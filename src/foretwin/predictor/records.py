@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import Answers, probability_column
+from foretwin.predictor.failure_chances import failure_column, horizon_name
 
 
 class ScoreRecord(NamedTuple):
@@ -19,6 +20,7 @@ class ScoreRecord(NamedTuple):
     faults: dict[str, dict[str, float]]  # axis -> class -> probability
     diagnosis: dict[str, str]  # axis -> class or unknown
     warnings: list[str]
+    p_failure: dict[str, float]  # horizon -> chance of a failure within it; empty where the contract names none
 
 
 def score_records(contract: Twin, answers: Answers) -> list[ScoreRecord]:
@@ -30,7 +32,10 @@ def score_records(contract: Twin, answers: Answers) -> list[ScoreRecord]:
     faults = [{axis: {name: column[i] for name, column in classes} for axis, classes in axes} for i in places]
     diagnosis = [{axis: columns[axis][i] for axis, _ in axes} for i in places]
     key = [column.tolist() for column in (answers.assets, answers.runs, answers.time, answers.rows)]
-    return list(map(ScoreRecord, *key, *rul, faults, diagnosis, columns["warnings"]))
+    horizons = contract.rul.horizons if contract.rul else ()
+    named = [(horizon_name(one), columns[failure_column(one)]) for one in horizons]
+    chances = [{name: column[i] for name, column in named} for i in places]
+    return list(map(ScoreRecord, *key, *rul, faults, diagnosis, columns["warnings"], chances))
 
 
 def _probabilities(contract: Twin, axis: str, columns: dict[str, list[Any]]) -> list[tuple[str, list[float]]]:

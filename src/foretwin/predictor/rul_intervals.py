@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.predictor.failure_chances import FailureChances
+
 SMALLEST_GROUP = 60  # residuals; below this a 5 % quantile is a guess
 MOST_GROUPS = 8
 
@@ -55,6 +57,7 @@ class RulIntervals:
     centres: tuple[float, ...]  # predicted RUL at the groups' medians, increasing
     below: tuple[float, ...]  # distance from the prediction to the lower end, at each centre
     above: tuple[float, ...]
+    failure: FailureChances | None = None  # where the contract names horizons
 
     @classmethod
     def fit(cls, predicted: NDArray[np.floating], truth: NDArray[np.floating], level: float) -> Self:
@@ -110,12 +113,15 @@ class RulIntervals:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        return values if self.failure else {name: value for name, value in values.items() if name != "failure"}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Restore from the values of `to_dict`."""
-        return cls(values["level"], *(tuple(values[name]) for name in ("centres", "below", "above")))
+        failure = FailureChances.from_dict(values["failure"]) if "failure" in values else None
+        centres, below, above = (tuple(values[name]) for name in ("centres", "below", "above"))
+        return cls(values["level"], centres, below, above, failure)
 
 
 def _conformal_quantile(residual: NDArray[np.floating], level: float) -> float:

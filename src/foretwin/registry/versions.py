@@ -18,6 +18,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import KEY, read_rows
 from foretwin.errors import BundleError, RegistryError, RowsError
 from foretwin.predictor.bundle import probability_column, verify
+from foretwin.predictor.failure_chances import failure_column
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
 from foretwin.registry.locations import ALIAS, BUNDLE, MODEL, model_name
@@ -146,7 +147,9 @@ def signature(contract: Twin) -> "ModelSignature":
         for name, channel in named
     ]
     answers = [ColSpec(DataType.long, "rows")]
-    answers += [ColSpec(DataType.double, name) for name in ("rul", "rul_low", "rul_high") if contract.rul]
+    if contract.rul:
+        chances = map(failure_column, contract.rul.horizons)
+        answers += [ColSpec(DataType.double, name) for name in ("rul", "rul_low", "rul_high", *chances)]
     for axis in contract.axes:
         probabilities = [probability_column(axis, name) for name in contract.classes(axis)]
         answers += [ColSpec(DataType.string, axis), *(ColSpec(DataType.double, name) for name in probabilities)]

@@ -4,7 +4,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -29,6 +29,7 @@ from foretwin.project.digests import json_digest
 from foretwin.project.entrypoint import show_progress
 from foretwin.project.params import TrainParams
 from foretwin.training.encoders import segments_of
+from foretwin.training.horizon_calibration import fit_failure_chances
 from foretwin.training.network import Network, RegimeScaling
 from foretwin.training.onnx import to_onnx
 from foretwin.training.trainer import Budget, Choice, fit
@@ -100,7 +101,8 @@ def save_ensemble(
         predicted, truth = out_of_fold(members)
         if len(truth) == 0:
             raise TrainingError(f"{contract.name}: no held-out cut has a known RUL to calibrate on; label more runs")
-        calibration = RulIntervals.fit(predicted, truth, params.level)
+        chances = fit_failure_chances(predicted, development, contract)
+        calibration = replace(RulIntervals.fit(predicted, truth, params.level), failure=chances)
     reference = HealthyBaseline.fit(development.recorded, contract, regimes_of(members[0].network))
     onnx = to_onnx([member.network for member in members], contract)
     faults = {

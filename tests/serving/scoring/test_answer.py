@@ -14,8 +14,9 @@ from foretwin.errors import BundleError
 from foretwin.predictor.bundle import Bundle
 from foretwin.serving.scoring.answer import encode_answer
 from foretwin.serving.scoring.calls.json_call import decode_json
+from foretwin.serving.scoring.schemas import _score_schema, answer_columns
 from foretwin.wire.tables import ARROW, JSON, PARQUET, read_table
-from support.tiny_bundle import call_of, random_rows, save_tiny_bundle, tiny_twin
+from support.tiny_bundle import asks_chances, call_of, random_rows, save_tiny_bundle, tiny_twin
 
 TWIN = tiny_twin()
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -113,3 +114,19 @@ def test_the_module_reads_what_it_writes(champion):
     with pa.ipc.new_stream(out, plain.schema) as stream:
         stream.write_table(plain)
     assert read_table(out.getvalue().to_pybytes(), ARROW, 10, 10**6).num_rows == 1
+
+
+def test_chances_of_a_failure_are_in_the_answer_and_its_schema_where_the_contract_asks(tmp_path):
+    rows = random_rows(TWIN, {"A": 8})
+    assert "p_failure" not in answer_of(champion_of(tmp_path / "plain", TWIN), rows)["scores"][0]
+    champion = champion_of(tmp_path / "asked", asks_chances(TWIN, 24, 96))
+    (score,) = answer_of(champion, rows)["scores"]
+    table = champion.bundle.score(rows)
+    assert score["p_failure"] == {"24": table["p_failure_24"][0], "96": table["p_failure_96"][0]}
+    described = _score_schema(champion)["properties"]["p_failure"]
+    assert described["required"] == ["24", "96"]
+    call, answers = asked(champion, rows)
+    sent = encode_answer(call, answers, NOW, ARROW)
+    told = pa.ipc.open_stream(sent).read_all().column("p_failure_96")
+    assert told.to_pylist() == table["p_failure_96"].tolist()
+    assert "`p_failure_24`, `p_failure_96`" in answer_columns(champion.bundle.contract)

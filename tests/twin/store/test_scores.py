@@ -50,6 +50,15 @@ def test_a_score_is_read_back_as_it_was(store, score):
     assert history(store, score) == [score]
 
 
+def test_chances_of_a_failure_are_kept_beside_the_faults_and_replace_a_score_where_they_differ(store, score):
+    told = replace(score, p_failure={"24": 0.25, "96": 0.75})
+    add(store, score, told)
+    assert history(store, score) == [told]
+    assert "p_failure" not in told.faults
+    add(store, replace(told, p_failure={"24": 0.5, "96": 0.75}))
+    assert history(store, score)[0].p_failure["24"] == 0.5
+
+
 def test_a_twin_without_rul_or_faults_has_none(store, score):
     bare = replace(score, rul=None, rul_low=None, rul_high=None, faults={}, diagnosis={}, warnings=[])
     add(store, bare)

@@ -56,6 +56,7 @@ def _scores(champion: Champion, ages: list[float | None], answers: Answers) -> l
         if contract.rul:
             ends = {"low": record.rul_low, "high": record.rul_high}
             score["rul"] = {"value": record.rul, **ends, "level": level, "unit": contract.clock.unit}
+            score |= {"p_failure": record.p_failure} if record.p_failure else {}
         score |= {"faults": record.faults, "diagnosis": record.diagnosis}
         if age is not None:
             score["data_age"] = age

@@ -13,6 +13,7 @@ from foretwin.champion.champion import Champion
 from foretwin.contract.channels import Channel
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.predictor.bundle import Bundle
+from foretwin.predictor.failure_chances import failure_column, horizon_name
 from foretwin.predictor.shapley import players
 from foretwin.serving.http.limits import Limits
 from foretwin.wire.asset_names import LONGEST_NAME, NAME_PATTERN
@@ -173,6 +174,7 @@ def table_columns(contract: Twin) -> str:
 def answer_columns(contract: Twin) -> str:
     """Describe the columns of a table of scores for one twin."""
     rul = f"`rul`, `rul_low`, `rul_high` ({contract.clock.unit}), " if contract.rul else ""
+    rul += "".join(f"`{failure_column(one)}`, " for one in (contract.rul.horizons if contract.rul else ()))
     faults = "".join(
         f"`{axis}` with the answer, `p_{axis}_` with each of {', '.join(contract.classes(axis))}, "
         for axis in contract.axes
@@ -190,6 +192,9 @@ def _score_schema(champion: Champion) -> Schema:
         fields["rul"] = record_schema(
             ends, description="the share `level` of true lives should lie between low and high"
         )
+        if contract.rul.horizons:
+            within = record_schema(dict.fromkeys(map(horizon_name, contract.rul.horizons), SHARE))
+            fields["p_failure"] = within | {"description": f"within so many {contract.clock.unit}"}
     axes = {axis: contract.classes(axis) for axis in contract.axes}
     fields["faults"] = record_schema({axis: record_schema(dict.fromkeys(names, SHARE)) for axis, names in axes.items()})
     fields["diagnosis"] = record_schema({axis: {"enum": [*names, UNKNOWN]} for axis, names in axes.items()})

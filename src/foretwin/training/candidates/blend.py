@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from foretwin.training.candidates.graph import Fitted, blend_graph
 from foretwin.training.candidates.out_of_fold import OutOfFold, Said
 from foretwin.training.candidates.weights import QuestionBlend, blend_question
 from foretwin.training.ensemble import Member, keep_budget, regimes_of
+from foretwin.training.horizon_calibration import fit_failure_chances
 
 MEGABYTE = 1e6
 
@@ -84,11 +85,11 @@ def save_blend(
     for name, said in blended.cuts.said.items():
         (candidates / name).mkdir()
         alone = {question: {name: 1.0} for question in blended.questions}
-        own = calibrate(blended.cuts, said, contract, params)
+        own = calibrate(blended.cuts, said, development, contract, params)
         graph = blend_graph(blended.fitted, contract, alone)
         save_bundle(candidates / name, contract, graph, own.intervals, reference, own.faults)
     said = {question: found.said for question, found in blended.questions.items()}
-    served = calibrate(blended.cuts, said, contract, params)
+    served = calibrate(blended.cuts, said, development, contract, params)
     digest = save_bundle(bundle, contract, blended.graph, served.intervals, reference, served.faults)
     record = {
         "weights": {question: found.weights for question, found in blended.questions.items()},
@@ -115,7 +116,7 @@ def describe_blend(blended: Blended) -> str:
     return f"blend of {'; '.join(found)}"
 
 
-def calibrate(cuts: OutOfFold, said: Said, contract: Twin, params: TrainParams) -> Calibrated:
+def calibrate(cuts: OutOfFold, said: Said, development: Development, contract: Twin, params: TrainParams) -> Calibrated:
     """Fit intervals and fault calibrations to what a model says of cuts that it has not learnt from."""
     intervals = None
     if contract.rul:
@@ -123,7 +124,8 @@ def calibrate(cuts: OutOfFold, said: Said, contract: Twin, params: TrainParams) 
         judged = JudgedCuts(
             said["rul"][known] * cap, cuts.truth["rul"][known] * cap, cuts.assets[known], cuts.folds[known], cap
         )
-        intervals = RulIntervals.fit_by_asset(judged, params.level)
+        chances = fit_failure_chances(judged.predicted, development, contract)
+        intervals = replace(RulIntervals.fit_by_asset(judged, params.level), failure=chances)
     faults = {
         axis: FaultCalibration.fit_by_asset(
             JudgedClasses(said[axis], cuts.truth[axis].astype(np.int64), cuts.assets),

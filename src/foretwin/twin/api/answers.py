@@ -67,6 +67,7 @@ def show_score(score: Score, contract: Twin | None, model: ScoringModel) -> dict
         shown["rul"] = {**ends, "level": model.level, "unit": contract.clock.unit if contract else None}
         if None in ends.values():
             raise StoreError(f"score of run {score.run}, time {score.time:g}: holds only a part of the RUL's interval")
+        shown |= {"p_failure": score.p_failure} if score.p_failure else {}
     elif contract and contract.rul and model.contract == contract.digest:
         raise StoreError(f"score of run {score.run}, time {score.time:g}: holds no RUL, which its model gives")
     known = {name: getattr(model, name) for name in ("name", "version", "run", "digest")}

@@ -66,6 +66,10 @@ class ScoreAnswer(BaseModel):
     diagnosis: dict[str, str]
     warnings: list[str]
     rul: RulAnswer | None = Field(default=None, description="left out where the twin has none")
+    p_failure: dict[str, float] | None = Field(
+        default=None,
+        description="chance of a failure within each horizon of the contract; left out where it names none",
+    )
     model: ModelAnswer
 
 

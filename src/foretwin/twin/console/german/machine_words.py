@@ -117,6 +117,7 @@ MACHINES = {
     "Record work or a failure": "Arbeit oder Ausfall festhalten",
     "Release": "Freigeben",
     "Release {id}": "{id} freigeben",
+    "Fails within": "Fällt aus innerhalb von",
     "Remaining life": "Restlebensdauer",
     "Remaining life over time, with its interval": "Restlebensdauer über der Zeit, mit ihrem Intervall",
     "Removed": "Ausgebaut",

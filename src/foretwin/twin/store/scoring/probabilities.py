@@ -1,4 +1,7 @@
-"""Pack a score's probabilities into bytes: float64, little-endian, in the order of a layout of axes and classes."""
+"""Pack a score's probabilities into bytes: float64, little-endian, in the order of a layout of axes and classes.
+
+Chances of a failure stand among the axes as `p_failure`, which no axis is called, with the horizons as its classes.
+"""
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +12,7 @@ import orjson
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from foretwin.contract.twin import FAILURE
 from foretwin.twin.store.tables import answer_layouts
 
 Faults = dict[str, dict[str, float]]  # axis -> class -> probability
@@ -19,6 +23,11 @@ PACKED_NAMES = ("layout", "probabilities", "kept")  # columns of the table that 
 def layouts_for(connection: Connection, answers: Iterable[Faults]) -> dict[Axes, int]:
     """Return the numbers of the layouts of these answers; new ones are recorded."""
     return {axes: _number(connection, axes) for axes in set(map(_axes, answers))}
+
+
+def with_chances(faults: Faults, p_failure: dict[str, float]) -> Faults:
+    """Return what is packed together: the faults, and the chances of a failure where there are any."""
+    return {**faults, FAILURE: p_failure} if p_failure else faults
 
 
 def packed_faults(faults: Faults, layouts: Mapping[Axes, int]) -> tuple[int, bytes]:
@@ -33,14 +42,14 @@ def unpack_values(packed: bytes) -> tuple[float, ...]:
 
 
 def unpacked(connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
-    """Return whole rows of the table of scores with `faults` in place of the packed columns."""
+    """Return whole rows of the table of scores with `faults` and `p_failure` in place of the packed columns."""
     held = _axes_of(connection, {row["layout"] for row in rows})
     plain = []
     for row in rows:
         values = iter(unpack_values(row["probabilities"]))
         faults = {axis: {name: next(values) for name in classes} for axis, classes in held[row["layout"]].items()}
         shown = {str(name): value for name, value in row.items() if name not in PACKED_NAMES}
-        plain.append({**shown, "faults": faults})
+        plain.append({**shown, FAILURE: faults.pop(FAILURE, {}), "faults": faults})
     return plain
 
 

@@ -1,7 +1,7 @@
 """Scores of readings, and the models that made them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Column, Connection, insert, select
 
 from foretwin.champion.identity import ModelIdentity
-from foretwin.twin.store.scoring.probabilities import Faults, layouts_for, packed_faults, unpacked
+from foretwin.twin.store.scoring.probabilities import Faults, layouts_for, packed_faults, unpacked, with_chances
 from foretwin.twin.store.tables import models as models_table
 from foretwin.twin.store.tables import scores
 
@@ -57,6 +57,7 @@ class Score:
     faults: Faults  # axis -> class -> probability
     diagnosis: dict[str, str]  # axis -> class or unknown
     warnings: list[str]
+    p_failure: dict[str, float] = field(default_factory=dict)  # horizon -> chance of a failure within it
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def add_scores(connection: Connection, found: Sequence[Score], for_good: bool = 
         return
     once = {(score.asset, score.run, score.time, score.model): score for score in found}
     moments = as_stored({score.scored_at for score in found}, connection, scores.c.scored_at)
-    layouts = layouts_for(connection, [one.faults for one in once.values()])
+    layouts = layouts_for(connection, [with_chances(one.faults, one.p_failure) for one in once.values()])
     rows = [
         (
             *key,
@@ -90,7 +91,7 @@ def add_scores(connection: Connection, found: Sequence[Score], for_good: bool = 
             one.rul,
             one.rul_low,
             one.rul_high,
-            *packed_faults(one.faults, layouts),
+            *packed_faults(with_chances(one.faults, one.p_failure), layouts),
             orjson.dumps(one.diagnosis).decode(),
             orjson.dumps(one.warnings).decode(),
             for_good,
