@@ -80,10 +80,11 @@ bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json,
 circle: $(READY) ## once around the life of a model, from drift to roll-back, in a copy of a built project; reports/circle.json
 	python -m benchmarks.model_life.circle
 
-kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; then 50 kills on each database, reports/reliability_*.json
+kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; 50 kills on each database, reports/reliability_*.json; 100 of a partitioned fleet, reports/scale_faults.json
 	python -m benchmarks.reliability.faults.run
 	python -m benchmarks.reliability.kill 50 sqlite
 	python -m benchmarks.reliability.kill 50 postgresql
+	python -m benchmarks.reliability.partition_kills 100
 
 soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap every 20 s; reports/fuzz.json, reports/soak.json
 	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1

@@ -9,7 +9,8 @@ import pandas as pd
 import yaml
 
 from foretwin.contract.twin import Twin, load_twin
-from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.retention.retain import Retaining, retain_once
 from foretwin.wire.readings import Decoded, Readings
 from support.small_history import readings_of

@@ -10,7 +10,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, SourceError
 from foretwin.twin.connectors import files
 from foretwin.twin.connectors.files import ingest_file
-from foretwin.twin.ingest.ingest import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.store import assets, listing, open_store
 from support.tiny_bundle import tiny_twin
 

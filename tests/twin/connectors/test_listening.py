@@ -21,7 +21,7 @@ from foretwin.twin.connectors.mqtt import listening
 from foretwin.twin.connectors.mqtt.listening import PendingMessages, listen, session_name
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
-from foretwin.twin.ingest.ingest import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import listing, open_store

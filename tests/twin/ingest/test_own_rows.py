@@ -15,7 +15,7 @@ from foretwin.contract.twin import Twin
 from foretwin.twin.cases.dating import taken_at
 from foretwin.twin.connectors.files import ingest_file
 from foretwin.twin.ingest import own_rows
-from foretwin.twin.ingest.ingest import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import assets, open_store
 from foretwin.twin.store.summaries import runs

@@ -16,7 +16,8 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
 from foretwin.twin.connectors.files import ingest_file
 from foretwin.twin.data_export import export_asset
-from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.ingest.single_values.settling import settle_values

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from foretwin.errors import StoreError
-from foretwin.twin.ingest.ingest import Receipt
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.store import Store, timeline
 
 COUNTED = ("stored", "duplicates", "late", "gaps", "waiting")

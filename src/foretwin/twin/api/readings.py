@@ -14,7 +14,8 @@ from foretwin.twin.api.bodies import read_object
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Listing, answer_page, one_more, parse_moment, read_query, text, whole_number
 from foretwin.twin.explanation import explain_present
-from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
 from foretwin.twin.series import run_series
 from foretwin.twin.store import assets, listing

@@ -20,8 +20,9 @@ from foretwin.sources.own_columns import check_file_units, own_columns
 from foretwin.sources.snapshots.snapshot_files import SnapshotForm, opener
 from foretwin.sources.table import read_own_rows
 from foretwin.sources.tabular import TableFile, open_table
-from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.ingest.own_rows import ingest_own
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.store import Store
 from foretwin.wire.decoder import decode_table, is_of_values
 from foretwin.wire.readings import Decoded, Rejected

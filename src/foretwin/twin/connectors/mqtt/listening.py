@@ -23,7 +23,8 @@ from foretwin.serving.http.limits import Limits
 from foretwin.serving.http.tracing import work_span
 from foretwin.twin.connectors.mqtt.session import BACKOFF, Session, connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
-from foretwin.twin.ingest.ingest import Receipt, ingest
+from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
 from foretwin.twin.store import Store
