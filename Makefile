@@ -87,10 +87,11 @@ circle: $(READY) ## once around the life of a model, from drift to roll-back, in
 censoring: $(READY) ## what lives that did not end teach, on simulated pumps, in a quarter of an hour; reports/censoring.json
 	python -m benchmarks.accuracy.censoring
 
-kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; then 50 kills on each database, reports/reliability_*.json
+kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; 50 kills on each database, reports/reliability_*.json; 100 of a partitioned fleet, reports/scale_faults.json
 	python -m benchmarks.reliability.faults.run
 	python -m benchmarks.reliability.kill 50 sqlite
 	python -m benchmarks.reliability.kill 50 postgresql
+	python -m benchmarks.reliability.partition_kills 100
 
 connectors: $(READY) ## 20 random kills of an OPC UA server and of ingest; reports/connectors.json
 	python -m benchmarks.reliability.connector_kills 20

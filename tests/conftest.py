@@ -44,6 +44,8 @@ SLOW = (
     "system/test_worked_examples.py",
     "system/test_soak.py",
     "system/test_faults.py",
+    "system/test_partition_kills.py",
+    "twin/store/test_partitioning.py",
     "system/test_front_door.py",
     "system/test_doors.py",
     "system/test_observability.py",

@@ -36,7 +36,8 @@ from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.retention.retain import Retaining, retain_once
-from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.scoring.loop import score_once
+from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.store import Store, open_store
 from foretwin.wire.readings import Decoded, Readings
 

@@ -22,7 +22,8 @@ from foretwin.project.contracts import load_contracts
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.serving.access.authentication import Guard
 from foretwin.twin.api.server import serve_twins
-from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.scoring.loop import score_once
+from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.simulator.fleet import fleet
 from foretwin.twin.store import Store, open_store
 

@@ -11,6 +11,7 @@ from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.store import Store, assets
+from foretwin.twin.store.ownership.partitioning import last_batch
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.telemetry import readings, spans, windows
@@ -50,7 +51,7 @@ def call_scored(store: Store, size: int) -> None:
     """Mark a whole fleet as scored, as one is whose scoring keeps up."""
     with store.write() as connection:
         for part in parts(range(1, size + 1)):
-            windows.mark_scored(connection, part, readings.last_batch(connection))
+            windows.mark_scored(connection, part, last_batch(connection))
 
 
 def plausible(twin: Twin, count: int, seed: int) -> NDArray[np.float32]:

@@ -35,7 +35,8 @@ from foretwin.twin.kpis import kpis
 from foretwin.twin.kpis.counts import keep_counts
 from foretwin.twin.kpis.periods import PeriodRequest
 from foretwin.twin.monitoring.run import MonitorSettings, monitor
-from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.scoring.loop import score_once
+from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.store import Store, assets, listing, open_store
 from foretwin.twin.store.casework import events as outbox
 from foretwin.twin.store.casework.outbox import emit

@@ -21,9 +21,11 @@ from foretwin.champion.champion import Champion, load_champion
 from foretwin.dataset.table import read_rows
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.paths import Paths
-from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.scoring.loop import score_once
+from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.store import Store, open_store
 from foretwin.twin.store import assets as registered
+from foretwin.twin.store.ownership.partitioning import last_batch
 from foretwin.twin.store.telemetry import readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
 from foretwin.twin.store.telemetry.spans import RunArrivals
@@ -61,7 +63,7 @@ def store_hours(store: Store, champion: Champion, values: NDArray[np.float32], f
             np.concatenate([values[order, i] for i in hours]),
         )
         readings.add_readings(connection, "file", rows, now())
-        batch, count = readings.last_batch(connection), len(hour)
+        batch, count = last_batch(connection), len(hour)
         newest = [Arrivals(one, 1, float(hour[-1]), now(), batch, count, 0, 0, 0) for one in ids.tolist()]
         stored = [RunArrivals(one, 1, count, float(hour[0]), float(hour[-1])) for one in ids.tolist()]
         count_arrivals(connection, TWIN, newest, stored, {}, now())

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import func, select
 
 from foretwin.champion.champion import load_champion
-from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.scoring.loop import score_once
+from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from foretwin.twin.store.copying import file_content

@@ -12,7 +12,8 @@ import httpx
 
 from foretwin.serving.access.authentication import Guard
 from foretwin.twin.api.server import serve_twins
-from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.scoring.loop import score_once
+from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 from support.tiny_bundle import environment, tiny_project, tiny_twin

@@ -17,6 +17,7 @@ from foretwin.project.params import PrepareParams
 from foretwin.project.paths import Paths
 from foretwin.sources import pump
 from foretwin.twin.store import Store, assets
+from foretwin.twin.store.ownership.partitioning import last_batch
 from foretwin.twin.store.telemetry import readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
 from foretwin.twin.store.telemetry.spans import RunArrivals
@@ -104,7 +105,7 @@ def keep(store: Store, name: str, times: NDArray[np.float64], values: NDArray[np
         readings.add_readings(
             connection, "file", Readings("pump", pump_twin().channel_names, ids, runs, times, values), NOON
         )
-        batch = readings.last_batch(connection)
+        batch = last_batch(connection)
         newest = Arrivals(asset.id, 1, float(times[-1]), NOON, batch, len(times), 0, 0, 0)
         stored = RunArrivals(asset.id, 1, len(times), float(times[0]), float(times[-1]))
         count_arrivals(connection, asset.twin, [newest], [stored], {}, NOON)

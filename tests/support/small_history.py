@@ -39,7 +39,9 @@ def remember(store: Store, twin: Twin, frame: pd.DataFrame, now: datetime = NOON
         ids = frame["asset"].map({name: asset.id for name, asset in known.items()}).to_numpy(np.int64)
         keys = (ids, frame["run"].to_numpy(np.int64), frame["time"].to_numpy(np.float64))
         values = frame[list(twin.channel_names)].to_numpy(np.float32)
-        stored = readings.add_readings(connection, "http", Readings(twin.name, twin.channel_names, *keys, values), now)
+        stored, _ = readings.add_readings(
+            connection, "http", Readings(twin.name, twin.channel_names, *keys, values), now
+        )
         assert stored.all()
 
 

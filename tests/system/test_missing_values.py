@@ -33,7 +33,8 @@ from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.scoring.scores import score_assets
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Store, assets, open_store
-from foretwin.twin.store.telemetry import readings, windows
+from foretwin.twin.store.ownership.partitioning import last_batch
+from foretwin.twin.store.telemetry import windows
 from foretwin.twin.store.telemetry.windows import ReadingQuery
 from foretwin.validation.fleet_profile import Profile
 from foretwin.validation.rules import fleet_rules, row_rules
@@ -89,7 +90,7 @@ def live(store: Store, bundle: Bundle) -> pd.DataFrame:
     """The scores that the loop gives to what the store holds."""
     with store.read() as connection:
         known = assets.find_all(connection, ["f00", "f01", "f02"])
-        wanted = ReadingQuery(TWIN.name, TWIN.channel_names, readings.last_batch(connection))
+        wanted = ReadingQuery(TWIN.name, TWIN.channel_names, last_batch(connection))
         found = windows.newest_windows(connection, wanted, [one.id for one in known.values()], TWIN.window.length)
     recent = WindowCache(TWIN, 10**6)
     ids = np.array(sorted(one.id for one in known.values()))

@@ -24,6 +24,7 @@ from foretwin.cli.operations.audit import audit_command
 from foretwin.cli.operations.backup_restore import backup_command, migrate_store_command, restore_command
 from foretwin.cli.operations.config import config_command
 from foretwin.cli.operations.doctor import doctor_command
+from foretwin.cli.operations.rebalance import rebalance_command
 from foretwin.cli.operations.sbom import sbom_command
 from foretwin.cli.operations.sign import sign_command
 from foretwin.cli.pipeline.add import add_command
@@ -78,6 +79,7 @@ COMMANDS = (
     hold_command,
     retain_command,
     quarantine_command,
+    rebalance_command,
     deliveries_command,
     monitor_command,
     kpis_command,

@@ -13,7 +13,8 @@ from foretwin.errors import BadInput, Conflict
 from foretwin.predictor.inputs import ModelInputs
 from foretwin.predictor.shapley import explain_tracks
 from foretwin.twin.store import Store, assets
-from foretwin.twin.store.telemetry import readings, windows
+from foretwin.twin.store.ownership.partitioning import last_batch
+from foretwin.twin.store.telemetry import windows
 from foretwin.twin.store.telemetry.windows import ReadingQuery
 
 PATIENCE = 10.0  # s until a caller hears that there are too many before him
@@ -33,7 +34,7 @@ def explain_present(store: Store, root: Path, contracts: Mapping[str, Twin], nam
             raise BadInput("twin", f"{asset.twin} has no contract here")
         champion = load_champion(root, asset.twin)
         contract = champion.bundle.contract
-        wanted = ReadingQuery(asset.twin, contract.channel_names, readings.last_batch(connection))
+        wanted = ReadingQuery(asset.twin, contract.channel_names, last_batch(connection))
         recent = windows.newest_windows(connection, wanted, [asset.id], contract.window.length)
     needed = np.delete(recent.values, contract.may_be_missing, axis=1)
     whole = recent.only(np.isfinite(needed).all(axis=1))

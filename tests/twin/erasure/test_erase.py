@@ -366,7 +366,7 @@ def tables_with_it(store) -> set[str]:
 def test_every_table_that_refers_to_an_asset_is_emptied_of_it():
     from foretwin.twin.store.holdings import holdings
 
-    asset = assets.Asset(*range(2), "n", None, None, {}, NOON, *[0] * 10)
+    asset = assets.Asset(*range(2), "n", None, None, {}, NOON, *[0] * 11)
     handled = {table.name for table in holdings(asset)}
     about = {table.name for table in metadata.tables.values() if "asset" in table.c}
     assert about <= handled

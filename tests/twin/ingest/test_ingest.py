@@ -22,6 +22,7 @@ from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.release import release
 from foretwin.twin.store import Store, assets, listing, open_store, summaries, tables
 from foretwin.twin.store.casework import audit
+from foretwin.twin.store.ownership.partitioning import last_batch
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry import readings as stored_readings
 from foretwin.twin.store.telemetry.arrivals import last_hour
@@ -98,7 +99,7 @@ def test_readings_are_stored_and_their_asset_registered(store):
     assert (asset.run, asset.time, asset.readings) == (3, 2, 2)
     with store.read() as connection:
         batches = connection.execute(select(tables.batches)).all()
-        assert stored_readings.last_batch(connection) == asset.batch
+        assert last_batch(connection) == asset.batch
     assert [(batch.id, batch.via, batch.received_at) for batch in batches] == [(asset.batch, "mqtt", NOON)]
 
 
@@ -169,7 +170,7 @@ def test_a_late_reading_is_stored_and_counted(store):
     asset = asset_of(store)
     assert (asset.time, asset.received_at, asset.late, asset.gaps) == (5, NOON, 1, 3)
     with store.read() as connection:
-        assert asset.batch == stored_readings.last_batch(connection)
+        assert asset.batch == last_batch(connection)
 
 
 def test_a_higher_run_begins_and_readings_of_an_earlier_one_are_late(store):
@@ -355,7 +356,7 @@ def test_nothing_is_kept_when_the_store_fails(store):
     assert waiting(store) == []
     with store.read() as connection:
         assert assets.find_all(connection, ["P-1"]) == {}
-        assert stored_readings.last_batch(connection) == 0
+        assert last_batch(connection) == 0
 
 
 def test_a_full_disk_keeps_what_was_acknowledged_and_nothing_of_the_rest(tmp_path):

@@ -21,7 +21,8 @@ from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.retention import retain as retaining
 from foretwin.twin.scoring import loop
-from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once, watch
+from foretwin.twin.scoring.loop import score_once, watch
+from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import open_store
@@ -347,6 +348,7 @@ def test_two_loops_that_read_the_same_news_keep_one_score(store, root, monkeypat
     def overtaken(*given):
         monkeypatch.setattr(loop, "score_assets", scoring)
         store_rows(store, TWIN, rows[(rows["time"] == 12) & (rows["asset"] == "a")])
+        first.owner.close()  # as where its session is cut: what it owned is the second one's
         assert look(second) == 2
         return scoring(*given)
 
@@ -355,6 +357,21 @@ def test_two_loops_that_read_the_same_news_keep_one_score(store, root, monkeypat
     assert sorted(kept(store)) == [("a", 1, 12.0), ("b", 1, 11.0)]
     assert all(batch <= scored for batch, scored in marks(store))
     assert look(first) == 0
+
+
+def test_what_another_loop_has_scored_up_to_an_earlier_batch_is_not_scored_again(store, root, watching, monkeypatch):
+    ids = store_rows(store, TWIN, random_rows(TWIN, {"a": 9}))
+    ids |= store_rows(store, TWIN, random_rows(TWIN, {"b": 9}))
+    scoring = loop.score_assets
+
+    def overtaken(*given):
+        with store.write() as connection:
+            windows.mark_scored(connection, [ids["a"]], 1)  # whose loop had not seen the batch of b
+        return scoring(*given)
+
+    monkeypatch.setattr(loop, "score_assets", overtaken)
+    assert look(watching) == 1
+    assert list(kept(store)) == [("b", 1, 9.0)]
 
 
 @pytest.mark.parametrize("meanwhile", ["new run", "erased"])
@@ -453,7 +470,8 @@ PROCESS = """
 import sys, threading
 from pathlib import Path
 from foretwin.twin.store import open_store
-from foretwin.twin.scoring.loop import WatchSettings, watch
+from foretwin.twin.scoring.loop import watch
+from foretwin.twin.scoring.watched import WatchSettings
 settings = WatchSettings(assets_per_call=16, pause=0.01)
 watch(open_store(sys.argv[1]), Path(sys.argv[2]), settings, threading.Event())
 """

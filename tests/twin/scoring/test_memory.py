@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.scoring.loop import score_once
 from foretwin.twin.scoring.memory import LEAST, LIMITS, MEGABYTE, MOST, default_memory
+from foretwin.twin.scoring.watched import Watching, WatchSettings
 from support.stored_readings import NOON, store_rows
 from support.tiny_bundle import random_rows, tiny_project, tiny_twin
 

@@ -21,7 +21,8 @@ from foretwin.project.paths import Paths
 from foretwin.twin.data_export import export_asset
 from foretwin.twin.scoring import loop
 from foretwin.twin.scoring import scores as scoring
-from foretwin.twin.scoring.loop import Watching, WatchSettings, score_once
+from foretwin.twin.scoring.loop import score_once
+from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import erasure, listing, open_store
 from foretwin.twin.store.scoring import scores, shadow

@@ -16,8 +16,9 @@ from foretwin.twin.store import assets, open_store
 from foretwin.twin.store.aging import holds, partitions
 from foretwin.twin.store.copying import copy_rows, snapshot
 from foretwin.twin.store.database import reach_store
+from foretwin.twin.store.ownership.partitioning import last_batch
 from foretwin.twin.store.tables import batches, readings
-from foretwin.twin.store.telemetry.readings import SPAN, last_batch
+from foretwin.twin.store.telemetry.readings import SPAN
 from foretwin.twin.training_feedback.history import export_history
 from support.aging_fleet import FIRST_DAY, NAMES, TWIN, age, send_hours, write_contract
 from support.small_history import find_out, open_case

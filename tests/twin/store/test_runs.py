@@ -8,11 +8,11 @@ from sqlalchemy import insert, select
 from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets, open_store, timeline
+from foretwin.twin.store.ownership.partitioning import last_batch
 from foretwin.twin.store.scoring import kpis
 from foretwin.twin.store.summaries import reading_hours
 from foretwin.twin.store.tables import batches, readings
 from foretwin.twin.store.telemetry import windows
-from foretwin.twin.store.telemetry.readings import last_batch
 from foretwin.twin.timeline import thread
 from foretwin.wire.readings import Decoded, Readings
 from support.store_costs import counted

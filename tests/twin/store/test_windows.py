@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sqlalchemy import event
 
-from foretwin.twin.store.telemetry import readings, windows
+from foretwin.twin.store.ownership.partitioning import last_batch
+from foretwin.twin.store.telemetry import windows
 from foretwin.twin.store.telemetry.windows import ReadingQuery
 from support.stored_readings import NOON, store_rows
 from support.tiny_bundle import random_rows, tiny_twin
@@ -97,7 +98,7 @@ def test_an_asset_has_news_until_it_is_marked_and_again_with_the_next_reading(st
         news = windows.with_news(connection, "pump")
         assert (news.asset.tolist(), news.run.tolist()) == (sorted(ids.values()), [1, 3])
         assert news.received_at.tolist() == [NOON.timestamp()] * 2
-        windows.mark_scored(connection, [ids["a"]], readings.last_batch(connection))
+        windows.mark_scored(connection, [ids["a"]], last_batch(connection))
         assert windows.with_news(connection, "pump").asset.tolist() == [ids["b"]]
     store_rows(store, TWIN, rows_of(("a", 1, 2)))
     with store.write() as connection:
@@ -128,7 +129,7 @@ def test_an_asset_is_silent_until_it_has_been_told_of_and_again_after_it_spoke(s
 
 def test_an_empty_store_has_no_batch_and_no_news(store):
     with store.read() as connection:
-        assert readings.last_batch(connection) == 0
+        assert last_batch(connection) == 0
         assert len(windows.with_news(connection, "pump")) == 0
         assert len(windows.newest_windows(connection, wanted(), [1, 2], 3)) == 0
 

@@ -26,10 +26,10 @@ def watch_command(memory: int | None) -> None:
     from foretwin.serving.http.tracing import traced_process
     from foretwin.twin.outbox.dispatcher import deliver, targets_from
     from foretwin.twin.retention.retain import retain
-    from foretwin.twin.scoring.loop import WatchSettings
     from foretwin.twin.scoring.loop import watch as run_loop
     from foretwin.twin.scoring.memory import MEGABYTE
     from foretwin.twin.scoring.passes import PassCounts
+    from foretwin.twin.scoring.watched import WatchSettings
 
     contracts = project.load_project()
     targets = targets_from(os.environ)

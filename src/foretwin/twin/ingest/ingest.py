@@ -36,6 +36,7 @@ from foretwin.twin.ingest.rounding import rounded_times
 from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.ownership.partitioning import Partitioning, serialise_partitions, slot_of
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
@@ -81,6 +82,7 @@ class _Call:
     connection: Connection
     contract: Twin
     sending: Sending
+    partitioning: Partitioning
 
     @property
     def now(self) -> datetime:
@@ -95,7 +97,7 @@ def ingest_within(
     connection: Connection, contracts: Mapping[str, Twin], decoded: Sequence[Decoded], sending: Sending
 ) -> Receipt:
     """Store decoded readings in the caller's transaction, as `ingest`."""
-    stored_readings.serialise_writers(connection)
+    partitioning = serialise_partitions(connection, map(slot_of, _names_in(decoded)))
     receipt = Receipt(rejected=tuple(rejected for one in decoded for rejected in one.rejected))
     whole = [one.readings for one in decoded if one.readings is not None]
     singles = [one.values for one in decoded if one.values is not None]
@@ -106,7 +108,7 @@ def ingest_within(
     receipt += Receipt(duplicates=taken.duplicates, rejected=tuple(taken.rejected), waiting=taken.waiting)
     sending = replace(sending, began={**sending.began, **taken.began})
     for readings in by_twin([*whole, *taken.readings]):
-        receipt += _store(_Call(connection, contracts[readings.twin], sending), readings)
+        receipt += _store(_Call(connection, contracts[readings.twin], sending, partitioning), readings)
     date_machines(connection, taken.began)
     if receipt.rejected:
         aside = quarantine.add_quarantined(connection, sending.via, receipt.rejected, sending.now)
@@ -114,6 +116,14 @@ def ingest_within(
         assets.count_quarantined(connection, Counter(names))
         receipt = replace(receipt, counted=len(aside.counted))
     return receipt
+
+
+def _names_in(decoded: Sequence[Decoded]) -> set[str]:
+    """Return the names of all assets that are spoken of."""
+    names = {one.asset for call in decoded for one in call.rejected if one.asset is not None}
+    for call in decoded:
+        names.update(call.readings.names if call.readings else (), call.values.names if call.values else ())
+    return names
 
 
 @dataclass(frozen=True)
@@ -192,7 +202,9 @@ def _keep(
     ids = np.array([asset.id for asset in known], np.int64)
     lines = replace(readings, asset=ids[readings.asset], names=()).only(placed.rows)
     is_old = lines.time <= placed.newest[placed.group]
-    stored = stored_readings.add_readings(call.connection, call.sending.via, lines, call.now, is_old)
+    partition = call.partitioning.numbers_of(known[i].slot for i in readings.asset[placed.rows].tolist())
+    added = stored_readings.add_readings(call.connection, call.sending.via, lines, call.now, is_old, partition)
+    stored = added.is_new
     repeated = np.zeros(len(lines), dtype=bool)
     if not stored.all():
         again = without_events(lines.only(~stored), call.contract)
@@ -201,7 +213,7 @@ def _keep(
     conflicts = [Fault(int(row), "time", "conflict", detail) for row in placed.rows[~stored & ~repeated]]
     each = (stored, repeated, stored & placed.is_late, np.where(stored, placed.missing, 0))
     counts = np.stack([np.bincount(placed.of, count, len(known)) for count in each]).astype(np.int64)
-    newest = _newest(call, known, placed, lines, stored)
+    newest = _newest(call, known, placed, lines, added)
     arrivals = [
         Arrivals(known[i].id, *newest[i], *counts[:, i].tolist())
         for i in np.flatnonzero(counts[:2].any(axis=0)).tolist()
@@ -252,14 +264,16 @@ def _note_runs(
 
 
 def _newest(
-    call: _Call, known: list[Asset], placed: _Placed, lines: Readings, stored: NDArray[np.bool_]
+    call: _Call, known: list[Asset], placed: _Placed, lines: Readings, added: stored_readings.Stored
 ) -> list[tuple[int, float | None, datetime | None, int]]:
     """Return run, time and arrival of each asset's newest reading, and the last batch that brought it some."""
     newest = [(asset.run, asset.time, asset.received_at, asset.batch) for asset in known]
+    stored = added.is_new
     if not stored.any():
         return newest
-    batch = stored_readings.last_batch(call.connection)
     of, group = placed.of[stored], placed.group[stored]
+    batches = np.zeros(len(known), np.int64)
+    batches[of] = added.batch[stored]
     latest = np.full(len(placed.newest), -np.inf)
     np.maximum.at(latest, group, lines.time[stored])
     last = np.full(len(known), -1)
@@ -267,6 +281,6 @@ def _newest(
     for i in np.flatnonzero(last >= 0).tolist():
         asset, run, time = known[i], int(placed.run[last[i]]), float(latest[last[i]])
         is_ahead = (run >= asset.run or asset.is_unread) and not time <= placed.newest[last[i]]
-        at = call.dates.of_reading(asset.name, run, time)
+        at, batch = call.dates.of_reading(asset.name, run, time), int(batches[i])
         newest[i] = (run, time, at, batch) if is_ahead else (asset.run, asset.time, asset.received_at, batch)
     return newest

@@ -18,7 +18,7 @@ from foretwin.twin.ingest.ingest import Sending, ingest_within
 from foretwin.twin.ingest.receipt import Receipt, tell_counted
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.telemetry.readings import serialise_writers
+from foretwin.twin.store.ownership.partitioning import serialise_partitions, slot_of
 from foretwin.twin.store.telemetry.run_clocks import RunClock, clocks_of, keep_clocks
 from foretwin.wire.decoder import decode_table
 
@@ -40,7 +40,7 @@ def ingest_own(store: Store, contract: Twin, rows: OwnRows, now: datetime) -> It
 
 
 def _ingest_piece(connection: Connection, contract: Twin, rows: OwnRows, piece: pd.DataFrame, now: datetime) -> Receipt:
-    serialise_writers(connection)
+    serialise_partitions(connection, map(slot_of, piece["asset"].unique().tolist()))
     piece = _in_own_names(connection, contract, piece)
     names = piece["asset"].unique().tolist()
     known = assets.find_all(connection, names, for_update=True)

@@ -10,10 +10,10 @@ from foretwin.twin.ingest.ingest import Sending, ingest_within
 from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.casework import audit
+from foretwin.twin.store.ownership.partitioning import serialise_writers
 from foretwin.twin.store.telemetry import quarantine
 from foretwin.twin.store.telemetry.overflow import is_counted
 from foretwin.twin.store.telemetry.quarantine import Quarantined
-from foretwin.twin.store.telemetry.readings import serialise_writers
 from foretwin.wire.decoder import decode
 from foretwin.wire.tables import JSON
 

@@ -16,7 +16,8 @@ from foretwin.twin.retention.archive_files import archive_folder, read_archive
 from foretwin.twin.store import Store
 from foretwin.twin.store.aging import archives, partitions
 from foretwin.twin.store.aging.partitions import ReadingPartition
-from foretwin.twin.store.telemetry.readings import SPAN, last_batch
+from foretwin.twin.store.ownership.partitioning import last_batch
+from foretwin.twin.store.telemetry.readings import SPAN
 
 SHARE, SHORTEST = 10, timedelta(days=1)  # a partition is a tenth of the term long, at least a day
 ASSETS_AT_ONCE = 100  # that are spared what they keep in one transaction

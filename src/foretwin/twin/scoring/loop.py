@@ -1,40 +1,38 @@
 """The scoring loop: new readings, windows, scores, cases.
 
 A pass reads new readings, scores their assets in batches, and writes scores, cases and scoring progress in one
-transaction, so that a killed process leaves each asset either scored or unchanged. Several loops may run: each skips
-assets that another has scored meanwhile. A challenger on trial scores the same windows in the same transaction.
+transaction, so that a killed process leaves each asset either scored or unchanged. Several loops may run: each has the
+partitions that it owns, and skips assets that another has scored before it owned them. A challenger on trial scores the
+same windows in the same transaction.
 """
 
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from foretwin.champion.challenger import trial_stamp
-from foretwin.champion.champion import Champion, champion_stamp, file_stamp, load_champion
-from foretwin.contract.twin import Twin
-from foretwin.errors import ForetwinError, StoreError
-from foretwin.project.contracts import policy_of
+from foretwin.errors import StoreError
 from foretwin.project.loops import Backoff
-from foretwin.project.paths import Paths
 from foretwin.serving.http.tracing import work_span
 from foretwin.twin.cases.apply import review
 from foretwin.twin.ingest.single_values.due import settle_due
-from foretwin.twin.scoring.memory import default_memory, describe_lack, exempt_from_collection
+from foretwin.twin.scoring.memory import describe_lack
 from foretwin.twin.scoring.passes import PassCounts
 from foretwin.twin.scoring.scores import LoopScores, due_scores, score_assets
-from foretwin.twin.scoring.shadow import ShadowScorer, load_shadow
 from foretwin.twin.scoring.staleness import emit_stale
+from foretwin.twin.scoring.watched import Watched, Watching, WatchSettings, renew_champions, renew_twin
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Store, assets
+from foretwin.twin.store.ownership.partitioning import Partition, last_batch, still_is
 from foretwin.twin.store.scoring import scores, shadow, thinning
-from foretwin.twin.store.telemetry import readings, windows
+from foretwin.twin.store.telemetry import windows
 from foretwin.twin.store.telemetry.windows import News, ReadingQuery
 
 NEWS_AT_ONCE = 20_000  # readings that are decoded before they are appended
@@ -43,53 +41,6 @@ LONGEST_PAUSE = 30.0  # s between two attempts to reach the store
 
 Clock = Callable[[], datetime]
 logger = logging.getLogger("foretwin.watch")
-
-
-@dataclass(frozen=True)
-class WatchSettings:
-    """Resources of the loop and the interval of its passes."""
-
-    twins: tuple[str, ...] | None = None  # None: every one that has a champion
-    memory_bytes: int = field(default_factory=default_memory)  # for the newest windows of all twins together
-    assets_per_call: int = 1024
-    pause: float = 0.5  # s between two passes when there is no news
-
-
-@dataclass
-class Watched:
-    """The loop's state of one twin: champion, newest windows, and the batch that they include."""
-
-    champion: Champion
-    stamp: tuple[int, int] | None
-    recent: WindowCache
-    policy: Twin  # the contract by which cases are decided: the project's, as far as the champion answers it
-    policy_stamp: tuple[int, int] | None = None  # of the file that it was read from; None: not read yet, or not there
-    upto: int = 0
-    beside: ShadowScorer | None = None
-    trial_stamp: tuple[int, int] | None = None  # of the trial that was looked at last, whatever came of it
-
-    @property
-    def contract(self) -> Twin:
-        """Return the contract that the champion was trained under."""
-        return self.champion.bundle.contract
-
-
-@dataclass
-class Watching:
-    """The loop: settings and state between passes."""
-
-    store: Store
-    root: Path
-    settings: WatchSettings
-    twins: dict[str, Watched] = field(default_factory=dict)
-    passes: PassCounts = field(default_factory=PassCounts)
-    told: dict[str, str] = field(default_factory=dict)  # about what -> the line that was logged last
-
-    def tell(self, about: str, line: str) -> None:
-        """Log a line, unless it repeats the last one on this subject."""
-        if self.told.get(about) != line:
-            self.told[about] = line
-            logger.warning(line)
 
 
 def watch(
@@ -101,19 +52,20 @@ def watch(
     """
     watching, failures = Watching(store, root, settings, passes=passes or PassCounts()), 0
     backoff = Backoff(settings.pause, LONGEST_PAUSE)
-    while not stop.is_set():
-        try:
-            scored = _traced_pass(watching)
-        except StoreError as error:
-            failures += 1
-            watching.passes.heartbeat.fail(str(error), pause := backoff.wait(failures))
-            stop.wait(pause)
-            continue
-        watching.told.pop("store", None)
-        watching.passes.heartbeat.done(settings.pause)
-        failures = 0
-        if not scored:
-            stop.wait(settings.pause)
+    with closing(watching.owner):
+        while not stop.is_set():
+            try:
+                scored = _traced_pass(watching)
+            except StoreError as error:
+                failures += 1
+                watching.passes.heartbeat.fail(str(error), pause := backoff.wait(failures))
+                stop.wait(pause)
+                continue
+            watching.told.pop("store", None)
+            watching.passes.heartbeat.done(settings.pause)
+            failures = 0
+            if not scored:
+                stop.wait(settings.pause)
 
 
 def _traced_pass(watching: Watching) -> int:
@@ -132,96 +84,42 @@ def _traced_pass(watching: Watching) -> int:
 
 def score_once(watching: Watching, clock: Clock) -> int:
     """Run one pass over all twins; return how many assets were scored. StoreError as the store's transactions."""
-    _renew_champions(watching)
+    renew_champions(watching)
+    owned = watching.own()
     scored = 0
     for watched in watching.twins.values():
-        _renew_policy(watching, watched)
-        _renew_trial(watching, watched)
-        settle_due(watching.store, {watched.policy.name: watched.policy}, clock())
-        scored += _score_news(watching, watched, clock)
+        renew_twin(watching, watched, owned)
+        for partition in owned:
+            settle_due(watching.store, {watched.policy.name: watched.policy}, clock(), partition)
+            scored += _score_news(watching, watched, partition, clock)
+            emit_stale(watching.store, watched.policy, clock, partition)
         watching.passes.held[watched.contract.name] = len(watched.recent), watched.recent.capacity
         if lack := describe_lack(watching.store, watched.contract.name, watched.recent, len(watching.twins)):
             logger.warning(lack)
-        emit_stale(watching.store, watched.policy, clock)
     return scored
 
 
-def _renew_champions(watching: Watching) -> None:
-    """Load new or changed champions; one that cannot be loaded leaves the present one active."""
-    kept = sorted(path.parent.parent.name for path in watching.root.glob("models/*/champion/identity.json"))
-    names = kept if watching.settings.twins is None else watching.settings.twins
-    memory = watching.settings.memory_bytes // max(1, len(names))
-    for name in names:
-        stamp, watched = champion_stamp(watching.root, name), watching.twins.get(name)
-        if watched and stamp in (None, watched.stamp) and watched.recent.memory_bytes == memory:
-            continue
-        try:
-            champion = load_champion(watching.root, name)
-        except ForetwinError as error:
-            watching.tell(f"champion of {name}", str(error))
-            continue
-        watching.told.pop(f"champion of {name}", None)
-        trained = champion.bundle.contract
-        watching.twins[name] = Watched(champion, stamp, WindowCache(trained, memory), trained)
-        exempt_from_collection()
-
-
-def _renew_policy(watching: Watching, watched: Watched) -> None:
-    """Read the case policy from the present contract; an invalid one leaves the previous one active."""
-    name = watched.contract.name
-    stamp = file_stamp(Paths(watching.root, name).contract)
-    if stamp is not None and stamp == watched.policy_stamp:
-        return
-    watched.policy_stamp = stamp
-    try:
-        watched.policy = policy_of(watching.root, watched.contract)
-    except ForetwinError as error:
-        watching.tell(f"contract of {name}", str(error))
-    else:
-        watching.told.pop(f"contract of {name}", None)
-
-
-def _renew_trial(watching: Watching, watched: Watched) -> None:
-    """Load a new or changed trial; an invalid one is skipped until it changes."""
-    name, before = watched.contract.name, watched.beside
-    stamp = trial_stamp(watching.root, name)
-    if stamp == watched.trial_stamp:
-        return
-    watched.trial_stamp = stamp
-    try:
-        watched.beside = load_shadow(watching.root, watched.contract)
-    except ForetwinError as error:
-        watched.beside = None
-        watching.tell(f"candidate of {name}", f"{name}: its candidate is not tried: {error}")
-    else:
-        watching.told.pop(f"candidate of {name}", None)
-        exempt_from_collection()
-    if before:
-        before.end()
-    length = max(watched.contract.window.length, watched.beside.length if watched.beside else 0)
-    if length != watched.recent.length:
-        watched.recent = WindowCache(watched.contract, watched.recent.memory_bytes, length)
-
-
-def _read_news(store: Store, watched: Watched) -> tuple[News, ReadingQuery]:
-    """Bring the windows up to the newest batch; return the assets to score, cached ones first."""
+def _read_news(store: Store, watched: Watched, partition: Partition) -> tuple[News, ReadingQuery]:
+    """Bring the windows up to the partition's newest batch; return its assets to score, cached ones first."""
     contract, recent = watched.contract, watched.recent
     with store.read() as connection:
-        wanted = ReadingQuery(contract.name, contract.channel_names, readings.last_batch(connection))
-        news = windows.with_news(connection, contract.name)
+        wanted = ReadingQuery(contract.name, contract.channel_names, last_batch(connection, partition), partition)
+        news = windows.with_news(connection, contract.name, partition)
         if watched.beside and len(news):
             watched.beside.find_assets(connection)
-        if len(recent):
-            for stretch in windows.after(connection, wanted, watched.upto, NEWS_AT_ONCE):
+        if len(recent) and partition in watched.upto:
+            for stretch in windows.after(connection, wanted, watched.upto[partition], NEWS_AT_ONCE):
                 recent.append(stretch)
-    watched.upto = wanted.upto
+    watched.upto[partition] = wanted.upto
     return news[np.argsort(~recent.holds(news.asset, news.run), kind="stable")], wanted
 
 
-def _score_news(watching: Watching, watched: Watched, clock: Clock) -> int:
-    """Score new readings part by part; while one is written, the network computes the next."""
+def _score_news(watching: Watching, watched: Watched, partition: Partition, clock: Clock) -> int:
+    """Score new readings of a partition part by part; while one is written, the network computes the next."""
     store, recent = watching.store, watched.recent
-    news, wanted = _read_news(store, watched)
+    news, wanted = _read_news(store, watched, partition)
+    if not len(news):
+        return 0
     at_once = min(watching.settings.assets_per_call, recent.capacity)
     scored = 0
     before: ScoredBatch | None = None
@@ -259,14 +157,17 @@ def _ask(watched: Watched, part: News) -> ScoredBatch:
 def _keep(watching: Watching, watched: Watched, asked: ScoredBatch, wanted: ReadingQuery, clock: Clock) -> int:
     """Store a part's scores and their consequences in one transaction; return how many there are.
 
-    Left out are assets that another loop has scored, that began a new run or that were erased since they were read.
+    Left out are assets that another loop has scored, that began a new run or that were erased since they were read; all
+    of them where the partition has become another's.
     """
     contract, beside, part = watched.contract, watched.beside, asked.part
     with work_span("store", twin=contract.name, assets=len(part)) as span, watching.store.write() as connection:
-        readings.serialise_writers(connection)
+        if not still_is(connection, wanted.partition) or not watching.owner.holds(wanted.partition):
+            return 0
         now = clock()
         known = assets.by_id(connection, part.asset.tolist())
-        due = {number: asset for number, asset in known.items() if asset.scored_batch < wanted.upto}
+        last = dict(zip(part.asset.tolist(), part.batch.tolist(), strict=True))
+        due = {number: asset for number, asset in known.items() if asset.scored_batch < last[number]}
         found = due_scores(connection, watched.champion, asked.champion, part, due, now)
         if beside:
             found, heard = beside.divide(found, due_scores(connection, beside.trial, asked.candidate, part, due, now))

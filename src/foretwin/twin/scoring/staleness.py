@@ -6,7 +6,8 @@ from datetime import datetime
 from foretwin.contract.twin import Twin
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.casework.outbox import emit
-from foretwin.twin.store.telemetry import readings, windows
+from foretwin.twin.store.ownership.partitioning import WHOLE, Partition, still_is
+from foretwin.twin.store.telemetry import windows
 
 EVENTS_AT_ONCE = 500  # in one transaction
 
@@ -23,8 +24,8 @@ def heard_since(contracts: Mapping[str, Twin], now: datetime) -> dict[str, datet
     return {name: now - silence for name, silence in allowed.items() if silence is not None}
 
 
-def emit_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> int:
-    """Emit one `asset.stale` for each asset that has become stale; return how many.
+def emit_stale(store: Store, contract: Twin, clock: Callable[[], datetime], partition: Partition = WHOLE) -> int:
+    """Emit one `asset.stale` for each asset of the partition that has become stale; return how many.
 
     An asset is told again only after it has spoken again, whatever restarts and however many loops there are: who has
     been told of is marked in the transaction that adds the event. A pass without one reads no asset.
@@ -33,13 +34,14 @@ def emit_stale(store: Store, contract: Twin, clock: Callable[[], datetime]) -> i
     if allowed is None:
         return 0
     with store.read() as connection:
-        found = windows.silent(connection, contract.name, clock() - allowed)
+        found = windows.silent(connection, contract.name, clock() - allowed, partition)
     told = 0
     for begin in range(0, len(found), EVENTS_AT_ONCE):
         with store.write() as connection:
-            readings.serialise_writers(connection)
+            if not still_is(connection, partition):
+                return told
             now = clock()
-            still = set(windows.silent(connection, contract.name, now - allowed))
+            still = set(windows.silent(connection, contract.name, now - allowed, partition))
             chosen = [number for number in found[begin : begin + EVENTS_AT_ONCE] if number in still]
             known = assets.by_id(connection, chosen)
             for asset in (known[number] for number in chosen):

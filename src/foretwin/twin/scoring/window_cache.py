@@ -23,6 +23,7 @@ class WindowCache:
 
     def __init__(self, contract: Twin, memory_bytes: int, length: int | None = None) -> None:
         """Reserve the cache; `length` is how many readings of each asset are kept: the contract's window by default."""
+        self._contract = contract
         self.memory_bytes = memory_bytes
         self.names = contract.channel_names
         self.length = length or contract.window.length
@@ -45,6 +46,10 @@ class WindowCache:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def emptied(self) -> "WindowCache":
+        """Return a cache of the same size that holds nothing."""
+        return WindowCache(self._contract, self.memory_bytes, self.length)
 
     def holds(self, assets: NDArray[np.int64], runs: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return (N,) whether the window of that run of each asset is cached."""

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from foretwin.dataset.machine_names import spelling_key
 from foretwin.errors import BadInput, Conflict, NotFound
 from foretwin.twin.store import summaries, tables
+from foretwin.twin.store.ownership.partitioning import slot_of
 from foretwin.wire.asset_names import check_name
 
 AT_ONCE = 10_000  # values in one statement: SQLite takes 32766, PostgreSQL 65535
@@ -39,6 +40,7 @@ class Asset:
     duplicates: int
     gaps: int
     quarantined: int
+    slot: int  # of its name: which partition it belongs to
 
     @property
     def is_unread(self) -> bool:
@@ -102,7 +104,8 @@ def register_assets(connection: Connection, twin: str, names: Iterable[str], now
         respelt = next(iter(other_spellings(connection, missing).items()), None)
         if respelt:
             raise Conflict("asset", another_spelling(*respelt))
-        rows = [{"twin": twin, "name": name, "tags": {}, "registered_at": now} for name in missing]
+        fixed: dict[str, Any] = {"twin": twin, "tags": {}, "registered_at": now}
+        rows = [{**fixed, "name": name, "slot": slot_of(name)} for name in missing]
         connection.execute(dialect.insert(tables.assets).on_conflict_do_nothing(), rows)
         added = find_all(connection, missing)
         spelt = [{"spelling": spelling_key(name), "asset": asset.id} for name, asset in added.items()]

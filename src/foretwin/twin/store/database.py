@@ -73,7 +73,7 @@ class Store:
 
     @contextmanager
     def _transaction(self, options: dict[str, str]) -> Iterator[Connection]:
-        with _worded(self.name), self.engine.connect() as connection:
+        with worded(self.name), self.engine.connect() as connection:
             connection.execution_options(**options)
             with connection.begin():
                 yield connection
@@ -111,7 +111,7 @@ def open_store(url: str) -> Store:
     >>> store.close()
     """
     store = reach_store(url)
-    with _worded(store.name):
+    with worded(store.name):
         _migrate(store.engine, store.name)
     return store
 
@@ -129,7 +129,7 @@ def open_unmigrated(url: str) -> Store:
 
 def schema_of(store: Store) -> str | None:
     """Return the number of a store's schema; None where nothing has been made in it."""
-    with _worded(store.name), store.engine.connect().execution_options(begin="BEGIN") as connection:
+    with worded(store.name), store.engine.connect().execution_options(begin="BEGIN") as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -225,7 +225,7 @@ def _alembic() -> Config:
 
 
 @contextmanager
-def _worded(name: str) -> Iterator[None]:
+def worded(name: str) -> Iterator[None]:
     """Word a database error as one line with advice."""
     try:
         yield

@@ -16,10 +16,10 @@ from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.casework.audit_chain import delete_entries, mark_gone
 from foretwin.twin.store.database import Store
 from foretwin.twin.store.holdings import holdings, quoted
+from foretwin.twin.store.ownership.partitioning import serialise_partitions, serialise_writers
 from foretwin.twin.store.scoring.kpis import forget_counts
 from foretwin.twin.store.summaries import case_comments, event_places, exports
 from foretwin.twin.store.tables import audit, cases, events, metadata, readings, scores, shadow_scores
-from foretwin.twin.store.telemetry.readings import serialise_writers
 
 MENTIONS = (audit.c.detail, cases.c.evidence, events.c.data)  # where rows about no single asset may name one
 NUMBERS = (audit.c.id, cases.c.id, event_places.c.number)  # of these, in the order in which they were stored
@@ -53,7 +53,7 @@ def erase_history(store: Store, asset: Asset) -> dict[str, int]:
     left = True
     while left:
         with store.write() as connection:
-            serialise_writers(connection)  # and whoever moves readings from one partition to another
+            serialise_partitions(connection, [asset.slot])  # and whoever moves readings from one partition to another
             _zero_deleted(connection)
             key = (readings.c.run, readings.c.time)
             mine = select(*key).where(readings.c.asset == asset.id).order_by(*key)

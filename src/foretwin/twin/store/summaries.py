@@ -1,7 +1,7 @@
 """Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
 
 Also where the clocks of runs begin, how the names of assets are spelt, the single values that wait, the events that
-machines report, and what people say of a case.
+machines report, what people say of a case, and how many partitions the fleet has.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, text
@@ -120,6 +120,14 @@ spellings = Table(  # what all spellings of an asset's name have in common
     metadata,
     Column("spelling", String, primary_key=True),
     Column("asset", ForeignKey("assets.id"), nullable=False, index=True),
+)
+
+partitioning = Table(  # one row, how many partitions the fleet has; none: one
+    "partitioning",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("since", Count, nullable=False),  # batches up to this one are from before
 )
 
 pending_samples = Table(  # single values that wait to become readings

@@ -43,6 +43,7 @@ assets = Table(
     Column("location", String),
     Column("tags", JSON, nullable=False),  # name -> value, both text
     Column("registered_at", Moment, nullable=False),
+    Column("slot", Integer, nullable=False, server_default="0"),  # of its name: which partition it belongs to
     # The newest reading, and how many there were of each kind since the asset is known.
     Column("run", Integer, nullable=False, server_default="1"),
     Column("time", Double),
@@ -91,22 +92,22 @@ layouts = Table(  # which channels the bytes of a reading hold, in their order
     UniqueConstraint("twin", "channels"),
 )
 
-batches = Table(  # one per transaction that stored readings; numbers are given in the order of the commits
+batches = Table(  # one per transaction and partition with readings; in a partition numbers are in the order of commits
     "batches",
     metadata,
     Column("id", Count, primary_key=True),
     Column("received_at", Moment, nullable=False),
     Column("via", String, nullable=False),  # http, file or mqtt
+    Column("partition", Integer),  # none: of a store that has one
+    Index("batches_of_partition", "partition", "id", **some(text("partition IS NOT NULL"))),
 )
 
-readings = Table(
+readings = Table(  # batch and layout, which are made first, are no foreign keys: each would cost half an insert
     "readings",
     metadata,
     Column("asset", ForeignKey("assets.id"), primary_key=True),
     Column("run", Integer, primary_key=True),
     Column("time", Double, primary_key=True),
-    # No foreign keys here: the one function that writes both makes batch and layout first, and each key costs as much
-    # as half the insert.
     Column("batch", Count, nullable=False, index=True),
     Column("layout", Integer, nullable=False),
     Column("channels", LargeBinary, nullable=False),  # float32, little-endian, one per channel of the layout
@@ -189,8 +190,7 @@ cases = Table(
     Column("snoozed_because", String),
     Column("closed_because", String),  # verdict, recovered, merged, new_run, dissolved, new_champion
     Column("merged_into", ForeignKey("cases.id")),
-    # The score that speaks last for it.
-    Column("time", Double),
+    Column("time", Double),  # of the score that speaks last for it, as all that follows
     Column("scored_at", Moment),
     Column("model", ForeignKey("models.id")),
     *(Column(name, Double) for name in ("rul", "rul_low", "rul_high")),

@@ -25,7 +25,8 @@ from foretwin.physics.pump.forecasting import Ends, estimate
 from foretwin.project.paths import Paths
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import Store, assets
-from foretwin.twin.store.telemetry import readings, windows
+from foretwin.twin.store.ownership.partitioning import last_batch
+from foretwin.twin.store.telemetry import windows
 from foretwin.twin.store.telemetry.windows import ReadingQuery
 from foretwin.twin.what_if.outlook import compare_options, what_if_assumptions
 from foretwin.wire.readings import Readings
@@ -103,7 +104,7 @@ def what_if(
         asset = assets.find_asset(connection, name)
         if asset.twin != contract.name:
             raise BadInput("asset", f"{name} is a {asset.twin}, not a {contract.name}")
-        wanted = ReadingQuery(contract.name, contract.channel_names, readings.last_batch(connection))
+        wanted = ReadingQuery(contract.name, contract.channel_names, last_batch(connection))
         length = max(RECENT, contract.window.length)
         recent = windows.newest_windows(connection, wanted, [asset.id], length)
     _check_history(asset.name, len(recent), contract)

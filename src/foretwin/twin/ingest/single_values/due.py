@@ -11,14 +11,14 @@ from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.ingest.single_values.settling import settle_values, wait_of
 from foretwin.twin.ingest.single_values.taking import made_readings, note_clock, start_of
 from foretwin.twin.store import Store, assets
+from foretwin.twin.store.ownership.partitioning import WHOLE, Partition, serialise_partitions
 from foretwin.twin.store.telemetry import pending_samples
-from foretwin.twin.store.telemetry.readings import serialise_writers
 from foretwin.wire.readings import Decoded
 
 AT_ONCE = 500  # assets in one transaction
 
 
-def settle_due(store: Store, contracts: Mapping[str, Twin], now: datetime) -> Receipt:
+def settle_due(store: Store, contracts: Mapping[str, Twin], now: datetime, partition: Partition = WHOLE) -> Receipt:
     """Make readings of what has waited for the contract's `clock.wait` since the last value of its asset came.
 
     Values of a clock that does not count time wait for later ones.
@@ -29,20 +29,20 @@ def settle_due(store: Store, contracts: Mapping[str, Twin], now: datetime) -> Re
         if seconds is None:
             continue
         before = now - timedelta(seconds=wait_of(contract) * seconds)
-        while _is_due(store, contract.name, before):
-            receipt += _settle(store, contract, before, now)
+        while due := _due(store, contract.name, before, partition):
+            receipt += _settle(store, contract, due, before, now)
     return receipt
 
 
-def _is_due(store: Store, twin: str, before: datetime) -> bool:
+def _due(store: Store, twin: str, before: datetime, partition: Partition) -> dict[int, int]:
     with store.read() as connection:
-        return bool(pending_samples.find_due(connection, twin, before, 1))
+        return pending_samples.due_slots(connection, twin, before, AT_ONCE, partition)
 
 
-def _settle(store: Store, contract: Twin, before: datetime, now: datetime) -> Receipt:
+def _settle(store: Store, contract: Twin, due: Mapping[int, int], before: datetime, now: datetime) -> Receipt:
     with store.write() as connection:
-        serialise_writers(connection)
-        held = pending_samples.find_due(connection, contract.name, before, AT_ONCE, for_update=True)
+        serialise_partitions(connection, due.values())
+        held = pending_samples.find_due(connection, due, before)
         known = assets.by_id(connection, held)
         decoded, kept = [], {}
         began: dict[tuple[str, int], datetime] = {}

@@ -14,8 +14,9 @@ from sqlalchemy import Connection, func, select
 
 from foretwin.twin.store.aging.archives import last_archived, unfinished
 from foretwin.twin.store.aging.holds import held_assets
+from foretwin.twin.store.ownership.partitioning import last_batch, serialise_writers
 from foretwin.twin.store.tables import batches, layouts, readings
-from foretwin.twin.store.telemetry.readings import SPAN, last_batch, serialise_writers
+from foretwin.twin.store.telemetry.readings import SPAN
 
 KEPT = 10**15
 AT_ONCE = 10_000  # batches deleted in one transaction

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Column, Connection, insert, select
+from sqlalchemy import Column, Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.twin.store.scoring.probabilities import Faults, layouts_for, packed_faults, unpacked, with_chances
@@ -156,11 +157,14 @@ def model_id(
     """
     columns = models_table.c
     named = (columns.twin == twin, columns.version == identity.version, columns.digest == identity.digest)
-    present = connection.execute(select(columns.id).where(*named)).scalar()
-    if present is None:
+    known = select(columns.id).where(*named)
+    present = connection.execute(known).scalar()
+    if present is None:  # who scores other partitions may record it now
         values = {"twin": twin, "contract": contract, "level": level, "first_used_at": now}
         values |= {name: getattr(identity, name) for name in ("name", "version", "run", "digest")}
-        present = connection.execute(insert(models_table).values(values).returning(columns.id)).scalar_one()
+        into = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(models_table)
+        connection.execute(into.values(values).on_conflict_do_nothing())
+        present = connection.execute(known).scalar_one()
     return int(present)
 
 

@@ -37,7 +37,7 @@ def beyond(connection: Connection, asset: int, run: int, time: float, most: int)
 
 def count_between(connection: Connection, asset: int, run: int, odd: Sequence[OddReading]) -> int:
     """Return how many readings came after all of the odd ones, and before the newest batch, with an earlier time."""
-    newest = select(func.max(batches.c.id)).scalar_subquery()
+    newest = select(func.max(readings.c.batch)).where(*_of_run(asset, run)).scalar_subquery()
     came = and_(readings.c.batch > max(one.batch for one in odd), readings.c.batch < newest)
     query = select(func.count()).select_from(readings).where(*_of_run(asset, run), came)
     return int(connection.execute(query.where(readings.c.time < odd[0].time)).scalar_one())

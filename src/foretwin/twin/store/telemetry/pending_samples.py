@@ -1,12 +1,14 @@
 """Single values that wait to become readings: one row per asset, however many they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from foretwin.twin.store.ownership.partitioning import WHOLE, Partition, is_within
 from foretwin.twin.store.summaries import IS_PENDING, pending_samples
+from foretwin.twin.store.tables import assets
 
 AT_ONCE = 1_000  # assets in one statement
 
@@ -36,12 +38,19 @@ def keep_pending(connection: Connection, twin: str, kept: Mapping[int, tuple[byt
     connection.execute(put, rows)
 
 
-def find_due(
-    connection: Connection, twin: str, before: datetime, most: int, for_update: bool = False
-) -> dict[int, bytes]:
-    """Return asset -> what waits of it, where values do and none has come since that moment."""
+def due_slots(
+    connection: Connection, twin: str, before: datetime, most: int, partition: Partition = WHOLE
+) -> dict[int, int]:
+    """Return asset -> its slot, of those of which values wait and none has come since that moment."""
     table = pending_samples.c
-    query = select(table.asset, table.content).where(table.twin == twin, IS_PENDING, table.heard_at <= before)
-    query = query.order_by(table.asset).limit(most)
-    rows = connection.execute(query.with_for_update() if for_update else query)
+    query = select(table.asset, assets.c.slot).join(assets, assets.c.id == table.asset)
+    query = query.where(table.twin == twin, IS_PENDING, table.heard_at <= before, is_within(partition))
+    return {row.asset: row.slot for row in connection.execute(query.order_by(table.asset).limit(most))}
+
+
+def find_due(connection: Connection, asset_ids: Iterable[int], before: datetime) -> dict[int, bytes]:
+    """Return asset -> what waits of it, of those of these of which it is still due; locked for this transaction."""
+    table = pending_samples.c
+    query = select(table.asset, table.content).where(table.asset.in_(list(asset_ids)), IS_PENDING)
+    rows = connection.execute(query.where(table.heard_at <= before).order_by(table.asset).with_for_update())
     return {row.asset: row.content for row in rows}

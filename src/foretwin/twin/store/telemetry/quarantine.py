@@ -60,6 +60,8 @@ def add_quarantined(connection: Connection, via: str, rejected: Sequence[Rejecte
 
     Beyond the limits of `overflow` they are counted, without their content; the same ones are then counted again.
     """
+    if connection.dialect.name == "postgresql":  # those who store readings of other partitions
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7091, 0)")
     first, others = _first_of_each_kind(rejected)
     room = find_room(connection, now)
     crowded, there = room.rows < -MOST_KINDS, _known(connection, first)

@@ -1,15 +1,17 @@
-"""Readings, stored once each, in batches numbered in the order of their commits."""
+"""Readings, stored once each, in batches that are numbered in the order of their commits within each partition."""
 
 from datetime import datetime
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.twin.store import tables
+from foretwin.twin.store.ownership.partitioning import numbers_of_assets, serialise_writers
 from foretwin.twin.store.telemetry.packing import pack, unpack_channels
 from foretwin.wire.readings import Readings
 
@@ -21,15 +23,16 @@ LINE = "(?, ?, ?, ?, ?, ?)"
 INSERT_SQLITE = "INSERT INTO readings (asset, run, time, batch, layout, channels) VALUES {} ON CONFLICT DO NOTHING"
 INSERT_POSTGRESQL = (
     "INSERT INTO readings (asset, run, time, batch, layout, channels)"
-    " SELECT asset, run, time, %s, %s, channels FROM unnest(%b::int4[], %b::int4[], %b::float8[], %b::bytea[])"
-    " AS new (asset, run, time, channels) ON CONFLICT DO NOTHING"
+    " SELECT asset, run, time, batch, %s, channels"
+    " FROM unnest(%b::int8[], %b::int4[], %b::int4[], %b::float8[], %b::bytea[])"
+    " AS new (batch, asset, run, time, channels) ON CONFLICT DO NOTHING"
 )
 # Each partition has an index of its own: what may be in an earlier one is looked for.
 INSERT_AGAIN_POSTGRESQL = (
     "INSERT INTO readings (asset, run, time, batch, layout, channels)"
-    " SELECT asset, run, time, %s, %s, channels"
-    " FROM unnest(%b::int4[], %b::int4[], %b::float8[], %b::bytea[], %b::bool[])"
-    " AS new (asset, run, time, channels, is_old) WHERE NOT (is_old AND EXISTS (SELECT FROM readings AS held"
+    " SELECT asset, run, time, batch, %s, channels"
+    " FROM unnest(%b::int8[], %b::int4[], %b::int4[], %b::float8[], %b::bytea[], %b::bool[])"
+    " AS new (batch, asset, run, time, channels, is_old) WHERE NOT (is_old AND EXISTS (SELECT FROM readings AS held"
     " WHERE held.asset = new.asset AND held.run = new.run AND held.time = new.time)) ON CONFLICT DO NOTHING"
 )
 HELD = (
@@ -69,50 +72,56 @@ NEAR_POSTGRESQL = NEAR.format(
     "unnest(%b::int4[], %b::int4[], %b::float8[], %b::float8[]) WITH ORDINALITY AS wanted (asset, run, low, high, row)"
 )
 NEW_BATCH = insert(tables.batches).returning(tables.batches.c.id)
-LAST_BATCH = select(func.max(tables.batches.c.id))
 _OF: Any = bindparam("of")
 _ORDER: Any = bindparam("order")
 LAYOUT = select(tables.layouts.c.id).where(tables.layouts.c.twin == _OF, tables.layouts.c.channels == _ORDER)
-NEW_LAYOUT = insert(tables.layouts).values(twin=_OF, channels=_ORDER).returning(tables.layouts.c.id)
 
 
-def serialise_writers(connection: Connection) -> None:
-    """Wait until no other transaction stores readings, and block others until this one ends.
+class Stored(NamedTuple):
+    """What became of N readings: (N,) whether each is new, and the number of the batch of its partition."""
 
-    That makes the batches' numbers follow the order of the commits. SQLite has one writer at a time as it is.
-    """
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("LOCK TABLE batches IN EXCLUSIVE MODE")
+    is_new: NDArray[np.bool_]
+    batch: NDArray[np.int64]
 
 
 def add_readings(
-    connection: Connection, via: str, rows: Readings, now: datetime, is_old: NDArray[np.bool_] | None = None
-) -> NDArray[np.bool_]:
-    """Store new readings as one batch; return (N,) True where stored, False where the key existed.
+    connection: Connection,
+    via: str,
+    rows: Readings,
+    now: datetime,
+    is_old: NDArray[np.bool_] | None = None,
+    partition: NDArray[np.int64] | None = None,
+) -> Stored:
+    """Store new readings, those of each partition as one batch; no batch is left of which nothing was stored.
 
-    Of several rows with one key the first counts. No batch is left behind where nothing was stored. `is_old` (N,) are
-    those that are not after the newest of their run, without which no key can be there already; None: any may be.
+    Of several rows with one key the first counts. `is_old` (N,) are those that are not after the newest of their run,
+    without which no key can be there already; None: any may be. `partition` (N,) are the numbers of partitions that the
+    transaction has locked; None: it has not, and all are.
     """
-    serialise_writers(connection)
-    batch: int = connection.execute(NEW_BATCH, {"received_at": now, "via": via}).scalar_one()
+    if partition is None:
+        serialise_writers(connection)
+        partition = numbers_of_assets(connection, rows.asset)
+    batch = _new_batches(connection, via, now, partition)
     old = np.ones(len(rows), dtype=bool) if is_old is None else is_old
     stored = _insert(connection, rows, batch, layout_number(connection, rows.twin, rows.channels), old)
-    if stored == len(rows):
-        return np.ones(len(rows), dtype=bool)
-    if stored == 0:
-        connection.execute(delete(tables.batches).where(tables.batches.c.id == batch))
-        return np.zeros(len(rows), dtype=bool)
-    keys = np.stack([rows.asset, rows.run, rows.time], axis=1)
-    is_first = np.zeros(len(rows), dtype=bool)
-    is_first[np.unique(keys, axis=0, return_index=True)[1]] = True
-    is_ours: NDArray[np.bool_] = np.array([held == batch for held, _, _ in _held(connection, rows)], dtype=bool)
-    return is_first & is_ours
+    is_new = np.full(len(rows), stored > 0)
+    if 0 < stored < len(rows):
+        keys = np.stack([rows.asset, rows.run, rows.time], axis=1)
+        is_first = np.zeros(len(rows), dtype=bool)
+        is_first[np.unique(keys, axis=0, return_index=True)[1]] = True
+        held = np.array([-1 if held is None else held for held, _, _ in _held(connection, rows)], np.int64)
+        is_new = is_first & (held == batch)
+    if empty := sorted({*batch.tolist()} - {*batch[is_new].tolist()}):
+        connection.execute(delete(tables.batches).where(tables.batches.c.id.in_(empty)))
+    return Stored(is_new, batch)
 
 
-def last_batch(connection: Connection) -> int:
-    """Return the number of the newest batch, 0 where there is none."""
-    newest: int | None = connection.execute(LAST_BATCH).scalar_one()
-    return newest or 0
+def _new_batches(connection: Connection, via: str, now: datetime, partition: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return (N,) the number of a new batch of each row's partition."""
+    numbers, places = np.unique(partition, return_inverse=True)
+    rows = ({"received_at": now, "via": via, "partition": None if one < 0 else one} for one in numbers.tolist())
+    new = [connection.execute(NEW_BATCH, row).scalar_one() for row in rows]
+    return np.array(new, np.int64)[places]
 
 
 def are_same(connection: Connection, rows: Readings) -> NDArray[np.bool_]:
@@ -168,15 +177,17 @@ def near_times(
     return np.array([held for (held,) in found], np.float64)
 
 
-def _insert(connection: Connection, rows: Readings, batch: int, layout: int, is_old: NDArray[np.bool_]) -> int:
+def _insert(
+    connection: Connection, rows: Readings, batch: NDArray[np.int64], layout: int, is_old: NDArray[np.bool_]
+) -> int:
     """Insert them; return how many were new."""
     asset, run, time, packed = rows.asset.tolist(), rows.run.tolist(), rows.time.tolist(), pack(rows.values)
     if connection.dialect.name == "postgresql":
-        columns = (batch, layout, asset, run, time, packed)
+        columns = (layout, batch.tolist(), asset, run, time, packed)
         if is_old.any():
             return connection.exec_driver_sql(INSERT_AGAIN_POSTGRESQL, (*columns, is_old.tolist())).rowcount
         return connection.exec_driver_sql(INSERT_POSTGRESQL, columns).rowcount
-    lines = zip(asset, run, time, repeat(batch), repeat(layout), packed, strict=False)
+    lines = zip(asset, run, time, batch.tolist(), repeat(layout), packed, strict=False)
     numbers = tuple(chain.from_iterable(lines))
     whole, size = len(rows) // TOGETHER, 6 * TOGETHER
     stored = 0
@@ -194,8 +205,10 @@ def layout_number(connection: Connection, twin: str, channels: tuple[str, ...]) 
     """Return the number of that order of channels; a new one is recorded."""
     key = {"of": twin, "order": ",".join(channels)}
     found: int | None = connection.execute(LAYOUT, key).scalar_one_or_none()
-    if found is None:
-        found = connection.execute(NEW_LAYOUT, key).scalar_one()
+    if found is None:  # who stores something of another partition may just add it too
+        into = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(tables.layouts)
+        connection.execute(into.values(twin=_OF, channels=_ORDER).on_conflict_do_nothing(), key)
+        found = connection.execute(LAYOUT, key).scalar_one()
     return found
 
 

@@ -1,8 +1,8 @@
 """Read and mark what the scoring loop needs: assets with new readings, their readings, scoring progress.
 
-Batch numbers are given in the order of the commits, so all readings up to a batch that can be seen can be seen too:
-several statements with the same `upto` read one state. Readings whose layout lacks a channel that is wanted are left
-out everywhere, as if they had never come.
+Within a partition batch numbers are given in the order of the commits, so all its readings up to a batch that can be
+seen can be seen too: several statements with the same `upto` read one state. Readings whose layout lacks a channel
+that is wanted are left out everywhere, as if they had never come.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,8 +16,9 @@ from sqlalchemy import Connection, delete, func, literal, select, true, tuple_, 
 from sqlalchemy.types import NullType
 
 from foretwin.twin.store.assets import quarter_of
+from foretwin.twin.store.ownership.partitioning import WHOLE, Partition, is_within
 from foretwin.twin.store.summaries import unscored
-from foretwin.twin.store.tables import IS_HEARD, assets, readings
+from foretwin.twin.store.tables import IS_HEARD, assets, batches, readings
 from foretwin.twin.store.telemetry.layouts import decode_layouts, layouts_of
 from foretwin.wire.readings import Readings
 
@@ -33,39 +34,47 @@ class News:
     asset: NDArray[np.int64]  # (N,) ids, increasing
     run: NDArray[np.int64]  # (N,) present run
     received_at: NDArray[np.float64]  # (N,) of the newest reading, s since 1970, NaN where unknown
+    batch: NDArray[np.int64]  # (N,) the last one that brought readings
 
     def __len__(self) -> int:
         return len(self.asset)
 
     def __getitem__(self, chosen: NDArray[Any] | slice) -> "News":
-        return News(self.asset[chosen], self.run[chosen], self.received_at[chosen])
+        return News(self.asset[chosen], self.run[chosen], self.received_at[chosen], self.batch[chosen])
 
 
 @dataclass(frozen=True)
 class ReadingQuery:
-    """A query of readings: one twin, these channels, up to one batch."""
+    """A query of readings: one twin, these channels, up to one batch of the partition."""
 
     twin: str
     channels: tuple[str, ...]
     upto: int
+    partition: Partition = WHOLE
 
 
-def with_news(connection: Connection, twin: str) -> News:
-    """Return the assets of a twin with readings since they were scored."""
-    query = select(assets.c.id, assets.c.run, assets.c.received_at).join(unscored, unscored.c.asset == assets.c.id)
-    query = query.where(unscored.c.twin == twin).order_by(unscored.c.asset)
+def with_news(connection: Connection, twin: str, partition: Partition = WHOLE) -> News:
+    """Return the assets of a twin and partition with readings since they were scored."""
+    columns = (assets.c.id, assets.c.run, assets.c.received_at, assets.c.batch)
+    query = select(*columns).join(unscored, unscored.c.asset == assets.c.id)
+    query = query.where(unscored.c.twin == twin, is_within(partition)).order_by(unscored.c.asset)
     rows = connection.execute(query).all()
-    ids, runs, moments = zip(*rows, strict=True) if rows else ((), (), ())
+    ids, runs, moments, last = zip(*rows, strict=True) if rows else ((), (), (), ())
     seconds = [np.nan if moment is None else moment.timestamp() for moment in moments]
-    return News(np.array(ids, np.int64), np.array(runs, np.int64), np.array(seconds, np.float64))
+    asset, run, batch = (np.array(one, np.int64) for one in (ids, runs, last))
+    return News(asset, run, np.array(seconds, np.float64), batch)
 
 
 def after(connection: Connection, wanted: ReadingQuery, batch: int, most: int) -> Iterator[Readings]:
-    """Yield the readings of the batches after `batch`, in order, at most `most` of them at a time."""
+    """Yield the readings of the partition's batches after `batch`, in order, at most `most` of them at a time."""
     held = _layouts(connection, wanted)
     place = (readings.c.batch, readings.c.asset, readings.c.run, readings.c.time)
     query = select(*COLUMNS, readings.c.batch).order_by(*place).limit(most)
     query = query.where(readings.c.batch <= wanted.upto, readings.c.layout.in_(list(held)))
+    if wanted.partition.count > 1:
+        span = (batches.c.id > batch, batches.c.id <= wanted.upto)
+        mine = select(batches.c.id).where(batches.c.partition == wanted.partition.number, *span)
+        query = query.where(readings.c.batch.in_(mine))
     rows = connection.execute(query.where(readings.c.batch > batch)).all()
     while rows:
         yield _decoded(rows, held, wanted)
@@ -105,10 +114,10 @@ def mark_scored(connection: Connection, asset_ids: Sequence[int], upto: int) -> 
     connection.execute(delete(unscored).where(tuple_(unscored.c.twin, unscored.c.asset).in_(done)))
 
 
-def silent(connection: Connection, twin: str, since: datetime) -> list[int]:
-    """Return the assets without a reading since that moment that are not marked as silent since."""
+def silent(connection: Connection, twin: str, since: datetime, partition: Partition = WHOLE) -> list[int]:
+    """Return the partition's assets without a reading since that moment that are not marked as silent since."""
     query = select(assets.c.id).where(assets.c.twin == twin, assets.c.heard_in <= quarter_of(since), IS_HEARD)
-    query = query.where(assets.c.received_at < since)
+    query = query.where(assets.c.received_at < since, is_within(partition))
     return sorted(connection.execute(query).scalars())
 
 
