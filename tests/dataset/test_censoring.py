@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretwin.contract.lead_times import longest_lead_time
 from foretwin.dataset.censoring import MOST_WEIGHT, FollowUp, draw_weights, outlived_cap
 from foretwin.dataset.splits import Development, prepare
 from foretwin.dataset.table import read_rows
@@ -57,10 +58,15 @@ def test_prepare_writes_the_labels_for_development_and_held_out_machines(tmp_pat
     assert healthy_rows(histories, TWIN)[np.isinf(histories.rul) & (histories.faults <= 0).all(axis=1)].all()
 
 
-def test_a_fleet_that_was_followed_to_the_end_is_prepared_and_drawn_as_before(tmp_path):
+def test_of_a_fleet_that_was_followed_to_the_end_the_last_lead_time_is_drawn_more_often(tmp_path):
     rows = fleet_rows(TWIN)
     prepare(rows, TWIN, PREPARE, tmp_path)
-    split = Development.load(tmp_path, TWIN, PREPARE).hold_out(0)
+    development = Development.load(tmp_path, TWIN, PREPARE)
+    split = development.hold_out(0)
+    late = split.histories.rul[split.train] <= longest_lead_time(TWIN)
+    assert late.any()
+    assert split.weights.tolist() == np.where(late, 3.0, 1.0).tolist()
+    split = replace(development, late=-1.0).hold_out(0)
     assert split.weights is None
     budget = Budget(windows=64, batch=32, seed=3)
     drawn = list(RandomPositions(len(split.train), 2, budget))

@@ -1,6 +1,8 @@
-"""Lead times of a contract: how early a planner has to know."""
+"""Lead times of a contract: how early a planner has to know, and how much the time after it counts."""
 
 from foretwin.contract.twin import Twin
+
+LATE_WEIGHT = 3.0  # of a window within the longest lead time, beside 1 of an earlier one: there a planner decides
 
 
 def longest_lead_time(contract: Twin) -> float:

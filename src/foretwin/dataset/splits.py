@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.lead_times import LATE_WEIGHT, longest_lead_time
 from foretwin.contract.twin import Twin
 from foretwin.dataset.censoring import draw_weights, with_outlived
 from foretwin.dataset.departures import Departures, copied_from, draw_cuts, is_copy, is_made
@@ -52,6 +53,7 @@ class Development:
     ends: NDArray[np.int64]  # rows with enough history and a label: where a training window may end
     cuts: NDArray[np.int64]  # random cuts of every run, labelled too
     cap: float | None = None  # of the RUL, in the contract's time unit; None without an RUL
+    late: float = 0.0  # the longest lead time, in that unit: windows within it are drawn more often
 
     @classmethod
     def load(cls, folder: Path, contract: Twin, params: PrepareParams) -> Self:
@@ -71,7 +73,8 @@ class Development:
         fold = np.asarray(rows["asset"].map(folds), np.int64)
         asset = pd.factorize(rows["asset"])[0].astype(np.int64)
         cap = contract.rul.cap if contract.rul else None
-        return cls(histories, fold, asset, made, ends[labelled[ends]], drawn[labelled[drawn]], cap)
+        late = longest_lead_time(contract)
+        return cls(histories, fold, asset, made, ends[labelled[ends]], drawn[labelled[drawn]], cap, late)
 
     @property
     def folds(self) -> range:
@@ -92,8 +95,18 @@ class Development:
             rows=rows,
             train=train,
             held_out=self.cuts[self.fold[self.cuts] == fold],
-            weights=None if self.cap is None else draw_weights(self.histories, rows, train, self.cap),
+            weights=self._draw_weights(rows, train),
         )
+
+    def _draw_weights(self, rows: NDArray[np.int64], train: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return how often the windows that end at the rows `train` (N,) are drawn; None where all are alike."""
+        if self.cap is None:
+            return None
+        known = draw_weights(self.histories, rows, train, self.cap)
+        often = np.where(self.histories.rul[train] <= self.late, LATE_WEIGHT, 1.0)
+        if (often == 1).all():
+            return known
+        return often if known is None else known * often
 
 
 def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:

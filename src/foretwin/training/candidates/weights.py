@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.contract.lead_times import LATE_WEIGHT
 from foretwin.errors import TrainingError
 from foretwin.training.candidates.out_of_fold import OutOfFold
 
@@ -28,9 +29,6 @@ class QuestionBlend:
     errors: dict[str, float]  # out of fold, per candidate, and of `blend`
 
 
-LATE_WEIGHT = 3.0  # of a cut within the longest lead time, beside 1 of an earlier one
-
-
 def blend_question(cuts: OutOfFold, question: str, smallest: float, banned: Iterable[str] = ()) -> QuestionBlend:
     """Weight the candidates of one question; a single one where the blend is not better on the folds left out.
 
@@ -42,7 +40,7 @@ def blend_question(cuts: OutOfFold, question: str, smallest: float, banned: Iter
     if not known.any():
         raise TrainingError(f"{question}: no held-out cut has a known answer to weigh candidates by; label more runs")
     even = asset_weights(cuts.assets, known)
-    if question == "rul":  # it is near the end that a planner decides
+    if question == "rul":
         even = even * np.where(truth <= cuts.late, LATE_WEIGHT, 1.0)
     said = np.zeros((len(truth), *answers.shape[2:]))
     for fold in np.unique(cuts.folds):
