@@ -48,7 +48,7 @@ def scored_by_command(folder: Path, out: Path, root: Path) -> tuple[float, float
     code = (
         "import resource, sys, time; from pathlib import Path;"
         "from foretwin.cli.models.scored_file import load_scorer;"
-        "from foretwin.cli.models.scored_folder import list_parquet, score_folder;"
+        "from foretwin.cli.batch.scored_folder import list_parquet, score_folder;"
         "bundle = load_scorer(Path(sys.argv[3]), sys.argv[4], False); begin = time.process_time();"
         "count = score_folder(bundle, list_parquet([Path(sys.argv[1])]), Path(sys.argv[2]), True);"
         "print(count, time.process_time() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"

@@ -33,8 +33,8 @@ def score_command(files: tuple[Path, ...], twin: str, out: Path | None, every: b
       foretwin score archive/ --twin pump --every --out scores.parquet
     """
     from foretwin.champion.refusal import refusal_of
+    from foretwin.cli.batch.scored_folder import list_parquet, score_folder
     from foretwin.cli.models.scored_file import load_scorer, score_file, show_scores, write_scores
-    from foretwin.cli.models.scored_folder import list_parquet, score_folder
     from foretwin.errors import BadInput
     from foretwin.project.paths import Paths
 

@@ -72,10 +72,10 @@ def write_scores(scores: pd.DataFrame, out: Path) -> None:
         if out.suffix == ".parquet":
             scores.to_parquet(temporary, index=False)
         else:
-            plain(scores).to_csv(temporary, index=False)
+            as_csv(scores).to_csv(temporary, index=False)
 
 
-def plain(scores: pd.DataFrame) -> pd.DataFrame:
+def as_csv(scores: pd.DataFrame) -> pd.DataFrame:
     """Return scores as a CSV file holds them."""
     return scores.assign(warnings=scores["warnings"].map("; ".join))
 

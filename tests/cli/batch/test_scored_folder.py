@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foretwin.cli.models import scored_folder
-from foretwin.cli.models.scored_folder import list_parquet, score_folder
+from foretwin.cli.batch import scored_folder
+from foretwin.cli.batch.scored_folder import list_parquet, score_folder
 from foretwin.cli.models.scored_steps import score_steps
 from foretwin.errors import BadInput
 from foretwin.predictor.bundle import Bundle

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rich.progress import track
 
-from foretwin.cli.models.scored_file import plain, score_file, source_of_file
+from foretwin.cli.models.scored_file import as_csv, score_file, source_of_file
 from foretwin.cli.models.scored_steps import score_every_row
 from foretwin.dataset.machine_names import SLOTS, slot_of
 from foretwin.errors import BadInput
@@ -66,7 +66,7 @@ def _writer(file: Path, suffix: str) -> Iterator[Callable[[pd.DataFrame], None]]
     """Give a function that adds scores to a new file, as `write_scores` writes them."""
     if suffix == ".csv":
         with file.open("w", newline="") as out:
-            yield lambda scores: plain(scores).to_csv(out, index=False, header=out.tell() == 0)
+            yield lambda scores: as_csv(scores).to_csv(out, index=False, header=out.tell() == 0)
         return
     with ExitStack() as ending:
         opened: list[pq.ParquetWriter] = []
