@@ -1,10 +1,14 @@
 """Spellings of one machine's name: `M-01` and `m-01 ` are one machine, and so are 7 and 07."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 FORMAT = "Cf"  # Unicode's category of characters that no reader sees: zero-width and direction marks, soft hyphens
+SLOTS = 2**15  # among which names are dealt
+REMEMBERED = 200_000  # names whose slots are
 WHOLE = re.compile(r"([+-]?)0*(\d+)(\.0*)?")
 
 
@@ -24,6 +28,13 @@ def spelling_key(name: str) -> str:
         return " ".join(seen.split())
     sign, digits, _ = number.groups()
     return digits if sign != "-" or digits == "0" else f"-{digits}"
+
+
+@lru_cache(REMEMBERED)
+def slot_of(name: str) -> int:
+    """Return the slot of a machine's name, below SLOTS, the same for each spelling of it and for ever."""
+    digest = hashlib.sha256(spelling_key(name).encode("utf-8", "backslashreplace")).digest()
+    return int.from_bytes(digest[:4], "big") % SLOTS
 
 
 class Spellings:

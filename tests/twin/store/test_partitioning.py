@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
+from foretwin.dataset.machine_names import slot_of
 from foretwin.errors import BadInput, StoreAway
 from foretwin.twin.ingest.ingest import Sending, ingest, ingest_within
 from foretwin.twin.simulator.processes import wait_for
@@ -22,7 +23,6 @@ from foretwin.twin.store.ownership.partitioning import (
     last_batch,
     rebalance,
     serialise_partitions,
-    slot_of,
     still_is,
 )
 from foretwin.twin.store.tables import assets, batches, readings

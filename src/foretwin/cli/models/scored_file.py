@@ -72,7 +72,12 @@ def write_scores(scores: pd.DataFrame, out: Path) -> None:
         if out.suffix == ".parquet":
             scores.to_parquet(temporary, index=False)
         else:
-            scores.assign(warnings=scores["warnings"].map("; ".join)).to_csv(temporary, index=False)
+            as_csv(scores).to_csv(temporary, index=False)
+
+
+def as_csv(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return scores as a CSV file holds them."""
+    return scores.assign(warnings=scores["warnings"].map("; ".join))
 
 
 def show_scores(scores: pd.DataFrame, urgent_first: bool = True) -> None:

@@ -1,17 +1,18 @@
 """Score every step of a file, with the truth and figures where the file has labels."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from foretwin.cli.models.scored_file import rows_of_file
 from foretwin.dataset.table import fault_column
-from foretwin.dataset.windows import Histories, truncate
 from foretwin.errors import BadInput
 from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.evaluation.report import figures_table
@@ -30,16 +31,7 @@ def score_steps(bundle: Bundle, file: Path) -> tuple[pd.DataFrame, dict[str, Any
     """
     contract = bundle.contract
     rows = rows_of_file(file, contract, labelled=True)
-    check_rows(read_frame(rows, contract), contract)  # before the cuts, which have names and rows of their own
-    ends = Histories.from_rows(rows, contract).ends(contract.window.shortest)
-    if len(ends) == 0:
-        raise BadInput(str(file), f"no run has the {contract.window.shortest} rows that a score needs")
-    parts = np.array_split(ends, -(-len(ends) // WINDOWS_AT_ONCE))
-    shown = track(parts, f"score {len(ends)} steps", disable=not show_progress(), transient=True)
-    scores = pd.concat(
-        [bundle.score(truncate(rows, part, contract.window.length)) for part in shown], ignore_index=True
-    )
-    scores["asset"] = rows["asset"].to_numpy()[ends]
+    scores, ends = _scores_of(bundle, rows, file)
     at = rows.iloc[ends].reset_index(drop=True)
     truth = _truth(at, bundle)
     told: dict[str, Any] = {}
@@ -50,6 +42,26 @@ def score_steps(bundle: Bundle, file: Path) -> tuple[pd.DataFrame, dict[str, Any
             told[f"true_{axis}"] = np.array([*contract.classes(axis), ""], dtype=object)[classes]
     figures = figures_of(bundle, scores, truth) if told else None
     return scores.assign(**told), figures
+
+
+def score_every_row(bundle: Bundle, file: Path) -> pd.DataFrame:
+    """Return the scores of each row with enough history, without a look at labels."""
+    return _scores_of(bundle, rows_of_file(file, bundle.contract), file)[0]
+
+
+def _scores_of(bundle: Bundle, rows: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Return the scores of each row with enough history, and the positions of these rows."""
+    contract = bundle.contract
+    tracks = read_frame(rows, contract)
+    check_rows(tracks, contract)
+    ends = tracks.histories.ends(contract.window.shortest)
+    if len(ends) == 0:
+        raise BadInput(str(file), f"no run has the {contract.window.shortest} rows that a score needs")
+    parts = np.array_split(ends, -(-len(ends) // WINDOWS_AT_ONCE))
+    names, runs = rows["asset"].to_numpy(object), rows["run"].to_numpy(np.int64)
+    shown = track(parts, f"score {len(ends)} steps", disable=not show_progress(), transient=True)
+    each = [replace(tracks, assets=names[part], runs=runs[part], ends=part) for part in shown]
+    return pd.concat([bundle.answer(one).frame() for one in each], ignore_index=True), ends
 
 
 def show_figures(bundle: Bundle, figures: dict[str, Any], steps: int) -> None:

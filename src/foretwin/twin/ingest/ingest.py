@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.machine_names import slot_of
 from foretwin.predictor.guards import SAME_TIME
 from foretwin.twin.ingest.checks import (
     Begins,
@@ -36,7 +37,7 @@ from foretwin.twin.ingest.rounding import rounded_times
 from foretwin.twin.ingest.single_values.taking import take_values
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.ownership.partitioning import Partitioning, serialise_partitions, slot_of
+from foretwin.twin.store.ownership.partitioning import Partitioning, serialise_partitions
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals

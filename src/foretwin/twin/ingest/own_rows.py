@@ -10,6 +10,7 @@ import pyarrow as pa
 from foretwin.contract.channels import MICROSECONDS
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
+from foretwin.dataset.machine_names import slot_of
 from foretwin.sources.lives.carrying import LastRow, carries, last_rows_of, with_last
 from foretwin.sources.lives.machine_lives import LifeClock, MachineLife, known_ends, place
 from foretwin.sources.table import OwnRows
@@ -18,7 +19,7 @@ from foretwin.twin.ingest.ingest import Sending, ingest_within
 from foretwin.twin.ingest.receipt import Receipt, tell_counted
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
-from foretwin.twin.store.ownership.partitioning import serialise_partitions, slot_of
+from foretwin.twin.store.ownership.partitioning import serialise_partitions
 from foretwin.twin.store.telemetry.run_clocks import RunClock, clocks_of, keep_clocks
 from foretwin.wire.decoder import decode_table
 

@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from foretwin.dataset.machine_names import spelling_key
+from foretwin.dataset.machine_names import slot_of, spelling_key
 from foretwin.errors import BadInput, Conflict, NotFound
 from foretwin.twin.store import summaries, tables
-from foretwin.twin.store.ownership.partitioning import slot_of
 from foretwin.wire.asset_names import check_name
 
 AT_ONCE = 10_000  # values in one statement: SQLite takes 32766, PostgreSQL 65535

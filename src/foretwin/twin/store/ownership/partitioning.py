@@ -5,30 +5,23 @@ commits. Between partitions they do not; what needs that locks all of them. A st
 rebalanced, and SQLite, which has one writer, always.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, true
 
-from foretwin.dataset.machine_names import spelling_key
 from foretwin.errors import BadInput
 from foretwin.twin.store.summaries import partitioning
 from foretwin.twin.store.tables import assets, batches
 
-SLOTS = (
-    2**15
-)  # of names; an asset keeps its slot for ever, a partition has the slots that leave its number as remainder
 MOST = 256  # partitions
 LOCK_ALL = "SELECT pg_advisory_xact_lock(7088, 0)"
 LOCK_COUNT = "SELECT pg_advisory_xact_lock_shared(7088, 0)"  # so that nobody locks all, or changes how many there are
 LOCK_SOME = "SELECT pg_advisory_xact_lock(7087, number) FROM unnest(%b::int4[]) AS wanted (number)"
 COUNT = select(partitioning.c["count"], partitioning.c.since)
-NAMES = 200_000  # whose slots are remembered
 
 
 @dataclass(frozen=True)
@@ -58,13 +51,6 @@ class Partitioning:
     def all(self) -> tuple[Partition, ...]:
         """Return the partitions."""
         return tuple(Partition(number, self.count, self.since) for number in range(self.count))
-
-
-@lru_cache(NAMES)
-def slot_of(name: str) -> int:
-    """Return the slot of an asset's name, the same for each spelling of it."""
-    digest = hashlib.sha256(spelling_key(name).encode("utf-8", "backslashreplace")).digest()
-    return int.from_bytes(digest[:4], "big") % SLOTS
 
 
 def is_within(partition: Partition) -> ColumnElement[bool]:

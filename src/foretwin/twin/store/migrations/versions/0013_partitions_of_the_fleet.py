@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from foretwin.twin.store.ownership.partitioning import slot_of
+from foretwin.dataset.machine_names import slot_of
 
 revision = "0013"
 down_revision = "0012"

@@ -1,0 +1,1 @@
+"""Scoring of many files at once."""
