@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.render.growth import GROWTH
+from benchmarks.render.health import tep
 from benchmarks.render.life import LIFE
 from benchmarks.render.pages import write_or_compare
 from benchmarks.render.soak import SOAK
@@ -45,6 +46,8 @@ def block(name: str, root: Path) -> str:
     if name == "reliability":
         kept = {database: root / "reports" / f"reliability_{database}.json" for database in ("sqlite", "postgresql")}
         return reliability({database: _read(path) for database, path in kept.items()})
+    if name == "health-tep":
+        return tep(_read(root / "reports" / "health" / "tep.json"))
     if name in REPORTS:
         return REPORTS[name](_read(root / "reports" / f"{name.replace('-', '_')}.json"))
     kind, _, twins = name.partition("-")

@@ -1,0 +1,46 @@
+"""The figures of reports/health/tep.json as Markdown."""
+
+from statistics import median
+from typing import Any
+
+from benchmarks.render.speed import table
+
+
+def tep(report: dict[str, Any]) -> str:
+    """Every method at the same share of false alarms, then each fault by the best candidate and the best floor."""
+    header = ["method", "faulty rows told", "without faults 3, 9, 15", "false alarms (95 %)", "before the faults"]
+    header += ["median delay (min)", "faults told"]
+    methods = report["candidates"] | {f"floor: {name}": one for name, one in report["floors"].items()}
+    lines = []
+    for name, one in methods.items():
+        low, high = one["false_alarm_rate_interval"]
+        delays = [value for value in one["delay"].values() if value is not None]
+        cells = [one["detection_rate"], one["detection_rate_without_3_9_15"]]
+        alarms = f"{one['false_alarm_rate']:.1%} ({low:.1%} to {high:.1%})"
+        late = [f"{median(delays):.0f}" if delays else "", f"{len(delays)} of {len(one['delay'])}"]
+        told = [f"{cell:.1%}" for cell in cells]
+        lines.append([name.replace("_", " "), *told, alarms, f"{one['false_alarm_rate_before_faults']:.1%}", *late])
+    return f"{table(header, lines)}\n{_by_fault(report)}\n{_injected(report)}\nFrom `reports/health/tep.json`.\n"
+
+
+def _by_fault(report: dict[str, Any]) -> str:
+    floors = {name: one for name, one in report["floors"].items() if name != "always"}
+    best = {}
+    for title, group in (("", report["candidates"]), ("floor: ", floors)):
+        name = max(group, key=lambda one: float(group[one]["detection_rate"]))
+        best[f"{title}{name}".replace("_", " ")] = group[name]
+    header = ["fault", *(f"{name}: {what}" for name in best for what in ("rows told", "delay (min)"))]
+    lines = []
+    for fault in next(iter(best.values()))["by_fault"]:
+        cells = [(one["by_fault"][fault], one["delay"][fault]) for one in best.values()]
+        lines.append([fault, *(cell for rate, late in cells for cell in (f"{rate:.1%}", _minutes(late)))])
+    return table(header, lines)
+
+
+def _minutes(late: float | None) -> str:
+    return "never" if late is None else f"{late:.0f}"
+
+
+def _injected(report: dict[str, Any]) -> str:
+    parts = [f"{name.replace('_', ' ')} {one['auroc']:.2f}" for name, one in report["injected"].items()]
+    return f"AUROC on departures that were put into copies of the fault-free run: {', '.join(parts)}.\n"
