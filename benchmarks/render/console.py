@@ -1,6 +1,6 @@
 """Make the pictures of the console in docs/pictures: a demonstration's fleet in a real browser, in light and dark.
 
-python -m benchmarks.render.console [FOLDER]    write them there instead
+python -m benchmarks.render.console [FOLDER]    write whole pages there instead, of every page
 
 Needs the champion and the degradation model of the twin `pump`, as `dvc repro` leaves them, and Chromium.
 """
@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -25,7 +25,8 @@ from foretwin.twin.api.server import serve_twins
 from foretwin.twin.scoring.loop import score_once
 from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.simulator.fleet import fleet
-from foretwin.twin.store import Store, open_store
+from foretwin.twin.store import Store, assets, open_store
+from foretwin.twin.store.telemetry.run_clocks import RunClock, keep_clocks
 
 PICTURES = Path("docs/pictures")
 PUMPS = 36
@@ -46,6 +47,7 @@ def main(*arguments: str) -> None:
         try:
             with living(store) as url:
                 live_through(store, url)
+                plan_some(url)
                 take_pictures(url, out)
         finally:
             store.close()
@@ -76,8 +78,10 @@ def live_through(store: Store, url: str) -> None:
     watching = Watching(store, Path(), WatchSettings())
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
         for number, name in enumerate(lives["asset"].unique()):
-            told = {"twin": "pump", "location": f"hall {number % 3 + 1}", "tags": {"line": str(number % 4 + 1)}}
+            tags = {"site": ("Köln", "Lyon")[number % 2], "line": str(number % 4 + 1)}
+            told = {"twin": "pump", "location": f"hall {number % 3 + 1}", "tags": tags}
             client.put(f"/v1/twins/{name}", json=told).raise_for_status()
+        date_runs(store, lives)
         for begin in range(0, int(lives["age"].max()) + 1, EVERY):
             part = lives[lives["age"].between(begin, begin + EVERY - 1)]
             for name in part["asset"].unique():
@@ -103,21 +107,81 @@ def message(contract: Twin, rows: pd.DataFrame) -> dict[str, object]:
     return {"time": rows["time"].tolist(), "channels": {name: rows[name].tolist() for name in names}}
 
 
+def date_runs(store: Store, lives: pd.DataFrame) -> None:
+    """Say when each pump began to run, so that what was seen of it ends now: only then has anything a date."""
+    now = datetime.now(UTC).timestamp()
+    ends = lives.groupby("asset")["time"].max()
+    with store.write() as connection:
+        known = assets.find_all(connection, list(ends.index))
+        clocks = [
+            RunClock(
+                known[name].id,
+                1,
+                is_calendar=True,
+                zero=(now - end * 3600) * 1e6,
+                last=now * 1e6,
+                ended=None,
+                label=None,
+            )
+            for name, end in zip(map(str, ends.index), ends, strict=True)
+        ]
+        keep_clocks(connection, clocks)
+
+
+def plan_some(url: str) -> None:
+    """Do with some of the cases what a planner does in a morning."""
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        listed = client.get("/v1/cases?sort=latest_safe_date").raise_for_status().json()["items"]
+        day = timedelta(days=1)
+        for number, case in enumerate(one for one in listed if one["asset"] and one["state"] != "closed"):
+            steps: list[tuple[str, dict[str, str]]] = [("acknowledge", {})] if number % 4 else []
+            if number % 4 == 2:
+                steps += [("move", {"state": "planned", "planned_for": (datetime.now(UTC) + day).isoformat()})]
+                steps += [("assign", {"person": "Ines"}), ("comments", {"text": "Crane is booked for the morning."})]
+            if number % 4 == 3:
+                steps += [("move", {"state": "waiting_for_part"}), ("assign", {"person": "Tomás"})]
+            if number == 5:
+                steps = [
+                    ("snooze", {"until": (datetime.now(UTC) + 2 * day).isoformat(), "reason": "line 2 stands still"})
+                ]
+            if number == 6:
+                steps += [
+                    ("verdict", {"verdict": "part_replaced", "serial_number": "TB-2291", "note": "pitting on the race"})
+                ]
+            for step, content in steps:
+                client.post(f"/v1/cases/{case['id']}/{step}", json=content).raise_for_status()
+
+
 def take_pictures(url: str, out: Path) -> None:
-    """Look at the fleet and a machine as a planner does, and at a case as a technician does on a phone."""
-    worst = httpx.get(f"{url}/v1/cases?state=open&sort=rul_low&limit=1", trust_env=False).json()["items"][0]
+    """Look at every page as a planner does, and at a case as a technician does on a phone."""
+    worst = httpx.get(f"{url}/v1/cases?state=planned&sort=rul_low&limit=1", trust_env=False).json()["items"][0]
     pages = {
         "fleet": ("/", DESK),
         "machine": (f"/machines/{worst['asset']}", DESK),
+        "board": ("/cases", DESK),
         "case": (f"/cases/{worst['id']}", PHONE),
+        "calendar": ("/calendar", DESK),
     }
+    if out != PICTURES:
+        pages |= {
+            "case-desk": (f"/cases/{worst['id']}", DESK),
+            "board-phone": ("/cases", PHONE),
+            "calendar-phone": ("/calendar", PHONE),
+            "list": ("/cases?state=closed", DESK),
+            "why": (f"/machines/{worst['asset']}?why=1", DESK),
+            "model": ("/models/pump", DESK),
+            "models": ("/models", DESK),
+            "key-figures": ("/key-figures", DESK),
+            "quarantine": ("/quarantine", DESK),
+            "data": ("/data", DESK),
+        }
     with chromium() as browser:
         for scheme in SCHEMES:
             for name, (path, size) in pages.items():
                 context = cut_off(browser, [], viewport=size, color_scheme=scheme, locale="en-GB")
                 page = context.new_page()
                 page.goto(url + path, wait_until="networkidle")
-                page.screenshot(path=out / f"console-{name}-{scheme}.png")
+                page.screenshot(path=out / f"console-{name}-{scheme}.png", full_page=out != PICTURES)
                 context.close()
 
 

@@ -22,6 +22,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "versions" not in pat
 
 # Modules of one name: each package tells which it is.
 REPEATED = {
+    "agenda": {"twin.api.plant", "twin.cases"},
     "app": {"serving.scoring", "twin.api"},
     "assets": {"lineage", "twin.store"},
     "benchmark": {"cli.pipeline", "evaluation"},
@@ -44,6 +45,7 @@ REPEATED = {
     "ledger": {"champion", "cli.models"},
     "lineage": {"cli.models", "twin.store.scoring"},
     "metrics": {"", "serving.scoring"},
+    "models": {"serving.scoring", "twin.api.plant"},
     "openapi": {"serving.scoring", "twin.api"},
     "page": {"twin.kpis", "twin.monitoring"},
     "profile": {"drift", "validation"},

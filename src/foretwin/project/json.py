@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 
@@ -19,3 +20,12 @@ def finite(value: Any) -> Any:
     # A numpy scalar is told by its method: importing numpy would triple the time of a stage that has nothing to do.
     plain = value.item() if hasattr(value, "item") else value
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+
+
+def read_json_object(path: Path) -> dict[str, Any] | None:
+    """Read a file that a stage wrote; None where it is not there, or holds something else than an object."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -31,6 +31,7 @@ BODIES = {
     "assign": {"person": "ann"},
     "snooze": {"until": "2100-01-01", "reason": "no crew"},
     "comments": {"text": "noisy"},
+    "rollback": {},
 }
 # What binds a key that may see the asset of its own, and words that it must never be told.
 BINDINGS = {

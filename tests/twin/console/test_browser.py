@@ -23,6 +23,7 @@ AXE = (Path(__file__).parents[2] / "support" / "axe" / "axe.min.js").read_text()
 MOST_ANSWER = 100_000  # bytes
 SERIOUS = ("serious", "critical")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+OTHERS = ("/cases?state=closed", "/calendar", "/models", "/models/pump", "/key-figures", "/monitor", "/quarantine")
 NAMES = ("P-1", "P-2")  # one case for each of the two
 expect.set_options(timeout=60_000)  # ms: nothing here is a matter of speed
 
@@ -81,6 +82,21 @@ def ink(page: Page) -> int:
     return page.locator("[data-rul] canvas").evaluate(script)
 
 
+def plan_it(page: Page, name: str) -> None:
+    """Give the case of the page to somebody, say something, and find it on the board."""
+    page.get_by_label("Person").fill("Ines")
+    page.get_by_label("Person").press("Enter")
+    expect(page.locator(".title")).to_contain_text("Ines")
+    page.get_by_label("What is there to say?").fill("crane is booked")
+    page.get_by_role("button", name="Comment").click()
+    expect(page.locator(".comment").first).to_contain_text("ann: crane is booked")
+    page.get_by_role("link", name="Cases", exact=True).first.click()
+    ticket = page.get_by_role("region", name="Acknowledged").locator(".ticket").filter(has_text=name)
+    expect(ticket).to_contain_text("Ines")
+    check_access(page)
+    ticket.get_by_role("link", name="Thrust bearing").click()
+
+
 @pytest.mark.parametrize(
     ("name", "size", "scheme", "touch"),
     [("P-1", DESK, "light", False), ("P-2", PHONE, "dark", True)],
@@ -121,6 +137,7 @@ def test_a_case_is_worked_from_the_fleet_to_the_verdict(plant, browser, name, si
     page.get_by_label("Change the oil").check()
     page.get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_text("Next: the visit")).to_be_visible()
+    plan_it(page, name)
 
     page.get_by_label("The part was replaced").check()
     page.get_by_label("Serial number").fill("SN-4711")
@@ -134,7 +151,15 @@ def test_a_case_is_worked_from_the_fleet_to_the_verdict(plant, browser, name, si
     expect(thread).to_contain_text("The part was replaced, Thrust bearing, axial play 0.3 mm · ann")
     expect(thread).to_contain_text("Fitted: thrust bearing set, SN-4711")
     check_access(page)
-    for path in ("/cases?state=closed", "/key-figures", "/monitor", "/quarantine"):
+    for path in (
+        "/cases?state=closed",
+        "/calendar",
+        "/models",
+        "/models/pump",
+        "/key-figures",
+        "/monitor",
+        "/quarantine",
+    ):
         page.goto(url + path)
         check_access(page)
     context.close()

@@ -17,6 +17,7 @@ from foretwin.twin.api import twins
 from foretwin.twin.console.german import GERMAN
 from foretwin.twin.console.pages import fleet_page
 from foretwin.twin.console.pages.happenings import ACTIONS, CLOSINGS, STATES, VERDICTS, WORKS
+from foretwin.twin.console.pages.model_pages import DECISIONS
 from foretwin.twin.console.wording import DUE, FAULTS, HEALTH, WARNINGS, Wording, preferred_language, site_zone
 from foretwin.twin.monitoring.reports import write
 from foretwin.twin.store import open_store
@@ -208,7 +209,8 @@ def test_key_figures_and_monitor_stand_in_the_frame(visitor):
 def test_pages_are_in_the_reader_s_language_and_harmless(client, language):
     visitor = Visitor(str(client.base_url), f"{language}-CH, en;q=0.5")
     number = case_of(client, "P-2")
-    for path in ("/", "/machines/P-2", "/cases", f"/cases/{number}", "/key-figures", "/monitor", "/quarantine"):
+    more = ("/cases?state=open", "/calendar", "/models", "/models/pump", "/key-figures", "/monitor", "/quarantine")
+    for path in ("/", "/machines/P-2", "/cases", f"/cases/{number}", *more):
         page = visitor.see(path)
         assert f'<html lang="{language}">' in page
         assert_harmless(page)
@@ -233,6 +235,54 @@ def test_nothing_that_anybody_writes_becomes_a_mark(client, root, texts, name):
     said = marks(visitor.see(path_of(name, "/machines"))).text
     for text in (place, serial, note):
         assert " ".join(text.split()) in " ".join(said.split()), "it is shown as it was written"
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.tuples(*[EVIL] * 4))
+def test_nothing_that_is_said_of_a_case_becomes_a_mark(client, texts):
+    visitor = Visitor(str(client.base_url))
+    person, reason, comment, site = texts
+    number = case_of(client, "P-2")
+    for action, content in (
+        ("assign", {"person": person}),
+        ("comments", {"text": comment}),
+        ("snooze", {"until": "2100-01-01", "reason": reason}),
+    ):
+        client.post(f"/v1/cases/{number}/{action}", json=content).raise_for_status()
+    client.put("/v1/twins/P-2", json={"tags": {"site": site}}).raise_for_status()
+    for path in (f"/cases/{number}", "/cases", "/cases?snoozed=true", "/calendar", "/machines/P-2"):
+        page = visitor.see(path)
+        assert_harmless(page)
+        assert "alert(1)</script>" not in page
+    assert " ".join(comment.split()) in " ".join(marks(visitor.see(f"/cases/{number}")).text.split())
+    client.post(f"/v1/cases/{number}/snooze", json={}).raise_for_status()
+
+
+def test_a_case_is_planned_and_put_to_rest_from_its_page(client, visitor):
+    page = f"/cases/{case_of(client, 'P-2')}"
+    refused = visitor.send(page, f"{page}/move", state="planned", planned_for="")
+    assert refused.status_code == 422
+    assert "say when it is to be done" in refused.text
+    assert visitor.send(page, f"{page}/move", state="planned", planned_for="2100-01-01").status_code == 303
+    assert visitor.send(page, f"{page}/assign", person="Ines").status_code == 303
+    told = visitor.text("/cases")
+    assert re.search(r"Planned 1 .* planned for 1 Jan 2100, \d\d:00 later than is safe Ines", told)
+    assert visitor.send(page, f"{page}/snooze", until="2000-01-01", reason="x").status_code == 422
+    assert visitor.send(page, f"{page}/snooze", until="2100-01-01", reason="no crew").status_code == 303
+    assert "This case rests until 1 Jan 2100" in visitor.text(page)
+    assert "Planned 0" in visitor.text("/cases")
+    assert "no crew" in visitor.text("/cases?snoozed=true")
+    visitor.send(page, f"{page}/snooze")
+    assert "rests until" not in visitor.text(page).partition("What happened")[0]
+
+
+def test_a_list_is_a_file_with_the_filters_of_its_page(client, visitor):
+    answer = visitor.client.get("/lists/machines.csv?search=P-2")
+    assert answer.headers["content-disposition"] == 'attachment; filename="foretwin-machines.csv"'
+    assert [line.partition(",")[0] for line in answer.text.splitlines()] == ["asset", "P-2"]
+    for name in ("cases", "calendar", "parts", "quarantine"):
+        assert visitor.client.get(f"/lists/{name}.csv").status_code == 200
+    assert visitor.client.get("/lists/keys.csv").status_code == 404
 
 
 def path_of(name: str, *parts: str) -> str:
@@ -318,6 +368,7 @@ def test_every_text_has_its_german():
     }
     said |= {name for name, _ in HEALTH.values()} | set(re.findall(r'"(\{n\} \w+ ago)"', code))
     said |= {"Fitted", "Removed", "within the hour", "over since a moment ago", *STATES.values()}
+    said |= set(DECISIONS.values())
     said |= {text for _, *texts in DUE for text in texts}
     assert sorted(said - set(GERMAN)) == []
     assert sorted(set(GERMAN) - said) == [], "words that no page says"

@@ -18,8 +18,8 @@ from support.tiny_bundle import REPOSITORY
 pytestmark = pytest.mark.dated
 
 PAGE = (REPOSITORY / "docs" / "access.md").read_text()
-NOTHING = {"asset": "A-none", "case": "999", "message": "999", "twin": "mill", "name": "console.css"}
-OWN = {"asset": "A-1", "case": "1", "message": "1", "twin": "pump", "name": "console.css"}
+NOTHING = {"asset": "A-none", "case": "999", "message": "999", "twin": "mill", "name": "cases"}
+OWN = {"asset": "A-1", "case": "1", "message": "1", "twin": "pump", "name": "cases"}
 BEGIN = "00000000-0000-7000-8000-000000000000"  # an id before all events
 API = {"machines": "twins"}  # what the API calls the folder of a page
 
@@ -105,7 +105,7 @@ def test_another_owner_is_told_nothing_anywhere(plant):
         )
         told = answer.text.replace(path.format(**OWN), "")
         assert "acme" not in told, f"{method} {path}"
-        if "{" in path:
+        if "{" in path and "{name}" not in path:  # a list shows what is his
             assert answer.status_code == 403, f"{method} {path}: {answer.status_code}"
     stream = {"authorization": f"Bearer {keys['rival']}"}
     events = httpx.get(f"{url}/v1/events?wait=false&after={BEGIN}", headers=stream, trust_env=False).text

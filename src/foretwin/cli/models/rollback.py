@@ -13,7 +13,8 @@ from foretwin.cli.project import PROJECT
 @click.argument("twin")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; the ledger and the registry keep it.")
 @click.option("--to", metavar="VERSION", help="A former champion, instead of the one before the present one.")
-def rollback_command(twin: str, reason: str, to: str | None) -> None:
+@click.option("--by", metavar="NAME", help="Who decides; whoever runs the command, where nobody is named.")
+def rollback_command(twin: str, reason: str, to: str | None, by: str | None) -> None:
     """Restore the previous champion.
 
     The registry's alias moves, and running services take the former champion as they would a new one. Done twice, it is
@@ -27,6 +28,6 @@ def rollback_command(twin: str, reason: str, to: str | None) -> None:
     from foretwin.registry.rollback import rollback as put_back
 
     contract_named(load_project(), twin)
-    champion = put_back(PROJECT, twin, reason, person(), to)
+    champion = put_back(PROJECT, twin, reason, by or person(), to)
     click.echo(f"rollback {twin}: {champion.name} version {champion.version} is the champion again")
     record_champion(twin, "package", "publish")

@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn, Self
 from foretwin.errors import Forbidden, ParamsError, TooMany, Unauthorized
 from foretwin.project.settings import read_choice
 from foretwin.serving.access.bounds import UNBOUND, Bounds
-from foretwin.serving.access.keys import PREFIX, SCOPES, Key, Scope, keys_path, read_keys, secret_digest
+from foretwin.serving.access.keys import PREFIX, SCOPES, Key, Scope, feed_secret, keys_path, read_keys, secret_digest
 from foretwin.serving.access.rate import Bucket, SharedRates
 
 FIELD = "Authorization"
@@ -111,11 +111,11 @@ class Guard:
         """Whether no key is needed; a service with such a guard listens on loopback alone."""
         return self._path is None
 
-    def admit(self, authorization: str | None, *scopes: Scope) -> Caller:
+    def admit(self, authorization: str | None, *scopes: Scope, of_feed: bool = False) -> Caller:
         """Return the caller of this Authorization header if it may make a request that needs one of `scopes`.
 
         Unauthorized where nobody is known by it, Forbidden where the key has none of the scopes, TooMany where it has
-        called too often.
+        called too often. With `of_feed` it is the token of a feed (`feed_token`), which opens nothing else.
         """
         if self._path is None:
             return ANYBODY
@@ -123,7 +123,7 @@ class Guard:
         if now - self._looked >= CHECK_EVERY:
             self._look(self._path)
             self._looked = now = time.monotonic()  # not before the buckets that it may have made
-        known = self._find(authorization)
+        known = self._find(authorization, of_feed)
         if known.expires <= time.time():
             _refuse_expired(known)
         wait = self._count(known, now)
@@ -135,11 +135,15 @@ class Guard:
             raise Forbidden(FIELD, f"this call needs the scope {wanted}; key {known.caller.name} has {has}")
         return known.caller
 
+    def admit_feed(self, feed: str, *scopes: Scope) -> Caller:
+        """Return the caller of the token of a feed, as `admit` that of a key."""
+        return self.admit(f"Bearer {feed}", *scopes, of_feed=True)
+
     def _count(self, known: _Known, now: float) -> float:
         wait = self._shared.take(known.id, known.bucket.rate, now) if self._shared else None
         return known.bucket.take(now) if wait is None else wait
 
-    def _find(self, authorization: str | None) -> _Known:
+    def _find(self, authorization: str | None, of_feed: bool) -> _Known:
         if authorization is None:
             raise Unauthorized(FIELD, f'is missing; send "Authorization: Bearer {PREFIX}..." with a key')
         scheme, _, token = authorization.partition(" ")
@@ -149,7 +153,9 @@ class Guard:
             raise Unauthorized(FIELD, f'is not of the form "Bearer {PREFIX}<id>_<secret>"')
         known = self._known.get(identity)
         # Both digests, since their common beginning tells nothing of the secrets; and the same words for every failure.
-        if not hmac.compare_digest(secret_digest(secret), known.digest if known else NOBODY) or known is None:
+        digest = known.digest if known else NOBODY
+        given, wanted = (secret.encode(), feed_secret(digest).encode()) if of_feed else (secret_digest(secret), digest)
+        if not hmac.compare_digest(given, wanted) or known is None:
             raise Unauthorized(FIELD, "holds no key that counts here: it is unknown, or was revoked")
         return known
 

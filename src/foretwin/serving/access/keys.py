@@ -5,6 +5,7 @@ a lock, and only its owner may read it.
 """
 
 import hashlib
+import hmac
 import logging
 import os
 import secrets
@@ -151,6 +152,17 @@ def revoke_key(path: Path, name: str, by: str, now: datetime) -> Key:
         _write(path, [revoked if one.id == key.id else one for one in there])
     logger.info("key %s (%s) revoked by %s", key.name, key.id, by)
     return revoked
+
+
+def feed_secret(digest: bytes) -> str:
+    """Return the secret of a key's feed, 64 hexadecimal digits: made of the digest, it tells nothing of the key."""
+    return hmac.new(digest, b"calendar feed", hashlib.sha256).hexdigest()
+
+
+def feed_token(key: str) -> str:
+    """Return the token by which a calendar, which sends no header, asks for what this key may see of it."""
+    begin, number, secret = key.split("_")
+    return f"{begin}_{number}_{feed_secret(secret_digest(secret))}"
 
 
 def sufficient(scope: Scope) -> tuple[Scope, ...]:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,13 @@ from foretwin.serving.http.problems import HANDLERS
 from foretwin.twin.api import cases, readings, streams, twins, what_if
 from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
-from foretwin.twin.api.openapi import Way, describe_twin_api
+from foretwin.twin.api.openapi import LISTS, Way, describe_twin_api
 from foretwin.twin.api.paging import read_query
-from foretwin.twin.api.plant import kpis, quarantine
+from foretwin.twin.api.plant import agenda, kpis, models, quarantine
 from foretwin.twin.cases.board import Assignment, Comment, Move, Rest
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.console.site import Console, prefers_page
+from foretwin.twin.console.wording import site_zone
 from foretwin.twin.outbox.feed import EventFeed
 from foretwin.twin.store import Store
 from foretwin.twin.store.readiness import Readiness
@@ -48,7 +50,7 @@ def _get_caller(call: Call) -> dict[str, Any]:
     return {"name": call.caller.name, "scopes": sorted(call.caller.scopes)}
 
 
-WAYS = (
+_WAYS: tuple[Way, ...] = (
     Way("GET", "/v1/twins", "read", "list", twins.get_fleet, twins.FLEET.names),
     Way("GET", "/v1/twins/{asset}", "read", "asset", twins.get_twin),
     Way("PUT", "/v1/twins/{asset}", "operate", "newcomer", twins.put_twin, (), (JSON,), twins.Description),
@@ -78,11 +80,19 @@ WAYS = (
     Way("POST", "/v1/cases/{case}/assign", "plan", "case", cases.post_assignment, (), (JSON,), Assignment),
     Way("POST", "/v1/cases/{case}/snooze", "plan", "case", cases.post_rest, (), (JSON,), Rest),
     Way("POST", "/v1/cases/{case}/verdict", "work", "case", cases.post_verdict, (), (JSON,), Verdict),
+    Way("GET", "/v1/calendar", "read", "list", agenda.get_calendar, tuple(agenda.CALENDAR)),
+    Way("GET", "/v1/calendar.ics", "read", "list", agenda.get_calendar_file, tuple(agenda.FEED)),
+    Way("GET", "/v1/parts", "read", "list", agenda.get_parts),
     Way("GET", "/v1/quarantine", "read", "list", quarantine.get_quarantine, quarantine.QUARANTINE.names),
     Way("POST", "/v1/quarantine/{message}/release", "operate", "quarantined", quarantine.post_release, (), (JSON,)),
     Way("GET", "/v1/events", "read", "list", streams.get_event_stream, tuple(streams.EVENTS)),
     Way("GET", "/v1/deliveries", "read", "plant", quarantine.get_deliveries, quarantine.DELIVERIES.names),
     Way("GET", "/v1/monitor/{twin}", "read", "twin", kpis.get_monitor_report),
+    Way("GET", "/v1/models", "read", "fleets", models.get_twin_models),
+    Way("GET", "/v1/models/{twin}", "read", "twin", models.get_model),
+    Way("GET", "/v1/models/{twin}/ledger", "read", "twin", models.get_ledger),
+    Way("GET", "/v1/models/{twin}/card", "read", "twin", models.get_card),
+    Way("POST", "/v1/models/{twin}/rollback", "admin", "twin", models.post_rollback, (), (JSON,), models.RollbackBody),
     Way("GET", "/v1/kpis", "read", "fleets", kpis.get_kpis, tuple(kpis.KPIS)),
     Way("GET", "/metrics", "read", "fleets", kpis.get_monitor_metrics),
     Way("GET", "/v1/caller", "read", "list", _get_caller),
@@ -90,6 +100,7 @@ WAYS = (
 )
 
 
+WAYS = (*_WAYS, *(replace(way, path=f"{way.path}.csv") for way in _WAYS if way.method == "GET" and way.path in LISTS))
 METHODS = {path: [way.method for way in WAYS if way.path == path] for path in dict.fromkeys(way.path for way in WAYS)}
 OTHERS = ("GET /", "GET /livez", "GET /openapi.json")
 
@@ -110,7 +121,8 @@ def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
     writes, reads = Lane("writes", WRITERS, MOST_WRITES), Lane("reads", READERS, MOST_READS)
     limit = Limits.from_env(os.environ).body_bytes
     contracts = load_contracts(root)
-    app.state.living = Living(store, root, contracts, limit, writes, reads, guard, Readiness(store), EventFeed())
+    feed, zone = EventFeed(), site_zone()
+    app.state.living = Living(store, root, contracts, limit, writes, reads, guard, Readiness(store), feed, zone)
     return app
 
 
@@ -147,7 +159,11 @@ def _description() -> bytes:
 
 def _by_method(path: str) -> Callable[[Request], Awaitable[Response]]:
     """The end point of a path, which must be one route for its refusal to name every method that is allowed."""
-    ends = {way.method: endpoint(way.handler, way.scope, way.about, way.accepts) for way in WAYS if way.path == path}
+    ends = {
+        way.method: endpoint(way.handler, way.scope, way.about, way.accepts, "feed" in way.query, path.endswith(".csv"))
+        for way in WAYS
+        if way.path == path
+    }
 
     async def answer(request: Request) -> Response:
         return await ends["GET" if request.method == "HEAD" else request.method](request)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -24,6 +24,7 @@ from foretwin.serving.access.authentication import ANYBODY, Caller, Guard
 from foretwin.serving.access.keys import Scope, sufficient
 from foretwin.serving.http.connections import recognise_caller
 from foretwin.twin.api.bodies import read_body
+from foretwin.twin.console.csv_rows import CSV_TYPE, write_csv
 from foretwin.twin.outbox.feed import EventFeed
 from foretwin.twin.store import Connection, Store, listing
 from foretwin.twin.store.assets import Asset
@@ -82,6 +83,7 @@ class Living:
     guard: Guard
     readiness: Readiness
     feed: EventFeed
+    zone: tzinfo | None = None  # of the site's clock; None: this machine's
     exports: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MOST_EXPORTS))
 
 
@@ -102,6 +104,8 @@ class Call:
     actor: str
     now: datetime
     last_event: str | None = None
+    as_csv: bool = False
+    origin: str = ""  # scheme and host by which it was called
 
     @property
     def store(self) -> Store:
@@ -148,18 +152,28 @@ Handler = Callable[[Call], Any]
 
 
 def endpoint(
-    handler: Handler, scope: Scope | None, about: About, accepts: Sequence[str] = ()
+    handler: Handler,
+    scope: Scope | None,
+    about: About,
+    accepts: Sequence[str] = (),
+    takes_feed: bool = False,
+    as_csv: bool = False,
 ) -> Callable[[Request], Awaitable[Response]]:
     """A route's end point: `handler` gets the call, with its body where it is of a type that the route accepts.
 
     Who calls needs a key with that scope, where there is one, and within whose bounds is what the call is `about`. All
-    that needs no look into the store is found out before anything of the body is read.
+    that needs no look into the store is found out before anything of the body is read. A route that `takes_feed` knows
+    its caller by the token of a feed too; one `as_csv` answers so.
     """
 
     async def answer(request: Request) -> Response:
         living: Living = request.app.state.living
         header = request.headers.get("authorization")
-        caller = living.guard.admit(header, *sufficient(scope)) if scope else ANYBODY
+        feed = request.query_params.get("feed") if takes_feed else None
+        if feed is not None and header is None:
+            caller = living.guard.admit_feed(feed, *sufficient(scope or "read"))
+        else:
+            caller = living.guard.admit(header, *sufficient(scope)) if scope else ANYBODY
         actor = _actor(request, caller)
         if scope:
             recognise_caller(request.scope)
@@ -168,7 +182,7 @@ def endpoint(
         body, kind = await read_body(request, living.body_bytes, accepts) if accepts else (b"", "")
         call = Call(
             living=living,
-            route=request.url.path,
+            route=request.url.path.removesuffix(".csv") if as_csv else request.url.path,
             path=request.path_params,
             query=request.query_params,
             body=body,
@@ -177,6 +191,8 @@ def endpoint(
             actor=actor,
             now=datetime.now(UTC),
             last_event=request.headers.get("last-event-id"),
+            as_csv=as_csv,
+            origin=f"{request.url.scheme}://{request.url.netloc}",
         )
         _check_texts(call)
         lane = living.reads if scope in READING else living.writes
@@ -190,6 +206,8 @@ def _run(handler: Handler, call: Call, about: About) -> Response:
         if call.caller.bounds:
             _check_bounds(call, about)
         content = handler(call)
+        if call.as_csv and isinstance(content, Mapping):
+            return csv_response(content)
     except StoreAway as error:
         raise StoreAway(f"{call.route}: {error}") from error
     return content if isinstance(content, Response) else json_response(content)
@@ -219,6 +237,13 @@ def _is_within(call: Call, about: About) -> bool:
     if found is None:  # its name is admitted: what else binds the key nobody can tell
         return about == "newcomer" or not (bounds.twins or bounds.owners)
     return found
+
+
+def csv_response(content: Mapping[str, Any]) -> Response:
+    """The items of a list as CSV; the page that follows is named by the header Link, as `next` does in JSON."""
+    before, mark, query = (content.get("next") or "").partition("?")
+    link = {"Link": f'<{before}.csv{mark}{query}>; rel="next"'} if before else {}
+    return Response(write_csv(content["items"]), headers={**link, "Content-Type": CSV_TYPE})
 
 
 def json_response(content: Any) -> Response:

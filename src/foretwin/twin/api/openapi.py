@@ -16,10 +16,24 @@ from foretwin.twin.api.schemas.by_operation import BY_OPERATION
 
 TEXT: dict[str, Any] = {"type": "string"}
 REFERENCE = "#/components/schemas/{model}"
+LISTS = (  # which are CSV by suffix too
+    "/v1/twins",
+    "/v1/twins/{asset}/readings",
+    "/v1/twins/{asset}/scores",
+    "/v1/cases",
+    "/v1/calendar",
+    "/v1/parts",
+    "/v1/quarantine",
+    "/v1/deliveries",
+    "/v1/models/{twin}/ledger",
+)
 ANSWERS = {  # what is no JSON
     "/v1/twins/{asset}/export": ("application/zip", {"type": "string", "format": "binary"}),
     "/v1/events": ("text/event-stream", TEXT),
     "/metrics": ("text/plain", TEXT),
+    "/v1/models/{twin}/card": ("text/html", TEXT),
+    "/v1/calendar.ics": ("text/calendar", TEXT),
+    **{f"{path}.csv": ("text/csv", TEXT) for path in LISTS},
 }
 PROBLEM_SCHEMA = {
     "type": "object",
@@ -58,7 +72,8 @@ class Way:
     @property
     def operation(self) -> str:
         """Its name in the description, by which generated clients call it."""
-        return self.handler.__name__.lstrip("_")
+        name = self.handler.__name__.lstrip("_")
+        return f"{name}_csv" if self.path.endswith(".csv") else name
 
 
 def describe_twin_api(ways: Sequence[Way]) -> dict[str, Any]:
@@ -81,7 +96,7 @@ def _operation(way: Way, schemas: dict[str, Any]) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": way.operation,
         "tags": [way.path.removeprefix("/v1/").strip("/").partition("/")[0]],
-        "summary": (way.handler.__doc__ or "").partition(": ")[2],
+        "summary": (way.handler.__doc__ or "").partition(": ")[2] + (" As CSV." if way.path.endswith(".csv") else ""),
         "parameters": [*parameters, *([] if way.method == "GET" else [ACTOR])],
         "security": [{"key": [way.scope]}] if way.scope else [],
         "responses": {"200": {"description": "done", "content": answered}, "default": refused},

@@ -9,7 +9,17 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from foretwin.errors import NotFound
-from foretwin.twin.console.pages import board_page, case_pages, fleet_page, machine_page, sign_in, upkeep_pages
+from foretwin.twin.console.pages import (
+    board_page,
+    calendar_page,
+    case_pages,
+    downloads,
+    fleet_page,
+    machine_page,
+    model_pages,
+    sign_in,
+    upkeep_pages,
+)
 from foretwin.twin.console.visits import HEADERS, Desk, Page, page_end_point
 
 STATIC = Path(__file__).parent / "static"
@@ -26,9 +36,15 @@ PAGES: Mapping[tuple[str, str], Page] = {
     ("POST", "/cases/{case}/snooze"): case_pages.keep_rest,
     ("POST", "/cases/{case}/comments"): case_pages.keep_comment,
     ("POST", "/cases/{case}/verdict"): case_pages.keep_verdict,
+    ("GET", "/calendar"): calendar_page.show_calendar,
+    ("GET", "/lists/{name}.csv"): downloads.send_list,
     ("GET", "/key-figures"): upkeep_pages.show_key_figures,
     ("GET", "/monitor"): upkeep_pages.show_monitors,
     ("GET", "/monitor/{twin}"): upkeep_pages.show_monitor,
+    ("GET", "/models"): model_pages.show_models,
+    ("GET", "/models/{twin}"): model_pages.show_model,
+    ("GET", "/models/{twin}/card"): model_pages.send_card,
+    ("POST", "/models/{twin}/rollback"): model_pages.keep_rollback,
     ("GET", "/quarantine"): upkeep_pages.show_quarantine,
     ("POST", "/quarantine/{message}/release"): upkeep_pages.keep_release,
     ("POST", "/sign-out"): sign_in.end_session,

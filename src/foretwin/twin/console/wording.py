@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -118,10 +118,14 @@ class Wording:
         if not written:
             return "–"
         here = datetime.fromisoformat(written).astimezone(self.zone)
-        day = f"{here.day}. {{}} {here.year}" if self.language == "de" else f"{here.day} {{}} {here.year}"
-        return f"{day.format(MONTHS[self.language][here.month - 1])}, {here:%H:%M}"
+        return f"{self.plain_day(here)}, {here:%H:%M}"
 
-    def date(self, written: str | None) -> str:
+    def plain_day(self, day: date) -> str:
+        """Return a day as people write it."""
+        dot = "." if self.language == "de" else ""
+        return f"{day.day}{dot} {MONTHS[self.language][day.month - 1]} {day.year}"
+
+    def form_day(self, written: str | None) -> str:
         """Return the day of a moment by the site's clock, as a form holds it."""
         return datetime.fromisoformat(written).astimezone(self.zone).date().isoformat() if written else ""
 

@@ -135,7 +135,8 @@ def list_cases(connection: Connection, page: Page, filters: Filters, bounds: Bou
 
     Beside columns, `filters` takes `asset` (a name), `tag` (name and value of its asset's), and by a moment `resting`
     (snoozed beyond it) or `awake` (not so), `due_since` and `due_before`: with a planned or safe date from the one
-    on, before the other. In the order of `latest_safe_date` a case without one comes in that of what is left.
+    on, before the other; `has_date` and `is_open` are true or false. In the order of `latest_safe_date` a case without
+    one comes in that of what is left.
     """
     query = select(cases, assets.c.name.label("asset_name")).outerjoin(assets, assets.c.id == cases.c.asset)
     query = query.where(_of_cases(filters), visible_cases(connection, bounds))
@@ -192,6 +193,8 @@ def _of_cases(filters: Filters) -> ColumnElement[bool]:
         "awake": lambda now: or_(until.is_(None), until <= now),
         "due_since": lambda moment: due >= moment,
         "due_before": lambda moment: due < moment,
+        "has_date": lambda has: due.is_not(None) if has else due.is_(None),
+        "is_open": lambda is_open: cases.c.state != "closed" if is_open else cases.c.state == "closed",
     }
     special = [meant[name](value) for name, value in filters.items() if name in meant]
     return and_(_equal(cases, {name: value for name, value in filters.items() if name not in meant}), *special)

@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from foretwin.twin.api.schemas import asset_answers as assets
+from foretwin.twin.api.schemas import plan_answers as plans
 from foretwin.twin.api.schemas import plant_answers as plant
 from foretwin.twin.api.schemas import receipt_answers as receipts
 from foretwin.twin.series import Series
@@ -34,10 +35,16 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "get_comments": plant.CommentsAnswer,
     "get_similar": plant.SimilarAnswer,
     "post_verdict": plant.VerdictAnswer,
+    "get_calendar": plans.CalendarAnswer,
+    "get_parts": plans.PartsAnswer,
     "get_quarantine": plant.QuarantineAnswer,
     "post_release": plant.ReleaseAnswer,
     "get_deliveries": plant.DeliveriesAnswer,
     "get_monitor_report": plant.MonitorAnswer,
+    "get_twin_models": plans.ModelsAnswer,
+    "get_model": plans.ChampionAnswer,
+    "get_ledger": plans.LedgerAnswer,
+    "post_rollback": plans.ModelHead,
     "get_kpis": plant.KpisAnswer,
     "get_caller": plant.CallerAnswer,
     "get_ready": plant.ReadyAnswer,

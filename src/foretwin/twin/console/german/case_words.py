@@ -4,9 +4,13 @@ CASEWORK = {
     "A day ago {n} {unit} were left. After {passed} {unit} of operation it is {m} now:": (
         "Vor einem Tag waren noch {n} {unit} übrig. Nach {passed} {unit} Betrieb sind es jetzt {m}:"
     ),
+    "Machines whose remaining life is over by then: as expected, in brackets by its interval's ends.": (
+        "Maschinen, deren Restleben bis dahin vorbei ist: wie erwartet, in Klammern nach den Enden seines Intervalls."
+    ),
     "Assign": "Zuweisen",
     "Because": "Weil",
     "Board": "Tafel",
+    "Calendar": "Kalender",
     "Case {case} moved to: {state}": "Fall {case} ist jetzt: {state}",
     "Case {case} rests no more": "Fall {case} ruht nicht mehr",
     "Case {case} rests until {until}, {why}": "Fall {case} ruht bis {until}, {why}",
@@ -17,7 +21,30 @@ CASEWORK = {
     "Each column by the latest safe date, the next one first": (
         "Jede Spalte nach dem spätesten sicheren Termin, der nächste zuerst"
     ),
+    "Further cases are in the CSV file and in the calendar: {n} or more.": (
+        "Weitere Fälle stehen in der CSV-Datei und im Kalender: {n} oder mehr."
+    ),
     "How cases like this one ended": "Wie Fälle wie dieser endeten",
+    "In 30 days": "In 30 Tagen",
+    "In 90 days": "In 90 Tagen",
+    "In your own calendar": "Im eigenen Kalender",
+    "Machines": "Maschinen",
+    "No part will be needed, as far as anybody can tell.": "Kein Teil wird gebraucht, soweit sich das sagen lässt.",
+    "Nothing can be said of: {twins}.": "Nichts sagen lässt sich über: {twins}.",
+    "Nothing is due.": "Nichts ist fällig.",
+    "Nobody can say on which day: their readings did not come when they were taken, or their clock is no calendar.": (
+        "Niemand kann sagen, an welchem Tag: Die Messungen kamen nicht, als sie genommen wurden, oder die Uhr ist kein "
+        "Kalender."
+    ),
+    "Parts needed": "Benötigte Teile",
+    "Site": "Standort",
+    "Subscribe to this address. It shows what your key may see, and nothing else; it ends with the key.": (
+        "Abonnieren Sie diese Adresse. Sie zeigt, was Ihr Schlüssel sehen darf, sonst nichts, und endet mit ihm."
+    ),
+    "Week {n}, from {day}": "Woche {n}, ab {day}",
+    "What is due": "Was fällig ist",
+    "Within days": "In Tagen",
+    "Without a date": "Ohne Termin",
     "In time": "Rechtzeitig",
     "Let it rest": "Ruhen lassen",
     "Let it rest until": "Ruhen lassen bis",
@@ -35,11 +62,17 @@ CASEWORK = {
     "Planned for": "Geplant für",
     "Resting": "Ruhend",
     "Since yesterday": "Seit gestern",
-    "Take on case {id}": "Fall {id} übernehmen",
+    "Take it on: case {id}": "Übernehmen: Fall {id}",
     "This case rests until {time}: {why}": "Dieser Fall ruht bis {time}: {why}",
     "Waiting for part": "Wartet auf Teil",
     "Wake it": "Wecken",
     "What is there to say?": "Was ist zu sagen?",
+    "are more than {n}; filter the list first": "sind mehr als {n}; filtern Sie die Liste zuerst",
+    "at least {n} {unit} left": "noch mindestens {n} {unit}",
+    "latest safe date": "spätester sicherer Termin",
+    "no site named": "kein Standort genannt",
+    "over": "vorbei",
+    "planned": "geplant",
     "as expected.": "wie erwartet.",
     "in {n} d": "in {n} T.",
     "in {n} h": "in {n} Std.",

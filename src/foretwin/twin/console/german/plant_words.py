@@ -1,3 +1,51 @@
 """German for the pages about whole plants: models, data quality, usage."""
 
-PLANT: dict[str, str] = {}
+PLANT = {
+    "Beside others": "Neben anderen",
+    "Candidate": "Kandidat",
+    "Champion": "Champion",
+    "Code": "Code",
+    "Decisions": "Entscheidungen",
+    "Digest of the model": "Prüfsumme des Modells",
+    "Error near the end": "Fehler nahe dem Ende",
+    "Error of the remaining life": "Fehler der Restlebensdauer",
+    "Faults told apart, {axis}": "Fehler unterschieden, {axis}",
+    "Model card": "Modellkarte",
+    "Models": "Modelle",
+    "No machine type has a contract here.": "Kein Maschinentyp hat hier einen Vertrag.",
+    "Nobody answers yet: no candidate has passed the gate.": (
+        "Noch antwortet niemand: Kein Kandidat hat die Prüfung bestanden."
+    ),
+    "Nothing was decided yet.": "Noch wurde nichts entschieden.",
+    "On machines that it had never seen, its remaining life was off by {n} {unit} (root of the mean square).": (
+        "Bei Maschinen, die sie nie gesehen hatte, lag ihr Restleben um {n} {unit} daneben (quadratisches Mittel)."
+    ),
+    "Running services take the former champion within seconds. The gate does not promote again what was taken back.": (
+        "Laufende Dienste nehmen den früheren Champion in Sekunden. Die Prüfung befördert nicht noch einmal, was "
+        "zurückgenommen wurde."
+    ),
+    "Since": "Seit",
+    "Take it back": "Zurücknehmen",
+    "Take the champion back": "Den Champion zurücknehmen",
+    "The best of each column is bold. Measured on {n} machines that none of them had seen.": (
+        "Das Beste jeder Spalte ist fett. Gemessen an {n} Maschinen, die keiner von ihnen gesehen hatte."
+    ),
+    "There is no champion before this one.": "Es gibt keinen Champion vor diesem.",
+    "To": "Zu",
+    "Training run": "Trainingslauf",
+    "Version {before} was taken back, version {champion} is the champion again": (
+        "Version {before} wurde zurückgenommen, Version {champion} ist wieder der Champion"
+    ),
+    "Version {n} answers.": "Es antwortet Version {n}.",
+    "Version {n} has answered since {time}.": "Seit {time} antwortet Version {n}.",
+    "Version {n} is on trial ({mode}) since {time}.": "Version {n} ist seit {time} in Erprobung ({mode}).",
+    "Version {version} became the champion": "Version {version} wurde der Champion",
+    "Version {version} became the champion by hand": "Version {version} wurde von Hand der Champion",
+    "Version {version} was refused": "Version {version} wurde abgelehnt",
+    "What the gate said:": "Was die Prüfung sagte:",
+    "Where it comes from": "Woher es kommt",
+    "Who answers, and why": "Wer antwortet, und warum",
+    "the champion": "der Champion",
+    "the champion before": "der Champion davor",
+    "version {n}": "Version {n}",
+}

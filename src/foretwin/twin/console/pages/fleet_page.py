@@ -36,6 +36,7 @@ async def show_fleet(visit: Visit) -> Response:
         machines=machines,
         bars=_bars(machines),
         bar_width=BAR,
+        chosen=asked,
         asked={name: asked.get(name, "") for name in FILTERS},
         sort=asked.get("sort", URGENT_FIRST),
         following=page_after(listed["next"], "/"),

@@ -1,0 +1,123 @@
+"""Schemas of answers about what is due, which parts it needs, and which models say so."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class DueCase(BaseModel):
+    """A case that is due; `due_at` is the day for which it is planned, else its latest safe date."""
+
+    id: int
+    twin: str
+    asset: str | None
+    site: str
+    fault: str
+    state: str
+    severity: str
+    assignee: str | None
+    due_at: datetime | None
+    planned_for: datetime | None
+    latest_safe_date: datetime | None
+    undated: str | None
+    is_late: bool
+    rul_low: float | None
+    snoozed_until: datetime | None
+    part: str | None
+    lead_time: float | None
+    unit: str | None
+
+
+class CalendarAnswer(BaseModel):
+    """What is due by its dates, what has none, and whether there is more than one answer holds."""
+
+    items: list[DueCase]
+    undated: list[DueCase]
+    more: bool
+
+
+class NeedAnswer(BaseModel):
+    """How many are needed: where every machine ends late, as expected, early."""
+
+    least: int
+    expected: int
+    most: int
+
+
+class PartNeed(BaseModel):
+    """The need of a part at a site, and the machines that need it, the first ones first."""
+
+    site: str
+    part: str
+    twin: str
+    in_30_days: NeedAnswer
+    in_90_days: NeedAnswer
+    assets: list[str]
+
+
+class PartsAnswer(BaseModel):
+    """The needs by site and part, and the twins of which nothing can be said."""
+
+    items: list[PartNeed]
+    left_out: list[str]
+
+
+class ModelHead(BaseModel):
+    """The champion of a twin, since when, and why; null where it has none."""
+
+    twin: str
+    title: str
+    unit: str
+    name: str | None
+    version: str | None
+    run: str | None
+    digest: str | None
+    promoted_at: datetime | None
+    commit: str | None
+    reasons: list[str]
+    figures: dict[str, float]
+
+
+class ModelsAnswer(BaseModel):
+    """The champions."""
+
+    items: list[ModelHead]
+
+
+class CandidateFigures(BaseModel):
+    """A candidate and its figures on held-out machines."""
+
+    name: str
+    figures: dict[str, float]
+
+
+class ChampionAnswer(ModelHead):
+    """A champion beside what it was measured against, what is tried beside it, and where it comes from."""
+
+    candidates: list[CandidateFigures]
+    measured_on: dict[str, int]
+    trial: dict[str, Any] | None
+    lineage: dict[str, Any]
+    has_card: bool
+
+
+class LedgerLine(BaseModel):
+    """A decision about a champion."""
+
+    at: datetime
+    action: str
+    version: str
+    bundle: str
+    run: str
+    champion_before: str | None
+    champion: str | None
+    reasons: list[str]
+    actor: str
+    reason: str | None
+
+
+class LedgerAnswer(BaseModel):
+    """The decisions, the newest first."""
+
+    items: list[LedgerLine]
