@@ -39,6 +39,7 @@ class Asset:
     duplicates: int
     gaps: int
     quarantined: int
+    is_silent: bool = False  # others have been told that it is stale
 
     @property
     def is_unread(self) -> bool:

@@ -1,7 +1,8 @@
 """Readings of values that have waited long enough: nothing more has come for as long as the contract says."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from foretwin.contract.twin import Twin
 from foretwin.twin.ingest.dates import date_machines
@@ -9,7 +10,7 @@ from foretwin.twin.ingest.ingest import Receipt, Sending, ingest_within
 from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.ingest.single_values.settling import settle_values, wait_of
 from foretwin.twin.ingest.single_values.taking import made_readings, note_clock, start_of
-from foretwin.twin.store import Store, assets
+from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.telemetry import pending_samples
 from foretwin.twin.store.telemetry.readings import serialise_writers
 from foretwin.wire.readings import Decoded
@@ -29,8 +30,22 @@ def settle_due(store: Store, contracts: Mapping[str, Twin], now: datetime) -> Re
             continue
         before = now - timedelta(seconds=wait_of(contract) * seconds)
         while _is_due(store, contract.name, before):
-            receipt += _settle(store, contract, before, now)
+            receipt += _settle(store, contract, partial(_due, contract.name, before), now)
     return receipt
+
+
+def _due(twin: str, before: datetime, connection: Connection) -> dict[int, bytes]:
+    return pending_samples.find_due(connection, twin, before, AT_ONCE, for_update=True)
+
+
+def settle_assets(store: Store, contract: Twin, names: Sequence[str], now: datetime) -> Receipt:
+    """Make readings of all that waits of these machines, since nothing more will come."""
+
+    def held_of(connection: Connection) -> dict[int, bytes]:
+        known = assets.find_all(connection, names, for_update=True)
+        return pending_samples.find_pending(connection, [one.id for one in known.values()])
+
+    return _settle(store, contract, held_of, now)
 
 
 def _is_due(store: Store, twin: str, before: datetime) -> bool:
@@ -38,10 +53,10 @@ def _is_due(store: Store, twin: str, before: datetime) -> bool:
         return bool(pending_samples.find_due(connection, twin, before, 1))
 
 
-def _settle(store: Store, contract: Twin, before: datetime, now: datetime) -> Receipt:
+def _settle(store: Store, contract: Twin, held_of: Callable[[Connection], dict[int, bytes]], now: datetime) -> Receipt:
     with store.write() as connection:
         serialise_writers(connection)
-        held = pending_samples.find_due(connection, contract.name, before, AT_ONCE, for_update=True)
+        held = held_of(connection)
         known = assets.by_id(connection, held)
         decoded, kept = [], {}
         began: dict[tuple[str, int], datetime] = {}
