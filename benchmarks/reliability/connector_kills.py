@@ -37,6 +37,7 @@ OURS = 3  # each third kill is of our process
 APART = (1.0, 6.0)  # s between two kills
 CONNECTED = "hall: connected"
 LOST = "hall: connection lost"
+STARTED = "-- started"
 
 
 def main(kills: int) -> None:
@@ -82,12 +83,18 @@ class _Ingest:
     def start(self) -> None:
         command = [str(Path(sys.executable).with_name("foretwin")), "ingest"]
         with self.log.open("ab") as out:
+            out.write(f"{STARTED}\n".encode())
+            out.flush()
             self.process = subprocess.Popen(command, cwd=self.root, stdout=out, stderr=out)
 
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+    def is_connected(self) -> bool:
+        text = self.log.read_text()
+        return text.rfind(CONNECTED) > max(text.rfind(LOST), text.rfind(STARTED))
 
     def told(self, what: str) -> int:
         return self.log.read_text().count(what) if self.log.exists() else 0
@@ -112,7 +119,7 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
                     time.sleep(chance.uniform(0, 2))
                     ingest.start()
                 else:
-                    wait_for(lambda: ingest.told(CONNECTED) > ingest.told(LOST) - 1, "connection", 120)
+                    wait_for(ingest.is_connected, "connection", 120)
                     seconds.append(_killed(plant, ingest))
             plant.be_quiet()
             begin = time.monotonic()

@@ -39,7 +39,10 @@ def show_asset(asset: Asset, contract: Twin | None, now: datetime) -> dict[str, 
 def freshness(asset: Asset, contract: Twin | None, now: datetime) -> dict[str, Any]:
     """Whether the asset is stale, and how many seconds ago its last reading came; part of every answer about one."""
     age = (now - asset.received_at).total_seconds() if asset.received_at else None
-    return {"stale": is_stale(contract, asset.received_at, now) if contract else None, "age_seconds": age}
+    return {
+        "stale": asset.is_silent or is_stale(contract, asset.received_at, now) if contract else None,
+        "age_seconds": age,
+    }
 
 
 def as_asset(row: Mapping[str, Any]) -> Asset:

@@ -56,8 +56,8 @@ class ConnectionState:
             elif one.values is not None or one.readings is not None:
                 self.last_value = now
 
-    def mark_bad(self, code: str) -> bool:
-        """Count a value that its source calls bad; return whether this code is new."""
+    def mark_bad(self, code: str, count: int = 1) -> bool:
+        """Count values that their source calls bad; return whether this code is new."""
         code = code if code in self.bad or len(self.bad) < MOST_CODES else "other"
-        self.bad[code] += 1
-        return self.bad[code] == 1
+        self.bad[code] += count
+        return self.bad[code] == count

@@ -20,6 +20,7 @@ from foretwin.twin.connectors.connections.proposal import ListedTag
 from foretwin.twin.connectors.mqtt.receiving import listen_mqtt
 from foretwin.twin.connectors.mqtt.session import BACKOFF
 from foretwin.twin.connectors.sink import Sink
+from foretwin.twin.connectors.sparkplug.listening_sparkplug import listen_sparkplug
 from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.store import Store
 
@@ -124,6 +125,8 @@ def listed_tags(url: str) -> list[ListedTag]:
 
 def _connector(peer: Peer) -> Callable[[Peer, Sink, threading.Event, ConnectionState, Backoff], None]:
     """Return the function that listens to a peer; ConnectionsError where what it needs is not installed."""
+    if peer.settings.format == "sparkplug":
+        return listen_sparkplug
     if peer.scheme != "opc.tcp":
         return listen_mqtt
     with _installed(peer.name):

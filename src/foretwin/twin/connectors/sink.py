@@ -13,6 +13,7 @@ from foretwin.project.loops import Backoff, Heartbeat
 from foretwin.serving.http.tracing import work_span
 from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.leaving import mark_left
 from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
@@ -51,6 +52,17 @@ class Sink:
         if self.told:
             self.told(receipt)
         return True
+
+    def leave(self, contract: Twin, names: Sequence[str]) -> None:
+        """Note that machines have left; while the store is away nobody is told, and their silence will tell."""
+        with self._turn:
+            try:
+                receipt = mark_left(self.store, contract, names, datetime.now(UTC))
+            except StoreAway as error:
+                logger.warning("%s; that %d machines have left is not noted", error, len(names))
+                return
+        if self.told and receipt.stored:
+            self.told(receipt)
 
     def settle(self) -> None:
         """Make readings of values that have waited long enough; none while the store is away."""

@@ -40,6 +40,7 @@ class Asset:
     gaps: int
     quarantined: int
     slot: int  # of its name: which partition it belongs to
+    is_silent: bool = False  # others have been told that it is stale
 
     @property
     def is_unread(self) -> bool:

@@ -39,8 +39,8 @@ def health(silent_since: Silences) -> ColumnElement[str]:
 
 
 def is_silent(silent_since: Silences) -> ColumnElement[bool]:
-    """Return the condition that an asset has sent something, but not lately."""
-    return or_(false(), *(_older(twin, moment) for twin, moment in silent_since.items()))
+    """Return the condition that an asset has sent something, but not lately, or has left since."""
+    return or_(false(), assets.c.is_silent, *(_older(twin, moment) for twin, moment in silent_since.items()))
 
 
 def health_of(connection: Connection, asset_id: int, silent_since: Silences) -> str:

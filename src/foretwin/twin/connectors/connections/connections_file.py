@@ -20,6 +20,7 @@ from foretwin.wire.asset_names import is_name
 
 FILE = "connections.yaml"
 SCHEMES = ("mqtt", "mqtts", "opc.tcp")
+PATHS = ("value", "time", "quality")  # into JSON
 OPC_FIELDS = ("security", "publish_every")
 MOST_TAGS = 100_000
 Text = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -78,6 +79,7 @@ class PlantConnection(ContractPart):
 
     url: Text
     twin: TwinName | None = Field(default=None, description="whose tags these are")
+    format: Literal["sparkplug"] | None = Field(default=None, description="of the messages of an MQTT broker")
     user: Text | None = None
     password_from: Text | None = Field(default=None, description="the variable of the environment that holds it")
     assets: dict[Text, Text] = Field(default={}, description="names at the source, and the machines' names here")
@@ -99,6 +101,8 @@ class PlantConnection(ContractPart):
         if scheme == "opc.tcp":
             self._fits_opc()
             return self
+        if self.format == "sparkplug" and (not self.tags or any(getattr(t, p) for t in self.tags for p in PATHS)):
+            raise ValueError("tags: of Sparkplug have an address, such as group/node/device/metric, and no paths")
         wrong = [name for name in OPC_FIELDS if getattr(self, name) is not None]
         if wrong:
             raise ValueError(f"{wrong[0]}: is of OPC UA; leave it out, mqtts:// has ca, cert and key in its URL")
@@ -107,6 +111,8 @@ class PlantConnection(ContractPart):
         return self
 
     def _fits_opc(self) -> None:
+        if self.format is not None:
+            raise ValueError(f"format: {self.format} is of MQTT; leave it out")
         if not self.tags:
             raise ValueError("tags: are missing; `foretwin new NAME opc.tcp://...` proposes them")
         if any(tag.value or tag.time or tag.quality for tag in self.tags):
@@ -187,7 +193,9 @@ def _disagreements(settings: PlantConnection, contracts: Mapping[str, Twin]) -> 
         if tag.at in seen:
             yield ("tags", place, "at"), f"{tag.at} stands twice; keep one of them"
         seen.add(tag.at)
-        for field, reason in _tag_disagreements(tag, contract, is_topic=settings.url.startswith("mqtt")):
+        for field, reason in _tag_disagreements(
+            tag, contract, is_topic=settings.url.startswith("mqtt") and settings.format is None
+        ):
             yield ("tags", place, field), reason
 
 

@@ -1,16 +1,18 @@
 """Readings of values that have waited long enough: nothing more has come for as long as the contract says."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.machine_names import slot_of
 from foretwin.twin.ingest.dates import date_machines
 from foretwin.twin.ingest.ingest import Sending, ingest_within
 from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.ingest.single_values.settling import settle_values, wait_of
 from foretwin.twin.ingest.single_values.taking import made_readings, note_clock, start_of
-from foretwin.twin.store import Store, assets
+from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.ownership.partitioning import WHOLE, Partition, serialise_partitions
 from foretwin.twin.store.telemetry import pending_samples
 from foretwin.wire.readings import Decoded
@@ -30,8 +32,19 @@ def settle_due(store: Store, contracts: Mapping[str, Twin], now: datetime, parti
             continue
         before = now - timedelta(seconds=wait_of(contract) * seconds)
         while due := _due(store, contract.name, before, partition):
-            receipt += _settle(store, contract, due, before, now)
+            held_of = partial(pending_samples.find_due, asset_ids=list(due), before=before)
+            receipt += _settle(store, contract, due.values(), held_of, now)
     return receipt
+
+
+def settle_assets(store: Store, contract: Twin, names: Sequence[str], now: datetime) -> Receipt:
+    """Make readings of all that waits of these machines, since nothing more will come."""
+
+    def held_of(connection: Connection) -> dict[int, bytes]:
+        known = assets.find_all(connection, names, for_update=True)
+        return pending_samples.find_pending(connection, [one.id for one in known.values()])
+
+    return _settle(store, contract, map(slot_of, names), held_of, now)
 
 
 def _due(store: Store, twin: str, before: datetime, partition: Partition) -> dict[int, int]:
@@ -39,10 +52,16 @@ def _due(store: Store, twin: str, before: datetime, partition: Partition) -> dic
         return pending_samples.due_slots(connection, twin, before, AT_ONCE, partition)
 
 
-def _settle(store: Store, contract: Twin, due: Mapping[int, int], before: datetime, now: datetime) -> Receipt:
+def _settle(
+    store: Store,
+    contract: Twin,
+    slots: Iterable[int],
+    held_of: Callable[[Connection], dict[int, bytes]],
+    now: datetime,
+) -> Receipt:
     with store.write() as connection:
-        serialise_partitions(connection, due.values())
-        held = pending_samples.find_due(connection, due, before)
+        serialise_partitions(connection, slots)
+        held = held_of(connection)
         known = assets.by_id(connection, held)
         decoded, kept = [], {}
         began: dict[tuple[str, int], datetime] = {}
