@@ -23,7 +23,16 @@ AXE = (Path(__file__).parents[2] / "support" / "axe" / "axe.min.js").read_text()
 MOST_ANSWER = 100_000  # bytes
 SERIOUS = ("serious", "critical")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-OTHERS = ("/cases?state=closed", "/calendar", "/models", "/models/pump", "/key-figures", "/monitor", "/quarantine")
+OTHERS = (
+    "/cases?state=closed",
+    "/calendar",
+    "/models",
+    "/models/pump",
+    "/data",
+    "/key-figures",
+    "/monitor",
+    "/quarantine",
+)
 NAMES = ("P-1", "P-2")  # one case for each of the two
 expect.set_options(timeout=60_000)  # ms: nothing here is a matter of speed
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote
@@ -10,17 +10,21 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from foretwin.errors import ParamsError
 from foretwin.twin import console
 from foretwin.twin.api import twins
 from foretwin.twin.console.german import GERMAN
 from foretwin.twin.console.pages import fleet_page
+from foretwin.twin.console.pages.data_page import COUNTS
 from foretwin.twin.console.pages.happenings import ACTIONS, CLOSINGS, STATES, VERDICTS, WORKS
 from foretwin.twin.console.pages.model_pages import DECISIONS
 from foretwin.twin.console.wording import DUE, FAULTS, HEALTH, WARNINGS, Wording, preferred_language, site_zone
 from foretwin.twin.monitoring.reports import write
 from foretwin.twin.store import open_store
+from foretwin.twin.store.casework import events
+from foretwin.twin.store.tables import deliveries
 from foretwin.wire.asset_names import is_name
 from support.live_project import PUMP, live, living_project, message, score
 from support.monitored_fleet import live_through, look, machines, monitored_project
@@ -209,7 +213,16 @@ def test_key_figures_and_monitor_stand_in_the_frame(visitor):
 def test_pages_are_in_the_reader_s_language_and_harmless(client, language):
     visitor = Visitor(str(client.base_url), f"{language}-CH, en;q=0.5")
     number = case_of(client, "P-2")
-    more = ("/cases?state=open", "/calendar", "/models", "/models/pump", "/key-figures", "/monitor", "/quarantine")
+    more = (
+        "/cases?state=open",
+        "/calendar",
+        "/models",
+        "/models/pump",
+        "/data",
+        "/key-figures",
+        "/monitor",
+        "/quarantine",
+    )
     for path in ("/", "/machines/P-2", "/cases", f"/cases/{number}", *more):
         page = visitor.see(path)
         assert f'<html lang="{language}">' in page
@@ -276,11 +289,26 @@ def test_a_case_is_planned_and_put_to_rest_from_its_page(client, visitor):
     assert "rests until" not in visitor.text(page).partition("What happened")[0]
 
 
+def test_the_data_s_quality_is_shown_and_what_nobody_took_is_sent_again(client, root, visitor):
+    told = visitor.text("/data")
+    assert re.search(r"P-3 pump 0 0 0 0 2 \(100%\) never", told), "the worst is first"
+    store = open_store(f"sqlite:///{root}/twins.db")
+    with store.write() as connection:
+        events.assign(connection, "http://127.0.0.1:9/away", datetime.now(UTC))
+        connection.execute(update(deliveries).values(state="dead", attempts=9, is_next=False, error="<b>refused</b>"))
+    assert "attempts: 9" in visitor.text("/data")
+    assert_harmless(visitor.see("/data"))
+    assert visitor.send("/data", "/deliveries/revive").status_code == 303
+    assert "Everything was delivered, or is on its way" in visitor.text("/data")
+    assert client.get("/v1/deliveries?state=waiting").json()["items"]
+    store.close()
+
+
 def test_a_list_is_a_file_with_the_filters_of_its_page(client, visitor):
     answer = visitor.client.get("/lists/machines.csv?search=P-2")
     assert answer.headers["content-disposition"] == 'attachment; filename="foretwin-machines.csv"'
     assert [line.partition(",")[0] for line in answer.text.splitlines()] == ["asset", "P-2"]
-    for name in ("cases", "calendar", "parts", "quarantine"):
+    for name in ("cases", "calendar", "parts", "quarantine", "deliveries"):
         assert visitor.client.get(f"/lists/{name}.csv").status_code == 200
     assert visitor.client.get("/lists/keys.csv").status_code == 404
 
@@ -368,7 +396,7 @@ def test_every_text_has_its_german():
     }
     said |= {name for name, _ in HEALTH.values()} | set(re.findall(r'"(\{n\} \w+ ago)"', code))
     said |= {"Fitted", "Removed", "within the hour", "over since a moment ago", *STATES.values()}
-    said |= set(DECISIONS.values())
+    said |= {*DECISIONS.values(), *COUNTS.values()}
     said |= {text for _, *texts in DUE for text in texts}
     assert sorted(said - set(GERMAN)) == []
     assert sorted(set(GERMAN) - said) == [], "words that no page says"

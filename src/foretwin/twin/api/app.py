@@ -87,6 +87,7 @@ _WAYS: tuple[Way, ...] = (
     Way("POST", "/v1/quarantine/{message}/release", "operate", "quarantined", quarantine.post_release, (), (JSON,)),
     Way("GET", "/v1/events", "read", "list", streams.get_event_stream, tuple(streams.EVENTS)),
     Way("GET", "/v1/deliveries", "read", "plant", quarantine.get_deliveries, quarantine.DELIVERIES.names),
+    Way("POST", "/v1/deliveries/revive", "operate", "plant", quarantine.post_revival, (), (JSON,)),
     Way("GET", "/v1/monitor/{twin}", "read", "twin", kpis.get_monitor_report),
     Way("GET", "/v1/models", "read", "fleets", models.get_twin_models),
     Way("GET", "/v1/models/{twin}", "read", "twin", models.get_model),

@@ -7,6 +7,7 @@ from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Listing, answer_page, one_more, one_of, read_query, text, truth
 from foretwin.twin.ingest.release import release
 from foretwin.twin.store import listing
+from foretwin.twin.store.casework import audit, events
 
 REASONS = ("unit", "range", "type", "order", "run", "clock", "conflict", "unknown", "undecodable")
 QUARANTINE = Listing(
@@ -32,6 +33,15 @@ def post_release(call: Call) -> dict[str, Any]:
         again = receipt.rejected[0]
         raise Conflict(again.field, f"is refused again ({again.reason}): {again.detail}")
     return {name: getattr(receipt, name) for name in ("stored", "duplicates", "late", "gaps")}
+
+
+def post_revival(call: Call) -> dict[str, Any]:
+    """POST /v1/deliveries/revive: have those that were given up sent again."""
+    read_query(call.query, {})
+    with call.store.write() as connection:
+        revived = events.revive(connection, None, call.now)
+        audit.record(connection, call.actor, "deliveries.revived", {"deliveries": revived}, call.now)
+    return {"revived": revived}
 
 
 def get_deliveries(call: Call) -> dict[str, Any]:

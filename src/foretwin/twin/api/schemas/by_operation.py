@@ -40,6 +40,7 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "get_quarantine": plant.QuarantineAnswer,
     "post_release": plant.ReleaseAnswer,
     "get_deliveries": plant.DeliveriesAnswer,
+    "post_revival": plant.RevivalAnswer,
     "get_monitor_report": plant.MonitorAnswer,
     "get_twin_models": plans.ModelsAnswer,
     "get_model": plans.ChampionAnswer,

@@ -155,6 +155,12 @@ class DeliveriesAnswer(BaseModel):
     next: str | None
 
 
+class RevivalAnswer(BaseModel):
+    """How many deliveries wait again."""
+
+    revived: int
+
+
 class AssetsByHealth(BaseModel):
     """How many assets of a twin there are with one word for their health."""
 

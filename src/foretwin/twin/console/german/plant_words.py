@@ -5,10 +5,16 @@ PLANT = {
     "Candidate": "Kandidat",
     "Champion": "Champion",
     "Code": "Code",
+    "Data": "Daten",
     "Decisions": "Entscheidungen",
     "Digest of the model": "Prüfsumme des Modells",
     "Error near the end": "Fehler nahe dem Ende",
     "Error of the remaining life": "Fehler der Restlebensdauer",
+    "Events that nobody took": "Ereignisse, die niemand annahm",
+    "Everything was delivered, or is on its way.": "Alles wurde zugestellt oder ist unterwegs.",
+    "Gaps": "Lücken",
+    "In quarantine": "In Quarantäne",
+    "Late": "Verspätet",
     "Faults told apart, {axis}": "Fehler unterschieden, {axis}",
     "Model card": "Modellkarte",
     "Models": "Modelle",
@@ -20,10 +26,12 @@ PLANT = {
     "On machines that it had never seen, its remaining life was off by {n} {unit} (root of the mean square).": (
         "Bei Maschinen, die sie nie gesehen hatte, lag ihr Restleben um {n} {unit} daneben (quadratisches Mittel)."
     ),
+    "Quality of the data": "Güte der Daten",
     "Running services take the former champion within seconds. The gate does not promote again what was taken back.": (
         "Laufende Dienste nehmen den früheren Champion in Sekunden. Die Prüfung befördert nicht noch einmal, was "
         "zurückgenommen wurde."
     ),
+    "Send all of them again": "Alle noch einmal senden",
     "Since": "Seit",
     "Take it back": "Zurücknehmen",
     "Take the champion back": "Den Champion zurücknehmen",
@@ -32,6 +40,7 @@ PLANT = {
     ),
     "There is no champion before this one.": "Es gibt keinen Champion vor diesem.",
     "To": "Zu",
+    "Twice": "Doppelt",
     "Training run": "Trainingslauf",
     "Version {before} was taken back, version {champion} is the champion again": (
         "Version {before} wurde zurückgenommen, Version {champion} ist wieder der Champion"
@@ -45,6 +54,9 @@ PLANT = {
     "What the gate said:": "Was die Prüfung sagte:",
     "Where it comes from": "Woher es kommt",
     "Who answers, and why": "Wer antwortet, und warum",
+    "attempts: {n}": "Versuche: {n}",
+    "most in quarantine first": "meiste in Quarantäne zuerst",
+    "most late ones first": "meiste verspätete zuerst",
     "the champion": "der Champion",
     "the champion before": "der Champion davor",
     "version {n}": "Version {n}",

@@ -10,8 +10,11 @@ from foretwin.twin.console.inner_calls import Refused
 from foretwin.twin.console.pages.fleet_page import asked_of_list
 from foretwin.twin.console.visits import Visit
 
-LISTS = {"machines": "/v1/twins", **{name: f"/v1/{name}" for name in ("cases", "calendar", "parts", "quarantine")}}
-PAGED = ("machines", "cases", "quarantine")
+LISTS = {
+    "machines": "/v1/twins",
+    **{name: f"/v1/{name}" for name in ("cases", "calendar", "parts", "quarantine", "deliveries")},
+}
+PAGED = ("machines", "cases", "quarantine", "deliveries")
 MOST_ROWS, PER_CALL = 10_000, 1000
 
 
