@@ -34,6 +34,7 @@ from foretwin.twin.store.telemetry import history
 
 REPORT = Path("reports/connectors.json")
 OURS = 3  # each third kill is of our process
+WAIT = 60  # s that a step waits for a value of the history: longer than an outage lasts here
 APART = (1.0, 6.0)  # s between two kills
 CONNECTED = "hall: connected"
 LOST = "hall: connection lost"
@@ -61,7 +62,7 @@ def _contract() -> Twin:
             "name": "pump",
             "title": "Pump",
             "source": {"kind": "store"},
-            "clock": {"unit": "s", "step": 1, "longest_gap": 100_000},
+            "clock": {"unit": "s", "step": 1, "wait": WAIT, "longest_gap": 100_000},
             "channels": {"flow": channel, "speed": channel},
             "health": {"remedy": remedy},
             "window": {"length": 8},

@@ -21,10 +21,10 @@ from support.tiny_bundle import tiny_twin
 QUICK = Backoff(0.05, 0.5)
 
 
-def tagged_twin(*names: str, step: float = 1.0) -> Twin:
+def tagged_twin(*names: str, wait: float = 1.0) -> Twin:
     """A pump with these channels of degC, and a clock of seconds, whose values hold until the next."""
     channels = {n: {"unit": "degC", "role": "sensor", "min": -1e6, "max": 1e6, "grid": {"take": "last"}} for n in names}
-    clock = {"unit": "s", "step": step, "longest_gap": 100_000}
+    clock = {"unit": "s", "step": 1, "wait": wait, "longest_gap": 100_000}
     return Twin.model_validate(tiny_twin().model_dump() | {"channels": channels, "clock": clock})
 
 

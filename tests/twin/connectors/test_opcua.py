@@ -26,6 +26,7 @@ from support.plant_connections import (
 )
 
 TWIN = tagged_twin("flow", "speed")
+PATIENT = tagged_twin("flow", "speed", wait=30)  # longer than an outage lasts here
 PAGE = (Path(__file__).parents[3] / "docs" / "connectors.md").read_text()
 
 
@@ -86,7 +87,7 @@ def lacking(store, plant) -> int:
 
 def test_a_server_that_is_killed_loses_nothing_that_its_history_has(small_store, plants, tmp_path, caplog):
     plant, chance = plants(), random.Random(1)
-    with listening_to(small_store, TWIN, peers_of(plant, tmp_path)) as state:
+    with listening_to(small_store, PATIENT, peers_of(plant, tmp_path)) as state:
         wait_for(lambda: len(stored_rows(small_store, TWIN, "P-001")) > 3, "first readings", 60)
         for _ in range(3):
             threading.Event().wait(chance.uniform(0.2, 1.5))
@@ -95,9 +96,9 @@ def test_a_server_that_is_killed_loses_nothing_that_its_history_has(small_store,
             caplog.clear()
             plant.start()
             wait_for(lambda: state.is_connected, "connection", 60)
-    with listening_to(small_store, TWIN, peers_of(plant, tmp_path)) as again:  # what came while nobody listened
+    with listening_to(small_store, PATIENT, peers_of(plant, tmp_path)) as again:  # what came while nobody listened
         plant.be_quiet()
-        wait_for(lambda: lacking(small_store, plant) == 0, "what the history has", 60)
+        wait_for(lambda: lacking(small_store, plant) == 0, "what the history has", 90)
     assert set_aside(small_store) == []
     assert (state.connections["hall"].reconnects, again.connections["hall"].reconnects) == (3, 0)
     rows = stored_rows(small_store, TWIN, "P-001")

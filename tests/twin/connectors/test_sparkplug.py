@@ -10,12 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from foretwin.contract.twin import load_twin
 from foretwin.errors import BadInput
+from foretwin.twin.connectors.connections.connections_file import load_connections
 from foretwin.twin.connectors.mqtt.session import connect_broker
+from foretwin.twin.connectors.sparkplug import overheard_births
 from foretwin.twin.connectors.sparkplug.payloads import read_payload, typed
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets, listing, open_store
 from support.archives import leave_out
+from support.commands import shown
 from support.plant_connections import QUICK, listening_to, set_aside, stored_rows, tagged_twin, written_connections
 
 SCRIPT = Path(__file__).parents[2] / "support" / "edge_node.js"
@@ -165,6 +169,32 @@ def test_a_node_that_dies_makes_its_machines_stale_at_once_until_they_speak(modu
         again.tell(device="P-1", data=values(35.6, "idle"), at=at(12))
         wait_for(lambda: stale(store) == ["P-2"], "its return", 60)
         again.kill()
+
+
+def test_births_become_a_twin_and_its_connection(modules, broker, tmp_path, monkeypatch):
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setattr(overheard_births, "QUIET", 0.5)
+    node, ended = Node(modules, broker.url), threading.Event()
+
+    def work() -> None:  # a node that was born before anybody listened
+        node.tell(birth={f"P-{i}": values(32, "idle") for i in range(3)}, at=at(0))
+        while not ended.wait(0.3):
+            node.tell(device="P-1", data=values(33, "idle"), at=at(1))
+
+    threading.Thread(target=work).start()
+    try:
+        told = shown("new", "press", broker.url)
+    finally:
+        ended.set()
+        time.sleep(0.5)
+        node.kill()
+    assert "3 machines: P-0, P-1, P-2" in told
+    contract = load_twin(Path("data/press/twin.yaml"))
+    assert [(name, one.unit) for name, one in contract.channels.items()] == [("flow", "degC")]
+    assert "flow: no range is told" in told
+    (peer,) = load_connections(Path("connections.yaml"), {"press": contract})
+    assert (peer.settings.format, [tag.at for tag in peer.settings.tags]) == ("sparkplug", ["plant/edge1/{asset}/Flow"])
 
 
 def test_what_is_no_payload_is_set_aside(modules, broker, tmp_path):

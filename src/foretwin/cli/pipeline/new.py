@@ -43,7 +43,8 @@ def new_command(
     Looks at FILE and writes data/NAME/twin.yaml. FILE is a file (CSV in any notation, Parquet, a workbook, .mat or
     HDF5, packed or not), a folder, a glob in quotes, a zip or tar archive, or a URL such as s3://. Long columns
     without a time, and WAV files, are waveforms, of whose snapshots features become channels. Of an OPC UA server,
-    opc.tcp://, the tags of like machines become channels, and connections.yaml says which is which.
+    opc.tcp://, or the births of Sparkplug B at a broker, mqtt://, the tags of like machines become channels, and
+    connections.yaml says which is which.
 
     Asset, time, labels and channels are guessed from names and content, with a comment at each guess. What was assumed
     and left out is told, the costliest mistake first: correct it by hand, then `foretwin add NAME` and `dvc repro`.
@@ -64,7 +65,7 @@ def new_command(
     path = Paths(PROJECT, name).contract
     if path.exists():
         raise ContractError(f"{path}: is there already; edit it, or remove it and run this again")
-    if files.startswith("opc.tcp://"):
+    if files.startswith(("opc.tcp://", "mqtt://", "mqtts://")):
         _new_connection(name, files, path)
         return
     tables = {table: file for table, file in sides.items() if file}
@@ -84,12 +85,14 @@ def _new_connection(name: str, url: str, path: Path) -> None:
     from foretwin.twin.connectors.connections.connections_file import FILE, load_connections
     from foretwin.twin.connectors.connections.proposal import propose
     from foretwin.twin.connectors.listening import listed_tags
+    from foretwin.twin.connectors.mqtt.address import check_no_password
 
+    check_no_password("FILE", url)
     entries = PROJECT / FILE
     before = entries.read_text(encoding="utf-8") if entries.exists() else ""
     if any(line.startswith(f"{name}:") for line in before.splitlines()):
         raise ConnectionsError(f"{entries}: {name} is there already; edit it, or remove it and run this again")
-    proposal = propose(name, url, listed_tags(url))
+    proposal = propose(name, url, listed_tags(url), "  format: sparkplug\n" if url.startswith("mqtt") else "")
     with fresh_file(path) as out:
         out.write_text(proposal.contract, encoding="utf-8")
     with fresh_file(entries) as out:

@@ -21,6 +21,7 @@ from foretwin.twin.connectors.mqtt.receiving import listen_mqtt
 from foretwin.twin.connectors.mqtt.session import BACKOFF
 from foretwin.twin.connectors.sink import Sink
 from foretwin.twin.connectors.sparkplug.listening_sparkplug import listen_sparkplug
+from foretwin.twin.connectors.sparkplug.overheard_births import list_sparkplug_tags
 from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.store import Store
 
@@ -117,7 +118,9 @@ class _Line(threading.Thread):
 
 
 def listed_tags(url: str) -> list[ListedTag]:
-    """Return the tags that a server lists; SourceError where it cannot be read."""
+    """Return the tags that a server, or the births at a broker list; SourceError where there are none."""
+    if url.startswith("mqtt"):
+        return list_sparkplug_tags(url)
     with _installed(url):
         from foretwin.twin.connectors.opcua.listed_tags import list_opcua_tags
     return list_opcua_tags(url)
