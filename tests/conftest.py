@@ -45,6 +45,7 @@ SLOW = (
     "system/test_soak.py",
     "system/test_faults.py",
     "system/test_partition_kills.py",
+    "system/test_scale_walk.py",
     "twin/store/test_partitioning.py",
     "system/test_front_door.py",
     "system/test_doors.py",

@@ -17,6 +17,7 @@ from benchmarks.render.growth import GROWTH
 from benchmarks.render.health import tep
 from benchmarks.render.life import LIFE
 from benchmarks.render.pages import write_or_compare
+from benchmarks.render.scale import SCALE
 from benchmarks.render.soak import SOAK
 from benchmarks.render.speed import SPEED, table
 from benchmarks.render.streaming import STREAMING
@@ -26,7 +27,7 @@ from foretwin.evaluation.report import figures_table
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.paths import Paths
 
-PAGES = ("README.md", "docs/benchmarks.md", "docs/model-life.md", "docs/retention.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/model-life.md", "docs/retention.md", "docs/scale.md")
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
     "pump.png": "models/pump/plots/one_asset.png",
     "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",
@@ -205,7 +206,7 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-REPORTS = SPEED | GROWTH | SOAK | LIFE | STREAMING | WAVEFORMS | {"ablation": ablation}
+REPORTS = SPEED | GROWTH | SOAK | LIFE | STREAMING | WAVEFORMS | SCALE | {"ablation": ablation}
 
 
 def main(check: bool, root: Path = Path()) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretwin.dataset import mapped
+from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.splits import Development, prepare
 from foretwin.dataset.table import canonical, read_rows, time_to_end
 from foretwin.dataset.windows import TEST
@@ -212,3 +214,31 @@ def test_a_fold_without_a_label_is_told_before_anything_is_trained(prepared):
     rows.loc[unlabelled, ["fault_mode", "fault_bearing"]] = -1
     with pytest.raises(RowsError, match=r"pump: fold 2 of 3 has no labelled row .* pump: \{prepare: \{folds: 2\}\}"):
         prepared(rows, "lacking")
+
+
+def test_what_is_loaded_run_by_run_is_what_one_table_gives(prepared, monkeypatch):
+    folder = prepared(fleet())
+    folds = json.loads((folder / "splits.json").read_text())
+    whole = Development.of(read_rows(folder / "development.parquet", TWIN), folds, TWIN, PARAMS.cuts, PARAMS.seed)
+    monkeypatch.setattr(RowPieces, "open", classmethod(lambda *_: small_pieces(folder / "development.parquet")))
+    monkeypatch.setattr(mapped, "SMALL", 0)
+
+    loaded = Development.load(folder, TWIN, PARAMS)
+
+    assert isinstance(loaded.histories.values, np.memmap)
+    for name in ("values", "time", "rul", "faults", "first"):
+        np.testing.assert_array_equal(getattr(loaded.histories, name), getattr(whole.histories, name))
+    for name in ("fold", "asset", "made", "ends", "cuts"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(whole, name))
+        assert getattr(loaded, name).dtype == getattr(whole, name).dtype
+    assert loaded.histories.slot == whole.histories.slot
+
+
+def small_pieces(path: Path) -> RowPieces:
+    """A table in pieces of few runs, which begin and end within assets."""
+    rows = read_rows(path, TWIN)
+    return RowPieces(len(rows), lambda: in_parts(rows, 7), least=10)
+
+
+def in_parts(rows: pd.DataFrame, size: int):
+    return (rows.iloc[begin : begin + size].reset_index(drop=True) for begin in range(0, len(rows), size))

@@ -7,10 +7,10 @@ is that the run was followed for the cap or longer (`censoring`).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from foretwin.contract.lead_times import LATE_WEIGHT, longest_lead_time
 from foretwin.contract.twin import Twin
 from foretwin.dataset.censoring import draw_weights, with_outlived
 from foretwin.dataset.departures import Departures, copied_from, draw_cuts, is_copy, is_made
+from foretwin.dataset.mapped import mapped_array
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import HISTORY, TEST_SET, read_rows, run_starts, write_rows
 from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
@@ -56,11 +57,17 @@ class Development:
     late: float = 0.0  # the longest lead time, in that unit: windows within it are drawn more often
 
     @classmethod
-    def load(cls, folder: Path, contract: Twin, params: PrepareParams) -> Self:
-        """Read the files of `prepare`."""
-        rows = read_rows(folder / "development.parquet", contract)
+    def load(cls, folder: Path, contract: Twin, params: PrepareParams) -> "Development":
+        """Read the files of `prepare`, run by run unless copies of runs are drawn from all: then memory is bounded."""
         folds = json.loads((folder / "splits.json").read_text())
-        return cls.of(rows, folds, contract, params.cuts, params.seed)
+        file = folder / "development.parquet"
+        if contract.health is not None:
+            return cls.of(read_rows(file, contract), folds, contract, params.cuts, params.seed)
+        pieces = RowPieces.open(file, contract)
+        each = (
+            (cls.of(one, folds, contract, params.cuts, params.seed), one["asset"].unique().tolist()) for one in pieces
+        )
+        return _joined(each, pieces.count)
 
     @classmethod
     def of(cls, rows: pd.DataFrame, folds: Mapping[str, int], contract: Twin, cuts: int, seed: int) -> Self:
@@ -107,6 +114,30 @@ class Development:
         if (often == 1).all():
             return known
         return often if known is None else known * often
+
+
+def _joined(parts: Iterable[tuple[Development, Sequence[str]]], count: int) -> Development:
+    """Put parts of `count` rows, each with its assets' names, together in arrays that need not fit in memory."""
+    arrays: dict[str, NDArray[Any]] = {}
+    ends, cuts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    numbers: dict[str, int] = {}
+    begin, slot = 0, None
+    for part, assets in parts:
+        of_name = np.array([numbers.setdefault(name, len(numbers)) for name in assets], np.int64)
+        found = {name: getattr(part.histories, name) for name in ("values", "time", "rul", "faults")}
+        found |= {"first": part.histories.first + begin, "fold": part.fold, "made": part.made}
+        found["asset"] = of_name[part.asset]
+        for name, array in found.items():
+            if name not in arrays:
+                arrays[name] = mapped_array((count, *array.shape[1:]), array.dtype)
+            arrays[name][begin : begin + len(array)] = array
+        ends.append(part.ends + begin)
+        cuts.append(part.cuts + begin)
+        begin, slot = begin + len(part.fold), part.histories.slot
+    histories = Histories(
+        **{name: arrays.pop(name) for name in ("values", "time", "rul", "faults", "first")}, slot=slot
+    )
+    return Development(histories, **arrays, ends=np.concatenate(ends), cuts=np.concatenate(cuts))
 
 
 def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:

@@ -9,15 +9,20 @@ from foretwin.dataset.windows import Histories
 from foretwin.training.network import Scaling
 
 SMALLEST = 1e-6  # relative to the channel's level; a smaller spread is rounding, and the channel is uninformative
+MOST_ROWS = 2_000_000  # that the scaling is fitted to
 SILENT = 1e30  # the scale of such a channel: its scaled value is always 0
 
 
 def fit_scaling(histories: Histories, rows: NDArray[np.int64], contract: Twin, seed: int) -> Scaling:
     """Fit mean and standard deviation of each channel in each regime over `rows`, positions into the histories.
 
+    Of more than MOST_ROWS, that many are drawn: more would hardly change the result, and need not fit in memory.
     Regimes are clusters of the setting channels that the contract names. Settings themselves are scaled over all
     regimes, since within one they hardly vary and would not identify it.
     """
+    age = float(histories.time[rows].max()) / 2 if contract.clock.counts_from_start else 0.0
+    if len(rows) > MOST_ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_ROWS, replace=False))
     values = histories.values[rows].astype(np.float64)  # (R, C)
     settings = _positions(contract, contract.regimes.channels if contract.regimes else ())
     spread = _usable(values[:, settings].std(axis=0), values[:, settings])
@@ -36,7 +41,6 @@ def fit_scaling(histories: Histories, rows: NDArray[np.int64], contract: Twin, s
     for position, _ in contract.categories:  # words are left as they are
         for row_mean, row_scale in zip(mean, scale, strict=True):
             row_mean[position], row_scale[position] = 0.0, 1.0
-    age = float(histories.time[rows].max()) / 2 if contract.clock.counts_from_start else 0.0
     return Scaling(
         settings=tuple(int(i) for i in settings) if contract.regimes else (),
         centres=_plain(centres * spread),

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.mapped import mapped_array
 from foretwin.dataset.splits import Split
 from foretwin.dataset.windows import Histories
 from foretwin.errors import TrainingError
@@ -29,6 +30,7 @@ from foretwin.training.lightning_module import Batch, MaintenanceModule
 from foretwin.training.network import Network, RegimeScaling, plain
 from foretwin.training.scaling import fit_scaling
 
+SCALED_AT_ONCE = 250_000  # rows
 EPOCHS = 10  # an epoch is a tenth of the budget, not a pass over the data
 
 
@@ -206,14 +208,22 @@ def _loaders(
     split: Split, contract: Twin, budget: Budget, scaling: RegimeScaling
 ) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
     length = contract.window.length
-    with torch.inference_mode():
-        values = scaling(torch.tensor(split.histories.values)[None])[0].numpy()
-    histories = replace(split.histories, values=values)
+    histories = replace(split.histories, values=_scaled(scaling, split.histories.values))
     random = RandomPositions(len(split.train), _steps_an_epoch(budget), budget, split.weights)
     train = DataLoader(Cuts(histories, split.train, length), sampler=random, batch_size=None)
     held_out = Cuts(histories, split.held_out, length)
     in_order = BatchSampler(SequentialSampler(held_out), 4 * budget.batch, drop_last=False)
     return train, DataLoader(held_out, sampler=in_order, batch_size=None)
+
+
+def _scaled(scaling: RegimeScaling, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale rows (R, C), some at a time: what is between need not fit in memory for all."""
+    scaled = mapped_array(values.shape, np.float32)
+    with torch.inference_mode():
+        for begin in range(0, len(values), SCALED_AT_ONCE):
+            part = slice(begin, begin + SCALED_AT_ONCE)
+            scaled[part] = scaling(torch.tensor(values[part])[None])[0].numpy()
+    return scaled
 
 
 def _trainer(curves: Curves, chance: EpochSeeding, folder: Path | None) -> L.Trainer:
