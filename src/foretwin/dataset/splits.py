@@ -8,7 +8,7 @@ is that the run was followed for the cap or longer (`censoring`).
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,7 +67,8 @@ class Development:
         each = (
             (cls.of(one, folds, contract, params.cuts, params.seed), one["asset"].unique().tolist()) for one in pieces
         )
-        return _joined(each, pieces.count)
+        joined = _joined(each, pieces.count)
+        return replace(joined, cap=contract.rul.cap if contract.rul else None, late=longest_lead_time(contract))
 
     @classmethod
     def of(cls, rows: pd.DataFrame, folds: Mapping[str, int], contract: Twin, cuts: int, seed: int) -> Self:
@@ -137,7 +138,8 @@ def _joined(parts: Iterable[tuple[Development, Sequence[str]]], count: int) -> D
     histories = Histories(
         **{name: arrays.pop(name) for name in ("values", "time", "rul", "faults", "first")}, slot=slot
     )
-    return Development(histories, **arrays, ends=np.concatenate(ends), cuts=np.concatenate(cuts))
+    fold, asset, made = (arrays[name] for name in ("fold", "asset", "made"))
+    return Development(histories, fold, asset, made, np.concatenate(ends), np.concatenate(cuts))
 
 
 def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:
