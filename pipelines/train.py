@@ -14,17 +14,14 @@ from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import strict_json
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
-from foretwin.training.candidates.blend import describe_blend, make_blend, save_blend, write_blend_record
-from foretwin.training.candidates.classical import fit_classical
+from foretwin.training.candidates.blend import describe_blend
+from foretwin.training.candidates.trained import Trained, train_networks, train_others
 from foretwin.training.ensemble import (
     Member,
     describe_member,
     environment,
     git_state,
     inputs_digest,
-    save_ensemble,
-    train_members,
-    training_record,
 )
 from foretwin.training.tuning import encoder_choices
 
@@ -42,39 +39,23 @@ def main(twin: str, root: Path = Path()) -> None:
     development = Development.load(paths.windows, contract, params.prepare)
     work = paths.work / f"train-{key}"
     networks: dict[str, list[Member]] = {name: [] for name in choices}
-    for name, choice in choices.items():
-        for member in train_members(development, contract, choice, params.train, _folder(work, name)):
-            print(
-                f"train {twin}: {f'{name}, ' if len(choices) > 1 else ''}{describe_member(member, contract)}",
-                flush=True,
-            )
-            networks[name].append(member)
-    first = "network" if "network" in choices else next(iter(choices))  # whose curves and choice are told
+    for name, member in train_networks(development, contract, choices, params.train, work):
+        told = f"{name}, " if len(choices) > 1 else ""
+        print(f"train {twin}: {told}{describe_member(member, contract)}", flush=True)
+        networks[name].append(member)
+    trained = Trained(networks, train_others(development, contract, choices, params.train))
     with fresh(paths.models / "bundle") as out, fresh(paths.models / "candidates") as candidates:
-        if params.train.candidates:
-            classical = fit_classical(
-                development, contract, [name for name in names if name not in choices], params.train
-            )
-            blended = make_blend(networks, list(classical), development, contract, params.train)
-            blend = save_blend(blended, development, contract, params.train, out, candidates)
-            record = training_record(networks[first], contract, params.train, blend["bundle"]) | {"blend": blend}
-            print(f"train {twin}: {describe_blend(blended)}", flush=True)
-        else:
-            record = save_ensemble(networks[first], development, contract, params.train, out)
-            write_blend_record(candidates, {"weights": {}})
+        record = trained.save(development, contract, params.train, out, candidates)
+    if "blend" in record:
+        print(f"train {twin}: {describe_blend(record['blend'])}", flush=True)
     record |= {
-        "choice": choices[first].model_dump(),
+        "choice": choices[trained.first].model_dump(),
         "data": data,
         "git": git_state(root),
         "environment": environment(),
     }
-    _write(paths, record, networks[first])
+    _write(paths, record, networks[trained.first])
     shutil.rmtree(work)
-
-
-def _folder(work: Path, name: str) -> Path:
-    """Return where a network's checkpoints are kept."""
-    return work if name == "network" else work / name
 
 
 def _write(paths: Paths, record: dict[str, Any], members: list[Member]) -> None:

@@ -61,8 +61,15 @@ def block(name: str, root: Path) -> str:
 
 
 def overview(reports: list[dict[str, Any]]) -> str:
-    """RMSE clipped at the cap: the network beside the baseline with the least error, one line per twin."""
-    header = ["twin", "network: mean of seeds", "sd", "their ensemble", "95 % of it by bootstrap", "a single network"]
+    """RMSE clipped at the cap: the served model beside the baseline with the least error, one line per twin."""
+    header = [
+        "twin",
+        "served model: mean of seeds",
+        "sd",
+        "their ensemble",
+        "95 % of it by bootstrap",
+        "a single network",
+    ]
     header += [
         "without the age",
         "best baseline",
@@ -103,13 +110,18 @@ def _best_baseline(report: dict[str, Any]) -> str:
     return best
 
 
+def _served(report: dict[str, Any]) -> str:
+    return "blend" if report.get("candidates") else "network"
+
+
 def rul(reports: list[dict[str, Any]]) -> str:
     """Everything on the RUL of each twin: mean of the seeds / ensemble."""
     text = ""
     for report in reports:
         header = [report["twin"], "RMSE", "RMSE uncapped", "PHM08 score", "RMSE in the last 30", "seconds per seed"]
         seconds = sum(seed["seconds"] for seed in report["seeds"]) / len(report["seeds"])
-        models = {"network": (report["rul"], seconds)}
+        models = {_served(report): (report["rul"], seconds)}
+        models |= {f"{name}, part of it": (found["rul"], None) for name, found in report.get("candidates", {}).items()}
         models |= {name: (found["rul"], found.get("seconds")) for name, found in report["baselines"].items()}
         lines = []
         for name, (figures, spent) in models.items():
@@ -130,7 +142,9 @@ def faults(reports: list[dict[str, Any]]) -> str:
     text = ""
     for report in reports:
         axes = list(report["fault"])
-        models = {"network": report, **{name: one for name, one in report["baselines"].items() if "fault" in one}}
+        models = {_served(report): report}
+        models |= {f"{name}, part of it": one for name, one in report.get("candidates", {}).items()}
+        models |= {name: one for name, one in report["baselines"].items() if "fault" in one}
         lines = []
         for name, figures in models.items():
             parts = {"all": figures, **figures.get("subsets", {})}
@@ -145,11 +159,11 @@ def faults(reports: list[dict[str, Any]]) -> str:
 
 
 def bands(reports: list[dict[str, Any]]) -> str:
-    """RMSE and macro-F1 by true remaining life, network against the best baseline, both as ensembles."""
+    """RMSE and macro-F1 by true remaining life, the served model against the best baseline, both as ensembles."""
     text = ""
     for report in reports:
         best = _best_baseline(report)
-        rivals = {"network": report["bands"], best.replace("_", " "): report["baselines"][best]["bands"]}
+        rivals = {_served(report): report["bands"], best.replace("_", " "): report["baselines"][best]["bands"]}
         axes = list(report.get("fault", {}))
         header = ["remaining life", "cuts", *(f"{figure}: {name}" for figure in ("RMSE", *axes) for name in rivals)]
         lines = []

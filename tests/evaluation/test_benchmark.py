@@ -1,6 +1,7 @@
 """The benchmark: one file with every figure, and held-out labels that reach nothing but held-out figures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from foretwin.dataset.table import read_rows
 from foretwin.evaluation.benchmark import BenchmarkPlan, make_plan, measure_plan
 from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.predictor.bundle import Bundle
-from foretwin.training.ensemble import train_members
+from foretwin.training.candidates.trained import Trained, train_others
+from foretwin.training.ensemble import Member
 from support.small_fleet import choice_of, fleet_rows, fleet_twin, project, scramble_test
 
 TWIN = fleet_twin()
@@ -29,8 +31,11 @@ def planned(root: Path, scrambled: bool = False) -> BenchmarkPlan:
 
 
 def report_of(plan: BenchmarkPlan) -> dict:
-    members = list(train_members(plan.development, plan.contract, plan.choice, plan.params.train, plan.work))
-    return measure_plan(plan, members, plan.paths.models / "pictures")
+    networks: dict[str, list[Member]] = {name: [] for name in plan.choices}
+    for name, member in plan.train():
+        networks[name].append(member)
+    others = train_others(plan.development, plan.contract, plan.choices, plan.params.train)
+    return measure_plan(plan, Trained(networks, others), plan.paths.models / "pictures")
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +107,22 @@ def test_the_same_seeds_give_the_same_figures(report: dict, tmp_path: Path) -> N
     assert again["rul"] == report["rul"]
     assert again["bootstrap"] == report["bootstrap"]
     assert again["baselines"]["extra_trees"]["rul"] == report["baselines"]["extra_trees"]["rul"]
+
+
+def test_of_a_blend_the_benchmark_measures_what_is_served_and_each_of_its_candidates(tmp_path: Path) -> None:
+    plan = planned(tmp_path)
+    names = ("network", "linear")
+    train = plan.params.train.model_copy(update={"candidates": names, "seeds": [1]})
+    report = report_of(replace(plan, params=plan.params.model_copy(update={"train": train})))
+    assert tuple(report["candidates"]) == names
+    for weights in report["blend"]["weights"].values():
+        assert sum(weights.values()) == pytest.approx(1)
+        assert weights.keys() <= set(names)
+    rmse = {name: found["rul"]["clipped"]["ensemble"]["rmse"] for name, found in report["candidates"].items()}
+    assert rmse["network"] != rmse["linear"]
+    rows = read_rows(plan.paths.windows / "test.parquet", TWIN)
+    served = Bundle.load(next(plan.paths.work.glob("benchmark-*")) / "seed-1")
+    assert (
+        report["rul"]["clipped"]["ensemble"]
+        == figures_of(served, served.score(rows), Truth.of(rows, TWIN))["rul"]["clipped"]
+    )

@@ -24,9 +24,10 @@ from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, Windows, last_rows
 from foretwin.errors import TrainingError
 from foretwin.evaluation import baselines
+from foretwin.evaluation.candidates import load_candidates, read_blend_record
 from foretwin.evaluation.held_out import Truth, along_run, figures, figures_of, predicted_class
 from foretwin.evaluation.plots import draw_all
-from foretwin.evaluation.resampling import bootstrap, by_band, over_seeds
+from foretwin.evaluation.resampling import bootstrap, by_band, majority, over_seeds
 from foretwin.metrics import coverage, macro_f1, rmse
 from foretwin.physics import pump_prognosis
 from foretwin.predictor.bundle import Bundle
@@ -37,6 +38,7 @@ from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import strict_json
 from foretwin.project.params import Params, add_twins, load_params
 from foretwin.project.paths import Paths
+from foretwin.training.candidates.trained import Trained, train_networks, train_others
 from foretwin.training.ensemble import (
     Member,
     describe_member,
@@ -47,6 +49,7 @@ from foretwin.training.ensemble import (
     train_members,
 )
 from foretwin.training.trainer import Choice
+from foretwin.training.tuning import encoder_choices
 
 FOLDER = Path("reports") / "benchmarks"
 SEEN = ("development.parquet", "splits.json")  # inputs of tuning, training and calibration
@@ -59,7 +62,7 @@ class BenchmarkPlan:
     paths: Paths
     contract: Twin
     params: Params
-    choice: Choice
+    choices: dict[str, Choice]  # of each network among the candidates
     development: Development
 
     @cached_property
@@ -67,9 +70,19 @@ class BenchmarkPlan:
         """Return the checkpoint folder of this plan, the same for any seeds."""
         digests = file_digests(self.paths.windows)
         train = self.params.train.model_copy(update={"seeds": [0]})
-        settings = (self.contract.model_dump_json(), self.choice.model_dump_json(), train.model_dump_json())
+        chosen = [choice.model_dump_json() for choice in self.choices.values()]
+        settings = (self.contract.model_dump_json(), *chosen, train.model_dump_json())
         key = inputs_digest({name: digests[name] for name in SEEN}, *settings, self.params.prepare.model_dump_json())
         return self.paths.work / f"benchmark-{key}"
+
+    @property
+    def choice(self) -> Choice:
+        """Return the choice of the network whose members are measured alone."""
+        return self.choices.get("network") or next(iter(self.choices.values()))
+
+    def train(self) -> Iterator[tuple[str, Member]]:
+        """Train the networks; yield the name and the member of each. Those trained before an interruption are kept."""
+        return train_networks(self.development, self.contract, self.choices, self.params.train, self.work)
 
 
 def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
@@ -92,14 +105,17 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
     }
     with fresh_file(folder / f"{twin}.choice.json") as out:
         out.write_text(strict_json(decided, indent=1) + "\n")
-    members = list(
-        _printed(plan, train_members(plan.development, plan.contract, plan.choice, plan.params.train, plan.work))
-    )
+    networks: dict[str, list[Member]] = {name: [] for name in plan.choices}
+    for name, member in plan.train():
+        told = f"{twin}: {name}, " if len(networks) > 1 else f"{twin}: "
+        Console().print(f"{told}{describe_member(member, plan.contract)}", highlight=False, soft_wrap=True)
+        networks[name].append(member)
+    trained = Trained(networks, train_others(plan.development, plan.contract, plan.choices, plan.params.train))
     report = decided | {
         "raw": file_digests(paths.raw),
         "git": git_state(root),
         "environment": environment() | {"cores": str(os.cpu_count())},
-        **measure_plan(plan, members, folder / twin),
+        **measure_plan(plan, trained, folder / twin),
     }
     with fresh_file(folder / f"{twin}.json") as out:
         out.write_text(strict_json(report, indent=1) + "\n")
@@ -110,18 +126,19 @@ def make_plan(paths: Paths, seeds: Sequence[int]) -> BenchmarkPlan:
     """Read the outputs of the stages up to `tune`."""
     contract, params = paths.load_contract(), load_params(paths.params, paths.twin)
     train = params.train.model_copy(update={"seeds": list(seeds)})
-    choice = Choice.model_validate(json.loads((paths.models / "tuning.json").read_text())["best"])
+    record = json.loads((paths.models / "tuning.json").read_text())
+    choices = encoder_choices(record, params.train.candidates or ("network",))
     development = Development.load(paths.windows, contract, params.prepare)
-    return BenchmarkPlan(paths, contract, params.model_copy(update={"train": train}), choice, development)
+    return BenchmarkPlan(paths, contract, params.model_copy(update={"train": train}), choices, development)
 
 
-def measure_plan(plan: BenchmarkPlan, members: list[Member], pictures: Path) -> dict[str, Any]:
-    """Open the held-out assets and measure every seed's model, the ensemble of all, and the baselines."""
+def measure_plan(plan: BenchmarkPlan, trained: Trained, pictures: Path) -> dict[str, Any]:
+    """Open the held-out assets and measure every seed's model, the ensemble of all, their parts, and the baselines."""
     contract, seeds = plan.contract, plan.params.train.seeds
-    of_seed = {seed: [member for member in members if member.seed == seed] for seed in seeds}
-    models = [_bundle(plan, of_seed[seed], f"seed-{seed}") for seed in seeds]
-    ensemble = _bundle(plan, members, "ensemble") if len(seeds) > 1 else models[0]
-    single = [_bundle(plan, [member], "network") for member in members]
+    models = [_model(plan, trained.of_seeds([seed]), f"seed-{seed}") for seed in seeds]
+    ensemble = _model(plan, trained, "ensemble") if len(seeds) > 1 else models[0]
+    members = trained.networks[trained.first]
+    single = [_network(plan, [member], "network") for member in members]
     ageless = _without_age(plan)
 
     rows = read_rows(plan.paths.windows / "test.parquet", contract)
@@ -133,7 +150,7 @@ def measure_plan(plan: BenchmarkPlan, members: list[Member], pictures: Path) -> 
         example = along_run(ensemble, read_rows(plan.paths.windows / "example.parquet", contract))
         draw_all(contract, scores, truth, example, out)
     per_seed = [
-        {"seed": seed, "bundle": model.digest, "seconds": round(sum(m.seconds for m in of_seed[seed]), 1), **result}
+        {"seed": seed, "bundle": model.digest, "seconds": trained.of_seeds([seed]).seconds, **result}
         for seed, model, result in zip(seeds, models, found, strict=True)
     ]
     result = {
@@ -146,6 +163,7 @@ def measure_plan(plan: BenchmarkPlan, members: list[Member], pictures: Path) -> 
         "bands": _bands(contract, truth, rul, _classes(scores, contract)),
         "single_network": over_seeds([figures_of(one, one.score(rows), truth) for one in single], together),
         "baselines": _baselines(plan, rows, truth),
+        **_parts(plan, rows, truth),
     }
     if ageless is not None:
         result["without_age"] = figures_of(ageless, ageless.score(rows), truth)
@@ -158,16 +176,36 @@ def _tune(root: Path, twin: str) -> None:
         raise TrainingError(f"{twin}: the stages before training failed; `dvc repro {stage(twin, 'tune')}` shows where")
 
 
-def _printed(plan: BenchmarkPlan, members: Iterator[Member]) -> Iterator[Member]:
-    for member in members:
-        Console().print(f"{plan.paths.twin}: {describe_member(member, plan.contract)}", highlight=False, soft_wrap=True)
-        yield member
+def _model(plan: BenchmarkPlan, trained: Trained, name: str) -> Bundle:
+    """Save the model that `dvc repro` would make of what was trained, with its parts beside it, and load it."""
+    with fresh(plan.work / name) as out, fresh(plan.work / f"{name}-parts") as parts:
+        trained.save(plan.development, plan.contract, plan.params.train, out, parts)
+    return Bundle.load(plan.work / name)
 
 
-def _bundle(plan: BenchmarkPlan, members: list[Member], name: str) -> Bundle:
-    """Save the members as a bundle and load it."""
+def _parts(plan: BenchmarkPlan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
+    """Measure each candidate of a blend, equally bagged, and tell the ensemble's weights; empty without a blend."""
+    seeds = plan.params.train.seeds
+    of_seeds = [plan.work / f"seed-{seed}-parts" for seed in seeds]
+    whole = plan.work / "ensemble-parts" if len(seeds) > 1 else of_seeds[0]
+    together = load_candidates(whole)
+    if not together:
+        return {}
+    each = [load_candidates(folder) for folder in of_seeds]
+    candidates = {
+        name: over_seeds(
+            [figures_of(one[name], one[name].score(rows), truth) for one in each],
+            figures_of(ensemble, ensemble.score(rows), truth),
+        )
+        for name, ensemble in together.items()
+    }
+    return {"candidates": candidates, "blend": {"weights": read_blend_record(whole)["weights"]}}
+
+
+def _network(plan: BenchmarkPlan, members: Sequence[Member], name: str) -> Bundle:
+    """Save the members of the network alone as a bundle and load it."""
     with fresh(plan.work / name) as out:
-        save_ensemble(members, plan.development, plan.contract, plan.params.train, out)
+        save_ensemble(list(members), plan.development, plan.contract, plan.params.train, out)
     return Bundle.load(plan.work / name)
 
 
@@ -179,10 +217,10 @@ def _without_age(plan: BenchmarkPlan) -> Bundle | None:
     contract = plan.contract.model_copy(update={"clock": clock.model_copy(update={"counts_from_start": False})})
     train = plan.params.train.model_copy(update={"seeds": plan.params.train.seeds[:1]})
     ageless = BenchmarkPlan(
-        plan.paths, contract, plan.params.model_copy(update={"train": train}), plan.choice, plan.development
+        plan.paths, contract, plan.params.model_copy(update={"train": train}), plan.choices, plan.development
     )
     members = list(train_members(ageless.development, contract, ageless.choice, train, ageless.work))
-    return _bundle(ageless, members, "without-age")
+    return _network(ageless, members, "without-age")
 
 
 def _baselines(plan: BenchmarkPlan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
@@ -194,7 +232,7 @@ def _baselines(plan: BenchmarkPlan, rows: pd.DataFrame, truth: Truth) -> dict[st
     for name in fitted[0]:
         runs = [one[name] for one in fitted]
         rul = np.mean([one.rul for one in runs if one.rul is not None], axis=0) if contract.rul else None
-        faults = [_vote([one.faults[i] for one in runs]) for i in range(len(contract.axes))]
+        faults = [majority([one.faults[i] for one in runs]) for i in range(len(contract.axes))]
         per_seed = [figures(contract, truth, one.rul, one.faults) for one in runs]
         classes = dict(zip(contract.axes, faults, strict=True))
         result[name] = {
@@ -218,14 +256,6 @@ def _physics(plan: BenchmarkPlan, windows: Windows, truth: Truth) -> dict[str, A
     covered = {"coverage": coverage(low, high, capped), "width": float(np.mean(high - low))}
     result["rul"]["interval"] = {"level": train.level, **covered}
     return result | {"bands": _bands(contract, truth, rul, {})}
-
-
-def _vote(classes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Return the class (N,) that most seeds predict; the first among equals."""
-    votes = np.stack(classes)  # (seeds, N)
-    counts = np.stack([(votes == k).sum(axis=0) for k in range(int(votes.max()) + 1)])
-    most: NDArray[np.int64] = counts.argmax(axis=0)
-    return most
 
 
 def _bootstrap(contract: Twin, scores: pd.DataFrame, truth: Truth) -> dict[str, Any]:

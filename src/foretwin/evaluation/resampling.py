@@ -99,3 +99,11 @@ def by_band(
             figures[axis] = macro_f1(predicted[inside], true[inside], classes)
         result[name] = figures
     return result
+
+
+def majority(classes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Return the class (N,) that most seeds predict; the first among equals."""
+    votes = np.stack(classes)  # (seeds, N)
+    counts = np.stack([(votes == k).sum(axis=0) for k in range(int(votes.max()) + 1)])
+    most: NDArray[np.int64] = counts.argmax(axis=0)
+    return most

@@ -107,11 +107,11 @@ def write_blend_record(candidates: Path, record: Mapping[str, Any]) -> None:
     (candidates / "blend.json").write_text(json.dumps(record, indent=1, allow_nan=False))
 
 
-def describe_blend(blended: Blended) -> str:
-    """Format the weights of each question, as one line."""
+def describe_blend(record: Mapping[str, Any]) -> str:
+    """Format the weights of each question, of a record by `save_blend`, as one line."""
     found = []
-    for question, blend in blended.questions.items():
-        parts = ", ".join(f"{weight:.0%} {name.replace('_', ' ')}" for name, weight in blend.weights.items())
+    for question, weights in record["weights"].items():
+        parts = ", ".join(f"{weight:.0%} {name.replace('_', ' ')}" for name, weight in weights.items())
         found.append(f"{question}: {parts}")
     return f"blend of {'; '.join(found)}"
 
