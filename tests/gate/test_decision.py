@@ -65,6 +65,14 @@ def test_of_a_baseline_that_would_replace_the_candidate_it_is_told_and_decides_o
     assert "does not beat the gradient boosting baseline's 9 h" in decision.reasons[0]
 
 
+def test_a_blend_need_not_beat_a_baseline_that_is_one_of_its_candidates():
+    alone, blend = (Candidate(TWIN, BASELINES["linear"], 1, 1, parts) for parts in ((), ("network", "linear")))
+    assert not decide(alone, HELD_OUT, BASELINES, None, PARAMS).promoted
+    decision = decide(blend, HELD_OUT, BASELINES, None, PARAMS)
+    assert decision.promoted, decision.reasons
+    assert "constant" in decision.reasons[0]
+
+
 def test_a_baseline_that_is_better_by_chance_does_not_stand_in_the_way():
     noise = np.random.default_rng(3).normal(0, 10, (2, ASSETS)).repeat(WINDOWS, axis=1)
     better, worse = (replace(said(10), rul=RUL + part) for part in sorted(noise, key=lambda part: float(part @ part)))

@@ -19,7 +19,7 @@ BUDGETS = {  # of the shipped parameters, and of the clone that tests build
     "trials: 10": "trials: 2",
     "windows: 100000": "windows: 20000",
     "windows: 200000": "windows: 60000",
-    "gradient_boosting, extra_trees, random_fourier_ridge, linear]": "random_fourier_ridge, linear]",
+    "[network, gradient_boosting, extra_trees, random_fourier_ridge, linear]": "[network, random_fourier_ridge]",
 }
 FLEET = ("assets: 120", "assets: 64")  # the shipped fleet, and that of the clone
 

@@ -28,6 +28,7 @@ class Candidate:
     said: Predictions
     latency_ms: float  # median of scoring one window
     megabytes: float  # of its bundle
+    parts: tuple[str, ...] = ()  # the candidates of a blend
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def decide(
     """
     contract, resamples = candidate.contract, Resamples(held_out.assets)
     own, theirs = _measured(candidate, held_out, baselines, resamples, params)
-    checks = against_baselines(own, theirs, contract.clock.unit, params)
+    beaten = tuple(name for name in params.must_beat if name not in candidate.parts)  # parts have a rule of their own
+    checks = against_baselines(own, theirs, contract.clock.unit, params.model_copy(update={"must_beat": beaten}))
     champion, slices, compared = _champion_comparison(candidate, held_out, resamples, rival, params)
     checks += compared
     if contract.rul:

@@ -50,7 +50,8 @@ def collect_gate_inputs(
     baselines = {name.removeprefix(CANDIDATE): one for name, one in told.items()}
     megabytes = sum(path.stat().st_size for path in (paths.models / "bundle").iterdir()) / 1e6
     latency = _latency_ms(bundle, test_rows)
-    candidate = gate.Candidate(bundle.contract, predict(bundle, test_rows), latency, megabytes)
+    parts = candidates_among(told)
+    candidate = gate.Candidate(bundle.contract, predict(bundle, test_rows), latency, megabytes, tuple(parts))
     if champion and champion.digest == bundle.digest:
         return gate.unchanged(candidate, held_out, baselines, _label(champion), params.promote)
     rival = gate.Rival("", obstacles=(trouble,)) if trouble else None
@@ -58,7 +59,7 @@ def collect_gate_inputs(
         rival = _rival(client, paths, predict, champion, bundle, test_rows)
     findings = [*_leaks(paths, bundle, test_rows), *_rolled_back(paths, bundle.digest)]
     findings += _slowdown(paths, bundle, test_rows, params)
-    findings += gate.candidate_checks(bundle.contract, held_out, candidate.said, candidates_among(told), params.promote)
+    findings += gate.candidate_checks(bundle.contract, held_out, candidate.said, parts, params.promote)
     return gate.decide(candidate, held_out, baselines, rival, params.promote, findings)
 
 
