@@ -43,8 +43,8 @@ def main(twin: str, root: Path = Path()) -> None:
     windows = Histories.from_rows(test_rows, contract).cut(last_rows(test_rows), contract.window.length)
     development = Development.load(paths.windows, contract, params.prepare)
     candidates = load_candidates(paths.models / "candidates")
-    wanted = ("constant",) if candidates else None  # the other baselines are candidates
-    baselines = fit_baselines(development, windows, contract, params.train.seeds[0], wanted)
+    # What is a candidate of the blend is measured as such, and no baseline too.
+    baselines = fit_baselines(development, windows, contract, params.train.seeds[0], but=candidates)
     said_by = {name: one.score(test_rows) for name, one in candidates.items()}
     metrics: dict[str, Any] = {
         "twin": twin,

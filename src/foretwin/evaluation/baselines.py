@@ -262,9 +262,9 @@ def baselines(smooth: NDArray[np.int64], seed: int) -> dict[str, Baseline]:
 
 
 def fit_baselines(
-    development: Development, test: Windows, contract: Twin, seed: int, names: Collection[str] | None = None
+    development: Development, test: Windows, contract: Twin, seed: int, but: Collection[str] = ()
 ) -> dict[str, Predicted]:
-    """Fit baselines, all or those of `names`, on windows of all development assets; predict the N test windows."""
+    """Fit all baselines `but` some on windows of all development assets; predict the N test windows."""
     generator = np.random.default_rng(seed)
     first = development.hold_out(0)
     drawn = generator.choice(development.ends, min(MOST_WINDOWS, len(development.ends)), replace=False)
@@ -278,7 +278,7 @@ def fit_baselines(
         share = alarm_share(contract)
         every["normal_space"] = Baseline(lambda _: Constant(False), lambda _: NormalSpace(share), MOST_WINDOWS)
     for name, baseline in every.items():
-        if names is not None and name not in names:
+        if name in but:
             continue
         begin = time.perf_counter()
         part = np.sort(generator.choice(len(ends), min(baseline.windows, len(ends)), replace=False))
