@@ -18,7 +18,7 @@ from support.tiny_bundle import asks_chances
 
 def test_a_trained_twin_tells_them_and_its_figures_beside_kaplan_and_meier(tmp_path):
     twin = asks_chances(fleet_twin("rul"), 6, 20)
-    rows = fleet_rows(twin, 24)
+    rows = fleet_rows(twin, 48)
     number = rows["asset"].str[1:].astype(int)
     unended = number % 3 == 0
     seen = rows[~unended | (rows["time"] < 35)]
