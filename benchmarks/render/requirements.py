@@ -20,6 +20,7 @@ TWIN = (  # what the living twin and its commands import besides the scoring ser
     "packaging",
     "paho-mqtt",
     "pint",  # units of tags
+    "protobuf",  # payloads of Sparkplug
     "psycopg",
     "psycopg-binary",
     "rich",

@@ -168,6 +168,7 @@ import foretwin.operations.health.each_process, foretwin.operations.health.endpo
 import foretwin.operations.doctor.examination, foretwin.twin.monitoring.run, foretwin.twin.kpis.page
 tops = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
 of = metadata.packages_distributions()
+of["google"] = ["protobuf"]  # a namespace, of which other libraries have parts that nobody imports
 print(*{name.lower().replace("_", "-") for top in tops for name in of.get(top, ())})
 """
     env = environment(folder)

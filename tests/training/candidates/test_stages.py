@@ -40,7 +40,8 @@ def blended(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 def test_metrics_tell_of_the_blend_each_candidate_and_the_weights(blended: Paths) -> None:
     metrics = json.loads((blended.models / "metrics.json").read_text())
     assert list(metrics["candidates"]) == list(NAMES)
-    assert list(metrics["baselines"]) == ["constant"]
+    others = ["constant", "extra_trees", "random_fourier_ridge"]
+    assert list(metrics["baselines"]) == others
     for figures in (metrics["network"], *metrics["candidates"].values()):
         assert {"below_cap", "late_side", "bands", "coverage", "width"} <= set(figures["rul"]["interval"])
         assert {"answered", "right_of_answered", "macro_f1_of_answers"} <= set(figures["fault"]["mode"])
@@ -49,7 +50,7 @@ def test_metrics_tell_of_the_blend_each_candidate_and_the_weights(blended: Paths
     assert set(weights) == {"rul", "mode", "bearing"}
     assert set(weights["rul"]) <= set(NAMES)
     rows = figures_table(metrics, TWIN)
-    assert [row[0] for row in rows[1:]] == ["blend", *(name.replace("_", " ") for name in NAMES), "constant"]
+    assert [row[0] for row in rows[1:]] == ["blend", *(name.replace("_", " ") for name in (*NAMES, *others))]
     training = json.loads((blended.models / "training.json").read_text())
     assert training["blend"]["weights"] == weights
     assert training["bundle"] == Bundle.load(blended.models / "bundle").digest == metrics["bundle"]
