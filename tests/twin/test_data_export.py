@@ -73,6 +73,7 @@ def test_the_archive_holds_every_reading_and_every_row_about_the_asset_and_none_
         "quarantine.json": 1,
         "audit.json": 3,
         "events.json": 3,
+        "machine_events.json": 0,
     }
     assert rows["verdicts.json"][0]["fault"] == "mode.wear"
     assert all(b"P-2" not in content for content in files.values())

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.errors import BadInput
-from foretwin.twin.cases import feedback
+from foretwin.twin.cases import board, feedback
 from foretwin.twin.monitoring.drift_case import keep_case
 from foretwin.twin.monitoring.sample import healthy_words, newest_healthy
 from foretwin.twin.store.casework import cases
@@ -64,7 +64,7 @@ def test_a_shift_opens_one_case_that_lasts_until_another_champion_takes_over(sto
     assert case.evidence["sentences"] == [sentence]
     assert [one["name"] for one in case.evidence["channels"]] == ["c1"]
 
-    feedback.acknowledge_case(store, case.id, "ann", datetime.now(UTC))
+    board.acknowledge_case(store, case.id, "ann", datetime.now(UTC))
     assert look(store, root)["case"] == {"case": case.id, "state": "acknowledged", "done": "refreshed"}
 
     (tmp_path / "trained").rename(tmp_path / "before")
