@@ -191,6 +191,7 @@ def add_twins(path: Path, names: Sequence[str]) -> list[str]:
 
     yaml_file = YAML()
     yaml_file.preserve_quotes = True
+    yaml_file.width = 10_000  # lines stay as long as their owner wrote them
     yaml_file.indent(mapping=2, sequence=4, offset=2)
     content = yaml_file.load(path)
     before = {name: list(content.get(name) or ()) for name in listed}
