@@ -9,9 +9,8 @@ fleets take turns, and the quickest of several rounds counts. `--quick` compares
 import json
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -22,15 +21,14 @@ import numpy as np
 from playwright.sync_api import Browser
 
 from benchmarks.browser import chromium
+from benchmarks.render.console import living
 from benchmarks.speed.grown_store import call_scored, fill, names, parts
 from foretwin.champion.identity import ModelIdentity
 from foretwin.contract.twin import Twin
 from foretwin.project.contracts import load_contracts
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
-from foretwin.serving.access.authentication import Guard
 from foretwin.training.ensemble import environment
-from foretwin.twin.api.server import serve_twins
 from foretwin.twin.store import Store, listing, open_store
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
@@ -53,7 +51,7 @@ def main(*arguments: str) -> None:
         for store in stores.values():
             stack.callback(store.close)
         browser = stack.enter_context(chromium())
-        urls = {size: stack.enter_context(served(stores[size])) for size in painted}
+        urls = {size: stack.enter_context(living(stores[size])) for size in painted}
         paint = alternate({size: partial(first_paint, browser, url) for size, url in urls.items()})
         found = {
             "first_paint_ms": told(paint),
@@ -84,24 +82,6 @@ def grown(folder: Path, contract: Twin, size: int) -> Store:
             scores.add_scores(connection, rows)
     call_scored(store, size)
     return store
-
-
-@contextmanager
-def served(store: Store) -> Iterator[str]:
-    """The address of a server of the store, for this machine alone."""
-    stop, ready, urls = threading.Event(), threading.Event(), list[str]()
-
-    def started(url: str) -> None:
-        urls.append(url)
-        ready.set()
-
-    arguments = (store, Path(), Guard(None), ("127.0.0.1", 0), stop, started)
-    server = threading.Thread(target=serve_twins, args=arguments, daemon=True)
-    server.start()
-    ready.wait(30)
-    yield urls[0]
-    stop.set()
-    server.join(30)
 
 
 def first_paint(browser: Browser, url: str) -> float:

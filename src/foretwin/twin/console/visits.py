@@ -96,6 +96,23 @@ def go_to(path: str, *parts: object) -> Response:
     return RedirectResponse(page_url(path, *parts), 303)
 
 
+async def send_form(
+    visit: Visit,
+    call: str,
+    content: Mapping[str, Any],
+    again: Callable[[Visit, Refused], Awaitable[Response]],
+    back: Response,
+) -> Response:
+    """Send what a form holds and go `back`; `again` is its page, with what was refused, for who may see that page."""
+    try:
+        await visit.calls.post(call, content)
+    except Refused as refused:
+        if refused.status in (401, 403, 404):
+            raise
+        return await again(visit, refused)
+    return back
+
+
 def page_end_point(desk: Desk, page: Page, is_free: bool = False) -> Callable[[Request], Awaitable[Response]]:
     """The end point of a page: sends whoever is not signed in to do so, unless the page is free for everybody.
 

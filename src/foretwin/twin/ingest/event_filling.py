@@ -1,5 +1,6 @@
 """Channels that are made of events, filled in readings as they arrive."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,23 +40,22 @@ def fill_events(connection: Connection, contract: Twin, readings: Readings, runs
         return readings
     names = [*log.counts, *log.since]
     places = [contract.channel_names.index(name) for name in names]
-    lacking = np.isnan(readings.values[runs.rows][:, places]).any(axis=1)
+    lacking = np.asarray(np.isnan(readings.values[runs.rows][:, places]).any(axis=1))
     if not lacking.any():
         return readings
-    values = readings.values.copy()
-    wanted = _wanted(contract, log, readings, runs, np.unique(runs.group[lacking]))
-    found = dict(zip(wanted, events_after(connection, wanted), strict=True))
-    for group in np.unique(runs.group[lacking]).tolist():
-        rows = runs.rows[runs.group == group]
-        rows = rows[np.argsort(readings.time[rows], kind="stable")]
-        times = readings.time[rows]
-        before = _before(times, float(runs.newest[group]), contract.clock.step)
-        of_group = {one.code: events for one, events in found.items() if one.group == group}
+    values, parts, longest = readings.values.copy(), _parts(readings, runs, lacking), _longest(contract, log)
+    found = events_after(connection, _queries(contract, longest, readings, runs, parts))
+    for number, part in enumerate(parts):
+        rows, each = runs.rows[part], len(longest)
+        times, newest = readings.time[rows], float(runs.newest[runs.group[part[0]]])
+        before = _before(times, newest, contract.clock.step)
+        of_code = dict(zip(longest, found[number * each : (number + 1) * each], strict=True))
         for name, code in (*log.counts.items(), *log.since.items()):
-            events, place = of_group[label_key(code)], contract.channel_names.index(name)
-            is_count = name in log.counts
-            longest = contract.channels[name].max
-            made = count_events(times, events, before) if is_count else time_since_event(times, events, longest)
+            events, place = of_code[label_key(code)], contract.channel_names.index(name)
+            if name in log.counts:
+                made = count_events(times, events, before)
+            else:
+                made = time_since_event(times, events, contract.channels[name].max)
             values[rows, place] = np.where(np.isnan(values[rows, place]), made, values[rows, place])
     return replace(readings, values=values)
 
@@ -75,19 +75,34 @@ def _before(times: NDArray[np.float64], newest: float, step: float) -> NDArray[n
     return np.where(newest < times, np.fmax(before, newest), before)
 
 
-def _wanted(
-    contract: Twin, log: EventLog, readings: Readings, runs: EventRuns, groups: NDArray[np.intp]
-) -> list[EventQuery]:
-    """Return which events of each run are asked for: of a code, later than a time."""
-    codes: dict[str, float] = {label_key(code): 0.0 for code in log.counts.values()}
+def _parts(readings: Readings, runs: EventRuns, lacking: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Return the places in `runs` of each run of which something is lacking, in order of time."""
+    order = np.lexsort((readings.time[runs.rows], runs.group))
+    begins = np.unique(runs.group[order], return_index=True)[1]
+    return [part for part in np.split(order, begins[1:]) if lacking[part].any()]
+
+
+def _longest(contract: Twin, log: EventLog) -> dict[str, float]:
+    """Return by the code's key for how long an event counts after the row that it belongs to."""
+    found: dict[str, float] = {label_key(code): 0.0 for code in log.counts.values()}
     for name, code in log.since.items():
         key = label_key(code)
-        codes[key] = max(codes.get(key, 0.0), contract.channels[name].max)
-    wanted = []
-    for group in groups.tolist():
-        mine = runs.group == group
-        first = float(readings.time[runs.rows[mine]].min())
+        found[key] = max(found.get(key, 0.0), contract.channels[name].max)
+    return found
+
+
+def _queries(
+    contract: Twin,
+    longest: Mapping[str, float],
+    readings: Readings,
+    runs: EventRuns,
+    parts: Sequence[NDArray[np.intp]],
+) -> list[EventQuery]:
+    """Return which events are asked for: run by run, each code later than a time."""
+    queries = []
+    for part in parts:
+        group, first = runs.group[part[0]], float(readings.time[runs.rows[part[0]]])
         begin = float(np.fmin(first - contract.clock.step, runs.newest[group]))
-        asset, run = int(runs.asset[mine][0]), int(runs.run[group])
-        wanted += [EventQuery(group, asset, run, code, min(begin, first - longest)) for code, longest in codes.items()]
-    return wanted
+        key = int(runs.asset[part[0]]), int(runs.run[group])
+        queries += [EventQuery(*key, code, min(begin, first - length)) for code, length in longest.items()]
+    return queries

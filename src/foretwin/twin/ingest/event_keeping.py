@@ -1,8 +1,8 @@
 """Keep the events that a machine reports, for the channels that are made of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Annotated
 
 import numpy as np
@@ -11,14 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from foretwin.contract.categories import label_key
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput
+from foretwin.twin.ingest.single_values.taking import AHEAD
 from foretwin.twin.store import Connection
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry.machine_events import add_events
 from foretwin.twin.store.telemetry.run_clocks import began_at
 from foretwin.wire.as_sent import event_log
 from foretwin.wire.values import LARGEST
-
-AHEAD = timedelta(minutes=5)  # by which a sender's clock may be wrong
 
 
 class MachineEvent(BaseModel):
@@ -58,6 +57,7 @@ class _Keeping:
     contract: Twin
     asset: Asset
     now: datetime
+    began: dict[int, float | None] = field(default_factory=dict)  # of runs that were asked for
 
     def row(self, place: int, event: MachineEvent) -> tuple[int, str, float]:
         """Return run, key of the code, and time on the run's clock."""
@@ -78,7 +78,9 @@ class _Keeping:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         if moment > self.now + AHEAD:
             raise BadInput(field, f"is {text[:60]}, which is still to come; correct the sender's clock")
-        began, unit = began_at(self.connection, self.asset.id, run), self.contract.clock.seconds
+        if run not in self.began:
+            self.began[run] = began_at(self.connection, self.asset.id, run)
+        began, unit = self.began[run], self.contract.clock.seconds
         if began is None or unit is None:
             fix = f"send the time in {self.contract.clock.unit} since it began"
             raise BadInput(field, f"is a moment, but nobody has told when run {run} began; {fix}")

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from foretwin.twin.console.inner_calls import Refused
 from foretwin.twin.console.pages.happenings import CLOSINGS, STATES, VERDICTS, tell_entry
-from foretwin.twin.console.visits import Visit, go_to
+from foretwin.twin.console.visits import Visit, go_to, send_form
 
 VERDICT = ("verdict", "fault", "serial_number", "note")
 DAY = timedelta(days=1)
@@ -88,13 +88,7 @@ async def keep_verdict(visit: Visit) -> Response:
 
 async def _kept(visit: Visit, action: str, content: Mapping[str, str | None]) -> Response:
     number = visit.path["case"]
-    try:
-        await visit.calls.post(f"/v1/cases/{number}/{action}", content)
-    except Refused as refused:
-        if refused.status in (401, 403, 404):
-            raise
-        return await show_case_page(visit, refused)
-    return go_to("/cases", number)
+    return await send_form(visit, f"/v1/cases/{number}/{action}", content, show_case_page, go_to("/cases", number))
 
 
 async def _change_since_yesterday(visit: Visit, case: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from foretwin.twin.console.inner_calls import Refused
 from foretwin.twin.console.pages.happenings import WORKS, tell_entry
-from foretwin.twin.console.visits import Visit, go_to
+from foretwin.twin.console.visits import Visit, go_to, send_form
 
 MOST_POINTS, MOST_VALUES = 400, 4000  # of a chart, as its pixels tell apart; of all charts, for less than 100 kB
 ENTRIES = 80  # of the thread
@@ -61,13 +61,8 @@ async def send_series(visit: Visit) -> Response:
 async def keep_maintenance(visit: Visit) -> Response:
     """POST /machines/{asset}/maintenance: record what was done without a case, a failure included."""
     work = {name: visit.form[name] for name in WORK if visit.form.get(name)}
-    try:
-        await visit.calls.post(f"/v1/twins/{visit.path['asset']}/maintenance", work)
-    except Refused as refused:
-        if refused.status in (401, 403, 404):
-            raise
-        return await show_machine(visit, refused)
-    return go_to("/machines", visit.path["asset"])
+    asset = visit.path["asset"]
+    return await send_form(visit, f"/v1/twins/{asset}/maintenance", work, show_machine, go_to("/machines", asset))
 
 
 def parts_in(contract: Mapping[str, Any]) -> list[str]:

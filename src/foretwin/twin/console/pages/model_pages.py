@@ -6,7 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from foretwin.twin.console.inner_calls import Refused
-from foretwin.twin.console.visits import HEADERS, Visit, go_to
+from foretwin.twin.console.visits import HEADERS, Visit, go_to, send_form
 
 DECISIONS = {
     "promoted": "Version {version} became the champion",
@@ -56,13 +56,7 @@ async def keep_rollback(visit: Visit) -> Response:
     """POST /models/{twin}/rollback: take the champion back."""
     twin = visit.path["twin"]
     told = {name: visit.form[name] for name in ("reason", "to") if visit.form.get(name)}
-    try:
-        await visit.calls.post(f"/v1/models/{twin}/rollback", told)
-    except Refused as refused:
-        if refused.status in (401, 403, 404):
-            raise
-        return await show_model(visit, refused)
-    return go_to("/models", twin)
+    return await send_form(visit, f"/v1/models/{twin}/rollback", told, show_model, go_to("/models", twin))
 
 
 def best_of(candidates: Sequence[Mapping[str, Any]]) -> dict[str, float]:

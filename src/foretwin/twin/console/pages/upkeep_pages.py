@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from foretwin.twin.console.inner_calls import Refused
 from foretwin.twin.console.pages.fleet_page import asked_of_list, page_after
-from foretwin.twin.console.visits import Visit, go_to
+from foretwin.twin.console.visits import Visit, go_to, send_form
 from foretwin.twin.kpis.page import key_figure_values
 from foretwin.twin.monitoring.page import report_values
 
@@ -42,10 +42,5 @@ async def show_quarantine(visit: Visit, problem: Refused | None = None) -> Respo
 
 async def keep_release(visit: Visit) -> Response:
     """POST /quarantine/{message}/release: store it after all."""
-    try:
-        await visit.calls.post(f"/v1/quarantine/{visit.path['message']}/release", {})
-    except Refused as refused:
-        if refused.status in (401, 403, 404):
-            raise
-        return await show_quarantine(visit, refused)
-    return go_to("/quarantine")
+    release = f"/v1/quarantine/{visit.path['message']}/release"
+    return await send_form(visit, release, {}, show_quarantine, go_to("/quarantine"))

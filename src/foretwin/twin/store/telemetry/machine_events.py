@@ -29,9 +29,8 @@ AFTER_POSTGRESQL = AFTER.format(
 
 
 class EventQuery(NamedTuple):
-    """Events of one code in one run of an asset, later than a time; `group` is the asker's number of the run."""
+    """Events of one code in one run of an asset, later than a time."""
 
-    group: int
     asset: int
     run: int
     code: str
@@ -50,11 +49,11 @@ def add_events(connection: Connection, asset: int, events: Sequence[tuple[int, s
 
 def events_after(connection: Connection, wanted: Sequence[EventQuery]) -> list[NDArray[np.float64]]:
     """Return for each question the times of its events, in ascending order."""
-    columns = [[one[i] for one in wanted] for i in range(1, 5)]
+    columns = [[one[i] for one in wanted] for i in range(4)]
     if connection.dialect.name == "postgresql":
         found = connection.exec_driver_sql(AFTER_POSTGRESQL, tuple(columns))
     else:
-        found = connection.exec_driver_sql(AFTER_SQLITE, (orjson.dumps([one[1:] for one in wanted]).decode(),))
+        found = connection.exec_driver_sql(AFTER_SQLITE, (orjson.dumps([list(one) for one in wanted]).decode(),))
     times: list[list[float]] = [[] for _ in wanted]
     for place, time in found:
         times[place].append(time)
