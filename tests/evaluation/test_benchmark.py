@@ -113,7 +113,8 @@ def test_of_a_blend_the_benchmark_measures_what_is_served_and_each_of_its_candid
     plan = planned(tmp_path)
     names = ("network", "linear")
     train = plan.params.train.model_copy(update={"candidates": names, "seeds": [1]})
-    report = report_of(replace(plan, params=plan.params.model_copy(update={"train": train})))
+    plan = replace(plan, params=plan.params.model_copy(update={"train": train}))
+    report = report_of(plan)
     assert tuple(report["candidates"]) == names
     for weights in report["blend"]["weights"].values():
         assert sum(weights.values()) == pytest.approx(1)
@@ -121,7 +122,7 @@ def test_of_a_blend_the_benchmark_measures_what_is_served_and_each_of_its_candid
     rmse = {name: found["rul"]["clipped"]["ensemble"]["rmse"] for name, found in report["candidates"].items()}
     assert rmse["network"] != rmse["linear"]
     rows = read_rows(plan.paths.windows / "test.parquet", TWIN)
-    served = Bundle.load(next(plan.paths.work.glob("benchmark-*")) / "seed-1")
+    served = Bundle.load(plan.work / "seed-1")
     assert (
         report["rul"]["clipped"]["ensemble"]
         == figures_of(served, served.score(rows), Truth.of(rows, TWIN))["rul"]["clipped"]

@@ -56,7 +56,7 @@ def ingest_command(sources: tuple[str, ...], twin: str | None, mqtt: str | None)
             state = Listening()
             health = health_served(ingest_state(store, project.PROJECT, state, total.counts))
             with traced_process("foretwin-ingest"), health:
-                click.echo("listening; Ctrl-C ends it", err=True)
+                click.echo("Ctrl-C ends it", err=True)
                 listen(store, contracts, peers, stop, total.add, state=state, root=project.PROJECT)
     click.echo(str(total))
 

@@ -4,6 +4,7 @@ Delivery is at least once and storing is idempotent, so this process, the broker
 moment: what was not acknowledged comes again, and what comes again changes nothing.
 """
 
+import logging
 import math
 import os
 import threading
@@ -27,6 +28,8 @@ from foretwin.twin.connectors.sink import Sink
 from foretwin.twin.store import Store
 from foretwin.wire.decoder import decode, undecodable
 from foretwin.wire.readings import Decoded
+
+logger = logging.getLogger("foretwin.mqtt")
 
 TOPIC = "foretwin/+/+/readings"  # twin, asset
 BATCH = 500  # messages in one transaction
@@ -95,6 +98,7 @@ def listen_mqtt(
     subscription = Subscription(first, waiting.put, AHEAD, largest, waiting.full, tuple(more))
     state.heartbeat.beat(math.inf)  # however long it takes until the broker accepts
     session = connect_broker(broker_of(peer), session_name(sink.store, peer), stop, subscription, backoff, state)
+    logger.info("%s: listening", session.address)
     try:
         while not stop.is_set():
             session.check()
