@@ -14,7 +14,7 @@ from support.small_scores import ALONG_A_RUN, COUNT, PICTURES, drawn, example_of
 
 def is_a_picture(pixels: np.ndarray) -> bool:
     """Large enough to be read, and of more than a blank page's colours."""
-    colours = np.unique((pixels[:, :, :3] * 255).astype(np.uint8).reshape(-1, 3), axis=0)
+    colours = np.unique((pixels[:, :, :3] * 255).astype(np.int64) @ [1 << 16, 1 << 8, 1])
     ink = (pixels[:, :, :3] < 0.95).any(axis=2).mean()
     return min(pixels.shape[:2]) > 300 and len(colours) > 20 and bool(0.005 < ink < 0.9)
 
