@@ -26,7 +26,8 @@ setup: $(READY) ## make .venv and install the pinned set
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, this is " + sys.version)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	@# What is imported is compiled then: all of it would take as long again as the rest of the set-up.
+	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -e '.[dev]' -c constraints.txt
 	@touch $(READY)
 
 run: $(READY) ## dvc repro for the twins in params.yaml, then the figures
