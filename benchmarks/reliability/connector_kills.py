@@ -34,7 +34,7 @@ from foretwin.twin.store.telemetry import history
 
 REPORT = Path("reports/connectors.json")
 OURS = 3  # each third kill is of our process
-WAIT = 60  # s that a step waits for a value of the history: longer than an outage lasts here
+WAIT = 1  # s that a step waits for its values: far shorter than an outage, during which nothing settles
 APART = (1.0, 6.0)  # s between two kills
 CONNECTED = "hall: connected"
 LOST = "hall: connection lost"

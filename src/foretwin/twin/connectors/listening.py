@@ -70,6 +70,7 @@ def listen(  # noqa: PLR0913, PLR0917 - who listens to whom, and who hears of it
     ended = threading.Event()  # of this call: `stop` is its owner's
     sink = Sink(store, contracts, ended, told, root, state.heartbeat)
     lines = [_Line(peer, sink, ended, backoff, alone=len(peers) == 1) for peer in peers]
+    sink.states = [line.state for line in lines]
     state.connections |= {line.peer.name: line.state for line in lines}
     state.heartbeat.beat()
     for line in lines:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +11,14 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import StoreAway
 from foretwin.project.loops import Backoff, Heartbeat
 from foretwin.serving.http.tracing import work_span
+from foretwin.twin.connectors.completeness import lagging_machines, silent_machines
 from foretwin.twin.connectors.connection_state import ConnectionState
-from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.ingest import Sending, ingest_as
 from foretwin.twin.ingest.leaving import mark_left
 from foretwin.twin.ingest.receipt import Receipt
-from foretwin.twin.ingest.single_values.due import settle_due
+from foretwin.twin.ingest.single_values.due import settle_due, settle_silent
+from foretwin.twin.ingest.single_values.settling import LONGEST_HOLD
+from foretwin.twin.ingest.single_values.taking import Holding
 from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
 from foretwin.twin.store import Store
 from foretwin.wire.readings import Decoded
@@ -35,6 +38,7 @@ class Sink:
     told: Callable[[Receipt], None] | None = None
     root: Path = Path()
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    states: Sequence[ConnectionState] = ()  # of all connections
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, decoded: Sequence[Decoded], via: str, state: ConnectionState) -> bool:
@@ -45,10 +49,10 @@ class Sink:
         """
         with self._turn:
             receipt = self._stored(decoded, via)
-        if receipt is None:
-            return False
+            if receipt is None:
+                return False
+            state.mark_stored(decoded)
         keep_snapshots(self.root, decoded, datetime.now(UTC))
-        state.mark_stored(decoded)
         if self.told:
             self.told(receipt)
         return True
@@ -64,11 +68,19 @@ class Sink:
         if self.told and receipt.stored:
             self.told(receipt)
 
+    def expect(self, state: ConnectionState, twin: str, names: Iterable[str]) -> None:
+        """Note machines that a connection speaks of, and of which values may wait since before this process began."""
+        with self._turn:
+            state.completeness.expect(twin, names)
+
     def settle(self) -> None:
-        """Make readings of values that have waited long enough; none while the store is away."""
+        """Make readings of values that have waited long enough; none while the store is away.
+
+        Not of those that a connection brought, while it is lost or what came meanwhile is being fetched.
+        """
         with self._turn, work_span("settle") as span:
             try:
-                settled = settle_due(self.store, self.contracts, datetime.now(UTC))
+                settled = settle_due(self.store, self.contracts, datetime.now(UTC)) + self._settle_silent()
             except StoreAway:
                 settled = Receipt()
             span.note(stored=settled.stored)
@@ -77,12 +89,27 @@ class Sink:
         if self.told and settled.stored:
             self.told(settled)
 
+    def _settle_silent(self) -> Receipt:
+        every, settled = [state.completeness for state in self.states], Receipt()
+        for state in self.states:
+            if state.completeness.gives_up():
+                hold = LONGEST_HOLD.total_seconds() / 60
+                told = "readings are made of what waits of its machines, what comes of them later goes to quarantine"
+                logger.warning("%s: lost, or behind, for %g minutes: %s", state.name, hold, told)
+        for twin, names in silent_machines(every, self.contracts).items():
+            settled += settle_silent(self.store, self.contracts[twin], names, datetime.now(UTC))
+            for one in every:
+                one.waiting -= {(twin, name) for name in names}
+        return settled
+
     def _stored(self, decoded: Sequence[Decoded], via: str) -> Receipt | None:
         failures = 0
         with work_span("batch", messages=len(decoded)) as span:
             while True:
                 try:
-                    receipt = ingest(self.store, self.contracts, decoded, via, datetime.now(UTC), "next")
+                    lagging = lagging_machines([one.completeness for one in self.states], self.contracts, decoded)
+                    sending = Sending(via, "next", datetime.now(UTC), holding=Holding(lagging))
+                    receipt = ingest_as(self.store, self.contracts, decoded, sending)
                 except StoreAway as error:
                     failures += 1
                     if failures == 1:

@@ -34,7 +34,7 @@ from foretwin.twin.ingest.giving_up import Late, give_up
 from foretwin.twin.ingest.machines import find_machines
 from foretwin.twin.ingest.receipt import Receipt, tell_counted
 from foretwin.twin.ingest.rounding import rounded_times
-from foretwin.twin.ingest.single_values.taking import take_values
+from foretwin.twin.ingest.single_values.taking import Holding, take_values
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.ownership.partitioning import Partitioning, serialise_partitions
@@ -56,6 +56,7 @@ class Sending:
     now: datetime
     check_clock: bool = True
     began: Mapping[tuple[str, int], datetime] = field(default_factory=dict)  # runs of assets with a calendar for clock
+    holding: Holding | None = None  # where a connection tells when nothing more of single values comes
 
 
 def ingest(
@@ -70,9 +71,14 @@ def ingest(
 
     Assets that are not known yet are registered. A reading of a run that its sender may not begin is rejected.
     """
+    return ingest_as(store, contracts, decoded, Sending(via, begins, now))
+
+
+def ingest_as(store: Store, contracts: Mapping[str, Twin], decoded: Sequence[Decoded], sending: Sending) -> Receipt:
+    """Store decoded readings in a transaction of their own, as `ingest`."""
     with store.write() as connection:
-        receipt = ingest_within(connection, contracts, decoded, Sending(via, begins, now))
-    tell_counted(receipt, via)
+        receipt = ingest_within(connection, contracts, decoded, sending)
+    tell_counted(receipt, sending.via)
     return receipt
 
 
@@ -105,7 +111,7 @@ def ingest_within(
     if missing := sum(one.missing for one in decoded):
         told = "single values are empty or of no good quality: taken as missing"
         logging.getLogger("foretwin.ingest").info("%s: %d %s", sending.via, missing, told)
-    taken = take_values(connection, contracts, singles, sending.now)
+    taken = take_values(connection, contracts, singles, sending.now, sending.holding)
     receipt += Receipt(duplicates=taken.duplicates, rejected=tuple(taken.rejected), waiting=taken.waiting)
     sending = replace(sending, began={**sending.began, **taken.began})
     for readings in by_twin([*whole, *taken.readings]):

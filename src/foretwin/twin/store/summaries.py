@@ -135,7 +135,7 @@ pending_samples = Table(  # single values that wait to become readings
     metadata,
     Column("asset", ForeignKey("assets.id"), primary_key=True, autoincrement=False),
     Column("twin", String, nullable=False),
-    Column("heard_at", Moment, nullable=False),  # when its newest value came
+    Column("heard_at", Moment, nullable=False),  # from when it waits: when its newest value came, or an hour later
     Column("waiting", Integer, nullable=False),  # values; 0: none becomes a reading by waiting on
     Column("content", LargeBinary, nullable=False),  # of `PendingValues.pack`; at most 20,000 values of 18 bytes
 )

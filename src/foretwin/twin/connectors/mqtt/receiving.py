@@ -50,6 +50,12 @@ class PendingMessages:
     def __len__(self) -> int:
         return len(self._messages)
 
+    @property
+    def oldest(self) -> float:
+        """Return when the oldest message came that waits; infinite where none does."""
+        with self._changed:
+            return self._messages[0][1] if self._messages else math.inf
+
     def put(self, message: Message) -> None:
         """Add one; called by the network thread."""
         with self._changed:
@@ -102,12 +108,14 @@ def listen_mqtt(
     try:
         while not stop.is_set():
             session.check()
+            heard = state.heard  # before: what came until then is taken now, or waits
             messages = waiting.take(BATCH, PATIENCE, stop)
             decoded = (
                 _decoded_tags(tags, messages, state) if tags else [_decoded(one, sink.contracts) for one in messages]
             )
             if messages and sink.take(decoded, "mqtt", state):
                 session.acknowledge(messages)
+            state.mark_batch(min(heard, waiting.oldest), is_full=len(messages) == BATCH)
             state.waiting = len(waiting)
             state.heartbeat.beat()
     finally:

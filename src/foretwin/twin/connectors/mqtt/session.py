@@ -208,6 +208,7 @@ class Session:
                 self._waker.clear()
             if held or line in readable:
                 self._client.loop_read()
+                self.state.heard = time.monotonic()
             elif line in writable:
                 self._client.loop_write()
             busy = time.monotonic() if held or line in (*readable, *writable) else busy
@@ -262,8 +263,7 @@ class Session:
         if self._failure is None:
             self._begin()
 
-    def _begin(self) -> None:
-        """Note that the connection does what it is for."""
+    def _begin(self) -> None:  # the connection does what it is for
         self.ready.set()
         self.state.mark_connected()
 

@@ -100,6 +100,7 @@ class _Listener:
             why = "the connection broke" if lost.is_set() else subscription.ended or self.gap
             if why or subscription.is_silent:
                 return why or "the server says nothing any more"
+            self.state.completeness.mark_complete(subscription.stored_until)
             await asyncio.sleep(LOOK)
         return "stopped"
 
@@ -116,6 +117,7 @@ class _Listener:
         self._tell("%d tags are not there: %s", [t.at for t in self.peer.settings.tags if t.at not in found])
         positions = taken_until(self.sink.store, self.contract, {tag.asset for tag in self.tags})
         self.newest = [positions.get((tag.asset, tag.channel), float("-inf")) for tag in self.tags]
+        self.sink.expect(self.state, self.contract.name, {asset for asset, _ in positions})
 
     async def _fill(self) -> None:
         """Read what lies between the last value of each tag and now; tell the gap where the server has no history."""

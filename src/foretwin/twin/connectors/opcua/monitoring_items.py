@@ -1,6 +1,7 @@
 """A subscription to the changes of tags, with dead bands; what the server sends is given on one message at a time."""
 
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -26,6 +27,7 @@ class TagSubscription:
         self._client, self._taken = client, taken
         self._heard = time.monotonic()
         self._busy = False
+        self.stored_until = -math.inf  # by time.monotonic: what the server said until then was taken
         self.ended: str | None = None
 
     @property
@@ -81,7 +83,8 @@ class TagSubscription:
         return created
 
     async def _hear(self, result: ua.PublishResult) -> None:
-        self._heard, self._busy = time.monotonic(), True
+        self._heard = begin = time.monotonic()
+        self._busy = True
         try:
             changes: Changes = []
             for part in result.NotificationMessage.NotificationData or ():
@@ -91,5 +94,6 @@ class TagSubscription:
                     self.ended = str(part.Status.name)
             if changes:
                 await self._taken(changes)
+            self.stored_until = begin
         finally:
             self._heard, self._busy = time.monotonic(), False

@@ -58,9 +58,11 @@ def listen_sparkplug(peer: Peer, sink: Sink, stop: threading.Event, state: Conne
     try:
         while not stop.is_set():
             session.check()
+            heard = state.heard  # before: what came until then is taken now, or waits
             messages = waiting.take(BATCH, PATIENCE, stop)
             if messages and host.take(messages):
                 session.acknowledge(messages)
+            state.mark_batch(min(heard, waiting.oldest), is_full=len(messages) == BATCH)
             state.waiting = len(waiting)
             state.heartbeat.beat()
     finally:

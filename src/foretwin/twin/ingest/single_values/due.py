@@ -10,7 +10,7 @@ from foretwin.twin.ingest.dates import date_machines
 from foretwin.twin.ingest.ingest import Sending, ingest_within
 from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.single_values.pending import PendingValues
-from foretwin.twin.ingest.single_values.settling import settle_values, wait_of
+from foretwin.twin.ingest.single_values.settling import LONGEST_HOLD, settle_values, wait_of
 from foretwin.twin.ingest.single_values.taking import made_readings, note_clock, start_of
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.ownership.partitioning import WHOLE, Partition, serialise_partitions
@@ -23,7 +23,8 @@ AT_ONCE = 500  # assets in one transaction
 def settle_due(store: Store, contracts: Mapping[str, Twin], now: datetime, partition: Partition = WHOLE) -> Receipt:
     """Make readings of what has waited for the contract's `clock.wait` since the last value of its asset came.
 
-    Values of a clock that does not count time wait for later ones.
+    Values that came by a connection have waited for `LONGEST_HOLD` besides. Values of a clock that does not count time
+    wait for later ones.
     """
     receipt = Receipt()
     for contract in contracts.values():
@@ -34,6 +35,24 @@ def settle_due(store: Store, contracts: Mapping[str, Twin], now: datetime, parti
         while due := _due(store, contract.name, before, partition):
             held_of = partial(pending_samples.find_due, asset_ids=list(due), before=before)
             receipt += _settle(store, contract, due.values(), held_of, now)
+    return receipt
+
+
+def settle_silent(store: Store, contract: Twin, names: Sequence[str], now: datetime) -> Receipt:
+    """Make readings of what waits of these machines since their connections have nothing more to say of it.
+
+    Not of those of which another process has stored a value since then.
+    """
+    before = now + LONGEST_HOLD - timedelta(seconds=wait_of(contract) * (contract.clock.seconds or 0.0))
+
+    def held_of(connection: Connection, some: Sequence[str]) -> dict[int, bytes]:
+        known = assets.find_all(connection, some, for_update=True)
+        return pending_samples.find_due(connection, [one.id for one in known.values()], before, after=now)
+
+    receipt = Receipt()
+    for begin in range(0, len(names), AT_ONCE):
+        some = names[begin : begin + AT_ONCE]
+        receipt += _settle(store, contract, map(slot_of, some), partial(held_of, some=some), now)
     return receipt
 
 

@@ -2,11 +2,13 @@
 
 A reading is made of a step when each channel has a value at its very time, so that nothing can change it; or when
 values later than it by the contract's `clock.wait` have come, in whatever order; or, of all that waits, when nothing
-has come for so long. The rows are those of `dataset.grid`, as of a file.
+has come for so long, of which a connection by which they came must be sure. The rows are those of `dataset.grid`, as
+of a file.
 """
 
 import math
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from foretwin.dataset.grid import NEAR, GridRows, grid_rows, step_numbers
 from foretwin.twin.ingest.single_values.pending import PendingValues
 
 HELD = ("last", "interpolate")  # rules that need the value before a step
+LONGEST_HOLD = timedelta(hours=1)  # that values wait for a connection that is lost, beyond `clock.wait`
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,10 @@ def wait_of(contract: Twin) -> float:
     return contract.clock.wait or contract.clock.step
 
 
-def settle_values(pending: PendingValues, contract: Twin, everything: bool = False) -> Settled:
-    """Make what readings can be made; with `everything`, of all values that wait."""
+def settle_values(
+    pending: PendingValues, contract: Twin, everything: bool = False, only_final: bool = False
+) -> Settled:
+    """Make what readings can be made: of all values that wait, or `only_final` ones that nothing can change."""
     clock, start = contract.clock, pending.start
     nothing = Settled(np.empty(0), np.empty((0, len(contract.channels)), np.float32), np.empty(0, bool), pending)
     if len(pending) == 0:
@@ -46,7 +51,7 @@ def settle_values(pending: PendingValues, contract: Twin, everything: bool = Fal
     if start is None:
         start = float(pending.time.min())
         span = (float(pending.time.max()) - start) / (MICROSECONDS * (clock.seconds or 1.0))
-        if not everything and span < wait_of(contract):
+        if not everything and (only_final or span < wait_of(contract)):
             return nothing
     samples = pending.samples(start, clock.seconds)
     number = step_numbers(samples.time, clock.step)
@@ -54,7 +59,7 @@ def settle_values(pending: PendingValues, contract: Twin, everything: bool = Fal
     rows = grid_rows(samples, contract.channels, clock.step)
     newest = float(samples.time.max())
     until = int(number.max()) if everything else math.floor((newest - wait_of(contract)) / clock.step + NEAR)
-    until = max(until, before)
+    until = before if only_final else max(until, before)
     while not everything and _is_final(samples.time, pending.channel, until + 1, contract):
         until += 1
     if until == before:

@@ -11,7 +11,7 @@ from foretwin.contract.channels import MICROSECONDS
 from foretwin.contract.twin import Twin
 from foretwin.dataset.grid import step_numbers
 from foretwin.twin.ingest.single_values.pending import PendingValues
-from foretwin.twin.ingest.single_values.settling import Settled, settle_values
+from foretwin.twin.ingest.single_values.settling import LONGEST_HOLD, Settled, settle_values
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import pending_samples
@@ -23,7 +23,18 @@ from foretwin.wire.values import to_json
 
 MOST_WAITING = 20_000  # values of one asset that wait, 18 bytes each
 AT_ONCE = 10_000  # values of one asset between two looks at which readings can be made
+MOST_HELD = MOST_WAITING // 2  # beyond it readings are made although a connection of the asset lags behind
 AHEAD = timedelta(minutes=5)  # by which a sender's clock may be wrong
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Values come by a connection that tells when nothing more of them comes; until then they wait for `LONGEST_HOLD`.
+
+    Of the assets in `lagging` another connection has more to say: of them no reading is made that it could change.
+    """
+
+    lagging: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -41,9 +52,15 @@ class Taken:
 
 
 def take_values(
-    connection: Connection, contracts: Mapping[str, Twin], given: Sequence[SingleValues], now: datetime
+    connection: Connection,
+    contracts: Mapping[str, Twin],
+    given: Sequence[SingleValues],
+    now: datetime,
+    holding: Holding | None = None,
 ) -> Taken:
     """Keep values until their readings can be made; unknown assets are registered."""
+    due_from = now if holding is None else now + LONGEST_HOLD
+    lagging = frozenset[str]() if holding is None else holding.lagging
     taken, twins = Taken(), dict.fromkeys(values.twin for values in given)
     for values in (SingleValues.together([one for one in given if one.twin == twin]) for twin in twins):
         contract = as_sent(contracts[values.twin])
@@ -58,9 +75,9 @@ def take_values(
                 detail = f"{name} is a {asset.twin}, not a {values.twin}"
                 taken.rejected += [_refused(contract, values, name, int(i), ("asset", "unknown", detail)) for i in mine]
                 continue
-            one = _Taking(connection, contract, asset, now, taken)
+            one = _Taking(connection, contract, asset, now, taken, name in lagging)
             kept[asset.id] = one.take(values, mine, held.get(asset.id))
-        pending_samples.keep_pending(connection, values.twin, kept, now)
+        pending_samples.keep_pending(connection, values.twin, kept, due_from)
     return taken
 
 
@@ -119,6 +136,7 @@ class _Taking:
     asset: Asset
     now: datetime
     taken: Taken
+    lags: bool = False
 
     def take(self, values: SingleValues, rows: NDArray[np.intp], content: bytes | None) -> tuple[bytes, int]:
         """Take the values in `rows`; return what waits now, packed, and how many values that are."""
@@ -154,7 +172,7 @@ class _Taking:
         return pending.only(np.arange(len(pending)) < len(pending) - beyond)
 
     def _settle(self, pending: PendingValues, everything: bool = False) -> PendingValues:
-        settled = settle_values(pending, self.contract, everything)
+        settled = settle_values(pending, self.contract, everything, self.lags and len(pending) < MOST_HELD)
         made, incomplete = made_readings(self.contract, self.asset.name, pending.run, settled)
         self.taken.readings += [made] if made is not None else []
         self.taken.rejected += incomplete

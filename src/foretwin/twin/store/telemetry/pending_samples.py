@@ -1,7 +1,7 @@
 """Single values that wait to become readings: one row per asset, however many they are."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -11,6 +11,7 @@ from foretwin.twin.store.summaries import IS_PENDING, pending_samples
 from foretwin.twin.store.tables import assets
 
 AT_ONCE = 1_000  # assets in one statement
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def find_pending(connection: Connection, asset_ids: Sequence[int]) -> dict[int, bytes]:
@@ -23,8 +24,8 @@ def find_pending(connection: Connection, asset_ids: Sequence[int]) -> dict[int, 
     return found
 
 
-def keep_pending(connection: Connection, twin: str, kept: Mapping[int, tuple[bytes, int]], now: datetime) -> None:
-    """Replace what waits of these assets: asset -> its bytes, and how many values they are."""
+def keep_pending(connection: Connection, twin: str, kept: Mapping[int, tuple[bytes, int]], heard_at: datetime) -> None:
+    """Replace what waits of these assets, from when on: asset -> its bytes, and how many values they are."""
     if not kept:
         return
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -32,7 +33,7 @@ def keep_pending(connection: Connection, twin: str, kept: Mapping[int, tuple[byt
     names = ("twin", "heard_at", "waiting", "content")
     put = new.on_conflict_do_update(index_elements=["asset"], set_={name: new.excluded[name] for name in names})
     rows = [
-        {"asset": asset, "twin": twin, "heard_at": now, "waiting": waiting, "content": content}
+        {"asset": asset, "twin": twin, "heard_at": heard_at, "waiting": waiting, "content": content}
         for asset, (content, waiting) in sorted(kept.items())
     ]
     connection.execute(put, rows)
@@ -48,9 +49,12 @@ def due_slots(
     return {row.asset: row.slot for row in connection.execute(query.order_by(table.asset).limit(most))}
 
 
-def find_due(connection: Connection, asset_ids: Iterable[int], before: datetime) -> dict[int, bytes]:
+def find_due(
+    connection: Connection, asset_ids: Iterable[int], before: datetime, after: datetime = EVER
+) -> dict[int, bytes]:
     """Return asset -> what waits of it, of those of these of which it is still due; locked for this transaction."""
     table = pending_samples.c
     query = select(table.asset, table.content).where(table.asset.in_(list(asset_ids)), IS_PENDING)
-    rows = connection.execute(query.where(table.heard_at <= before).order_by(table.asset).with_for_update())
+    query = query.where(table.heard_at > after, table.heard_at <= before)
+    rows = connection.execute(query.order_by(table.asset).with_for_update())
     return {row.asset: row.content for row in rows}
