@@ -13,7 +13,7 @@ with the biases some 16 quantities are estimated at once, for which a few hundre
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Self
 
@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.physics.pump.beliefs import Belief, Image, image
+from foretwin.physics.pump.equilibrium import operate
 from foretwin.physics.pump.life import settle, step
-from foretwin.physics.pump.quantities import Array, Duty, State, WearRates
+from foretwin.physics.pump.quantities import Array, Duty, Operation, Pump, State, WearRates
 from foretwin.physics.pump.sensors import readings
 
 WEAR, RATES, WARMTH, BIASES = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, None)
@@ -146,9 +147,25 @@ def with_state(hidden: Array, state: State) -> Array:
 
 def _an_hour_later(points: Array, duty: Duty, law: WearLaw) -> Array:
     """Advance points (n, P, D) by an hour of `duty`, the wear rates to their expected values."""
-    after = with_state(points, step(state_of(points), duty, rates_of(points)))
+    after = with_state(points, step(state_of(points), duty, rates_of(points), running=_operate_points))
     after[..., RATES] = law.expected(points[..., RATES])
     return after
+
+
+def _operate_points(state: State, duty: Duty, pump: Pump) -> Operation:
+    """Operate sigma points (n, P) at a duty (n, 1); those that are worn as the centre is are solved with it.
+
+    They are most of them: speed and flow depend on the wear alone, not on its rates, the temperatures or the biases.
+    What is left is solved as one row, since numpy is slow at many short ones.
+    """
+    wear = {name: getattr(state, name) for name in ("impeller_area", "thrust_friction", "radial_friction")}
+    own = np.any([(values != values[:, :1]).any(axis=0) for values in wear.values()], axis=0)
+    own[0] = True
+    shape = len(state.impeller_area), int(own.sum())
+    each = Duty(*(np.broadcast_to(getattr(duty, given.name), shape).ravel() for given in fields(Duty)))
+    solved = operate(replace(state, **{name: values[:, own].ravel() for name, values in wear.items()}), each, pump)
+    place = np.where(own, np.cumsum(own) - 1, 0)
+    return Operation(*(getattr(solved, shown.name).reshape(shape)[:, place] for shown in fields(Operation)))
 
 
 def _observed(measured: Array, expected: Array, sensors: Sensors) -> tuple[Array, Array]:
@@ -160,7 +177,7 @@ def _observed(measured: Array, expected: Array, sensors: Sensors) -> tuple[Array
 
 def _shown(points: Array, duty: Duty, sensors: Sensors) -> Array:
     """Predict the readings (n, P, S) of points (n, P, D), including the sensors' biases."""
-    ideal = readings(state_of(points), duty)
+    ideal = readings(state_of(points), duty, running=_operate_points)
     shown = np.stack([ideal[name] for name in sensors.names], axis=-1)
     return shown + sensors.errors(shown) * points[..., BIASES]
 

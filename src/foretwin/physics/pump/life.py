@@ -1,5 +1,6 @@
 """Temperatures and wear of a pump from one hour to the next, and its end of life."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from foretwin.physics.pump.equilibrium import operate
 from foretwin.physics.pump.quantities import PUBLISHED, Array, Duty, Operation, Pump, State, WearRates
 
+Operate = Callable[[State, Duty, Pump], Operation]
 LIMITS = ("impeller_area", "thrust_temperature", "radial_temperature", "oil_temperature")
 
 
@@ -19,10 +21,17 @@ def new_state(parts: Array, duty: Duty, pump: Pump = PUBLISHED) -> State:
     return settle(State(*wear, *cold), duty, pump)
 
 
-def step(state: State, duty: Duty, rates: WearRates, seconds: float = 3600, pump: Pump = PUBLISHED) -> State:
-    """Advance the state by `seconds` of constant duty and wear rates, about an hour; `operate` gives speed and flow."""
-    begin = operate(state, duty, pump)
-    end = operate(_wear(state, begin, begin, rates, seconds), duty, pump)
+def step(
+    state: State,
+    duty: Duty,
+    rates: WearRates,
+    seconds: float = 3600,
+    pump: Pump = PUBLISHED,
+    running: Operate = operate,
+) -> State:
+    """Advance the state by `seconds` of constant duty and wear rates, about an hour; `running` gives speed and flow."""
+    begin = running(state, duty, pump)
+    end = running(_wear(state, begin, begin, rates, seconds), duty, pump)
     worn = _wear(state, begin, end, rates, seconds)
     inverse, decay = _thermal_system(pump, seconds)
     before = _settled(inverse, begin.speed**2, state, duty, pump)

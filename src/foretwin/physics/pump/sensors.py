@@ -3,6 +3,7 @@
 import numpy as np
 
 from foretwin.physics.pump.equilibrium import operate
+from foretwin.physics.pump.life import Operate
 from foretwin.physics.pump.quantities import (
     KELVIN_AT_ZERO_CELSIUS,
     PASCALS_PER_BAR,
@@ -37,9 +38,12 @@ def vibration(state: State, operation: Operation, pump: Pump = PUBLISHED) -> Arr
     return 1.8 * (operation.speed / pump.rated_speed) ** 2 * worn
 
 
-def readings(state: State, duty: Duty, pump: Pump = PUBLISHED) -> dict[str, Array]:
-    """Compute ideal readings in the units of the pump's contract: rpm, m3/h, deg C, kW, mm/s, bar."""
-    operation = operate(state, duty, pump)
+def readings(state: State, duty: Duty, pump: Pump = PUBLISHED, running: Operate = operate) -> dict[str, Array]:
+    """Compute ideal readings in the units of the pump's contract: rpm, m3/h, deg C, kW, mm/s, bar.
+
+    `running` gives speed and flow.
+    """
+    operation = running(state, duty, pump)
     return {
         "speed": operation.speed / RADIANS_PER_RPM,
         "flow": operation.discharge_flow * 3600,
