@@ -67,6 +67,11 @@ class Postgres:
             connection.execute(f'CREATE DATABASE "{name}"{copied}'.encode())
         return self.url.rpartition("/")[0] + f"/{name}"
 
+    def drop_database(self, name: str) -> None:
+        """Delete a database, and break off who is connected to it."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
     def remove(self) -> None:
         """End it and delete its folder."""
         self.stop(signal.SIGQUIT)

@@ -161,11 +161,13 @@ def store_url(request, tmp_path, migrated):
     if kind == "sqlite":
         if opened:
             shutil.copyfile(migrated(kind, None).removeprefix("sqlite:///"), tmp_path / "twins.db")
-        return f"sqlite:///{tmp_path}/twins.db"
-    server = request.getfixturevalue("postgres")
+        yield f"sqlite:///{tmp_path}/twins.db"
+        return
+    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex}"
     if opened:
         migrated(kind, server)
-    return server.new_database(f"t{uuid.uuid4().hex}", like="migrated" if opened else None)
+    yield server.new_database(name, like="migrated" if opened else None)
+    server.drop_database(name)
 
 
 @pytest.fixture
