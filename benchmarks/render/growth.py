@@ -12,6 +12,8 @@ WORDS = {
     "outbox": "a look into the outbox, a target being away",
     "monitor": "an asset looked at by the monitor",
     "lists": "an asset on a page in the middle of the fleet",
+    "urgency_postgresql": "an asset on the first two pages by urgency, PostgreSQL",
+    "urgency_sqlite": "an asset on the first two pages by urgency, SQLite",
     "kpis": "an asset in the key figures",
     "thread": "the first page of an asset's thread",
     "newest_readings": "an asset's newest hundred readings",

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.servers import Postgres
-from benchmarks.speed.grown_store import NOW, add_scores, call_scored, fill, live_long, names, parts, send
+from benchmarks.speed.grown_store import NOW, add_scores, call_scored, fill, live_long, names, parts, score_fleet, send
 from benchmarks.speed.pipeline import best_of, contract
 from foretwin.champion.champion import load_champion
 from foretwin.contract.twin import Twin
@@ -144,6 +144,18 @@ def listing_fleet(store: Store, size: int) -> Callable[[], object]:
     return go
 
 
+def listing_urgent(store: Store, size: int) -> Callable[[], object]:  # noqa: ARG001
+    """Two pages of the fleet by urgency, the second after the first."""
+    first = listing.Page(50, 0, "urgency", False)
+
+    def go() -> None:
+        with store.read() as connection:
+            rows = listing.list_fleet(connection, first, {}, None, {})
+            listing.list_fleet(connection, replace(first, after=rows.cursors[-1]), {}, None, {})
+
+    return go
+
+
 def figuring(twin: Twin) -> Work:
     """The key figures of the fleet, nothing having changed but its readings."""
 
@@ -170,11 +182,13 @@ def fleets(folder: str, postgres: Postgres, sizes: Sequence[int]) -> dict[str, A
             for store, size in stores:
                 stack.callback(store.close)
                 fill(store, twin, names(size))
+                score_fleet(store, twin, size)
                 call_scored(store, size)
                 if not store.is_sqlite:
                     with store.write() as connection:
                         connection.exec_driver_sql("ANALYZE")
             found |= each({f"ingest_{database}": (ingesting(twin, senders), senders)}, stores)
+            found |= each({f"urgency_{database}": (listing_urgent, 100)}, stores)
         works: dict[str, tuple[Work, int]] = {
             "lists": (listing_fleet, 100),
             "kpis": (figuring(twin), 0),

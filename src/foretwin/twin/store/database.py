@@ -22,6 +22,7 @@ from foretwin.project.files import make_private
 from foretwin.project.settings import read_setting
 from foretwin.twin.store import archive_tables  # noqa: F401 - so that the metadata have them
 from foretwin.twin.store.casework.audit_chain import chain_entries, forget_entries
+from foretwin.twin.store.scoring.urgency import forget_urgencies, keep_urgencies
 
 VARIABLE = "FORETWIN_STORE"
 FILE = "twins.db"
@@ -59,7 +60,9 @@ class Store:
         """
         with self._transaction({"begin": "BEGIN IMMEDIATE"}) as connection:
             forget_entries(connection)
+            forget_urgencies(connection)
             yield connection
+            keep_urgencies(connection)
             chain_entries(connection)
 
     @property
