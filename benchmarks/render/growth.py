@@ -27,11 +27,11 @@ def growth(report: dict[str, Any]) -> str:
         works = {name: found for name, found in report["works"].items() if of in found}
         if works:
             sizes = next(iter(works.values()))[of]
-            header = ["µs per item", *(f"{size:,} {of}" for size in sizes), "ratio", "bound"]
-            lines = [
-                [WORDS[name], *(f"{cost:,.0f}" for cost in one["cost_per_item"]), str(one["ratio"]), str(one["bound"])]
-                for name, one in works.items()
-            ]
+            header = ["µs per item", *(f"{size:,} {of}" for size in sizes), "ratio", "of processor time", "bound"]
+            lines = []
+            for name, one in works.items():
+                ratios = one["ratio"], one.get("cpu_ratio", ""), one["bound"]
+                lines.append([WORDS[name], *(f"{cost:,.0f}" for cost in one["cost_per_item"]), *map(str, ratios)])
             text += table(header, lines) + "\n"
     return text + f"On {report['machine']['cores']} cores; from `reports/growth.json`.\n"
 

@@ -39,8 +39,8 @@ Row = dict[str, Any]
 Filters = Mapping[str, Any]  # column -> value
 Cursor = tuple[Any, ...]  # values of the columns by which a list is ordered
 
-FLEET_BY_INDEX = ("name", "urgency", "rul_low", "open_cases")  # others read the fleet
-FLEET_SORTS = (*FLEET_BY_INDEX, "twin", "received_at", "registered_at", "late", "quarantined")
+BY_PLACE = ("urgency", "rul_low", "open_cases")  # which `urgencies` has; the first by an index
+FLEET_SORTS = ("name", *BY_PLACE, "twin", "received_at", "registered_at", "late", "quarantined")
 READING_SORTS = ("time", "received_at")
 SCORE_SORTS = ("time", "scored_at", "rul_low")
 CASE_SORTS = ("opened_at", "updated_at", "latest_safe_date", "rul_low", "severity", "asset", "id")
@@ -172,14 +172,10 @@ def _newest_score(column: str) -> ColumnElement[Any]:
 def _fleet_order(page: Page) -> tuple[Any, ...]:
     """Return the columns by which the fleet is ordered; where an index has them, none of them can be unknown."""
     table = urgencies.c
-    if page.sort == "rul_low" and page.descending:  # unknown ones last, which the index has first
-        return case((table.rul_low < UNKNOWN, table.rul_low)), table.asset
-    orders: dict[str, tuple[Any, ...]] = {
-        "urgency": (table.severity, table.due, table.rul_low),
-        "rul_low": (table.rul_low,),
-        "open_cases": (table.open_cases,),
-    }
-    return (*orders[page.sort], table.asset) if page.sort in orders else (assets.c[page.sort], assets.c.name)
+    if page.sort == "urgency":
+        return table.severity, table.due, table.rul_low, table.asset
+    order = {"rul_low": case((table.rul_low < UNKNOWN, table.rul_low)), "open_cases": table.open_cases}
+    return order.get(page.sort, assets.c.get(page.sort)), assets.c.name
 
 
 def _of_fleet(filters: Filters, word: ColumnElement[str]) -> ColumnElement[bool]:

@@ -176,6 +176,4 @@ urgencies = Table(  # how pressing each asset is: an index of the assets themsel
     Column("open_cases", Integer, nullable=False),
     Column("is_outside", Boolean),  # whether that score warns of values that no training showed; none: no score
     Index("urgencies_in_order", "severity", "due", "rul_low", "asset"),
-    Index("urgencies_by_rul_low", "rul_low", "asset"),
-    Index("urgencies_by_cases", "open_cases", "asset"),
 )

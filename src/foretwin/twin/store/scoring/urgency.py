@@ -11,7 +11,9 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     String,
+    any_,
     bindparam,
     case,
     cast,
@@ -84,7 +86,8 @@ def _of_newest(value: Any) -> Any:
 
 _NAMES = ("asset", "severity", "due", "rul_low", "open_cases", "is_outside")
 _PLACE = case({name: place for place, name in enumerate(SEVERITIES)}, value=cases.c.severity)
-_WANTED: Any = bindparam("wanted", expanding=True)
+_LISTED: Any = bindparam("wanted", expanding=True)
+_ARRAY: Any = any_(cast(bindparam("wanted"), postgresql.ARRAY(Integer)))  # one value, so that it is prepared once
 _PRESENT = select(
     assets.c.id,
     func.coalesce(_of_cases(func.min(_PLACE)), NO_CASE),
@@ -92,17 +95,17 @@ _PRESENT = select(
     func.coalesce(_of_newest(scores.c.rul_low), UNKNOWN),
     _of_cases(func.count()),
     _of_newest(cast(scores.c.warnings, String).contains(OUTSIDE, autoescape=True)),
-).where(assets.c.id.in_(_WANTED))
-_LOCK = select(urgencies.c.asset).where(urgencies.c.asset.in_(_WANTED)).order_by(urgencies.c.asset).with_for_update()
+)
+_LOCK = select(urgencies.c.asset).where(urgencies.c.asset == _ARRAY).order_by(urgencies.c.asset).with_for_update()
 
 
-def _upsert(into: Any) -> Any:
-    adding = into.from_select(_NAMES, _PRESENT.order_by(assets.c.id))
+def _upsert(into: Any, wanted: ColumnElement[bool]) -> Any:
+    adding = into.from_select(_NAMES, _PRESENT.where(wanted).order_by(assets.c.id))
     new: Any = adding.excluded
     changed: ColumnElement[bool] = or_(*(urgencies.c[name].is_distinct_from(new[name]) for name in _NAMES[1:]))
     values = {name: new[name] for name in _NAMES[1:]}
     return adding.on_conflict_do_update(index_elements=["asset"], set_=values, where=changed)
 
 
-_KEEP_POSTGRESQL = _upsert(postgresql.insert(urgencies))
-_KEEP_SQLITE = _upsert(sqlite.insert(urgencies))
+_KEEP_POSTGRESQL = _upsert(postgresql.insert(urgencies), assets.c.id == _ARRAY)
+_KEEP_SQLITE = _upsert(sqlite.insert(urgencies), assets.c.id.in_(_LISTED))

@@ -38,5 +38,3 @@ def upgrade() -> None:
     filled = FILL.format(open=OPEN, newest=NEWEST, never=NEVER[name], text="TEXT")
     op.get_bind().exec_driver_sql(filled.replace("%", "%%") if name == "postgresql" else filled)
     op.create_index("urgencies_in_order", "urgencies", ["severity", "due", "rul_low", "asset"])
-    op.create_index("urgencies_by_rul_low", "urgencies", ["rul_low", "asset"])
-    op.create_index("urgencies_by_cases", "urgencies", ["open_cases", "asset"])
