@@ -12,6 +12,8 @@ WORDS = {
     "outbox": "a look into the outbox, a target being away",
     "monitor": "an asset looked at by the monitor",
     "lists": "an asset on a page in the middle of the fleet",
+    "urgency_postgresql": "an asset on the first two pages by urgency, PostgreSQL",
+    "urgency_sqlite": "an asset on the first two pages by urgency, SQLite",
     "kpis": "an asset in the key figures",
     "thread": "the first page of an asset's thread",
     "newest_readings": "an asset's newest hundred readings",
@@ -25,11 +27,11 @@ def growth(report: dict[str, Any]) -> str:
         works = {name: found for name, found in report["works"].items() if of in found}
         if works:
             sizes = next(iter(works.values()))[of]
-            header = ["µs per item", *(f"{size:,} {of}" for size in sizes), "ratio", "bound"]
-            lines = [
-                [WORDS[name], *(f"{cost:,.0f}" for cost in one["cost_per_item"]), str(one["ratio"]), str(one["bound"])]
-                for name, one in works.items()
-            ]
+            header = ["µs per item", *(f"{size:,} {of}" for size in sizes), "ratio", "of processor time", "bound"]
+            lines = []
+            for name, one in works.items():
+                ratios = one["ratio"], one.get("cpu_ratio", ""), one["bound"]
+                lines.append([WORDS[name], *(f"{cost:,.0f}" for cost in one["cost_per_item"]), *map(str, ratios)])
             text += table(header, lines) + "\n"
     return text + f"On {report['machine']['cores']} cores; from `reports/growth.json`.\n"
 

@@ -17,28 +17,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 from playwright.sync_api import Browser
 
 from benchmarks.browser import chromium
 from benchmarks.render.console import living
-from benchmarks.speed.grown_store import call_scored, fill, names, parts
-from foretwin.champion.identity import ModelIdentity
+from benchmarks.speed.grown_store import call_scored, fill, names, score_fleet
 from foretwin.contract.twin import Twin
 from foretwin.project.contracts import load_contracts
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.training.ensemble import environment
 from foretwin.twin.store import Store, listing, open_store
-from foretwin.twin.store.scoring import scores
-from foretwin.twin.store.scoring.scores import Score
 
 PAINTED, LISTED, ROUNDS = (100, 10_000), (1_000, 100_000), 7
 QUICK_PAINTED, QUICK_LISTED = (20, 200), (100, 1_000)
 BOUND, MOST_BYTES = 1.5, 100_000
 PAINT = "performance.getEntriesByType('paint').find(one => one.name === 'first-contentful-paint').startTime"
 PAGES = ("/", "/cases", "/calendar", "/models", "/key-figures", "/monitor", "/quarantine", "/machines/P-000001")
-SORTS = ("name", "rul_low")
+SORTS = ("name", "urgency")
 
 
 def main(*arguments: str) -> None:
@@ -69,17 +65,7 @@ def grown(folder: Path, contract: Twin, size: int) -> Store:
     """A store of a fleet of this size, each machine with a reading and its score."""
     store, fleet = open_store(f"sqlite:///{folder}/{size}.db"), names(size)
     fill(store, contract, fleet)
-    lives = np.random.default_rng(size).uniform(5, 120, size)
-    with store.write() as connection:
-        identity, now = ModelIdentity("foretwin-bench", "1", "run", "d" * 64), datetime.now(UTC)
-        model = scores.model_id(connection, contract.name, identity, contract.digest, now)
-        for part in parts(range(size)):
-            told_of: dict[str, Any] = {"faults": {}, "diagnosis": {"mode": "none"}, "warnings": []}
-            rows = [
-                Score(i + 1, 1, 1.0, model, now, 1.0, 60, lives[i], 0.8 * lives[i], 1.2 * lives[i], **told_of)
-                for i in part
-            ]
-            scores.add_scores(connection, rows)
+    score_fleet(store, contract, size, datetime.now(UTC))
     call_scored(store, size)
     return store
 

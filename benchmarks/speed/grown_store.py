@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,20 @@ def call_scored(store: Store, size: int) -> None:
     with store.write() as connection:
         for part in parts(range(1, size + 1)):
             windows.mark_scored(connection, part, last_batch(connection))
+
+
+def score_fleet(store: Store, twin: Twin, size: int, at: datetime = NOW) -> None:
+    """Store a score of the first reading of each asset, all of another remaining life."""
+    lives = np.random.default_rng(size).uniform(5, 120, size).tolist()
+    with store.write() as connection:
+        identity = ModelIdentity("foretwin-bench", "1", "run", "d" * 64)
+        model = scores.model_id(connection, twin.name, identity, twin.digest, at)
+    told_of: dict[str, Any] = {"faults": {}, "diagnosis": {"mode": "none"}, "warnings": []}
+    for part in parts(range(size)):
+        ends = ((i + 1, (lives[i], 0.8 * lives[i], 1.2 * lives[i])) for i in part)
+        with store.write() as connection:
+            rows = [Score(asset, 1, 1.0, model, at, 1.0, 60, *life, **told_of) for asset, life in ends]
+            scores.add_scores(connection, rows)
 
 
 def plausible(twin: Twin, count: int, seed: int) -> NDArray[np.float32]:

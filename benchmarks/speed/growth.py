@@ -3,6 +3,7 @@
     python -m benchmarks.speed.growth [--quick]
 
 Both stores take turns, and the quickest of several rounds counts, so that whatever else the machine does slows both.
+The time of the processors, which others on the machine change least, is given beside that on the clock.
 Scoring and the monitor need the pumps' champion, which `dvc repro` makes. `--quick` compares smaller fleets and writes
 nothing.
 """
@@ -11,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.servers import Postgres
-from benchmarks.speed.grown_store import NOW, add_scores, call_scored, fill, live_long, names, parts, send
+from benchmarks.speed.grown_store import NOW, add_scores, call_scored, fill, live_long, names, parts, score_fleet, send
+from benchmarks.speed.in_turns import Work, each, shown
 from benchmarks.speed.pipeline import best_of, contract
 from foretwin.champion.champion import load_champion
 from foretwin.contract.twin import Twin
@@ -44,43 +46,19 @@ from foretwin.twin.store.casework.waiting import WaitingFault, replace_waiting
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.timeline import thread
 
-FLEETS, LIVES, ROUNDS = (1_000, 100_000), (1_000, 1_000_000), 7
+FLEETS, LIVES = (1_000, 100_000), (1_000, 1_000_000)
 QUICK_FLEETS, QUICK_LIVES = (200, 4_000), (1_000, 8_000)
+SENT = 2  # readings of each asset before: the first of many changes of a page costs PostgreSQL a copy of it in its log
 SENDERS = 500  # assets whose readings come in one transaction
 MEMORY = 4 * 1024**3  # bytes: windows of all assets
 TARGET = "http://127.0.0.1:9/away"
-BOUNDS = {"ingest_postgresql": 1.3, "ingest_sqlite": 2.5, "thread": 1.5, "newest_readings": 1.5}  # others: USUAL
-USUAL = 1.3
-
-Work = Callable[[Store, int], Callable[[], object]]  # of a store and the size of its fleet: one round
-
-
-def each(works: Mapping[str, tuple[Work, int]], stores: Sequence[tuple[Store, int]]) -> dict[str, Any]:
-    """The seconds per item of each work on each store; `works` name how many items a round has, 0: the whole fleet."""
-    found = {}
-    for name, (work, items) in works.items():
-        rounds = [work(store, size) for store, size in stores]
-        best = [float("inf")] * len(stores)
-        for _ in range(ROUNDS):
-            best = [min(before, best_of(one, 1)) for before, one in zip(best, rounds, strict=True)]
-        costs = [seconds / (items or size) for seconds, (_, size) in zip(best, stores, strict=True)]
-        found[name] = shown([size for _, size in stores], costs, name)
-    return found
-
-
-def shown(sizes: Sequence[int], costs: Sequence[float], name: str) -> dict[str, Any]:
-    """The figures of one work, costs in µs."""
-    kept = [round(cost * 1e6, 2) for cost in costs]
-    return {"assets": list(sizes), "cost_per_item": kept, "ratio": round(costs[-1] / costs[0], 2)} | {
-        "bound": BOUNDS.get(name, USUAL)
-    }
 
 
 def ingesting(twin: Twin, senders: int) -> Work:
     """A reading of each of some assets of the fleet, in one transaction."""
 
     def work(store: Store, size: int) -> Callable[[], object]:
-        chance, fleet, hours = np.random.default_rng(1), names(size), iter(range(2, 1000))
+        chance, fleet, hours = np.random.default_rng(1), names(size), iter(range(SENT + 1, 1000))
 
         def go() -> None:
             chosen = chance.choice(size, senders, replace=False)
@@ -144,6 +122,18 @@ def listing_fleet(store: Store, size: int) -> Callable[[], object]:
     return go
 
 
+def listing_urgent(store: Store, size: int) -> Callable[[], object]:  # noqa: ARG001
+    """Two pages of the fleet by urgency, the second after the first."""
+    first = listing.Page(50, 0, "urgency", False)
+
+    def go() -> None:
+        with store.read() as connection:
+            rows = listing.list_fleet(connection, first, {}, None, {})
+            listing.list_fleet(connection, replace(first, after=rows.cursors[-1]), {}, None, {})
+
+    return go
+
+
 def figuring(twin: Twin) -> Work:
     """The key figures of the fleet, nothing having changed but its readings."""
 
@@ -169,12 +159,17 @@ def fleets(folder: str, postgres: Postgres, sizes: Sequence[int]) -> dict[str, A
             stores = [(open_store(_new(database, folder, postgres, size)), size) for size in sizes]
             for store, size in stores:
                 stack.callback(store.close)
-                fill(store, twin, names(size))
+                fill(store, twin, names(size), SENT)
+                score_fleet(store, twin, size)
                 call_scored(store, size)
                 if not store.is_sqlite:
                     with store.write() as connection:
                         connection.exec_driver_sql("ANALYZE")
-            found |= each({f"ingest_{database}": (ingesting(twin, senders), senders)}, stores)
+            of_database: dict[str, tuple[Work, int]] = {
+                f"ingest_{database}": (ingesting(twin, senders), senders),
+                f"urgency_{database}": (listing_urgent, 100),
+            }
+            found |= each(of_database, stores, postgres if database == "postgresql" else None)
         works: dict[str, tuple[Work, int]] = {
             "lists": (listing_fleet, 100),
             "kpis": (figuring(twin), 0),

@@ -1,14 +1,15 @@
 """The benches of growth and of mixed load in small: every work is done, and none fails or is refused."""
 
 from benchmarks.reliability import year
-from benchmarks.speed import growth, mixed_load
+from benchmarks.speed import growth, in_turns, mixed_load
 from support.live_project import living_project
 
-WORKS = {"ingest_postgresql", "ingest_sqlite", "lists", "kpis", "digest", "outbox"}
+WORKS = {"ingest_postgresql", "ingest_sqlite", "urgency_postgresql", "urgency_sqlite"}
+WORKS |= {"lists", "kpis", "digest", "outbox"}
 
 
 def test_each_work_of_a_fleet_and_of_a_long_life_has_its_cost(tmp_path, postgres, monkeypatch):
-    monkeypatch.setattr(growth, "ROUNDS", 1)
+    monkeypatch.setattr(in_turns, "ROUNDS", 1)
     found = growth.fleets(str(tmp_path), postgres, (20, 40))
     found |= growth.lives(str(tmp_path), (10, 40))
     found |= growth.watched(str(tmp_path), living_project(tmp_path / "project"), (10, 20))

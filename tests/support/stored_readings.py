@@ -6,6 +6,7 @@ import numpy as np
 from sqlalchemy import delete, func, insert, select, update
 
 from foretwin.twin.store.assets import quarter_of
+from foretwin.twin.store.scoring.urgency import note_urgency
 from foretwin.twin.store.summaries import unscored
 from foretwin.twin.store.tables import assets, batches, layouts, readings
 from foretwin.twin.store.telemetry.packing import pack
@@ -53,6 +54,7 @@ def _registered(connection, twin, names, now):
             insert(assets), [{"twin": twin, "name": name, "tags": {}, "registered_at": now} for name in new]
         )
         known |= dict(connection.execute(select(assets.c.name, assets.c.id).where(assets.c.name.in_(new))).all())
+        note_urgency(connection, known.values())
     return known
 
 

@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from foretwin.errors import ParamsError
+from foretwin.serving.http import requests
 from foretwin.serving.http.requests import FIELD, REQUEST_ID, Observed
 from foretwin.twin.simulator.processes import wait_for
 from support.loopback_server import served
@@ -148,6 +149,23 @@ def test_only_calls_that_failed_or_were_slow_are_logged(client, caplog):
     assert lines(caplog)[0].field == "assets[0].time"
     assert lines(caplog)[2].seconds > 1
     assert "secret" not in "".join(str(vars(record)) for record in lines(caplog))
+
+
+def test_a_flood_of_refusals_has_a_few_lines_a_second_and_their_number(client, caplog, monkeypatch):
+    second = [7.0]
+    monkeypatch.setattr(requests, "monotonic", lambda: second[0])
+    caplog.set_level(logging.INFO)
+    for _ in range(requests.REFUSED_TOLD + 5):
+        client.post("/refused")
+    client.get("/broken", headers={"Connection": "close"})  # what fails is told all the same
+    second[0] = 8.0
+    client.post("/refused")
+    wait_for(lambda: len(lines(caplog)) == requests.REFUSED_TOLD + 3, "the last line")
+    assert [one.getMessage() for one in lines(caplog)][requests.REFUSED_TOLD :] == [
+        "GET /broken: 500",
+        "5 more calls were refused within a second",
+        "POST /refused: 422",
+    ]
 
 
 def test_every_call_is_logged_where_that_is_asked_for(heard, caplog, monkeypatch):

@@ -9,6 +9,7 @@ from sqlalchemy import insert
 from foretwin.errors import BadInput
 from foretwin.twin.api.paging import read_cursor, write_cursor
 from foretwin.twin.store import listing, open_store
+from foretwin.twin.store.scoring.urgency import note_urgency
 from foretwin.twin.store.tables import assets, cases
 from support.store_costs import counted
 from support.stored_readings import NOON, store_rows
@@ -33,6 +34,7 @@ def fill(store, count: int) -> None:
     with store.write() as connection:
         connection.execute(insert(assets), rows)
         connection.execute(insert(cases), opened)
+        note_urgency(connection, range(1, count + 1))
 
 
 def walk(store, pages, page):

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 
-from foretwin.twin.store import open_store
+from foretwin.twin.store import listing, open_store
 from foretwin.twin.store.database import MIGRATIONS
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.store.scoring.urgency import NEVER, UNKNOWN
+from foretwin.twin.store.summaries import urgencies
 from foretwin.twin.store.tables import readings, shadow_scores
 from foretwin.twin.store.telemetry import windows
 from support.stored_readings import count
@@ -73,6 +75,11 @@ def test_scores_of_the_schema_before_are_packed_and_stay_what_they_were(store_ur
     assert count(store, shadow_scores) == count(store, readings) == SCORES
     with store.read() as connection:
         assert windows.with_news(connection, "pump").asset.tolist() == [1]
+    with store.read() as connection:
+        rows = connection.execute(select(urgencies).order_by(urgencies.c.asset)).all()
+        listed = listing.list_fleet(connection, listing.Page(9, 0, "urgency", False), {}, None, {})
+    assert rows == [(1, 2, NEVER, 40.0, 0, False), (2, 2, NEVER, UNKNOWN, 0, None)]
+    assert [row["id"] for row in listed] == [1, 2]
     with store.write() as connection:  # an old score is the last one kept for the next
         scores.add_scores(connection, [expected[-1]])
     with store.read() as connection:

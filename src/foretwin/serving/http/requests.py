@@ -5,7 +5,7 @@ import re
 import secrets
 from collections.abc import Callable
 from contextvars import ContextVar
-from time import perf_counter
+from time import monotonic, perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +13,7 @@ from foretwin.project.settings import read_choice
 
 HEADER = b"x-request-id"
 SLOW = 1.0  # seconds from which on a call is worth a line of the log
+REFUSED_TOLD = 20  # refused calls that have a line each within a second; of the others the next one tells how many
 UNKNOWN_ROUTE = "unknown"
 FIELD = "foretwin.field"  # the key of an ASGI scope under which a refusal leaves what was wrong
 
@@ -28,7 +29,8 @@ class Observed:
 
     The id is the call's X-Request-ID where that is 1 to 64 of `A-Za-z0-9._-`, else a new one; it goes back with every
     answer and stands in every line that is logged meanwhile. It is to be the outermost layer, so that the answer to an
-    unexpected error carries it too. FORETWIN_LOG_REQUESTS=all logs every call.
+    unexpected error carries it too. FORETWIN_LOG_REQUESTS=all logs every call; else of many that are refused within a
+    second, as a flood of them is, only the first have a line.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Observed:
         self._on_refused = on_refused
         self._on_begun = on_begun
         self._logged_from = 0.0 if _log_all() else SLOW
+        self._refusals = _Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI call."""
@@ -76,8 +79,27 @@ class Observed:
             self._on_done(route, scope["method"], status, seconds)
             if FIELD in scope:
                 self._on_refused(route, status, scope[FIELD])
-            if status >= 400 or seconds >= self._logged_from:
+            if status >= 500 or seconds >= self._logged_from or (status >= 400 and self._refusals.may_tell()):
                 _log(scope, route, status, seconds)
+
+
+class _Refusals:
+    """How many refused calls have had a line within this second, and how many have had none."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._told = self._untold = 0
+
+    def may_tell(self) -> bool:
+        """Whether another one may have a line; first tells of those that had none in an earlier second."""
+        now = int(monotonic())
+        if now != self._second:
+            if self._untold:
+                logger.warning("%d more calls were refused within a second", self._untold)
+            self._second, self._told, self._untold = now, 0, 0
+        self._told += 1
+        self._untold += self._told > REFUSED_TOLD
+        return self._told <= REFUSED_TOLD
 
 
 def _log(scope: Scope, route: str, status: int, seconds: float) -> None:

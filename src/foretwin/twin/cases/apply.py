@@ -42,6 +42,7 @@ from foretwin.twin.store.casework.cases import Case, NewCase, Numbers
 from foretwin.twin.store.casework.outbox import emit
 from foretwin.twin.store.casework.waiting import WaitingFault, does_wait, replace_waiting, waiting_of
 from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.store.scoring.urgency import note_urgency
 
 ACTOR = "watch"
 NEW_PER_HOUR = 25  # where the contract names no number
@@ -74,6 +75,7 @@ def review(
     is_empty = digest is not None and not waiting and not does_wait(connection, contract.name)
     changed = _change(connection, contract, due, now) if due or is_empty else []
     stored.refresh(connection, numbers, now)
+    note_urgency(connection, newest)  # safe dates
     return changed
 
 

@@ -38,6 +38,7 @@ from foretwin.twin.ingest.single_values.taking import Holding, take_values
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.ownership.partitioning import Partitioning, serialise_partitions
+from foretwin.twin.store.scoring.urgency import note_urgency
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
@@ -227,6 +228,7 @@ def _keep(
     ]
     come = _note_runs(call, known, placed, lines, stored)
     count_arrivals(call.connection, readings.twin, arrivals, come, hours, call.now)
+    note_urgency(call.connection, [known[i].id for i, (run, *_) in enumerate(newest) if run != known[i].run])
     given_up: list[Rejected] = []
     for late in _late_runs(known, placed, lines, stored):
         given_up += give_up(call.connection, call.contract, late, call.now)

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from foretwin.dataset.machine_names import slot_of, spelling_key
 from foretwin.errors import BadInput, Conflict, NotFound
 from foretwin.twin.store import summaries, tables
+from foretwin.twin.store.scoring.urgency import begin_urgencies, note_urgency
 from foretwin.wire.asset_names import check_name
 
 AT_ONCE = 10_000  # values in one statement: SQLite takes 32766, PostgreSQL 65535
@@ -110,6 +111,7 @@ def register_assets(connection: Connection, twin: str, names: Iterable[str], now
         added = find_all(connection, missing)
         spelt = [{"spelling": spelling_key(name), "asset": asset.id} for name, asset in added.items()]
         connection.execute(dialect.insert(summaries.spellings).on_conflict_do_nothing(), spelt)
+        begin_urgencies(connection, (asset.id for asset in added.values()))
         found |= added
     other = next((asset for asset in found.values() if asset.twin != twin), None)
     if other:
@@ -170,6 +172,7 @@ def fitted_parts(connection: Connection, asset_id: int, at: datetime | None = No
 def begin_run(connection: Connection, asset: Asset, run: int) -> None:
     """Begin a run of the asset; `time` and `received_at` stay until readings come."""
     connection.execute(update(tables.assets).where(tables.assets.c.id == asset.id).values(run=run))
+    note_urgency(connection, [asset.id])
     waiting = summaries.waiting_faults
     connection.execute(delete(waiting).where(waiting.c.asset == asset.id, waiting.c.run < run))
 

@@ -22,11 +22,14 @@ from foretwin.project.files import make_private
 from foretwin.project.settings import read_setting
 from foretwin.twin.store import archive_tables  # noqa: F401 - so that the metadata have them
 from foretwin.twin.store.casework.audit_chain import chain_entries, forget_entries
+from foretwin.twin.store.scoring.urgency import forget_urgencies, keep_urgencies
 
 VARIABLE = "FORETWIN_STORE"
 FILE = "twins.db"
 PATIENCE = 30  # seconds that one writer waits for another
 INSTRUCTIONS = 100_000  # of SQLite between two looks at the clock of a bounded read: some milliseconds
+CACHE_KIB = 16_384  # of SQLite's pages, for each connection
+LOG_PAGES = 4_000  # of 4 KiB in its log, from which on they are put into the file
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -59,7 +62,9 @@ class Store:
         """
         with self._transaction({"begin": "BEGIN IMMEDIATE"}) as connection:
             forget_entries(connection)
+            forget_urgencies(connection)
             yield connection
+            keep_urgencies(connection)
             chain_entries(connection)
 
     @property
@@ -195,6 +200,9 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")  # an acknowledged reading survives a power cut too
     connection.execute("PRAGMA foreign_keys = ON")
+    # A call with readings of hundreds of assets changes thousands of pages: with less they are read and written twice.
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

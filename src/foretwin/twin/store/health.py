@@ -11,29 +11,25 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, false, func, or_, select
 
 from foretwin.serving.access.bounds import Bounds
-from foretwin.twin.store.summaries import unscored
-from foretwin.twin.store.tables import assets, cases, scores
+from foretwin.twin.store.scoring.urgency import NO_CASE
+from foretwin.twin.store.summaries import unscored, urgencies
+from foretwin.twin.store.tables import assets, cases
 from foretwin.twin.store.visibility import visible_assets, visible_cases
 
 WORDS = ("failure", "maintenance_required", "check_function", "off_specification", "good")  # the first that holds
-OUTSIDE = "out_of_training_range"  # how a score warns of it
 Silences = Mapping[str, datetime]  # twin -> the moment before which a last reading is too old
 
 
 def health(silent_since: Silences) -> ColumnElement[str]:
-    """Return the word of an asset as a column of a query over `assets`."""
-    urgent, planned = (_has_case(severity) for severity in ("urgent", "planned"))
-    newest = select(cast(scores.c.warnings, String)).where(scores.c.asset == assets.c.id, scores.c.run == assets.c.run)
-    warnings = newest.order_by(scores.c.time.desc(), scores.c.scored_at.desc()).limit(1).correlate(assets)
-    told = warnings.scalar_subquery()
+    """Return the word of an asset as a column of a query over `assets` with their `urgencies`."""
+    cases_of = [(urgencies.c.severity == place, WORDS[place]) for place in range(NO_CASE)]
     return case(
-        (urgent, WORDS[0]),
-        (planned, WORDS[1]),
-        (or_(is_silent(silent_since), told.is_(None)), WORDS[2]),
-        (told.contains(OUTSIDE, autoescape=True), WORDS[3]),
+        *cases_of,
+        (or_(is_silent(silent_since), urgencies.c.is_outside.is_(None)), WORDS[2]),
+        (urgencies.c.is_outside, WORDS[3]),
         else_=WORDS[4],
     )
 
@@ -45,8 +41,8 @@ def is_silent(silent_since: Silences) -> ColumnElement[bool]:
 
 def health_of(connection: Connection, asset_id: int, silent_since: Silences) -> str:
     """Return the word of one asset."""
-    query = select(health(silent_since)).where(assets.c.id == asset_id)
-    return str(connection.execute(query).scalar_one())
+    query = select(health(silent_since)).join(urgencies, urgencies.c.asset == assets.c.id)
+    return str(connection.execute(query.where(assets.c.id == asset_id)).scalar_one())
 
 
 def count_health(connection: Connection, silent_since: Silences, bounds: Bounds) -> list[dict[str, Any]]:
@@ -59,6 +55,7 @@ def count_health(connection: Connection, silent_since: Silences, bounds: Bounds)
         func.count().filter(is_silent(silent_since)).label("silent"),
         func.count().filter(assets.c.received_at.is_(None)).label("unheard"),
     )
+    query = query.select_from(assets.join(urgencies, urgencies.c.asset == assets.c.id))
     query = query.where(visible_assets(connection, bounds)).group_by(assets.c.twin, word).order_by(assets.c.twin)
     return [dict(row) for row in connection.execute(query).mappings()]
 
@@ -86,11 +83,6 @@ def newest_receipt(connection: Connection, bounds: Bounds) -> datetime | None:
     query = select(func.max(assets.c.received_at)).where(visible_assets(connection, bounds))
     newest: datetime | None = connection.execute(query).scalar_one()
     return newest
-
-
-def _has_case(severity: str) -> ColumnElement[bool]:
-    mine = (cases.c.asset == assets.c.id, cases.c.state != "closed", cases.c.severity == severity)
-    return select(cases.c.id).where(*mine).correlate(assets).exists()
 
 
 def _older(twin: str, moment: datetime) -> ColumnElement[bool]:

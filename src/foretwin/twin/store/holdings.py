@@ -19,6 +19,7 @@ from foretwin.twin.store.summaries import (
     runs,
     spellings,
     unscored,
+    urgencies,
     waiting_faults,
 )
 from foretwin.twin.store.tables import (
@@ -67,6 +68,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         reading_hours: reading_hours.c.asset == asset.id,
         runs: runs.c.asset == asset.id,
         unscored: (unscored.c.twin == asset.twin) & (unscored.c.asset == asset.id),
+        urgencies: urgencies.c.asset == asset.id,
         run_clocks: run_clocks.c.asset == asset.id,
         spellings: spellings.c.asset == asset.id,
         parts: parts.c.asset == asset.id,

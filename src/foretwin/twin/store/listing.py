@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     String,
     and_,
+    case,
     false,
     func,
     literal,
@@ -28,6 +29,8 @@ from foretwin.errors import BadInput
 from foretwin.serving.access.bounds import UNBOUND, Bounds
 from foretwin.twin.store.health import health, is_silent
 from foretwin.twin.store.scoring.probabilities import unpacked
+from foretwin.twin.store.scoring.urgency import UNKNOWN
+from foretwin.twin.store.summaries import urgencies
 from foretwin.twin.store.tables import assets, batches, cases, deliveries, events, layouts, quarantine, readings, scores
 from foretwin.twin.store.telemetry.packing import unpack_channels
 from foretwin.twin.store.visibility import visible_assets, visible_cases, visible_quarantine
@@ -36,7 +39,8 @@ Row = dict[str, Any]
 Filters = Mapping[str, Any]  # column -> value
 Cursor = tuple[Any, ...]  # values of the columns by which a list is ordered
 
-FLEET_SORTS = ("name", "twin", "rul_low", "received_at", "registered_at", "open_cases", "late", "quarantined")
+BY_PLACE = ("urgency", "rul_low", "open_cases")  # which `urgencies` has; the first by an index
+FLEET_SORTS = ("name", *BY_PLACE, "twin", "received_at", "registered_at", "late", "quarantined")
 READING_SORTS = ("time", "received_at")
 SCORE_SORTS = ("time", "scored_at", "rul_low")
 CASE_SORTS = ("opened_at", "updated_at", "latest_safe_date", "rul_low", "severity", "asset", "id")
@@ -71,22 +75,18 @@ def list_fleet(
 ) -> Listed:
     """List assets with `health`, `open_cases`, their number, and `score`: the present run's newest, or None.
 
+    In the order of `urgency` those with an urgent case come first, then those with a planned one, of either the one
+    with the earliest safe date; the others follow by the lower end of their remaining life.
     Beside columns, `filters` takes `health`, `search` (a part of the name) and `tag` (name and value).
     `silent_since` says for each twin that can be stale before which moment its last reading must have come for that.
     """
-    open_cases = (
-        select(func.count())
-        .where(cases.c.asset == assets.c.id, cases.c.state != "closed")
-        .correlate(assets)
-        .scalar_subquery()
-    )
     word = health(silent_since)
-    query = select(assets, open_cases.label("open_cases"), word.label("health"))
+    query = select(assets, urgencies.c.open_cases, word.label("health"))
+    query = query.join(urgencies, urgencies.c.asset == assets.c.id)
     query = query.where(_of_fleet(filters, word), visible_assets(connection, bounds))
     if stale is not None:
         query = query.where(is_silent(silent_since) if stale else ~is_silent(silent_since))
-    sorts = {"rul_low": _newest_score("rul_low"), "open_cases": open_cases}
-    rows = _page(connection, query, page, sorts.get(page.sort, assets.c.get(page.sort)), assets.c.name)
+    rows = _page(connection, query, page, *_fleet_order(page))
     found = last_scores(connection, [row["id"] for row in rows])
     for row in rows:
         row["score"] = found.get(row["id"])
@@ -167,6 +167,15 @@ def _newest_score(column: str) -> ColumnElement[Any]:
     mine = (scores.c.asset == assets.c.id, scores.c.run == assets.c.run)
     newest = select(scores.c[column]).where(*mine).order_by(scores.c.time.desc(), scores.c.scored_at.desc()).limit(1)
     return newest.correlate(assets).scalar_subquery()
+
+
+def _fleet_order(page: Page) -> tuple[Any, ...]:
+    """Return the columns by which the fleet is ordered; where an index has them, none of them can be unknown."""
+    table = urgencies.c
+    if page.sort == "urgency":
+        return table.severity, table.due, table.rul_low, table.asset
+    order = {"rul_low": case((table.rul_low < UNKNOWN, table.rul_low)), "open_cases": table.open_cases}
+    return order.get(page.sort, assets.c.get(page.sort)), assets.c.name
 
 
 def _of_fleet(filters: Filters, word: ColumnElement[str]) -> ColumnElement[bool]:

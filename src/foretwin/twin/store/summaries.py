@@ -1,7 +1,7 @@
 """Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
 
 Also where the clocks of runs begin, how the names of assets are spelt, the single values that wait, the events that
-machines report, what people say of a case, and how many partitions the fleet has.
+machines report, what people say of a case, how many partitions the fleet has, and how pressing each asset is.
 """
 
 from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, text
@@ -164,4 +164,16 @@ case_comments = Table(  # what people say of a case; never changed
     Column("actor", String, nullable=False),
     Column("text", String, nullable=False),
     sqlite_autoincrement=True,
+)
+
+urgencies = Table(  # how pressing each asset is: an index of the assets themselves would cost each reading something
+    "urgencies",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True, autoincrement=False),
+    Column("severity", Integer, nullable=False),  # the worst of its open cases: 0 urgent, 1 planned, 2 without one
+    Column("due", Moment, nullable=False),  # the earliest safe date of these cases; the year 9999 without one
+    Column("rul_low", Double, nullable=False),  # of the newest score of its present run; 1e300 without one
+    Column("open_cases", Integer, nullable=False),
+    Column("is_outside", Boolean),  # whether that score warns of values that no training showed; none: no score
+    Index("urgencies_in_order", "severity", "due", "rul_low", "asset"),
 )

@@ -11,7 +11,7 @@ from foretwin.twin.console.wording import HEALTH
 
 FILTERS = ("twin", "health", "search", "tag", "stale")
 SHOWN = "50"  # machines of one page
-URGENT_FIRST = "rul_low"
+URGENT_FIRST = "urgency"
 BAR = 120  # width of the picture of a remaining life
 
 

@@ -11,6 +11,7 @@ from foretwin.twin.store.aging.due_readings import last_number_before
 from foretwin.twin.store.aging.holds import held_assets
 from foretwin.twin.store.casework.audit_chain import delete_entries
 from foretwin.twin.store.scoring.probabilities import unpacked
+from foretwin.twin.store.scoring.urgency import note_urgency
 from foretwin.twin.store.summaries import machine_events
 from foretwin.twin.store.tables import assets, audit, deliveries, events, models, quarantine, scores, shadow_scores
 
@@ -68,6 +69,10 @@ def drop_records(connection: Connection, kind: RecordKind, rows: Sequence[Mappin
         if kind.table is events:
             some = [(one,) for one in _settled(connection, [key[0] for key in some])]
             connection.execute(delete(deliveries).where(deliveries.c.event.in_([key[0] for key in some])))
+        if kind.table is scores:
+            note_urgency(connection, (key[0] for key in some))
+        if kind.table is scores:
+            note_urgency(connection, (row["asset"] for row in rows))
         mine = tuple_(*kind.table.primary_key.columns).in_(some)
         if kind.table is audit:
             dropped += delete_entries(connection, and_(mine, _free(kind)), "archived")

@@ -17,6 +17,7 @@ from foretwin.twin.store import assets
 from foretwin.twin.store.casework import audit
 from foretwin.twin.store.casework.outbox import emit
 from foretwin.twin.store.scoring.thinning import keep_score
+from foretwin.twin.store.scoring.urgency import note_urgency
 from foretwin.twin.store.tables import assets as asset_table
 from foretwin.twin.store.tables import cases, verdicts
 from foretwin.twin.store.telemetry.spans import mark_changed
@@ -165,6 +166,7 @@ def insert(connection: Connection, new: NewCase, actor: str, now: datetime) -> C
     if row is None:
         return None
     case = Case(**row)
+    note_urgency(connection, [case.asset])
     _count_again(connection, case.asset)
     _tell(connection, "case.opened", case, {}, actor, now)
     return case
@@ -253,6 +255,7 @@ def _change(connection: Connection, case: Case, values: Mapping[str, Any]) -> Ca
     row = connection.execute(query).mappings().first()
     if row is None:
         raise Conflict("case", f"{case.id} is closed already")
+    note_urgency(connection, [case.asset])
     return Case(**row)
 
 

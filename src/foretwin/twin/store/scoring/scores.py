@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.champion.identity import ModelIdentity
 from foretwin.twin.store.scoring.probabilities import Faults, layouts_for, packed_faults, unpacked, with_chances
+from foretwin.twin.store.scoring.urgency import note_urgency
 from foretwin.twin.store.tables import models as models_table
 from foretwin.twin.store.tables import scores
 
@@ -103,6 +104,7 @@ def add_scores(connection: Connection, found: Sequence[Score], for_good: bool = 
         connection.exec_driver_sql(ADD_POSTGRESQL, tuple(list(column) for column in zip(*rows, strict=True)))
     else:
         connection.exec_driver_sql(ADD_SQLITE, rows)
+    note_urgency(connection, (asset for asset, *_ in once))
 
 
 def last(connection: Connection, asset_id: int, at: datetime | None = None) -> Score | None:

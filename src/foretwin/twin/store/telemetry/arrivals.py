@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.twin.store.assets import AT_ONCE, Asset, quarter_of
-from foretwin.twin.store.summaries import unscored
+from foretwin.twin.store.scoring.scores import as_stored
 from foretwin.twin.store.tables import assets
 from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals, arrived, count_hours, joined
 
@@ -44,12 +43,22 @@ _KNOWN = select(*(assets.c[name] for name in _IDENTITY), *_COLUMN.values())
 # Locked in one order, so that two of these never wait for each other; SQLite has one writer anyway.
 _KNOWN = _KNOWN.where(assets.c.name.in_(bindparam("wanted", expanding=True)))
 _KNOWN = _KNOWN.order_by(assets.c.id).with_for_update(key_share=True)
-_COUNT = update(assets).where(assets.c.id == bindparam("new_id"))
-_COUNT = _COUNT.values(
-    {name: bindparam(f"new_{name}") for name in ("run", "time", "received_at", "batch")}
-    | {name: assets.c[name] + bindparam(f"new_{name}") for name in ("readings", "duplicates", "late", "gaps")}
-    | {column.name: bindparam(f"last_{name}", type_=column.type) for name, column in _COLUMN.items()}
-)
+# Written by hand: a row for each asset of each call, of which PostgreSQL takes all in one statement.
+_NEWEST, _SUMS = ("run", "time", "received_at", "batch"), ("readings", "duplicates", "late", "gaps")
+_LAST = [column.name for column in _COLUMN.values()]
+_KINDS = {"run": "int4", "time": "float8", "received_at": "timestamptz", "hour": "int4", "hour_run": "int4"}
+_KINDS |= {"hour_first_time": "float8", "hour_last_time": "float8"}
+_KINDS |= {"hour_first_at": "timestamptz", "hour_last_at": "timestamptz"}
+_GIVEN = (*_NEWEST, *_SUMS, *_LAST)
+_ARRAYS = ", ".join(f"%b::{_KINDS.get(name, 'int8')}[]" for name in _GIVEN)
+_SET_POSTGRESQL = [f"{name} = new.{name}" for name in (*_NEWEST, *_LAST)]
+_SET_POSTGRESQL += [f"{name} = assets.{name} + new.{name}" for name in _SUMS]
+_COUNT_POSTGRESQL = f"""UPDATE assets SET {", ".join(_SET_POSTGRESQL)}
+    FROM unnest({_ARRAYS}, %b::int4[]) AS new ({", ".join(_GIVEN)}, id) WHERE assets.id = new.id"""  # noqa: S608 - of constants alone
+_SET_SQLITE = [f"{name} = {name} + ?" if name in _SUMS else f"{name} = ?" for name in _GIVEN]
+_COUNT_SQLITE = f"UPDATE assets SET {', '.join(_SET_SQLITE)} WHERE id = ?"  # noqa: S608 - of constants alone
+_WAIT_POSTGRESQL = "INSERT INTO unscored (twin, asset) SELECT %s, unnest(%b::int4[]) ON CONFLICT DO NOTHING"
+_WAIT_SQLITE = "INSERT INTO unscored (twin, asset) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 
 def find_arriving(connection: Connection, names: Iterable[str]) -> KnownAssets:
@@ -87,17 +96,13 @@ def count_arrivals(
         return
     present, past = _turn([arrived(one, now) for one in stored], hours)
     _hear(connection, arrivals)
-    rows = [
-        {f"new_{field.name}": getattr(one, field.name) for field in fields(Arrivals)}
-        | {f"last_{name}": getattr(present.get(one.id), name, None) for name in _HOUR}
-        for one in arrivals
-    ]
-    connection.execute(_COUNT, rows)
+    _count(connection, arrivals, present)
     count_hours(connection, past)
-    if stored:
-        into = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(unscored)
-        waiting = [{"twin": twin, "asset": number} for number in sorted({one.asset for one in stored})]
-        connection.execute(into.on_conflict_do_nothing(), waiting)
+    waiting = sorted({one.asset for one in stored})
+    if waiting and connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_WAIT_POSTGRESQL, (twin, waiting))
+    elif waiting:
+        connection.exec_driver_sql(_WAIT_SQLITE, [(twin, number) for number in waiting])
 
 
 def date_arrivals(connection: Connection, moments: Mapping[int, datetime]) -> None:
@@ -106,6 +111,27 @@ def date_arrivals(connection: Connection, moments: Mapping[int, datetime]) -> No
     if rows:
         of_those = update(assets).where(assets.c.id == bindparam("of"), assets.c.received_at == bindparam("at"))
         connection.execute(of_those.values(heard_in=bindparam("quarter"), is_silent=False), rows)
+
+
+def _count(connection: Connection, arrivals: Sequence[Arrivals], present: Mapping[int, ReceiptHour]) -> None:
+    """Bring the rows of these assets up to date; `present` are their last hours."""
+    hours = [present.get(one.id) for one in arrivals]
+    moments = {one.received_at for one in arrivals if one.received_at is not None}
+    moments |= {at for hour in hours if hour for at in (hour.first_at, hour.last_at)}
+    told: dict[datetime | None, Any] = {None: None}
+    told.update(as_stored(moments, connection, assets.c.received_at).items())
+    rows: list[tuple[Any, ...]] = []
+    for one, hour in zip(arrivals, hours, strict=True):
+        newest = (one.run, one.time, told[one.received_at], one.batch)
+        last: tuple[Any, ...] = (None,) * len(_LAST)
+        if hour:
+            place = (hour.hour, hour.run, hour.count, hour.first_time, hour.last_time)
+            last = (*place, told[hour.first_at], told[hour.last_at])
+        rows.append((*newest, one.readings, one.duplicates, one.late, one.gaps, *last, one.id))
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_COUNT_POSTGRESQL, tuple(map(list, zip(*rows, strict=True))))
+    else:
+        connection.exec_driver_sql(_COUNT_SQLITE, rows)
 
 
 def _turn(

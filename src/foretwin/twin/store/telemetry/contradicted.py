@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
+from foretwin.twin.store.scoring.urgency import note_urgency
 from foretwin.twin.store.summaries import reading_hours, runs
 from foretwin.twin.store.tables import assets, batches, layouts, readings, scores, shadow_scores
 from foretwin.twin.store.telemetry.packing import unpack_channels
@@ -59,6 +60,7 @@ def take_out(connection: Connection, asset: int, run: int, odd: Sequence[OddRead
     of_run = and_(runs.c.asset == asset, runs.c.run == run)
     connection.execute(update(runs).where(of_run).values(last_time=newest.time, last_at=newest.received_at))
     mark_changed(connection, asset)
+    note_urgency(connection, [asset])
     for hour in {int(one.received_at.timestamp()) // HOUR for one in odd}:
         _count_again(connection, asset, run, hour)
 

@@ -6,8 +6,9 @@ The last hour of an asset is in its own row, which each of its readings changes 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, bindparam, case, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.twin.store.assets import Asset
@@ -26,6 +27,10 @@ _MERGE = """ON CONFLICT (asset, hour, run) DO UPDATE SET count = reading_hours.c
 _HOURS_SQLITE = f"{_ADD} VALUES (?, ?, ?, ?, ?, ?, ?, ?) {_MERGE.format(least='min', most='max')}"
 _HOURS_POSTGRESQL = f"""{_ADD} SELECT * FROM unnest(%b::int4[], %b::int4[], %b::int4[], %b::int8[], %b::float8[],
     %b::float8[], %b::timestamptz[], %b::timestamptz[]) {_MERGE.format(least="least", most="greatest")}"""  # noqa: S608 - of constants alone
+
+_NEW_TIME: Any = bindparam("new_time")
+_END = update(runs).where(runs.c.asset == bindparam("of"), runs.c.is_newest, runs.c.last_time < _NEW_TIME)
+_END = _END.values(last_time=_NEW_TIME, last_at=bindparam("new_at"))
 
 
 @dataclass(frozen=True)
@@ -113,13 +118,16 @@ def extend_runs(
 
 def end_newest(connection: Connection, known: Iterable[Asset]) -> None:
     """Bring the newest runs of these assets up to their newest readings; what is counted of all their runs is old."""
-    for asset in sorted(known, key=lambda one: one.id):
-        mark_changed(connection, asset.id)
-        if asset.time is not None and asset.received_at is not None:
-            behind = (runs.c.asset == asset.id, runs.c.is_newest, runs.c.last_time < asset.time)
-            connection.execute(update(runs).where(*behind).values(last_time=asset.time, last_at=asset.received_at))
+    ordered = sorted(known, key=lambda one: one.id)
+    read = [one for one in ordered if one.time is not None and one.received_at is not None]
+    mark_changed(connection, *(one.id for one in ordered))
+    if read:
+        rows = [{"of": one.id, "new_time": one.time, "new_at": one.received_at} for one in read]
+        connection.execute(_END, rows)
 
 
-def mark_changed(connection: Connection, asset_id: int) -> None:
-    """Note that what key figures count of this asset is no longer so."""
-    connection.execute(update(runs).where(runs.c.asset == asset_id, ~runs.c.is_changed).values(is_changed=True))
+def mark_changed(connection: Connection, *asset_ids: int) -> None:
+    """Note that what key figures count of these assets is no longer so."""
+    for begin in range(0, len(asset_ids), AT_ONCE):
+        mine = runs.c.asset.in_(asset_ids[begin : begin + AT_ONCE])
+        connection.execute(update(runs).where(mine, ~runs.c.is_changed).values(is_changed=True))
