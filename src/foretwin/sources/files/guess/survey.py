@@ -22,7 +22,7 @@ from foretwin.sources.files.guess.encoding import guess_encoding
 from foretwin.sources.files.guess.layout import guess_layout
 from foretwin.sources.files.guess.marks import far_sentinels, guess_marks, numbers_and_words, unknown_words
 from foretwin.sources.files.guess.path_words import with_path_words
-from foretwin.sources.files.guess.time_forms import TimeForm, guess_form
+from foretwin.sources.files.guess.time_forms import TimeForm, guess_form, with_clocks
 from foretwin.sources.files.lines import file_head, is_other, raw_lines
 from foretwin.sources.files.notation import PLAIN, Notation, fields_of
 from foretwin.sources.files.places.copies import bring_files, fetched, is_archive
@@ -254,6 +254,8 @@ def _with_numbers(raw: pd.DataFrame, notation: Notation, file: TableFile) -> _Nu
         words += far_sentinels(numbers)
     listed = unknown_words(words)
     told = (f"missing: {counted(words)} are read as missing.",) if words else ()
+    if marks.doubt:
+        told = (*told, f"decimal: {marks.doubt!r} has three decimals; if these are thousands, write source.thousands.")
     if marks.decimal != "." or sure:
         remarks["decimal"] = remarks["thousands"] = f"as in {marks.example!r}"
     if marks.thousands == "ask":
@@ -281,10 +283,9 @@ def _typed(frame: pd.DataFrame, files: dict[str, TableFile]) -> pd.DataFrame:
 
 def time_forms(frame: pd.DataFrame) -> dict[str, TimeForm]:
     """Return the forms of the columns of text that are times."""
-    found = {
-        name: guess_form(texts(frame[name])) for name in frame.columns if name != SINGLE and not _is_typed(frame[name])
-    }
-    return {name: form for name, form in found.items() if form is not None}
+    cells = {name: texts(frame[name]) for name in frame.columns if name != SINGLE and not _is_typed(frame[name])}
+    found = {name: guess_form(text) for name, text in cells.items()}
+    return with_clocks({name: form for name, form in found.items() if form is not None}, cells)
 
 
 def _is_typed(values: "pd.Series[Any]") -> bool:
