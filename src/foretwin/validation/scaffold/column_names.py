@@ -17,7 +17,7 @@ TIME_NAMES = (
     *("timestamp", "datetime", "time", "ts", "date", "cycle", "cycles", "timecycles", "timeincycles"),
     *("operatinghours", "hour", "hours", "minute", "minutes", "second", "seconds", "day", "days", "age", "step", "t"),
     *("zeitstempel", "zeit", "datumzeit", "datum", "horodatage", "fecha", "fechahora", "betriebsstunden", "zyklus"),
-    *("betriebsstunde", "laufzeit", "uhrzeit", "heure", "hora", "ora", "uur", "tijd", "data", "dataora"),
+    *("betriebsstunde", "laufzeit", "uhrzeit", "heure", "hora", "ora", "uur", "tijd", "dataora"),
 )
 RUN_NAMES = ("run", "runid", "runnumber", "life", "lifeid", "lifenumber", "trajectory", "episode")
 FAILURE_NAMES = (
