@@ -183,9 +183,13 @@ def test_a_failure_flag_that_stays_true_marks_no_ends_of_lives(project):
     assert contract.classes("failure") == ("healthy", "failure")
 
 
-def test_names_in_two_spellings_are_one_machine(project):
+@pytest.mark.parametrize("numbered", [False, True])
+def test_names_in_two_spellings_are_one_machine(project, numbered):
     frame = fleet(failed=failing)
     frame["machine"] = frame["machine"].where(frame["hour"] < 30, frame["machine"].str.lower() + "\u200b")
+    if numbered:
+        numbers = frame["machine"].str.strip("\u200b").str.upper().factorize()[0] + 7
+        frame["machine"] = np.where(frame["hour"] < 30, numbers.astype(str), np.char.zfill(numbers.astype(str), 3))
     contract, told, rows = drafted(frame)
     assert contract.source.spellings == "join"
     assert rows["asset"].nunique() == MACHINES == contract.quality.min_assets

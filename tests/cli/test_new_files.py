@@ -234,6 +234,7 @@ def test_thousands_that_may_be_decimals_are_asked_for(project):
         ({5: "Sensor kaputt", 6: "Sensor kaputt"}, ("Sensor kaputt",), "carry_forward"),
         ({5: "-999", 9: "-999.0"}, ("-999",), "carry_forward"),
         ({5: "65535", 9: "65535"}, ("65535",), "carry_forward"),
+        ({5: "2147483647", 9: "2147483647"}, ("2147483647",), "carry_forward"),
     ],
 )
 def test_cells_without_a_value_are_missing_and_the_column_stays(project, cells, listed, policy):

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from foretwin.sources.files.notation import Notation
 from foretwin.sources.files.numbers import MISSING_WORDS, is_error_word, parse_texts
+from foretwin.sources.tabular import texts
 
 MOSTLY = 0.5  # share of a column's cells that are numbers, where the column is one of numbers
 CODES = 2  # different numbers of a column; so few beside unknown words are codes, as 0 is beside E17
 CLOSER = 10.0  # times that one reading of a column must lie closer together than the other to be believed
 SPACES = "' \u00a0\u202f\u2019"  # between thousands, whatever the decimal mark
 NUMERIC = re.compile(rf"[+-]?[\d.,][\d.,{SPACES}]*(?:[eE][+-]?\d+)?")
-FAR_VALUES = (-9999.0, -999.0, -99.0, -9.99, 999.0, 9999.0, 99999.0, 65535.0, 65534.0, 32767.0, -32768.0, 2147483647.0)
+FAR_VALUES = (
+    *(-99.0, -9.99, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0, 1e20, 1e30, 1e31),
+    *(65535.0, 65534.0, 32767.0, -32768.0, 2147483647.0, -2147483648.0, 4294967295.0, 3.4028235e38),
+)
 REPEATED, FAR_SPANS = 2, 3.0  # times a sentinel is there at least, and spans of the other values that it is away
 
 
@@ -135,6 +139,11 @@ def numbers_and_words(cells: "pd.Series[str]", notation: Notation) -> tuple[NDAr
     return None if are_codes else (numbers, words)
 
 
+def holds_numbers(text: "pd.Series[str]") -> bool:
+    """Return whether most of the texts are plain numbers."""
+    return bool(pd.to_numeric(text, errors="coerce").notna().mean() > MOSTLY)
+
+
 def unknown_words(words: Counter[str]) -> list[str]:
     """Return the texts that the contract must list to have them read as missing."""
     texts = pd.Series(list(words), dtype="str")
@@ -153,5 +162,17 @@ def far_sentinels(numbers: "np.ndarray") -> Counter[str]:
         low, high = float(rest.min()), float(rest.max())
         reach = FAR_SPANS * max(high - low, 1e-9 * max(abs(low), abs(high), 1.0))
         if value < low - reach or value > high + reach:
-            found[f"{value:g}"] = int(same.sum())
+            found[f"{value!r}".removesuffix(".0")] = int(same.sum())
+    return found
+
+
+def padded_codes(raw: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
+    """Return the columns of digits, as text, in which one number is written in two ways, as 7 and 007: codes."""
+    found = {}
+    for name in raw.columns:
+        if pd.api.types.is_string_dtype(raw[name]) and raw[name].str.match(r"\s*0\d").any():
+            cells = texts(raw[name])
+            different = cells.drop_duplicates()
+            if different.str.isdigit().all() and different.str.lstrip("0").duplicated().any():
+                found[name] = cells
     return found
