@@ -1,8 +1,10 @@
 """Type the commands of the worked examples, to the gate's verdict or to `prepare`; writes reports/examples.json.
 
-    python -m benchmarks.worked_examples [--only NAME] [--to STAGE]
+    python -m benchmarks.worked_examples [--only NAME] [--to STAGE] [--resume]
 
-`FORETWIN_DATASETS` is the folder of the files. Budgets are small: what is shown is the way, not the best figures.
+`FORETWIN_DATASETS` is the folder of the files. Budgets are small: what is shown is the way, not the best figures. Each
+example has a project of its own; one that fails is told and leaves the others alone, and `--resume` runs those that the
+report does not have.
 """
 
 import argparse
@@ -102,10 +104,13 @@ def _typed(command: str, folder: Path) -> None:
 
 
 def _found(project: Path, name: str) -> dict[str, Any]:
-    """Return what the stages left: counts of the split, and the verdict with its reasons."""
+    """Return what the stages left: counts of the split, held-out figures, and the verdict with its reasons."""
     splits = json.loads((project / "data" / name / "windows" / "splits.json").read_text(encoding="utf-8"))
     held_out = sum(fold < 0 for fold in splits.values())
     found: dict[str, Any] = {"development": len(splits) - held_out, "held_out": held_out}
+    metrics = project / "models" / name / "metrics.json"
+    if metrics.exists():
+        found["figures"] = _figures(json.loads(metrics.read_text(encoding="utf-8")))
     promotion = project / "models" / name / "promotion.json"
     if promotion.exists():
         told = json.loads(promotion.read_text(encoding="utf-8"))
@@ -113,19 +118,34 @@ def _found(project: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def main(only: list[str], to: str | None, out: Path) -> None:
-    """Run the examples one by one in one project; each that ends is in the report, whatever comes after it."""
-    report = json.loads(out.read_text(encoding="utf-8")) if only and out.exists() else {"examples": {}}
+def _figures(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return the held-out RMSE of the capped RUL, in the clock's unit, and the macro-F1 of each fault axis."""
+    said, unit = metrics["network"], metrics["unit"]
+    figures = {f"RMSE ({unit})": said["rul"]["clipped"]["rmse"]} if "rul" in said else {}
+    return figures | {f"{axis} macro-F1": one["macro_f1"] for axis, one in said.get("fault", {}).items()}
+
+
+def main(only: list[str], to: str | None, out: Path, resume: bool) -> None:
+    """Run the examples one by one; each that ends is in the report, whatever comes of the others."""
+    report = json.loads(out.read_text(encoding="utf-8")) if (only or resume) and out.exists() else {"examples": {}}
     report |= {"commit": git_state(ROOT)["commit"], "cores": os.cpu_count()}
-    with tempfile.TemporaryDirectory() as folder:
-        start_project(Path(folder))
-        for name, example in load_examples().items():
-            if only and name not in only:
+    failed = []
+    for name, example in load_examples().items():
+        if (only and name not in only) or (resume and name in report["examples"]):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            start_project(Path(folder))
+            try:
+                report["examples"][name] = run_example(example, Path(folder), to)
+            except ForetwinError as error:
+                failed.append(f"{name}: {error}")
+                print(failed[-1], file=sys.stderr, flush=True)
                 continue
-            report["examples"][name] = run_example(example, Path(folder), to)
-            print(name, json.dumps(report["examples"][name]), flush=True)
-            with fresh_file(out) as temporary:
-                temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        print(name, json.dumps(report["examples"][name]), flush=True)
+        with fresh_file(out) as temporary:
+            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if failed:
+        raise ForetwinError(f"{len(failed)} examples failed: " + "; ".join(failed))
 
 
 if __name__ == "__main__":
@@ -133,6 +153,7 @@ if __name__ == "__main__":
     parser.add_argument("--only", action="append", default=[], help="name of an example; may be repeated")
     parser.add_argument("--to", help="last stage, such as prepare, for all examples")
     parser.add_argument("--out", type=Path, default=ROOT / "reports" / "examples.json")
+    parser.add_argument("--resume", action="store_true", help="run only what the report does not have")
     given = parser.parse_args()
     with exit_on_error():
-        main(given.only, given.to, given.out)
+        main(given.only, given.to, given.out, given.resume)

@@ -67,14 +67,20 @@ def _counts(found: dict[str, Any] | None) -> str:
     return f": {parts}; {sum(found['seconds'].values()):.0f} s in all"
 
 
+def _figures(found: dict[str, Any]) -> str:
+    """The figures of an outcome, such as `cycles RMSE 12.3`; empty where nothing was measured."""
+    return ", ".join(f"{name} {figure:.3g}" for name, figure in found.get("figures", {}).items())
+
+
 def _outcome(example: Example, found: dict[str, Any] | None) -> str:
     if found is None:
         return f"not measured yet: the commands go up to `{example.to}`"
     verdict = found.get("verdict")
     if verdict is None:
         return "prepared"
-    reasons = "; ".join(verdict["reasons"])
-    return f"{'promoted' if verdict['promoted'] else 'refused'}: {reasons}"
+    told = f"{'promoted' if verdict['promoted'] else 'refused'}: {'; '.join(verdict['reasons'])}"
+    figures = _figures(found)
+    return f"{told} ({figures})" if figures else told
 
 
 def main(check: bool, root: Path = Path()) -> None:

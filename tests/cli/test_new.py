@@ -80,6 +80,7 @@ def test_a_flag_becomes_a_fault_axis_and_never_a_channel(project, cells, notatio
     [
         *("changepoint", "Failure Type", "fault_code", "target", "Machine failure mode", "Label", "is_anomaly"),
         *("defect", "Störung", "Ausfall", "panne", "défaut", "avería", "class", "outlier"),
+        *("Fehlercode", "faulttype", "attack", "alarm"),
     ],
 )
 def test_a_column_with_the_name_of_a_label_is_no_channel_in_any_language(project, name):
@@ -158,15 +159,37 @@ def test_codes_become_classes_and_the_commonest_or_the_normal_one_is_healthy(pro
     assert contract.rul is not None
 
 
+@pytest.mark.parametrize("words", [("OK", "FAULT"), ("i.O.", "n.i.O."), ("normal", "broken"), ("0", "E17")])
+def test_words_of_faults_are_labels_whatever_the_column_is_called(project, words):
+    name = "Fehlercode" if "E17" in words else "state"
+    contract, told, rows = drafted(fleet(**{name: lambda frame: np.where(frame["left"] < 20, words[1], words[0])}))
+    assert list(contract.channels) == ["temp", "load"]
+    assert (rows[f"fault_{name.lower()}"] == 1).sum() == 20 * MACHINES
+    assert f"'{name}' holds '{words[1]}', as a label does" in told or "looks like a label" in told
+    assert "taken as missing" not in told
+
+
+def test_time_and_end_of_life_are_found_under_names_that_nobody_knows(project):
+    frame = fleet(отказ=failing).rename(columns={"hour": "время", "machine": "насос"})
+    contract, _, rows = drafted(frame)
+    assert (contract.source.asset, contract.source.time, contract.source.failure) == ("насос", "время", "отказ")
+    assert list(contract.channels) == ["temp", "load"]
+    assert (rows["rul"] == 0).sum() == MACHINES
+
+
 def test_a_failure_flag_that_stays_true_marks_no_ends_of_lives(project):
     contract, _, _ = drafted(fleet(failure=lambda frame: (frame["left"] < 10).astype(int)))
     assert contract.source.failure is None
     assert contract.classes("failure") == ("healthy", "failure")
 
 
-def test_names_in_two_spellings_are_one_machine(project):
+@pytest.mark.parametrize("numbered", [False, True])
+def test_names_in_two_spellings_are_one_machine(project, numbered):
     frame = fleet(failed=failing)
     frame["machine"] = frame["machine"].where(frame["hour"] < 30, frame["machine"].str.lower() + "\u200b")
+    if numbered:
+        numbers = frame["machine"].str.strip("\u200b").str.upper().factorize()[0] + 7
+        frame["machine"] = np.where(frame["hour"] < 30, numbers.astype(str), np.char.zfill(numbers.astype(str), 3))
     contract, told, rows = drafted(frame)
     assert contract.source.spellings == "join"
     assert rows["asset"].nunique() == MACHINES == contract.quality.min_assets
@@ -179,7 +202,7 @@ def test_a_counter_is_read_as_its_rate(project):
     )
     assert contract.source.rates == ("energy",)
     assert rows["energy"].unique().tolist() == [7]
-    assert "rates: 'energy' counts up" in told
+    assert "rates: 'energy' moves too little for its size" in told
 
 
 @pytest.mark.parametrize(

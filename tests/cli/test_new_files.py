@@ -103,6 +103,17 @@ WRITTEN: dict[str, tuple[Callable[[pd.DataFrame], bytes], dict[str, object]]] = 
         ),
         {"decimal": ",", "thousands": "."},
     ),
+    "thousands with narrow blanks": (
+        lambda frame: (
+            frame.assign(
+                temp=[f"{value:.3f}".replace(".", ",") for value in frame["temp"]],
+                press=[f"{value:,.0f}".replace(",", "\u202f") for value in frame["press"]],
+            )
+            .to_csv(index=False, sep=";")
+            .encode()
+        ),
+        {"decimal": ",", "thousands": " "},
+    ),
     "preamble, units and footer": (
         lambda frame: (
             "Logger 7\n\nCreated today\n"
@@ -142,6 +153,10 @@ def test_a_file_in_its_owners_notation_is_read_without_an_edit(project, kind):
         ("%m/%d/%Y %I:%M %p", "month_first"),
         ("%Y-%m-%dT%H:%M:%S", None),
         ("%Y%m%d", "%Y%m%d"),
+        ("%Y%m%d%H%M%S", "%Y%m%d%H%M%S"),
+        ("%d. %B %Y %H:%M", "day_first"),
+        ("%a, %d %b %Y %H:%M:%S GMT", "day_first"),
+        ("%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %Y"),
     ],
 )
 def test_dates_in_any_order_are_read(project, form, found):
@@ -149,6 +164,36 @@ def test_dates_in_any_order_are_read(project, form, found):
     frame.assign(timestamp=moments(frame, form, "D")).drop(columns="hour").to_csv("export.csv", index=False)
     contract, _, rows = drafted("export.csv")
     assert (contract.source.time_format, contract.clock.unit, contract.clock.step) == (found, "d", 1)
+    same(rows, frame)
+
+
+@pytest.mark.parametrize(("day", "clock", "form"), [("Datum", "Uhrzeit", "%d.%m.%Y"), ("date", "time", "%Y-%m-%d")])
+def test_a_date_and_a_time_of_day_beside_it_are_one_time(project, day, clock, form):
+    frame = fleet()
+    columns = {day: moments(frame, form), clock: moments(frame, "%H:%M")}
+    frame.assign(**columns).drop(columns="hour").to_csv("export.csv", index=False, sep=";")
+    contract, told, rows = drafted("export.csv")
+    assert (contract.source.time, contract.source.time_of_day, contract.clock.unit) == (day, clock, "h")
+    assert f"time_of_day: taken as \"{clock}\": beside the date in '{day}'" in told
+    same(rows, frame)
+
+
+@pytest.mark.parametrize("text", ["{}:00:00", "PT{}H", "0 days {:02}:00:00"])
+def test_spans_of_time_are_ages_in_the_unit_that_a_step_reaches(project, text):
+    frame = fleet().query("hour < 20").reset_index(drop=True)
+    frame.assign(t=[text.format(hour) for hour in frame["hour"]]).drop(columns="hour").to_csv("export.csv", index=False)
+    contract, told, rows = drafted("export.csv")
+    assert (contract.source.time_format, contract.clock.unit, contract.clock.step) == ("duration", "h", 1)
+    assert rows["time"].tolist() == frame["hour"].tolist()
+    assert "'t' holds durations up to 19 h" in told
+
+
+def test_moments_in_a_column_of_an_unknown_name_are_the_time(project):
+    frame = fleet()
+    stamps = (1_709_251_200_000 + 3_600_000 * frame["hour"]).tolist()
+    frame.assign(logged=stamps).drop(columns="hour").to_csv("export.csv", index=False)
+    contract, _, rows = drafted("export.csv")
+    assert (contract.source.time, contract.source.time_format) == ("logged", "epoch_ms")
     same(rows, frame)
 
 
@@ -189,6 +234,7 @@ def test_thousands_that_may_be_decimals_are_asked_for(project):
         ({5: "Sensor kaputt", 6: "Sensor kaputt"}, ("Sensor kaputt",), "carry_forward"),
         ({5: "-999", 9: "-999.0"}, ("-999",), "carry_forward"),
         ({5: "65535", 9: "65535"}, ("65535",), "carry_forward"),
+        ({5: "2147483647", 9: "2147483647"}, ("2147483647",), "carry_forward"),
     ],
 )
 def test_cells_without_a_value_are_missing_and_the_column_stays(project, cells, listed, policy):
@@ -255,6 +301,30 @@ def test_one_tag_per_row_becomes_columns(project, quality):
     assert contract.source.good_quality == (("Good",) if quality else None)
     rows = rows[rows["time"] == rows["time"].round()]
     same(rows, frame.assign(failed=0))
+
+
+def test_three_decimals_that_may_be_thousands_are_told(project):
+    frame = fleet()
+    cells = [f"{1 + value % 4}.{value % 900:03}" for value in range(len(frame))]
+    whole = frame.assign(press=cells, temp=frame["hour"] % 7)
+    whole.to_csv("export.csv", index=False, sep=";")
+    _, told, rows = drafted("export.csv")
+    assert "decimal: '1.000' has three decimals; if these are thousands, write source.thousands" in told
+    assert rows["press"].max() < 5
+
+
+@pytest.mark.parametrize(("tag", "value"), [("sensor_id", "measurement"), ("kpi", "x")])
+def test_tags_that_are_numbers_or_have_unknown_names_become_columns(project, tag, value):
+    frame = fleet()
+    known = {"temp": 101, "press": 102} if tag == "sensor_id" else {"temp": "temp", "press": "press"}
+    long = frame.assign(timestamp=moments(frame, "%Y-%m-%d %H:%M:%S")).melt(
+        ["machine", "timestamp"], ["temp", "press"], tag, value
+    )
+    long.assign(**{tag: long[tag].map(known), "Quality": "192"}).to_csv("export.csv", index=False)
+    contract, _, rows = drafted("export.csv")
+    assert (contract.source.tag, contract.source.value) == (tag, value)
+    names = ("channel_101", "channel_102") if tag == "sensor_id" else ("temp", "press")
+    same(rows, frame.assign(failed=0), names=names)
 
 
 @pytest.mark.parametrize("archive", [False, True])

@@ -15,11 +15,12 @@ from foretwin.errors import SourceError
 LOG = logging.getLogger(__name__)
 EPOCHS = {"epoch_s": 1.0, "epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}  # units in a second
 NANOSECOND, LAST_EPOCH = 1e9, 9.2e9  # per second; seconds since 1970 that 64 bits of nanoseconds hold
-OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})$"
+OFFSET = r"(?:Z|GMT|UTC|[+-]\d{2}:?\d{2})$"
 DATE = re.compile(  # two numbers in either order, or a day and the name of a month; then a year and a clock
-    r"(?P<one>\d{1,2})[./ -](?P<two>\d{1,2}|[A-Za-z]{3,9})[./ -]{1,2}(?P<year>\d{4}|\d{2})"
+    r"(?:[^\W\d_]{2,10}[.,]{0,2} )?(?P<one>\d{1,2})[./ -]{1,2}(?P<two>\d{1,2}|[^\W\d_]{3,9})[./ -]{1,2}"
+    r"(?P<year>\d{4}|\d{2})"
     r"(?:[ T,]+(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
-    r" ?(?P<half>[AaPp])?\.?(?:[Mm]\.?)?)? ?(?P<offset>Z|[+-]\d{2}:?\d{2})?",
+    r" ?(?P<half>[AaPp])?\.?(?:[Mm]\.?)?)? ?(?P<offset>Z|GMT|UTC|[+-]\d{2}:?\d{2})?",
 )
 MONTHS = {
     name: number
@@ -71,7 +72,7 @@ def date_instants(text: "pd.Series[str]", day_first: bool) -> "pd.Series[Any]":
 
 def _offsets(text: "pd.Series[str]") -> "pd.Series[Any]":
     """Return how far local clocks with these offsets (N,) are ahead of UTC; none counts as 0."""
-    digits = text.fillna("Z").str.replace("Z", "+0000").str.replace(":", "")
+    digits = text.fillna("Z").str.replace("Z|GMT|UTC", "+0000", regex=True).str.replace(":", "")
     minutes = digits.str[1:3].astype("int64") * 60 + digits.str[3:5].astype("int64")
     return pd.to_timedelta(minutes.where(digits.str[0] == "+", -minutes), unit="min")
 

@@ -77,6 +77,8 @@ def survey_waveforms(
     if rate is None and length < SHORTEST:
         return None
     columns = {_plain(name): name for name in seen.samples if not is_time(name)}
+    if not columns:
+        return None  # times alone
     cut = None if seen.lists or len(names) >= MANY_FILES else _snapshot_length(length)
     if cut is None and not seen.lists and len(names) > 1 and "{asset" not in (pattern or ""):
         reason = "each file is one snapshot of waveforms, and nothing tells of which machine"

@@ -115,7 +115,8 @@ def _named_time(guess: Guess) -> str:
 def _about_values(given: TableFindings) -> list[str]:
     rows, source, guess = given.rows, given.source, given.guess
     counters = [guess.channels[name] for name in source.rates]
-    found = [f"rates: {column!r} counts up; its rise per unit of time is read instead." for column in counters]
+    told = "moves too little for its size to be kept in single precision; its rise per unit of time is read instead"
+    found = [f"rates: {column!r} {told}." for column in counters]
     for name, words in guess.categories.items():
         held = f"holds one of {len(words)} words ({', '.join(words[:SHOWN])}{', ...' if len(words) > SHOWN else ''})"
         found.append(f"categories: {guess.channels[name]!r} {held}; another is taken as unknown.")

@@ -17,6 +17,7 @@ TIME_NAMES = (
     *("timestamp", "datetime", "time", "ts", "date", "cycle", "cycles", "timecycles", "timeincycles"),
     *("operatinghours", "hour", "hours", "minute", "minutes", "second", "seconds", "day", "days", "age", "step", "t"),
     *("zeitstempel", "zeit", "datumzeit", "datum", "horodatage", "fecha", "fechahora", "betriebsstunden", "zyklus"),
+    *("betriebsstunde", "laufzeit", "uhrzeit", "heure", "hora", "ora", "uur", "tijd", "dataora"),
 )
 RUN_NAMES = ("run", "runid", "runnumber", "life", "lifeid", "lifenumber", "trajectory", "episode")
 FAILURE_NAMES = (
@@ -31,6 +32,8 @@ FAILURE_NAMES = (
     "ausfall",
     "panne",
     "fallo",
+    "guasto",
+    "falha",
 )
 RUL_NAMES = (
     *("rul", "remainingusefullife", "timetofailure", "ttf", "cyclestofailure", "hourstofailure"),
@@ -41,10 +44,13 @@ INDEX_NAMES = {"index", "unnamed", "unnamed0", "rownumber", "rownr", "rowid"}
 LABEL_WORDS = {
     *("fault", "faults", "faulty", "failure", "failures", "failed", "fail", "label", "labels", "anomaly", "anomalies"),
     *("anomalous", "changepoint", "broken", "breakdown", "target", "defect", "defective", "outlier"),
+    *("abnormal", "malfunction", "attack", "alarm", "alarms"),
     *("fehler", "storung", "ausfall", "defekt", "schaden", "anomalie"),
     *("defaut", "panne", "fallo", "falla", "averia", "anomalia"),
 }
 PLANNED_WORDS = {"planned", "scheduled", "preventive", "geplant", "planmassig", "planifie", "planificado"}
+# Beginnings of such words, as in faulttype and Fehlercode.
+LABEL_STEMS = ("fault", "anomal", "fehler", "storung", "stoerung", "ausfall", "defekt", "schaden")
 LABEL_NAMES = {*FAILURE_NAMES, "class", "y", "groundtruth"}
 # Names of what is left of a life, or of the share that is used up.
 LIFE_LEFT = re.compile(
@@ -56,7 +62,8 @@ LIFE_LEFT = re.compile(
 UNITS_BY_NAME = {
     "sourcerow": "row",
     **dict.fromkeys(("cycle", "cycles", "timecycles", "timeincycles"), "cycle"),
-    **dict.fromkeys(("hour", "hours", "operatinghours"), "h"),
+    **dict.fromkeys(("hour", "hours", "operatinghours", "betriebsstunde", "betriebsstunden"), "h"),
+    **dict.fromkeys(("heure", "hora", "ora", "uur"), "h"),
     **dict.fromkeys(("minute", "minutes"), "min"),
     **dict.fromkeys(("second", "seconds"), "s"),
     **dict.fromkeys(("day", "days"), "d"),

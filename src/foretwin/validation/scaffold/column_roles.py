@@ -23,8 +23,18 @@ from foretwin.validation.scaffold.column_names import (
     channel_names,
     squashed,
 )
-from foretwin.validation.scaffold.column_times import are_dates, epoch_unit, instants, is_number
+from foretwin.validation.scaffold.column_times import (
+    LONG_ENOUGH,
+    counts_each,
+    counts_rows,
+    date_digits,
+    epoch_unit,
+    instants,
+    is_number,
+    unnamed_time,
+)
 from foretwin.validation.scaffold.label_columns import (
+    RARE,
     LabelAxis,
     is_flag,
     is_label_name,
@@ -37,10 +47,10 @@ from foretwin.validation.scaffold.sides.side_draft import NO_SIDES, SideDraft
 ROW = "source row"  # the number of the row in its file, where the file has no header to name a time
 LARGEST_GAP = 0.5  # share of missing values that a channel may have, unless it is one that is measured seldom
 SLOWEST = 5  # values that such a channel has at least of a machine
+MOST_ENDS = 0.5  # share of the machines that failed at last, where a flag of an unknown name says so
 LARGEST_SHARE_WITHOUT = 0.5  # of the machines may have fewer
 SHORTEST_RUN = 5  # rows; in a shorter one no row is near the end
 MOST_WORDS, REPEATED, LONGEST_WORD = 24, 5, 60  # of a category: different ones, rows of each at least, characters
-LONG_ENOUGH = 20  # rows; fewer may rise by one each by chance
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,9 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
     run = _taken(free, RUN_NAMES, lambda column: not is_missing(texts(frame[column])).any())
     failure = _taken(free, FAILURE_NAMES, lambda column: _ends_lives(frame, asset, run, column))
     rul = None if failure else _taken(free, RUL_NAMES, lambda column: is_number(frame[column]))
+    if failure is None and rul is None:
+        failure = next((column for column in free if _marks_last_rows(frame, asset, run, column)), None)
+        free = {column: plain for column, plain in free.items() if column != failure}
     place = _place_in_run(frame, asset, run, failure)
     labels = {column: label_reason(frame[column], column, place) for column in free}
     words = {column: category_words(frame[column], frame[asset]) for column in free if not labels[column]}
@@ -152,19 +165,19 @@ def _identity(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> tu
     date = date or max(moments, key=lambda name: frame[name].nunique(), default=None)  # of a date and a time, the time
     time = _named(free, TIME_NAMES, lambda name: is_number(frame[name]) or _is_moment(frame[name])) or date
     named = [name for name in others if name != time]
-    asset = _named({name: free[name] for name in named}, ASSET_NAMES, lambda name: not _counts_rows(frame[name]))
+    asset = _named({name: free[name] for name in named}, ASSET_NAMES, lambda name: not counts_rows(frame[name]))
     if asset is None and time is None:
         asset = next((name for name in named if not is_number(frame[name]) and _names_each_row(frame[name])), None)
     asset = asset or next((name for name in named if not is_label_name(name) and _groups(frame[name])), None)
     if asset is not None and _names_each_row(frame[asset]):
         return asset, date or ROW, True
-    time = time or next((name for name in named if name != asset and _counts_rows(frame[name])), None)
+    time = time or unnamed_time(frame, [name for name in named if name != asset], asset)
     time = time or (ROW if ROW in free else _refuse_time(table, frame, free))
     asset = asset or (SINGLE if SINGLE in free else None)
     if asset is None:
         raise SourceError(f"{table.shown}: no column seems to name the machine; name one `asset`")
     if _falls(frame, time, asset):  # a duration, perhaps, beside the number of the row
-        time = next((name for name in named if _counts_each(frame, name, asset)), time)
+        time = next((name for name in named if counts_each(frame, name, asset)), time)
     return asset, time, False
 
 
@@ -176,24 +189,9 @@ def _refuse_time(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) ->
     raise table.wrong(0, named, f"{example!r} is not a time; write numbers, or times such as 2024-05-31T08:00:00")
 
 
-def _counts_rows(values: "pd.Series[Any]") -> bool:
-    """Return whether a column is 0, 1, 2, ... throughout, in any order: a row counter, for want of a time."""
-    if not is_number(values) or len(values) < LONG_ENOUGH:
-        return False
-    return bool((np.diff(np.sort(np.asarray(values, np.float64))) == 1).all())
-
-
 def _falls(frame: pd.DataFrame, column: str, asset: str) -> bool:
     """Return whether a column of numbers falls too often from row to row of a machine to be its clock."""
     return is_number(frame[column]) and bool((frame[column].groupby(frame[asset]).diff() < 0).mean() > DISORDER)
-
-
-def _counts_each(frame: pd.DataFrame, column: str, asset: str) -> bool:
-    """Return whether a column is 0, 1, 2, ... or 1, 2, 3, ... on the rows of each machine."""
-    if column == asset or not is_number(frame[column]):
-        return False
-    machines = frame[column].groupby(frame[asset])
-    return bool((machines.diff().dropna() == 1).all() and machines.first().isin((0, 1)).all())
 
 
 def _names_each_row(values: "pd.Series[Any]") -> bool:
@@ -236,6 +234,15 @@ def _ends_lives(frame: pd.DataFrame, asset: str, run: str | None, column: str) -
     return not bool((failed & (after.notna() if run else after.fillna(value=False).astype(bool))).any())
 
 
+def _marks_last_rows(frame: pd.DataFrame, asset: str, run: str | None, column: str) -> bool:
+    """Return whether a flag of an unknown name is true on most machines' last rows, and nowhere but where lives end."""
+    if len(frame) < LONG_ENOUGH or not _ends_lives(frame, asset, run, column):
+        return False
+    last = ~frame.duplicated([name for name in (asset, run) if name], keep="last").to_numpy()
+    true = true_cells(frame[column])
+    return bool(true[last].mean() > MOST_ENDS and true.mean() <= RARE)
+
+
 def _place_in_run(frame: pd.DataFrame, asset: str, run: str | None, failure: str | None) -> NDArray[np.float64]:
     """Return how far through its run each row is, (N,) from 0 to 1; 0.5 in runs of a few rows."""
     keys = [frame[name].to_numpy() for name in (asset, run) if name]
@@ -276,9 +283,9 @@ def _no_numbers(table: TableFile, text: "pd.Series[str]", in_file: bool) -> str 
 
 
 def _not_measured(values: "pd.Series[Any]") -> str | None:
-    if are_dates(values):
+    if date_digits(values):
         return f"holds dates written as numbers, such as {texts(values.dropna()).iat[0]}"
     unit = epoch_unit(values)
     if unit:
         return f"holds moments of time ({unit} since 1970)"
-    return "is the number of the row" if _counts_rows(values) else None
+    return "is the number of the row" if counts_rows(values) else None

@@ -163,7 +163,7 @@ def _draft(name: str, survey: Survey, path: str, written: Written, guess: Guess,
     known = {column: text.mask(is_missing(text)) for column, text in words.items()}
     written = settle_time(survey, replace(written, frame=written.frame.assign(**known)), guess)
     frame = written.frame
-    notation = guess_clock(table.shown, frame, guess)
+    notation = guess_clock(table.shown, frame, guess, written.unit)
     guess = _with_sides(guess, beside, frame, notation) if beside.given else guess
     sparse = find_sparse(frame, guess, notation)
     source = _source(path, written, guess, survey, sparse)

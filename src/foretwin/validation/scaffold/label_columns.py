@@ -15,6 +15,7 @@ from foretwin.sources.labels import FALSE_WORDS, TRUE_WORDS, label_keys
 from foretwin.sources.tabular import is_missing, texts
 from foretwin.validation.scaffold.column_names import (
     LABEL_NAMES,
+    LABEL_STEMS,
     LABEL_WORDS,
     LIFE_LEFT,
     class_names,
@@ -23,7 +24,12 @@ from foretwin.validation.scaffold.column_names import (
 )
 
 MOST_CLASSES = 24
-HEALTHY_WORDS = ("0", "none", "no failure", "nofailure", "normal", "healthy", "ok", "good", "no", "false", "fine", "-")
+HEALTHY_WORDS = (
+    *("0", "none", "no failure", "nofailure", "normal", "healthy", "ok", "good", "no", "false", "fine", "-"),
+    *("i.o.", "io"),
+)
+# Cells that say what is wrong with a machine, beside the words of labels' names.
+FAULT_CELLS = {"faulty", "broken_down", "nok", "not_ok", "n_i_o", "nio", "unhealthy", "damaged", "kaputt", "ko"}
 RARE = 0.05  # share of true cells below which a flag is no channel
 LATE, MOSTLY = 0.2, 0.8  # of a life, and of the true cells: a flag that is true near the ends of lives is a label
 AT_MOST = 0.4  # of the cells: a flag that is true more often says how a machine is run
@@ -61,7 +67,9 @@ def true_cells(values: "pd.Series[Any]") -> NDArray[np.bool_]:
 
 def is_label_name(column: str) -> bool:
     """Return whether a column is named as labels are."""
-    return bool(LABEL_WORDS & set(plain_name(column).split("_")) or squashed(column) in LABEL_NAMES | LABEL_WORDS)
+    words = plain_name(column).split("_")
+    named = bool(LABEL_WORDS & set(words) or squashed(column) in LABEL_NAMES | LABEL_WORDS)
+    return named or any(word.startswith(LABEL_STEMS) for word in words)
 
 
 def label_reason(values: "pd.Series[Any]", column: str, place: NDArray[np.float64]) -> str | None:
@@ -71,13 +79,23 @@ def label_reason(values: "pd.Series[Any]", column: str, place: NDArray[np.float6
     if is_label_name(column):
         return "looks like a label, which a network must not see"
     if not is_flag(values):
-        return None
+        fault = None if pd.api.types.is_numeric_dtype(values) else _fault_cell(texts(values))
+        return f"holds {fault!r}, as a label does, which a network must not see" if fault else None
     true = true_cells(values)
     if 0 < true.mean() <= RARE:
         return f"is true on {true.mean():.2g} of the rows, as a label is"
     if RARE < true.mean() <= AT_MOST and np.mean(place[true] >= 1 - LATE) >= MOSTLY:
         return "is true near the ends of lives, as a label is"
     return None
+
+
+def _fault_cell(text: "pd.Series[str]") -> str | None:
+    """Return a cell of a column of few words that says what is wrong with a machine."""
+    words = text[~is_missing(text)].unique()
+    if not 2 <= len(words) <= MOST_CLASSES:
+        return None
+    told = (word for word in words if plain_name(word) in FAULT_CELLS or LABEL_WORDS & set(plain_name(word).split("_")))
+    return next(told, None)
 
 
 def label_axes(frame: pd.DataFrame, columns: Sequence[str]) -> list[LabelAxis]:

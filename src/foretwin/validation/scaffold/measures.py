@@ -15,7 +15,7 @@ from foretwin.dataset.table import fault_column, has_failed
 from foretwin.errors import SourceError
 from foretwin.validation.scaffold.column_names import UNITS_BY_NAME, squashed, unit_of
 from foretwin.validation.scaffold.column_roles import Guess
-from foretwin.validation.scaffold.column_times import epoch_unit, instants
+from foretwin.validation.scaffold.column_times import epoch_unit, instants, reached_unit
 
 SETTING_VALUES = 12  # a quantity with at most this many distinct values is probably a setting
 FAR = 20.0  # median deviations from the median: beyond, a value is far from the rest
@@ -58,8 +58,11 @@ class TableFindings:
     sparse: tuple[str, ...] = ()  # sentences on channels that have a value seldom
 
 
-def guess_clock(shown: str, frame: pd.DataFrame, guess: Guess) -> TimeNotation:
-    """Guess unit and median step; the unit of timestamps is the largest of d, h, min and s that the step reaches."""
+def guess_clock(shown: str, frame: pd.DataFrame, guess: Guess, known: str | None = None) -> TimeNotation:
+    """Guess unit and median step; the unit of timestamps is the largest of d, h, min and s that the step reaches.
+
+    `known` is the unit of durations.
+    """
     values = frame[guess.time]
     stamped = not pd.api.types.is_numeric_dtype(values)
     if stamped:
@@ -73,11 +76,13 @@ def guess_clock(shown: str, frame: pd.DataFrame, guess: Guess) -> TimeNotation:
     if math.isnan(step):
         raise SourceError(f"{shown}: column {guess.time!r}: time never rises within a machine; sort the file by time")
     if stamped:
-        unit = next((unit for unit in ("d", "h", "min") if step >= SECONDS[unit]), "s")
+        unit = reached_unit(steps)
         return TimeNotation(unit, significant(step / SECONDS[unit], 6), kind, absolute=True)
     epoch = epoch_unit(values)
     if epoch:
         return TimeNotation(epoch, significant(step, 6), f"{epoch} since 1970", absolute=True)
+    if known is not None:
+        return TimeNotation(known, significant(step, 6), f"durations up to {values.max():g} {known}", absolute=False)
     unit = unit_of(guess.time) or UNITS_BY_NAME.get(squashed(guess.time), "?")
     kind = f"numbers from {values.min():g} to {values.max():g}"
     return TimeNotation(unit, significant(step, 6), kind, absolute=False)

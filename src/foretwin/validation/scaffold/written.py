@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
+from foretwin.contract.channels import SECONDS
 from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import FILE, SINGLE, matches
 from foretwin.sources.files.guess.survey import Remarks, Survey
@@ -17,17 +18,21 @@ from foretwin.sources.files.places.remote import is_remote
 from foretwin.sources.files.reading import group_numbers
 from foretwin.sources.files.times import epoch_instants
 from foretwin.sources.tabular import texts
-from foretwin.validation.scaffold.column_names import plain_name, squashed
+from foretwin.validation.scaffold.column_names import ASSET_NAMES, plain_name, squashed
 from foretwin.validation.scaffold.column_roles import ROW, Guess
-from foretwin.validation.scaffold.column_times import are_dates, epoch_unit
-from foretwin.validation.scaffold.label_columns import true_cells
+from foretwin.validation.scaffold.column_times import date_digits, epoch_unit, reached_unit
+from foretwin.validation.scaffold.label_columns import is_flag, true_cells
 
-TAG_NAMES = ("tag", "tagname", "tagid", "signal", "sensor", "variable", "channel", "point", "parameter", "messstelle")
+TAG_NAMES = (
+    *("tag", "tagname", "tagid", "signal", "signalname", "signalid", "sensor", "sensorname", "sensorid", "variable"),
+    *("variablename", "channel", "channelname", "channelid", "point", "pointname", "pointid", "parameter", "metric"),
+    *("metricname", "item", "itemid", "itemname", "measure", "messstelle", "messgrosse", "kennung"),
+)
 VALUE_NAMES = ("value", "val", "reading", "measurement", "wert", "messwert")
 QUALITY_NAMES = ("quality", "q", "status", "qualitat", "flag")
 GOOD_WORDS = {"good", "192", "0", "ok", "gut", "valid", "true", "1"}
 MOST_TAGS = 0.2  # of the rows
-HOUR = 3600.0  # seconds
+SHARED = 0.9  # share of the rows whose time another row of the machine has, where each holds one tag
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Written:
     fields: dict[str, object]
     remarks: Remarks
     likely: dict[str, object] = field(default_factory=dict)  # fields to read the rows with, where the user is asked
+    unit: str | None = None  # of the times, where they are durations
 
     def lines(self) -> list[str]:
         """Return the fields as lines of twin.yaml, each with its reason."""
@@ -73,18 +79,21 @@ def spread_frame(survey: Survey) -> Written:
         name: pd.to_timedelta(form.times, unit="s") if form.form == "duration" else form.times
         for name, form in survey.forms.items()
     }
-    frame = survey.frame.assign(**times)
+    clocks = [form.clock for form in survey.forms.values() if form.clock]
+    frame = survey.frame.assign(**times).drop(columns=clocks)
     if "names" in survey.fields or survey.table.kind == "arrays" or survey.waveforms:
         whole = "asset" if survey.waveforms and "asset" in frame else SINGLE
         frame[ROW] = frame.groupby(whole).cumcount()  # the time, for want of another one
     fields, remarks = dict(survey.fields), dict(survey.remarks)
     named = {squashed(column): column for column in reversed(frame.columns)}
     tag, value = (next((named[name] for name in names if name in named), None) for names in (TAG_NAMES, VALUE_NAMES))
-    if tag is None or value is None or not _are_tags(frame, tag, value):
+    quality = next((named[name] for name in QUALITY_NAMES if name in named), None)
+    tag, value = (tag, value) if tag and value else _unnamed_tags(frame, named)
+    if tag is None or value is None or not _are_tags(frame, tag, value, quality):
         return Written(frame, fields, remarks, {"thousands": None} if fields.get("thousands") == "ask" else {})
+    frame = frame.assign(**{tag: texts(frame[tag])})
     fields |= {"tag": tag, "value": value}
     remarks["tag"] = "each row holds the value of one tag"
-    quality = next((named[name] for name in QUALITY_NAMES if name in named), None)
     if quality is not None:
         held = texts(frame[quality])
         good = [word for word in held.unique() if word.lower() in GOOD_WORDS] or [held.mode().iat[0]]
@@ -113,14 +122,18 @@ def settle_time(survey: Survey, written: Written, guess: Guess) -> Written:
         likely = {"time_format": form.likely} if form.likely else {}
         written = replace(written, likely=written.likely | likely)
         if form.form == "duration":
-            values = pd.Series(values.dt.total_seconds() / HOUR)
-    elif pd.api.types.is_numeric_dtype(values) and are_dates(values):
-        fields["time_format"], remarks["time_format"] = "%Y%m%d", "dates written as numbers"
-        values = pd.to_datetime(texts(values), format="%Y%m%d", utc=True)
+            seconds = pd.Series(values.dt.total_seconds())
+            unit = reached_unit(seconds.groupby(group_numbers(frame, [guess.asset])).diff())
+            values, written = seconds / SECONDS[unit], replace(written, unit=unit)
+    elif (digits := date_digits(values)) is not None:
+        fields["time_format"], remarks["time_format"] = digits, "dates written as numbers"
+        values = pd.to_datetime(texts(values), format=digits, utc=True)
     elif epoch_unit(values) is not None:
         unit = f"epoch_{epoch_unit(values)}"
         fields["time_format"], remarks["time_format"] = unit, "numbers since 1970"
         values = epoch_instants(np.asarray(values, dtype=np.float64), unit)
+    if form is not None and form.clock is not None:
+        fields["time_of_day"], remarks["time_of_day"] = form.clock, f"beside the date in {guess.time!r}"
     if "tag" in fields and _is_unordered(survey, fields, guess):
         fields["time_order"], remarks["time_order"] = "sort", "the times of a tag fall"
     settled = replace(written, frame=frame.assign(**{guess.time: values}), fields=fields, remarks=remarks)
@@ -203,16 +216,47 @@ def _pattern(names: list[str]) -> str:
     return f"{head}{{asset}}{tail}"
 
 
-def _are_tags(frame: pd.DataFrame, tag: str, value: str) -> bool:
-    """Return whether rows hold one tag each: few names, often repeated, and no further column of numbers."""
+def _are_tags(frame: pd.DataFrame, tag: str, value: str, quality: str | None) -> bool:
+    """Return whether rows hold one tag each: few names, often repeated, and no further column of numbers.
+
+    Names that are numbers are tags where several of them share a time.
+    """
     names = texts(frame[tag])
     numeric = [
         name
         for name in frame.columns
-        if name not in (tag, value) and pd.api.types.is_float_dtype(frame[name]) and epoch_unit(frame[name]) is None
+        if name not in (tag, value, quality)
+        and pd.api.types.is_float_dtype(frame[name])
+        and epoch_unit(frame[name]) is None
     ]
     repeated = 2 <= names.nunique() <= max(2, MOST_TAGS * len(names))
-    return repeated and not numeric and pd.api.types.is_numeric_dtype(frame[value]) and not names.str.isdigit().all()
+    if not repeated or numeric or not pd.api.types.is_numeric_dtype(frame[value]):
+        return False
+    return not names.str.isdigit().all() or _tells_rows_apart(frame, tag, value, quality)
+
+
+def _tells_rows_apart(frame: pd.DataFrame, tag: str, *others: str | None) -> bool:
+    """Return whether most rows have a twin but for the tag and the other columns, and none with the tag."""
+    keys = [name for name in frame.columns if name not in (tag, *others, ROW)]
+    without = frame.duplicated(keys, keep=False).mean() if keys else 1.0
+    return bool(without > SHARED and frame.duplicated([*keys, tag]).mean() < 1 - SHARED)
+
+
+def _unnamed_tags(frame: pd.DataFrame, named: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the columns of tag and value under other names, where a column names the machine.
+
+    The tag is the one column of words without which several rows would be of one machine and time, the value the one
+    column of fractions.
+    """
+    asset = next((named[name] for name in ASSET_NAMES if name in named), None)
+    values = [name for name in frame.columns if pd.api.types.is_float_dtype(frame[name])]
+    values = [name for name in values if epoch_unit(frame[name]) is None]
+    if asset is None or len(values) != 1:
+        return None, None
+    free = [name for name in frame.columns if name not in (asset, SINGLE, ROW, values[0])]
+    words = [name for name in free if pd.api.types.is_string_dtype(frame[name]) and not is_flag(frame[name])]
+    tags = [name for name in words if _tells_rows_apart(frame, name, values[0])]
+    return (tags[0], values[0]) if len(tags) == 1 and len(free) > 1 else (None, None)
 
 
 def _in_order(written: Written, guess: Guess, zoned: bool) -> Written:

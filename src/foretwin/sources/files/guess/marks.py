@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,22 +11,31 @@ from numpy.typing import NDArray
 
 from foretwin.sources.files.notation import Notation
 from foretwin.sources.files.numbers import MISSING_WORDS, is_error_word, parse_texts
+from foretwin.sources.tabular import texts
 
 MOSTLY = 0.5  # share of a column's cells that are numbers, where the column is one of numbers
+CODES = 2  # different numbers of a column; so few beside unknown words are codes, as 0 is beside E17
 CLOSER = 10.0  # times that one reading of a column must lie closer together than the other to be believed
 SPACES = "' \u00a0\u202f\u2019"  # between thousands, whatever the decimal mark
 NUMERIC = re.compile(rf"[+-]?[\d.,][\d.,{SPACES}]*(?:[eE][+-]?\d+)?")
-FAR_VALUES = (-9999.0, -999.0, -99.0, -9.99, 999.0, 9999.0, 99999.0, 65535.0, 65534.0, 32767.0, -32768.0, 2147483647.0)
+FAR_VALUES = (
+    *(-99.0, -9.99, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0, 999999.0, 1e20, 1e30, 1e31),
+    *(65535.0, 65534.0, 32767.0, -32768.0, 2147483647.0, -2147483648.0, 4294967295.0, 3.4028235e38),
+)
 REPEATED, FAR_SPANS = 2, 3.0  # times a sentinel is there at least, and spans of the other values that it is away
 
 
 @dataclass(frozen=True)
 class Marks:
-    """Marks within the numbers of a table, with a cell that shows them; `thousands` is `ask` where two are likely."""
+    """Marks within the numbers of a table, with a cell that shows them; `thousands` is `ask` where two are likely.
+
+    `decimal` is empty where a column shows none. `doubt` is a cell that would be another number with thousands.
+    """
 
     decimal: str = "."
     thousands: str | None = None
     example: str = ""
+    doubt: str = ""
 
 
 def guess_marks(columns: Mapping[str, "pd.Series[str]"], separator: str | None) -> Marks:
@@ -35,17 +44,8 @@ def guess_marks(columns: Mapping[str, "pd.Series[str]"], separator: str | None) 
     They are those of one table: a column that can be read in one way alone decides for those that can be read in two.
     """
     found = [marks for cells in columns.values() for marks in _marks_of(cells)]
-    sure = [marks for marks, is_sure in found if is_sure]
-    if sure:
-        decimal = Counter(marks.decimal for marks in sure).most_common(1)[0][0]
-        other = "." if decimal == "," else ","
-        grouped = [marks for marks in sure if marks.thousands and marks.decimal == decimal]
-        # A column of grouped digits alone, whose mark is not the decimal mark, has that mark between thousands.
-        grouped += [
-            replace(marks, thousands=other) for marks, is_sure in found if not is_sure and other in marks.example
-        ]
-        shown = grouped[0] if grouped else next(marks for marks in sure if marks.decimal == decimal)
-        return Marks(decimal, grouped[0].thousands if grouped else None, shown.example)
+    if any(is_sure for _, is_sure in found):
+        return _agreed(found)
     unsure = [(marks.example, columns[name]) for name in columns for marks, _ in _marks_of(columns[name])]
     decided = [_decided(example, cells, separator) for example, cells in unsure]
     if any(marks.thousands == "ask" for marks in decided) and any(
@@ -53,6 +53,23 @@ def guess_marks(columns: Mapping[str, "pd.Series[str]"], separator: str | None) 
     ):
         decided = [marks for marks in decided if marks.thousands != "ask"]
     return max(decided, key=lambda marks: marks.thousands is not None, default=Marks())
+
+
+def _agreed(found: Sequence[tuple[Marks, bool]]) -> Marks:
+    """Return what most of the columns say that can be read in one way alone, for all of them."""
+    sure = [marks for marks, is_sure in found if is_sure]
+    spaced = [marks for marks in sure if not marks.decimal]
+    # Blanks between thousands leave the other mark of three digits to the decimals.
+    told = [marks.decimal for marks in sure if marks.decimal] or [
+        "," if "," in marks.example else "." for marks, is_sure in found if spaced and not is_sure
+    ]
+    decimal = Counter(told or ["."]).most_common(1)[0][0]
+    other = "." if decimal == "," else ","
+    grouped = [marks for marks in sure if marks.thousands and marks.decimal in (decimal, "")]
+    # A column of grouped digits alone, whose mark is not the decimal mark, has that mark between thousands.
+    grouped += [replace(marks, thousands=other) for marks, is_sure in found if not is_sure and other in marks.example]
+    shown = grouped[0] if grouped else next(marks for marks in sure if marks.decimal == decimal)
+    return Marks(decimal, grouped[0].thousands if grouped else None, shown.example)
 
 
 def _marks_of(cells: "pd.Series[str]") -> Iterator[tuple[Marks, bool]]:
@@ -76,7 +93,7 @@ def _marks_of(cells: "pd.Series[str]") -> Iterator[tuple[Marks, bool]]:
         return
     spaced = [text for text in texts if re.fullmatch(rf"[+-]?\d{{1,3}}(?:[{SPACES}]\d{{3}})+", text)]
     if spaced:
-        yield Marks(".", _plain_mark(re.sub(r"[\d+-]", "", spaced[0])[0]), spaced[0]), True
+        yield Marks("", _plain_mark(re.sub(r"[\d+-]", "", spaced[0])[0]), spaced[0]), True
 
 
 def _decided(example: str, cells: "pd.Series[str]", separator: str | None) -> Marks:
@@ -85,7 +102,8 @@ def _decided(example: str, cells: "pd.Series[str]", separator: str | None) -> Ma
     other = "." if mark == "," else ","
     plain = cells[cells.str.fullmatch(r"[+-]?\d{1,3}")]
     if not len(plain):  # all alike: three decimals, but for a comma where it parts cells too
-        return Marks(other, mark, example) if mark == separator == "," else Marks(mark, None, example)
+        doubt = "" if separator == "," else example
+        return Marks(other, mark, example) if mark == separator == "," else Marks(mark, None, example, doubt)
     numbers = pd.concat([plain, cells[cells.str.contains(mark, regex=False)]])
     whole = _spread(numbers, Notation(decimal=other, thousands=mark))
     part = _spread(numbers, Notation(decimal=mark))
@@ -108,14 +126,22 @@ def _plain_mark(mark: str) -> str:
 def numbers_and_words(cells: "pd.Series[str]", notation: Notation) -> tuple[NDArray[np.float64], Counter[str]] | None:
     """Return the numbers (N,) of a column that is mostly of them, NaN elsewhere, and counts of its other texts.
 
-    None where it is not; words that are known to mean no value are counted too, empty cells are not.
+    None where it is not, or its few numbers are codes; words that are known to mean no value are counted too, empty
+    cells are not.
     """
     known = cells.str.lower().isin(MISSING_WORDS)
     numbers = parse_texts(cells.mask(known, ""), notation)
     is_number = np.isfinite(numbers)
     if not is_number.any() or is_number.sum() < MOSTLY * (~known).sum():
         return None
-    return numbers, Counter(cells[~known & ~pd.Series(is_number, index=cells.index)])
+    words = Counter(cells[~known & ~pd.Series(is_number, index=cells.index)])
+    are_codes = len(np.unique(numbers[is_number])) <= CODES and bool(unknown_words(words))
+    return None if are_codes else (numbers, words)
+
+
+def holds_numbers(text: "pd.Series[str]") -> bool:
+    """Return whether most of the texts are plain numbers."""
+    return bool(pd.to_numeric(text, errors="coerce").notna().mean() > MOSTLY)
 
 
 def unknown_words(words: Counter[str]) -> list[str]:
@@ -136,5 +162,17 @@ def far_sentinels(numbers: "np.ndarray") -> Counter[str]:
         low, high = float(rest.min()), float(rest.max())
         reach = FAR_SPANS * max(high - low, 1e-9 * max(abs(low), abs(high), 1.0))
         if value < low - reach or value > high + reach:
-            found[f"{value:g}"] = int(same.sum())
+            found[f"{value!r}".removesuffix(".0")] = int(same.sum())
+    return found
+
+
+def padded_codes(raw: pd.DataFrame) -> dict[str, "pd.Series[str]"]:
+    """Return the columns of digits, as text, in which one number is written in two ways, as 7 and 007: codes."""
+    found = {}
+    for name in raw.columns:
+        if pd.api.types.is_string_dtype(raw[name]) and raw[name].str.match(r"\s*0\d").any():
+            cells = texts(raw[name])
+            different = cells.drop_duplicates()
+            if different.str.isdigit().all() and different.str.lstrip("0").duplicated().any():
+                found[name] = cells
     return found

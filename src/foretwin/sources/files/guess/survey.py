@@ -20,9 +20,16 @@ from foretwin.sources.files.blocks import BLOCK
 from foretwin.sources.files.file_names import FILE, SINGLE, data_files
 from foretwin.sources.files.guess.encoding import guess_encoding
 from foretwin.sources.files.guess.layout import guess_layout
-from foretwin.sources.files.guess.marks import far_sentinels, guess_marks, numbers_and_words, unknown_words
+from foretwin.sources.files.guess.marks import (
+    far_sentinels,
+    guess_marks,
+    holds_numbers,
+    numbers_and_words,
+    padded_codes,
+    unknown_words,
+)
 from foretwin.sources.files.guess.path_words import with_path_words
-from foretwin.sources.files.guess.time_forms import TimeForm, guess_form
+from foretwin.sources.files.guess.time_forms import TimeForm, guess_form, with_clocks
 from foretwin.sources.files.lines import file_head, is_other, raw_lines
 from foretwin.sources.files.notation import PLAIN, Notation, fields_of
 from foretwin.sources.files.places.copies import bring_files, fetched, is_archive
@@ -111,7 +118,8 @@ def survey_files(path: Path, shown: str, sample: RowSample | None = None, patter
     raw = _frame(files, as_text=True)
     notation, asked, remarks, told = _with_numbers(raw, look.notation, next(iter(files.values())))
     files = {name: replace(open_table(places[name], labels[name], notation), sample=sample) for name in files}
-    frame = with_path_words(_typed(_frame(files, as_text=False), files), pattern)
+    typed = _typed(_frame(files, as_text=False), files).assign(**padded_codes(raw))
+    frame = with_path_words(typed, pattern)
     fields = dict(fields_of(notation)) | asked
     if turned:
         fields["transposed"] = Path(turned[0]).name
@@ -235,7 +243,7 @@ def _with_numbers(raw: pd.DataFrame, notation: Notation, file: TableFile) -> _Nu
     """
     cells = {name: texts(raw[name]) for name in raw.columns if name != SINGLE and not _is_typed(raw[name])}
     heads = {name: text.head(FIRST_LINES) for name, text in cells.items()}
-    moments = {name for name, head in heads.items() if not _are_numbers(head) and guess_form(head)}
+    moments = {name for name, head in heads.items() if not holds_numbers(head) and guess_form(head)}
     marks = guess_marks({name: text for name, text in cells.items() if name not in moments}, file.delimiter)
     sure = None if marks.thousands == "ask" else marks.thousands
     notation = replace(notation, decimal=marks.decimal, thousands=sure)
@@ -254,6 +262,8 @@ def _with_numbers(raw: pd.DataFrame, notation: Notation, file: TableFile) -> _Nu
         words += far_sentinels(numbers)
     listed = unknown_words(words)
     told = (f"missing: {counted(words)} are read as missing.",) if words else ()
+    if marks.doubt:
+        told = (*told, f"decimal: {marks.doubt!r} has three decimals; if these are thousands, write source.thousands.")
     if marks.decimal != "." or sure:
         remarks["decimal"] = remarks["thousands"] = f"as in {marks.example!r}"
     if marks.thousands == "ask":
@@ -281,15 +291,10 @@ def _typed(frame: pd.DataFrame, files: dict[str, TableFile]) -> pd.DataFrame:
 
 def time_forms(frame: pd.DataFrame) -> dict[str, TimeForm]:
     """Return the forms of the columns of text that are times."""
-    found = {
-        name: guess_form(texts(frame[name])) for name in frame.columns if name != SINGLE and not _is_typed(frame[name])
-    }
-    return {name: form for name, form in found.items() if form is not None}
+    cells = {name: texts(frame[name]) for name in frame.columns if name != SINGLE and not _is_typed(frame[name])}
+    found = {name: guess_form(text) for name, text in cells.items()}
+    return with_clocks({name: form for name, form in found.items() if form is not None}, cells)
 
 
 def _is_typed(values: "pd.Series[Any]") -> bool:
     return pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
-
-
-def _are_numbers(text: "pd.Series[str]") -> bool:
-    return bool(pd.to_numeric(text, errors="coerce").notna().mean() > 0.5)

@@ -1,6 +1,7 @@
 """Guess of how times are written: the form of a column's texts, and the zone of a clock that changes twice a year."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,17 @@ from numpy.typing import NDArray
 
 from foretwin.contract.parts import zone_of
 from foretwin.sources.files.numbers import MISSING_WORDS
-from foretwin.sources.files.times import OFFSET, date_instants, durations, iso_instants, local_instants
+from foretwin.sources.files.times import (
+    OFFSET,
+    date_instants,
+    durations,
+    iso_instants,
+    local_instants,
+    strptime_instants,
+)
 
+CLOCK = r"(?:[01]?\d|2[0-3])[:.h][0-5]\d(?:[:.][0-5]\d(?:[.,]\d{1,9})?)?(?: ?[AaPp]\.?[Mm]\.?)?"  # a time of day
+OTHER_FORMS = ("%a %b %d %H:%M:%S %Y", "%B %d, %Y %H:%M", "%B %d, %Y %I:%M %p")  # of C, and of American English
 READABLE = 0.95  # share of a column's texts that one form must fit
 LATEST_ISO = 0.5
 # One of each rule by which clocks change; rows tell the rule, not the country.
@@ -23,7 +33,8 @@ DISORDER = 0.2  # share of steps back from which rows are in no order; a clock t
 class TimeForm:
     """A form of times: the contract's `time_format`, the times (N,) in UTC or seconds, and why it is a guess.
 
-    `zoned` tells whether the texts have offsets, `likely` how to read them where the form is to be asked for.
+    `zoned` tells whether the texts have offsets, `likely` how to read them where the form is to be asked for, `clock`
+    is the column of the time of day beside a date.
     """
 
     form: str | None
@@ -31,6 +42,28 @@ class TimeForm:
     remark: str = ""
     zoned: bool = False
     likely: str | None = None
+    clock: str | None = None
+
+
+def with_clocks(forms: Mapping[str, TimeForm], cells: Mapping[str, "pd.Series[str]"]) -> dict[str, TimeForm]:
+    """Return the forms (of columns of stripped texts) with a date and the time of day beside it as one time.
+
+    They are one where a single column has dates alone, and a single one times of day alone; the latter is left out.
+    """
+    days = [name for name, form in forms.items() if form.form != "duration" and _are_days(form.times)]
+    clocks = [name for name in cells if cells[name].str.fullmatch(CLOCK).mean() >= READABLE]
+    if len(days) != 1 or len(clocks) != 1 or days == clocks:
+        return dict(forms)
+    both = guess_form(cells[days[0]] + " " + cells[clocks[0]])
+    if both is None or _are_days(both.times):
+        return dict(forms)
+    others = {name: form for name, form in forms.items() if name != clocks[0]}
+    return others | {days[0]: replace(both, clock=clocks[0])}
+
+
+def _are_days(times: "pd.Series[Any]") -> bool:
+    known = times.dropna()
+    return bool(len(known) and (known == known.dt.normalize()).all() and known.duplicated().any())
 
 
 def guess_form(text: "pd.Series[str]") -> TimeForm | None:
@@ -49,6 +82,10 @@ def guess_form(text: "pd.Series[str]") -> TimeForm | None:
     lengths = durations(text.where(full, ""))
     if np.isfinite(lengths[full.to_numpy()]).mean() >= READABLE:
         return TimeForm("duration", pd.Series(lengths), "spans such as 1 day 02:00:00")
+    for form in OTHER_FORMS:
+        found = strptime_instants(text.where(full, ""), form)
+        if found[full].notna().mean() >= READABLE:
+            return TimeForm(form, found, f"as in {text[full].iat[0]!r}")
     return None
 
 
