@@ -43,4 +43,7 @@ def _minutes(late: float | None) -> str:
 
 def _injected(report: dict[str, Any]) -> str:
     parts = [f"{name.replace('_', ' ')} {one['auroc']:.2f}" for name, one in report["injected"].items()]
-    return f"AUROC on departures that were put into copies of the fault-free run: {', '.join(parts)}.\n"
+    served = [f"{name.replace('_', ' ')} {weight:.0%}" for name, weight in report["served"]["weights"].items()]
+    beside = [name.replace("_", " ") for name in report["served"]["beside"]]
+    answers = f"Served: {', '.join(served)}{', beside them ' + ', '.join(beside) if beside else ''}."
+    return f"{answers} AUROC on departures that were put into copies of the fault-free run: {', '.join(parts)}.\n"
