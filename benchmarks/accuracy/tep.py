@@ -26,6 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from benchmarks.accuracy.sensor_share import sensor_figures
 from benchmarks.worked_examples import start_project
 from foretwin.contract.twin import DEPARTED, HEALTH, Twin
 from foretwin.dataset.splits import Development
@@ -65,6 +66,9 @@ def main(root: Path = Path()) -> None:
     with tempfile.TemporaryDirectory() as folder:
         build_twin(Path(folder), normal)
         methods, told = methods_of_twin(Path(folder))
+        faulty = {str(fault): runs[f"d{fault:02}_te"][FIRST_FAULTY:] for fault in FAULTS}
+        served = Bundle.load(Paths(Path(folder), "tep").models / "bundle")
+        told["sensors"] = sensor_figures(served, normal, runs["d00_te"], faulty)
     methods |= row_methods(normal)
     report = measure(methods, runs) | told | {"seconds": round(time.perf_counter() - begin, 1)}
     (root / "reports" / "health").mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import canonical
 from foretwin.evaluation.health_candidates import health_distances, judge_candidates
-from foretwin.training.candidates.health_choice import threshold
+from foretwin.metrics import threshold
 from support.small_fleet import PREPARE, REMEDY, fleet_rows, fleet_twin, prepared
 
 NAMES = list(health_distances(1))

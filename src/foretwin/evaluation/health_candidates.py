@@ -19,8 +19,8 @@ from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.splits import Development
 from foretwin.evaluation.baselines import Features
+from foretwin.metrics import threshold
 from foretwin.training.candidates.distances import Distance, served_distances
-from foretwin.training.candidates.health_choice import threshold
 
 TREES = 200
 

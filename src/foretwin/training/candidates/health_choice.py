@@ -16,6 +16,7 @@ from onnx import TensorProto
 from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.splits import Development
+from foretwin.metrics import threshold
 from foretwin.training.candidates.classical import FoldParts
 from foretwin.training.candidates.distances import ServedDistance, served_distances
 from foretwin.training.candidates.nodes import GraphNodes
@@ -119,13 +120,6 @@ def link_nodes(graph: GraphNodes, value: str, limit: float, spread: float) -> st
     away = graph.node("Clip", away, graph.constant(np.array(-EXTREME)), graph.constant(np.array(EXTREME)))
     both = graph.node("Concat", graph.node("Neg", away), away, axis=1)
     return graph.node("Cast", graph.node("Sigmoid", both), to=TensorProto.FLOAT)
-
-
-def threshold(normal: Values, share: float) -> float:
-    """Return what at most `share` of normal values (N,) exceeds, one more of which counts as an alarm."""
-    ordered = np.sort(normal)[::-1]
-    allowed = max(int(share * (len(ordered) + 1)) - 1, 0)
-    return float(ordered[min(allowed, len(ordered) - 1)])
 
 
 def _beside(learnt: QuestionBlend, truth: Values, share: float) -> Beside:

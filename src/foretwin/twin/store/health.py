@@ -2,8 +2,8 @@
 
 failure               a case is urgent: the machine is expected to end before the part can be there
 maintenance_required  a case is open: the part can still be there in time
-check_function        nothing can be said: it is silent, or has never been scored in its present run
-off_specification     the newest score warns that it saw what no machine of the training showed
+check_function        nothing can be said: it is silent, never scored in its present run, or a sensor of it fails
+off_specification     the newest score warns that it saw what no machine of the training showed, or settings of none
 good                  none of these
 """
 
@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, and_, case, cast, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, String, and_, case, cast, false, func, or_, select
 
+from foretwin.predictor.health_state import CHECK_FUNCTION, OUTSIDE, UNKNOWN_REGIME
 from foretwin.serving.access.bounds import Bounds
 from foretwin.twin.store.summaries import unscored
 from foretwin.twin.store.tables import assets, cases, scores
 from foretwin.twin.store.visibility import visible_assets, visible_cases
 
 WORDS = ("failure", "maintenance_required", "check_function", "off_specification", "good")  # the first that holds
-OUTSIDE = "out_of_training_range"  # how a score warns of it
 Silences = Mapping[str, datetime]  # twin -> the moment before which a last reading is too old
 
 
@@ -32,8 +32,8 @@ def health(silent_since: Silences) -> ColumnElement[str]:
     return case(
         (urgent, WORDS[0]),
         (planned, WORDS[1]),
-        (or_(is_silent(silent_since), told.is_(None)), WORDS[2]),
-        (told.contains(OUTSIDE, autoescape=True), WORDS[3]),
+        (or_(is_silent(silent_since), told.is_(None), _warns(told, CHECK_FUNCTION)), WORDS[2]),
+        (or_(_warns(told, OUTSIDE), _warns(told, UNKNOWN_REGIME)), WORDS[3]),
         else_=WORDS[4],
     )
 
@@ -86,6 +86,11 @@ def newest_receipt(connection: Connection, bounds: Bounds) -> datetime | None:
     query = select(func.max(assets.c.received_at)).where(visible_assets(connection, bounds))
     newest: datetime | None = connection.execute(query).scalar_one()
     return newest
+
+
+def _warns(told: ScalarSelect[Any], word: str) -> ColumnElement[bool]:
+    """Return the condition that warnings, as the text of a JSON list, hold one of this kind."""
+    return told.contains(f'"{word}: ', autoescape=True)
 
 
 def _has_case(severity: str) -> ColumnElement[bool]:
