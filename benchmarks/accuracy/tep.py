@@ -4,9 +4,9 @@
 
 `FORETWIN_DATASETS` is the folder of the files, which are never part of the project. The fault-free training run becomes
 a twin by `foretwin new`, whose window is then shortened to an hour; its stages train the network on departures that
-were put into copies, and the candidates learn the same windows. Fault-free test data give each method the limit that
-1 % of them exceed; then each of the 21 test runs, whose fault begins at row 161, is told by row. Writes
-reports/health/tep.json.
+were put into copies, and make the served answer; the candidates learn the same windows. Fault-free test data give each
+method the limit that 1 % of them exceed; then each of the 21 test runs, whose fault begins at row 161, is told by row.
+Writes reports/health/tep.json.
 """
 
 import io
@@ -26,18 +26,21 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import beta
 
+from benchmarks.accuracy.sensor_share import sensor_figures
 from benchmarks.worked_examples import start_project
 from foretwin.contract.twin import DEPARTED, HEALTH, Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import canonical
 from foretwin.dataset.windows import Histories
 from foretwin.evaluation.baselines import Features
-from foretwin.evaluation.health_candidates import PrincipalComponents, health_distances, judge_candidates
+from foretwin.evaluation.candidates import read_blend_record
+from foretwin.evaluation.health_candidates import health_distances, judge_candidates
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
+from foretwin.training.candidates.distances import PrincipalComponents
 
 FILES = Path("tep") / "TE_process_data.zip"
 CHANNELS = [*(f"xmeas_{i}" for i in range(1, 42)), *(f"xmv_{i}" for i in range(1, 12))]
@@ -61,9 +64,13 @@ def main(root: Path = Path()) -> None:
         runs = {name[:-4]: np.loadtxt(io.BytesIO(archive.read(name))) for name in archive.namelist() if name[0] == "d"}
     normal = runs["d00"].T
     with tempfile.TemporaryDirectory() as folder:
-        methods, injected = methods_of_twin(Path(folder), normal)
+        build_twin(Path(folder), normal)
+        methods, told = methods_of_twin(Path(folder))
+        faulty = {str(fault): runs[f"d{fault:02}_te"][FIRST_FAULTY:] for fault in FAULTS}
+        served = Bundle.load(Paths(Path(folder), "tep").models / "bundle")
+        told["sensors"] = sensor_figures(served, normal, runs["d00_te"], faulty)
     methods |= row_methods(normal)
-    report = measure(methods, runs) | {"injected": injected, "seconds": round(time.perf_counter() - begin, 1)}
+    report = measure(methods, runs) | told | {"seconds": round(time.perf_counter() - begin, 1)}
     (root / "reports" / "health").mkdir(parents=True, exist_ok=True)
     with fresh_file(root / "reports" / "health" / "tep.json") as out:
         out.write_text(json.dumps(report, indent=1) + "\n")
@@ -71,8 +78,8 @@ def main(root: Path = Path()) -> None:
         print(f"{name:>24}: {one['detection_rate']:.1%} of faulty rows, {one['false_alarm_rate']:.1%} false alarms")
 
 
-def methods_of_twin(folder: Path, normal: Values) -> tuple[dict[str, Method], dict[str, Any]]:
-    """Make the twin of the fault-free run; return its methods, and their figures on departures in copies."""
+def build_twin(folder: Path, normal: Values) -> None:
+    """Make a project with the twin of the fault-free run, trained."""
     start_project(folder)
     frame = pd.DataFrame(normal, columns=CHANNELS)
     frame.insert(0, "time", pd.date_range("2000-01-01", periods=len(frame), freq=f"{MINUTES}min"))
@@ -83,18 +90,24 @@ def methods_of_twin(folder: Path, normal: Values) -> tuple[dict[str, Method], di
         (folder / path).write_text((folder / path).read_text().replace(old, new))
     for stage in ("fetch", "adapt", "prepare", "tune", "train"):
         _run([sys.executable, f"pipelines/{stage}.py", "tep"], folder)
+
+
+def methods_of_twin(folder: Path) -> tuple[dict[str, Method], dict[str, Any]]:
+    """Return the methods of the twin, what is served, and figures on departures in copies."""
     paths = Paths(folder, "tep")
     contract, params = paths.load_contract(), load_params(paths.params, "tep")
     development = Development.load(paths.windows, contract, params.prepare)
-    bundle = Bundle.load(paths.models / "bundle")
+    network, served = (Bundle.load(paths.models / one) for one in ("candidates/network", "bundle"))
     recorded = np.flatnonzero(~development.made)
     ends = recorded[development.histories.rows_so_far()[recorded] >= contract.window.length]
     features = Features(development, contract, 1)
     x = features.at(development.histories, ends).astype(np.float64)
-    found: dict[str, Method] = {"network": _network(bundle)}
+    found: dict[str, Method] = {"served": _told_by(served), "network": _told_by(network)}
     for name, distance in health_distances(1).items():
         found[name] = _windowed(features, contract, distance.fit(x))
-    return found, judge_candidates(development, contract, 1)
+    blend = read_blend_record(paths.models / "candidates")
+    of = {"weights": blend["weights"][HEALTH], "beside": blend["beside"].get(HEALTH, {})}
+    return found, {"served": of, "injected": judge_candidates(development, contract, 1)}
 
 
 def _run(command: list[str], folder: Path) -> None:
@@ -115,7 +128,7 @@ def _windowed(features: Features, contract: Twin, distance: Method) -> Method:
     return method
 
 
-def _network(bundle: Bundle) -> Method:
+def _told_by(bundle: Bundle) -> Method:
     """The logit of the served probability of a departure; faults lie outside of the limits, which are not asked."""
 
     def method(rows: Values) -> Values:

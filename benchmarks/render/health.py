@@ -20,7 +20,8 @@ def tep(report: dict[str, Any]) -> str:
         late = [f"{median(delays):.0f}" if delays else "", f"{len(delays)} of {len(one['delay'])}"]
         told = [f"{cell:.1%}" for cell in cells]
         lines.append([name.replace("_", " "), *told, alarms, f"{one['false_alarm_rate_before_faults']:.1%}", *late])
-    return f"{table(header, lines)}\n{_by_fault(report)}\n{_injected(report)}\nFrom `reports/health/tep.json`.\n"
+    parts = [table(header, lines), _by_fault(report), _injected(report), _sensors(report)]
+    return "\n".join([*parts, "From `reports/health/tep.json`.\n"])
 
 
 def _by_fault(report: dict[str, Any]) -> str:
@@ -43,4 +44,17 @@ def _minutes(late: float | None) -> str:
 
 def _injected(report: dict[str, Any]) -> str:
     parts = [f"{name.replace('_', ' ')} {one['auroc']:.2f}" for name, one in report["injected"].items()]
-    return f"AUROC on departures that were put into copies of the fault-free run: {', '.join(parts)}.\n"
+    served = [f"{name.replace('_', ' ')} {weight:.0%}" for name, weight in report["served"]["weights"].items()]
+    beside = [name.replace("_", " ") for name in report["served"]["beside"]]
+    answers = f"Served: {', '.join(served)}{', beside them ' + ', '.join(beside) if beside else ''}."
+    return f"{answers} AUROC on departures that were put into copies of the fault-free run: {', '.join(parts)}.\n"
+
+
+def _sensors(report: dict[str, Any]) -> str:
+    one, several, faults = (report["sensors"][name] for name in ("one_channel", "several_channels", "process_faults"))
+    return (
+        f"A sensor or the machine: of {one['departed']} copies told as departed in which one channel departs,"
+        f" {one['told_right']:.0%} were told as that sensor's failure; of {several['departed']} in which two or"
+        f" three do, {several['told_right']:.0%} as the machine's. Of {faults['departed']} windows of the process'"
+        f" faults that were told, {faults['told_as_sensor']:.1%} were told as a sensor's.\n"
+    )

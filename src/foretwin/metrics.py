@@ -110,3 +110,10 @@ def rul_metrics(predicted: Floats, truth: Floats, cap: float) -> dict[str, dict[
             "rmse_late": rmse(predicted[late], target[late]),
         }
     return result
+
+
+def threshold(normal: NDArray[np.float64], share: float) -> float:
+    """Return what at most `share` of normal values (N,) exceeds, one more of which counts as an alarm."""
+    ordered = np.sort(normal)[::-1]
+    allowed = max(int(share * (len(ordered) + 1)) - 1, 0)
+    return float(ordered[min(allowed, len(ordered) - 1)])

@@ -31,7 +31,11 @@ def test_each_method_has_the_same_false_alarms_and_its_own_detections():
     assert level["detection_rate_without_3_9_15"] == 1
     assert floors["always"]["detection_rate"] == floors["always"]["false_alarm_rate"] == 1
     assert floors["Q"]["detection_rate"] > 0.9
-    text = health.tep(report | {"injected": {"level": {"auroc": 0.9}}})
+    told = {"copies": 4, "departed": 2, "told_right": 0.5, "told_as_sensor": 0.5}
+    report["sensors"] = dict.fromkeys(("one_channel", "several_channels", "process_faults"), told)
+    report |= {"injected": {"level": {"auroc": 0.9}}, "served": {"weights": {"level": 1.0}, "beside": {"network": 1.0}}}
+    text = health.tep(report)
+    assert "Served: level 100%, beside them network." in text
     assert "| level |" in text
     assert "| floor: dynamic Q |" in text
 

@@ -9,7 +9,8 @@ from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import canonical
-from foretwin.evaluation.health_candidates import health_distances, judge_candidates, threshold
+from foretwin.evaluation.health_candidates import health_distances, judge_candidates
+from foretwin.metrics import threshold
 from support.small_fleet import PREPARE, REMEDY, fleet_rows, fleet_twin, prepared
 
 NAMES = list(health_distances(1))

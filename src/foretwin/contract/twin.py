@@ -29,6 +29,7 @@ TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+
 RESERVED = {"asset", "run", "time", "rul", "fixed_split", "subset"}
 FAILURE = "p_failure"  # the chance of a failure within a horizon
 SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings", FAILURE}  # in tables of scores
+SCORED |= {"health_index", "health_state"}
 HEALTH, NORMAL, DEPARTED = "health", "normal", "departed"  # the axis without labels, and its classes
 UNKNOWN = "unknown"  # the value on a fault axis where no class is probable enough
 
@@ -83,6 +84,11 @@ class Health(ContractPart):
     remedy: Remedy
     false_alarms: Annotated[float, Field(gt=0)] = Field(
         default=12, description="per machine and year of its clock; where that counts no time, per 10,000 steps"
+    )
+    off: dict[Word, float] = Field(
+        default={},
+        exclude_if=lambda off: not off,
+        description="the machine stands still while each of these channels is at most so much: nothing is said of it",
     )
 
     @property
@@ -150,6 +156,10 @@ class Twin(ContractPart):
         taken = [name for name in self.channels if name in RESERVED or name.startswith("fault_")]
         if taken:
             raise ValueError(f"channel name {taken[0]} is reserved for the canonical table; rename it")
+        numbers = [name for name, channel in self.channels.items() if channel.categories is None]
+        wrong = [name for name in (self.health.off if self.health else ()) if name not in numbers]
+        if wrong:
+            raise ValueError(f"health.off: {wrong[0]} is no channel of numbers; name one that tells a standstill")
         check_regimes(self.regimes.channels if self.regimes else (), self.channels)
         self._check_grid()
         check_waveforms(self.waveforms, tuple(self.channels))

@@ -80,8 +80,11 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
 
 
 def _presumed_normal(frame: pd.DataFrame, twin: Twin) -> "pd.Series[int]":
-    """Return the class (N,) of rows of which nobody said anything: normal, but unknown where an end is near."""
+    """Return the class (N,) of rows of which nobody said anything: normal; unknown at a standstill or near an end."""
     presumed = pd.Series(0, frame.index)
+    if twin.health is not None and twin.health.off:
+        still = [pd.to_numeric(frame[name], errors="coerce") <= most for name, most in twin.health.off.items()]
+        presumed = presumed.mask(pd.concat(still, axis=1).all(axis=1), FAULT_UNKNOWN)
     if twin.rul is None or "rul" not in frame.columns:
         return presumed
     return presumed.mask(frame["rul"] < twin.rul.cap, FAULT_UNKNOWN)

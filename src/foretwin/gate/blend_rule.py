@@ -2,6 +2,7 @@
 
 What decides is whether a difference is sure: it must show in the share of the resamples that the confidence asks for,
 after a Bonferroni correction over all comparisons, so that a blend that equals its candidates is not refused by chance.
+An answer about health is not held against what learnt of departures in copies: that knows them by their maker.
 Of fewer machines than `promote.fewest_assets` every resample may say the same by chance: they decide nothing.
 """
 
@@ -14,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.lead_times import longest_lead_time
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.evaluation.answer_figures import LATE_LIFE_SHARE
 from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.gate.figures import Check, share_text
 from foretwin.gate.resamples import Resamples
 from foretwin.metrics import macro_f1, rmse
-from foretwin.project.params import PromoteParams
+from foretwin.project.params import LEARNT, PromoteParams
 
 NAME = "candidates"
 
@@ -33,6 +34,7 @@ class JudgedQuestion:
     error: float
     drawn: NDArray[np.float64]  # (B,) in each resample
     is_rul: bool
+    is_health: bool = False
 
 
 def candidate_checks(
@@ -57,9 +59,7 @@ def candidate_checks(
     asked = partial(_questions, contract, held_out, resamples, params.fewest_assets, axes)
     ours, theirs = asked(blend), {name: asked(said) for name, said in parts.items()}
     strict = 1 - (1 - params.confidence) / max(1, len(ours) * len(theirs))
-    checks = [
-        _against_all(one, {n: found[i] for n, found in theirs.items()}, contract, strict) for i, one in enumerate(ours)
-    ]
+    checks = [_against_all(one, _fair(i, one, theirs), contract, strict) for i, one in enumerate(ours)]
     checks += [
         Check(NAME, True, f"axis {axis} is not learnt: too few of its windows get an answer, which is {told}")
         for axis in sorted(unlearnt)
@@ -85,10 +85,16 @@ def _questions(
     for axis in axes:
         given, true, classes = said.answers[axis], truth.faults[axis], len(contract.classes(axis))
         drawn = 1 - resamples.macro_f1(given, true, classes)
-        found.append(
-            JudgedQuestion(f"macro-F1 of the answers about {axis}", 1 - macro_f1(given, true, classes), drawn, False)
-        )
+        title, error = f"macro-F1 of the answers about {axis}", 1 - macro_f1(given, true, classes)
+        found.append(JudgedQuestion(title, error, drawn, False, contract.health is not None and axis == HEALTH))
     return found
+
+
+def _fair(place: int, asked: JudgedQuestion, theirs: Mapping[str, list[JudgedQuestion]]) -> dict[str, JudgedQuestion]:
+    """Return the answers of the candidates that a question may be held against."""
+    found = {name: questions[place] for name, questions in theirs.items()}
+    unlearnt = {name: one for name, one in found.items() if name not in LEARNT}
+    return unlearnt if asked.is_health and unlearnt else found
 
 
 def _against_all(ours: JudgedQuestion, theirs: Mapping[str, JudgedQuestion], contract: Twin, strict: float) -> Check:

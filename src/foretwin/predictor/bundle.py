@@ -4,7 +4,7 @@
     network.onnx       ensemble with its feature scaling inside: physical units in, RUL and probabilities out
     calibration.json   offsets of the RUL interval, curves of chances of a failure; absent where the twin has no RUL
     fault_calibration.json  temperature and threshold of each fault axis; absent where the twin has none
-    reference.json     each channel's range on the training assets, and the healthy baseline
+    reference.json     each channel's range on the training assets, the healthy baseline, and for health known settings
     manifest.json      the digest of each file above; a bundle that does not match it is not loaded
 
 Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.score`. It needs onnxruntime and
@@ -23,15 +23,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from foretwin.contract.categories import UNKNOWN_CODE
-from foretwin.contract.twin import UNKNOWN, Twin
+from foretwin.contract.twin import DEPARTED, HEALTH, UNKNOWN, Twin
 from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.guards import age_warnings, check_rows, pace_warnings
+from foretwin.predictor.health_state import CHECK_FUNCTION, SILENT, health_columns, health_warnings, says
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 from foretwin.predictor.inputs import ModelInputs, read_frame
 from foretwin.predictor.rul_intervals import RulIntervals
+from foretwin.predictor.sensor_check import sensor_warnings
+from foretwin.predictor.window_warnings import add_warnings, lost_parts, window_warnings
 from foretwin.project.digests import file_digest
 
 FORMAT = 2
@@ -110,8 +112,9 @@ class Bundle:
         asset, run, time, rows (how many the prediction saw, at most the window), then `rul`, `rul_low`, `rul_high`
         in the contract's unit where the twin has an RUL, and `p_failure_<horizon>`, the chance of a failure within it,
         for each of `rul.horizons`; where it has faults, `<axis>` with the answer, a class or
-        "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; and `warnings`,
-        a list of strings. BadInput names the field that breaks the contract: `guards` has what is refused.
+        "unknown" where none is probable enough, and `p_<axis>_<class>`, the calibrated probabilities; where it has
+        health, its `health_index` and `health_state`; and `warnings`, a list of strings. BadInput names the field that
+        breaks the contract: `guards` has what is refused.
 
         >>> bundle = foretwin.load_bundle("models/pump/champion/bundle")
         >>> rows = foretwin.load_dataset("pump", assets=3)
@@ -198,14 +201,24 @@ class Bundle:
 
     def _score_windows(self, windows: Windows, seen: list[int], due: list[int]) -> dict[str, NDArray[Any]]:
         columns = self.predict_windows(windows)
-        warnings = self._warnings(windows, due, columns.get("rul"))
+        warnings = window_warnings(self.contract, self.reference, windows, due, columns.get("rul"))
         if self.slot is not None:
-            names = [self.contract.channel_names[i] for i in self.contract.may_be_missing]
-            known = ~np.isnan(windows.x[:, :, self.contract.may_be_missing]) & (windows.mask > 0)[:, :, None]
-            for i, (count, whole) in enumerate(zip(seen, due, strict=True)):
-                lost = [f"channel_missing: {names[m]}" for m in np.flatnonzero(~known[i].any(axis=0)).tolist()]
-                warnings[i] += [f"window_coverage: {count} of {whole} rows", *lost] if count < whole else lost
+            add_warnings(warnings, lost_parts(self.contract, windows, seen, due))
+        if self.contract.health is not None:
+            add_warnings(warnings, health_warnings(self.contract, self.reference.settings, windows))
+            self._add_sensors(windows, columns, warnings)
+            columns |= health_columns(self.contract, columns, warnings.tolist())
         return {**columns, "warnings": warnings}
+
+    def _add_sensors(self, windows: Windows, columns: dict[str, NDArray[Any]], warnings: NDArray[np.object_]) -> None:
+        """Warn where a sensor fails rather than the machine, of windows that have departed."""
+        sensors, nearest = self.reference.sensors, self.reference.regimes.nearest
+        judged = [not any(says(word, one) for word in SILENT) for one in warnings]
+        departed = np.flatnonzero((columns[HEALTH] == DEPARTED) & np.array(judged, bool))
+        if sensors is not None and len(departed):
+            told = sensor_warnings(self.contract, sensors, nearest, windows, departed, self.predict_windows)
+            for i, what in told.items():
+                warnings[i].append(f"{CHECK_FUNCTION}: {what}")
 
     def _fault_columns(self, axis: str, probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Return the class and the calibrated probabilities of an axis, from the ensemble's (N, K)."""
@@ -216,33 +229,6 @@ class Bundle:
         names = np.array([*classes, UNKNOWN], dtype=object)  # -1, for no probable class, selects the last
         columns = {probability_column(axis, name): calibrated[:, i] for i, name in enumerate(classes)}
         return {axis: names[self.fault_calibration[axis].answer(calibrated)], **columns}
-
-    def _warnings(self, windows: Windows, due: list[int], rul: NDArray[np.float64] | None) -> NDArray[np.object_]:
-        """Return the warnings of each score, (N,) lists of strings."""
-        low, high = self.reference.ranges
-        far = (windows.x < low) | (windows.x > high)
-        for channel, _ in self.contract.categories:
-            far[:, :, channel] &= windows.x[:, :, channel] != UNKNOWN_CODE
-        if self.slot is not None or min(due) < windows.mask.shape[1]:
-            far &= (windows.mask > 0)[:, :, None]
-        cap = self.contract.rul.cap if self.contract.rul else np.inf
-        found: list[list[str]] = [[] for _ in due]
-        for i, channel in np.argwhere(far.any(axis=1)).tolist() if far.any() else ():
-            found[i].append(f"out_of_training_range: {self.contract.channel_names[channel]}")
-        for channel, _ in self.contract.categories:
-            unknown = (windows.x[:, :, channel] == UNKNOWN_CODE) & (windows.mask > 0)
-            for i in np.flatnonzero(unknown.any(axis=1)).tolist():
-                found[i].append(f"unknown_category: {self.contract.channel_names[channel]}")
-        length = windows.mask.shape[1]
-        for i, count in enumerate(due):
-            if count < length:
-                found[i].append(f"short_history: {count} of {length} rows")
-            if rul is not None and rul[i] >= cap:
-                found[i].append(f"rul_at_cap: {cap:g} {self.contract.clock.unit} or more")
-        result = np.empty(len(found), dtype=object)
-        for i, warnings in enumerate(found):  # one by one: numpy would make a matrix of them
-            result[i] = warnings
-        return result
 
 
 def probability_column(axis: str, name: str) -> str:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Histories
+from foretwin.predictor.known_settings import KnownSettings
+from foretwin.predictor.sensor_check import SensorCheck
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class HealthyBaseline:
     regimes: RegimeCentres
     healthy: NDArray[np.float32]  # (R, P, C) mean level; P = the window's rows where it is one whole cycle, else 1
     age: float  # mean age of the healthy rows, in the contract's time unit
+    settings: KnownSettings | None = None  # where health is asked for and there are settings
+    sensors: SensorCheck | None = None  # where health is asked for
 
     @classmethod
     def fit(cls, histories: Histories, contract: Twin, regimes: RegimeCentres) -> Self:
@@ -64,6 +68,8 @@ class HealthyBaseline:
             regimes=regimes,
             healthy=levels.reshape(-1, count, values.shape[1]).astype(np.float32),
             age=float(histories.time[healthy if healthy.any() else slice(None)].mean()),
+            settings=KnownSettings.fit(histories, contract) if contract.health else None,
+            sensors=SensorCheck.fit(histories, contract, regimes.nearest) if contract.health else None,
         )
 
     def healthy_readings(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -74,6 +80,8 @@ class HealthyBaseline:
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values for JSON."""
+        known = {"known_settings": self.settings.to_dict()} if self.settings else {}
+        known |= {"sensor_check": self.sensors.to_dict()} if self.sensors else {}
         return {
             "ranges": self.ranges.tolist(),
             "settings": list(self.regimes.settings),
@@ -81,6 +89,7 @@ class HealthyBaseline:
             "spread": self.regimes.spread.tolist(),
             "healthy": self.healthy.tolist(),
             "age": self.age,
+            **known,
         }
 
     @classmethod
@@ -89,7 +98,10 @@ class HealthyBaseline:
         ranges, centres, spread, healthy = (
             np.array(values[name], np.float32) for name in ("ranges", "centres", "spread", "healthy")
         )
-        return cls(ranges, RegimeCentres(tuple(values["settings"]), centres, spread), healthy, values["age"])
+        known = KnownSettings.from_dict(values["known_settings"]) if "known_settings" in values else None
+        sensors = SensorCheck.from_dict(values["sensor_check"]) if "sensor_check" in values else None
+        regimes = RegimeCentres(tuple(values["settings"]), centres, spread)
+        return cls(ranges, regimes, healthy, values["age"], known, sensors)
 
 
 def healthy_rows(histories: Histories, contract: Twin) -> NDArray[np.bool_]:

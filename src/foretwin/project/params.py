@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -25,6 +25,7 @@ CandidateName = Literal[
     "random_fourier_ridge",
     "linear",
 ]
+LEARNT: tuple[str, ...] = get_args(CandidateName)
 NETWORKS = ("network", "statistics", "convolution", "statistics_convolution", "gru", "attention")
 OF_ONE_TWIN = ("prepare", "tune", "train")  # sections whose fields may differ under a twin's name
 

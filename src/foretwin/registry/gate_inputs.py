@@ -16,7 +16,7 @@ from foretwin.champion import ledger
 from foretwin.champion.provenance import asset_digest
 from foretwin.dataset.table import read_rows
 from foretwin.errors import BadInput, BundleError
-from foretwin.evaluation.candidates import CANDIDATE, candidates_among, load_candidates, times_slower
+from foretwin.evaluation.candidates import CANDIDATE, candidates_among, load_candidates, read_blend_record, times_slower
 from foretwin.evaluation.held_out import HeldOut, Predictions, read_baselines
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.params import Params
@@ -64,9 +64,11 @@ def collect_gate_inputs(
 
 
 def _slowdown(paths: Paths, bundle: Bundle, rows: pd.DataFrame, params: Params) -> list[gate.Check]:
-    """Compare a blend's speed with that of its network; nothing to compare where it has none."""
+    """Compare a blend's speed with that of its network; nothing to compare where that does not answer."""
     candidates = load_candidates(paths.models / "candidates")
-    if "network" not in candidates:
+    record = read_blend_record(paths.models / "candidates")
+    answering = [*record.get("weights", {}).values(), *record.get("beside", {}).values()]
+    if "network" not in candidates or not any("network" in weights for weights in answering):
         return []
     times = {count: times_slower(bundle, candidates["network"], rows, count) for count in AT_ONCE}
     return [gate.slowdown_check(times, params.promote)]

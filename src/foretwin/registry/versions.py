@@ -19,6 +19,7 @@ from foretwin.dataset.table import KEY, read_rows
 from foretwin.errors import BundleError, RegistryError, RowsError
 from foretwin.predictor.bundle import probability_column, verify
 from foretwin.predictor.failure_chances import failure_column
+from foretwin.predictor.health_state import INDEX, STATE
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
 from foretwin.registry.locations import ALIAS, BUNDLE, MODEL, model_name
@@ -153,6 +154,8 @@ def signature(contract: Twin) -> "ModelSignature":
     for axis in contract.axes:
         probabilities = [probability_column(axis, name) for name in contract.classes(axis)]
         answers += [ColSpec(DataType.string, axis), *(ColSpec(DataType.double, name) for name in probabilities)]
+    if contract.health is not None:
+        answers += [ColSpec(DataType.double, INDEX), ColSpec(DataType.string, STATE)]
     warnings = ColSpec(Array(DataType.string), "warnings")
     return ModelSignature(inputs=Schema([*key, *channels]), outputs=Schema([*key, *answers, warnings]))
 

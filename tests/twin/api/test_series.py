@@ -139,6 +139,8 @@ def test_health_is_the_first_word_that_holds(store, root):
             ("wearing", "planned", [ODD], True),
             ("silent", None, [ODD], True),
             ("odd", None, [ODD], False),
+            ("sensor", None, [ODD, "check_function: flow contradicts the other channels"], False),
+            ("elsewhere", None, ["unknown_regime: speed"], False),
             ("fine", None, ["rul_at_cap", "short_history: 4 of 8 rows"], False),
         ):
             tell(store, contract, name, case, warnings, silent)
@@ -150,6 +152,8 @@ def test_health_is_the_first_word_that_holds(store, root):
             "silent": "check_function",
             "new": "check_function",
             "odd": "off_specification",
+            "sensor": "check_function",
+            "elsewhere": "off_specification",
             "fine": "good",
         }
         assert {name: client.get(f"/v1/twins/{name}").json()["health"] for name in told} == told

@@ -56,6 +56,27 @@ def case(fault: str, severity: str = PLANNED, state: str = "open", run: int = 1,
     return OpenCase(number, fault, state, severity, run)
 
 
+LOOK = {"part": "P-1", "instruction": "look at it", "lead_time": 2}
+HEALTH_ONLY = Twin.model_validate(FAULTS_ONLY.model_dump() | {"faults": {}, "health": {"remedy": LOOK}})
+
+
+@pytest.mark.parametrize("warning", ["off: speed at most 5", "unknown_regime: speed", "check_function: pressure"])
+def test_a_departure_at_a_standstill_in_an_unknown_regime_or_of_a_sensor_opens_no_case(warning: str):
+    departed = score(None, health__departed=0.99)
+    assert decide_cases([], departed, HEALTH_ONLY) == [Open("health.departed", PLANNED)]
+    assert decide_cases([], replace(departed, warnings=[warning]), HEALTH_ONLY) == []
+
+
+@pytest.mark.parametrize(
+    ("warnings", "change"),
+    [([], Close), (["off: speed at most 5"], Refresh), (["unknown_regime: speed"], Refresh)],
+)
+def test_a_case_of_health_does_not_recover_while_nothing_is_said(warnings: list[str], change: type):
+    calm = replace(score(None, health__departed=0.01), warnings=warnings)
+    (found,) = decide_cases([case("health.departed")], calm, HEALTH_ONLY)
+    assert isinstance(found, change)
+
+
 def test_a_healthy_asset_opens_nothing():
     assert decide_cases([], pump(110), PUMP) == []
     assert decide_cases([], pump(72.1, thrust=0.79), PUMP) == []

@@ -149,7 +149,7 @@ def grown(url, size):
     rows = [{"twin": "pump", "name": f"P-{i:05}", "tags": {}, "registered_at": NOON} for i in range(size)]
     with store.write() as connection:
         connection.execute(insert(asset_table), rows)
-        fixed = {"open_cases": 0, "is_outside": False}
+        fixed = {"open_cases": 0, "word": "good"}
         standing = [
             {"asset": i + 1, "severity": 2 if i % 10 else i % 3 % 2, "due": NEVER, "rul_low": float(i * 7919 % size)}
             | fixed

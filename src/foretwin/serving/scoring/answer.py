@@ -9,6 +9,7 @@ import pyarrow as pa
 from foretwin.champion.champion import Champion
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import Answers
+from foretwin.predictor.health_state import health_answer
 from foretwin.predictor.records import score_records
 from foretwin.serving.scoring.calls.call import ScoreCall
 from foretwin.wire.tables import JSON, write_table
@@ -58,6 +59,8 @@ def _scores(champion: Champion, ages: list[float | None], answers: Answers) -> l
             score["rul"] = {"value": record.rul, **ends, "level": level, "unit": contract.clock.unit}
             score |= {"p_failure": record.p_failure} if record.p_failure else {}
         score |= {"faults": record.faults, "diagnosis": record.diagnosis}
+        health = health_answer(record, contract)
+        score |= {"health": health} if health else {}
         if age is not None:
             score["data_age"] = age
         score["warnings"] = record.warnings

@@ -47,6 +47,9 @@ WARNINGS = (
     "unknown_category",
     "rul_at_cap",
     "stale",
+    "off",
+    "unknown_regime",
+    "check_function",
 )
 
 FAMILIES = {  # name -> what it is, and its labels

@@ -14,6 +14,7 @@ from foretwin.contract.channels import Channel
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.failure_chances import failure_column, horizon_name
+from foretwin.predictor.health_state import INDEX, STATE, STATES
 from foretwin.predictor.shapley import players
 from foretwin.serving.http.limits import Limits
 from foretwin.wire.asset_names import LONGEST_NAME, NAME_PATTERN
@@ -179,6 +180,7 @@ def answer_columns(contract: Twin) -> str:
         f"`{axis}` with the answer, `p_{axis}_` with each of {', '.join(contract.classes(axis))}, "
         for axis in contract.axes
     )
+    faults += f"`{INDEX}`, `{STATE}`, " if contract.health else ""
     return f"`asset`, `run`, `time`, `rows`, {rul}{faults}`data_age` where it is known, `warnings`"
 
 
@@ -198,6 +200,9 @@ def _score_schema(champion: Champion) -> Schema:
     axes = {axis: contract.classes(axis) for axis in contract.axes}
     fields["faults"] = record_schema({axis: record_schema(dict.fromkeys(names, SHARE)) for axis, names in axes.items()})
     fields["diagnosis"] = record_schema({axis: {"enum": [*names, UNKNOWN]} for axis, names in axes.items()})
+    if contract.health is not None:
+        index = {"type": "number", "minimum": 0, "maximum": 100}
+        fields["health"] = record_schema({"index": index, "state": {"enum": list(STATES)}})
     fields["data_age"] = {"type": "number", "minimum": 0, "description": "s since observed_at"}
     fields["warnings"] = {"type": "array", "items": TEXT}
     return record_schema(fields, optional=("data_age",))

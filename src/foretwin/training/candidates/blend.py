@@ -18,6 +18,7 @@ from foretwin.predictor.rul_intervals import JudgedCuts, RulIntervals
 from foretwin.project.params import TrainParams
 from foretwin.training.candidates.classical import FoldParts
 from foretwin.training.candidates.graph import Fitted, blend_graph
+from foretwin.training.candidates.health_choice import DISTANCES, choose_health, link_distances
 from foretwin.training.candidates.out_of_fold import OutOfFold, Said
 from foretwin.training.candidates.weights import QuestionBlend, blend_question
 from foretwin.training.ensemble import Member, keep_budget, regimes_of
@@ -53,22 +54,36 @@ def make_blend(
     params: TrainParams,
 ) -> Blended:
     """Weigh the candidates and write the graph; while it is too large, its weakest candidate leaves."""
+    classical = link_distances(classical, development, contract)
     cuts = OutOfFold.of(development, contract, networks, classical)
     fitted = Fitted({name: [m.network for m in members] for name, members in networks.items()}, classical)
     banned: tuple[str, ...] = ()
     while True:
-        questions = {one: blend_question(cuts, one, params.smallest_weight, banned) for one in cuts.truth}
+        questions = {one: _weighted(cuts, one, contract, params, banned) for one in cuts.truth}
         weights = {question: found.weights for question, found in questions.items()}
-        graph = blend_graph(fitted, contract, weights)
+        beside = questions[HEALTH].beside if contract.health else None
+        graph = blend_graph(fitted, contract, weights, beside)
         if len(graph) <= params.blend_mb * MEGABYTE:
             return Blended(graph, questions, cuts, fitted, banned)
-        used = {
-            name: sum(given.get(name, 0.0) for given in weights.values()) for one in weights.values() for name in one
-        }
+        every = [*weights.values(), *([beside.weights] if beside else [])]
+        used = {name: sum(given.get(name, 0.0) for given in every) for one in every for name in one}
         if len(used) == 1:
             size = f"{len(graph) / MEGABYTE:.1f} MB"
             raise TrainingError(f"train.blend_mb: the graph of {next(iter(used))} alone takes {size}; allow more")
         banned = (*banned, min(used, key=lambda name: used[name]))
+
+
+def _weighted(
+    cuts: OutOfFold, question: str, contract: Twin, params: TrainParams, banned: tuple[str, ...]
+) -> QuestionBlend:
+    """Weigh the candidates of one question; distances from normal come first where it is health."""
+    if contract.health is None or question != HEALTH:
+        return blend_question(cuts, question, params.smallest_weight, banned)
+    learnt = replace(cuts, said={name: said for name, said in cuts.said.items() if name not in DISTANCES})
+    some = any(name not in banned for name in learnt.said)
+    return choose_health(
+        cuts, contract, blend_question(learnt, question, params.smallest_weight, banned) if some else None, banned
+    )
 
 
 def save_blend(
@@ -82,18 +97,19 @@ def save_blend(
     fitted = blended.fitted
     scaled = next(iter(fitted.networks.values()))[0] if fitted.networks else fitted.classical[0].features
     reference = HealthyBaseline.fit(development.recorded, contract, regimes_of(scaled))
+    served = {question: found.said for question, found in blended.questions.items()}
     for name, said in blended.cuts.said.items():
         (candidates / name).mkdir()
-        alone = {question: {name: 1.0} for question in blended.questions}
-        own = calibrate(blended.cuts, said, development, contract, params)
+        alone = {one: {name: 1.0} if one in said else found.weights for one, found in blended.questions.items()}
+        own = calibrate(blended.cuts, served | said, development, contract, params)
         graph = blend_graph(blended.fitted, contract, alone)
         save_bundle(candidates / name, contract, graph, own.intervals, reference, own.faults)
-    said = {question: found.said for question, found in blended.questions.items()}
-    served = calibrate(blended.cuts, said, development, contract, params)
-    digest = save_bundle(bundle, contract, blended.graph, served.intervals, reference, served.faults)
+    own = calibrate(blended.cuts, served, development, contract, params)
+    digest = save_bundle(bundle, contract, blended.graph, own.intervals, reference, own.faults)
     record = {
         "weights": {question: found.weights for question, found in blended.questions.items()},
         "out_of_fold": {question: found.errors for question, found in blended.questions.items()},
+        "beside": {question: found.beside.weights for question, found in blended.questions.items() if found.beside},
         "too_large": list(blended.banned),
         "candidates": list(blended.cuts.said),
     }
@@ -112,7 +128,9 @@ def describe_blend(record: Mapping[str, Any]) -> str:
     found = []
     for question, weights in record["weights"].items():
         parts = ", ".join(f"{weight:.0%} {name.replace('_', ' ')}" for name, weight in weights.items())
-        found.append(f"{question}: {parts}")
+        others = record.get("beside", {}).get(question, {})
+        beside = f", beside them {', '.join(others).replace('_', ' ')}" if others else ""
+        found.append(f"{question}: {parts}{beside}")
     return f"blend of {'; '.join(found)}"
 
 

@@ -6,7 +6,8 @@ extra_trees             extremely randomised trees (Geurts, Ernst and Wehenkel, 
 random_fourier_ridge    ridge and logistic regression on random Fourier features, whose width and penalty are tried out
                         on assets set apart
 
-All are small enough that five folds of them fit into one graph.
+All are small enough that five folds of them fit into one graph. Of health without labels, distances from normal windows
+(`distances`) stand beside them, whose answers are logarithms (N, 1) until `health_choice` links them.
 """
 
 import time
@@ -25,9 +26,10 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.splits import Development, Split
 from foretwin.project.params import TrainParams
+from foretwin.training.candidates.distances import LEAST, served_distances
 from foretwin.training.candidates.features import FeatureSession, WindowFeatures
 from foretwin.training.candidates.forest import boosted, extremely_random
 from foretwin.training.candidates.linear import FeatureMap, constant_part, logistic_part, ridge_part
@@ -161,9 +163,9 @@ def fit_classical(
 ) -> Iterator[FoldParts]:
     """Fit the named candidates for each seed and fold, in that order; as many at once as the machine has cores.
 
-    Nothing is yielded where none is named.
+    Nothing is yielded where none is named and the twin has no health.
     """
-    tasks = [(seed, fold) for seed in params.seeds for fold in development.folds] if names else []
+    tasks = [(seed, fold) for seed in params.seeds for fold in development.folds] if names or contract.health else []
     alone = len(development.ends) < WORTH_A_CORE
     yield from Parallel(n_jobs=1 if alone else -1, return_as="generator")(
         delayed(_fit_fold)(development, contract, names, task) for task in tasks
@@ -194,6 +196,14 @@ def _fit_fold(development: Development, contract: Twin, names: Sequence[str], ta
         }
         answers[name] = {question: _answered(part, question, x_cuts) for question, part in parts[name].items()}
         seconds[name] = time.perf_counter() - begin
+    if contract.health is not None:
+        x_normal = session.at(split.histories, _normal(split, development, contract, generator)).astype(np.float64)
+        for name, distance in served_distances(chance).items():
+            begin = time.perf_counter()
+            parts[name] = {HEALTH: distance.fit(x_normal)}
+            away = distance(x_cuts.astype(np.float64))
+            answers[name] = {HEALTH: np.log(np.maximum(away, LEAST))[:, None].astype(np.float32)}
+            seconds[name] = time.perf_counter() - begin
     return FoldParts(seed, fold, features, parts, answers, seconds)
 
 
@@ -203,6 +213,15 @@ def _drawn(split: Split, generator: np.random.Generator) -> NDArray[np.int64]:
     if split.weights is None:
         return np.sort(generator.choice(split.train, count, replace=False))
     return np.sort(generator.choice(split.train, count, p=split.weights / split.weights.sum()))
+
+
+def _normal(
+    split: Split, development: Development, contract: Twin, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw recorded windows that are presumed to be normal, as their last rows (N,) in order."""
+    normal = split.histories.faults[split.train, contract.axes.index(HEALTH)] == 0
+    own = split.train[normal & ~development.made[split.train]]
+    return np.sort(generator.choice(own, min(MOST_WINDOWS, len(own)), replace=False))
 
 
 def _questions(

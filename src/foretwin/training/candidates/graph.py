@@ -11,11 +11,13 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.project.digests import json_digest
 from foretwin.training.candidates.classical import FoldParts
 from foretwin.training.candidates.features import WindowFeatures
+from foretwin.training.candidates.health_choice import beside_nodes, either_nodes
 from foretwin.training.candidates.nodes import IR_VERSION, OPSETS, GraphNodes
+from foretwin.training.candidates.weights import Beside
 from foretwin.training.network import Network, RegimeScaling
 from foretwin.training.onnx import export_graph
 
@@ -72,10 +74,10 @@ def _fingerprint(scaling: RegimeScaling) -> str:
     return json_digest([[name, values.tolist()] for name, values in scaling.state_dict().items()])
 
 
-def blend_graph(fitted: Fitted, contract: Twin, weights: Weights) -> bytes:
+def blend_graph(fitted: Fitted, contract: Twin, weights: Weights, beside: Beside | None = None) -> bytes:
     """Write the graph of a blend: inputs x, mask and age, outputs `rul` in time units and `p_<axis>`."""
     questions = [*(("rul",) if contract.rul else ()), *contract.axes]
-    used = {name for question in questions for name in weights[question]}
+    used = {name for question in questions for name in weights[question]} | set(beside.weights if beside else ())
     networks = [name for name in fitted.networks if name in used]
     others = any(name not in fitted.networks for name in used)
     folds = list(fitted.classical) if others else []
@@ -88,12 +90,18 @@ def blend_graph(fitted: Fitted, contract: Twin, weights: Weights) -> bytes:
     example = (torch.zeros(2, length, channels), torch.ones(2, length), torch.zeros(2))
     model = onnx.load_from_string(export_graph(module, example, outputs))
     graph = GraphNodes("blend/")
-    for question in questions:
+
+    def mixed(question: str, given_weights: Mapping[str, float]) -> str:
         parts = [
             graph.node("Mul", _answer(graph, given, folds, name, question), graph.number(weight))
-            for name, weight in weights[question].items()
+            for name, weight in given_weights.items()
         ]
-        total = reduce(lambda one, other: graph.node("Add", one, other), parts)
+        return reduce(lambda one, other: graph.node("Add", one, other), parts)
+
+    for question in questions:
+        total = mixed(question, weights[question])
+        if question == HEALTH and beside is not None:
+            total = either_nodes(graph, total, beside_nodes(graph, beside, mixed(question, beside.weights)))
         if question == "rul" and contract.rul:
             cap = graph.node("Mul", total, graph.number(contract.rul.cap))
             total = graph.node("Squeeze", cap, graph.constant(np.array([1])))

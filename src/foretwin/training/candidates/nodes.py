@@ -38,6 +38,12 @@ class GraphNodes:
         self.nodes.append(helper.make_node(kind, list(inputs), [name], name, domain=domain, **attributes))
         return name
 
+    def nodes_of(self, kind: str, outputs: int, *inputs: str, **attributes: Any) -> list[str]:
+        """Add a node with several outputs and return their names."""
+        names = [f"{self.prefix}{kind}_{len(self.nodes)}/{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, list(inputs), names, names[0], **attributes))
+        return names
+
     def name(self, result: str, output: str) -> None:
         """Give a result the name of an output of the graph."""
         self.nodes.append(helper.make_node("Identity", [result], [output], f"{self.prefix}{output}"))

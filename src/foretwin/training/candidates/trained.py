@@ -42,7 +42,7 @@ class Trained:
     ) -> dict[str, Any]:
         """Write the model into the empty folder `bundle`, its parts into the empty `candidates`; return its record."""
         members = self.networks[self.first]
-        if not params.candidates:
+        if not params.candidates and contract.health is None:
             record = save_ensemble(members, development, contract, params, bundle)
             write_blend_record(candidates, {"weights": {}})
             return record
@@ -64,6 +64,6 @@ def train_networks(
 def train_others(
     development: Development, contract: Twin, choices: Collection[str], params: TrainParams
 ) -> list[FoldParts]:
-    """Fit the candidates that are no networks, which are those of `choices`."""
+    """Fit the candidates that are no networks, which are those of `choices`, and distances where there is health."""
     names = [name for name in params.candidates if name not in choices]
     return list(fit_classical(development, contract, names, params))

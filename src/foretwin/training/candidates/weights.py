@@ -17,7 +17,23 @@ from foretwin.training.candidates.out_of_fold import OutOfFold
 
 SUM_TO_ONE = 1e3  # weight of that wish beside the squared errors
 SMALLEST_LIKELIHOOD = 1e-3  # of a true class; one window must not decide about a candidate
+SMALLEST_SPREAD = 1e-3  # of logarithms among normal windows
+EXTREME = 80.0  # logit that a single-precision number still tells from 0
+LEAST = 1e-12  # of what a logarithm is taken
 STEPS = 300
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What candidates learnt of departures, beside distances from normal: linked so that it is even at a limit."""
+
+    weights: dict[str, float]  # of those candidates
+    limit: float  # logit that the share of false alarms leaves
+    spread: float  # of the logit among normal windows
+
+    def apply(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities (N, 2) that are even at the limit."""
+        return even_at(logit_of(probabilities), self.limit, self.spread)
 
 
 @dataclass(frozen=True)
@@ -27,6 +43,7 @@ class QuestionBlend:
     weights: dict[str, float]  # of the candidates in it
     said: NDArray[np.float64]  # (M,) or (M, K): at each cut by the weights of the other folds
     errors: dict[str, float]  # out of fold, per candidate, and of `blend`
+    beside: Beside | None = None  # of health alone
 
 
 def blend_question(cuts: OutOfFold, question: str, smallest: float, banned: Iterable[str] = ()) -> QuestionBlend:
@@ -34,7 +51,7 @@ def blend_question(cuts: OutOfFold, question: str, smallest: float, banned: Iter
 
     TrainingError where no cut has a known truth.
     """
-    names = [name for name in cuts.said if name not in set(banned)]
+    names = [name for name, said in cuts.said.items() if question in said and name not in set(banned)]
     answers = np.stack([cuts.said[name][question] for name in names], axis=1)  # (M, C) or (M, C, K)
     known, truth = cuts.known(question), cuts.truth[question]
     if not known.any():
@@ -120,3 +137,22 @@ def _mixture_weights(
         part = given * weights
         weights = share @ (part / part.sum(axis=1, keepdims=True))
     return weights
+
+
+def logit_of(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the logit (N,) of the second of two classes, of probabilities (N, 2)."""
+    logarithms = np.log(np.maximum(probabilities.astype(np.float64), LEAST))
+    found: NDArray[np.float64] = logarithms[:, 1] - logarithms[:, 0]
+    return found
+
+
+def spread_of(normal: NDArray[np.floating]) -> float:
+    """Return the spread of values (N,) above their median, as a standard deviation if they were normal."""
+    median, high = np.quantile(normal, [0.5, 0.9])
+    return max(float(high - median) / 1.2816, SMALLEST_SPREAD)
+
+
+def even_at(values: NDArray[np.floating], limit: float, spread: float) -> NDArray[np.float64]:
+    """Return values (N,) as probabilities (N, 2) of normal and departed, which are even at the limit."""
+    away = np.clip((values - limit) / spread, -EXTREME, EXTREME)
+    return np.column_stack([1 / (1 + np.exp(away)), 1 / (1 + np.exp(-away))])

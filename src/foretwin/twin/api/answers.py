@@ -7,6 +7,7 @@ from typing import Any
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import StoreError
+from foretwin.predictor.health_state import health_answer
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import Connection
 from foretwin.twin.store.assets import Asset
@@ -73,6 +74,8 @@ def show_score(score: Score, contract: Twin | None, model: ScoringModel) -> dict
         shown |= {"p_failure": score.p_failure} if score.p_failure else {}
     elif contract and contract.rul and model.contract == contract.digest:
         raise StoreError(f"score of run {score.run}, time {score.time:g}: holds no RUL, which its model gives")
+    health = health_answer(score, contract) if contract else None
+    shown |= {"health": health} if health else {}
     known = {name: getattr(model, name) for name in ("name", "version", "run", "digest")}
     return {**shown, "model": known}
 

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from foretwin.contract.twin import Remedy, Twin
+from foretwin.contract.twin import DEPARTED, HEALTH, Remedy, Twin
+from foretwin.predictor.health_state import CHECK_FUNCTION, SILENT, says
 from foretwin.twin.store.scoring.scores import Score
 
 END_OF_LIFE = "end_of_life"
+DEPARTURE = f"{HEALTH}.{DEPARTED}"
 DIGEST = "digest"  # the one case of a fleet in which too many would open at once
 DRIFT = "drift"  # the one case of a fleet whose readings or scores left what its champion was trained on
 PLANNED = "planned"  # the part is expected in time
@@ -109,6 +111,8 @@ def recovers(fault: str, score: Score, contract: Twin) -> bool:
     """
     if fault != END_OF_LIFE:
         probability = probability_of(score, fault)
+        if fault == DEPARTURE and any(says(word, score.warnings) for word in SILENT):
+            return False  # nothing is said of it now
         if probability is None or probability >= contract.cases.close_probability:
             return False
         if contract.rul is None or score.rul_low is None:
@@ -121,9 +125,14 @@ def recovers(fault: str, score: Score, contract: Twin) -> bool:
 
 def present_faults(score: Score, contract: Twin) -> list[str]:
     """Return the faults probable enough to open a case, the most probable first."""
-    known = [(probability_of(score, fault), fault) for fault in faults_of(contract)]
+    known = [(probability_of(score, fault), fault) for fault in faults_of(contract) if not _is_excused(score, fault)]
     present = [(p, fault) for p, fault in known if p is not None and p >= contract.cases.open_probability]
     return [fault for _, fault in sorted(present, key=lambda one: -one[0])]
+
+
+def _is_excused(score: Score, fault: str) -> bool:
+    """Whether a departure opens no case: at a standstill, in an unknown regime, or where a sensor fails."""
+    return fault == DEPARTURE and any(says(word, score.warnings) for word in (*SILENT, CHECK_FUNCTION))
 
 
 def probability_of(score: Score, fault: str) -> float | None:

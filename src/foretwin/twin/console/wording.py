@@ -41,6 +41,9 @@ WARNINGS = {  # of scores, by what they begin with
     "window_coverage": "Readings are missing: {about}",
     "channel_missing": "No value lately of {about}",
     "unknown_category": "A word that the contract does not know, in {about}",
+    "off": "Stands still, nothing is said of its health: {about}",
+    "unknown_regime": "Runs at settings at which no machine was seen, nothing is said of its health: {about}",
+    "check_function": "A sensor fails rather than the machine: {about}",
     "rul_at_cap": "As long as remaining lives are told apart, or longer",
 }
 DUE = (

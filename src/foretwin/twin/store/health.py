@@ -2,8 +2,8 @@
 
 failure               a case is urgent: the machine is expected to end before the part can be there
 maintenance_required  a case is open: the part can still be there in time
-check_function        nothing can be said: it is silent, or has never been scored in its present run
-off_specification     the newest score warns that it saw what no machine of the training showed
+check_function        nothing can be said: it is silent, never scored in its present run, or a sensor of it fails
+off_specification     the newest score warns that it saw what no machine of the training showed, or settings of none
 good                  none of these
 """
 
@@ -28,9 +28,8 @@ def health(silent_since: Silences) -> ColumnElement[str]:
     cases_of = [(urgencies.c.severity == place, WORDS[place]) for place in range(NO_CASE)]
     return case(
         *cases_of,
-        (or_(is_silent(silent_since), urgencies.c.is_outside.is_(None)), WORDS[2]),
-        (urgencies.c.is_outside, WORDS[3]),
-        else_=WORDS[4],
+        (or_(is_silent(silent_since), urgencies.c.word.is_(None)), WORDS[2]),
+        else_=urgencies.c.word,
     )
 
 

@@ -174,6 +174,6 @@ urgencies = Table(  # how pressing each asset is: an index of the assets themsel
     Column("due", Moment, nullable=False),  # the earliest safe date of these cases; the year 9999 without one
     Column("rul_low", Double, nullable=False),  # of the newest score of its present run; 1e300 without one
     Column("open_cases", Integer, nullable=False),
-    Column("is_outside", Boolean),  # whether that score warns of values that no training showed; none: no score
+    Column("word", String),  # of NAMUR NE 107, that this score says by itself; none without a score
     Index("urgencies_in_order", "severity", "due", "rul_low", "asset"),
 )

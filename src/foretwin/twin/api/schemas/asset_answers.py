@@ -9,6 +9,9 @@ from foretwin.contract.source import Source
 from foretwin.contract.twin import Twin
 
 Health = Literal["failure", "maintenance_required", "check_function", "off_specification", "good"]
+HealthState = Literal[
+    "good", "off_specification", "check_function", "maintenance_required", "failure", "off", "unknown_regime"
+]
 
 
 class AgedAnswer(BaseModel):
@@ -54,6 +57,13 @@ class RulAnswer(BaseModel):
     unit: str | None
 
 
+class HealthAnswer(BaseModel):
+    """What a score says of health: 100 is as normal as can be, and the state says whether the index counts."""
+
+    index: float = Field(ge=0, le=100)
+    state: HealthState
+
+
 class ScoreAnswer(BaseModel):
     """What a model said of a window."""
 
@@ -70,6 +80,7 @@ class ScoreAnswer(BaseModel):
         default=None,
         description="chance of a failure within each horizon of the contract; left out where it names none",
     )
+    health: HealthAnswer | None = Field(default=None, description="left out where the contract asks for none")
     model: ModelAnswer
 
 

@@ -44,6 +44,13 @@ MACHINES = {
     "Failure": "Ausfall",
     "Fault": "Fehler",
     "Fault, where it is another one": "Fehler, wenn es ein anderer ist",
+    "Stands still, nothing is said of its health: {about}": "Steht still, über den Zustand wird nichts gesagt: {about}",
+    "Runs at settings at which no machine was seen, nothing is said of its health: {about}": (
+        "Läuft mit Einstellungen, die keine Maschine hatte, über den Zustand wird nichts gesagt: {about}"
+    ),
+    "A sensor fails rather than the machine: {about}": "Ein Sensor ist gestört, nicht die Maschine: {about}",
+    "Health index": "Zustandsindex",
+    "of 100": "von 100",
     "Few readings so far: {about}": "Bisher wenige Messungen: {about}",
     "No value lately of {about}": "Zuletzt kein Wert von {about}",
     "A word that the contract does not know, in {about}": "Ein Wort, das der Vertrag nicht kennt, in {about}",

@@ -64,15 +64,13 @@ def drop_records(connection: Connection, kind: RecordKind, rows: Sequence[Mappin
     names = [str(column.name) for column in kind.table.primary_key.columns]
     keys = [tuple(row[name] for name in names) for row in rows]
     dropped = 0
+    if kind.table is scores:
+        note_urgency(connection, (row["asset"] for row in rows))
     for begin in range(0, len(keys), KEYS_AT_ONCE):
         some = keys[begin : begin + KEYS_AT_ONCE]
         if kind.table is events:
             some = [(one,) for one in _settled(connection, [key[0] for key in some])]
             connection.execute(delete(deliveries).where(deliveries.c.event.in_([key[0] for key in some])))
-        if kind.table is scores:
-            note_urgency(connection, (key[0] for key in some))
-        if kind.table is scores:
-            note_urgency(connection, (row["asset"] for row in rows))
         mine = tuple_(*kind.table.primary_key.columns).in_(some)
         if kind.table is audit:
             dropped += delete_entries(connection, and_(mine, _free(kind)), "archived")

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from foretwin.predictor.health_state import CHECK_FUNCTION, OUTSIDE, UNKNOWN_REGIME
 from foretwin.twin.store.column_types import Moment
 from foretwin.twin.store.summaries import urgencies
 from foretwin.twin.store.tables import assets, cases, scores
@@ -34,7 +35,6 @@ SEVERITIES = ("urgent", "planned")  # the most pressing first; their places are 
 NO_CASE = len(SEVERITIES)
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)  # instead of no date, and of no remaining life: an index has them last
 UNKNOWN = 1e300
-OUTSIDE = "out_of_training_range"  # how a score warns of it
 AT_ONCE = 10_000
 # As text, so that SQLite sees that the partial index of open cases serves.
 _OPEN = (cases.c.asset == assets.c.id, text("state <> 'closed' AND asset IS NOT NULL"))
@@ -84,7 +84,16 @@ def _of_newest(value: Any) -> Any:
     return newest.correlate(assets).scalar_subquery()
 
 
-_NAMES = ("asset", "severity", "due", "rul_low", "open_cases", "is_outside")
+def _word() -> Any:
+    """Return the word of NAMUR NE 107 that a score says by its warnings alone, which are the text of a JSON list."""
+    told = cast(scores.c.warnings, String)
+    fails, outside, unknown = (
+        told.contains(f'"{kind}: ', autoescape=True) for kind in (CHECK_FUNCTION, OUTSIDE, UNKNOWN_REGIME)
+    )
+    return case((fails, "check_function"), (or_(outside, unknown), "off_specification"), else_="good")
+
+
+_NAMES = ("asset", "severity", "due", "rul_low", "open_cases", "word")
 _PLACE = case({name: place for place, name in enumerate(SEVERITIES)}, value=cases.c.severity)
 _LISTED: Any = bindparam("wanted", expanding=True)
 _ARRAY: Any = any_(cast(bindparam("wanted"), postgresql.ARRAY(Integer)))  # one value, so that it is prepared once
@@ -94,7 +103,7 @@ _PRESENT = select(
     func.coalesce(_of_cases(func.min(cases.c.latest_safe_date)), literal(NEVER, Moment)),
     func.coalesce(_of_newest(scores.c.rul_low), UNKNOWN),
     _of_cases(func.count()),
-    _of_newest(cast(scores.c.warnings, String).contains(OUTSIDE, autoescape=True)),
+    _of_newest(_word()),
 )
 _LOCK = select(urgencies.c.asset).where(urgencies.c.asset == _ARRAY).order_by(urgencies.c.asset).with_for_update()
 

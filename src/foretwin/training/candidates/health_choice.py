@@ -1,0 +1,146 @@
+"""Which answer about health is served: distances from normal, chosen by departures put into copies, never by labels.
+
+Departures are what the other candidates learn from; a distance has never seen one, so that among distances they are a
+fair test. Served is the mean of all distances; a single one in its place, or what the others learnt beside it, only
+where it surely tells more of the departures at the contract's budget of false alarms. Beside it means: the window has
+departed where either says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from foretwin.contract.false_alarms import alarm_share
+from foretwin.contract.twin import HEALTH, Twin
+from foretwin.dataset.splits import Development
+from foretwin.metrics import threshold
+from foretwin.training.candidates.classical import FoldParts
+from foretwin.training.candidates.distances import ServedDistance, served_distances
+from foretwin.training.candidates.nodes import GraphNodes
+from foretwin.training.candidates.out_of_fold import OutOfFold
+from foretwin.training.candidates.weights import EXTREME, LEAST, Beside, QuestionBlend, even_at, logit_of, spread_of
+
+DISTANCES = tuple(served_distances(0))
+SURE = 2.0  # standard errors of the difference of two counts of copies
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LinkedDistance:
+    """A distance as probabilities of normal and departed, which are even at the limit."""
+
+    distance: ServedDistance
+    limit: float  # logarithm of the distance that the share of false alarms leaves
+    spread: float  # of the logarithm among normal windows
+
+    def add_to(self, graph: GraphNodes, features: str) -> str:
+        """Add the nodes that answer (B, 2), single precision."""
+        return link_nodes(graph, self.distance.add_to(graph, features), self.limit, self.spread)
+
+
+def link_distances(classical: Sequence[FoldParts], development: Development, contract: Twin) -> list[FoldParts]:
+    """Return the parts with their distances as probabilities, by what they say of normal cuts that they hold out."""
+    if contract.health is None:
+        return list(classical)
+    axis, share = contract.axes.index(HEALTH), alarm_share(contract)
+    normal = {}
+    for fold in development.folds:
+        split = development.hold_out(fold)
+        normal[fold] = split.histories.faults[split.held_out, axis] == 0
+    found = list(classical)
+    for name in DISTANCES:
+        said = np.concatenate([one.answers[name][HEALTH][normal[one.fold], 0] for one in classical])
+        limit, spread = threshold(said, share), spread_of(said)
+        found = [_linked(one, name, limit, spread) for one in found]
+    return found
+
+
+def _linked(one: FoldParts, name: str, limit: float, spread: float) -> FoldParts:
+    part: LinkedDistance = LinkedDistance(one.parts[name][HEALTH], limit, spread)  # type: ignore[arg-type]
+    answers = even_at(one.answers[name][HEALTH][:, 0].astype(np.float64), limit, spread).astype(np.float32)
+    return replace(one, parts=one.parts | {name: {HEALTH: part}}, answers=one.answers | {name: {HEALTH: answers}})
+
+
+def choose_health(
+    cuts: OutOfFold, contract: Twin, learnt: QuestionBlend | None, banned: Sequence[str]
+) -> QuestionBlend:
+    """Choose what answers about health, of distances without those that are `banned`, and of what was `learnt`."""
+    names = [name for name in DISTANCES if name in cuts.said and name not in banned]
+    truth, share = cuts.truth[HEALTH], alarm_share(contract)
+    told = {name: _told(said[HEALTH], truth, share) for name, said in cuts.said.items() if HEALTH in said}
+    missed = {name: _missed(one, truth) for name, one in told.items()}
+    if not names:
+        if learnt is None:
+            raise ValueError("no candidate for health is left")
+        return replace(learnt, errors=missed | {"blend": _missed(_told(learnt.said, truth, share), truth)})
+    weights = {name: 1 / len(names) for name in names}
+    said = np.mean([cuts.said[name][HEALTH] for name in names], axis=0)
+    best = min(names, key=lambda name: missed[name])
+    if _surely_more(told[best], _told(said, truth, share), cuts):
+        weights, said = {best: 1.0}, cuts.said[best][HEALTH]
+    beside = None
+    if learnt is not None:
+        found = _beside(learnt, truth, share)
+        joint = either(said, found.apply(learnt.said))
+        if _surely_more(_told(joint, truth, share), _told(said, truth, share), cuts):
+            beside, said = found, joint
+    errors = missed | {"blend": _missed(_told(said, truth, share), truth)}
+    return QuestionBlend(weights, said, errors, beside)
+
+
+def either(one: Values, other: Values) -> Values:
+    """Return the probabilities (N, 2) of whichever holds a window rather for departed."""
+    return np.column_stack([np.minimum(one[:, 0], other[:, 0]), np.maximum(one[:, 1], other[:, 1])])
+
+
+def either_nodes(graph: GraphNodes, one: str, other: str) -> str:
+    """Add the nodes of `either`."""
+    first, second = (graph.constant(np.array([place])) for place in (0, 1))
+    normal = graph.node("Min", *(graph.node("Gather", part, first, axis=1) for part in (one, other)))
+    departed = graph.node("Max", *(graph.node("Gather", part, second, axis=1) for part in (one, other)))
+    return graph.node("Concat", normal, departed, axis=1)
+
+
+def beside_nodes(graph: GraphNodes, beside: Beside, probabilities: str) -> str:
+    """Add the nodes of `Beside.apply`."""
+    exact = graph.node("Cast", probabilities, to=TensorProto.DOUBLE)
+    logarithms = graph.node("Log", graph.node("Max", exact, graph.constant(np.array(LEAST))))
+    normal, departed = (graph.node("Gather", logarithms, graph.constant(np.array([i])), axis=1) for i in (0, 1))
+    return link_nodes(graph, graph.node("Sub", departed, normal), beside.limit, beside.spread)
+
+
+def link_nodes(graph: GraphNodes, value: str, limit: float, spread: float) -> str:
+    """Add the nodes of `even_at` for a value (B, 1), double precision; they answer (B, 2), single precision."""
+    away = graph.node("Sub", value, graph.constant(np.array(limit)))
+    away = graph.node("Div", away, graph.constant(np.array(spread)))
+    away = graph.node("Clip", away, graph.constant(np.array(-EXTREME)), graph.constant(np.array(EXTREME)))
+    both = graph.node("Concat", graph.node("Neg", away), away, axis=1)
+    return graph.node("Cast", graph.node("Sigmoid", both), to=TensorProto.FLOAT)
+
+
+def _beside(learnt: QuestionBlend, truth: Values, share: float) -> Beside:
+    normal = logit_of(learnt.said)[truth == 0]
+    return Beside(learnt.weights, max(threshold(normal, share), 0.0), spread_of(normal))
+
+
+def _told(said: Values, truth: Values, share: float) -> NDArray[np.bool_]:
+    """Return which cuts (M,) are told to have departed at the budget."""
+    logit = logit_of(said)
+    return np.asarray(logit > threshold(logit[truth == 0], share))
+
+
+def _missed(told: NDArray[np.bool_], truth: Values) -> float:
+    return float(1 - told[truth == 1].mean()) if (truth == 1).any() else 1.0
+
+
+def _surely_more(one: NDArray[np.bool_], other: NDArray[np.bool_], cuts: OutOfFold) -> bool:
+    """Whether `one` tells departures of surely more copies than `other` does, by the sign test."""
+    departed = cuts.truth[HEALTH] == 1
+    assets = cuts.assets[departed]
+    ahead = np.bincount(assets, one[departed].astype(float) - other[departed].astype(float))
+    wins, losses = int((ahead > 0).sum()), int((ahead < 0).sum())
+    return bool(wins - losses > SURE * np.sqrt(wins + losses))
