@@ -45,13 +45,18 @@ def main(kills: int) -> None:
     """Run it, write the figures; ForetwinError where a value was lost or stands twice."""
     with tempfile.TemporaryDirectory(prefix="foretwin-connectors-") as folder:
         found = _disturbed(Path(folder), kills)
+    keep_figures("opcua", found)
+    if found["lost"] or found["doubled"]:
+        raise ForetwinError(f"{found['lost']} values were lost, {found['doubled']} stand twice or were set aside")
+
+
+def keep_figures(connector: str, found: dict[str, Any]) -> None:
+    """Write what was found of a connector beside the figures of the others."""
     report: dict[str, Any] = json.loads(REPORT.read_text()) if REPORT.exists() else {}
-    report |= {"machine": environment(), "opcua": found}
+    report |= {"machine": environment(), connector: found}
     with fresh_file(REPORT) as out:
         out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(found))
-    if found["lost"] or found["doubled"]:
-        raise ForetwinError(f"{found['lost']} values were lost, {found['doubled']} stand twice or were set aside")
 
 
 def _contract() -> Twin:

@@ -20,6 +20,7 @@ from foretwin.twin.store import open_store
 from foretwin.wire.readings import Decoded, SingleValues
 from support.plant_connections import set_aside, stored_rows, tagged_twin
 
+pytestmark = pytest.mark.dated
 TWIN = tagged_twin("flow", "speed", wait=2)
 CONTRACTS = {"pump": TWIN}
 LONG_AGO = datetime(2026, 3, 1, tzinfo=UTC)
