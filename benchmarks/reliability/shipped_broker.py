@@ -54,8 +54,8 @@ class ShippedBroker:
         (self.folder / "mosquitto.conf").write_text(text)
         command = [program, "-c", str(self.folder / "mosquitto.conf")]
         self.process = started(command, self.folder / "broker.txt")
-        for port in (self.machines, self.ours):
-            wait_for(lambda port=port: listens(port), f"mosquitto on port {port} ({self.folder}/broker.txt says why)")
+        what = f"mosquitto on its ports ({self.folder}/broker.txt says why)"
+        wait_for(lambda: listens(self.machines) and listens(self.ours), what)
         return self
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
