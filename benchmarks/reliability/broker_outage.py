@@ -2,7 +2,7 @@
 
     python -m benchmarks.reliability.broker_outage [SECONDS]
 
-Mosquitto has the configuration of serving/mosquitto/; fifty machines, each with a certificate of its own, send together
+Mosquitto has the configuration of serving/mosquitto/; ten machines, each with a certificate of its own, send together
 `RATE` readings a second meanwhile, and the broker is stopped and started once. Then `foretwin ingest` comes back: every
 reading that the broker has acknowledged must be stored once.
 """
@@ -32,7 +32,7 @@ from foretwin.twin.store import Store, open_store
 from foretwin.twin.store.tables import quarantine, readings
 
 RATE = 200  # readings a second of all machines
-MACHINES = 50
+MACHINES = 10
 QUICK = Backoff(0.05, 0.5)
 DRAIN = 600  # s that storing what was kept may take
 
