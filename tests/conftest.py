@@ -63,6 +63,8 @@ SLOW = (
     "twin/connectors/test_single_values_over_mqtt.py",
     "twin/connectors/test_topics_over_mqtt.py",
     "twin/connectors/test_opcua.py",
+    "twin/connectors/test_jetstream.py",
+    "twin/connectors/test_shipped_broker.py",
     "twin/connectors/test_sparkplug.py",
     "cli/test_new_connection.py",
     "twin/ingest/test_live_waveforms.py",

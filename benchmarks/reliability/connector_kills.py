@@ -45,16 +45,22 @@ def main(kills: int) -> None:
     """Run it, write the figures; ForetwinError where a value was lost or stands twice."""
     with tempfile.TemporaryDirectory(prefix="foretwin-connectors-") as folder:
         found = _disturbed(Path(folder), kills)
-    report: dict[str, Any] = json.loads(REPORT.read_text()) if REPORT.exists() else {}
-    report |= {"machine": environment(), "opcua": found}
-    with fresh_file(REPORT) as out:
-        out.write_text(json.dumps(report, indent=2) + "\n")
-    print(json.dumps(found))
+    keep_figures("opcua", found)
     if found["lost"] or found["doubled"]:
         raise ForetwinError(f"{found['lost']} values were lost, {found['doubled']} stand twice or were set aside")
 
 
-def _contract() -> Twin:
+def keep_figures(connector: str, found: dict[str, Any]) -> None:
+    """Write what was found of a connector beside the figures of the others."""
+    report: dict[str, Any] = json.loads(REPORT.read_text()) if REPORT.exists() else {}
+    report |= {"machine": environment(), connector: found}
+    with fresh_file(REPORT) as out:
+        out.write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(found))
+
+
+def tagged_pump() -> Twin:
+    """A pump of two tags, with a clock of seconds."""
     channel = {"unit": "degC", "role": "sensor", "min": -1e6, "max": 1e6, "grid": {"take": "last"}}
     remedy = {"part": "none", "instruction": "none", "lead_time": 1}
     return Twin.model_validate(
@@ -71,7 +77,7 @@ def _contract() -> Twin:
 
 
 @dataclass
-class _Ingest:
+class IngestProcess:
     """`foretwin ingest` in a project of its own, with its log."""
 
     root: Path
@@ -82,6 +88,7 @@ class _Ingest:
         self.log = self.root / "ingest.log"
 
     def start(self) -> None:
+        """Start it, or start it again."""
         command = [str(Path(sys.executable).with_name("foretwin")), "ingest"]
         with self.log.open("ab") as out:
             out.write(f"{STARTED}\n".encode())
@@ -89,30 +96,33 @@ class _Ingest:
             self.process = subprocess.Popen(command, cwd=self.root, stdout=out, stderr=out)
 
     def kill(self) -> None:
+        """Kill it at whatever it is."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
-    def is_connected(self) -> bool:
+    def says_last(self, what: str) -> bool:
+        """Whether it has said this since it was started, and lost its connection, last."""
         text = self.log.read_text()
-        return text.rfind(CONNECTED) > max(text.rfind(LOST), text.rfind(STARTED))
+        return text.rfind(what) > max(text.rfind(LOST), text.rfind(STARTED))
 
     def told(self, what: str) -> int:
+        """Return how often it has said this."""
         return self.log.read_text().count(what) if self.log.exists() else 0
 
 
 def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
-    contract, chance = _contract(), random.Random(1)
+    contract, chance = tagged_pump(), random.Random(1)
     (folder / "data/pump").mkdir(parents=True)
     (folder / "data/pump/twin.yaml").write_text(contract.model_dump_json())
     plant = OpcPlant(str(folder)).start()
     tags = '[{at: "Plant/{asset}/{channel}"}]'
     (folder / "connections.yaml").write_text(f'hall: {{url: "{plant.url}", twin: pump, tags: {tags}}}\n')
-    ingest, seconds = _Ingest(folder), list[float]()
+    ingest, seconds = IngestProcess(folder), list[float]()
     ingest.start()
     try:
         with closing(open_store(f"sqlite:///{folder}/twins.db")) as store:
-            wait_for(lambda: len(_rows(store, contract)) > 0, "first readings", 120)
+            wait_for(lambda: len(stored_seconds(store, contract)) > 0, "first readings", 120)
             for number in range(kills):
                 time.sleep(chance.uniform(*APART))
                 if number % OURS == OURS - 1:
@@ -120,7 +130,7 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
                     time.sleep(chance.uniform(0, 2))
                     ingest.start()
                 else:
-                    wait_for(ingest.is_connected, "connection", 120)
+                    wait_for(lambda: ingest.says_last(CONNECTED), "connection", 120)
                     seconds.append(_killed(plant, ingest))
             plant.be_quiet()
             begin = time.monotonic()
@@ -129,7 +139,7 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
             return {
                 "kills": kills,
                 "lost": lost,
-                "doubled": _set_aside(folder),
+                "doubled": count_set_aside(folder),
                 "values": sum(len(one) for one in plant.remembered().values()),
                 "seconds_to_tell": round(max(seconds), 2),
             }
@@ -138,7 +148,7 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
         plant.kill()
 
 
-def _killed(plant: OpcPlant, ingest: _Ingest) -> float:
+def _killed(plant: OpcPlant, ingest: IngestProcess) -> float:
     """Kill the server and start it again; return the seconds until the log told of it, at the latest after 20."""
     lines = len(re.findall(LOST, ingest.log.read_text()))
     plant.kill()
@@ -150,7 +160,7 @@ def _killed(plant: OpcPlant, ingest: _Ingest) -> float:
     return seconds
 
 
-def _rows(store: Store, contract: Twin) -> dict[str, dict[float, np.ndarray[Any, Any]]]:
+def stored_seconds(store: Store, contract: Twin) -> dict[str, dict[float, np.ndarray[Any, Any]]]:
     """Return pump -> second of its run -> the values of its channels."""
     found: dict[str, dict[float, np.ndarray[Any, Any]]] = {}
     with store.read() as connection:
@@ -163,7 +173,7 @@ def _rows(store: Store, contract: Twin) -> dict[str, dict[float, np.ndarray[Any,
 
 def _lost(store: Store, contract: Twin, plant: OpcPlant) -> int:
     """Count the values of the server's history that are not stored, since the first one that is."""
-    rows = _rows(store, contract)
+    rows = stored_seconds(store, contract)
     first = {pump: float(values[0.0][0]) for pump, values in rows.items()}
     lost = 0
     for (pump, tag), values in plant.remembered().items():
@@ -175,7 +185,7 @@ def _lost(store: Store, contract: Twin, plant: OpcPlant) -> int:
     return lost
 
 
-def _set_aside(folder: Path) -> int:
+def count_set_aside(folder: Path) -> int:
     """Count what went to quarantine: a value that came twice with a step that was made already would."""
     with sqlite3.connect(f"{folder}/twins.db") as connection:
         return int(connection.execute("SELECT count(*) FROM quarantine").fetchone()[0])

@@ -20,6 +20,7 @@ from foretwin.twin.store import open_store
 from foretwin.wire.readings import Decoded, SingleValues
 from support.plant_connections import set_aside, stored_rows, tagged_twin
 
+pytestmark = pytest.mark.dated
 TWIN = tagged_twin("flow", "speed", wait=2)
 CONTRACTS = {"pump": TWIN}
 LONG_AGO = datetime(2026, 3, 1, tzinfo=UTC)
@@ -128,6 +129,20 @@ def test_what_a_machine_left_from_before_this_process_began_waits_until_its_conn
     one.mark_complete(clock[0])
     assert silent_machines([one], CONTRACTS) == {"pump": ["P-1"]}
     assert lagging_machines([one, Completeness()], CONTRACTS, [value("flow", 0)]) == frozenset()
+
+
+def test_a_history_that_has_more_of_one_tag_than_of_another_makes_no_reading_of_what_it_lacks(small_store, clock):
+    sink, (hall,) = sink_of(small_store, "hall")
+    sink.expect(hall, "pump", ["P-1"])
+    hall.completeness.is_filling = True
+    told = [value("flow", second) for second in range(4)] + [value("speed", second) for second in range(9)]
+    sink.take(told, "opcua", hall)
+    assert len(stored_rows(small_store, TWIN, "P-1")) == 0
+    sink.take([value("flow", second) for second in range(4, 9)], "opcua", hall)  # by the subscription
+    hall.completeness.mark_complete(clock[0])
+    sink.take([value(channel, 9) for channel in TWIN.channel_names], "opcua", hall)
+    assert stored_rows(small_store, TWIN, "P-1")["time"].tolist() == list(range(10))
+    assert set_aside(small_store) == []
 
 
 def test_full_batches_are_a_backlog_of_the_broker(clock):

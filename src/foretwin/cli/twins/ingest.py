@@ -20,13 +20,14 @@ def ingest_command(sources: tuple[str, ...], twin: str | None, mqtt: str | None)
     FILE is CSV or Parquet with the columns asset, time, an optional run, and one per channel; or with asset, time,
     channel, value and an optional quality, one value per row. URL or NAME is a connection of connections.yaml, which
     says what its tags are; an mqtt:// URL that is not there is a broker whose topics are foretwin/TWIN/ASSET/readings,
-    and FORETWIN_MQTT_PASSWORD its password. Connections are listened to until Ctrl-C. Without any argument they are
-    those of connections.yaml, and the broker of FORETWIN_MQTT_URL. What breaks the contract is set aside: `foretwin
-    quarantine` shows it.
+    and FORETWIN_MQTT_PASSWORD its password; a nats:// URL is a server of NATS JetStream with the same subjects, with
+    dots. Connections are listened to until Ctrl-C. Without any argument they are those of connections.yaml, and the
+    broker of FORETWIN_MQTT_URL. What breaks the contract is set aside: `foretwin quarantine` shows it.
 
     \b
       foretwin ingest readings.csv --twin pump
       foretwin ingest mqtt://127.0.0.1:1883
+      foretwin ingest nats://127.0.0.1:4222
       foretwin ingest
     """
     from datetime import UTC, datetime
@@ -87,6 +88,10 @@ def _chosen(
             files.append(Path(source))
         elif source.startswith(("mqtt://", "mqtts://")):
             check_no_password("URL", source)
+            peers.append(plain_peer(source))
+        elif source.startswith(("nats://", "tls://")):
+            if "@" in source:
+                raise BadInput("URL", f"names a user; describe the connection in {FILE}, with user and password_from")
             peers.append(plain_peer(source))
         else:
             raise BadInput("URL", f"{source}: is no connection of {FILE}; describe it there, with its tags")

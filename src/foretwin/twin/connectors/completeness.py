@@ -29,12 +29,13 @@ class Completeness:
     begun: float = field(default_factory=time.monotonic)
     machines: dict[tuple[str, str], float] = field(default_factory=dict)
     waiting: set[tuple[str, str]] = field(default_factory=set)
+    is_filling: bool = False  # values of an outage are being fetched, of one tag further than of another
     is_given_up: bool = False
     _full_at: float = -math.inf
 
     def mark_complete(self, until: float) -> None:
         """Note that all that the other side said until then is stored."""
-        self.until, self.is_given_up = max(self.until, until), False
+        self.until, self.is_filling, self.is_given_up = max(self.until, until), False, False
 
     def mark_batch(self, heard: float, is_full: bool) -> None:
         """Note that what was `heard` until then is stored; not while full batches tell of a backlog at the broker."""
@@ -88,17 +89,18 @@ def silent_machines(every: Sequence[Completeness], contracts: Mapping[str, Twin]
 def lagging_machines(
     every: Sequence[Completeness], contracts: Mapping[str, Twin], decoded: Sequence[Decoded]
 ) -> frozenset[str]:
-    """Return those machines among these that a second connection speaks of too, where either lags behind by their wait.
+    """Return the machines among these of which values later by `clock.wait` do not tell that nothing is lacking.
 
-    Values of the other that are later by `clock.wait` do not tell, then, that nothing is lacking.
+    Those that a second connection speaks of too, where either lags behind by their wait, and those whose gap is being
+    filled.
     """
     now, found = time.monotonic(), set[str]()
-    for values in (one.values for one in decoded if one.values is not None and len(every) > 1):
+    for values in (one.values for one in decoded if one.values is not None):
         contract = contracts[values.twin]
         earliest = now - min(wait_of(contract) * (contract.clock.seconds or 0.0), LONGEST_HOLD.total_seconds())
         for name in values.names:
             of = [one for one in every if (values.twin, name) in one.machines]
-            if len(of) > 1 and any(_lags(one, earliest, now) for one in of):
+            if any(one.is_filling for one in of) or (len(of) > 1 and any(_lags(one, earliest, now) for one in of)):
                 found.add(name)
     return frozenset(found)
 

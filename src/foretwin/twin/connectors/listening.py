@@ -15,7 +15,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import ConnectionsError, ForetwinError, StoreError
 from foretwin.project.loops import Backoff, Heartbeat
 from foretwin.twin.connectors.connection_state import ConnectionState
-from foretwin.twin.connectors.connections.connections_file import Peer
+from foretwin.twin.connectors.connections.connections_file import NATS, Peer
 from foretwin.twin.connectors.connections.proposal import ListedTag
 from foretwin.twin.connectors.mqtt.receiving import listen_mqtt
 from foretwin.twin.connectors.mqtt.session import BACKOFF
@@ -122,7 +122,7 @@ def listed_tags(url: str) -> list[ListedTag]:
     """Return the tags that a server, or the births at a broker list; SourceError where there are none."""
     if url.startswith("mqtt"):
         return list_sparkplug_tags(url)
-    with _installed(url):
+    with _installed(url, "opcua"):
         from foretwin.twin.connectors.opcua.listed_tags import list_opcua_tags
     return list_opcua_tags(url)
 
@@ -131,17 +131,21 @@ def _connector(peer: Peer) -> Callable[[Peer, Sink, threading.Event, ConnectionS
     """Return the function that listens to a peer; ConnectionsError where what it needs is not installed."""
     if peer.settings.format == "sparkplug":
         return listen_sparkplug
+    if peer.scheme in NATS:
+        with _installed(peer.name, "nats"):
+            from foretwin.twin.connectors.jetstream.listening_jetstream import listen_jetstream
+        return listen_jetstream
     if peer.scheme != "opc.tcp":
         return listen_mqtt
-    with _installed(peer.name):
+    with _installed(peer.name, "opcua"):
         from foretwin.twin.connectors.opcua.listening_opcua import listen_opcua
     return listen_opcua
 
 
 @contextmanager
-def _installed(what: str) -> Iterator[None]:
+def _installed(what: str, extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        advice = f"{error.name} is not installed; `pip install 'foretwin[opcua]'`"
+        advice = f"{error.name} is not installed; `pip install 'foretwin[{extra}]'`"
         raise ConnectionsError(f"{what}: {advice}") from None

@@ -19,7 +19,8 @@ from foretwin.twin.connectors.connections.unit_lines import unit_line
 from foretwin.wire.asset_names import is_name
 
 FILE = "connections.yaml"
-SCHEMES = ("mqtt", "mqtts", "opc.tcp")
+NATS = ("nats", "tls")
+SCHEMES = ("mqtt", "mqtts", "opc.tcp", *NATS)
 PATHS = ("value", "time", "quality")  # into JSON
 OPC_FIELDS = ("security", "publish_every")
 MOST_TAGS = 100_000
@@ -75,7 +76,7 @@ class Security(ContractPart):
 
 
 class PlantConnection(ContractPart):
-    """What is listened to. MQTT without tags has the topics and bodies of `foretwin ingest --mqtt`."""
+    """What is listened to. MQTT and NATS without tags have the topics and bodies of `foretwin ingest --mqtt`."""
 
     url: Text
     twin: TwinName | None = Field(default=None, description="whose tags these are")
@@ -101,11 +102,17 @@ class PlantConnection(ContractPart):
         if scheme == "opc.tcp":
             self._fits_opc()
             return self
+        if self.format is not None and scheme in NATS:
+            raise ValueError(f"format: {self.format} is of MQTT; leave it out")
+        if scheme in NATS and any("." in tag.at for tag in self.tags):
+            raise ValueError("at: has a dot; write the levels of a subject with /, as those of a topic")
         if self.format == "sparkplug" and (not self.tags or any(getattr(t, p) for t in self.tags for p in PATHS)):
             raise ValueError("tags: of Sparkplug have an address, such as group/node/device/metric, and no paths")
         wrong = [name for name in OPC_FIELDS if getattr(self, name) is not None]
         if wrong:
-            raise ValueError(f"{wrong[0]}: is of OPC UA; leave it out, mqtts:// has ca, cert and key in its URL")
+            raise ValueError(
+                f"{wrong[0]}: is of OPC UA; leave it out, mqtts:// and tls:// have ca, cert and key in their URLs"
+            )
         if any(tag.dead_band is not None for tag in self.tags):
             raise ValueError("dead_band: is of OPC UA; leave it out")
         return self
@@ -145,8 +152,9 @@ class Peer:
 
 
 def plain_peer(url: str) -> Peer:
-    """Return a connection without tags to an MQTT broker, as `foretwin ingest --mqtt` has one; it is named `mqtt`."""
-    return Peer("mqtt", PlantConnection.model_construct(url=url))
+    """Return a connection without tags to an MQTT broker or a NATS server; it is named `mqtt` or `nats`."""
+    name = "nats" if _scheme_and_host(url)[0] in NATS else "mqtt"
+    return Peer(name, PlantConnection.model_construct(url=url))
 
 
 def load_connections(path: Path, contracts: Mapping[str, Twin]) -> list[Peer]:
@@ -194,7 +202,7 @@ def _disagreements(settings: PlantConnection, contracts: Mapping[str, Twin]) -> 
             yield ("tags", place, "at"), f"{tag.at} stands twice; keep one of them"
         seen.add(tag.at)
         for field, reason in _tag_disagreements(
-            tag, contract, is_topic=settings.url.startswith("mqtt") and settings.format is None
+            tag, contract, is_topic=_scheme_and_host(settings.url)[0] != "opc.tcp" and settings.format is None
         ):
             yield ("tags", place, field), reason
 

@@ -24,6 +24,7 @@ from foretwin.twin.connectors.mqtt.address import Address, parse_address
 from foretwin.twin.connectors.mqtt.session import BACKOFF, connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 from foretwin.twin.connectors.mqtt.tag_topics import TagTopics, tag_topics
+from foretwin.twin.connectors.redelivery import without_taken
 from foretwin.twin.connectors.sink import Sink
 from foretwin.twin.store import Store
 from foretwin.wire.decoder import decode, undecodable
@@ -110,9 +111,7 @@ def listen_mqtt(
             session.check()
             heard = state.heard  # before: what came until then is taken now, or waits
             messages = waiting.take(BATCH, PATIENCE, stop)
-            decoded = (
-                _decoded_tags(tags, messages, state) if tags else [_decoded(one, sink.contracts) for one in messages]
-            )
+            decoded = decode_messages(tags, messages, sink, state)
             if messages and sink.take(decoded, "mqtt", state):
                 session.acknowledge(messages)
             state.mark_batch(min(heard, waiting.oldest), is_full=len(messages) == BATCH)
@@ -135,7 +134,23 @@ def broker_of(peer: Peer) -> Address:
     return replace(address, user=user, password=(peer.password() or address.password) if user else None)
 
 
-def _decoded_tags(tags: TagTopics, messages: Sequence[Message], state: ConnectionState) -> list[Decoded]:
+def decode_messages(
+    tags: TagTopics | None, messages: Sequence[Message], sink: Sink, state: ConnectionState
+) -> list[Decoded]:
+    """Decode messages, of tags or of Foretwin's own topics; what is missing, and what was taken before, is counted."""
+    again = [one for one in messages if one.is_again]
+    if not again:
+        return _decoded_all(tags, messages, sink.contracts, state)
+    fresh = _decoded_all(tags, [one for one in messages if not one.is_again], sink.contracts, state)
+    repeated = _decoded_all(tags, again, sink.contracts, state)
+    return [*without_taken(sink.store, sink.contracts, repeated, state), *fresh]
+
+
+def _decoded_all(
+    tags: TagTopics | None, messages: Sequence[Message], contracts: Mapping[str, Twin], state: ConnectionState
+) -> list[Decoded]:
+    if tags is None:
+        return [_decoded(one, contracts) for one in messages]
     decoded = tags.decode(messages)
     missing = sum(one.missing for one in decoded)
     if missing:

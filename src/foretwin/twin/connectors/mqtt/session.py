@@ -271,7 +271,7 @@ class Session:
         if self.subscription and not self._closing.is_set():
             self._begin()  # what the session missed comes ahead of the broker's answer to our subscription
             kind = getattr(message.properties, "ContentType", "application/json")
-            told = (kind, self._connection, message.mid if message.qos else 0, len(message.payload))
+            told = (kind, self._connection, message.mid if message.qos else 0, len(message.payload), message.dup)
             self.subscription.receive(Message(message.topic, self.subscription.shortened(message.payload), *told))
 
     def _on_publish(self, *told: Any) -> None:

@@ -21,6 +21,7 @@ class Message:
     connection: int
     number: int  # 0: sent without the promise of delivery
     size: int
+    is_again: bool = False  # it may have been delivered before
 
 
 @dataclass(frozen=True)

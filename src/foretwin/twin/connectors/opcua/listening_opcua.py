@@ -77,7 +77,7 @@ class _Listener:
         self.tags: list[MappedTag] = []
         self.newest: list[float] = []  # microseconds since 1970 of each tag's last value
         self.filled = asyncio.Event()  # the history has been taken, changes may follow
-        self.overlap_ends = float("inf")
+        self.overlap_ends = self.filled_at = float("inf")
         self.gap: str | None = None
         self.failure: BaseException | None = None
 
@@ -88,9 +88,11 @@ class _Listener:
         every = self.peer.settings.publish_every or PUBLISH_EVERY
         refused = await subscription.begin(every, self.nodes, [tag.tag.dead_band for tag in self.tags])
         self._tell("the server refuses %d tags: %s", [t.tag.at for t, r in zip(self.tags, refused, strict=True) if r])
+        self.state.completeness.is_filling = True
         await self._fill()
         self.filled.set()
-        self.overlap_ends = time.monotonic() + OVERLAP
+        self.filled_at = time.monotonic()
+        self.overlap_ends = self.filled_at + OVERLAP
         logger.warning("%s: connected, %d tags", self.peer.name, len(self.tags))
         self.state.mark_connected()
         while not self.stop.is_set():
@@ -100,7 +102,8 @@ class _Listener:
             why = "the connection broke" if lost.is_set() else subscription.ended or self.gap
             if why or subscription.is_silent:
                 return why or "the server says nothing any more"
-            self.state.completeness.mark_complete(subscription.stored_until)
+            if subscription.stored_until > self.filled_at:  # it has what the history had of one tag and not of another
+                self.state.completeness.mark_complete(subscription.stored_until)
             await asyncio.sleep(LOOK)
         return "stopped"
 

@@ -1,0 +1,108 @@
+"""Kill a NATS server and our process at random, and count what was lost, for reports/connectors.json.
+
+    python -m benchmarks.reliability.jetstream_kills [KILLS]
+
+Two pumps publish ten times a second to a stream of a real server. It and `foretwin ingest` are killed with SIGKILL, the
+server twice as often, and started again. In the end every value that the server has acknowledged must be stored once,
+with its source's time. Of each loss of the server it is measured when the log tells it.
+"""
+
+import random
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from benchmarks.reliability.connector_kills import (
+    APART,
+    CONNECTED,
+    LOST,
+    OURS,
+    IngestProcess,
+    count_set_aside,
+    keep_figures,
+    stored_seconds,
+    tagged_pump,
+)
+from benchmarks.reliability.nats_plant import CHANNELS, TAGS, NatsPumps, NatsServer
+from foretwin.errors import ForetwinError
+from foretwin.project.entrypoint import exit_on_error
+from foretwin.twin.simulator.processes import wait_for
+from foretwin.twin.store import open_store
+
+PATIENCE = 180  # s that anything may take
+EVERY = 0.1  # s between two ticks
+
+
+def main(kills: int) -> None:
+    """Run it, write the figures; ForetwinError where a value was lost or stands twice."""
+    with tempfile.TemporaryDirectory(prefix="foretwin-jetstream-") as folder:
+        found = _disturbed(Path(folder), kills)
+    keep_figures("jetstream", found)
+    if found["lost"] or found["doubled"]:
+        raise ForetwinError(f"{found['lost']} values were lost, {found['doubled']} stand twice or were set aside")
+
+
+def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
+    contract, chance = tagged_pump(), random.Random(1)
+    (folder / "data/pump").mkdir(parents=True)
+    (folder / "data/pump/twin.yaml").write_text(contract.model_dump_json())
+    server = NatsServer(folder / "nats").start()
+    (folder / "connections.yaml").write_text(f'hall: {{url: "{server.url}", twin: pump, tags: [{TAGS}]}}\n')
+    pumps, ingest, seconds = NatsPumps(server.url, 2, EVERY), IngestProcess(folder), list[float]()
+    pumps.start()
+    wait_for(lambda: pumps.published > 0, "the stream", PATIENCE)
+    ingest.start()
+    try:
+        with closing(open_store(f"sqlite:///{folder}/twins.db")) as store:
+            wait_for(lambda: len(stored_seconds(store, contract)) > 0, "first readings", PATIENCE)
+            for number in range(kills):
+                time.sleep(chance.uniform(*APART))
+                if number % OURS == OURS - 1:
+                    ingest.kill()
+                    time.sleep(chance.uniform(0, 2))
+                    ingest.start()
+                else:
+                    wait_for(lambda: ingest.says_last(CONNECTED), "connection", PATIENCE)
+                    seconds.append(_killed(server, ingest))
+            pumps.quiet.set()
+            pumps.join(PATIENCE)
+            begin = time.monotonic()
+            while (lost := _lost(stored_seconds(store, contract), pumps)) and time.monotonic() - begin < PATIENCE:
+                time.sleep(1)
+        values = pumps.published * len(pumps.names) * len(CHANNELS)
+        told = {"values": values, "seconds_to_tell": round(max(seconds), 2)}
+        return {"kills": kills, "lost": lost, "doubled": count_set_aside(folder), **told}
+    finally:
+        ingest.kill()
+        server.kill()
+
+
+def _killed(server: NatsServer, ingest: IngestProcess) -> float:
+    """Kill the server and start it again; return the seconds until the log told of it, at the latest after 20."""
+    lines = ingest.told(LOST)
+    server.kill()
+    begin = time.monotonic()
+    while ingest.told(LOST) == lines and time.monotonic() - begin < 20:
+        time.sleep(0.05)
+    seconds = time.monotonic() - begin
+    server.start()
+    return seconds
+
+
+def _lost(stored: dict[str, dict[float, Any]], pumps: NatsPumps) -> int:
+    """Count the values that the server has acknowledged and that are not stored."""
+    lost = 0
+    for name in pumps.names:
+        rows = stored.get(name, {})
+        for tick in range(pumps.published):
+            row = rows.get(float(tick))
+            lost += sum(row is None or float(row[place]) != tick + more for place, more in enumerate(CHANNELS.values()))
+    return lost
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)

