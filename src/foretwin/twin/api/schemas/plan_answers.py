@@ -1,4 +1,4 @@
-"""Schemas of answers about what is due, which parts it needs, and which models say so."""
+"""Schemas of answers about what is due, which parts it needs, which models say so, and who used how much."""
 
 from datetime import datetime
 from typing import Any
@@ -121,3 +121,20 @@ class LedgerAnswer(BaseModel):
     """The decisions, the newest first."""
 
     items: list[LedgerLine]
+
+
+class UsageLine(BaseModel):
+    """What an owner's machines of one twin used in a month of UTC; a month that `is_over` changes no more."""
+
+    month: str
+    owner: str
+    twin: str
+    readings: int
+    scores: int
+    is_over: bool
+
+
+class UsageAnswer(BaseModel):
+    """The usage, the newest month first."""
+
+    items: list[UsageLine]

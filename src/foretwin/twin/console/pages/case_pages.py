@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 
 from foretwin.twin.console.inner_calls import Refused
+from foretwin.twin.console.machine_code import machine_code
 from foretwin.twin.console.pages.happenings import CLOSINGS, STATES, VERDICTS, tell_entry
 from foretwin.twin.console.visits import Visit, go_to, send_form
 
@@ -43,6 +44,8 @@ async def show_case_page(visit: Visit, problem: Refused | None = None) -> Respon
         entry_text=lambda entry: tell_entry(entry, visit.words),
         comments=(await visit.calls.get(f"{place}/comments"))["items"],
         similar=similar,
+        photos=(await visit.calls.get(f"{place}/photos"))["items"],
+        code=machine_code(visit, case["asset"]) if case["asset"] else "",
         unit=contract["clock"]["unit"] if contract else "",
         change=await _change_since_yesterday(visit, case),
         me=visit.session.name if visit.session else "",
@@ -79,6 +82,27 @@ async def keep_rest(visit: Visit) -> Response:
 async def keep_comment(visit: Visit) -> Response:
     """POST /cases/{case}/comments: what somebody says."""
     return await _kept(visit, "comments", {"text": visit.form.get("text", "")})
+
+
+async def keep_photo(visit: Visit) -> Response:
+    """POST /cases/{case}/photos: what somebody saw."""
+    number = visit.path["case"]
+    if visit.upload is None:
+        return await show_case_page(visit, Refused(422, "photo", visit.words.text("is missing; choose a picture")))
+    sent = visit.upload
+    try:
+        await visit.calls.post_bytes(f"/v1/cases/{number}/photos", sent.content, sent.kind)
+    except Refused as refused:
+        if refused.status in (401, 403, 404):
+            raise
+        return await show_case_page(visit, refused)
+    return go_to("/cases", number)
+
+
+async def send_photo(visit: Visit) -> Response:
+    """GET /cases/{case}/photos/{photo}: one picture."""
+    place = f"/v1/cases/{visit.path['case']}/photos/{visit.path['photo']}"
+    return Response(await visit.calls.get_bytes(place), media_type="image/jpeg")
 
 
 async def keep_verdict(visit: Visit) -> Response:
