@@ -201,6 +201,8 @@ def take_pictures(url: str, out: Path, failed: str) -> None:
                 context = cut_off(browser, [], viewport=size, color_scheme=scheme, locale="en-GB")
                 page = context.new_page()
                 page.goto(url + path, wait_until="networkidle")
+                if path.startswith("/machines/"):
+                    page.locator("[data-channels] canvas").last.wait_for()  # of whose charts each is drawn at once
                 picture = out / f"console-{name}-{scheme}.png"
                 if name in PARTS:
                     page.locator(PARTS[name]).screenshot(path=picture)

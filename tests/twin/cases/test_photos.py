@@ -9,22 +9,14 @@ import pytest
 from PIL import Image
 
 from foretwin.errors import BadInput
-from foretwin.twin.cases.photos import MOST_PHOTOS, SIDE, WANTED, encode_anew
+from foretwin.twin.cases.photo_encoding import MOST_PHOTOS, SIDE, WANTED, encode_anew
 from foretwin.twin.data_export import export_asset
 from foretwin.twin.store.summaries import case_photos
 from support.live_project import PUMP, assert_problem, live, living_project, message, score
+from support.pictures import picture
 from support.stored_readings import count
 
 pytestmark = pytest.mark.dated
-
-
-def picture(size=(640, 480), kind="JPEG", mode="RGB", **options) -> bytes:
-    """A left half in red, the right one in blue."""
-    image = Image.new(mode, size, "blue")
-    image.paste("red", (0, 0, size[0] // 2, size[1]))
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return out.getvalue()
 
 
 def turned_with_place() -> bytes:

@@ -49,7 +49,7 @@ def watch_fleet(pumps: int, speed: float, port: int, once: bool = False) -> None
         processes = [start_foretwin(command, os.environ, log) for command in commands]
         with running(processes, log):
             wait_until_ready(api, lambda: check(processes, log))
-            place(api, rows)
+            tell_places(api, rows)
             sender.start()
             follow_fleet(api, contract, rows, sender, lambda: check(processes, log))
             conclude(api, contract, rows, log)
@@ -107,7 +107,7 @@ def wait_until_ready(api: str, check_processes: Callable[[], None]) -> None:
             time.sleep(0.1)
 
 
-def place(api: str, rows: pd.DataFrame) -> None:
+def tell_places(api: str, rows: pd.DataFrame) -> None:
     """Say at which site and line each pump stands."""
     for number, name in enumerate(rows["asset"].unique()):
         tags = {"site": SITES[number % len(SITES)], "line": str(number // len(SITES) % LINES + 1)}

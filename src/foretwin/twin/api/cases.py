@@ -20,7 +20,7 @@ from foretwin.twin.api.paging import (
     text,
     truth,
 )
-from foretwin.twin.cases import board, feedback, photos
+from foretwin.twin.cases import board, feedback, photo_encoding
 from foretwin.twin.cases.board import Assignment, Comment, Move, Rest
 from foretwin.twin.cases.feedback import Verdict
 from foretwin.twin.cases.rules import DIGEST
@@ -130,7 +130,7 @@ def get_comments(call: Call) -> dict[str, Any]:
 def post_photo(call: Call) -> dict[str, Any]:
     """POST /v1/cases/{case}/photos: a picture of what somebody saw, kept as a JPEG of at most 1600 pixels."""
     read_query(call.query, {})
-    return photos.add_photo(call.store, call.number("case"), call.body, call.actor, call.now)
+    return photo_encoding.add_photo(call.store, call.number("case"), call.body, call.actor, call.now)
 
 
 def get_photos(call: Call) -> dict[str, Any]:

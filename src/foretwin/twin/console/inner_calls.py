@@ -41,9 +41,9 @@ class InnerCalls:
         """Return what a POST of a JSON object answers; Refused where it is refused."""
         return await self.post_bytes(path, orjson.dumps(content), JSON)
 
-    async def post_bytes(self, path: str, body: bytes, kind: str) -> Any:
+    async def post_bytes(self, path: str, body: bytes, kind: str, query: Mapping[str, Any] | None = None) -> Any:
         """Return what a POST of such content answers; Refused where it is refused."""
-        return orjson.loads(await self._call("POST", path, "", body, kind))
+        return orjson.loads(await self._call("POST", path, urlencode(query or {}), body, kind))
 
     async def _call(self, method: str, path: str, query: str, body: bytes, kind: str) -> bytes:
         scope = {name: value for name, value in self._request.scope.items() if name not in DROPPED}

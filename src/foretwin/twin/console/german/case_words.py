@@ -97,6 +97,5 @@ CASEWORK = {
     "Photos": "Fotos",
     "Picture, at most 16 MB": "Bild, höchstens 16 MB",
     "The machine's page: {address}": "Seite der Maschine: {address}",
-    "is missing; choose a picture": "fehlt; wählen Sie ein Bild",
     "Case {case} got a photo": "Fall {case} bekam ein Foto",
 }

@@ -73,6 +73,7 @@ function rulChart(place, series, texts) {
   const value = (u, number) => `${base.shown(number)} ${series.unit}`;
   const hidden = { stroke: "transparent", width: 0, points: { show: false }, value };
   const below = series.limits.open_below;
+  const newest = series.rul.value.findLastIndex((value) => value !== null);
   const failed = series.marks.find((mark) => mark.what === FAILED);
   const options = {
     ...base,
@@ -85,14 +86,14 @@ function rulChart(place, series, texts) {
     ],
     bands: [{ series: [2, 1], fill: colour("band") }],
     scales: { ...base.scales, y: { range: (u, low, high) => [0, Math.max(high || 1, below || 0) * 1.06] } },
-    hooks: { draw: [...base.hooks.draw, (u) => below && drawLimit(u, below, `${texts.open} ${base.shown(below)} ${series.unit}`)] },
+    hooks: {
+      draw: [...base.hooks.draw, (u) => below && drawLimit(u, below, `${texts.open} ${base.shown(below)} ${series.unit}`)],
+      ready: [(u) => newest < 0 || u.setLegend({ idx: newest })], // what it says until a pointer asks for another time
+    },
   };
   const data = [series.time, ...["low", "high", "value"].map((name) => joined(series.rul[name], series.channels))];
   if (failed) data.push(series.time.map((at) => Math.min(Math.max(failed.time - at, 0), series.limits.cap))); // above it none are told apart
-  const chart = new uPlot(options, data, place);
-  const newest = series.rul.value.findLastIndex((value) => value !== null);
-  chart.setLegend({ idx: newest < 0 ? null : newest }); // what it says until a pointer asks for another time
-  return chart;
+  return new uPlot(options, data, place);
 }
 
 function channelChart(grid, name, channel, series, texts) {

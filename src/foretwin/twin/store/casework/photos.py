@@ -17,15 +17,15 @@ _SHOWN = [column for column in case_photos.c if column.name not in ("content", "
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A JPEG and its size in pixels."""
+class Jpeg:
+    """A picture and its size in pixels."""
 
     content: bytes
     width: int
     height: int
 
 
-def insert_photo(connection: Connection, case: Case, picture: Picture, actor: str, now: datetime) -> Row:
+def insert_photo(connection: Connection, case: Case, picture: Jpeg, actor: str, now: datetime) -> Row:
     """Store a photo and return its row without the picture; the case counts as changed."""
     values = {"case": case.id, "asset": case.asset, "at": now, "actor": actor, "content": picture.content}
     values |= {"width": picture.width, "height": picture.height}

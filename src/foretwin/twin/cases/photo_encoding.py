@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from foretwin.errors import BadInput, Conflict
 from foretwin.twin.store import Store
 from foretwin.twin.store.casework import audit, cases, photos
-from foretwin.twin.store.casework.photos import Picture
+from foretwin.twin.store.casework.photos import Jpeg
 
 TYPES = ("image/jpeg", "image/png", "image/webp")
 FORMATS = tuple(kind.removeprefix("image/").upper() for kind in TYPES)
@@ -39,7 +39,7 @@ def add_photo(store: Store, case_id: int, body: bytes, actor: str, now: datetime
         return kept
 
 
-def encode_anew(body: bytes) -> Picture:
+def encode_anew(body: bytes) -> Jpeg:
     """Return the picture as a JPEG of ours, upright and without anything that its file told besides; BadInput."""
     if len(body) > LARGEST:
         raise BadInput("photo", f"has {len(body)} bytes, more than the {LARGEST} that one may have; send a smaller one")
@@ -52,7 +52,7 @@ def encode_anew(body: bytes) -> Picture:
         raise BadInput("photo", f"{told}; JPEG, PNG and WebP are taken") from None
 
 
-def _encode(sent: Image.Image) -> Picture:
+def _encode(sent: Image.Image) -> Jpeg:
     if sent.width * sent.height > MOST_PIXELS:
         raise BadInput(
             "photo", f"has {sent.width} x {sent.height} pixels, more than {MOST_PIXELS:,}; send a smaller one"
@@ -68,4 +68,4 @@ def _encode(sent: Image.Image) -> Picture:
         shown.save(out, "JPEG", quality=quality, optimize=True)
         if out.tell() <= WANTED:
             break
-    return Picture(out.getvalue(), *shown.size)
+    return Jpeg(out.getvalue(), *shown.size)
