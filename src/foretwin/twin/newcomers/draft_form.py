@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from foretwin.contract.twin import load_twin
@@ -54,7 +55,7 @@ class Draft(Changed):
 
 def read_draft(root: Path, twin: str) -> dict[str, Any]:
     """Return the draft, and of each column of the file what it was taken for, with examples."""
-    content = _yaml().load(Paths(root, twin).contract)
+    content = yaml.safe_load(Paths(root, twin).contract.read_text(encoding="utf-8"))
     remedy, cases = (content.get("rul") or {}).get("remedy") or {}, content.get("cases") or {}
     channels = {
         str(name): {"is_kept": True, **{field: one.get(field) for field in ("unit", "role", "min", "max")}}
@@ -68,11 +69,11 @@ def read_draft(root: Path, twin: str) -> dict[str, Any]:
 def change_draft(root: Path, twin: str, draft: Draft) -> None:
     """Write what a person made of it; BadInput, with the contract as it was, where it is none then."""
     path = Paths(root, twin).contract
-    yaml = _yaml()
-    content = yaml.load(path)
+    with_comments = _round_trip()
+    content = with_comments.load(path)
     _change(content, draft)
     text = io.StringIO()
-    yaml.dump(content, text)
+    with_comments.dump(content, text)
     before = path.read_text(encoding="utf-8")
     with fresh_file(path) as out:
         out.write_text(text.getvalue(), encoding="utf-8")
@@ -126,9 +127,9 @@ def _columns(path: Path, content: Any) -> list[dict[str, Any]]:
     return told
 
 
-def _yaml() -> Any:
+def _round_trip() -> Any:
     from ruamel.yaml import YAML  # only administrators wait for it
 
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, 10_000
-    return yaml
+    found = YAML()
+    found.preserve_quotes, found.width = True, 10_000
+    return found
