@@ -96,7 +96,7 @@ def _change(content: Any, draft: Draft) -> None:
         for field in ("unit", "role", "min", "max"):
             if (value := getattr(channel, field)) is not None:
                 content["channels"][name][field] = value
-    remedy = (content.get("rul") or {}).get("remedy")
+    remedy: Any = (content.get("rul") or {}).get("remedy")
     for field in REMEDY if remedy is not None else ():
         if (value := getattr(draft, field)) is not None:
             remedy[field] = value
