@@ -64,7 +64,8 @@ def console(report: dict[str, Any]) -> str:
     text = f"The least of {report['rounds']} rounds; a ratio of {report['bound']} is wanted. The largest of "
     text += f"{len(report['bytes'])} pages, `{path}`, has {most / 1000:.1f} kB uncompressed, "
     text += f"of {report['most_bytes'] / 1000:.0f} kB allowed. "
-    return f"{head}\n{text}On {report['machine']['cores']} cores; from `reports/console.json`.\n"
+    machine = report["machine"]
+    return f"{head}\n{text}On {machine['cores']} cores at a load of {machine['load']}; from `reports/console.json`.\n"
 
 
 GROWTH = {"growth": growth, "mixed-load": mixed_load, "console": console}

@@ -7,6 +7,7 @@ fleets take turns, and the quickest of several rounds counts. `--quick` compares
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -68,7 +69,8 @@ def main(*arguments: str) -> None:
             "bytes": sizes_of(urls[painted[-1]]),
             **{f"list_by_{sort}_ms": told(alternate(queries(stores, listed, sort))) for sort in SORTS},
         }
-    report = {"machine": environment(), "rounds": ROUNDS, "bound": BOUND, "most_bytes": MOST_BYTES, **found}
+    machine = environment() | {"cores": str(os.cpu_count()), "load": f"{os.getloadavg()[1]:.1f}"}
+    report = {"machine": machine, "rounds": ROUNDS, "bound": BOUND, "most_bytes": MOST_BYTES, **found}
     print(json.dumps(found, indent=1))
     if not is_quick:
         with fresh_file(Path("reports/console.json")) as out:

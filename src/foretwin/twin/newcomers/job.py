@@ -71,7 +71,7 @@ def is_running(root: Path) -> bool:
         return True
 
 
-def read_log(root: Path) -> str:
+def log_end(root: Path) -> str:
     """Return the end of what its commands said."""
     path = root / FOLDER / "log.txt"
     if not path.exists():
@@ -139,7 +139,7 @@ def _start(root: Path, job: Job) -> Job:
 
 def _start_process(root: Path, job: Job) -> None:
     keep_job(root, job)
-    command = [sys.executable, "-m", "foretwin.twin.newcomers.running", job.step]
+    command = [sys.executable, "-m", "foretwin.twin.newcomers.job_process", job.step]
     options: dict[str, Any] = {"cwd": root, "env": dict(os.environ), "start_new_session": True}
     with (root / FOLDER / "log.txt").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, **options)

@@ -52,7 +52,7 @@ def _told(call: Call) -> dict[str, Any]:
     """Return the job; once it is built, this process knows the new machine type."""
     root = call.living.root
     found = job.read_job(root)
-    told: dict[str, Any] = {"job": None if found is None else asdict(found), "log": job.read_log(root)}
+    told: dict[str, Any] = {"job": None if found is None else asdict(found), "log": job.log_end(root)}
     if found is not None and found.step == "champion" and found.twin not in call.living.contracts:
         call.living.contracts[found.twin] = load_contracts(root)[found.twin]
     if found is not None and found.step == "drafted":
