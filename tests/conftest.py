@@ -47,6 +47,7 @@ SLOW = (
     "system/test_partition_kills.py",
     "system/test_scale_walk.py",
     "twin/store/test_partitioning.py",
+    "twin/newcomers/test_machine_types.py",
     "system/test_front_door.py",
     "system/test_doors.py",
     "system/test_observability.py",

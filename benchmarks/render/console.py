@@ -36,6 +36,7 @@ SHARES = (0.2, 0.35, 0.5, 0.3, 0.6, 0.4, 0.45, 0.75, 0.25, 0.93, 0.55, 0.3)  # o
 GAP = range(40, 60)  # h before the end of what was seen of the oldest pumps, in which they sent nothing
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SCHEMES = ("light", "dark")
+PARTS = {"failed": "section[data-series]"}  # pages of which a part is shown
 
 
 def main(*arguments: str) -> None:
@@ -46,9 +47,10 @@ def main(*arguments: str) -> None:
         store = open_store(f"sqlite:///{folder}/twins.db")
         try:
             with living(store) as url:
-                live_through(store, url)
+                failed = live_through(store, url)
+                tell_failure(url, failed)
                 plan_some(url)
-                take_pictures(url, out)
+                take_pictures(url, out, failed)
         finally:
             store.close()
 
@@ -71,8 +73,8 @@ def living(store: Store) -> Iterator[str]:
     server.join(30)
 
 
-def live_through(store: Store, url: str) -> None:
-    """Let the pumps live, each until a point of its own, scored as `foretwin watch` does it."""
+def live_through(store: Store, url: str) -> str:
+    """Let the pumps live, each until a point of its own, scored as `foretwin watch` does it; return which failed."""
     contract = load_contracts(Path())["pump"]
     lives = staggered(fleet(contract, Path(), PUMPS))
     watching = Watching(store, Path(), WatchSettings())
@@ -88,13 +90,22 @@ def live_through(store: Store, url: str) -> None:
                 rows = part[part["asset"] == name]
                 client.post(f"/v1/twins/{name}/readings", json=message(contract, rows)).raise_for_status()
             score_once(watching, lambda: datetime.now(UTC))
+    return failing(lives)
+
+
+def failing(rows: pd.DataFrame) -> str:
+    """The pump that lives until it fails."""
+    return str(rows[rows["failed"]]["asset"].iloc[0])
 
 
 def staggered(rows: pd.DataFrame) -> pd.DataFrame:
-    """Cut each life at a share of its length that differs from pump to pump, so that all end together at `age`."""
+    """Cut each life at a share of its length that differs from pump to pump, so that all end together at `age`.
+
+    One is seen to fail.
+    """
     parts = []
-    for number, (_, life) in enumerate(rows.groupby("asset")):
-        share = SHARES[number % len(SHARES)]
+    for number, (name, life) in enumerate(rows.groupby("asset")):
+        share = 1.0 if name == failing(rows) else SHARES[number % len(SHARES)]
         kept = life.iloc[: max(int(len(life) * share), 20)].tail(MOST_HOURS)
         kept = kept.assign(age=range(MOST_HOURS - len(kept), MOST_HOURS))
         parts.append(kept[~(MOST_HOURS - kept["age"]).isin(GAP)] if share == max(SHARES) else kept)
@@ -128,6 +139,14 @@ def date_runs(store: Store, lives: pd.DataFrame) -> None:
         keep_clocks(connection, clocks)
 
 
+def tell_failure(url: str, asset: str) -> None:
+    """Say of the pump's first case that the pump has failed."""
+    with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
+        cases = client.get(f"/v1/cases?asset={asset}&sort=id").raise_for_status().json()["items"]
+        number = next(one["id"] for one in cases if one["state"] != "closed")
+        client.post(f"/v1/cases/{number}/verdict", json={"verdict": "run_ended"}).raise_for_status()
+
+
 def plan_some(url: str) -> None:
     """Do with some of the cases what a planner does in a morning."""
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
@@ -152,12 +171,13 @@ def plan_some(url: str) -> None:
                 client.post(f"/v1/cases/{case['id']}/{step}", json=content).raise_for_status()
 
 
-def take_pictures(url: str, out: Path) -> None:
-    """Look at every page as a planner does, and at a case as a technician does on a phone."""
+def take_pictures(url: str, out: Path, failed: str) -> None:
+    """Look at every page as a planner does, at a case as a technician does on a phone, and at a life that is over."""
     worst = httpx.get(f"{url}/v1/cases?state=planned&sort=rul_low&limit=1", trust_env=False).json()["items"][0]
     pages = {
         "fleet": ("/", DESK),
         "machine": (f"/machines/{worst['asset']}", DESK),
+        "failed": (f"/machines/{failed}?run=1", DESK),
         "board": ("/cases", DESK),
         "case": (f"/cases/{worst['id']}", PHONE),
         "calendar": ("/calendar", DESK),
@@ -181,7 +201,13 @@ def take_pictures(url: str, out: Path) -> None:
                 context = cut_off(browser, [], viewport=size, color_scheme=scheme, locale="en-GB")
                 page = context.new_page()
                 page.goto(url + path, wait_until="networkidle")
-                page.screenshot(path=out / f"console-{name}-{scheme}.png", full_page=out != PICTURES)
+                if path.startswith("/machines/"):
+                    page.locator("[data-channels] canvas").last.wait_for()  # of whose charts each is drawn at once
+                picture = out / f"console-{name}-{scheme}.png"
+                if name in PARTS:
+                    page.locator(PARTS[name]).screenshot(path=picture)
+                else:
+                    page.screenshot(path=picture, full_page=out != PICTURES)
                 context.close()
 
 

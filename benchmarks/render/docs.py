@@ -29,7 +29,6 @@ from foretwin.project.paths import Paths
 
 PAGES = ("README.md", "docs/benchmarks.md", "docs/model-life.md", "docs/retention.md", "docs/scale.md")
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
-    "pump.png": "models/pump/plots/one_asset.png",
     "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",
     "turbofans-coverage.png": "reports/benchmarks/cmapss-fd004/coverage_by_remaining_life.png",
     "pump-alpha-lambda.png": "reports/benchmarks/pump/alpha_lambda.png",

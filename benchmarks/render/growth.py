@@ -1,4 +1,4 @@
-"""The figures of reports/growth.json and reports/mixed_load.json as Markdown."""
+"""The figures of reports/growth.json, reports/mixed_load.json and reports/console.json as Markdown."""
 
 from typing import Any
 
@@ -50,4 +50,24 @@ def mixed_load(report: dict[str, Any]) -> str:
     return f"{table(header, lines)}\n{text}"
 
 
-GROWTH = {"growth": growth, "mixed-load": mixed_load}
+def console(report: dict[str, Any]) -> str:
+    """What a person waits for in a small fleet and in a large one, and the largest answers."""
+    works = {
+        "first paint of the fleet's page": report["first_paint_ms"],
+        "the query of its list, by name": report["list_by_name_ms"],
+        "the query of its list, the most pressing first": report["list_by_rul_low_ms"],
+    }
+    lines = [
+        [name, *(f"{size:,}: {ms:,.0f}" for size, ms in zip(one["assets"], one["ms"], strict=True)), str(one["ratio"])]
+        for name, one in works.items()
+    ]
+    head = table(["ms by assets", "small fleet", "large fleet", "ratio"], lines)
+    path, most = max(report["bytes"].items(), key=lambda item: item[1])
+    text = f"The least of {report['rounds']} rounds; a ratio of {report['bound']} is wanted. The largest of "
+    text += f"{len(report['bytes'])} pages, `{path}`, has {most / 1000:.1f} kB uncompressed, "
+    text += f"of {report['most_bytes'] / 1000:.0f} kB allowed. "
+    machine = report["machine"]
+    return f"{head}\n{text}On {machine['cores']} cores at a load of {machine['load']}; from `reports/console.json`.\n"
+
+
+GROWTH = {"growth": growth, "mixed-load": mixed_load, "console": console}

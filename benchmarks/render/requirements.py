@@ -19,12 +19,15 @@ TWIN = (  # what the living twin and its commands import besides the scoring ser
     "jinja2",
     "packaging",
     "paho-mqtt",
+    "pillow",  # photos of cases
     "pint",  # units of tags
     "protobuf",  # payloads of Sparkplug
     "psycopg",
     "psycopg-binary",
+    "python-multipart",
     "rich",
     "scipy",  # features of waveforms
+    "segno",
     "sqlalchemy",
 )
 

@@ -7,6 +7,7 @@ fleets take turns, and the quickest of several rounds counts. `--quick` compares
 """
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -29,11 +30,21 @@ from foretwin.project.files import fresh_file
 from foretwin.training.ensemble import environment
 from foretwin.twin.store import Store, listing, open_store
 
-PAINTED, LISTED, ROUNDS = (100, 10_000), (1_000, 100_000), 7
+PAINTED, LISTED, ROUNDS = (100, 10_000), (1_000, 10_000), 7
 QUICK_PAINTED, QUICK_LISTED = (20, 200), (100, 1_000)
 BOUND, MOST_BYTES = 1.5, 100_000
 PAINT = "performance.getEntriesByType('paint').find(one => one.name === 'first-contentful-paint').startTime"
-PAGES = ("/", "/cases", "/calendar", "/models", "/key-figures", "/monitor", "/quarantine", "/machines/P-000001")
+PAGES = (
+    "/",
+    "/cases",
+    "/calendar",
+    "/models",
+    "/key-figures",
+    "/monitor",
+    "/quarantine",
+    "/usage",
+    "/machines/P-000001",
+)
 SORTS = ("name", "urgency")
 
 
@@ -54,7 +65,8 @@ def main(*arguments: str) -> None:
             "bytes": sizes_of(urls[painted[-1]]),
             **{f"list_by_{sort}_ms": told(alternate(queries(stores, listed, sort))) for sort in SORTS},
         }
-    report = {"machine": environment(), "rounds": ROUNDS, "bound": BOUND, "most_bytes": MOST_BYTES, **found}
+    machine = environment() | {"cores": str(os.cpu_count()), "load": f"{os.getloadavg()[1]:.1f}"}
+    report = {"machine": machine, "rounds": ROUNDS, "bound": BOUND, "most_bytes": MOST_BYTES, **found}
     print(json.dumps(found, indent=1))
     if not is_quick:
         with fresh_file(Path("reports/console.json")) as out:

@@ -77,6 +77,14 @@ def test_cases_open_before_the_failures(living):
     assert 10 < hours < 300
 
 
+def test_every_case_has_a_date_by_which_it_ranks_and_its_pump_a_place(living):
+    folder, _, _ = living
+    assert asked(folder, "SELECT count(*) FROM cases WHERE asset IS NOT NULL AND latest_safe_date IS NULL") == [(0,)]
+    (left,) = asked(folder, "SELECT count(DISTINCT latest_safe_date) FROM cases WHERE state <> 'closed'")[0]
+    assert left >= 2, "those that are left for whoever watches are apart"
+    assert asked(folder, "SELECT count(*) FROM assets WHERE tags LIKE '%site%'") == [(20,)]
+
+
 def test_the_first_cases_have_verdicts_which_the_key_figures_count(living):
     folder, shown, figures = living
     given = int(re.search(r"(\d+) cases have a verdict", shown)[1])

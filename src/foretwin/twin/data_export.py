@@ -22,6 +22,7 @@ from foretwin.twin.retention.erasing import asset_rows
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.aging.archives import archives_of
 from foretwin.twin.store.assets import Asset
+from foretwin.twin.store.casework.photos import photos_of_asset
 from foretwin.twin.store.holdings import held_scores, named_models, rows_of
 from foretwin.twin.store.telemetry import history as stored
 from foretwin.twin.store.telemetry.pending_samples import find_pending
@@ -121,6 +122,9 @@ def _fill(
     yield
     for table in TABLES:
         yield from _write_json(archive, f"{table}.json", _records(connection, root, asset, table))
+    for photo in photos_of_asset(connection, asset):
+        archive.writestr(f"photos/case-{photo['case']}-{photo['id']}.jpg", photo["content"], zipfile.ZIP_STORED)
+        yield
     waiting = find_pending(connection, [asset.id]).get(asset.id)
     if waiting is not None:
         yield from _write_json(archive, "waiting.json", PendingValues.unpack(waiting).rows())
@@ -204,6 +208,7 @@ def _readme(asset: Asset, contract: Twin | None, now: datetime) -> str:
         "asset.json        the asset: serial number, location, tags; its present run and newest reading; how many",
         "                  readings came, and how many of them late, twice, or with gaps before them",
         *(f"{table + '.json':<18}{words}" for table, words in TABLES.items()),
+        "photos/           what people photographed, by case",
         "readings.parquet  one row per reading: run, time, received_at, and one column per channel; empty where a",
         "                  reading lacks the channel",
         "scores.parquet    one row per answer of a model: run and time of the last reading that it saw, scored_at, age",

@@ -15,11 +15,13 @@ from foretwin.twin.store.casework import events
 from foretwin.twin.store.casework.outbox import emit
 from support.described_answers import assert_as_described
 from support.live_project import PUMP, live, living_project, message, score
+from support.pictures import picture
 
 pytestmark = pytest.mark.dated
 
 # Which ask for a degradation model, or for a former champion: their own tests hold them.
-ELSEWHERE = {"post_what_if", "post_rollback"}
+TYPE_CALLS = ("post_type_file", "post_type_draft", "post_type_build", "post_type_discard")
+ELSEWHERE = {"post_what_if", "post_rollback", "post_photo", *TYPE_CALLS}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,9 @@ def test_each_operation_has_a_name_of_its_own_and_a_schema_of_its_answer(documen
         for kind, content in one["responses"]["200"]["content"].items()
         if kind == "application/json"
     ]
-    assert {one for one in titles if titles.count(one) > 1} == {"AssetDetail", "CaseAnswer"}, "as several answer"
+    assert {one for one in titles if titles.count(one) > 1} == {"AssetDetail", "CaseAnswer", "TypeJobAnswer"}, (
+        "as several answer"
+    )
 
 
 def test_every_answer_is_as_described(plant, document):
@@ -90,8 +94,12 @@ def test_every_answer_is_as_described(plant, document):
         "post_comment": {"text": "noisy"},
         "post_verdict": {"verdict": "confirmed", "note": "worn"},
     }
+    photo = plant.post(f"/v1/cases/{case}/photos", content=picture((8, 8)), headers={"content-type": "image/jpeg"})
+    assert_as_described(document, "POST", "/v1/cases/{case}/photos", photo.raise_for_status().json())
     last = [way for way in WAYS if way.method == "DELETE"]
-    past = [way for way in WAYS if way.operation in ("get_comments", "get_similar")]  # of what was done before
+    past = [
+        way for way in WAYS if way.operation in ("get_comments", "get_similar", "get_photos")
+    ]  # of what was done before
     for way in [*(way for way in WAYS if way not in (*past, *last)), *past, *last]:
         if way.path in ANSWERS or way.operation in ELSEWHERE or way.operation == "post_release":
             continue

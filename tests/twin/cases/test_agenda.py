@@ -105,13 +105,15 @@ def test_parts_are_counted_by_the_ends_of_the_interval(store, days, counted):
         scores.add_scores(connection, [*rows, capped])
     long = PUMP.model_copy(update={"rul": PUMP.rul.model_copy(update={"cap": 1e6})})
     moment = NOON + days * DAY
+    absent = PUMP.model_copy(update={"name": "absent", "rul": None})  # of which there is no machine
     with store.read() as connection:
-        found = part_needs(connection, {"pump": long}, UNBOUND, moment)
+        found = part_needs(connection, {"pump": long, "absent": absent}, UNBOUND, moment)
         none = part_needs(connection, {"pump": long}, Bounds(assets=("X-*",)), moment)
         capped_out = part_needs(connection, {"pump": PUMP}, UNBOUND, moment)
     line = next(one for one in found["items"] if one["part"] == "thrust bearing set")
     assert tuple(line["in_30_days"].values()) == counted
     assert sorted(line["assets"]) == ["P-1", "P-2"]
+    assert found["left_out"] == []
     assert none == {"items": [], "left_out": []}
     (line,) = [one for one in capped_out["items"] if "P-3" in one["assets"]] or [None]
     assert line is None, "at the cap it may last for ever"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import segno
 from playwright.sync_api import Page, expect
 
 from benchmarks.browser import chromium, cut_off
@@ -32,6 +33,7 @@ OTHERS = (
     "/key-figures",
     "/monitor",
     "/quarantine",
+    "/usage",
 )
 NAMES = ("P-1", "P-2")  # one case for each of the two
 expect.set_options(timeout=60_000)  # ms: nothing here is a matter of speed
@@ -147,6 +149,8 @@ def test_a_case_is_worked_from_the_fleet_to_the_verdict(plant, browser, name, si
     page.get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_text("Next: the visit")).to_be_visible()
     plan_it(page, name)
+    photograph(page)
+    check_access(page)
 
     page.get_by_label("The part was replaced").check()
     page.get_by_label("Serial number").fill("SN-4711")
@@ -168,12 +172,24 @@ def test_a_case_is_worked_from_the_fleet_to_the_verdict(plant, browser, name, si
         "/key-figures",
         "/monitor",
         "/quarantine",
+        "/usage",
     ):
         page.goto(url + path)
         check_access(page)
     context.close()
     assert outside == []
     assert errors == []
+
+
+def photograph(page: Page) -> None:
+    """Add a picture to the case and see it."""
+    page.get_by_label("Picture").set_input_files(
+        {"name": "seen.png", "mimeType": "image/png", "buffer": page.screenshot()}
+    )
+    page.get_by_role("button", name="Add the photo").click()
+    seen = page.get_by_role("img", name=re.compile("Photo of ann"))
+    expect(seen).to_be_visible()
+    assert seen.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
 
 
 def test_a_case_is_printed_on_one_page(plant, browser):
@@ -184,8 +200,15 @@ def test_a_case_is_printed_on_one_page(plant, browser):
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
     page.goto(f"{url}/cases/1")
+    code = page.locator("svg.code")
+    expect(code).to_be_hidden()
     printed = page.pdf(format="A4")
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 1
+    page.emulate_media(media="print")
+    expect(code).to_be_visible()
+    address = f"{url}/machines/{NAMES[0]}"
+    assert code.locator("title").text_content() == f"The machine's page: {address}"
+    assert code.locator("path").last.get_attribute("d") in segno.make_qr(address, error="m").svg_inline(border=4)
 
 
 def test_every_control_of_the_fleet_is_reached_by_the_keyboard(plant, browser):

@@ -62,7 +62,8 @@ def ann(url, keys):
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), *PAGES], ids=" ".join)
 def test_every_page_wants_a_sign_in(guest, method, path):
-    answer = guest.client.request(method, path.format(asset="P-1", case="1", message="1", twin="pump", name="cases"))
+    named = {"asset": "P-1", "case": "1", "message": "1", "twin": "pump", "name": "cases", "photo": "1"}
+    answer = guest.client.request(method, path.format(**named))
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
 

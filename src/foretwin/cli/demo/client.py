@@ -5,6 +5,8 @@ from urllib.parse import urljoin
 
 import httpx
 
+ACTOR = {"X-Actor": "demonstration"}
+
 
 def ask(url: str, **query: Any) -> Any:
     """Return the JSON that a GET answers."""
@@ -23,5 +25,9 @@ def asked_all(url: str, **query: Any) -> list[dict[str, Any]]:
 
 def tell(url: str, content: dict[str, Any]) -> Any:
     """Send an object as the demonstration's technician; return what is answered."""
-    headers = {"X-Actor": "demonstration"}
-    return httpx.post(url, json=content, headers=headers, timeout=30).raise_for_status().json()
+    return httpx.post(url, json=content, headers=ACTOR, timeout=30).raise_for_status().json()
+
+
+def describe(url: str, content: dict[str, Any]) -> None:
+    """PUT an object."""
+    httpx.put(url, json=content, headers=ACTOR, timeout=30).raise_for_status()

@@ -12,10 +12,11 @@ import httpx
 import pandas as pd
 
 from foretwin.champion.champion import load_champion
-from foretwin.cli.demo.client import ask, asked_all
+from foretwin.cli.demo.client import ask, asked_all, describe
+from foretwin.cli.demo.clocks import date_newest
 from foretwin.cli.demo.shown import conclusion, console, live_table, opening, table
 from foretwin.cli.demo.technician import give_verdicts
-from foretwin.cli.project import PROJECT, person, stop_on_signals
+from foretwin.cli.project import PROJECT, opened_store, person, stop_on_signals
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError
 from foretwin.twin.simulator.broker import Broker
@@ -28,6 +29,7 @@ TWIN = "pump"
 LOGS = PROJECT / ".foretwin" / "fleet"
 REFRESH = 0.5  # s
 MONITORED = 120  # s that one look of the monitor may take
+SITES, LINES = ("Köln", "Lyon"), 2  # of the plant in which the pumps stand
 
 
 def watch_fleet(pumps: int, speed: float, port: int, once: bool = False) -> None:
@@ -47,8 +49,9 @@ def watch_fleet(pumps: int, speed: float, port: int, once: bool = False) -> None
         processes = [start_foretwin(command, os.environ, log) for command in commands]
         with running(processes, log):
             wait_until_ready(api, lambda: check(processes, log))
+            tell_places(api, rows)
             sender.start()
-            follow_fleet(api, rows, sender, lambda: check(processes, log))
+            follow_fleet(api, contract, rows, sender, lambda: check(processes, log))
             conclude(api, contract, rows, log)
             if not once:
                 stay(api, lambda: check(processes, log))
@@ -104,14 +107,24 @@ def wait_until_ready(api: str, check_processes: Callable[[], None]) -> None:
             time.sleep(0.1)
 
 
-def follow_fleet(api: str, rows: pd.DataFrame, sender: threading.Thread, check_processes: Callable[[], None]) -> None:
-    """Show fleet and new cases until all is sent and scored."""
+def tell_places(api: str, rows: pd.DataFrame) -> None:
+    """Say at which site and line each pump stands."""
+    for number, name in enumerate(rows["asset"].unique()):
+        tags = {"site": SITES[number % len(SITES)], "line": str(number // len(SITES) % LINES + 1)}
+        describe(f"{api}/v1/twins/{name}", {"twin": TWIN, "tags": tags})
+
+
+def follow_fleet(
+    api: str, contract: Twin, rows: pd.DataFrame, sender: threading.Thread, check_processes: Callable[[], None]
+) -> None:
+    """Show fleet and new cases, and keep the pumps' clocks, until all is sent and scored."""
     told: set[int] = set()
-    last = rows.groupby("asset")["time"].max()
-    with live_table() as show:
+    last, begun = rows.groupby("asset")["time"].max(), datetime.now(UTC)
+    with live_table() as show, opened_store() as store:
         while True:
             check_processes()
             ended = not sender.is_alive()
+            date_newest(store, contract, last.index, begun)
             twins = asked_all(f"{api}/v1/twins", twin=TWIN, sort="name")
             mine = [twin for twin in twins if twin["asset"] in last.index]
             cases = cases_of(api, rows)

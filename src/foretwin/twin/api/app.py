@@ -24,11 +24,13 @@ from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import LISTS, Way, describe_twin_api
 from foretwin.twin.api.paging import read_query
-from foretwin.twin.api.plant import agenda, kpis, models, quarantine
+from foretwin.twin.api.plant import agenda, kpis, models, newcomer_types, quarantine, usage_lines
 from foretwin.twin.cases.board import Assignment, Comment, Move, Rest
 from foretwin.twin.cases.feedback import Verdict, Work
+from foretwin.twin.cases.photo_encoding import TYPES
 from foretwin.twin.console.site import Console, prefers_page
 from foretwin.twin.console.wording import site_zone
+from foretwin.twin.newcomers.draft_form import Draft
 from foretwin.twin.outbox.feed import EventFeed
 from foretwin.twin.store import Store
 from foretwin.twin.store.readiness import Readiness
@@ -75,6 +77,9 @@ _WAYS: tuple[Way, ...] = (
     Way("GET", "/v1/cases/{case}/similar", "read", "case", cases.get_similar),
     Way("GET", "/v1/cases/{case}/comments", "read", "case", cases.get_comments),
     Way("POST", "/v1/cases/{case}/comments", "work", "case", cases.post_comment, (), (JSON,), Comment),
+    Way("GET", "/v1/cases/{case}/photos", "read", "case", cases.get_photos),
+    Way("POST", "/v1/cases/{case}/photos", "work", "case", cases.post_photo, (), TYPES),
+    Way("GET", "/v1/cases/{case}/photos/{photo}", "read", "case", cases.get_photo),
     Way("POST", "/v1/cases/{case}/acknowledge", "work", "case", cases.post_acknowledge, (), (JSON,)),
     Way("POST", "/v1/cases/{case}/move", "plan", "case", cases.post_move, (), (JSON,), Move),
     Way("POST", "/v1/cases/{case}/assign", "plan", "case", cases.post_assignment, (), (JSON,), Assignment),
@@ -96,6 +101,21 @@ _WAYS: tuple[Way, ...] = (
     Way("POST", "/v1/models/{twin}/rollback", "admin", "twin", models.post_rollback, (), (JSON,), models.RollbackBody),
     Way("GET", "/v1/kpis", "read", "fleets", kpis.get_kpis, tuple(kpis.KPIS)),
     Way("GET", "/metrics", "read", "fleets", kpis.get_monitor_metrics),
+    Way("GET", "/v1/usage", "read", "list", usage_lines.get_usage, tuple(usage_lines.USAGE)),
+    Way("GET", "/v1/usage/events", "read", "list", usage_lines.get_usage_events, tuple(usage_lines.USAGE)),
+    Way("GET", "/v1/machine-types/job", "read", "plant", newcomer_types.get_type_job),
+    Way(
+        "POST",
+        "/v1/machine-types/upload",
+        "admin",
+        "plant",
+        newcomer_types.post_type_file,
+        tuple(newcomer_types.UPLOADED),
+        (newcomer_types.CSV,),
+    ),
+    Way("POST", "/v1/machine-types/draft", "admin", "plant", newcomer_types.post_type_draft, (), (JSON,), Draft),
+    Way("POST", "/v1/machine-types/build", "admin", "plant", newcomer_types.post_type_build, (), (JSON,)),
+    Way("POST", "/v1/machine-types/discard", "admin", "plant", newcomer_types.post_type_discard, (), (JSON,)),
     Way("GET", "/v1/caller", "read", "list", _get_caller),
     Way("GET", "/readyz", None, "nothing", _get_ready),
 )

@@ -76,7 +76,7 @@ class Living:
 
     store: Store
     root: Path
-    contracts: Mapping[str, Twin]
+    contracts: dict[str, Twin]  # grows where a machine type is made while the application runs
     body_bytes: int
     writes: Lane
     reads: Lane

@@ -3,6 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
+from starlette.responses import Response
+
 from foretwin.errors import NotFound
 from foretwin.twin.api import answers
 from foretwin.twin.api.bodies import read_body_json
@@ -18,7 +20,7 @@ from foretwin.twin.api.paging import (
     text,
     truth,
 )
-from foretwin.twin.cases import board, feedback
+from foretwin.twin.cases import board, feedback, photo_encoding
 from foretwin.twin.cases.board import Assignment, Comment, Move, Rest
 from foretwin.twin.cases.feedback import Verdict
 from foretwin.twin.cases.rules import DIGEST
@@ -26,6 +28,7 @@ from foretwin.twin.cases.service_request import service_request
 from foretwin.twin.store import Connection, assets, listing
 from foretwin.twin.store.casework import cases, comments
 from foretwin.twin.store.casework.cases import Case
+from foretwin.twin.store.casework.photos import find_photo, photos_of
 
 CASES = Listing(
     listing.CASE_SORTS,
@@ -122,6 +125,27 @@ def get_comments(call: Call) -> dict[str, Any]:
         case = cases.find_case(connection, call.number("case"))
         name = None if case.asset is None else assets.by_id(connection, [case.asset])[case.asset].name
         return {"items": [{**one, "asset": name} for one in comments.comments_on(connection, case.id)]}
+
+
+def post_photo(call: Call) -> dict[str, Any]:
+    """POST /v1/cases/{case}/photos: a picture of what somebody saw, kept as a JPEG of at most 1600 pixels."""
+    read_query(call.query, {})
+    return photo_encoding.add_photo(call.store, call.number("case"), call.body, call.actor, call.now)
+
+
+def get_photos(call: Call) -> dict[str, Any]:
+    """GET /v1/cases/{case}/photos: its photos, the oldest first, without the pictures."""
+    read_query(call.query, {})
+    with call.store.read() as connection:
+        return {"items": photos_of(connection, cases.find_case(connection, call.number("case")).id)}
+
+
+def get_photo(call: Call) -> Response:
+    """GET /v1/cases/{case}/photos/{photo}: one picture."""
+    read_query(call.query, {})
+    with call.store.read() as connection:
+        content = find_photo(connection, call.number("case"), call.number("photo"))
+    return Response(content, media_type="image/jpeg", headers={"X-Content-Type-Options": "nosniff"})
 
 
 def get_similar(call: Call) -> dict[str, Any]:

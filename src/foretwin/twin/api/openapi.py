@@ -26,11 +26,14 @@ LISTS = (  # which are CSV by suffix too
     "/v1/quarantine",
     "/v1/deliveries",
     "/v1/models/{twin}/ledger",
+    "/v1/usage",
 )
 ANSWERS = {  # what is no JSON
     "/v1/twins/{asset}/export": ("application/zip", {"type": "string", "format": "binary"}),
+    "/v1/cases/{case}/photos/{photo}": ("image/jpeg", {"type": "string", "format": "binary"}),
     "/v1/events": ("text/event-stream", TEXT),
     "/metrics": ("text/plain", TEXT),
+    "/v1/usage/events": ("application/cloudevents-batch+json", {"type": "array", "items": {"type": "object"}}),
     "/v1/models/{twin}/card": ("text/html", TEXT),
     "/v1/calendar.ics": ("text/calendar", TEXT),
     **{f"{path}.csv": ("text/csv", TEXT) for path in LISTS},

@@ -50,12 +50,10 @@ def agenda(
     }
 
 
-def site_name(asset: Asset | None) -> str:
+def site_name(tags: Mapping[str, str], location: str | None) -> str:
     """Return where a machine stands: by its tags `site` and `line`, else its location; empty where nobody said."""
-    if asset is None:
-        return ""
-    said = [asset.tags[name] for name in SITE_TAGS if asset.tags.get(name)]
-    return " / ".join(said) or asset.location or ""
+    said = [tags[name] for name in SITE_TAGS if tags.get(name)]
+    return " / ".join(said) or location or ""
 
 
 def _item(row: Row, asset: Asset | None, contract: Twin | None) -> dict[str, Any]:
@@ -64,7 +62,7 @@ def _item(row: Row, asset: Asset | None, contract: Twin | None) -> dict[str, Any
     return {
         **{name: row[name] for name in SHOWN},
         "asset": row["asset_name"],
-        "site": site_name(asset),
+        "site": site_name(asset.tags, asset.location) if asset else "",
         "due_at": due,
         "is_late": bool(row["planned_for"] and safe and row["planned_for"] > safe),
         "part": remedy.part if remedy else None,

@@ -9,9 +9,11 @@ from foretwin.contract.twin import Twin
 from foretwin.serving.access.bounds import Bounds
 from foretwin.twin.cases.agenda import site_name
 from foretwin.twin.cases.rules import END_OF_LIFE, remedy_of
-from foretwin.twin.store import Connection, assets
+from foretwin.twin.store import Connection
 from foretwin.twin.store.casework import cases
+from foretwin.twin.store.listing import Row
 from foretwin.twin.store.scoring.ends import ends_before
+from foretwin.twin.store.scoring.kpis import twins_with_assets
 
 HORIZONS = (30, 90)  # days
 MOST_NAMED = 20  # machines of one line
@@ -22,26 +24,28 @@ def part_needs(connection: Connection, contracts: Mapping[str, Twin], bounds: Bo
 
     A machine counts where the upper end, the value, the lower end of its RUL is over by then. Its part is that of its
     open case, else that of its diagnosis, else that of an end of life. An end at the cap, which means "that or more",
-    counts nowhere; twins whose clock is no calendar, or that have no RUL, are `left_out`.
+    counts nowhere; twins with machines whose clock is no calendar, or that have no RUL, are `left_out`.
     """
     lines: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
-    left_out = [name for name, one in contracts.items() if one.rul is None or one.clock.seconds is None]
-    for name, contract in contracts.items():
+    present = twins_with_assets(connection)
+    known = {name: contract for name, contract in contracts.items() if name in present}
+    left_out = [name for name, one in known.items() if one.rul is None or one.clock.seconds is None]
+    for name, contract in known.items():
         if name in left_out:
             continue
-        for asset, fault, ends in _ending(connection, contract, bounds):
+        for row, fault, ends in _ending(connection, contract, bounds):
             remedy = remedy_of(contract, fault) or remedy_of(contract, END_OF_LIFE)
             if remedy is not None:
-                lines[site_name(asset), remedy.part, name].append({"asset": asset.name, "ends": ends})
+                site = site_name(row["tags"], row["location"])
+                lines[site, remedy.part, name].append({"asset": row["name"], "ends": ends})
     items = [_line(key, found, now) for key, found in sorted(lines.items())]
     return {"items": items, "left_out": left_out}
 
 
-def _ending(connection: Connection, contract: Twin, bounds: Bounds) -> list[tuple[Any, str, list[datetime | None]]]:
-    """Return of each machine that may end within the longest time: asset, fault, and when the RUL's ends are over."""
+def _ending(connection: Connection, contract: Twin, bounds: Bounds) -> list[tuple[Row, str, list[datetime | None]]]:
+    """Return of each machine that may end within the longest time: row, fault, and when the RUL's ends are over."""
     seconds, cap = contract.clock.seconds or 1.0, contract.rul.cap if contract.rul else 0.0
     rows = ends_before(connection, contract.name, HORIZONS[-1] * 86400 / seconds, cap, bounds)
-    known = assets.by_id(connection, [row["asset"] for row in rows])
     found = cases.open_of(connection, [row["asset"] for row in rows])
     ending = []
     for row in rows:
@@ -52,7 +56,7 @@ def _ending(connection: Connection, contract: Twin, bounds: Bounds) -> list[tupl
             at + timedelta(seconds=row[end] * seconds) if row[end] < cap else None
             for end in ("rul_high", "rul", "rul_low")
         ]
-        ending.append((known[row["asset"]], (own or told or [END_OF_LIFE])[0], ends))
+        ending.append((row, (own or told or [END_OF_LIFE])[0], ends))
     return ending
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 KEPT = ("host",)  # of the page's own headers: whether it is this machine's is asked again
+JSON = "application/json"
 DROPPED = ("route", "endpoint", "path_params", "starlette.exception_handlers")
 
 
@@ -34,15 +35,19 @@ class InnerCalls:
 
     async def get_bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
         """Return the body that a GET answers, as it is."""
-        return await self._call("GET", path, urlencode(query or {}), b"")
+        return await self._call("GET", path, urlencode(query or {}), b"", JSON)
 
     async def post(self, path: str, content: Mapping[str, Any]) -> Any:
         """Return what a POST of a JSON object answers; Refused where it is refused."""
-        return orjson.loads(await self._call("POST", path, "", orjson.dumps(content)))
+        return await self.post_bytes(path, orjson.dumps(content), JSON)
 
-    async def _call(self, method: str, path: str, query: str, body: bytes) -> bytes:
+    async def post_bytes(self, path: str, body: bytes, kind: str, query: Mapping[str, Any] | None = None) -> Any:
+        """Return what a POST of such content answers; Refused where it is refused."""
+        return orjson.loads(await self._call("POST", path, urlencode(query or {}), body, kind))
+
+    async def _call(self, method: str, path: str, query: str, body: bytes, kind: str) -> bytes:
         scope = {name: value for name, value in self._request.scope.items() if name not in DROPPED}
-        headers = [*self._headers, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers = [*self._headers, (b"content-type", kind.encode("latin-1")), (b"content-length", b"%d" % len(body))]
         scope |= {"method": method, "path": path, "raw_path": None, "query_string": query.encode(), "headers": headers}
         told = _Told(body)
         await self._request.app(scope, told.receive, told.send)

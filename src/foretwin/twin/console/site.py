@@ -18,8 +18,10 @@ from foretwin.twin.console.pages import (
     fleet_page,
     machine_page,
     model_pages,
+    new_type_page,
     sign_in,
     upkeep_pages,
+    usage_page,
 )
 from foretwin.twin.console.visits import HEADERS, Desk, Page, page_end_point
 
@@ -36,6 +38,8 @@ PAGES: Mapping[tuple[str, str], Page] = {
     ("POST", "/cases/{case}/assign"): case_pages.keep_assignment,
     ("POST", "/cases/{case}/snooze"): case_pages.keep_rest,
     ("POST", "/cases/{case}/comments"): case_pages.keep_comment,
+    ("POST", "/cases/{case}/photos"): case_pages.keep_photo,
+    ("GET", "/cases/{case}/photos/{photo}"): case_pages.send_photo,
     ("POST", "/cases/{case}/verdict"): case_pages.keep_verdict,
     ("GET", "/calendar"): calendar_page.show_calendar,
     ("GET", "/lists/{name}.csv"): downloads.send_list,
@@ -50,6 +54,13 @@ PAGES: Mapping[tuple[str, str], Page] = {
     ("POST", "/deliveries/revive"): data_page.keep_revival,
     ("GET", "/quarantine"): upkeep_pages.show_quarantine,
     ("POST", "/quarantine/{message}/release"): upkeep_pages.keep_release,
+    ("GET", "/machine-types"): new_type_page.show_new_type,
+    ("POST", "/machine-types/upload"): new_type_page.keep_file,
+    ("POST", "/machine-types/draft"): new_type_page.keep_draft,
+    ("POST", "/machine-types/build"): new_type_page.keep_build,
+    ("POST", "/machine-types/discard"): new_type_page.keep_discard,
+    ("GET", "/usage"): usage_page.show_usage,
+    ("GET", "/usage/events"): usage_page.send_events,
     ("POST", "/sign-out"): sign_in.end_session,
 }
 FREE_PAGES: Mapping[tuple[str, str], Page] = {  # for everybody

@@ -16,10 +16,10 @@ from foretwin.serving.access.keys import Scope, sufficient
 from foretwin.serving.http.body import bounded_body
 from foretwin.twin.console.inner_calls import InnerCalls, Refused
 from foretwin.twin.console.sessions import SESSION, VISITOR, Sessions, SignedIn, new_cookie
+from foretwin.twin.console.uploads import LARGEST_FORM, Upload, is_upload, read_upload
 from foretwin.twin.console.wording import Wording, preferred_language, site_zone
 
 PACKAGES = ("foretwin.twin.console", "foretwin.twin.kpis", "foretwin.twin.monitoring")  # the first has the frame
-LARGEST_FORM = 64 * 1024
 OPEN_ACTOR = {"x-actor": "console"}  # who acts where nobody needs a key
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -41,7 +41,7 @@ class Desk:
 
 @dataclass(frozen=True)
 class Visit:
-    """A request for a page. `form` holds what was posted by a form of ours."""
+    """A request for a page. `form` holds what was posted by a form of ours, `upload` the file of it."""
 
     desk: Desk
     request: Request
@@ -50,6 +50,7 @@ class Visit:
     calls: InnerCalls
     words: Wording
     form: Mapping[str, str]
+    upload: Upload | None = None
 
     @property
     def path(self) -> Mapping[str, str]:
@@ -145,12 +146,16 @@ def _begin(desk: Desk, request: Request, is_free: bool) -> Visit:
 
 
 async def _with_form(visit: Visit) -> Visit:
-    body = await bounded_body(visit.request, LARGEST_FORM, "write less into the form")
-    form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    upload = None
+    if is_upload(visit.request) and (visit.session or visit.desk.is_open):
+        form, upload = await read_upload(visit.request)
+    else:
+        body = await bounded_body(visit.request, LARGEST_FORM, "write less into the form")
+        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     if not visit.desk.sessions.is_own_form(_sent_cookie(visit), form.pop("token", "")):
         raise Refused(403, "form", visit.words.text("This form is no longer valid. Go back, load the page again."))
     values = {name: value.strip() for name, value in form.items()}
-    return replace(visit, form=values)
+    return replace(visit, form=values, upload=upload)
 
 
 def _sent_cookie(visit: Visit) -> str | None:

@@ -39,6 +39,7 @@ from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.ownership.partitioning import Partitioning, serialise_partitions
 from foretwin.twin.store.scoring.urgency import note_urgency
+from foretwin.twin.store.scoring.usage import Used, add_usage
 from foretwin.twin.store.telemetry import quarantine, spans
 from foretwin.twin.store.telemetry import readings as stored_readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
@@ -227,6 +228,8 @@ def _keep(
         for i in np.flatnonzero(counts[:2].any(axis=0)).tolist()
     ]
     come = _note_runs(call, known, placed, lines, stored)
+    slots = call.partitioning.numbers_of(asset.slot for asset in known).tolist()
+    add_usage(call.connection, "readings", map(Used, known, slots, counts[0].tolist()), call.now)
     count_arrivals(call.connection, readings.twin, arrivals, come, hours, call.now)
     note_urgency(call.connection, [known[i].id for i, (run, *_) in enumerate(newest) if run != known[i].run])
     given_up: list[Rejected] = []

@@ -8,6 +8,7 @@ from foretwin.project.pages import render_page
 from foretwin.twin.kpis.shown import Figures, columns, rows
 
 WIDTH, HEIGHT, MARGIN = 260, 90, 6
+WIDEST = 48  # px of a bar
 Reach = tuple[float | None, float | None, float | None]  # low, value, high
 
 
@@ -50,9 +51,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class Picture:
-    """Bars over the periods, in order; a period without the figure has none. `zero` is the height of 0."""
+    """Bars over the periods, in order; a period without the figure has none. `zero` is the height of 0.
+
+    `newest` is the last period's figure in words, empty where it has none.
+    """
 
     title: str
+    newest: str
     zero: float
     bars: tuple[Bar, ...]
 
@@ -90,7 +95,10 @@ def _picture(title: str, names: Sequence[str], values: Sequence[Reach]) -> Pictu
         if value is not None:
             top, bottom = height(max(value, 0.0)), height(min(value, 0.0))
             whisker = None if low is None or high is None else (height(high), height(low))
-            left, width = round((i + 0.15) * step, 2), round(0.7 * step, 2)
+            width = round(min(0.7 * step, WIDEST), 2)
+            left = round((i + 0.5) * step - width / 2, 2)
             said = f"{name}: {value}" + ("" if whisker is None else f" ({low} to {high})")
             bars.append(Bar(left, top, width, round(bottom - top, 1), whisker, said))
-    return Picture(title, height(0.0), tuple(bars))
+    last = values[-1][1]
+    newest = "" if last is None else f"{last:,.0f}" if abs(last) >= 1000 else f"{last:.3g}"
+    return Picture(title, newest, height(0.0), tuple(bars))

@@ -32,6 +32,7 @@ from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.ownership.partitioning import Partition, last_batch, still_is
 from foretwin.twin.store.scoring import scores, shadow, thinning
+from foretwin.twin.store.scoring.usage import Used, add_usage
 from foretwin.twin.store.telemetry import windows
 from foretwin.twin.store.telemetry.windows import News, ReadingQuery
 
@@ -173,6 +174,8 @@ def _keep(watching: Watching, watched: Watched, asked: ScoredBatch, wanted: Read
             found, heard = beside.divide(found, due_scores(connection, beside.trial, asked.candidate, part, due, now))
             shadow.add_shadow_scores(connection, heard)
         scores.add_scores(connection, found, beside is not None or thinning.rule_of(watched.policy) is None)
+        own = wanted.partition.number if wanted.partition.count > 1 else -1
+        add_usage(connection, "scores", (Used(due[one.asset], own, 1) for one in found), now)
         review(connection, watched.policy, found, due, now)
         windows.mark_scored(connection, list(due), wanted.upto)
         span.note(scores=len(found))

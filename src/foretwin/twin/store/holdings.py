@@ -11,6 +11,7 @@ from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.scoring.probabilities import unpacked
 from foretwin.twin.store.summaries import (
     case_comments,
+    case_photos,
     event_places,
     machine_events,
     pending_samples,
@@ -55,6 +56,7 @@ def holdings(asset: Asset) -> dict[Table, ColumnElement[bool]]:
         verdicts: verdicts.c.asset == asset.id,
         maintenance: maintenance.c.asset == asset.id,
         case_comments: case_comments.c.asset == asset.id,
+        case_photos: case_photos.c.asset == asset.id,
         audit: or_(audit.c.asset == asset.id, audit.c.case.in_(cases_of)),
         cases: cases.c.asset == asset.id,
         waiting_faults: waiting_faults.c.asset == asset.id,

@@ -177,3 +177,29 @@ urgencies = Table(  # how pressing each asset is: an index of the assets themsel
     Column("word", String),  # of NAMUR NE 107, that this score says by itself; none without a score
     Index("urgencies_in_order", "severity", "due", "rul_low", "asset"),
 )
+
+case_photos = Table(  # of a case, as they were encoded anew; never changed
+    "case_photos",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("case", ForeignKey("cases.id"), nullable=False, index=True),
+    Column("asset", ForeignKey("assets.id"), index=True),  # none: of a twin's whole fleet
+    Column("at", Moment, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("width", Integer, nullable=False),  # pixels
+    Column("height", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),  # JPEG
+    sqlite_autoincrement=True,
+)
+
+usage_counts = Table(  # readings that were stored and scores that were made of an owner's machines, by month
+    "usage_counts",
+    metadata,
+    Column("twin", String, primary_key=True),
+    Column("owner", String, primary_key=True),  # the machines' tag `owner` at that time; empty: nobody's
+    Column("month", Integer, primary_key=True),  # of UTC, since January of the year 0
+    Column("kind", String, primary_key=True),  # readings, scores
+    # Of whoever stored them, so that those who write at once have rows of their own; -1 where there is but one.
+    Column("partition", Integer, primary_key=True),
+    Column("count", Count, nullable=False),
+)

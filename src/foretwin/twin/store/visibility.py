@@ -2,7 +2,8 @@
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, true
 
-from foretwin.serving.access.bounds import Bounds
+from foretwin.serving.access.bounds import OWNER, Bounds
+from foretwin.twin.store.summaries import usage_counts
 from foretwin.twin.store.tables import assets, cases, quarantine
 
 
@@ -52,6 +53,12 @@ def visible_quarantine(connection: Connection, bounds: Bounds) -> ColumnElement[
         _any_matches(connection, quarantine.c.asset, bounds.assets),
     )
     return or_(known, and_(~named, *told))
+
+
+def visible_usage(connection: Connection, bounds: Bounds) -> ColumnElement[bool]:
+    """Return the condition on `usage_counts` that a sum is within bounds which name twins and owners alone."""
+    owned = [_matches(connection, usage_counts.c.owner, pattern) for tag, pattern in bounds.tags() if tag == OWNER]
+    return and_(_any_matches(connection, usage_counts.c.twin, bounds.twins), or_(*owned) if bounds.owners else true())
 
 
 def is_visible(connection: Connection, name: str, bounds: Bounds) -> bool | None:

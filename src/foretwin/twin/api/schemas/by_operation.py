@@ -33,6 +33,8 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "post_rest": plant.CaseAnswer,
     "post_comment": plant.CommentAnswer,
     "get_comments": plant.CommentsAnswer,
+    "post_photo": plant.PhotoAnswer,
+    "get_photos": plant.PhotosAnswer,
     "get_similar": plant.SimilarAnswer,
     "post_verdict": plant.VerdictAnswer,
     "get_calendar": plans.CalendarAnswer,
@@ -47,6 +49,11 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "get_ledger": plans.LedgerAnswer,
     "post_rollback": plans.ModelHead,
     "get_kpis": plant.KpisAnswer,
+    "get_usage": plans.UsageAnswer,
+    **dict.fromkeys(
+        ("get_type_job", "post_type_file", "post_type_draft", "post_type_build", "post_type_discard"),
+        plans.TypeJobAnswer,
+    ),
     "get_caller": plant.CallerAnswer,
     "get_ready": plant.ReadyAnswer,
 }

@@ -1,7 +1,7 @@
-"""Schemas of answers about what is due, which parts it needs, and which models say so."""
+"""Schemas of answers about what is due, which parts it needs, which models say so, and who used how much."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -121,3 +121,48 @@ class LedgerAnswer(BaseModel):
     """The decisions, the newest first."""
 
     items: list[LedgerLine]
+
+
+class UsageLine(BaseModel):
+    """What an owner's machines of one twin used in a month of UTC; a month that `is_over` changes no more."""
+
+    month: str
+    owner: str
+    twin: str
+    readings: int
+    scores: int
+    is_over: bool
+
+
+class UsageAnswer(BaseModel):
+    """The usage, the newest month first."""
+
+    items: list[UsageLine]
+
+
+class TypeJob(BaseModel):
+    """The making of a machine type; `message` says why it failed, or what the gate said."""
+
+    twin: str
+    step: Literal["looking", "drafted", "building", "champion", "refused", "failed"]
+    by: str
+    started_at: datetime
+    finished_at: datetime | None
+    message: str
+
+
+class UploadedColumn(BaseModel):
+    """A column of an uploaded file, what it was taken for (empty: left out), and its first values."""
+
+    name: str
+    meaning: str
+    examples: list[str]
+
+
+class TypeJobAnswer(BaseModel):
+    """The job, the end of its log, and the draft where one waits for a person."""
+
+    job: TypeJob | None
+    log: str
+    draft: dict[str, Any] | None
+    columns: list[UploadedColumn]

@@ -39,6 +39,24 @@ class CommentsAnswer(BaseModel):
     items: list[CommentAnswer]
 
 
+class PhotoAnswer(BaseModel):
+    """A photo of a case, with the size of its JPEG; `GET /v1/cases/{case}/photos/{id}` is the picture."""
+
+    id: int
+    case: int
+    at: datetime
+    actor: str
+    width: int
+    height: int
+    bytes: int
+
+
+class PhotosAnswer(BaseModel):
+    """The photos of a case."""
+
+    items: list[PhotoAnswer]
+
+
 class PastCase(BaseModel):
     """A closed case of the same fault; `lasted` from its opening to the verdict, in the clock's unit."""
 

@@ -3,5 +3,6 @@
 from foretwin.twin.console.german.case_words import CASEWORK
 from foretwin.twin.console.german.machine_words import MACHINES
 from foretwin.twin.console.german.plant_words import PLANT
+from foretwin.twin.console.german.type_words import TYPES
 
-GERMAN = {**MACHINES, **CASEWORK, **PLANT}
+GERMAN = {**MACHINES, **CASEWORK, **PLANT, **TYPES}

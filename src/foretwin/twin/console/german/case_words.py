@@ -89,4 +89,13 @@ CASEWORK = {
     "{n} {unit} after the case opened": "{n} {unit} nach Eröffnung des Falls",
     "{n} {unit} less than that operation explains.": "{n} {unit} weniger, als dieser Betrieb erklärt.",
     "{n} {unit} more than that operation leaves.": "{n} {unit} mehr, als dieser Betrieb übrig ließe.",
+    "Add the photo": "Foto hinzufügen",
+    "Only the picture is kept, without place and time of its file.": (
+        "Nur das Bild wird aufbewahrt, ohne Ort und Zeit seiner Datei."
+    ),
+    "Photo of {actor}, {time}": "Foto von {actor}, {time}",
+    "Photos": "Fotos",
+    "Picture, at most 16 MB": "Bild, höchstens 16 MB",
+    "The machine's page: {address}": "Seite der Maschine: {address}",
+    "Case {case} got a photo": "Fall {case} bekam ein Foto",
 }

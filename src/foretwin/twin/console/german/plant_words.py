@@ -60,4 +60,19 @@ PLANT = {
     "the champion": "der Champion",
     "the champion before": "der Champion davor",
     "version {n}": "Version {n}",
+    "From month": "Ab Monat",
+    "Further lines are in the CSV file: {n}.": "Weitere Zeilen sind in der CSV-Datei: {n}.",
+    "Nothing was used in these months.": "In diesen Monaten wurde nichts genutzt.",
+    "Owner": "Besitzer",
+    "Readings stored and scores made, by owner and month (UTC)": (
+        "Gespeicherte Messungen und Bewertungen, nach Besitzer und Monat (UTC)"
+    ),
+    "Scores": "Bewertungen",
+    "To month": "Bis Monat",
+    "Usage": "Nutzung",
+    "nobody named": "niemand genannt",
+    "so far": "bisher",
+    "An owner is the tag owner of a machine at that time. What was counted stays when a machine is erased.": (
+        "Besitzer ist das Merkmal owner einer Maschine zu der Zeit. Gezähltes bleibt, wenn eine Maschine gelöscht wird."
+    ),
 }

@@ -8,11 +8,14 @@ from typing import Any
 from starlette.responses import Response
 
 from foretwin.twin.console.inner_calls import Refused
+from foretwin.twin.console.machine_code import machine_code
 from foretwin.twin.console.pages.happenings import CLOSINGS, STATES, VERDICTS, tell_entry
+from foretwin.twin.console.uploads import Upload
 from foretwin.twin.console.visits import Visit, go_to, send_form
 
 VERDICT = ("verdict", "fault", "serial_number", "note")
 DAY = timedelta(days=1)
+NO_PICTURE = Upload("", "image/jpeg", b"")
 AS_EXPECTED = 0.1  # share of the life left a day ago by which the present one may differ from what time explains
 
 
@@ -43,6 +46,8 @@ async def show_case_page(visit: Visit, problem: Refused | None = None) -> Respon
         entry_text=lambda entry: tell_entry(entry, visit.words),
         comments=(await visit.calls.get(f"{place}/comments"))["items"],
         similar=similar,
+        photos=(await visit.calls.get(f"{place}/photos"))["items"],
+        code=machine_code(visit, case["asset"]) if case["asset"] else "",
         unit=contract["clock"]["unit"] if contract else "",
         change=await _change_since_yesterday(visit, case),
         me=visit.session.name if visit.session else "",
@@ -79,6 +84,25 @@ async def keep_rest(visit: Visit) -> Response:
 async def keep_comment(visit: Visit) -> Response:
     """POST /cases/{case}/comments: what somebody says."""
     return await _kept(visit, "comments", {"text": visit.form.get("text", "")})
+
+
+async def keep_photo(visit: Visit) -> Response:
+    """POST /cases/{case}/photos: what somebody saw."""
+    number = visit.path["case"]
+    sent = visit.upload or NO_PICTURE
+    try:
+        await visit.calls.post_bytes(f"/v1/cases/{number}/photos", sent.content, sent.kind)
+    except Refused as refused:
+        if refused.status in (401, 403, 404):
+            raise
+        return await show_case_page(visit, refused)
+    return go_to("/cases", number)
+
+
+async def send_photo(visit: Visit) -> Response:
+    """GET /cases/{case}/photos/{photo}: one picture."""
+    place = f"/v1/cases/{visit.path['case']}/photos/{visit.path['photo']}"
+    return Response(await visit.calls.get_bytes(place), media_type="image/jpeg")
 
 
 async def keep_verdict(visit: Visit) -> Response:

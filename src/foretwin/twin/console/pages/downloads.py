@@ -12,7 +12,7 @@ from foretwin.twin.console.visits import Visit
 
 LISTS = {
     "machines": "/v1/twins",
-    **{name: f"/v1/{name}" for name in ("cases", "calendar", "parts", "quarantine", "deliveries")},
+    **{name: f"/v1/{name}" for name in ("cases", "calendar", "parts", "quarantine", "deliveries", "usage")},
 }
 PAGED = ("machines", "cases", "quarantine", "deliveries")
 MOST_ROWS, PER_CALL = 10_000, 1000

@@ -43,6 +43,7 @@ ACTIONS = {
     "woken": "Case {case} rests no more",
     "closed": "Case {case} closed",
     "merged": "Case {case} was taken in by another",
+    "photographed": "Case {case} got a photo",
 }
 
 

@@ -1,4 +1,5 @@
 // Draws the course of a machine's life: RUL with its interval, and each channel, on one axis of time.
+const FAILED = "run_ended";
 const card = document.querySelector("[data-series]");
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
@@ -72,6 +73,8 @@ function rulChart(place, series, texts) {
   const value = (u, number) => `${base.shown(number)} ${series.unit}`;
   const hidden = { stroke: "transparent", width: 0, points: { show: false }, value };
   const below = series.limits.open_below;
+  const newest = series.rul.value.findLastIndex((value) => value !== null);
+  const failed = series.marks.find((mark) => mark.what === FAILED);
   const options = {
     ...base,
     series: [
@@ -79,12 +82,17 @@ function rulChart(place, series, texts) {
       { ...hidden, label: texts.low },
       { ...hidden, label: texts.high },
       { label: texts.rul, stroke: colour("bar"), width: 2.5, value },
+      ...(failed ? [{ label: texts.truth, stroke: colour("ink"), width: 1.5, dash: [7, 5], points: { show: false }, value }] : []),
     ],
     bands: [{ series: [2, 1], fill: colour("band") }],
     scales: { ...base.scales, y: { range: (u, low, high) => [0, Math.max(high || 1, below || 0) * 1.06] } },
-    hooks: { draw: [...base.hooks.draw, (u) => below && drawLimit(u, below, `${texts.open} ${base.shown(below)} ${series.unit}`)] },
+    hooks: {
+      draw: [...base.hooks.draw, (u) => below && drawLimit(u, below, `${texts.open} ${base.shown(below)} ${series.unit}`)],
+      ready: [(u) => newest < 0 || u.setLegend({ idx: newest })], // what it says until a pointer asks for another time
+    },
   };
   const data = [series.time, ...["low", "high", "value"].map((name) => joined(series.rul[name], series.channels))];
+  if (failed) data.push(series.time.map((at) => Math.min(Math.max(failed.time - at, 0), series.limits.cap))); // above it none are told apart
   return new uPlot(options, data, place);
 }
 
@@ -126,7 +134,7 @@ function drawMarks(u, marks) {
     if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
     const tone = colour(mark.kind === "case" ? "bad" : "care");
     line(u, [x, u.bbox.top], [x, u.bbox.top + u.bbox.height], tone, mark.kind === "case" ? [] : [2, 3]);
-    if (u.height > 200) label(u, mark.kind === "case" ? `▲ ${mark.case}` : "◆", x + 4, u.bbox.top + 14 * devicePixelRatio, tone);
+    if (u.height > 200) label(u, mark.kind === "case" ? `▲ ${mark.case}` : mark.what === FAILED ? "✕" : "◆", x + 4, u.bbox.top + 14 * devicePixelRatio, tone);
   }
 }
 
