@@ -78,7 +78,7 @@ def test_scores_of_the_schema_before_are_packed_and_stay_what_they_were(store_ur
     with store.read() as connection:
         rows = connection.execute(select(urgencies).order_by(urgencies.c.asset)).all()
         listed = listing.list_fleet(connection, listing.Page(9, 0, "urgency", False), {}, None, {})
-    assert rows == [(1, 2, NEVER, 40.0, 0, False), (2, 2, NEVER, UNKNOWN, 0, None)]
+    assert rows == [(1, 2, NEVER, 40.0, 0, "good"), (2, 2, NEVER, UNKNOWN, 0, None)]
     assert [row["id"] for row in listed] == [1, 2]
     with store.write() as connection:  # an old score is the last one kept for the next
         scores.add_scores(connection, [expected[-1]])

@@ -86,9 +86,9 @@ def test_cases_and_scores_keep_it_and_what_a_transaction_rolls_back_does_not(sto
     fleet = fleet_of(store)
     asset = fleet["scored"]
     assert kept(store, fleet["none"]) == (2, NEVER, UNKNOWN, 0, None)
-    assert kept(store, asset) == (2, NEVER, 50.0, 0, False)
+    assert kept(store, asset) == (2, NEVER, 50.0, 0, "good")
     case, other = opened(store, asset, "planned", 3), opened(store, asset, "planned", 5, "mode.wear")
-    assert kept(store, asset) == (1, NOON + timedelta(days=3), 50.0, 2, False)
+    assert kept(store, asset) == (1, NOON + timedelta(days=3), 50.0, 2, "good")
     with store.write() as connection:
         cases.escalate(connection, other, None, "watch", NOON)
     assert kept(store, asset)[:2] == (0, NOON + timedelta(days=3))
@@ -102,7 +102,7 @@ def test_cases_and_scores_keep_it_and_what_a_transaction_rolls_back_does_not(sto
         cases.close(connection, other, "recovered", "watch", NOON)
     said(store, asset, 45.0, time=3.0, warnings=["out_of_training_range: speed"])
     said(store, asset, 12.0, time=2.0)  # a late reading's is not the newest
-    assert kept(store, asset) == (2, NEVER, 45.0, 0, True)
+    assert kept(store, asset) == (2, NEVER, 45.0, 0, "off_specification")
 
 
 def test_another_run_begins_without_a_score_however_it_begins(store):
