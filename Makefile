@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle health censoring kill connectors soak audit docs lock clean
+.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle health censoring examples kill connectors soak audit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -91,6 +91,9 @@ health: $(READY) ## health without labels on the Tennessee Eastman process of $$
 
 censoring: $(READY) ## what lives that did not end teach, on simulated pumps, in a quarter of an hour; reports/censoring.json
 	python -m benchmarks.accuracy.censoring
+
+examples: $(READY) ## the worked examples, each to the gate's verdict: reports/examples.json; takes hours
+	python -m benchmarks.worked_examples
 
 kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; 50 kills on each database, reports/reliability_*.json; 100 of a partitioned fleet, reports/scale_faults.json
 	python -m benchmarks.reliability.faults.run
