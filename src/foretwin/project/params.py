@@ -118,9 +118,12 @@ class PromoteParams(Section):
     least_answered: Annotated[float, Field(ge=0, le=1)] = Field(
         default=0.1, description="of a blend: an axis with a smaller share of answers is reported as not learnt"
     )
-    latency_ms: Annotated[float, Field(gt=0)] = Field(default=50, description="the median of scoring one window")
+    latency_ms: Annotated[float, Field(gt=0)] = Field(
+        default=50, description="the median of scoring one window, in processor time"
+    )
     blend_slowdown: Annotated[float, Field(gt=0)] = Field(
-        default=3, description="a blend's time for 1 and for 256 windows, as multiples of its network's"
+        default=3,
+        description="a blend's time for 1 and 256 windows as multiples of its network's, or `latency_ms` in all",
     )
     bundle_mb: Annotated[float, Field(gt=0)] = Field(default=50, description="the files of the bundle")
 
