@@ -76,17 +76,24 @@ def test_a_sensor_that_parts_from_the_others_is_told_and_what_is_normal_is_not(p
     told = bundle.score(new.assign(current=new["current"] + 3.0 * late))
     assert (told["health"] == "departed").mean() > 0.7
     assert (told["health"] == "normal").sum() == 0
+    departed = told[told["health"] == "departed"]
+    assert (departed["health_state"] == "check_function").mean() > 0.7
+    assert departed["warnings"].map(lambda one: "check_function: current contradicts the other channels" in one).any()
 
 
-def test_a_case_opens_on_it_and_its_verdict_is_a_label(project, monkeypatch):
+def test_a_case_opens_on_a_machine_that_departs_not_on_its_sensor_and_its_verdict_is_a_label(project, monkeypatch):
     monkeypatch.chdir(project)
-    late = fans(1, 3).assign(current=lambda rows: rows["current"] + 3.0 * (rows["hour"] >= HOURS - LATE))
-    late.to_csv("tonight.csv", index=False)
+    hot = fans(2, 3)
+    late, first = hot["hour"] >= HOURS - LATE, hot["fan"] == "fan-3-00"
+    hot["current"] += 3.0 * late
+    hot["heat"] += 3.0 * (late & first)  # as a current that is no sensor's mistake would have it
+    hot.to_csv("tonight.csv", index=False)
     shown("ingest", "tonight.csv", "--twin", "fan")
     store = open_store("sqlite:///twins.db")
     score(store, project)
     cases = shown("cases")
-    assert "health.departed" in cases
+    assert cases.count("health.departed") == 1
+    assert "fan-3-00" in cases
     shown("verdict", "1", "confirmed")
     export_history(store, project, load_twin(Path("data/fan/twin.yaml")), datetime.now(UTC))
     store.close()
