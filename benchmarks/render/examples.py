@@ -20,8 +20,8 @@ HEAD = """# Worked examples: published files, as they lie
 Each of these becomes a twin by `foretwin new` on the official files and an edit of at most ten lines in its contract.
 `$FORETWIN_DATASETS` is a folder with the files under their official names; the edits are in [examples/](examples/), and
 `patch` puts them in. All but the wind farm, whose tables tell nothing about each other, go through training to the
-gate's verdict: those with labels learn them, those without learn what is normal. [data/README.md](../data/README.md) has
-every field.
+gate's verdict: those with labels learn them, those without learn what is normal. [data/README.md](../data/README.md)
+has every field.
 
 ```sh
 foretwin init plant && cd plant      # a project of one's own
