@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle health censoring examples kill connectors soak audit docs lock clean
+.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle examples health censoring examples kill connectors soak audit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -85,6 +85,9 @@ bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json,
 
 circle: $(READY) ## once around the life of a model, from drift to roll-back, in a copy of a built project; reports/circle.json
 	python -m benchmarks.model_life.circle
+
+examples: $(READY) ## the worked examples of $$FORETWIN_DATASETS to the gate's verdict, those that the report lacks; reports/examples.json
+	python -m benchmarks.worked_examples --resume
 
 health: $(READY) ## health without labels on the Tennessee Eastman process of $$FORETWIN_DATASETS; reports/health/tep.json
 	python -m benchmarks.accuracy.tep

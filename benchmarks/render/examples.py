@@ -19,15 +19,16 @@ HEAD = """# Worked examples: published files, as they lie
 
 Each of these becomes a twin by `foretwin new` on the official files and an edit of at most ten lines in its contract.
 `$FORETWIN_DATASETS` is a folder with the files under their official names; the edits are in [examples/](examples/), and
-`patch` puts them in. All go through training to the gate's verdict: those with labels learn them, those without learn
-what is normal. [data/README.md](../data/README.md) has every field.
+`patch` puts them in. All but the wind farm, whose tables tell nothing about each other, go through training to the
+gate's verdict: those with labels learn them, those without learn what is normal. [data/README.md](../data/README.md)
+has every field.
 
 ```sh
 foretwin init plant && cd plant      # a project of one's own
 ```
 
 A refusal by the gate is a result: it says what the twin is not better than. The examples are made with small budgets
-(one trial, two folds, 10,000 windows), so that `python -m benchmarks.worked_examples` runs them all in minutes: they
+(one trial, two folds, 10,000 windows), so that `python -m benchmarks.worked_examples` runs each in minutes: they
 show that the way goes through, not how good a twin can be.
 """
 FOOT = "\nThis page is made from `docs/examples/` and `reports/examples.json` by `make docs`.\n"

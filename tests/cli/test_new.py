@@ -169,9 +169,10 @@ def test_words_of_faults_are_labels_whatever_the_column_is_called(project, words
     assert "taken as missing" not in told
 
 
-def test_time_and_end_of_life_are_found_under_names_that_nobody_knows(project):
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_time_and_end_of_life_are_found_under_names_that_nobody_knows(project, shuffled):
     frame = fleet(отказ=failing).rename(columns={"hour": "время", "machine": "насос"})
-    contract, _, rows = drafted(frame)
+    contract, _, rows = drafted(frame.sample(frac=1, random_state=1) if shuffled else frame)
     assert (contract.source.asset, contract.source.time, contract.source.failure) == ("насос", "время", "отказ")
     assert list(contract.channels) == ["temp", "load"]
     assert (rows["rul"] == 0).sum() == MACHINES

@@ -243,6 +243,16 @@ def test_the_lives_of_one_machine_are_each_held_out_whole(made):
     assert rows["run"].nunique() == 4
 
 
+@pytest.mark.parametrize("lives", [1, 2])
+def test_of_too_few_lives_it_is_told_what_their_figures_are_worth(made, lives):
+    contract, rows, _ = made(failing(lives))
+
+    assert contract.holdout == Holdout(by="time")
+    told = few_units_hints(LabelledUnits.of(rows, contract), contract.holdout)
+    assert len(told) == 1
+    assert f"of {lives} labelled {'life' if lives == 1 else 'lives'} none can be held out whole" in told[0]
+
+
 def test_a_split_in_the_file_is_taken(made):
     table = failing(6)
     table["set"] = np.where(table["machine"].isin(["m1", "m4"]), "test", "train")

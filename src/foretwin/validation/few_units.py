@@ -67,8 +67,16 @@ def propose_holdout(labelled: LabelledUnits) -> tuple[Holdout, str]:
 
 def few_units_hints(labelled: LabelledUnits, holdout: Holdout) -> list[str]:
     """Return a sentence where so few labelled units would be held out that their figures decide little."""
-    if holdout.by == "time" or labelled.fixed:
+    if labelled.fixed:
         return []
+    if holdout.by == "time":
+        if not labelled.are or not 0 < labelled.run < FEWEST:
+            return []
+        few = f"holdout: of {_count(labelled.run, 'labelled life', 'labelled lives')} none can be held out whole"
+        return [
+            f"{few}, {FEWEST} are the fewest: figures say how what was learnt holds later in the same lives, nothing"
+            " about another one"
+        ]
     found: int = getattr(labelled, holdout.by)
     what = {"asset": "machines", "run": "lives", "subset": "groups"}[holdout.by]
     if found < FEWEST:

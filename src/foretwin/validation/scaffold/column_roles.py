@@ -31,6 +31,7 @@ from foretwin.validation.scaffold.column_times import (
     epoch_unit,
     instants,
     is_number,
+    time_order,
     unnamed_time,
 )
 from foretwin.validation.scaffold.label_columns import (
@@ -93,12 +94,14 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
     asset, time, single_rows = _identity(table, frame, free)
     free = {column: plain for column, plain in free.items() if column not in (asset, time, SINGLE, ROW)}
     run = _taken(free, RUN_NAMES, lambda column: not is_missing(texts(frame[column])).any())
-    failure = _taken(free, FAILURE_NAMES, lambda column: _ends_lives(frame, asset, run, column))
+    order = time_order(frame, asset, time)
+    ordered = frame.iloc[order].reset_index(drop=True)
+    failure = _taken(free, FAILURE_NAMES, lambda column: _ends_lives(ordered, asset, run, column))
     rul = None if failure else _taken(free, RUL_NAMES, lambda column: is_number(frame[column]))
     if failure is None and rul is None:
-        failure = next((column for column in free if _marks_last_rows(frame, asset, run, column)), None)
+        failure = next((column for column in free if _marks_last_rows(ordered, asset, run, column)), None)
         free = {column: plain for column, plain in free.items() if column != failure}
-    place = _place_in_run(frame, asset, run, failure)
+    place = _place_in_run(ordered, asset, run, failure)[np.argsort(order)]
     labels = {column: label_reason(frame[column], column, place) for column in free}
     words = {column: category_words(frame[column], frame[asset]) for column in free if not labels[column]}
     in_file = SINGLE not in frame or bool((frame[SINGLE] == frame[SINGLE].iloc[0]).all())

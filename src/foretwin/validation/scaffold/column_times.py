@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from foretwin.contract.channels import SECONDS
+from foretwin.sources.files.guess.time_forms import DISORDER
 from foretwin.sources.tabular import texts
 
 EPOCHS = {"s": (9e8, 2.2e9), "ms": (9e11, 2.2e12), "us": (9e14, 2.2e15), "ns": (9e17, 2.2e18)}  # 1998 to 2039
@@ -86,10 +88,31 @@ def unnamed_time(frame: pd.DataFrame, free: Sequence[str], asset: str | None) ->
 
 
 def _rises_evenly(frame: pd.DataFrame, column: str, asset: str | None) -> bool:
-    """Return whether numbers rise by one step from row to row of a machine, but for a few restarts and gaps."""
+    """Return whether numbers rise by one step in a machine, but for a few restarts and gaps, as the rows are or sorted.
+
+    Sorted, no number may be there twice.
+    """
     if not is_number(frame[column]) or len(frame) < LONG_ENOUGH:
         return False
     machines = frame[asset] if asset else pd.Series(0, index=frame.index)
-    steps = frame[column].groupby(machines).diff().dropna().to_numpy(np.float64)
+    ways = [frame[column]]
+    if not pd.DataFrame({"machine": machines, "number": frame[column]}).duplicated().any():
+        ways.append(frame[column].sort_values())
+    return any(_even_steps(values, machines) for values in ways)
+
+
+def _even_steps(values: "pd.Series[float]", machines: "pd.Series[Any]") -> bool:
+    steps = values.groupby(machines.loc[values.index]).diff().dropna().to_numpy(np.float64)
     usual = np.median(steps) if len(steps) else 0.0
     return bool(usual > 0 and np.isclose(steps, usual).mean() >= EVENLY)
+
+
+def time_order(frame: pd.DataFrame, asset: str, time: str) -> NDArray[np.int64]:
+    """Return the order of the rows (N,) by time in each machine, where they are in none; else as they are."""
+    as_it_is = np.arange(len(frame))
+    if time not in frame or not (is_number(frame[time]) or pd.api.types.is_datetime64_any_dtype(frame[time])):
+        return as_it_is
+    falls = frame[time].groupby(frame[asset]).diff() < frame[time].iloc[0] - frame[time].iloc[0]
+    if falls.mean() <= DISORDER or frame.duplicated([asset, time]).any():
+        return as_it_is
+    return np.lexsort((frame[time].to_numpy(), frame[asset].astype("str").to_numpy(dtype=object)))
