@@ -27,6 +27,7 @@ from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets as registered
 from foretwin.twin.store import open_store
 from foretwin.twin.store.scoring import scores
+from foretwin.twin.store.summaries import urgencies
 from foretwin.twin.store.tables import assets, cases, events, readings
 from foretwin.twin.store.tables import scores as table
 from foretwin.twin.store.telemetry import windows
@@ -386,6 +387,7 @@ def test_what_happens_to_an_asset_while_it_is_scored_makes_its_score_void(
             if meanwhile == "new run":
                 registered.begin_run(connection, registered.find_asset(connection, "a"), 2)
             else:
+                connection.execute(urgencies.delete().where(urgencies.c.asset == ids["a"]))
                 connection.execute(readings.delete().where(readings.c.asset == ids["a"]))
                 connection.execute(assets.delete().where(assets.c.id == ids["a"]))
         return scoring(*given)

@@ -10,6 +10,8 @@ from sqlalchemy import delete, insert, select
 from foretwin.serving.access.bounds import Bounds
 from foretwin.twin.store import listing, open_store, tables
 from foretwin.twin.store.listing import Page
+from foretwin.twin.store.scoring.urgency import note_urgency
+from foretwin.twin.store.summaries import urgencies
 from foretwin.twin.store.visibility import is_visible, visible_assets
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -19,6 +21,7 @@ TEXTS = st.text("aB*?[]%_\\é'", min_size=1, max_size=4)
 def keep(connection, *assets) -> None:
     rows = [{"twin": twin, "name": name, "tags": tags, "registered_at": NOW} for twin, name, tags in assets]
     connection.execute(insert(tables.assets), rows)
+    note_urgency(connection, connection.execute(select(tables.assets.c.id)).scalars())
 
 
 def seen(connection, bounds) -> set[str]:
@@ -28,6 +31,7 @@ def seen(connection, bounds) -> set[str]:
 
 def check(store, names, pattern) -> None:
     with store.write() as connection:
+        connection.execute(delete(urgencies))
         connection.execute(delete(tables.assets))
         keep(connection, *(("pump", name, {"owner": name}) for name in names))
         wanted = {name for name in names if Bounds(assets=(pattern,)).admit_name(name)}
