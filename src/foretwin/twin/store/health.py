@@ -28,14 +28,10 @@ def health(silent_since: Silences) -> ColumnElement[str]:
     urgent, planned = (_has_case(severity) for severity in ("urgent", "planned"))
     newest = select(cast(scores.c.warnings, String)).where(scores.c.asset == assets.c.id, scores.c.run == assets.c.run)
     warnings = newest.order_by(scores.c.time.desc(), scores.c.scored_at.desc()).limit(1).correlate(assets)
-    told = warnings.scalar_subquery()
-    return case(
-        (urgent, WORDS[0]),
-        (planned, WORDS[1]),
-        (or_(is_silent(silent_since), told.is_(None)), WORDS[2]),
-        (told.contains(OUTSIDE, autoescape=True), WORDS[3]),
-        else_=WORDS[4],
-    )
+    # Looked up once: by comparison with each word, the newest score would be looked for as often.
+    is_outside = warnings.scalar_subquery().contains(OUTSIDE, autoescape=True)
+    of_score = case({True: WORDS[3], False: WORDS[4]}, value=is_outside, else_=WORDS[2])
+    return case((urgent, WORDS[0]), (planned, WORDS[1]), (is_silent(silent_since), WORDS[2]), else_=of_score)
 
 
 def is_silent(silent_since: Silences) -> ColumnElement[bool]:
