@@ -95,9 +95,6 @@ health: $(READY) ## health without labels on the Tennessee Eastman process of $$
 censoring: $(READY) ## what lives that did not end teach, on simulated pumps, in a quarter of an hour; reports/censoring.json
 	python -m benchmarks.accuracy.censoring
 
-examples: $(READY) ## the worked examples, each to the gate's verdict: reports/examples.json; takes hours
-	python -m benchmarks.worked_examples
-
 kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; 50 kills on each database, reports/reliability_*.json; 100 of a partitioned fleet, reports/scale_faults.json
 	python -m benchmarks.reliability.faults.run
 	python -m benchmarks.reliability.kill 50 sqlite

@@ -30,7 +30,7 @@ from foretwin.project.files import fresh_file
 from foretwin.training.ensemble import environment
 from foretwin.twin.store import Store, listing, open_store
 
-PAINTED, LISTED, ROUNDS = (100, 10_000), (1_000, 10_000), 7
+PAINTED, LISTED, ROUNDS = (100, 10_000), (1_000, 100_000), 7
 QUICK_PAINTED, QUICK_LISTED = (20, 200), (100, 1_000)
 BOUND, MOST_BYTES = 1.5, 100_000
 PAINT = "performance.getEntriesByType('paint').find(one => one.name === 'first-contentful-paint').startTime"

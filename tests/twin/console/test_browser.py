@@ -189,6 +189,7 @@ def photograph(page: Page) -> None:
     page.get_by_role("button", name="Add the photo").click()
     seen = page.get_by_role("img", name=re.compile("Photo of ann"))
     expect(seen).to_be_visible()
+    seen.scroll_into_view_if_needed()  # it is loaded when it comes near the screen
     assert seen.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
 
 

@@ -27,7 +27,9 @@ async def show_new_type(visit: Visit, problem: Refused | None = None) -> Respons
     job = told["job"]
     is_under_way = job is not None and job["step"] in ("looking", "building")
     status = problem.status if problem else 200
-    shown = {"job": job, "log": told["log"], "draft": told["draft"], "columns": told["columns"]}
+    # Of a draft without what a terminal says before and after it: which file was written, which commands follow.
+    advice = told["log"].partition("\n")[2].partition("\nThen\n")[0]
+    shown = {"told": advice, "job": job, "log": told["log"], "draft": told["draft"], "columns": told["columns"]}
     return visit.render(
         "new_type.html", status, problem=problem, steps=STEPS, units=UNITS, is_under_way=is_under_way, **shown
     )
