@@ -58,7 +58,8 @@ def _one(example: Example, found: dict[str, Any] | None) -> str:
     text = f"## {example.title}\n\n{example.source}: {example.shows}.\n\n```sh\n" + "\n".join(lines) + "\n```\n"
     if example.patch:
         text += f"\n```diff\n{example.patch.read_text(encoding='utf-8').strip()}\n```\n"
-    return text + f"\n{_outcome(example, found).capitalize()}{_counts(found)}.\n"
+    outcome = _outcome(example, found)
+    return text + f"\n{outcome[0].upper()}{outcome[1:]}{_counts(found)}.\n"
 
 
 def _counts(found: dict[str, Any] | None) -> str:
