@@ -62,7 +62,7 @@ def with_key(root, name, *scopes, **more) -> dict[str, str]:
 
 
 def url_of(way) -> str:
-    return way.path.format(asset="P-1", case="1", message="1", twin="pump")
+    return way.path.format(asset="P-1", case="1", photo="1", message="1", twin="pump")
 
 
 def without_key(client, method, url, **more):
