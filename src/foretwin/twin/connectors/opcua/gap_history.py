@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 from asyncua import Client, ua
 
+from foretwin.contract.channels import MICROSECONDS
 from foretwin.twin.connectors.opcua.data_values import TagValue, read_data_value
 
 WINDOW = timedelta(minutes=10)  # of all tags, which are in memory together
 AT_ONCE = 100  # nodes in one call
+AHEAD = timedelta(days=1)  # that a server's clock may be wrong by
 READABLE = ua.AccessLevel.HistoryRead
 
 
@@ -23,6 +25,25 @@ async def keep_history(client: Client, nodes: list[ua.NodeId]) -> set[ua.NodeId]
             if isinstance(bits, int) and bits & (1 << READABLE.value):
                 found.add(node)
     return found
+
+
+async def has_history_of(client: Client, told: Mapping[ua.NodeId, datetime]) -> bool:
+    """Whether the history of each node has a value of its moment or later; UaError where the server refuses."""
+    details = ua.ReadRawModifiedDetails(IsReadModified=False, NumValuesPerNode=1, ReturnBounds=False)
+    # The newest first, up to a moment that all of them have reached.
+    details.StartTime, details.EndTime = _plain(datetime.now(UTC) + AHEAD), _plain(min(told.values()))
+    nodes = list(told)
+    for begin in range(0, len(nodes), AT_ONCE):
+        part = nodes[begin : begin + AT_ONCE]
+        wanted = ua.HistoryReadParameters(HistoryReadDetails=details, TimestampsToReturn=ua.TimestampsToReturn.Both)
+        wanted.NodesToRead.extend(ua.HistoryReadValueId(NodeId=node, IndexRange="") for node in part)
+        results = await client.uaclient.history_read(wanted)
+        for node, result in zip(part, results, strict=True):
+            read = [read_data_value(value) for value in getattr(result.HistoryData, "DataValues", None) or ()]
+            moment = told[node].timestamp() * MICROSECONDS
+            if not any(value is not None and value.time >= moment for value in read):
+                return False
+    return True
 
 
 async def read_gap(

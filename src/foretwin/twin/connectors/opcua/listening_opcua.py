@@ -21,7 +21,7 @@ from foretwin.twin.connectors.connections.mapping import CollectedValues, Mapped
 from foretwin.twin.connectors.opcua.address_space import find_variables
 from foretwin.twin.connectors.opcua.client_session import opened_session
 from foretwin.twin.connectors.opcua.data_values import TagValue, read_data_value
-from foretwin.twin.connectors.opcua.gap_history import keep_history, read_gap
+from foretwin.twin.connectors.opcua.gap_history import has_history_of, keep_history, read_gap
 from foretwin.twin.connectors.opcua.monitoring_items import PUBLISH_EVERY, Changes, TagSubscription
 from foretwin.twin.connectors.sink import Sink
 from foretwin.twin.ingest.single_values.positions import taken_until
@@ -31,7 +31,8 @@ logger = logging.getLogger("foretwin.opcua")
 LOOK = 0.2  # s between two looks whether to stop
 LONGEST_STORING = 5.0  # s: beyond it the server's queues may have run over, and the history is asked
 OVERLAP = 10.0  # s after the history in which the server may tell what that had told
-SETTLING = 1.0  # s that a server may take until its history has what it has told
+SETTLING = 1.0  # s that a server has until its history is asked
+LONGEST_SETTLING = 30.0  # s that its history may lag behind what it tells of its tags
 TOLD_TAGS = 5  # that a line of the log names
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AWAY = (OSError, asyncio.TimeoutError, ua.UaError)
@@ -76,6 +77,7 @@ class _Listener:
         self.nodes: list[ua.NodeId] = []
         self.tags: list[MappedTag] = []
         self.newest: list[float] = []  # microseconds since 1970 of each tag's last value
+        self.first: dict[ua.NodeId, datetime] = {}  # when what the subscription tells first of a tag was taken
         self.filled = asyncio.Event()  # the history has been taken, changes may follow
         self.overlap_ends = self.filled_at = float("inf")
         self.gap: str | None = None
@@ -136,10 +138,10 @@ class _Listener:
             self._tell(f"what came since {begin:%Y-%m-%d %H:%M:%S} UTC is lost of %d tags without history: %s", lacking)
         if not kept:
             return
-        await asyncio.sleep(SETTLING)
         moments = {node: EPOCH + timedelta(microseconds=since[node]) for node in kept}
         place = {node: i for i, node in enumerate(self.nodes)}
         try:
+            await self._settle(kept)
             async for window in read_gap(self.client, moments, datetime.now(UTC)):
                 await self._take((place[node], value) for node, value in window)
                 self.state.heartbeat.beat()
@@ -151,10 +153,26 @@ class _Listener:
                 [self.tags[place[node]].tag.at for node in kept],
             )
 
+    async def _settle(self, kept: set[ua.NodeId]) -> None:
+        """Wait until the history has what the subscription tells first: it then has what came before it, too."""
+        ends = time.monotonic() + LONGEST_SETTLING
+        while time.monotonic() < ends and not self.stop.is_set() and self.failure is None:
+            await asyncio.sleep(SETTLING)
+            told = {node: moment for node, moment in self.first.items() if node in kept}
+            if told and await has_history_of(self.client, told):
+                return
+            self.state.heartbeat.beat()
+        if time.monotonic() >= ends:
+            lagging = [tag.tag.at for tag, node in zip(self.tags, self.nodes, strict=True) if node in kept]
+            self._tell(f"the history of %d tags lags {LONGEST_SETTLING:g} s, values may be lost: %s", lagging)
+
     async def _changed(self, changes: Changes) -> None:
         """Take the changes of one message; the next is asked for when this returns."""
-        await self.filled.wait()
         read = [(place, read_data_value(value)) for place, value in changes]
+        for place, value in read if not self.filled.is_set() else ():
+            if value is not None:
+                self.first.setdefault(self.nodes[place], EPOCH + timedelta(microseconds=value.time))
+        await self.filled.wait()
         values = sorted(((p, v) for p, v in read if v is not None), key=lambda one: one[1].time)
         if any(value.after_loss for _, value in values):
             self.gap = "the server's queue ran over, its history is asked"
