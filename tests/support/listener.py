@@ -15,7 +15,7 @@ from foretwin.project.loops import Backoff
 from foretwin.twin.connectors import sink
 from foretwin.twin.connectors.connections.connections_file import plain_peer
 from foretwin.twin.connectors.listening import listen
-from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.ingest.ingest import ingest_as
 from foretwin.twin.store import open_store
 
 
@@ -26,7 +26,7 @@ def say(text):
 
 def loud(*arguments):
     say("storing")
-    receipt = ingest(*arguments)
+    receipt = ingest_as(*arguments)
     say(f"committed {receipt.stored}")
     if sys.argv[4:] == ["hang"]:
         time.sleep(1000)
@@ -37,6 +37,6 @@ if __name__ == "__main__":
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     contract = Twin.model_validate_json(Path(sys.argv[1]).read_text())
-    sink.ingest = loud
+    sink.ingest_as = loud
     store, peers = open_store(sys.argv[2]), [plain_peer(sys.argv[3])]
     listen(store, {contract.name: contract}, peers, stop, None, Backoff(0.05, 0.5))
