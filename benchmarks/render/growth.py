@@ -55,7 +55,7 @@ def console(report: dict[str, Any]) -> str:
     works = {
         "first paint of the fleet's page": report["first_paint_ms"],
         "the query of its list, by name": report["list_by_name_ms"],
-        "the query of its list, the most pressing first": report["list_by_rul_low_ms"],
+        "the query of its list, the most pressing first": report["list_by_urgency_ms"],
     }
     lines = [
         [name, *(f"{size:,}: {ms:,.0f}" for size, ms in zip(one["assets"], one["ms"], strict=True)), str(one["ratio"])]
