@@ -7,7 +7,6 @@ Subjects are topics with dots: `foretwin.TWIN.ASSET.readings`, and of tags `fact
 import asyncio
 import logging
 import threading
-import time
 
 from nats.errors import Error as NatsError
 
@@ -18,11 +17,11 @@ from foretwin.twin.connectors.jetstream.durable_consumer import SUBJECT, Durable
 from foretwin.twin.connectors.jetstream.server_session import opened_server
 from foretwin.twin.connectors.mqtt.receiving import decode_messages, session_name
 from foretwin.twin.connectors.mqtt.tag_topics import TagTopics, tag_topics
+from foretwin.twin.connectors.reconnecting import keep_connected
 from foretwin.twin.connectors.sink import Sink
 
 logger = logging.getLogger("foretwin.jetstream")
 
-LOOK = 0.2  # s between two looks whether to stop
 AWAY = (OSError, asyncio.TimeoutError, NatsError)
 
 
@@ -37,23 +36,7 @@ def listen_jetstream(peer: Peer, sink: Sink, stop: threading.Event, state: Conne
 
 async def _listen(peer: Peer, sink: Sink, stop: threading.Event, state: ConnectionState, backoff: Backoff) -> None:
     tags = tag_topics(peer, sink.contracts) if peer.settings.tags else None
-    failures = 0
-    while not stop.is_set():
-        begin = time.monotonic()
-        try:
-            why = await _connected(peer, sink, stop, state, tags)
-        except AWAY as error:
-            why = str(error) or type(error).__name__
-        if stop.is_set():
-            return
-        if state.trouble != why:
-            logger.warning("%s: connection lost: %s; trying again", peer.name, why)
-        state.mark_lost(why)
-        failures = 1 if time.monotonic() - begin > backoff.longest else failures + 1
-        until = time.monotonic() + backoff.wait(failures)
-        while time.monotonic() < until and not stop.is_set():
-            state.heartbeat.beat()
-            await asyncio.sleep(LOOK)
+    await keep_connected(lambda: _connected(peer, sink, stop, state, tags), AWAY, stop, state, backoff)
 
 
 async def _connected(

@@ -23,12 +23,12 @@ from foretwin.twin.connectors.opcua.client_session import opened_session
 from foretwin.twin.connectors.opcua.data_values import TagValue, read_data_value
 from foretwin.twin.connectors.opcua.gap_history import has_history_of, keep_history, read_gap
 from foretwin.twin.connectors.opcua.monitoring_items import PUBLISH_EVERY, Changes, TagSubscription
+from foretwin.twin.connectors.reconnecting import LOOK, keep_connected
 from foretwin.twin.connectors.sink import Sink
 from foretwin.twin.ingest.single_values.positions import taken_until
 
 logger = logging.getLogger("foretwin.opcua")
 
-LOOK = 0.2  # s between two looks whether to stop
 LONGEST_STORING = 5.0  # s: beyond it the server's queues may have run over, and the history is asked
 OVERLAP = 10.0  # s after the history in which the server may tell what that had told
 SETTLING = 1.0  # s that a server has until its history is asked
@@ -48,24 +48,11 @@ def listen_opcua(peer: Peer, sink: Sink, stop: threading.Event, state: Connectio
 
 
 async def _listen(peer: Peer, sink: Sink, stop: threading.Event, state: ConnectionState, backoff: Backoff) -> None:
-    failures = 0
-    while not stop.is_set():
-        begin = time.monotonic()
-        try:
-            async with opened_session(peer) as (client, lost):
-                why = await _Listener(peer, sink, stop, state, client).listen(lost)
-        except AWAY as error:
-            why = str(error) or type(error).__name__
-        if stop.is_set():
-            return
-        if state.trouble != why:
-            logger.warning("%s: connection lost: %s; trying again", peer.name, why)
-        state.mark_lost(why)
-        failures = 1 if time.monotonic() - begin > backoff.longest else failures + 1
-        until = time.monotonic() + backoff.wait(failures)
-        while time.monotonic() < until and not stop.is_set():
-            state.heartbeat.beat()
-            await asyncio.sleep(LOOK)
+    async def listen_once() -> str:
+        async with opened_session(peer) as (client, lost):
+            return await _Listener(peer, sink, stop, state, client).listen(lost)
+
+    await keep_connected(listen_once, AWAY, stop, state, backoff)
 
 
 class _Listener:
