@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from nats.aio.client import Client
@@ -29,14 +30,24 @@ ANSWER = 5.0  # s that the server may take to take an acknowledgement
 FETCH = 1.0  # s that one question for messages waits
 
 
+@dataclass
+class Progress:
+    """What outlasts a connection: the number in its stream of the last message that was stored.
+
+    A server that was killed may have forgotten acknowledgements, and give such messages as if for the first time.
+    """
+
+    stored: int = 0
+
+
 class DurableConsumer:
     """A consumer of `subjects`, which lie in one stream. `complete_until` is a moment of time.monotonic.
 
     What the server had until then was fetched and acknowledged.
     """
 
-    def __init__(self, client: Client, name: str, subjects: Sequence[str]) -> None:
-        self._client, self._name, self._subjects = client, name, list(subjects)
+    def __init__(self, client: Client, name: str, subjects: Sequence[str], progress: Progress) -> None:
+        self._client, self._name, self._subjects, self._progress = client, name, list(subjects), progress
         self._context: JetStreamContext = client.jetstream()
         self._fetched: list[Msg] = []
         self._begun = 0.0
@@ -72,10 +83,12 @@ class DurableConsumer:
         except (TimeoutError, NatsTimeout):
             self._fetched = []
         self._drained = not self._fetched or self._fetched[-1].metadata.num_pending == 0
-        return [_message(one) for one in self._fetched]
+        return [_message(one, self._progress.stored) for one in self._fetched]
 
     async def acknowledge(self) -> None:
-        """Acknowledge what was fetched last."""
+        """Acknowledge what was fetched last, which is stored."""
+        last = max((one.metadata.sequence.stream for one in self._fetched), default=0)
+        self._progress.stored = max(self._progress.stored, last)
         for one in self._fetched[:-1]:
             await one.ack()
         for one in self._fetched[-1:]:
@@ -109,11 +122,11 @@ class DurableConsumer:
         return STREAM
 
 
-def _message(one: Msg) -> Message:
+def _message(one: Msg, stored: int) -> Message:
     """Return a message as those of MQTT: levels of its subject as levels of a topic, `%2E` in them is a dot."""
     topic = "/".join(unquote(level) for level in one.subject.split("."))
     kind = (one.headers or {}).get("Content-Type", "application/json")
-    again = one.metadata.num_delivered > 1
+    again = one.metadata.num_delivered > 1 or one.metadata.sequence.stream <= stored
     return Message(topic, one.data, kind, connection=0, number=0, size=len(one.data), is_again=again)
 
 

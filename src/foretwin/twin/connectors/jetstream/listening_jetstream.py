@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.connections.connections_file import Peer
-from foretwin.twin.connectors.jetstream.durable_consumer import SUBJECT, DurableConsumer
+from foretwin.twin.connectors.jetstream.durable_consumer import SUBJECT, DurableConsumer, Progress
 from foretwin.twin.connectors.jetstream.server_session import opened_server
 from foretwin.twin.connectors.mqtt.receiving import decode_messages, session_name
 from foretwin.twin.connectors.mqtt.tag_topics import TagTopics, tag_topics
@@ -36,17 +36,23 @@ def listen_jetstream(peer: Peer, sink: Sink, stop: threading.Event, state: Conne
 
 async def _listen(peer: Peer, sink: Sink, stop: threading.Event, state: ConnectionState, backoff: Backoff) -> None:
     tags = tag_topics(peer, sink.contracts) if peer.settings.tags else None
-    await keep_connected(lambda: _connected(peer, sink, stop, state, tags), AWAY, stop, state, backoff)
+    progress = Progress()
+    await keep_connected(lambda: _connected(peer, sink, stop, state, tags, progress), AWAY, stop, state, backoff)
 
 
 async def _connected(
-    peer: Peer, sink: Sink, stop: threading.Event, state: ConnectionState, tags: TagTopics | None
+    peer: Peer,
+    sink: Sink,
+    stop: threading.Event,
+    state: ConnectionState,
+    tags: TagTopics | None,
+    progress: Progress,
 ) -> str:
     """Listen until the connection is lost; return why it was."""
     subjects = [one.replace("/", ".").replace("+", "*") for one in tags.filters] if tags else [SUBJECT]
     name = session_name(sink.store, peer)
     async with opened_server(peer) as (client, lost):
-        consumer = DurableConsumer(client, name, subjects)
+        consumer = DurableConsumer(client, name, subjects, progress)
         await consumer.begin()
         logger.warning("%s: connected", peer.name)
         state.mark_connected()
