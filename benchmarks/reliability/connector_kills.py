@@ -9,7 +9,6 @@ stored once, with its source's time. Of each loss of the server it is measured w
 
 import json
 import random
-import re
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import time
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -35,6 +34,7 @@ from foretwin.twin.store.telemetry import history
 REPORT = Path("reports/connectors.json")
 OURS = 3  # each third kill is of our process
 WAIT = 1  # s that a step waits for its values: far shorter than an outage, during which nothing settles
+PATIENCE = 180  # s that anything may take
 APART = (1.0, 6.0)  # s between two kills
 CONNECTED = "hall: connected"
 LOST = "hall: connection lost"
@@ -45,7 +45,12 @@ def main(kills: int) -> None:
     """Run it, write the figures; ForetwinError where a value was lost or stands twice."""
     with tempfile.TemporaryDirectory(prefix="foretwin-connectors-") as folder:
         found = _disturbed(Path(folder), kills)
-    keep_figures("opcua", found)
+    keep_kills("opcua", found)
+
+
+def keep_kills(connector: str, found: dict[str, Any]) -> None:
+    """Keep the figures of kills; ForetwinError where a value was lost or stands twice."""
+    keep_figures(connector, found)
     if found["lost"] or found["doubled"]:
         raise ForetwinError(f"{found['lost']} values were lost, {found['doubled']} stand twice or were set aside")
 
@@ -74,6 +79,16 @@ def tagged_pump() -> Twin:
             "window": {"length": 8},
         }
     )
+
+
+class Killable(Protocol):
+    """A server that can be killed and started again."""
+
+    def start(self) -> object:
+        """Start it, or start it again."""
+
+    def kill(self) -> None:
+        """Kill it at whatever it is."""
 
 
 @dataclass
@@ -111,6 +126,30 @@ class IngestProcess:
         return self.log.read_text().count(what) if self.log.exists() else 0
 
 
+def kill_in_turns(kills: int, server: Killable, ingest: IngestProcess, chance: random.Random) -> list[float]:
+    """Kill the server, and each third time our process, and start it again.
+
+    Returns of each loss of the server the s until the log told of it, 20 at most.
+    """
+    seconds = []
+    for number in range(kills):
+        time.sleep(chance.uniform(*APART))
+        if number % OURS == OURS - 1:
+            ingest.kill()
+            time.sleep(chance.uniform(0, 2))
+            ingest.start()
+            continue
+        wait_for(lambda: ingest.says_last(CONNECTED), "connection", PATIENCE)
+        lines = ingest.told(LOST)
+        server.kill()
+        begin = time.monotonic()
+        while ingest.told(LOST) == lines and time.monotonic() - begin < 20:
+            time.sleep(0.05)
+        seconds.append(time.monotonic() - begin)
+        server.start()
+    return seconds
+
+
 def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
     contract, chance = tagged_pump(), random.Random(1)
     (folder / "data/pump").mkdir(parents=True)
@@ -118,23 +157,15 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
     plant = OpcPlant(str(folder)).start()
     tags = '[{at: "Plant/{asset}/{channel}"}]'
     (folder / "connections.yaml").write_text(f'hall: {{url: "{plant.url}", twin: pump, tags: {tags}}}\n')
-    ingest, seconds = IngestProcess(folder), list[float]()
+    ingest = IngestProcess(folder)
     ingest.start()
     try:
         with closing(open_store(f"sqlite:///{folder}/twins.db")) as store:
-            wait_for(lambda: len(stored_seconds(store, contract)) > 0, "first readings", 120)
-            for number in range(kills):
-                time.sleep(chance.uniform(*APART))
-                if number % OURS == OURS - 1:
-                    ingest.kill()
-                    time.sleep(chance.uniform(0, 2))
-                    ingest.start()
-                else:
-                    wait_for(lambda: ingest.says_last(CONNECTED), "connection", 120)
-                    seconds.append(_killed(plant, ingest))
+            wait_for(lambda: len(stored_seconds(store, contract)) > 0, "first readings", PATIENCE)
+            seconds = kill_in_turns(kills, plant, ingest, chance)
             plant.be_quiet()
             begin = time.monotonic()
-            while (lost := _lost(store, contract, plant)) and time.monotonic() - begin < 120:
+            while (lost := _lost(store, contract, plant)) and time.monotonic() - begin < PATIENCE:
                 time.sleep(1)
             return {
                 "kills": kills,
@@ -146,18 +177,6 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
     finally:
         ingest.kill()
         plant.kill()
-
-
-def _killed(plant: OpcPlant, ingest: IngestProcess) -> float:
-    """Kill the server and start it again; return the seconds until the log told of it, at the latest after 20."""
-    lines = len(re.findall(LOST, ingest.log.read_text()))
-    plant.kill()
-    begin = time.monotonic()
-    while ingest.told(LOST) == lines and time.monotonic() - begin < 20:
-        time.sleep(0.05)
-    seconds = time.monotonic() - begin
-    plant.start()
-    return seconds
 
 
 def stored_seconds(store: Store, contract: Twin) -> dict[str, dict[float, np.ndarray[Any, Any]]]:

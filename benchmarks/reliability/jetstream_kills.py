@@ -16,23 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reliability.connector_kills import (
-    APART,
-    CONNECTED,
-    LOST,
-    OURS,
+    PATIENCE,
     IngestProcess,
     count_set_aside,
-    keep_figures,
+    keep_kills,
+    kill_in_turns,
     stored_seconds,
     tagged_pump,
 )
 from benchmarks.reliability.nats_plant import CHANNELS, TAGS, NatsPumps, NatsServer
-from foretwin.errors import ForetwinError
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
 
-PATIENCE = 180  # s that anything may take
 EVERY = 0.1  # s between two ticks
 
 
@@ -40,9 +36,7 @@ def main(kills: int) -> None:
     """Run it, write the figures; ForetwinError where a value was lost or stands twice."""
     with tempfile.TemporaryDirectory(prefix="foretwin-jetstream-") as folder:
         found = _disturbed(Path(folder), kills)
-    keep_figures("jetstream", found)
-    if found["lost"] or found["doubled"]:
-        raise ForetwinError(f"{found['lost']} values were lost, {found['doubled']} stand twice or were set aside")
+    keep_kills("jetstream", found)
 
 
 def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
@@ -51,22 +45,14 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
     (folder / "data/pump/twin.yaml").write_text(contract.model_dump_json())
     server = NatsServer(folder / "nats").start()
     (folder / "connections.yaml").write_text(f'hall: {{url: "{server.url}", twin: pump, tags: [{TAGS}]}}\n')
-    pumps, ingest, seconds = NatsPumps(server.url, 2, EVERY), IngestProcess(folder), list[float]()
+    pumps, ingest = NatsPumps(server.url, 2, EVERY), IngestProcess(folder)
     pumps.start()
     wait_for(lambda: pumps.published > 0, "the stream", PATIENCE)
     ingest.start()
     try:
         with closing(open_store(f"sqlite:///{folder}/twins.db")) as store:
             wait_for(lambda: len(stored_seconds(store, contract)) > 0, "first readings", PATIENCE)
-            for number in range(kills):
-                time.sleep(chance.uniform(*APART))
-                if number % OURS == OURS - 1:
-                    ingest.kill()
-                    time.sleep(chance.uniform(0, 2))
-                    ingest.start()
-                else:
-                    wait_for(lambda: ingest.says_last(CONNECTED), "connection", PATIENCE)
-                    seconds.append(_killed(server, ingest))
+            seconds = kill_in_turns(kills, server, ingest, chance)
             pumps.quiet.set()
             pumps.join(PATIENCE)
             begin = time.monotonic()
@@ -78,18 +64,6 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
     finally:
         ingest.kill()
         server.kill()
-
-
-def _killed(server: NatsServer, ingest: IngestProcess) -> float:
-    """Kill the server and start it again; return the seconds until the log told of it, at the latest after 20."""
-    lines = ingest.told(LOST)
-    server.kill()
-    begin = time.monotonic()
-    while ingest.told(LOST) == lines and time.monotonic() - begin < 20:
-        time.sleep(0.05)
-    seconds = time.monotonic() - begin
-    server.start()
-    return seconds
 
 
 def _lost(stored: dict[str, dict[float, Any]], pumps: NatsPumps) -> int:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from foretwin.contract.categories import UNKNOWN_CODE
 from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Windows
+from foretwin.predictor.health_state import OUTSIDE
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 
 
@@ -23,7 +24,7 @@ def window_warnings(
         far &= (windows.mask > 0)[:, :, None]
     found: list[list[str]] = [[] for _ in due]
     for i, channel in np.argwhere(far.any(axis=1)).tolist() if far.any() else ():
-        found[i].append(f"out_of_training_range: {contract.channel_names[channel]}")
+        found[i].append(f"{OUTSIDE}: {contract.channel_names[channel]}")
     for channel, _ in contract.categories:
         unknown = (windows.x[:, :, channel] == UNKNOWN_CODE) & (windows.mask > 0)
         for i in np.flatnonzero(unknown.any(axis=1)).tolist():

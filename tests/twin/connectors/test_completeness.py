@@ -16,7 +16,6 @@ from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.sink import Sink
 from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.ingest.single_values.settling import LONGEST_HOLD
-from foretwin.twin.store import open_store
 from foretwin.wire.readings import Decoded, SingleValues
 from support.plant_connections import set_aside, stored_rows, tagged_twin
 
@@ -41,13 +40,6 @@ def clock(monkeypatch):
     moments = SimpleNamespace(now=lambda _: begun + timedelta(seconds=now[0] - begin))
     monkeypatch.setattr(sink_module, "datetime", moments)
     return now
-
-
-@pytest.fixture
-def small_store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
-    yield opened
-    opened.close()
 
 
 def sink_of(store, *names: str) -> tuple[Sink, list[ConnectionState]]:

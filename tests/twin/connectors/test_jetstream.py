@@ -16,7 +16,6 @@ from foretwin.twin.connectors.jetstream import durable_consumer
 from foretwin.twin.connectors.jetstream.durable_consumer import DurableConsumer
 from foretwin.twin.connectors.listening import listen
 from foretwin.twin.simulator.processes import wait_for
-from foretwin.twin.store import open_store
 from support.plant_connections import (
     QUICK,
     listening_to,
@@ -29,13 +28,6 @@ from support.plant_connections import (
 from support.tiny_bundle import tiny_twin
 
 TWIN, WHOLE = tagged_twin(*CHANNELS), tiny_twin()
-
-
-@pytest.fixture
-def small_store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

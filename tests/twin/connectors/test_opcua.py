@@ -14,7 +14,6 @@ from benchmarks.reliability.opcua_plant import OpcPlant
 from foretwin.errors import BrokerError, ConnectionsError
 from foretwin.twin.connectors.listening import listen
 from foretwin.twin.simulator.processes import wait_for
-from foretwin.twin.store import open_store
 from support.plant_connections import (
     QUICK,
     listening_to,
@@ -27,13 +26,6 @@ from support.plant_connections import (
 
 TWIN = tagged_twin("flow", "speed")
 PAGE = (Path(__file__).parents[3] / "docs" / "connectors.md").read_text()
-
-
-@pytest.fixture
-def small_store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from foretwin.twin.connectors.mqtt.receiving import TOPIC, session_name
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.connectors.mqtt.subscription import Subscription
 from foretwin.twin.simulator.processes import wait_for
-from foretwin.twin.store import open_store
 from support.plant_connections import listening_to, stored_rows
 from support.tiny_bundle import tiny_twin
 
@@ -39,13 +38,6 @@ def shipped(tmp_path):
     broker.start()
     yield broker
     broker.stop()
-
-
-@pytest.fixture
-def small_store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
-    yield opened
-    opened.close()
 
 
 def test_nothing_is_lost_while_ingest_is_away_and_no_machine_speaks_for_another(shipped, small_store):

@@ -13,7 +13,6 @@ from foretwin.operations.health.each_process import ingest_state
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import wait_for
-from foretwin.twin.store import open_store
 from support.plant_connections import (
     QUICK,
     listening_to,
@@ -39,13 +38,6 @@ TEXT = """plain:
       time: $.t
       value: $.v
 """
-
-
-@pytest.fixture
-def small_store(tmp_path):
-    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
-    yield opened
-    opened.close()
 
 
 def metrics_of(state, store) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.drift.mean_shift import EARLIER
+from foretwin.predictor.health_state import OUTSIDE
 from foretwin.twin.store import Connection
 from foretwin.twin.store.scoring import monitoring
 from foretwin.twin.store.scoring.monitoring import Healthy, Heard, ScoredReadings
@@ -28,7 +29,6 @@ TOGETHER = 36  # steps within which machines stopped being called healthy at the
 SHARE = 20  # no asset is more than this part of the sample: the readings of one are alike
 AT_ONCE = 200  # assets whose readings are held beside the sample
 SCORES_EACH = 50  # newest scores of an asset that are looked at
-OUTSIDE = "out_of_training_range: "  # how that warning of a score begins
 Places = Mapping[int, tuple[int, float]]  # asset -> run, and a time in it
 Shown = tuple[NDArray[np.int64], NDArray[np.float32]]  # ids (N,), values (N, C), NaN for a channel that is lacking
 
@@ -122,8 +122,9 @@ def _count(said: Said, contract: Twin, asset: int, scored: ScoredReadings, until
 
 
 def _outside(scored: ScoredReadings) -> list[str]:
-    found = (warning for warnings in scored.warnings for warning in warnings if warning.startswith(OUTSIDE))
-    return [warning.removeprefix(OUTSIDE) for warning in found]
+    kind = f"{OUTSIDE}: "
+    found = (warning for warnings in scored.warnings for warning in warnings if warning.startswith(kind))
+    return [warning.removeprefix(kind) for warning in found]
 
 
 def _read(

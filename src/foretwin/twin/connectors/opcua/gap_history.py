@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from asyncua import Client, ua
 
@@ -34,14 +35,9 @@ async def has_history_of(client: Client, told: Mapping[ua.NodeId, datetime]) -> 
     details.StartTime, details.EndTime = _plain(datetime.now(UTC) + AHEAD), _plain(min(told.values()))
     nodes = list(told)
     for begin in range(0, len(nodes), AT_ONCE):
-        part = nodes[begin : begin + AT_ONCE]
-        wanted = ua.HistoryReadParameters(HistoryReadDetails=details, TimestampsToReturn=ua.TimestampsToReturn.Both)
-        wanted.NodesToRead.extend(ua.HistoryReadValueId(NodeId=node, IndexRange="") for node in part)
-        results = await client.uaclient.history_read(wanted)
-        for node, result in zip(part, results, strict=True):
-            read = [read_data_value(value) for value in getattr(result.HistoryData, "DataValues", None) or ()]
+        for node, _, values in await _ask(client, details, dict.fromkeys(nodes[begin : begin + AT_ONCE])):
             moment = told[node].timestamp() * MICROSECONDS
-            if not any(value is not None and value.time >= moment for value in read):
+            if not any(value.time >= moment for value in values):
                 return False
     return True
 
@@ -70,18 +66,27 @@ async def _read(
     found: list[tuple[ua.NodeId, TagValue]] = []
     open_: dict[ua.NodeId, bytes | None] = dict.fromkeys(nodes)
     while open_:
-        wanted = ua.HistoryReadParameters(HistoryReadDetails=details, TimestampsToReturn=ua.TimestampsToReturn.Both)
-        for node, point in open_.items():
-            wanted.NodesToRead.append(ua.HistoryReadValueId(NodeId=node, IndexRange="", ContinuationPoint=point))
         going_on = {}
-        results = await client.uaclient.history_read(wanted)
-        for (node, before), result in zip(open_.items(), results, strict=True):
+        for node, result, values in await _ask(client, details, open_):
             result.StatusCode.check()
-            read = [read_data_value(value) for value in getattr(result.HistoryData, "DataValues", None) or ()]
-            found += [(node, value) for value in read if value is not None]
-            if result.ContinuationPoint and result.ContinuationPoint != before:
+            found += [(node, value) for value in values]
+            if result.ContinuationPoint and result.ContinuationPoint != open_[node]:
                 going_on[node] = result.ContinuationPoint
         open_ = going_on
+    return found
+
+
+async def _ask(
+    client: Client, details: ua.ReadRawModifiedDetails, points: Mapping[ua.NodeId, bytes | None]
+) -> list[tuple[ua.NodeId, Any, list[TagValue]]]:
+    """Ask for the history of nodes, each from its continuation point on; return each with its answer and values."""
+    wanted = ua.HistoryReadParameters(HistoryReadDetails=details, TimestampsToReturn=ua.TimestampsToReturn.Both)
+    for node, point in points.items():
+        wanted.NodesToRead.append(ua.HistoryReadValueId(NodeId=node, IndexRange="", ContinuationPoint=point))
+    found = []
+    for node, result in zip(points, await client.uaclient.history_read(wanted), strict=True):
+        read = [read_data_value(value) for value in getattr(result.HistoryData, "DataValues", None) or ()]
+        found.append((node, result, [value for value in read if value is not None]))
     return found
 
 
