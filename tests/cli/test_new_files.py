@@ -446,6 +446,33 @@ def test_files_of_other_kinds_in_the_folder_are_left_out(project):
     same(rows, frame)
 
 
+DOCUMENTS = {
+    "LICENSE": "MIT License\n\nCopyright (c) 2026 Somebody\n\nPermission is granted, free of charge, to any person\n",
+    "README.md": "# Pumps\n\n| file | rows |\n| --- | --- |\n| fleet.csv | 120 |\n\nWritten on 2026-01-01, by hand.\n",
+    "SHA256SUMS": f"{'0a' * 32}  fleet.csv\n{'b1' * 32}  README.md\n",
+}
+
+
+def test_documents_beside_a_single_table_are_left_out(project):
+    frame = fleet()
+    Path("published").mkdir()
+    frame.to_csv("published/fleet.csv", index=False)
+    for name, text in DOCUMENTS.items():
+        Path("published", name).write_text(text)
+    _, told, rows = drafted("published")
+    assert "3 of another shape are left out, such as LICENSE" in told
+    same(rows, frame)
+
+
+def test_an_archive_among_documents_is_named(project):
+    Path("published").mkdir()
+    for name, text in DOCUMENTS.items():
+        Path("published", name).write_text(text)
+    with zipfile.ZipFile("published/fleet.zip", "w") as packed:
+        packed.writestr("fleet.csv", fleet().to_csv(index=False))
+    assert "fleet.zip: is an archive" in refusal("new", "mine", "published")
+
+
 def test_a_place_without_files_is_refused(project):
     Path("empty.xlsx").write_bytes(workbook({"Sheet1": []}))
     assert "is empty" in refusal("new", "mine", "empty.xlsx")

@@ -17,7 +17,8 @@ from foretwin.errors import SourceError
 from foretwin.signals.lists import is_list
 from foretwin.sources.files.file_names import FILE, SINGLE, data_files, path_parts
 from foretwin.sources.files.guess.path_words import with_path_words
-from foretwin.sources.files.guess.survey import Survey, recognise, time_forms
+from foretwin.sources.files.guess.recognition import recognise
+from foretwin.sources.files.guess.survey import Survey, time_forms
 from foretwin.sources.files.lines import file_head
 from foretwin.sources.files.notation import PLAIN, Notation, fields_of
 from foretwin.sources.lives.row_sample import RowSample

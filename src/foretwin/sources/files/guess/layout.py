@@ -29,6 +29,7 @@ class Layout:
     after_header: int
     units: dict[str, str]  # column -> cell below its name
     footer: int
+    is_regular: bool = False  # whether most rows have as many cells, and a column holds numbers or times
 
 
 def guess_layout(lines: Sequence[str], last: Sequence[str]) -> Layout:
@@ -46,14 +47,16 @@ def guess_layout(lines: Sequence[str], last: Sequence[str]) -> Layout:
             break
         heads.insert(0, record)
     footer = _footer(last, separator, width, typed)
+    regular = bool(typed) and 2 * sum(len(cells) == width for _, _, cells in records) >= len(records)
     if not heads:
-        return Layout(separator, width, records[first][0] if first < len(records) else 0, None, 0, {}, footer)
+        skip = records[first][0] if first < len(records) else 0
+        return Layout(separator, width, skip, None, 0, {}, footer, regular)
     header = max(heads, key=lambda record: len({cell for cell in record[2] if cell.strip()}))  # the first of equals
     begin = records[first][0] if first < len(records) else header[1]
     between = [cells for start, _, cells in heads if start > header[0]]
     units = {name: cell.strip() for name, cell in zip(header[2], between[0], strict=True)} if between else {}
     skip = 0 if not any(line.strip() for line in lines[: header[0]]) else header[0]
-    return Layout(separator, width, skip, tuple(header[2]), begin - header[1], units, footer)
+    return Layout(separator, width, skip, tuple(header[2]), begin - header[1], units, footer, regular)
 
 
 def _records(lines: Sequence[str], separator: str) -> list[Record]:

@@ -1,12 +1,10 @@
 """Survey of a user's files whose notation nobody has told yet: what can be seen about how they are written."""
 
-import re
 import tempfile
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,6 @@ from foretwin.contract.waveforms import Waveform
 from foretwin.errors import SourceError
 from foretwin.sources.files.blocks import BLOCK
 from foretwin.sources.files.file_names import FILE, SINGLE, data_files
-from foretwin.sources.files.guess.encoding import guess_encoding
-from foretwin.sources.files.guess.layout import guess_layout
 from foretwin.sources.files.guess.marks import (
     far_sentinels,
     guess_marks,
@@ -29,21 +25,18 @@ from foretwin.sources.files.guess.marks import (
     unknown_words,
 )
 from foretwin.sources.files.guess.path_words import with_path_words
+from foretwin.sources.files.guess.recognition import FIRST_LINES, is_turned, recognise_tables, usual_shape
 from foretwin.sources.files.guess.time_forms import TimeForm, guess_form, with_clocks
-from foretwin.sources.files.lines import file_head, is_other, raw_lines
-from foretwin.sources.files.notation import PLAIN, Notation, fields_of
+from foretwin.sources.files.notation import Notation, fields_of
 from foretwin.sources.files.places.copies import bring_files, fetched, is_archive
 from foretwin.sources.files.reading import counted
 from foretwin.sources.lives.row_sample import MOST_ROWS, RowSample
 from foretwin.sources.tabular import (
-    DELIMITERS,
-    PARQUET_MAGIC,
     TableFile,
     open_table,
     texts,
 )
 
-FIRST_LINES, LAST_LINES = 400, 60
 FEWEST_ROWS = 1000  # of each file, where all are too many
 Remarks = dict[str, str]
 _Numbers = tuple[Notation, dict[str, object], Remarks, tuple[str, ...]]
@@ -106,10 +99,10 @@ def survey_files(path: Path, shown: str, sample: RowSample | None = None, patter
         raise SourceError(f"{shown}: holds no files; name others")
     places = {name: path / name if path.is_dir() else path for name in names}
     labels = {name: f"{shown}: {name}" if path.is_dir() else shown for name in names}
-    seen = _recognised(places, labels)
-    usual = Counter(look.shape for look in seen.values()).most_common(1)[0][0]
+    seen = recognise_tables(places, labels)
+    usual = usual_shape(seen, places)
     look = next(look for look in seen.values() if look.shape == usual)
-    turned = [name for name in seen if seen[name].shape != usual and _is_turned(seen[name], look)]
+    turned = [name for name in seen if seen[name].shape != usual and is_turned(seen[name], look)]
     kept = [name for name in seen if seen[name].shape == usual]
 
     files = {name: open_table(places[name], labels[name], look.notation) for name in kept}
@@ -127,84 +120,10 @@ def survey_files(path: Path, shown: str, sample: RowSample | None = None, patter
     others = [name for name in names if name not in kept and name not in turned[:1]]
     if others:
         told = (*told, f"files: {len(others)} of another shape are left out, such as {others[0]}.")
-    remarks = look.remarks | remarks
+    remarks = {**look.remarks, **remarks}
     table = next(iter(files.values()))
     of_files = (tuple(others), told, tuple(kept), sample)
     return Survey(path, table, frame, fields, remarks, time_forms(frame), look.units, *of_files, pattern=pattern)
-
-
-@dataclass(frozen=True)
-class Look:
-    """What one file shows by itself: its notation but for numbers, and the shape by which it is grouped with others."""
-
-    notation: Notation
-    remarks: Remarks
-    units: dict[str, str]
-    shape: tuple[object, ...]
-    rows: int
-
-
-def recognise(path: Path, shown: str) -> Look:
-    """Recognise encoding and layout of one file."""
-    head = file_head(path, shown)
-    if head.startswith(PARQUET_MAGIC):
-        return Look(PLAIN, {}, {}, open_table(path, shown).columns, 0)
-    is_text = not is_other(path, head)
-    encoding, remark = guess_encoding(path, shown) if is_text else (None, "")
-    notation = replace(PLAIN, encoding=encoding)
-    known = replace(notation, encoding=encoding or open_table(path, shown).notation.encoding) if is_text else notation
-    lines = raw_lines(path, shown, known, "replace")
-    first = list(islice(lines, FIRST_LINES))
-    if not any(line.strip(" ,\r\n") for line in first):
-        raise SourceError(f"{shown}: the first sheet or variable is empty; name another file, or fill it")
-    last, rows = deque(first, LAST_LINES), len(first)
-    for line in lines:
-        last.append(line)
-        rows += 1
-    layout = guess_layout(first, last)
-    told = bool(re.fullmatch(r"sep=.\s*", first[0]))
-    usual = told or layout.separator == _usual_separator(first, layout.skip) or not is_text
-    found = replace(
-        notation,
-        separator=None if usual else layout.separator,
-        skip=0 if told and layout.skip == 1 else layout.skip,
-        names=None if layout.header else tuple(f"column_{number + 1}" for number in range(layout.width)),
-        after_header=layout.after_header,
-        footer=layout.footer,
-    )
-    units = {name: unit for name, unit in layout.units.items() if unit}
-    remarks = {
-        "encoding": remark,
-        "separator": "between cells",
-        "skip_lines": f"the header is on line {layout.skip + 1}",
-        "names": "the first line holds data: write the columns' names",
-        "lines_after_header": f"such as {', '.join(islice(units.values(), 3))}",
-        "footer_lines": "at the end, which are no rows",
-    }
-    return Look(found, remarks, units, (layout.separator, *(layout.header or (layout.width,))), rows - layout.skip)
-
-
-def _recognised(places: dict[str, Path], labels: dict[str, str]) -> dict[str, Look]:
-    """Return what is seen in each file that is a table; SourceError where none is."""
-    seen, problems = {}, []
-    for name, place in places.items():
-        try:
-            seen[name] = recognise(place, labels[name])
-        except SourceError as error:
-            problems.append(error)
-    if not seen:
-        raise problems[0]
-    return seen
-
-
-def _is_turned(look: Look, usual: Look) -> bool:
-    """Return whether a file without a header has as many lines as the usual ones have columns."""
-    return bool(look.notation.names and usual.notation.names) and look.rows == len(usual.notation.names or ())
-
-
-def _usual_separator(lines: Sequence[str], skip: int) -> str:
-    first = next((line for line in lines[skip:] if line.strip()), "")
-    return max(DELIMITERS, key=first.count)
 
 
 def _frame(files: dict[str, TableFile], as_text: bool) -> pd.DataFrame:
