@@ -19,7 +19,7 @@ from statistics import median
 
 import yaml
 
-from foretwin.project.chain import link_chain
+from foretwin.project.chain import copy_chain
 from foretwin.project.entrypoint import TELEMETRY_OFF, exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.project.params import OF_ONE_TWIN
@@ -78,7 +78,7 @@ def project(root: Path, twins: tuple[str, ...]) -> None:
     for twin in twins:
         for folder in ("data", "models"):
             shutil.copytree(f"{folder}/{twin}", root / folder / twin, symlinks=True)
-        link_chain(root, twin)
+        copy_chain(root, twin)
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     dvc(root, "init", "--quiet")
     listed(root, twins)
@@ -104,7 +104,7 @@ def synthetic(root: Path, numbers: range, linked: bool) -> None:
                 text.replace("/pump/", f"/{folder.name}/").replace("name: pump", f"name: {folder.name}")
             )
         if linked:
-            link_chain(root, folder.name)
+            copy_chain(root, folder.name)
 
 
 def shipped() -> dict[str, object]:

@@ -13,6 +13,7 @@ from foretwin.champion.champion import load_champion
 from foretwin.cli.main import main
 from foretwin.contract.twin import load_twin
 from foretwin.predictor.bundle import Bundle
+from foretwin.project.chain import COPIED
 from foretwin.project.params import load_params
 from support.commands import foretwin, refusal
 from support.tiny_bundle import keep_tiny_champion, random_rows, shipped_params, tiny_twin
@@ -29,6 +30,8 @@ def project(tmp_path, monkeypatch) -> Path:
     (tmp_path / "params.yaml").write_text(shipped_params())
     (tmp_path / "data" / "pump").mkdir(parents=True)
     (tmp_path / "data" / "pump" / "twin.yaml").write_text(TWIN.model_dump_json())
+    (tmp_path / "pipelines").mkdir()
+    (tmp_path / "pipelines" / "chain.yaml").write_text("stages: {}\n")
     keep_tiny_champion(tmp_path, TWIN)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -104,7 +107,7 @@ def test_a_new_twin_is_described_added_and_found(project):
     assert result.exit_code == 0
     assert result.output == "params.yaml lists pump, press; `dvc repro` builds them\n"
     assert load_params(project / "params.yaml").twins == ["pump", "press"]
-    assert (project / "data/press/dvc.yaml").readlink() == Path("../../pipelines/chain.yaml")
+    assert (project / "data/press/dvc.yaml").read_text() == COPIED + (project / "pipelines/chain.yaml").read_text()
 
 
 def test_an_existing_contract_is_never_overwritten(project):

@@ -8,6 +8,7 @@ import grimp
 import pytest
 import yaml
 
+from foretwin.project.chain import COPIED
 from foretwin.serving.packaging.code import served_files
 
 ROOT = Path(__file__).parents[2]
@@ -73,9 +74,9 @@ def name_of(out: str | dict) -> str:
     return out if isinstance(out, str) else next(iter(out))
 
 
-def test_each_twin_that_is_linked_has_the_shared_chain_and_its_own_name():
-    linked = sorted(ROOT.glob("data/*/dvc.yaml"))
-    assert linked
-    for link in linked:
-        assert link.readlink() == Path("../../pipelines/chain.yaml")
-        assert yaml.safe_load((link.parent / "chain.yaml").read_text()) == {"twin": link.parent.name}
+def test_each_twin_has_a_copy_of_the_shared_chain_and_its_own_name():
+    copies = sorted(ROOT.glob("data/*/dvc.yaml"))
+    assert copies
+    for copy in copies:
+        assert copy.read_text() == COPIED + (ROOT / "pipelines/chain.yaml").read_text()
+        assert yaml.safe_load((copy.parent / "chain.yaml").read_text()) == {"twin": copy.parent.name}

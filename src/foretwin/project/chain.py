@@ -1,9 +1,10 @@
-"""A twin's chain of stages: data/<twin>/dvc.yaml, a link to the file that all twins share.
+"""A twin's chain of stages: data/<twin>/dvc.yaml, a copy of the file that all twins share.
 
     python -m foretwin.project.chain TWIN
 
-is the stage `chain` of the project's dvc.yaml: it links the chain of a twin that was put on the list in params.yaml by
-hand, and builds it, since DVC has read all dvc.yaml of the project by then.
+is the stage `chain` of the project's dvc.yaml: it copies the chain of a twin that was put on the list in params.yaml by
+hand, and builds it, since DVC has read all dvc.yaml of the project by then. A copy, since DVC does not follow a link
+where it reads a commit, as `dvc metrics diff` does.
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 
 SHARED = Path("pipelines/chain.yaml")
+COPIED = f"# A copy of {SHARED}. Edit that file: `dvc repro` copies it again.\n"
 
 
 def stage(twin: str, name: str) -> str:
@@ -22,28 +24,45 @@ def stage(twin: str, name: str) -> str:
     return f"data/{twin}/dvc.yaml:{name}"
 
 
-def link_chain(root: Path, twin: str) -> bool:
-    """Create data/<twin>/dvc.yaml and chain.yaml, which names the twin, where missing; return whether one was."""
-    link, name = Paths(root, twin).data / "dvc.yaml", Paths(root, twin).data / "chain.yaml"
-    made = False
-    if not name.exists():
-        with fresh_file(name) as out:
-            out.write_text(f"twin: {twin}\n", encoding="utf-8")
-        made = True
-    if not link.is_symlink() and not link.exists():
-        link.symlink_to(Path("../..") / SHARED)
-        made = True
-    return made
+def copy_chain(root: Path, twin: str) -> bool:
+    """Write data/<twin>/dvc.yaml and chain.yaml, which names the twin; return whether one was missing or another.
+
+    A dvc.yaml that does not begin as a copy does is the owner's own, and is kept. TrainingError without a file to copy.
+    """
+    if not (root / SHARED).exists():
+        raise TrainingError(f"{SHARED}: is missing; copy it from a project that `foretwin init` makes")
+    copy, name = Paths(root, twin).data / "dvc.yaml", Paths(root, twin).data / "chain.yaml"
+    wanted = {copy: COPIED + (root / SHARED).read_text(encoding="utf-8"), name: f"twin: {twin}\n"}
+    if copy.is_symlink():
+        copy.unlink()  # as versions before wrote it
+    changed = [path for path, text in wanted.items() if not _is_kept(path, text)]
+    for path in changed:
+        with fresh_file(path) as out:
+            out.write_text(wanted[path], encoding="utf-8")
+    return bool(changed)
 
 
-def link_and_build(twin: str, root: Path = Path()) -> None:
-    """Link the chain where it is missing, and build it then."""
+def _is_kept(path: Path, wanted: str) -> bool:
+    if not path.exists():
+        return False
+    text = path.read_text(encoding="utf-8")
+    return text == wanted or not text.startswith(COPIED)
+
+
+def copy_and_build(twin: str, root: Path = Path()) -> None:
+    """Copy the chain where it is missing or another than before, and build it then.
+
+    TrainingError where a stage fails, and where DVC goes on with a chain that it had read before: run it again.
+    """
+    known = (Paths(root, twin).data / "dvc.yaml").exists()
     Paths(root, twin).load_contract()
-    if not link_chain(root, twin):
+    if not copy_chain(root, twin):
         return
+    if known:
+        raise TrainingError(f"{SHARED}: has changed, and data/{twin}/dvc.yaml with it now; run `dvc repro` again")
     if dvc(root, "repro", "--single-item", f"data/{twin}/dvc.yaml", shown=True).returncode:
         raise TrainingError(f"{twin}: a stage failed, as told above; `dvc repro data/{twin}/dvc.yaml` tries again")
 
 
 if __name__ == "__main__":
-    run_stage(link_and_build)
+    run_stage(copy_and_build)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from foretwin.errors import BadInput, ParamsError, TrainingError
-from foretwin.project.chain import link_chain, stage
+from foretwin.project.chain import copy_chain, stage
 from foretwin.project.dvc import dvc
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
@@ -113,7 +113,7 @@ def _decision(before: dict[str, Any] | None, after: dict[str, Any]) -> Literal["
 
 def _reproduce(root: Path, twin: str) -> None:
     """Run `dvc repro` of the twin's whole chain."""
-    link_chain(root, twin)
+    copy_chain(root, twin)
     done = dvc(root, "repro", "--single-item", f"data/{twin}/dvc.yaml", shown=True)
     if done.returncode:
         raise TrainingError(f"{_trouble(done.stdout)}; the champion goes on, `foretwin retrain {twin}` tries again")
