@@ -28,9 +28,10 @@ foretwin init plant && cd plant      # a project of one's own
 ```
 
 A refusal by the gate is a result: it says what the twin is not better than. The examples are made with small budgets
-(one trial, two folds, 10,000 windows), so that `python -m benchmarks.worked_examples` runs each in minutes: they
-show that the way goes through, not how good a twin can be.
+(one trial, two folds, 10,000 windows), so that `make examples` runs each in minutes: they show that the way goes
+through, not how good a twin can be. Figures are of the parts that were held out, which are few in most of these sets.
 """
+BESIDE = "it would not replace the candidate"  # the end of a sentence about a rival that is no better
 FOOT = "\nThis page is made from `docs/examples/` and `reports/examples.json` by `make docs`.\n"
 
 
@@ -40,11 +41,12 @@ def render_examples(root: Path) -> str:
     found = json.loads(report.read_text(encoding="utf-8"))["examples"] if report.exists() else {}
     examples = load_examples()
     rows = [
-        [f"[{one.title}](#{_anchor(one.title)})", str(one.edited_lines), _outcome(one, found.get(name))]
+        [f"[{one.title}](#{_anchor(one.title)})", str(one.edited_lines), *_in_short(found.get(name))]
         for name, one in examples.items()
     ]
+    head = ["example", "edited lines", "verdict", "held-out figures", "held out", "minutes"]
     parts = [_one(example, found.get(name)) for name, example in examples.items()]
-    return f"{HEAD}\n{table(['example', 'edited lines', 'outcome'], rows)}\n" + "\n".join(parts) + FOOT
+    return f"{HEAD}\n{table(head, rows)}\n" + "\n".join(parts) + FOOT
 
 
 def _anchor(title: str) -> str:
@@ -58,31 +60,38 @@ def _one(example: Example, found: dict[str, Any] | None) -> str:
     text = f"## {example.title}\n\n{example.source}: {example.shows}.\n\n```sh\n" + "\n".join(lines) + "\n```\n"
     if example.patch:
         text += f"\n```diff\n{example.patch.read_text(encoding='utf-8').strip()}\n```\n"
-    outcome = _outcome(example, found)
-    return text + f"\n{outcome[0].upper()}{outcome[1:]}{_counts(found)}.\n"
+    return f"{text}\n{_outcome(example, found)}\n"
 
 
-def _counts(found: dict[str, Any] | None) -> str:
+def _in_short(found: dict[str, Any] | None) -> tuple[str, str, str, str]:
+    """The verdict, the figures, how many parts were held out, and how long it took."""
     if found is None:
-        return ""
-    parts = f"{found['development']:,} parts to learn from, {found['held_out']:,} held out"
-    return f": {parts}; {sum(found['seconds'].values()):.0f} s in all"
+        return "not measured yet", "", "", ""
+    verdict = found.get("verdict")
+    word = "prepared" if verdict is None else "promoted" if verdict["promoted"] else "refused"
+    return word, _figures(found), f"{found['held_out']:,}", f"{sum(found['seconds'].values()) / 60:.1f}"
 
 
 def _figures(found: dict[str, Any]) -> str:
-    """The figures of an outcome, such as `cycles RMSE 12.3`; empty where nothing was measured."""
-    return ", ".join(f"{name} {figure:.3g}" for name, figure in found.get("figures", {}).items())
+    """The figures of an outcome, such as `RMSE (cycle) 12.3`; empty where nothing was measured."""
+    return ", ".join(f"{name} {_number(figure)}" for name, figure in found.get("figures", {}).items())
+
+
+def _number(figure: float) -> str:
+    return f"{figure:,.0f}" if figure >= 100 else f"{figure:.3g}"
 
 
 def _outcome(example: Example, found: dict[str, Any] | None) -> str:
+    """The verdict with the reasons that decided: all of a refusal; of a promotion not whom else it was held against."""
     if found is None:
-        return f"not measured yet: the commands go up to `{example.to}`"
+        return f"Not measured yet: the commands go up to `{example.to}`."
+    counts = f"{found['development']:,} parts to learn from, {found['held_out']:,} held out."
     verdict = found.get("verdict")
     if verdict is None:
-        return "prepared"
-    told = f"{'promoted' if verdict['promoted'] else 'refused'}: {'; '.join(verdict['reasons'])}"
-    figures = _figures(found)
-    return f"{told} ({figures})" if figures else told
+        return f"Prepared: {counts}"
+    reasons = [reason for reason in verdict["reasons"] if not reason.endswith(BESIDE)]
+    told = "".join(f"\n* {reason}" for reason in reasons)
+    return f"{'Promoted' if verdict['promoted'] else 'Refused'}; {counts}\n{told}"
 
 
 def main(check: bool, root: Path = Path()) -> None:

@@ -66,7 +66,7 @@ def build_clone(folder: Path) -> None:
     run(f"{commit} built", folder)
 
 
-def own_machine(path):
+def own_machine(path: Path) -> Path:
     """A CSV as a user might have it: presses that heat up ever faster, with the row of each failure marked."""
     generator = np.random.default_rng(5)
     rows = []
@@ -80,3 +80,4 @@ def own_machine(path):
         frame["Vibration [mm/s]"] = 2 * np.exp(1.2 * wear) + generator.normal(0, 0.1, life)
         rows.append(frame.assign(failure=(hours == life - 1).astype(int)))
     pd.concat(rows).to_csv(path, index=False)
+    return path

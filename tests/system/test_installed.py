@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -29,6 +31,8 @@ SMALL = {
     "misses: [0.1, 2]": "misses: [0, 9]",
     "[network, gradient_boosting, extra_trees, random_fourier_ridge, linear]": "[network, linear]",
 }
+UNSET = "press: {prepare: {}, tune: {}, train: {}}"
+PRESS = "press: {prepare: {}, tune: {}, train: {windows: 20000}}"
 NOBODY = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 SOMEBODY = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
@@ -169,29 +173,19 @@ def test_a_newer_version_of_the_package_builds_anew(installed, built):
     assert "requirements.txt" in status
 
 
-def test_the_service_answers_a_scoring_call(installed, built):
-    rows = pd.read_parquet(built / "data/pump/windows/test.parquet")
-    pump = rows[rows["asset"] == rows["asset"].iloc[-1]]
-    channels = {name: pump[name].astype(float).tolist() for name in pump.columns[3 : pump.columns.get_loc("rul")]}
-    asset = {"asset": pump["asset"].iloc[0], "time": pump["time"].tolist(), "channels": channels}
+@contextmanager
+def serving(installed: Installed, project: Path) -> Iterator[str]:
+    """The address of `foretwin serve`, which sees nothing of the environment of the tests."""
     port = free_port()
     command = ["env", "-i", *(f"{key}={value}" for key, value in installed.environment().items())]
     command += [str(installed.bin / "foretwin"), "serve", "--open", "--port", str(port)]
-    process = started(command, built / "service.log", cwd=built)
+    process = started(command, project / "service.log", cwd=project)
     try:
-        address = f"http://127.0.0.1:{port}"
-        wait_until_ready(address, process, built / "service.log")
-        answer = httpx.post(f"{address}/v1/score", json={"twin": "pump", "assets": [asset]}, timeout=30)
+        wait_until_ready(f"http://127.0.0.1:{port}", process, project / "service.log")
+        yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(20)
-    assert answer.status_code == 200, answer.text
-    (score,) = answer.json()["scores"]
-    assert score["rul"]["low"] <= score["rul"]["value"] <= score["rul"]["high"]
-    assert (built / "models/pump/package.json").exists()
-    assert f"foretwin:{json.loads((built / 'models/pump/package.json').read_text())['bento'].partition(':')[2]}" in (
-        installed.run("foretwin bento", built)
-    )
 
 
 def wait_until_ready(address: str, process: subprocess.Popen, log: Path) -> None:
@@ -205,10 +199,49 @@ def wait_until_ready(address: str, process: subprocess.Popen, log: Path) -> None
     raise AssertionError(log.read_text()[-2000:])
 
 
-def test_a_machine_of_ones_own_becomes_a_twin_in_the_readme_s_steps(installed, built, tmp_path):
-    own_machine(tmp_path / "press.csv")
-    assert "wrote data/press/twin.yaml" in installed.run(f"foretwin new press {tmp_path / 'press.csv'}", built)
+def score_of(address: str, twin: str, asset: dict[str, object]) -> dict:
+    """The service's answer about one asset."""
+    answer = httpx.post(f"{address}/v1/score", json={"twin": twin, "assets": [asset]}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    (score,) = answer.json()["scores"]
+    return score
+
+
+def test_the_service_answers_a_scoring_call(installed, built):
+    rows = pd.read_parquet(built / "data/pump/windows/test.parquet")
+    pump = rows[rows["asset"] == rows["asset"].iloc[-1]]
+    channels = {name: pump[name].astype(float).tolist() for name in pump.columns[3 : pump.columns.get_loc("rul")]}
+    asset = {"asset": pump["asset"].iloc[0], "time": pump["time"].tolist(), "channels": channels}
+    with serving(installed, built) as address:
+        score = score_of(address, "pump", asset)
+    assert score["rul"]["low"] <= score["rul"]["value"] <= score["rul"]["high"]
+    assert (built / "models/pump/package.json").exists()
+    assert f"foretwin:{json.loads((built / 'models/pump/package.json').read_text())['bento'].partition(':')[2]}" in (
+        installed.run("foretwin bento", built)
+    )
+
+
+def test_a_machine_of_ones_own_becomes_a_served_twin_in_the_readme_s_steps(installed, built, tmp_path):
+    source = own_machine(tmp_path / "press.csv")
+    assert "wrote data/press/twin.yaml" in installed.run(f"foretwin new press {source}", built)
     assert "params.yaml lists pump, press" in installed.run("foretwin add press", built)
-    installed.run("dvc repro", built)
-    installed.run(f"foretwin score {tmp_path / 'press.csv'} --twin press --out press.csv", built)
-    assert len(pd.read_csv(built / "press.csv")) == 24
+    params = built / "params.yaml"
+    assert params.read_text().count(UNSET) == 1
+    params.write_text(params.read_text().replace(UNSET, PRESS))
+    shown = installed.run("dvc repro", built)
+    assert "validate press" in shown
+    assert "Running stage 'data/pump/dvc.yaml:train'" not in shown
+    metrics = json.loads((built / "models/press/metrics.json").read_text())
+    assert metrics["network"]["rul"]["clipped"]["rmse"] < 15, "hours: half of what the lives' ends differ by"
+    installed.run(f"foretwin score {source} --twin press --out press.csv", built)
+    scores = pd.read_csv(built / "press.csv")
+    assert len(scores) == 24
+    assert scores["rul"].mean() < 20, "every press of the file is scored at the moment of its failure"
+
+    new = pd.read_csv(source).query("machine == 'press-03'").tail(41)
+    columns = {"oil_temp": "Oil temp [°C]", "force": "Force (kN)", "vibration": "Vibration [mm/s]"}
+    channels = {channel: new[column].tolist() for channel, column in columns.items()}
+    with serving(installed, built) as address:
+        score = score_of(address, "press", {"asset": "press-03", "time": new["hour"].tolist(), "channels": channels})
+    batch = scores.set_index("asset").loc["press-03"]
+    assert score["rul"]["value"] == pytest.approx(batch["rul"], abs=1e-4)
