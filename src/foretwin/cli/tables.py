@@ -17,8 +17,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], more: str 
         numeric = any(isinstance(row[i], int | float) for row in rows) and not any(
             isinstance(row[i], str) for row in rows
         )
-        moments = any(isinstance(row[i], datetime) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=moments)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(value) for value in row))
     console.print(table if rows else "none")

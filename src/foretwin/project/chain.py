@@ -29,24 +29,24 @@ def copy_chain(root: Path, twin: str) -> bool:
 
     A dvc.yaml that does not begin as a copy does is the owner's own, and is kept. TrainingError without a file to copy.
     """
-    if not (root / SHARED).exists():
-        raise TrainingError(f"{SHARED}: is missing; copy it from a project that `foretwin init` makes")
     copy, name = Paths(root, twin).data / "dvc.yaml", Paths(root, twin).data / "chain.yaml"
-    wanted = {copy: COPIED + (root / SHARED).read_text(encoding="utf-8"), name: f"twin: {twin}\n"}
+    wanted = {} if name.exists() else {name: f"twin: {twin}\n"}
     if copy.is_symlink():
         copy.unlink()  # as versions before wrote it
-    changed = [path for path, text in wanted.items() if not _is_kept(path, text)]
+    present = copy.read_text(encoding="utf-8") if copy.exists() else None
+    if present is None or present.startswith(COPIED):
+        wanted |= {copy: COPIED + _shared(root)}
+    changed = [path for path, text in wanted.items() if path != copy or text != present]
     for path in changed:
         with fresh_file(path) as out:
             out.write_text(wanted[path], encoding="utf-8")
     return bool(changed)
 
 
-def _is_kept(path: Path, wanted: str) -> bool:
-    if not path.exists():
-        return False
-    text = path.read_text(encoding="utf-8")
-    return text == wanted or not text.startswith(COPIED)
+def _shared(root: Path) -> str:
+    if not (root / SHARED).exists():
+        raise TrainingError(f"{SHARED}: is missing; copy it from a project that `foretwin init` makes")
+    return (root / SHARED).read_text(encoding="utf-8")
 
 
 def copy_and_build(twin: str, root: Path = Path()) -> None:

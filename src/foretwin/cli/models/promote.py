@@ -30,5 +30,10 @@ def promote_command(twin: str, reason: str) -> None:
     contract_named(load_project(), twin)
     paths = Paths(PROJECT, twin)
     verdict = decide(paths, load_params(paths.params), predict, force=reason, actor=person())
-    click.echo(f"promote {twin}: version {verdict['version']} is champion by force: {verdict['forced']}")
+    how = (
+        f"is champion by force: {verdict['forced']}"
+        if verdict["forced"]
+        else "is champion, as the gate allows without force"
+    )
+    click.echo(f"promote {twin}: version {verdict['version']} {how}")
     record_champion(twin, "promote", "package", "publish")
