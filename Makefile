@@ -89,7 +89,8 @@ circle: $(READY) ## once around the life of a model, from drift to roll-back, in
 examples: $(READY) ## the worked examples of $$FORETWIN_DATASETS to the gate's verdict, those that the report lacks; reports/examples.json
 	python -m benchmarks.worked_examples --resume
 
-health: $(READY) ## health without labels on the Tennessee Eastman process of $$FORETWIN_DATASETS; reports/health/tep.json
+health: $(READY) ## health without labels on simulated pumps, and on the Tennessee Eastman process of $$FORETWIN_DATASETS; reports/health/
+	python -m benchmarks.accuracy.pump_health
 	python -m benchmarks.accuracy.tep
 
 censoring: $(READY) ## what lives that did not end teach, on simulated pumps, in a quarter of an hour; reports/censoring.json

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.render.growth import GROWTH
-from benchmarks.render.health import tep
+from benchmarks.render.health import pump, tep
 from benchmarks.render.life import LIFE
 from benchmarks.render.pages import write_or_compare
 from benchmarks.render.scale import SCALE
@@ -46,6 +46,8 @@ def block(name: str, root: Path) -> str:
     if name == "reliability":
         kept = {database: root / "reports" / f"reliability_{database}.json" for database in ("sqlite", "postgresql")}
         return reliability({database: _read(path) for database, path in kept.items()})
+    if name == "health-pump":
+        return pump(_read(root / "reports" / "health" / "pump.json"))
     if name == "health-tep":
         return tep(_read(root / "reports" / "health" / "tep.json"))
     if name in REPORTS:

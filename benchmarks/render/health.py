@@ -1,4 +1,4 @@
-"""The figures of reports/health/tep.json as Markdown."""
+"""The figures of reports/health/ as Markdown."""
 
 from statistics import median
 from typing import Any
@@ -22,6 +22,25 @@ def tep(report: dict[str, Any]) -> str:
         lines.append([name.replace("_", " "), *told, alarms, f"{one['false_alarm_rate_before_faults']:.1%}", *late])
     parts = [table(header, lines), _by_fault(report), _injected(report), _sensors(report)]
     return "\n".join([*parts, "From `reports/health/tep.json`.\n"])
+
+
+def pump(report: dict[str, Any]) -> str:
+    """Every model over the same pumps: failures warned of by a case, and false alarms."""
+    header = ["model", f"warned {report['lead']:.0f} h ahead (95 %)", "median warning (h)"]
+    header += ["false alarms a machine and year", "cases two lead times before the end"]
+    methods = report["candidates"] | {f"floor: {name}": one for name, one in report["floors"].items()}
+    lines = []
+    for name, one in methods.items():
+        low, high = one["warned_interval"]
+        early = "" if one["median_warning"] is None else f"{one['median_warning']:.0f}"
+        cells = [f"{one['warned']:.1%} ({low:.1%} to {high:.1%})", early, f"{one['false_alarms_per_machine_year']:.2f}"]
+        lines.append([name.replace("_", " "), *cells, str(one["opened_long_before"])])
+    served = report["candidates"]["served"]
+    told = (
+        f"{served['failures']} failures in {served['machine_years']:.1f} machine years, of which"
+        f" {served['healthy_machine_years']:.1f} without wear; the budget is {report['budget']:g} a machine and year."
+    )
+    return f"{table(header, lines)}\n{told} From `reports/health/pump.json`.\n"
 
 
 def _by_fault(report: dict[str, Any]) -> str:

@@ -105,7 +105,10 @@ class Regimes(ContractPart):
 
 
 class Window(ContractPart):
-    """Window of one prediction, in rows; a shorter history is padded, below `shortest` it is not scored."""
+    """Window of one prediction, in rows; a shorter history is padded, below `shortest` it is not scored.
+
+    Where nothing but health is asked for, `shortest` is the whole window unless the contract says otherwise.
+    """
 
     length: Annotated[int, Field(ge=1, le=1000)]
     shortest: Annotated[int, Field(ge=1)] = 1
@@ -147,6 +150,10 @@ class Twin(ContractPart):
                 raise ValueError("faults.health: is the axis of `health`; rename this one")
             # not self.faults[HEALTH] = ...: the mapping may be the caller's, or the default of all contracts
             object.__setattr__(self, "faults", {**self.faults, HEALTH: self.health.axis})
+            if self.rul is None and self.axes == (HEALTH,) and "shortest" not in self.window.model_fields_set:
+                # A few rows are far from what whole windows of normal machines show: each new machine would be told.
+                whole = {"length": self.window.length, "shortest": self.window.length}
+                object.__setattr__(self, "window", Window.model_validate(whole))
         return self
 
     @model_validator(mode="after")

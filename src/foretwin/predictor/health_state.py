@@ -21,7 +21,7 @@ OFF, UNKNOWN_REGIME, CHECK_FUNCTION = "off", "unknown_regime", "check_function" 
 SILENT = (OFF, UNKNOWN_REGIME)  # nothing is said of the machine
 STATES = ("good", "off_specification", CHECK_FUNCTION, "maintenance_required", "failure", *SILENT)
 INDEX, STATE = "health_index", "health_state"  # columns of tables of scores
-OUTSIDE = "out_of_training_range"
+OUTSIDE, SHORT_HISTORY = "out_of_training_range", "short_history"
 
 
 class ScoreTold(Protocol):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from foretwin.contract.categories import UNKNOWN_CODE
 from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Windows
-from foretwin.predictor.health_state import OUTSIDE
+from foretwin.predictor.health_state import OUTSIDE, SHORT_HISTORY
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 
 
@@ -33,7 +33,7 @@ def window_warnings(
     length = windows.mask.shape[1]
     for i, count in enumerate(due):
         if count < length:
-            found[i].append(f"short_history: {count} of {length} rows")
+            found[i].append(f"{SHORT_HISTORY}: {count} of {length} rows")
         if rul is not None and rul[i] >= cap:
             found[i].append(f"rul_at_cap: {cap:g} {contract.clock.unit} or more")
     result = np.empty(len(found), dtype=object)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from foretwin.contract.twin import DEPARTED, HEALTH, Remedy, Twin
-from foretwin.predictor.health_state import CHECK_FUNCTION, SILENT, says
+from foretwin.predictor.health_state import CHECK_FUNCTION, SHORT_HISTORY, SILENT, says
 from foretwin.twin.store.scoring.scores import Score
 
 END_OF_LIFE = "end_of_life"
@@ -111,7 +111,7 @@ def recovers(fault: str, score: Score, contract: Twin) -> bool:
     """
     if fault != END_OF_LIFE:
         probability = probability_of(score, fault)
-        if fault == DEPARTURE and any(says(word, score.warnings) for word in SILENT):
+        if fault == DEPARTURE and any(says(word, score.warnings) for word in (*SILENT, SHORT_HISTORY)):
             return False  # nothing is said of it now
         if probability is None or probability >= contract.cases.close_probability:
             return False
@@ -131,8 +131,8 @@ def present_faults(score: Score, contract: Twin) -> list[str]:
 
 
 def _is_excused(score: Score, fault: str) -> bool:
-    """Whether a departure opens no case: at a standstill, in an unknown regime, or where a sensor fails."""
-    return fault == DEPARTURE and any(says(word, score.warnings) for word in (*SILENT, CHECK_FUNCTION))
+    """Whether a departure opens no case: of few rows, at a standstill, in an unknown regime, where a sensor fails."""
+    return fault == DEPARTURE and any(says(word, score.warnings) for word in (*SILENT, CHECK_FUNCTION, SHORT_HISTORY))
 
 
 def probability_of(score: Score, fault: str) -> float | None:

@@ -1,0 +1,216 @@
+"""Health without labels on simulated pumps: failures warned of, and false alarms, counted by lives.
+
+    python -m benchmarks.accuracy.pump_health
+
+A plant's history from the start of its pumps to a day before the first of them fails becomes a twin by `foretwin new`,
+as on a customer's first day; its contract allows one false alarm a machine and year. Pumps of another seed are then
+followed hour by hour, and cases open and close by the rules of the living twin. A failure is warned of where a case was
+open a day before it and until it. A false alarm is a case that opened before any wear, by the simulation's own word;
+what opened more than two lead times before the end is told apart. All candidates are followed; the floor is a case from
+the first hour on. Writes reports/health/pump.json.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from benchmarks.accuracy.censoring import lives
+from benchmarks.worked_examples import start_project
+from foretwin.cli.models.scored_steps import score_every_row
+from foretwin.contract.lead_times import longest_lead_time
+from foretwin.contract.twin import DEPARTED, HEALTH, Twin
+from foretwin.predictor.bundle import Bundle, probability_column
+from foretwin.project.entrypoint import exit_on_error
+from foretwin.project.files import fresh_file
+from foretwin.project.paths import Paths
+from foretwin.twin.cases.rules import DEPARTURE, Close, Open, OpenCase, decide_cases
+from foretwin.twin.store.scoring.scores import Score
+
+Values = NDArray[np.float64]
+
+NAME = "plant-pump"
+SEED, JUDGE_SEED = 6007, 7007
+LEAD, YEAR = 24.0, 8766.0  # h
+# What an owner puts right in the draft besides units, roles and limits: the speeds of the drives, budget and lead time.
+EDITS = {"# regimes:": "regimes:", "false_alarms: 12 ": "false_alarms: 1 ", "lead_time: 0  #": "lead_time: 24  #"}
+WINDOWS = ("windows: 10000", "windows: 60000")  # drawn for one member
+STAGES = ("fetch", "adapt", "validate", "prepare", "tune", "train")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many pumps the history has, and how many are followed."""
+
+    pumps: int = 120
+    judges: int = 300
+
+
+FULL = Size()
+
+
+def main(root: Path = Path(), size: Size = FULL) -> None:
+    """Read the pump's contract, write reports/health/pump.json."""
+    begin = time.perf_counter()
+    pump = Paths(root, "pump").load_contract()
+    truth = lives(size.judges, JUDGE_SEED, pump)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = build_twin(Path(folder), before_failures(lives(size.pumps, SEED, pump)), pump)
+        followed = Path(folder) / "followed.csv"
+        _without_labels(truth, pump).to_csv(followed, index=False)
+        bundles = {"served": paths.models / "bundle", **{one.name: one for one in _candidates(paths)}}
+        methods = {name: follow(Bundle.load(one), followed, truth, pump) for name, one in bundles.items()}
+        budget = paths.load_contract().health
+    floor = _figures([[0.0]] * truth["asset"].nunique(), [True] * truth["asset"].nunique(), truth, pump)
+    report = {"pumps": size.pumps, "judges": size.judges, "lead": LEAD, "unit": pump.clock.unit}
+    report |= {"budget": budget.false_alarms if budget else None, "candidates": methods, "floors": {"always": floor}}
+    report["seconds"] = round(time.perf_counter() - begin, 1)
+    (root / "reports" / "health").mkdir(parents=True, exist_ok=True)
+    with fresh_file(root / "reports" / "health" / "pump.json") as out:
+        out.write_text(json.dumps(report, indent=1) + "\n")
+    for name, one in methods.items():
+        print(
+            f"{name:>24}: {one['warned']:.1%} warned of, {one['false_alarms_per_machine_year']:.2f} false alarms a year"
+        )
+
+
+def before_failures(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the hours of all pumps until a day before the first of them fails."""
+    shortest = float(rows.groupby("asset", sort=False)["time"].max().min())
+    return rows[rows["time"] <= shortest - LEAD].reset_index(drop=True)
+
+
+def build_twin(folder: Path, rows: pd.DataFrame, pump: Twin) -> Paths:
+    """Make a project with the twin of these pumps, trained."""
+    start_project(folder)
+    _without_labels(rows, pump).to_csv(folder / "pumps.csv", index=False)
+    command = str(Path(sys.executable).with_name("foretwin"))
+    _run([command, "new", NAME, "pumps.csv"], folder)
+    paths = Paths(folder, NAME)
+    for path, edits in ((paths.contract, EDITS | _limits(paths, pump)), (folder / "params.yaml", dict([WINDOWS]))):
+        text = path.read_text(encoding="utf-8")
+        for old, new in edits.items():
+            if old not in text:
+                raise SystemExit(f"{path}: has no {old!r}")
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
+    _run([command, "add", NAME], folder)
+    for stage in STAGES:
+        _run([sys.executable, f"pipelines/{stage}.py", NAME], folder)
+    return paths
+
+
+def _limits(paths: Paths, pump: Twin) -> dict[str, str]:
+    """The lines of the draft's channels, each as the pump's contract has it."""
+    lines = paths.contract.read_text(encoding="utf-8").splitlines()
+    drafted = {name: next(line for line in lines if line.startswith(f"  {name}: ")) for name in pump.channel_names}
+    return {
+        line: f"  {name}: {{unit: {one.unit}, role: {one.role}, min: {one.min:g}, max: {one.max:g}}}"
+        for name, line in drafted.items()
+        for one in [pump.channels[name]]
+    }
+
+
+def _run(command: list[str], folder: Path) -> None:
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def _without_labels(rows: pd.DataFrame, pump: Twin) -> pd.DataFrame:
+    """What a historian has: the pump's name, the hour, and the channels."""
+    return rows[["asset", "time", *pump.channel_names]].rename(columns={"asset": "pump", "time": "hour"})
+
+
+def _candidates(paths: Paths) -> Iterator[Path]:
+    yield from sorted(one.parent for one in (paths.models / "candidates").glob("*/manifest.json"))
+
+
+def follow(bundle: Bundle, file: Path, truth: pd.DataFrame, pump: Twin) -> dict[str, Any]:
+    """Follow pumps hour by hour through the rules of cases; return the figures of one model."""
+    scores = score_every_row(bundle, file)
+    departed = scores[probability_column(HEALTH, DEPARTED)].to_numpy(float)
+    opened: list[list[float]] = []
+    at_the_end: list[bool] = []
+    told = {
+        name: (part["time"].to_numpy(float), departed[part.index], part["warnings"].tolist())
+        for name, part in scores.groupby(scores["asset"].astype(str), sort=False)
+    }
+    for name in truth["asset"].astype(str).unique():
+        hours, is_open = _cases(bundle.contract, *told[name]) if name in told else ([], False)
+        opened.append(hours)
+        at_the_end.append(is_open)
+    return _figures(opened, at_the_end, truth, pump)
+
+
+def _cases(
+    contract: Twin, times: Values, departed: Values, warnings: Sequence[Sequence[str]]
+) -> tuple[list[float], bool]:
+    """Return when cases of one pump opened, and whether one is open at the end."""
+    opened: list[float] = []
+    case: OpenCase | None = None
+    for hour, chance, words in zip(times, departed, warnings, strict=True):
+        score = _score(hour, chance, words)
+        for change in decide_cases([case] if case else [], score, contract):
+            if isinstance(change, Open):
+                case = OpenCase(len(opened), change.fault, "open", change.severity, 1)
+                opened.append(hour)
+            elif isinstance(change, Close):
+                case = None
+    return opened, case is not None
+
+
+def _score(hour: float, chance: float, words: Sequence[str]) -> Score:
+    axis, _, name = DEPARTURE.partition(".")
+    said = {axis: {name: chance}}
+    return Score(0, 1, hour, 0, datetime.now(UTC), 0.0, 1, None, None, None, said, {}, list(words))
+
+
+def _figures(
+    opened: Sequence[Sequence[float]], at_the_end: Sequence[bool], truth: pd.DataFrame, pump: Twin
+) -> dict[str, Any]:
+    """Figures of lives: `opened` are the hours at which each one's cases opened, in the order of `truth`."""
+    hours_before: list[float] = []  # of failures that were warned of
+    failed, false, early, healthy, watched = 0, 0, 0, 0.0, 0.0
+    long_before = 2 * longest_lead_time(pump)
+    parts = [part for _, part in truth.groupby("asset", sort=False)]
+    for cases, is_open, part in zip(opened, at_the_end, parts, strict=True):
+        end, worn = float(part["time"].iloc[-1]), part["fault_mode"].to_numpy() > 0
+        onset = float(part["time"].to_numpy()[worn][0]) if worn.any() else np.inf
+        healthy += min(onset, end)
+        watched += end
+        false += sum(bool(hour < onset) for hour in cases)
+        if not part["rul"].notna().any():
+            continue
+        failed += 1
+        early += sum(bool(hour < end - long_before) for hour in cases)
+        if is_open and end - cases[-1] >= LEAD:
+            hours_before.append(end - cases[-1])
+    warned = len(hours_before)
+    low = beta.ppf(0.025, max(warned, 1e-9), failed - warned + 1)
+    high = beta.ppf(0.975, warned + 1, max(failed - warned, 1e-9))
+    return {
+        "failures": failed,
+        "warned": round(warned / failed, 4),
+        "warned_interval": [round(float(low), 4), round(float(high), 4)],
+        "median_warning": round(float(np.median(hours_before)), 1) if hours_before else None,
+        "false_alarms": false,
+        "false_alarms_per_machine_year": round(false / healthy * YEAR, 2),
+        "opened_long_before": early,
+        "machine_years": round(watched / YEAR, 2),
+        "healthy_machine_years": round(healthy / YEAR, 2),
+    }
+
+
+if __name__ == "__main__":
+    with exit_on_error():
+        main()
