@@ -27,14 +27,14 @@ def each(
     found = {}
     for name, (work, items) in works.items():
         rounds = [work(store, size) for store, size in stores]
-        taken = np.array([[_timed(one, server) for one in rounds] for _ in range(ROUNDS)]).min(axis=0)
+        taken = np.array([[timed(one, server) for one in rounds] for _ in range(ROUNDS)]).min(axis=0)
         costs = taken / [[items or size] for _, size in stores]
         sizes = [size for _, size in stores]
         found[name] = shown(sizes, costs[:, 0].tolist(), name) | cpu_shown(costs[:, 1].tolist())
     return found
 
 
-def _timed(work: Callable[[], object], server: Postgres | None) -> tuple[float, float]:
+def timed(work: Callable[[], object], server: Postgres | None = None) -> tuple[float, float]:
     """The seconds of a round, and those that processors spent on it."""
     begun, spent, before = time.perf_counter(), time.process_time(), server.cpu_seconds() if server else {}
     work()
