@@ -15,9 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +26,14 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from benchmarks.accuracy.censoring import lives
+from benchmarks.accuracy.followed_cases import Alarms, followed
 from benchmarks.worked_examples import start_project
-from foretwin.cli.models.scored_steps import score_every_row
 from foretwin.contract.lead_times import longest_lead_time
-from foretwin.contract.twin import DEPARTED, HEALTH, Twin
-from foretwin.predictor.bundle import Bundle, probability_column
+from foretwin.contract.twin import Twin
+from foretwin.predictor.bundle import Bundle
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
-from foretwin.twin.cases.rules import DEPARTURE, Close, Open, OpenCase, decide_cases
-from foretwin.twin.store.scoring.scores import Score
 
 Values = NDArray[np.float64]
 
@@ -67,12 +64,12 @@ def main(root: Path = Path(), size: Size = FULL) -> None:
     truth = lives(size.judges, JUDGE_SEED, pump)
     with tempfile.TemporaryDirectory() as folder:
         paths = build_twin(Path(folder), before_failures(lives(size.pumps, SEED, pump)), pump)
-        followed = Path(folder) / "followed.csv"
-        _without_labels(truth, pump).to_csv(followed, index=False)
+        file = Path(folder) / "followed.csv"
+        _without_labels(truth, pump).to_csv(file, index=False)
         bundles = {"served": paths.models / "bundle", **{one.name: one for one in _candidates(paths)}}
-        methods = {name: follow(Bundle.load(one), followed, truth, pump) for name, one in bundles.items()}
+        methods = {name: figures(followed(Bundle.load(one), file), truth, pump) for name, one in bundles.items()}
         budget = paths.load_contract().health
-    floor = _figures([[0.0]] * truth["asset"].nunique(), [True] * truth["asset"].nunique(), truth, pump)
+    floor = figures({str(name): Alarms((0.0,), stands=True) for name in truth["asset"].unique()}, truth, pump)
     report = {"pumps": size.pumps, "judges": size.judges, "lead": LEAD, "unit": pump.clock.unit}
     report |= {"budget": budget.false_alarms if budget else None, "candidates": methods, "floors": {"always": floor}}
     report["seconds"] = round(time.perf_counter() - begin, 1)
@@ -135,74 +132,29 @@ def _candidates(paths: Paths) -> Iterator[Path]:
     yield from sorted(one.parent for one in (paths.models / "candidates").glob("*/manifest.json"))
 
 
-def follow(bundle: Bundle, file: Path, truth: pd.DataFrame, pump: Twin) -> dict[str, Any]:
-    """Follow pumps hour by hour through the rules of cases; return the figures of one model."""
-    scores = score_every_row(bundle, file)
-    departed = scores[probability_column(HEALTH, DEPARTED)].to_numpy(float)
-    opened: list[list[float]] = []
-    at_the_end: list[bool] = []
-    told = {
-        name: (part["time"].to_numpy(float), departed[part.index], part["warnings"].tolist())
-        for name, part in scores.groupby(scores["asset"].astype(str), sort=False)
-    }
-    for name in truth["asset"].astype(str).unique():
-        hours, is_open = _cases(bundle.contract, *told[name]) if name in told else ([], False)
-        opened.append(hours)
-        at_the_end.append(is_open)
-    return _figures(opened, at_the_end, truth, pump)
-
-
-def _cases(
-    contract: Twin, times: Values, departed: Values, warnings: Sequence[Sequence[str]]
-) -> tuple[list[float], bool]:
-    """Return when cases of one pump opened, and whether one is open at the end."""
-    opened: list[float] = []
-    case: OpenCase | None = None
-    for hour, chance, words in zip(times, departed, warnings, strict=True):
-        score = _score(hour, chance, words)
-        for change in decide_cases([case] if case else [], score, contract):
-            if isinstance(change, Open):
-                case = OpenCase(len(opened), change.fault, "open", change.severity, 1)
-                opened.append(hour)
-            elif isinstance(change, Close):
-                case = None
-    return opened, case is not None
-
-
-def _score(hour: float, chance: float, words: Sequence[str]) -> Score:
-    axis, _, name = DEPARTURE.partition(".")
-    said = {axis: {name: chance}}
-    return Score(0, 1, hour, 0, datetime.now(UTC), 0.0, 1, None, None, None, said, {}, list(words))
-
-
-def _figures(
-    opened: Sequence[Sequence[float]], at_the_end: Sequence[bool], truth: pd.DataFrame, pump: Twin
-) -> dict[str, Any]:
-    """Figures of lives: `opened` are the hours at which each one's cases opened, in the order of `truth`."""
-    hours_before: list[float] = []  # of failures that were warned of
+def figures(alarms: Mapping[str, Alarms], truth: pd.DataFrame, pump: Twin) -> dict[str, Any]:
+    """Return the figures of lives by their alarms; a life without any is left out of them."""
+    warnings: list[float] = []  # of failures that were warned of
     failed, false, early, healthy, watched = 0, 0, 0, 0.0, 0.0
-    long_before = 2 * longest_lead_time(pump)
-    parts = [part for _, part in truth.groupby("asset", sort=False)]
-    for cases, is_open, part in zip(opened, at_the_end, parts, strict=True):
+    for name, part in truth.groupby(truth["asset"].astype(str), sort=False):
+        told = alarms.get(str(name), Alarms())
         end, worn = float(part["time"].iloc[-1]), part["fault_mode"].to_numpy() > 0
         onset = float(part["time"].to_numpy()[worn][0]) if worn.any() else np.inf
         healthy += min(onset, end)
         watched += end
-        false += sum(bool(hour < onset) for hour in cases)
-        if not part["rul"].notna().any():
-            continue
-        failed += 1
-        early += sum(bool(hour < end - long_before) for hour in cases)
-        if is_open and end - cases[-1] >= LEAD:
-            hours_before.append(end - cases[-1])
-    warned = len(hours_before)
+        false += sum(bool(hour < onset) for hour in told.began)
+        if part["rul"].notna().any():
+            failed += 1
+            early += sum(bool(hour < end - 2 * longest_lead_time(pump)) for hour in told.began)
+            warnings += [told.warning(end)] if told.warning(end) >= LEAD else []
+    warned = len(warnings)
     low = beta.ppf(0.025, max(warned, 1e-9), failed - warned + 1)
     high = beta.ppf(0.975, warned + 1, max(failed - warned, 1e-9))
     return {
         "failures": failed,
         "warned": round(warned / failed, 4),
         "warned_interval": [round(float(low), 4), round(float(high), 4)],
-        "median_warning": round(float(np.median(hours_before)), 1) if hours_before else None,
+        "median_warning": round(float(np.median(warnings)), 1) if warnings else None,
         "false_alarms": false,
         "false_alarms_per_machine_year": round(false / healthy * YEAR, 2),
         "opened_long_before": early,

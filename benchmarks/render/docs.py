@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.render.cases import CASES
 from benchmarks.render.growth import GROWTH
-from benchmarks.render.health import pump, tep
+from benchmarks.render.health import HEALTH
 from benchmarks.render.life import LIFE
 from benchmarks.render.pages import write_or_compare
 from benchmarks.render.scale import SCALE
@@ -46,10 +47,8 @@ def block(name: str, root: Path) -> str:
     if name == "reliability":
         kept = {database: root / "reports" / f"reliability_{database}.json" for database in ("sqlite", "postgresql")}
         return reliability({database: _read(path) for database, path in kept.items()})
-    if name == "health-pump":
-        return pump(_read(root / "reports" / "health" / "pump.json"))
-    if name == "health-tep":
-        return tep(_read(root / "reports" / "health" / "tep.json"))
+    if name in HEALTH:
+        return HEALTH[name](_read(root / "reports" / "health" / f"{name.removeprefix('health-')}.json"))
     if name in REPORTS:
         return REPORTS[name](_read(root / "reports" / f"{name.replace('-', '_')}.json"))
     kind, _, twins = name.partition("-")
@@ -221,7 +220,7 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-REPORTS = SPEED | GROWTH | SOAK | LIFE | STREAMING | WAVEFORMS | SCALE | {"ablation": ablation}
+REPORTS = SPEED | GROWTH | CASES | SOAK | LIFE | STREAMING | WAVEFORMS | SCALE | {"ablation": ablation}
 
 
 def main(check: bool, root: Path = Path()) -> None:

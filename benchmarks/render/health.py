@@ -77,3 +77,6 @@ def _sensors(report: dict[str, Any]) -> str:
         f" three do, {several['told_right']:.0%} as the machine's. Of {faults['departed']} windows of the process'"
         f" faults that were told, {faults['told_as_sensor']:.1%} were told as a sensor's.\n"
     )
+
+
+HEALTH = {"health-tep": tep, "health-pump": pump}

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.accuracy import pump_health
+from benchmarks.accuracy.followed_cases import Alarms, alarms_of
 from benchmarks.accuracy.pump_health import LEAD, YEAR
 from benchmarks.render import health
+from foretwin.contract.twin import Health, Twin
 from foretwin.project.paths import Paths
 from support.archives import ROOT
 
@@ -31,8 +33,8 @@ def worn_pumps(ends: list[int], onset: int) -> pd.DataFrame:
 
 def test_a_failure_is_warned_of_by_a_case_that_stays_open_a_day_before_it(pump):
     truth = worn_pumps([200, 200, 200], onset=150)
-    cases = [[160.0], [190.0], [100.0]]  # in time, too late, open early and closed again
-    found = pump_health._figures(cases, [True, True, False], truth, pump)
+    told = {"P-0": Alarms((160.0,), stands=True), "P-1": Alarms((190.0,), stands=True), "P-2": Alarms((100.0,))}
+    found = pump_health.figures(told, truth, pump)  # in time, too late, early and closed again
     assert found["warned"] == pytest.approx(1 / 3, abs=1e-4)
     assert found["median_warning"] == 200 - 160
     assert found["false_alarms"] == 1
@@ -43,20 +45,19 @@ def test_a_failure_is_warned_of_by_a_case_that_stays_open_a_day_before_it(pump):
     assert "| served | 33.3%" in health.pump(report)
 
 
-def test_cases_open_and_close_by_the_rules_of_the_living_twin():
-    contract = Paths(ROOT, "pump").load_contract()
-    departed = np.array([0.1, 0.9, 0.6, 0.1, 0.9, 0.9])
-    assert "health" not in contract.axes
-    fan = contract.model_copy(update={"rul": None, "faults": pump_health_axes()})
-    hours, is_open = pump_health._cases(fan, np.arange(6.0), departed, [[]] * 6)
-    assert (hours, is_open) == ([1.0, 4.0], True)
-    few = [["short_history: 3 of 60 rows"]] * 6
-    assert pump_health._cases(fan, np.arange(6.0), departed, few) == ([], False)
-
-
-def pump_health_axes() -> dict:
-    """The axis of a contract that asks for health alone."""
-    from foretwin.contract.twin import Health
-
+def departures(pump: Twin, chances: list[float], warnings: list[str]) -> Alarms:
+    """The alarms of a pump without labels, by its chances of a departure hour by hour."""
     remedy = {"part": "seal", "instruction": "look at it", "lead_time": 24}
-    return {"health": Health.model_validate({"false_alarms": 1, "remedy": remedy}).axis}
+    axis = Health.model_validate({"false_alarms": 1, "remedy": remedy}).axis
+    contract = pump.model_copy(update={"rul": None, "faults": {"health": axis}})
+    hours = np.arange(len(chances)) * 1.0
+    said = {"p_health_normal": 1 - np.array(chances), "p_health_departed": chances}
+    return alarms_of(pd.DataFrame({"time": hours, **said, "warnings": [warnings] * len(hours)}), contract)
+
+
+def test_cases_open_and_close_by_the_rules_of_the_living_twin(pump):
+    chances = [0.1, 0.9, 0.6, 0.1, 0.9, 0.9]
+    assert departures(pump, chances, []) == Alarms((1.0, 4.0), stands=True)
+    assert departures(pump, chances, ["short_history: 3 of 60 rows"]) == Alarms()
+    assert Alarms((1.0, 4.0), stands=True).warning(10.0) == 6.0
+    assert Alarms((1.0,)).warning(10.0) == 0.0

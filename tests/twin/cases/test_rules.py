@@ -60,8 +60,11 @@ LOOK = {"part": "P-1", "instruction": "look at it", "lead_time": 2}
 HEALTH_ONLY = Twin.model_validate(FAULTS_ONLY.model_dump() | {"faults": {}, "health": {"remedy": LOOK}})
 
 
-@pytest.mark.parametrize("warning", ["off: speed at most 5", "unknown_regime: speed", "check_function: pressure"])
-def test_a_departure_at_a_standstill_in_an_unknown_regime_or_of_a_sensor_opens_no_case(warning: str):
+@pytest.mark.parametrize(
+    "warning",
+    ["off: speed at most 5", "unknown_regime: speed", "check_function: pressure", "short_history: 3 of 60 rows"],
+)
+def test_a_departure_at_a_standstill_in_an_unknown_regime_of_a_sensor_or_of_few_rows_opens_no_case(warning: str):
     departed = score(None, health__departed=0.99)
     assert decide_cases([], departed, HEALTH_ONLY) == [Open("health.departed", PLANNED)]
     assert decide_cases([], replace(departed, warnings=[warning]), HEALTH_ONLY) == []
@@ -69,7 +72,12 @@ def test_a_departure_at_a_standstill_in_an_unknown_regime_or_of_a_sensor_opens_n
 
 @pytest.mark.parametrize(
     ("warnings", "change"),
-    [([], Close), (["off: speed at most 5"], Refresh), (["unknown_regime: speed"], Refresh)],
+    [
+        ([], Close),
+        (["off: speed at most 5"], Refresh),
+        (["unknown_regime: speed"], Refresh),
+        (["short_history: 3 of 60 rows"], Refresh),
+    ],
 )
 def test_a_case_of_health_does_not_recover_while_nothing_is_said(warnings: list[str], change: type):
     calm = replace(score(None, health__departed=0.01), warnings=warnings)
@@ -108,6 +116,21 @@ def test_the_lead_time_counts_where_it_is_longer_than_the_limit():
     assert limit(patient, THRUST) == 48
     assert decide_cases([], pump(60), patient) == [Open(END_OF_LIFE, URGENT)]
     assert closing_limit(patient, END_OF_LIFE) > 72
+
+
+@pytest.mark.parametrize(
+    ("low", "rul", "high", "opens"),
+    [
+        (70.0, 120.0, 125.0, False),  # a healthy pump: its interval reaches the cap, "that or more"
+        (70.0, 90.0, 120.0, True),
+        (40.0, 100.0, 125.0, True),  # nothing is sure, and the end may well be near
+        (80.0, 90.0, 120.0, False),
+    ],
+)
+def test_an_interval_that_reaches_the_cap_opens_no_end_of_life_by_its_lower_end_alone(low, rul, high, opens):
+    said = replace(pump(low), rul=rul, rul_high=high)
+    found = decide_cases([], said, PUMP)
+    assert [type(change) for change in found] == ([Open] if opens else [])
 
 
 def test_a_long_limit_opens_an_end_of_life_that_is_only_planned():

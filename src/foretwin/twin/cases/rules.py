@@ -156,7 +156,7 @@ def severity(fault: str, score: Score, contract: Twin) -> str:
     remedy = remedy_of(contract, fault)
     if remedy is None or score.rul is None or score.rul_low is None or _is_capped(score, contract):
         return PLANNED
-    return URGENT if (score.rul_low + score.rul) / 2 <= remedy.lead_time else PLANNED
+    return URGENT if _halfway(score.rul_low, score.rul) <= remedy.lead_time else PLANNED
 
 
 def limit(contract: Twin, fault: str) -> float:
@@ -180,9 +180,21 @@ def remedy_of(contract: Twin, fault: str) -> Remedy | None:
 
 
 def _opens_end_of_life(score: Score, contract: Twin) -> bool:
-    if contract.rul is None or score.rul_low is None:
+    """Whether the end is near: its earliest moment within the limit, and not all later ones open.
+
+    The lower end is set by machines that do fail before the cap, so that it is low for healthy ones too; of these the
+    interval reaches the cap, "that or more". Where it does, halfway between lower end and RUL has to be within the
+    limit, as where an answer is so unsure that its interval always reaches the cap.
+    """
+    if contract.rul is None or score.rul is None or score.rul_low is None or _is_capped(score, contract):
         return False
-    return score.rul_low <= limit(contract, END_OF_LIFE) and not _is_capped(score, contract)
+    opens_at = limit(contract, END_OF_LIFE)
+    ends_before_cap = score.rul_high is not None and score.rul_high < contract.rul.cap
+    return score.rul_low <= opens_at and (ends_before_cap or _halfway(score.rul_low, score.rul) <= opens_at)
+
+
+def _halfway(low: float, rul: float) -> float:
+    return (low + rul) / 2
 
 
 def _is_capped(score: Score, contract: Twin) -> bool:

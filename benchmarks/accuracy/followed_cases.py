@@ -1,0 +1,91 @@
+"""Machines followed hour by hour through the rules by which cases open, merge, escalate and close."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from foretwin.cli.models.scored_steps import score_every_row
+from foretwin.contract.twin import Twin
+from foretwin.predictor.bundle import Bundle, probability_column
+from foretwin.twin.cases.rules import Close, Merge, Open, OpenCase, decide_cases
+from foretwin.twin.store.scoring.scores import Score
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)  # no rule looks at it
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """When a machine came to have an open case, in its own time, and whether it had one at its end."""
+
+    began: tuple[float, ...] = ()
+    stands: bool = False
+
+    def warning(self, end: float) -> float:
+        """Return for how long before its end a case had been open; 0 where none was."""
+        return end - self.began[-1] if self.stands else 0.0
+
+
+def followed(bundle: Bundle, file: Path) -> dict[str, Alarms]:
+    """Score every row of a file with enough history; return the alarms of each asset, one run each."""
+    scores = score_every_row(bundle, file)
+    names = scores["asset"].astype(str)
+    return {str(name): alarms_of(part, bundle.contract) for name, part in scores.groupby(names, sort=False)}
+
+
+def alarms_of(scores: pd.DataFrame, contract: Twin) -> Alarms:
+    """Return the alarms of one run; `scores` are its rows in order of time, with the columns of `Bundle.score`."""
+    cases: list[OpenCase] = []
+    began: list[float] = []
+    number = 0
+    for score in _scores(scores, contract):
+        before = bool(cases)
+        for change in decide_cases(cases, score, contract):
+            if isinstance(change, Open):
+                number += 1
+                cases = [*cases, OpenCase(number, change.fault, "open", change.severity, 1)]
+            elif isinstance(change, Close | Merge):
+                cases = [case for case in cases if case.id != change.case.id]
+        if cases and not before:
+            began.append(score.time)
+    return Alarms(tuple(began), bool(cases))
+
+
+def _scores(scores: pd.DataFrame, contract: Twin) -> list[Score]:
+    """Return the rows as the rules take them."""
+    columns = {name: scores[name].tolist() for name in ("time", "warnings", *_rul_columns(scores))}
+    chances = {
+        (axis, name): scores[probability_column(axis, name)].tolist()
+        for axis in contract.axes
+        for name in contract.classes(axis)
+    }
+    bare = Score(0, 1, 0.0, 0, NOW, 0.0, 1, None, None, None, {}, {}, [])
+    found = []
+    for i in range(len(scores)):
+        faults: dict[str, dict[str, float]] = {axis: {} for axis in contract.axes}
+        for (axis, name), values in chances.items():
+            faults[axis][name] = values[i]
+        own: dict[str, Any] = {name: values[i] for name, values in columns.items()}
+        found.append(replace(bare, faults=faults, **own))
+    return found
+
+
+def _rul_columns(scores: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(name for name in ("rul", "rul_low", "rul_high") if name in scores)
+
+
+def interval(values: Sequence[float]) -> tuple[float, list[float]]:
+    """Return the mean of figures of independent fleets, and its 95 % interval by Student's t."""
+    from scipy.stats import t
+
+    found: NDArray[np.float64] = np.asarray(values, np.float64)
+    mean = float(found.mean())
+    if len(found) < 2:
+        return mean, [mean, mean]
+    reach = float(t.ppf(0.975, len(found) - 1)) * float(found.std(ddof=1)) / len(found) ** 0.5
+    return mean, [mean - reach, mean + reach]
