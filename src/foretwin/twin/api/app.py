@@ -19,7 +19,7 @@ from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.limits import Limits
 from foretwin.serving.http.localhost_only import LoopbackOnly
 from foretwin.serving.http.problems import HANDLERS
-from foretwin.twin.api import cases, readings, streams, twins, what_if
+from foretwin.twin.api import asset_shells, cases, readings, streams, twins, what_if
 from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import LISTS, Way, describe_twin_api
@@ -67,6 +67,9 @@ _WAYS: tuple[Way, ...] = (
     Way("GET", "/v1/twins/{asset}/contract", "read", "asset", twins.get_contract),
     Way("GET", "/v1/twins/{asset}/thread", "read", "asset", twins.get_thread, tuple(twins.THREAD)),
     Way("GET", "/v1/twins/{asset}/export", "read", "asset", twins.get_export),
+    Way("GET", "/v1/twins/{asset}/aas", "read", "asset", asset_shells.get_shell),
+    Way("GET", "/v1/twins/{asset}/aas.aasx", "read", "asset", asset_shells.get_shell_package),
+    Way("GET", "/v1/twins/{asset}/end-of-life", "read", "asset", asset_shells.get_end_of_life),
     Way("POST", "/v1/twins/{asset}/maintenance", "work", "asset", twins.post_maintenance, (), (JSON,), Work),
     Way("POST", "/v1/twins/{asset}/what-if", "score", "asset", what_if.post_what_if, (), (JSON,), what_if.Question),
     Way("POST", "/v1/twins/{asset}/explain", "score", "asset", readings.post_explanation, (), (JSON,)),

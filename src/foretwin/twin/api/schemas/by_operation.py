@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from foretwin.twin.api.schemas import asset_answers as assets
+from foretwin.twin.api.schemas import passport_answers as passports
 from foretwin.twin.api.schemas import plan_answers as plans
 from foretwin.twin.api.schemas import plant_answers as plant
 from foretwin.twin.api.schemas import receipt_answers as receipts
@@ -20,6 +21,8 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "get_series": Series,
     "get_contract": assets.ContractAnswer,
     "get_thread": assets.ThreadAnswer,
+    "get_shell": passports.ShellAnswer,
+    "get_end_of_life": passports.EndOfLifeAnswer,
     "post_maintenance": assets.MaintenanceAnswer,
     "post_what_if": assets.WhatIfAnswer,
     "post_explanation": assets.ExplanationAnswer,
