@@ -24,7 +24,7 @@ from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import LISTS, Way, describe_twin_api
 from foretwin.twin.api.paging import read_query
-from foretwin.twin.api.plant import agenda, kpis, models, newcomer_types, quarantine, usage_lines
+from foretwin.twin.api.plant import agenda, kpis, models, newcomer_types, quarantine, usage_lines, work_order_states
 from foretwin.twin.cases.board import Assignment, Comment, Move, Rest
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.cases.photo_encoding import TYPES
@@ -96,6 +96,7 @@ _WAYS: tuple[Way, ...] = (
     Way("GET", "/v1/events", "read", "list", streams.get_event_stream, tuple(streams.EVENTS)),
     Way("GET", "/v1/deliveries", "read", "plant", quarantine.get_deliveries, quarantine.DELIVERIES.names),
     Way("POST", "/v1/deliveries/revive", "operate", "plant", quarantine.post_revival, (), (JSON,)),
+    Way("POST", "/v1/work-orders/{route}", "plan", "plant", work_order_states.post_work_order_state, (), (JSON,)),
     Way("GET", "/v1/monitor/{twin}", "read", "twin", kpis.get_monitor_report),
     Way("GET", "/v1/models", "read", "fleets", models.get_twin_models),
     Way("GET", "/v1/models/{twin}", "read", "twin", models.get_model),

@@ -46,6 +46,7 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "post_release": plant.ReleaseAnswer,
     "get_deliveries": plant.DeliveriesAnswer,
     "post_revival": plant.RevivalAnswer,
+    "post_work_order_state": passports.WorkOrderState,
     "get_monitor_report": plant.MonitorAnswer,
     "get_twin_models": plans.ModelsAnswer,
     "get_model": plans.ChampionAnswer,

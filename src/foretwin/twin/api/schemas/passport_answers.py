@@ -1,4 +1,4 @@
-"""Schemas of answers for others than the plant: asset administration shell, end of life."""
+"""Schemas of answers for other systems: asset administration shell, end of life, work orders."""
 
 from datetime import datetime
 from typing import Any
@@ -129,3 +129,11 @@ class EndOfLifeAnswer(BaseModel):
     submodels: list[SubmodelAnswer]
     unknown: list[UnknownAnswer]
     links: dict[str, str]
+
+
+class WorkOrderState(BaseModel):
+    """What became of the case whose order's state a maintenance system told."""
+
+    case: int
+    state: str
+    changed: bool
