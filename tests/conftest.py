@@ -67,6 +67,7 @@ SLOW = (
     "twin/connectors/test_jetstream.py",
     "twin/connectors/test_shipped_broker.py",
     "twin/connectors/test_sparkplug.py",
+    "twin/outbox/routes",
     "cli/test_new_connection.py",
     "twin/ingest/test_live_waveforms.py",
     "operations/test_doctor.py",

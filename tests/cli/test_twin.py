@@ -330,6 +330,9 @@ def test_an_asset_is_exported_and_erased_after_a_question(scored):
     assert shown("export", "P-1", "--out", "P-1.zip") == "wrote P-1.zip"
     assert "readings.parquet" in zipfile.ZipFile("P-1.zip").namelist()
     assert "does not end in .zip" in refusal("export", "P-1", "--out", "P-1.tar")
+    assert shown("export", "P-1", "--aas", "--out", "P-1.aasx") == "wrote P-1.aasx"
+    assert "aasx/data.json" in zipfile.ZipFile("P-1.aasx").namelist()
+    assert "neither in .json nor in .aasx" in refusal("export", "P-1", "--aas", "--out", "P-1.zip")
     assert "nothing was erased" in shown("erase", "P-1", answer="n\n")
     assert "P-1" in shown("twins")
     assert '"actor": "ann"' in shown("erase", "P-1", "--yes")

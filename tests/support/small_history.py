@@ -15,6 +15,7 @@ from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.telemetry import readings
+from foretwin.twin.store.telemetry.spans import RunArrivals, extend_runs
 from foretwin.wire.readings import Readings
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -43,6 +44,17 @@ def remember(store: Store, twin: Twin, frame: pd.DataFrame, now: datetime = NOON
             connection, "http", Readings(twin.name, twin.channel_names, *keys, values), now
         )
         assert stored.all()
+
+
+def note_runs(store: Store, frame: pd.DataFrame, now: datetime = NOON) -> None:
+    """Note where the runs of these readings begin and end, as ingestion does beside storing them."""
+    with store.write() as connection:
+        known = assets.find_all(connection, frame["asset"].unique().tolist())
+        runs = [
+            RunArrivals(known[name].id, int(run), len(own), own["time"].min(), own["time"].max())
+            for (name, run), own in frame.groupby(["asset", "run"])
+        ]
+        extend_runs(connection, runs, now, ())
 
 
 def open_case(store: Store, twin: Twin, name: str, fault: str, opened: float, run: int = 1) -> int:

@@ -24,6 +24,7 @@ from foretwin.cli.operations.audit import audit_command
 from foretwin.cli.operations.backup_restore import backup_command, migrate_store_command, restore_command
 from foretwin.cli.operations.config import config_command
 from foretwin.cli.operations.doctor import doctor_command
+from foretwin.cli.operations.mcp import mcp_command
 from foretwin.cli.operations.rebalance import rebalance_command
 from foretwin.cli.operations.sbom import sbom_command
 from foretwin.cli.operations.sign import sign_command
@@ -92,6 +93,7 @@ COMMANDS = (
     lineage_command,
     bento_command,
     keys_command,
+    mcp_command,
     sign_command,
     config_command,
     doctor_command,

@@ -25,7 +25,8 @@ class Client(Operations[pd.DataFrame, dict[str, Any]]):
     """Client of the scoring service (`foretwin serve`) or of the living twin (`foretwin live`) at a URL.
 
     `key` is an API key (`foretwin keys new`), by default what FORETWIN_KEY says, if anything; an open service needs
-    none. `timeout` is in seconds, of one call. A call that may be repeated is, up to three times, where the connection
+    none. `timeout` is in seconds, of one call; `actor` is for whom the key's holder acts, which the
+    audit names behind the key. A call that may be repeated is, up to three times, where the connection
     fails or the service is busy; one that changes a case is never sent twice. What a service refuses is raised as the
     class of `foretwin.errors` that it is there, with `field` and `reason`; ServiceError where the service cannot be
     reached or fails. Use it as a context manager, or `close` it. In the signatures of its methods a `Table` is a
@@ -36,8 +37,8 @@ class Client(Operations[pd.DataFrame, dict[str, Any]]):
     Client('http://127.0.0.1:3000')
     """
 
-    def __init__(self, url: str, key: str | None = None, timeout: float = TIMEOUT) -> None:
-        self._http = httpx.Client(**_settings(url, key, timeout))
+    def __init__(self, url: str, key: str | None = None, timeout: float = TIMEOUT, actor: str | None = None) -> None:
+        self._http = httpx.Client(**_settings(url, key, timeout, actor))
 
     def __repr__(self) -> str:
         return f"Client({_shown(self._http)!r})"
@@ -110,8 +111,8 @@ class AsyncClient(Operations[Awaitable[pd.DataFrame], Awaitable[dict[str, Any]]]
     ...         return await client.assets(stale=True)
     """
 
-    def __init__(self, url: str, key: str | None = None, timeout: float = TIMEOUT) -> None:
-        self._http = httpx.AsyncClient(**_settings(url, key, timeout))
+    def __init__(self, url: str, key: str | None = None, timeout: float = TIMEOUT, actor: str | None = None) -> None:
+        self._http = httpx.AsyncClient(**_settings(url, key, timeout, actor))
 
     def __repr__(self) -> str:
         return f"AsyncClient({_shown(self._http)!r})"
@@ -177,12 +178,13 @@ class AsyncClient(Operations[Awaitable[pd.DataFrame], Awaitable[dict[str, Any]]]
             await asyncio.sleep(pause)
 
 
-def _settings(url: str, key: str | None, timeout: float) -> dict[str, Any]:
+def _settings(url: str, key: str | None, timeout: float, actor: str | None) -> dict[str, Any]:
     """Return the arguments of httpx's clients; BadInput for what is no http URL."""
     if not url.startswith(("http://", "https://")):
         raise BadInput("url", f'is "{url[:60]}"; one such as http://127.0.0.1:3000 is needed')
     key = key or read_setting("FORETWIN_KEY").strip()
     headers = {"User-Agent": f"foretwin/{__version__}"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    headers |= {"X-Actor": actor} if actor else {}
     return {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout}
 
 

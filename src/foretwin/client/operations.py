@@ -140,6 +140,10 @@ class Operations(ABC, Generic[Table, Content]):
         """
         return self._content(plans.changing(f"/v1/cases/{number}/verdict", {"verdict": verdict, **found}))
 
+    def call(self, path: str, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None) -> Content:
+        """Call an end point that has no method of its own here, and answers JSON: GET, or POST with a body."""
+        return self._content(plans.calling(path, query or {}, body))
+
     def record_maintenance(self, asset: str, kind: str, **done: Any) -> Content:
         """Record work without a case: `inspection`, `part_replaced` (with `part`), `run_ended`."""
         return self._content(plans.changing(plans.asset_path(asset, "maintenance"), {"kind": kind, **done}))

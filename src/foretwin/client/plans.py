@@ -76,6 +76,13 @@ def reading(path: str, query: Mapping[str, Any] | None = None) -> Plan:
     return content_of((yield Ask("GET", path, query or {})))
 
 
+def calling(path: str, query: Mapping[str, Any], body: Mapping[str, Any] | None) -> Plan:
+    """Call an end point that answers JSON: it is read without a body, and sent to with one."""
+    if body is None:
+        return content_of((yield Ask("GET", path, query)))
+    return content_of((yield Ask("POST", path, query, orjson.dumps(body), repeatable=False)))
+
+
 def reading_table(path: str, items: str, query: Mapping[str, Any] | None = None) -> Plan:
     """Read a list that comes in one page, under the name `items`."""
     return table_of(content_of((yield Ask("GET", path, query or {})))[items])

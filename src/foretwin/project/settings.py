@@ -88,7 +88,7 @@ _LISTED = (
         "public keys, separated by commas: only models that one of them signed are served (docs/security.md)",
         ("serve", "watch", "live"),
     ),
-    Setting("FORETWIN_KEY", "API key that a client sends", ("replay", "foretwin.Client"), kind="secret"),
+    Setting("FORETWIN_KEY", "API key that a client sends", ("replay", "mcp", "foretwin.Client"), kind="secret"),
     Setting(
         "FORETWIN_LOG_REQUESTS",
         "`all` logs every call, not only those that failed or were slow",

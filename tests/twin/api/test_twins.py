@@ -179,7 +179,9 @@ def test_a_parameter_that_is_none_is_named(shared, query, field):
     assert_problem(shared.get(f"/v1/twins{query}"), 422, field)
 
 
-@pytest.mark.parametrize("path", ["", "/readings", "/scores", "/thread", "/export"])
+@pytest.mark.parametrize(
+    "path", ["", "/readings", "/scores", "/thread", "/export", "/aas", "/aas.aasx", "/end-of-life"]
+)
 def test_an_unknown_asset_is_not_found(shared, path):
     assert_problem(shared.get(f"/v1/twins/nobody{path}"), 404, "asset", "nobody")
 

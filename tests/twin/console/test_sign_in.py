@@ -137,7 +137,7 @@ def test_a_key_that_may_only_read_changes_nothing(url, keys):
         eve.post("/quarantine/1/release", token=token),
     ]
     assert [one.status_code for one in refused] == [403] * 4
-    assert "needs the scope work or admin" in refused[0].text
+    assert "needs the scope assist or work or admin" in refused[0].text
 
 
 def test_an_owner_sees_his_own_machines_alone(url, keys):

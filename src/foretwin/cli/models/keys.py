@@ -4,7 +4,7 @@ import click
 
 from foretwin.cli.project import PROJECT
 
-SCOPES = ("score", "read", "ingest", "work", "plan", "operate", "admin")
+SCOPES = ("score", "read", "ingest", "assist", "work", "plan", "operate", "admin")
 ROLES = ("viewer", "technician", "planner", "engineer", "administrator")
 
 

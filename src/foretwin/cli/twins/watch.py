@@ -9,9 +9,9 @@ def watch_command(memory: int | None) -> None:
     """Score new readings, and keep the cases.
 
     Every asset with new readings is scored by its twin's champion; a line tells of each case that opens, escalates or
-    closes. Others are told too where FORETWIN_WEBHOOKS or FORETWIN_EVENTS_MQTT name them. Ctrl-C ends it; what was not
-    scored is scored by the next start. What is older than the contract's `retention:` says is archived and dropped
-    meanwhile.
+    closes. Others are told too where FORETWIN_WEBHOOKS, FORETWIN_EVENTS_MQTT or routes.yaml name them. Ctrl-C ends it;
+    what was not scored is scored by the next start. What is older than the contract's `retention:` says is archived and
+    dropped meanwhile.
 
     \b
       foretwin watch --memory 512
@@ -25,6 +25,7 @@ def watch_command(memory: int | None) -> None:
     from foretwin.operations.health.endpoints import health_served
     from foretwin.serving.http.tracing import traced_process
     from foretwin.twin.outbox.dispatcher import deliver, targets_from
+    from foretwin.twin.outbox.routes.route_targets import route_targets
     from foretwin.twin.retention.retain import retain
     from foretwin.twin.scoring.loop import watch as run_loop
     from foretwin.twin.scoring.memory import MEGABYTE
@@ -32,7 +33,7 @@ def watch_command(memory: int | None) -> None:
     from foretwin.twin.scoring.watched import WatchSettings
 
     contracts = project.load_project()
-    targets = targets_from(os.environ)
+    plain = targets_from(os.environ)
     settings = WatchSettings(memory_bytes=memory * MEGABYTE) if memory else WatchSettings()
     project.log_to_terminal()
     with ExitStack() as ending, project.stop_on_signals() as stop, project.opened_store(stop) as store:
@@ -40,6 +41,7 @@ def watch_command(memory: int | None) -> None:
         news, failures = CaseNews(), list[BaseException]()
         news.tell(store)
         passes, root = PassCounts(), project.PROJECT
+        targets = (*plain, *route_targets(store, root, os.environ))
         ending.enter_context(health_served(watch_state(store, root, passes)))
         threads = [project.start_thread(lambda: run_loop(store, root, settings, stop, passes), stop, failures)]
         threads.append(project.start_thread(lambda: retain(store, root, stop), stop, failures))

@@ -19,6 +19,7 @@ from foretwin.serving.access.keys import keys_path, read_keys
 from foretwin.serving.http.uvicorn_settings import trusted_proxies
 from foretwin.twin.console.wording import site_zone
 from foretwin.twin.outbox.dispatcher import targets_from
+from foretwin.twin.outbox.routes.routes_file import check_routes
 from foretwin.twin.store.database import parse_store_url, store_url
 
 SOON = timedelta(days=14)  # before a key expires
@@ -41,6 +42,7 @@ def check_settings(place: Installation) -> Iterator[DoctorFinding]:
         lambda: trusted_proxies(place.environ),
         lambda: site_zone(place.environ),
         lambda: targets_from(place.environ),
+        lambda: check_routes(place.root, place.environ),
         lambda: parse_store_url(store_url(place.root, place.environ)),
     ]
     for attempt in attempts:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from prometheus_client.core import Metric
 
-from foretwin.errors import BadInput, StoreError
+from foretwin.errors import BadInput, ConnectionsError, StoreError
 from foretwin.operations.health.families import family
 from foretwin.twin.outbox.dispatcher import targets_from
+from foretwin.twin.outbox.routes.route_targets import target_name
+from foretwin.twin.outbox.routes.routes_file import load_routes
 from foretwin.twin.store import Store
 from foretwin.twin.store.casework.delivery_queue import DeliveryQueue, delivery_queues
 from foretwin.twin.store.readiness import Readiness
@@ -27,7 +29,7 @@ class StoreState:
 
     def __init__(self, store: Store, root: Path) -> None:
         self._store = replace(store, read_seconds=LONGEST)
-        self._targets = _targets()
+        self._targets = _targets(root)
         self._root = root
         self._readiness = Readiness(store)
         self._lock = threading.Lock()
@@ -78,11 +80,12 @@ class StoreState:
             return self._found
 
 
-def _targets() -> tuple[str, ...]:
+def _targets(root: Path) -> tuple[str, ...]:
     """Return the targets of the settings, since nothing may wait for them; `foretwin watch` says what is wrong."""
     try:
-        return tuple(target.name for target in targets_from(os.environ))
-    except BadInput:
+        plain = (target.name for target in targets_from(os.environ))
+        return (*plain, *(target_name(route) for route in load_routes(root)))
+    except (BadInput, ConnectionsError):
         return ()
 
 

@@ -23,11 +23,12 @@ from foretwin.project.files import fresh_file
 from foretwin.project.settings import read_setting
 from foretwin.serving.access.bounds import UNBOUND, Bounds, owner_pattern
 
-Scope = Literal["score", "read", "ingest", "work", "plan", "operate", "admin"]
+Scope = Literal["score", "read", "ingest", "assist", "work", "plan", "operate", "admin"]
 SCOPES: dict[Scope, str] = {
     "score": "ask for scores, explanations and what-if comparisons",
     "read": "look at models, twins, readings and cases",
     "ingest": "send readings",
+    "assist": "acknowledge cases and give verdicts, as an assistant may on somebody's behalf",
     "work": "take cases on, comment on them, give verdicts, record maintenance",
     "plan": "move cases over the board, assign and snooze them",
     "operate": "describe machines, release from quarantine, deliver again",
@@ -167,6 +168,8 @@ def feed_token(key: str) -> str:
 
 def sufficient(scope: Scope) -> tuple[Scope, ...]:
     """Return the scopes of which a key must have one for a call that needs `scope`."""
+    if scope == "assist":
+        return ("assist", "work", "admin")
     return (scope, "admin") if scope in ADMINISTERED else (scope,)
 
 

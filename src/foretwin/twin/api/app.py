@@ -19,12 +19,12 @@ from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.limits import Limits
 from foretwin.serving.http.localhost_only import LoopbackOnly
 from foretwin.serving.http.problems import HANDLERS
-from foretwin.twin.api import cases, readings, streams, twins, what_if
+from foretwin.twin.api import asset_shells, cases, readings, streams, twins, what_if
 from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import LISTS, Way, describe_twin_api
 from foretwin.twin.api.paging import read_query
-from foretwin.twin.api.plant import agenda, kpis, models, newcomer_types, quarantine, usage_lines
+from foretwin.twin.api.plant import agenda, kpis, models, newcomer_types, quarantine, usage_lines, work_order_states
 from foretwin.twin.cases.board import Assignment, Comment, Move, Rest
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.cases.photo_encoding import TYPES
@@ -67,6 +67,9 @@ _WAYS: tuple[Way, ...] = (
     Way("GET", "/v1/twins/{asset}/contract", "read", "asset", twins.get_contract),
     Way("GET", "/v1/twins/{asset}/thread", "read", "asset", twins.get_thread, tuple(twins.THREAD)),
     Way("GET", "/v1/twins/{asset}/export", "read", "asset", twins.get_export),
+    Way("GET", "/v1/twins/{asset}/aas", "read", "asset", asset_shells.get_shell),
+    Way("GET", "/v1/twins/{asset}/aas.aasx", "read", "asset", asset_shells.get_shell_package),
+    Way("GET", "/v1/twins/{asset}/end-of-life", "read", "asset", asset_shells.get_end_of_life),
     Way("POST", "/v1/twins/{asset}/maintenance", "work", "asset", twins.post_maintenance, (), (JSON,), Work),
     Way("POST", "/v1/twins/{asset}/what-if", "score", "asset", what_if.post_what_if, (), (JSON,), what_if.Question),
     Way("POST", "/v1/twins/{asset}/explain", "score", "asset", readings.post_explanation, (), (JSON,)),
@@ -80,11 +83,11 @@ _WAYS: tuple[Way, ...] = (
     Way("GET", "/v1/cases/{case}/photos", "read", "case", cases.get_photos),
     Way("POST", "/v1/cases/{case}/photos", "work", "case", cases.post_photo, (), TYPES),
     Way("GET", "/v1/cases/{case}/photos/{photo}", "read", "case", cases.get_photo),
-    Way("POST", "/v1/cases/{case}/acknowledge", "work", "case", cases.post_acknowledge, (), (JSON,)),
+    Way("POST", "/v1/cases/{case}/acknowledge", "assist", "case", cases.post_acknowledge, (), (JSON,)),
     Way("POST", "/v1/cases/{case}/move", "plan", "case", cases.post_move, (), (JSON,), Move),
     Way("POST", "/v1/cases/{case}/assign", "plan", "case", cases.post_assignment, (), (JSON,), Assignment),
     Way("POST", "/v1/cases/{case}/snooze", "plan", "case", cases.post_rest, (), (JSON,), Rest),
-    Way("POST", "/v1/cases/{case}/verdict", "work", "case", cases.post_verdict, (), (JSON,), Verdict),
+    Way("POST", "/v1/cases/{case}/verdict", "assist", "case", cases.post_verdict, (), (JSON,), Verdict),
     Way("GET", "/v1/calendar", "read", "list", agenda.get_calendar, tuple(agenda.CALENDAR)),
     Way("GET", "/v1/calendar.ics", "read", "list", agenda.get_calendar_file, tuple(agenda.FEED)),
     Way("GET", "/v1/parts", "read", "list", agenda.get_parts),
@@ -93,6 +96,7 @@ _WAYS: tuple[Way, ...] = (
     Way("GET", "/v1/events", "read", "list", streams.get_event_stream, tuple(streams.EVENTS)),
     Way("GET", "/v1/deliveries", "read", "plant", quarantine.get_deliveries, quarantine.DELIVERIES.names),
     Way("POST", "/v1/deliveries/revive", "operate", "plant", quarantine.post_revival, (), (JSON,)),
+    Way("POST", "/v1/work-orders/{route}", "plan", "plant", work_order_states.post_work_order_state, (), (JSON,)),
     Way("GET", "/v1/monitor/{twin}", "read", "twin", kpis.get_monitor_report),
     Way("GET", "/v1/models", "read", "fleets", models.get_twin_models),
     Way("GET", "/v1/models/{twin}", "read", "twin", models.get_model),

@@ -30,6 +30,10 @@ LISTS = (  # which are CSV by suffix too
 )
 ANSWERS = {  # what is no JSON
     "/v1/twins/{asset}/export": ("application/zip", {"type": "string", "format": "binary"}),
+    "/v1/twins/{asset}/aas.aasx": (
+        "application/asset-administration-shell-package",
+        {"type": "string", "format": "binary"},
+    ),
     "/v1/cases/{case}/photos/{photo}": ("image/jpeg", {"type": "string", "format": "binary"}),
     "/v1/events": ("text/event-stream", TEXT),
     "/metrics": ("text/plain", TEXT),

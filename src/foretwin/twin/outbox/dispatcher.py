@@ -4,16 +4,13 @@ A receiver knows an event that comes twice by its id. Each target has a thread o
 holds up nobody else.
 """
 
-import base64
-import hashlib
-import hmac
 import logging
 import math
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,11 +25,12 @@ from foretwin.project.settings import read_setting
 from foretwin.twin.connectors.mqtt.address import parse_address
 from foretwin.twin.connectors.mqtt.session import Session, connect_broker
 from foretwin.twin.outbox.cloud_events import as_cloud_event
+from foretwin.twin.outbox.signatures import SECRET, webhook_secret, webhook_signature
 from foretwin.twin.store import Store
 from foretwin.twin.store.casework import events as outbox
 from foretwin.twin.store.casework.events import Delivery, Event
 
-WEBHOOKS, SECRET, MQTT = "FORETWIN_WEBHOOKS", "FORETWIN_WEBHOOK_SECRET", "FORETWIN_EVENTS_MQTT"
+WEBHOOKS, MQTT = "FORETWIN_WEBHOOKS", "FORETWIN_EVENTS_MQTT"
 TIMEOUT = 15  # seconds that a receiver has for its answer
 PAUSE = 1.0  # seconds between two looks into the outbox
 BACKOFF = Backoff(shortest=15.0, longest=3600.0, factor=3.0, jitter=0.5)  # s between two attempts
@@ -46,10 +44,15 @@ logger = logging.getLogger("foretwin.delivery")
 
 @dataclass(frozen=True)
 class Target:
-    """A receiver. `url` may hold credentials, `name` never does; `secret` signs what goes to a webhook."""
+    """A receiver. `url` may hold credentials, `name` never does; `secret` signs what goes to a webhook.
+
+    `connect` reaches it where the URL does not; `hold` says until when an event is not to be sent, None for now.
+    """
 
     url: str = field(repr=False)
     secret: bytes = field(default=b"", repr=False)
+    connect: "Callable[[threading.Event], AbstractContextManager[Send]] | None" = field(default=None, repr=False)
+    hold: "Callable[[Store, Delivery], datetime | None] | None" = field(default=None, repr=False)
 
     @property
     def is_webhook(self) -> bool:
@@ -87,7 +90,9 @@ def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
     without FORETWIN_WEBHOOK_SECRET.
     """
     urls = [url.strip() for url in read_setting(WEBHOOKS, environ).split(",") if url.strip()]
-    secret = _secret(read_setting(SECRET, environ).strip()) if urls else b""
+    secret = webhook_secret(environ) if urls else b""
+    if urls and not secret:
+        raise BadInput(SECRET, f"is not set, but {WEBHOOKS} is: set it, so that receivers can know who sends")
     targets = [Target(_webhook(url), secret) for url in urls]
     if broker := read_setting(MQTT, environ):
         targets.append(Target(_broker(broker, environ)))
@@ -185,6 +190,11 @@ class _Courier:
         It is counted first: where the store takes nothing more, or the process is killed halfway, the target is not
         told the same thing again at once, over and over.
         """
+        later = self.target.hold(self.store, delivery) if self.target.hold else None
+        if later is not None:
+            with self.store.write() as connection:
+                outbox.claim(connection, delivery, replace(delivery, due_at=later))
+            return DeliveryOutcome()
         attempts = delivery.attempts + 1
         due_at = datetime.now(UTC) + timedelta(seconds=self.backoff.wait(attempts))
         counted = replace(delivery, attempts=attempts, due_at=due_at)
@@ -203,6 +213,10 @@ class _Courier:
 
 @contextmanager
 def _sender(target: Target, stop: threading.Event) -> Iterator[Send]:
+    if target.connect:
+        with target.connect(stop) as send:
+            yield send
+        return
     if target.is_webhook:
         with httpx.Client(timeout=TIMEOUT, follow_redirects=False) as client:
             yield partial(_post, client, target)
@@ -245,32 +259,6 @@ def _publish(session: Session, event: Event) -> DeliveryOutcome:
 def topic_of(event: Event) -> str:
     """Return `foretwin/<twin>/<asset>/events`, or `foretwin/<twin>/events` for the fleet."""
     return "/".join(["foretwin", event.twin, *([event.asset_name] if event.asset_name else []), "events"])
-
-
-def webhook_signature(secret: bytes, event_id: str, body: bytes, now: datetime) -> dict[str, str]:
-    """Return the headers of Standard Webhooks 1.0.0, symmetric (v1): sender, moment and content."""
-    timestamp = str(int(now.timestamp()))
-    digest = hmac.digest(secret, b".".join((event_id.encode(), timestamp.encode(), body)), hashlib.sha256)
-    return {
-        "webhook-id": event_id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
-    }
-
-
-def _secret(text: str) -> bytes:
-    if not text:
-        raise BadInput(SECRET, f"is not set, but {WEBHOOKS} is: set it, so that receivers can know who sends")
-    if not text.startswith("whsec_"):
-        return text.encode()
-    encoded = text.removeprefix("whsec_")
-    try:  # the padding may be left out, as the standard's own libraries do
-        secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except ValueError:
-        secret = b""
-    if not secret:
-        raise BadInput(SECRET, "begins with whsec_, but what follows is not base64")
-    return secret
 
 
 def _webhook(url: str) -> str:

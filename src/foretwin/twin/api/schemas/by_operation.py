@@ -3,6 +3,7 @@
 from pydantic import BaseModel
 
 from foretwin.twin.api.schemas import asset_answers as assets
+from foretwin.twin.api.schemas import passport_answers as passports
 from foretwin.twin.api.schemas import plan_answers as plans
 from foretwin.twin.api.schemas import plant_answers as plant
 from foretwin.twin.api.schemas import receipt_answers as receipts
@@ -20,6 +21,8 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "get_series": Series,
     "get_contract": assets.ContractAnswer,
     "get_thread": assets.ThreadAnswer,
+    "get_shell": passports.ShellAnswer,
+    "get_end_of_life": passports.EndOfLifeAnswer,
     "post_maintenance": assets.MaintenanceAnswer,
     "post_what_if": assets.WhatIfAnswer,
     "post_explanation": assets.ExplanationAnswer,
@@ -43,6 +46,7 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "post_release": plant.ReleaseAnswer,
     "get_deliveries": plant.DeliveriesAnswer,
     "post_revival": plant.RevivalAnswer,
+    "post_work_order_state": passports.WorkOrderState,
     "get_monitor_report": plant.MonitorAnswer,
     "get_twin_models": plans.ModelsAnswer,
     "get_model": plans.ChampionAnswer,

@@ -1,0 +1,64 @@
+"""Service requests of real cases, and their delivery by a project's routes."""
+
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from foretwin.project.loops import Backoff
+from foretwin.twin.cases.service_request import service_request
+from foretwin.twin.outbox.dispatcher import deliver
+from foretwin.twin.outbox.routes.route_targets import route_targets
+from foretwin.twin.store import assets
+from foretwin.twin.store.casework import cases
+from foretwin.twin.store.casework.comments import comments_on
+from foretwin.twin.store.casework.outbox import emit
+from support.stored_case import NOON, store_case
+from support.tiny_bundle import tiny_twin
+
+TWIN = tiny_twin()
+QUICK = Backoff(shortest=0.06, longest=0.1, factor=3)
+SECRETS = {"CMMS_KEY": "key-1", "CMMS_PASSWORD": "rosebud"}
+TAGS = {"odoo_equipment_id": "7", "atlas_asset_id": "8", "sap_technical_object": "10000001", "owner": "north"}
+
+
+def write_routes(root: Path, **routes) -> Path:
+    (root / "routes.yaml").write_text(yaml.safe_dump(routes))
+    return root
+
+
+def request_service(store, fault: str = "mode.wear", name: str = "P-017", severity: str = "planned") -> int:
+    """A case with its service request, as `watch` issues it; its number."""
+    case = store_case(store, TWIN, fault, name=name, severity=severity)
+    with store.write() as connection:
+        assets.describe_asset(connection, assets.find_asset(connection, name), {"tags": TAGS})
+    return issue(store, case.id)
+
+
+def issue(store, number: int) -> int:
+    with store.write() as connection:
+        case = cases.find_case(connection, number)
+        asset = assets.by_id(connection, [case.asset])[case.asset]
+        document = service_request(connection, TWIN, case, NOON)
+        emit(connection, "service_request.issued", TWIN.name, asset, f"cases/{number}", document, NOON)
+    return number
+
+
+@contextmanager
+def delivering(store, root: Path):
+    stop = threading.Event()
+    targets = route_targets(store, root, SECRETS)
+    thread = threading.Thread(target=deliver, args=(store, targets, stop, QUICK))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def said_of(store, case: int) -> list[str]:
+    with store.read() as connection:
+        return [one["text"] for one in comments_on(connection, case)]
