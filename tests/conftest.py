@@ -65,6 +65,7 @@ SLOW = (
     "twin/connectors/test_topics_over_mqtt.py",
     "twin/connectors/test_opcua.py",
     "twin/connectors/test_jetstream.py",
+    "twin/connectors/test_kafka.py",
     "twin/connectors/test_shipped_broker.py",
     "twin/connectors/test_sparkplug.py",
     "cli/test_new_connection.py",

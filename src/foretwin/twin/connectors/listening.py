@@ -15,7 +15,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import ConnectionsError, ForetwinError, StoreError
 from foretwin.project.loops import Backoff, Heartbeat
 from foretwin.twin.connectors.connection_state import ConnectionState
-from foretwin.twin.connectors.connections.connections_file import NATS, Peer
+from foretwin.twin.connectors.connections.connections_file import KAFKA, NATS, Peer
 from foretwin.twin.connectors.connections.proposal import ListedTag
 from foretwin.twin.connectors.mqtt.receiving import listen_mqtt
 from foretwin.twin.connectors.mqtt.session import BACKOFF
@@ -135,6 +135,10 @@ def _connector(peer: Peer) -> Callable[[Peer, Sink, threading.Event, ConnectionS
         with _installed(peer.name, "nats"):
             from foretwin.twin.connectors.jetstream.listening_jetstream import listen_jetstream
         return listen_jetstream
+    if peer.scheme in KAFKA:
+        with _installed(peer.name, "kafka"):
+            from foretwin.twin.connectors.kafka.listening_kafka import listen_kafka
+        return listen_kafka
     if peer.scheme != "opc.tcp":
         return listen_mqtt
     with _installed(peer.name, "opcua"):
