@@ -66,6 +66,7 @@ SLOW = (
     "twin/connectors/test_opcua.py",
     "twin/connectors/test_jetstream.py",
     "twin/connectors/test_kafka.py",
+    "twin/outbox/test_bus_targets.py",
     "twin/connectors/test_shipped_broker.py",
     "twin/connectors/test_sparkplug.py",
     "cli/test_new_connection.py",
