@@ -65,6 +65,8 @@ SLOW = (
     "twin/connectors/test_topics_over_mqtt.py",
     "twin/connectors/test_opcua.py",
     "twin/connectors/test_jetstream.py",
+    "twin/connectors/test_kafka.py",
+    "twin/outbox/test_bus_targets.py",
     "twin/connectors/test_shipped_broker.py",
     "twin/connectors/test_sparkplug.py",
     "twin/outbox/routes",

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,6 +202,24 @@ def _lost(store: Store, contract: Twin, plant: OpcPlant) -> int:
             if first[pump] <= second < newest:
                 stored = rows[pump].get(second - first[pump])
                 lost += stored is None or float(stored[place]) != value
+    return lost
+
+
+class CountingPumps(Protocol):
+    """Pumps whose channels are, at each tick, its number and what each adds; `published` ticks have arrived."""
+
+    names: list[str]
+    published: int
+
+
+def count_lost(stored: dict[str, dict[float, Any]], pumps: CountingPumps, added: Iterable[float]) -> int:
+    """Count the values that the other side has acknowledged and that are not stored."""
+    more, lost = list(added), 0
+    for name in pumps.names:
+        rows = stored.get(name, {})
+        for tick in range(pumps.published):
+            row = rows.get(float(tick))
+            lost += sum(row is None or float(row[place]) != tick + one for place, one in enumerate(more))
     return lost
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.reliability.connector_kills import (
     PATIENCE,
     IngestProcess,
+    count_lost,
     count_set_aside,
     keep_kills,
     kill_in_turns,
@@ -56,7 +57,10 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
             pumps.quiet.set()
             pumps.join(PATIENCE)
             begin = time.monotonic()
-            while (lost := _lost(stored_seconds(store, contract), pumps)) and time.monotonic() - begin < PATIENCE:
+            added = CHANNELS.values()
+            while lost := count_lost(stored_seconds(store, contract), pumps, added):
+                if time.monotonic() - begin > PATIENCE:
+                    break
                 time.sleep(1)
         values = pumps.published * len(pumps.names) * len(CHANNELS)
         told = {"values": values, "seconds_to_tell": round(max(seconds), 2)}
@@ -64,17 +68,6 @@ def _disturbed(folder: Path, kills: int) -> dict[str, Any]:
     finally:
         ingest.kill()
         server.kill()
-
-
-def _lost(stored: dict[str, dict[float, Any]], pumps: NatsPumps) -> int:
-    """Count the values that the server has acknowledged and that are not stored."""
-    lost = 0
-    for name in pumps.names:
-        rows = stored.get(name, {})
-        for tick in range(pumps.published):
-            row = rows.get(float(tick))
-            lost += sum(row is None or float(row[place]) != tick + more for place, more in enumerate(CHANNELS.values()))
-    return lost
 
 
 if __name__ == "__main__":

@@ -155,6 +155,10 @@ _LISTED = (
     Setting("FORETWIN_WEBHOOKS", "where events go: URLs, separated by commas", ("watch",), kind="urls"),
     Setting("FORETWIN_WEBHOOK_SECRET", "signs them", ("watch",), kind="secret"),
     Setting("FORETWIN_EVENTS_MQTT", "URL of a broker that gets them too", ("watch",), kind="url"),
+    Setting("FORETWIN_EVENTS_NATS", "URL of a server of NATS JetStream that gets them too", ("watch",), kind="url"),
+    Setting("FORETWIN_NATS_PASSWORD", "password of the user in it", ("watch",), kind="secret"),
+    Setting("FORETWIN_EVENTS_KAFKA", "URL of brokers of Kafka that get them too", ("watch",), kind="url"),
+    Setting("FORETWIN_KAFKA_PASSWORD", "password of the user in it", ("watch",), kind="secret"),
     Setting(
         "FORETWIN_MQTT_URL",
         "broker of `foretwin ingest` where no argument is given: `mqtts://user@host?ca=FILE`",

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import signal
+import ssl
 import threading
 
 import nats
@@ -16,6 +17,7 @@ from foretwin.twin.connectors.jetstream import durable_consumer
 from foretwin.twin.connectors.jetstream.durable_consumer import DurableConsumer
 from foretwin.twin.connectors.listening import listen
 from foretwin.twin.simulator.processes import wait_for
+from support.certificate import self_signed
 from support.plant_connections import (
     QUICK,
     listening_to,
@@ -156,3 +158,31 @@ def test_what_cannot_work_is_told(small_store, tmp_path, monkeypatch):
     ):
         with pytest.raises(ConnectionsError, match=told):
             written_connections(tmp_path, f"x: {{url: nats://h, twin: pump{more}}}", TWIN)
+
+
+def test_tls_trusts_the_server_s_authority_alone_and_shows_our_own_certificate(small_store, tmp_path):
+    own = self_signed(tmp_path)
+    self_signed(tmp_path, "other")
+    files = f'cert_file: "{own["FORETWIN_TLS_CERT"]}", key_file: "{own["FORETWIN_TLS_KEY"]}"'
+    server = NatsServer(
+        tmp_path / "nats", f'tls {{{files}, ca_file: "{own["FORETWIN_TLS_CERT"]}", verify: true}}'
+    ).start()
+    url = server.url.replace("nats://", "tls://")
+    try:
+        with pytest.raises(BrokerError, match=r"no secure connection: .*: name its authority as \?ca=FILE"):
+            listen(small_store, {"pump": WHOLE}, [plain_peer(f"{url}?ca={tmp_path}/other.pem")], threading.Event())
+        mine = f"?ca={tmp_path}/own.pem&cert={tmp_path}/own.pem&key={tmp_path}/own.key"
+        with listening_to(small_store, WHOLE, [plain_peer(url + mine)]):
+            body = json.dumps({"run": 1, "time": 0, "channels": dict.fromkeys(WHOLE.channel_names, 1.0)}).encode()
+            secure = ssl.create_default_context(cafile=own["FORETWIN_TLS_CERT"])
+            secure.load_cert_chain(own["FORETWIN_TLS_CERT"], own["FORETWIN_TLS_KEY"])
+
+            async def publish():
+                client = await nats.connect(url, tls=secure)
+                await client.jetstream().publish("foretwin.pump.P-1.readings", body)
+                await client.close()
+
+            asyncio.run(publish())
+            wait_for(lambda: len(stored_rows(small_store, WHOLE, "P-1")) == 1, "the reading", 30)
+    finally:
+        server.kill()

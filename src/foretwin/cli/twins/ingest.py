@@ -21,13 +21,15 @@ def ingest_command(sources: tuple[str, ...], twin: str | None, mqtt: str | None)
     channel, value and an optional quality, one value per row. URL or NAME is a connection of connections.yaml, which
     says what its tags are; an mqtt:// URL that is not there is a broker whose topics are foretwin/TWIN/ASSET/readings,
     and FORETWIN_MQTT_PASSWORD its password; a nats:// URL is a server of NATS JetStream with the same subjects, with
-    dots. Connections are listened to until Ctrl-C. Without any argument they are those of connections.yaml, and the
+    dots; a kafka:// URL brokers of Kafka, whose topics are foretwin.TWIN.readings and whose keys the machines.
+    Connections are listened to until Ctrl-C. Without any argument they are those of connections.yaml, and the
     broker of FORETWIN_MQTT_URL. What breaks the contract is set aside: `foretwin quarantine` shows it.
 
     \b
       foretwin ingest readings.csv --twin pump
       foretwin ingest mqtt://127.0.0.1:1883
       foretwin ingest nats://127.0.0.1:4222
+      foretwin ingest kafka://127.0.0.1:9092
       foretwin ingest
     """
     from datetime import UTC, datetime
@@ -89,7 +91,7 @@ def _chosen(
         elif source.startswith(("mqtt://", "mqtts://")):
             check_no_password("URL", source)
             peers.append(plain_peer(source))
-        elif source.startswith(("nats://", "tls://")):
+        elif source.startswith(("nats://", "tls://", "kafka://", "kafkas://")):
             if "@" in source:
                 raise BadInput("URL", f"names a user; describe the connection in {FILE}, with user and password_from")
             peers.append(plain_peer(source))

@@ -6,17 +6,17 @@ whenever it breaks, and acknowledges to its source only what `sink.take` has sto
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from foretwin.contract.twin import Twin
-from foretwin.errors import ConnectionsError, ForetwinError, StoreError
+from foretwin.errors import ForetwinError, StoreError
 from foretwin.project.loops import Backoff, Heartbeat
 from foretwin.twin.connectors.connection_state import ConnectionState
-from foretwin.twin.connectors.connections.connections_file import NATS, Peer
+from foretwin.twin.connectors.connections.connections_file import KAFKA, NATS, Peer
 from foretwin.twin.connectors.connections.proposal import ListedTag
+from foretwin.twin.connectors.extras import needing_extra
 from foretwin.twin.connectors.mqtt.receiving import listen_mqtt
 from foretwin.twin.connectors.mqtt.session import BACKOFF
 from foretwin.twin.connectors.sink import Sink
@@ -122,7 +122,7 @@ def listed_tags(url: str) -> list[ListedTag]:
     """Return the tags that a server, or the births at a broker list; SourceError where there are none."""
     if url.startswith("mqtt"):
         return list_sparkplug_tags(url)
-    with _installed(url, "opcua"):
+    with needing_extra(url, "opcua"):
         from foretwin.twin.connectors.opcua.listed_tags import list_opcua_tags
     return list_opcua_tags(url)
 
@@ -132,20 +132,15 @@ def _connector(peer: Peer) -> Callable[[Peer, Sink, threading.Event, ConnectionS
     if peer.settings.format == "sparkplug":
         return listen_sparkplug
     if peer.scheme in NATS:
-        with _installed(peer.name, "nats"):
+        with needing_extra(peer.name, "nats"):
             from foretwin.twin.connectors.jetstream.listening_jetstream import listen_jetstream
         return listen_jetstream
+    if peer.scheme in KAFKA:
+        with needing_extra(peer.name, "kafka"):
+            from foretwin.twin.connectors.kafka.listening_kafka import listen_kafka
+        return listen_kafka
     if peer.scheme != "opc.tcp":
         return listen_mqtt
-    with _installed(peer.name, "opcua"):
+    with needing_extra(peer.name, "opcua"):
         from foretwin.twin.connectors.opcua.listening_opcua import listen_opcua
     return listen_opcua
-
-
-@contextmanager
-def _installed(what: str, extra: str) -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        advice = f"{error.name} is not installed; `pip install 'foretwin[{extra}]'`"
-        raise ConnectionsError(f"{what}: {advice}") from None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import StoreAway
@@ -25,6 +26,7 @@ from foretwin.wire.readings import Decoded
 
 logger = logging.getLogger("foretwin.listening")
 
+T = TypeVar("T")
 RETRY = Backoff(shortest=0.5, longest=30.0)  # s between two attempts to reach a store that is away
 
 
@@ -73,6 +75,12 @@ class Sink:
         with self._turn:
             state.completeness.expect(twin, names)
 
+    def forget(self, state: ConnectionState) -> None:
+        """Forget which machines a connection speaks of: another process may have taken some of them over."""
+        with self._turn:
+            state.completeness.machines.clear()
+            state.completeness.waiting.clear()
+
     def settle(self) -> None:
         """Make readings of values that have waited long enough; none while the store is away.
 
@@ -102,24 +110,39 @@ class Sink:
                 one.waiting -= {(twin, name) for name in names}
         return settled
 
+    def patiently(self, work: Callable[[], T], failures: list[str] | None = None) -> T:
+        """Return what `work` returns, however long the store is away; `failures` gets what its attempts failed at.
+
+        StoreAway where `stop` is set before.
+        """
+        failures = [] if failures is None else failures
+        while True:
+            try:
+                done = work()
+            except StoreAway as error:
+                failures.append(str(error))
+                if len(failures) == 1:
+                    logger.warning("%s; nothing is acknowledged meanwhile, trying again", error)
+                self.heartbeat.fail(str(error), pause := RETRY.wait(len(failures)))
+                if self.stop.wait(pause):
+                    raise
+                continue
+            if failures:
+                logger.warning("%s: storing again", self.store.name)
+            return done
+
     def _stored(self, decoded: Sequence[Decoded], via: str) -> Receipt | None:
-        failures = 0
+        def attempt() -> Receipt:
+            lagging = lagging_machines([one.completeness for one in self.states], self.contracts, decoded)
+            sending = Sending(via, "next", datetime.now(UTC), holding=Holding(lagging))
+            return ingest_as(self.store, self.contracts, decoded, sending)
+
+        failures: list[str] = []
         with work_span("batch", messages=len(decoded)) as span:
-            while True:
-                try:
-                    lagging = lagging_machines([one.completeness for one in self.states], self.contracts, decoded)
-                    sending = Sending(via, "next", datetime.now(UTC), holding=Holding(lagging))
-                    receipt = ingest_as(self.store, self.contracts, decoded, sending)
-                except StoreAway as error:
-                    failures += 1
-                    if failures == 1:
-                        logger.warning("%s; nothing is acknowledged meanwhile, trying again", error)
-                    self.heartbeat.fail(str(error), pause := RETRY.wait(failures))
-                    if self.stop.wait(pause):
-                        span.fail(error)
-                        return None
-                    continue
-                if failures:
-                    logger.warning("%s: storing again", self.store.name)
-                span.note(stored=receipt.stored, quarantined=len(receipt.rejected), failed_attempts=failures)
-                return receipt
+            try:
+                receipt = self.patiently(attempt, failures)
+            except StoreAway as error:
+                span.fail(error)
+                return None
+            span.note(stored=receipt.stored, quarantined=len(receipt.rejected), failed_attempts=len(failures))
+            return receipt

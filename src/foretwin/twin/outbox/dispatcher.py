@@ -1,4 +1,4 @@
-"""Deliver events of the outbox to webhooks and an MQTT broker, each at least once.
+"""Deliver events of the outbox to webhooks, brokers and buses, each at least once.
 
 A receiver knows an event that comes twice by its id. Each target has a thread of its own, so that a slow or crashed one
 holds up nobody else.
@@ -84,7 +84,7 @@ Send = Callable[[Event], DeliveryOutcome]
 
 
 def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
-    """Return the targets of FORETWIN_WEBHOOKS (URLs, joined by commas) and FORETWIN_EVENTS_MQTT (one URL).
+    """Return the targets of FORETWIN_WEBHOOKS (URLs, joined by commas), FORETWIN_EVENTS_MQTT (one URL), and buses.
 
     BadInput names the variable that is wrong: no URL, two targets that differ in their credentials alone, or webhooks
     without FORETWIN_WEBHOOK_SECRET.
@@ -96,6 +96,9 @@ def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
     targets = [Target(_webhook(url), secret) for url in urls]
     if broker := read_setting(MQTT, environ):
         targets.append(Target(_broker(broker, environ)))
+    from foretwin.twin.outbox.bus_targets import bus_targets
+
+    targets += bus_targets(environ)
     names = [target.name for target in targets]
     twice = [name for name in names if names.count(name) > 1]
     if twice:

@@ -1,6 +1,7 @@
 """`connections.yaml` of a project: connections by name, checked like a contract."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ from foretwin.wire.asset_names import is_name
 
 FILE = "connections.yaml"
 NATS = ("nats", "tls")
-SCHEMES = ("mqtt", "mqtts", "opc.tcp", *NATS)
+KAFKA = ("kafka", "kafkas")
+SCHEMES = ("mqtt", "mqtts", "opc.tcp", *NATS, *KAFKA)
+TOPIC = re.compile(r"(?:[A-Za-z0-9._-]|{\w+})+")  # of Kafka, perhaps with words in braces
 PATHS = ("value", "time", "quality")  # into JSON
 OPC_FIELDS = ("security", "publish_every")
 MOST_TAGS = 100_000
@@ -76,7 +79,7 @@ class Security(ContractPart):
 
 
 class PlantConnection(ContractPart):
-    """What is listened to. MQTT and NATS without tags have the topics and bodies of `foretwin ingest --mqtt`."""
+    """What is listened to. MQTT, NATS and Kafka without tags have the topics and bodies of `foretwin ingest`."""
 
     url: Text
     twin: TwinName | None = Field(default=None, description="whose tags these are")
@@ -102,20 +105,27 @@ class PlantConnection(ContractPart):
         if scheme == "opc.tcp":
             self._fits_opc()
             return self
-        if self.format is not None and scheme in NATS:
-            raise ValueError(f"format: {self.format} is of MQTT; leave it out")
-        if scheme in NATS and any("." in tag.at for tag in self.tags):
-            raise ValueError("at: has a dot; write the levels of a subject with /, as those of a topic")
+        if scheme in (*NATS, *KAFKA):
+            self._fits_stream(scheme)
         if self.format == "sparkplug" and (not self.tags or any(getattr(t, p) for t in self.tags for p in PATHS)):
             raise ValueError("tags: of Sparkplug have an address, such as group/node/device/metric, and no paths")
         wrong = [name for name in OPC_FIELDS if getattr(self, name) is not None]
         if wrong:
             raise ValueError(
-                f"{wrong[0]}: is of OPC UA; leave it out, mqtts:// and tls:// have ca, cert and key in their URLs"
+                f"{wrong[0]}: is of OPC UA; leave it out, mqtts://, tls:// and kafkas:// have ca, cert and key in URLs"
             )
         if any(tag.dead_band is not None for tag in self.tags):
             raise ValueError("dead_band: is of OPC UA; leave it out")
         return self
+
+    def _fits_stream(self, scheme: str) -> None:
+        if self.format is not None:
+            raise ValueError(f"format: {self.format} is of MQTT; leave it out")
+        if scheme in NATS and any("." in tag.at for tag in self.tags):
+            raise ValueError("at: has a dot; write the levels of a subject with /, as those of a topic")
+        wrong_topics = [tag.at for tag in self.tags if not TOPIC.fullmatch(tag.at.partition("/")[0])]
+        if scheme in KAFKA and wrong_topics:
+            raise ValueError(f"at: {wrong_topics[0]} begins with no topic of Kafka; write TOPIC/KEY")
 
     def _fits_opc(self) -> None:
         if self.format is not None:
@@ -152,8 +162,9 @@ class Peer:
 
 
 def plain_peer(url: str) -> Peer:
-    """Return a connection without tags to an MQTT broker or a NATS server; it is named `mqtt` or `nats`."""
-    name = "nats" if _scheme_and_host(url)[0] in NATS else "mqtt"
+    """Return a connection without tags to a broker or server; it is named `mqtt`, `nats` or `kafka`."""
+    scheme = _scheme_and_host(url)[0]
+    name = "nats" if scheme in NATS else "kafka" if scheme in KAFKA else "mqtt"
     return Peer(name, PlantConnection.model_construct(url=url))
 
 
@@ -196,13 +207,13 @@ def _disagreements(settings: PlantConnection, contracts: Mapping[str, Twin]) -> 
     for name in settings.assets.values():
         if not is_name(name):
             yield ("assets",), f"{name} is no name of a machine; write one without /, +, # and spaces around it"
-    seen: set[str] = set()
+    scheme, seen = _scheme_and_host(settings.url)[0], set[str]()
     for place, tag in enumerate(settings.tags):
         if tag.at in seen:
             yield ("tags", place, "at"), f"{tag.at} stands twice; keep one of them"
         seen.add(tag.at)
         for field, reason in _tag_disagreements(
-            tag, contract, is_topic=_scheme_and_host(settings.url)[0] != "opc.tcp" and settings.format is None
+            tag, contract, is_topic=scheme not in ("opc.tcp", *KAFKA) and settings.format is None
         ):
             yield ("tags", place, field), reason
 

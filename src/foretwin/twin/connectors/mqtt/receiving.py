@@ -143,7 +143,8 @@ def decode_messages(
         return _decoded_all(tags, messages, sink.contracts, state)
     fresh = _decoded_all(tags, [one for one in messages if not one.is_again], sink.contracts, state)
     repeated = _decoded_all(tags, again, sink.contracts, state)
-    return [*without_taken(sink.store, sink.contracts, repeated, state), *fresh]
+    left = sink.patiently(lambda: without_taken(sink.store, sink.contracts, repeated, state))
+    return [*left, *fresh]
 
 
 def _decoded_all(
@@ -160,7 +161,8 @@ def _decoded_all(
 
 def _decoded(message: Message, contracts: Mapping[str, Twin]) -> Decoded:
     """Decode a message; an unreadable one becomes a rejected one, for the quarantine."""
-    _, twin, asset, _ = message.topic.split("/")
+    twin, _, rest = message.topic.removeprefix("foretwin/").partition("/")
+    asset = rest.removesuffix("/readings")
     try:
         if message.size > len(message.body):
             raise TooLarge("body", f"has {message.size} bytes, too many for one message: send several")
