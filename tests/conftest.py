@@ -95,6 +95,7 @@ SLOW = (
     "twin/simulator/test_sending.py",
     "twin/what_if/test_what_if.py",
     "twin/console/test_browser.py",
+    "twin/console/test_provider_sign_in.py",
     "cli/test_twin.py",
     "cli/test_floods.py",
     "twin/kpis/test_counts.py",

@@ -132,7 +132,7 @@ def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
     With an open guard only this machine may call. FORETWIN_MAX_BODY_BYTES bounds a body. ContractError and ParamsError
     where one of these is wrong.
     """
-    console = Console(guard.is_open)
+    console = Console(guard)
     routes = [Route("/", _home(console)), Route("/livez", _alive), Route("/openapi.json", _openapi)]
     routes += [Route(path, _by_method(path), methods=METHODS[path]) for path in METHODS]
     routes += console.routes()
