@@ -41,6 +41,7 @@ SLOW = (
     "system/test_plant_watched.py",
     "system/test_process_traces.py",
     "system/test_locks.py",
+    "system/test_added_twin.py",
     "system/test_worked_examples.py",
     "system/test_soak.py",
     "system/test_faults.py",
