@@ -4,7 +4,7 @@ import getpass
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ def load_project() -> "dict[str, Twin]":
     return contracts
 
 
-def contract_named(contracts: "dict[str, Twin]", twin: str) -> "Twin":
+def contract_named(contracts: "Mapping[str, Twin]", twin: str) -> "Twin":
     """Return the contract of a twin; BadInput lists the existing ones."""
     from foretwin.errors import BadInput
 
@@ -37,7 +37,7 @@ def contract_named(contracts: "dict[str, Twin]", twin: str) -> "Twin":
     return contracts[twin]
 
 
-def only_twin(contracts: "dict[str, Twin]") -> str:
+def only_twin(contracts: "Mapping[str, Twin]") -> str:
     """Return the project's only twin; BadInput where there are several."""
     from foretwin.errors import BadInput
 

@@ -1,7 +1,6 @@
 """Edge nodes of Sparkplug B, by the makers' own client from npm, over a real broker."""
 
 import json
-import shutil
 import subprocess
 import threading
 import time
@@ -18,11 +17,10 @@ from foretwin.twin.connectors.sparkplug import overheard_births
 from foretwin.twin.connectors.sparkplug.payloads import read_payload, typed
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets, listing, open_store
-from support.archives import leave_out
 from support.commands import shown
+from support.npm_peers import npm_folder
 from support.plant_connections import QUICK, listening_to, set_aside, stored_rows, tagged_twin, written_connections
 
-SCRIPT = Path(__file__).parents[2] / "support" / "edge_node.js"
 TWIN = tagged_twin("flow", "speed")
 TEXT = """spark:
   url: {url}
@@ -38,15 +36,7 @@ BEGAN = int(time.time()) - 3600
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory):
     """A folder with the makers' client."""
-    folder = tmp_path_factory.mktemp("npm")
-    command = ["npm", "install", "--no-audit", "--no-fund", "--silent", "sparkplug-client@3.2.4"]
-    if shutil.which("npm") is None:
-        leave_out("npm is not installed: no edge node of Sparkplug B")
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
-    if done.returncode:
-        leave_out("npm could not install sparkplug-client: no edge node of Sparkplug B")
-    shutil.copy(SCRIPT, folder)
-    return folder
+    return npm_folder(tmp_path_factory.mktemp("npm"), "sparkplug-client@3.2.4", "edge_node.js")
 
 
 class Node:

@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import segno
@@ -16,13 +15,12 @@ from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
+from support.accessible import check_access
 from support.live_project import live
 from support.pump_lives import NOON, keep, learnt, lives, project, pump_twin
 from support.stored_case import MODEL
 
-AXE = (Path(__file__).parents[2] / "support" / "axe" / "axe.min.js").read_text()
 MOST_ANSWER = 100_000  # bytes
-SERIOUS = ("serious", "critical")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 OTHERS = (
     "/cases?state=closed",
@@ -74,16 +72,6 @@ def open_case(store, name: str) -> None:
         numbers = Numbers(time=asset.time, scored_at=NOON, model=model, probability=0.9, **rul)
         new = NewCase("pump", asset.id, 1, "mode.thrust_bearing", "planned", numbers, {"warnings": []})
         assert cases.insert(connection, new, "watch", NOON)
-
-
-def check_access(page: Page) -> None:
-    """No serious violation on the page, and nothing wider than the screen."""
-    page.evaluate(AXE + "; undefined")
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    worst = [f"{one['id']}: {one['nodes'][0]['html'][:160]}" for one in found if one["impact"] in SERIOUS]
-    assert worst == [], page.url
-    width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert width <= 0, f"{page.url} is {width} px wider than the screen"
 
 
 def ink(page: Page) -> int:

@@ -1,5 +1,6 @@
 """Take readings in: `foretwin ingest`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,9 @@ def ingest_command(sources: tuple[str, ...], twin: str | None, mqtt: str | None)
     says what its tags are; an mqtt:// URL that is not there is a broker whose topics are foretwin/TWIN/ASSET/readings,
     and FORETWIN_MQTT_PASSWORD its password; a nats:// URL is a server of NATS JetStream with the same subjects, with
     dots; a kafka:// URL brokers of Kafka, whose topics are foretwin.TWIN.readings and whose keys the machines.
-    Connections are listened to until Ctrl-C. Without any argument they are those of connections.yaml, and the
-    broker of FORETWIN_MQTT_URL. What breaks the contract is set aside: `foretwin quarantine` shows it.
+    Connections are listened to until Ctrl-C. Without any argument they are those of connections.yaml, also ones
+    that are added to it meanwhile, and the broker of FORETWIN_MQTT_URL. What breaks the contract is set aside:
+    `foretwin quarantine` shows it.
 
     \b
       foretwin ingest readings.csv --twin pump
@@ -39,11 +41,15 @@ def ingest_command(sources: tuple[str, ...], twin: str | None, mqtt: str | None)
     from foretwin.errors import BadInput
     from foretwin.operations.health.each_process import ingest_state
     from foretwin.operations.health.endpoints import health_served
+    from foretwin.project.contracts import RunningContracts
     from foretwin.serving.http.tracing import traced_process
+    from foretwin.twin.connectors.connections.connections_file import FILE
+    from foretwin.twin.connectors.connections.new_connections import NewConnections
     from foretwin.twin.connectors.files import ingest_file
     from foretwin.twin.connectors.listening import Listening, listen
 
-    contracts, total = project.load_project(), Totals()
+    project.load_project()
+    contracts, total = RunningContracts(project.PROJECT), Totals()
     files, peers = _chosen(sources, mqtt, contracts)
     if not files and not peers:
         raise BadInput("FILE", "is missing; name files, a URL, or connections in connections.yaml or FORETWIN_MQTT_URL")
@@ -56,16 +62,17 @@ def ingest_command(sources: tuple[str, ...], twin: str | None, mqtt: str | None)
                 if stop.is_set():
                     break
         if peers and not stop.is_set():
-            state = Listening()
+            state, set_up = Listening(), None if sources or mqtt else project.PROJECT / FILE
+            more = NewConnections(set_up, contracts, peers)
             health = health_served(ingest_state(store, project.PROJECT, state, total.counts))
             with traced_process("foretwin-ingest"), health:
                 click.echo("Ctrl-C ends it", err=True)
-                listen(store, contracts, peers, stop, total.add, state=state, root=project.PROJECT)
+                listen(store, contracts, peers, stop, total.add, state=state, root=project.PROJECT, newcomers=more)
     click.echo(str(total))
 
 
 def _chosen(
-    sources: tuple[str, ...], mqtt: str | None, contracts: "dict[str, Twin]"
+    sources: tuple[str, ...], mqtt: str | None, contracts: "Mapping[str, Twin]"
 ) -> tuple[list[Path], list["Peer"]]:
     """Return the files, and the connections by their names or URLs; of nothing, all connections that are set up."""
     from foretwin.cli import project

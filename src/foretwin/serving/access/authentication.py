@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import secrets
 import stat
 import time
 from collections.abc import Mapping
@@ -13,10 +14,23 @@ from typing import NamedTuple, NoReturn, Self
 from foretwin.errors import Forbidden, ParamsError, TooMany, Unauthorized
 from foretwin.project.settings import read_choice
 from foretwin.serving.access.bounds import UNBOUND, Bounds
-from foretwin.serving.access.keys import PREFIX, SCOPES, Key, Scope, feed_secret, keys_path, read_keys, secret_digest
+from foretwin.serving.access.keys import (
+    ID_BYTES,
+    PREFIX,
+    SCOPES,
+    SECRET_BYTES,
+    Key,
+    Scope,
+    feed_secret,
+    keys_path,
+    read_keys,
+    secret_digest,
+)
 from foretwin.serving.access.rate import Bucket, SharedRates
 
 FIELD = "Authorization"
+LENT_RATE = 100.0  # calls a second of somebody who signed in elsewhere, as of a key that nobody said more of
+MOST_LENT = 10_000  # keys; the oldest ends for one more
 CHECK_EVERY = 1.0  # seconds between two looks at the file's stamp
 NOBODY = bytes(32)  # compared with where no key has the id, so that this takes as long
 # Its owner alone writes it. A group may read it, which is how Kubernetes mounts a secret for a user that is not root.
@@ -92,6 +106,7 @@ class Guard:
         self._path = path
         self._shared = shared
         self._known: dict[str, _Known] = {}
+        self._lent: dict[str, _Known] = {}  # in the order of their ends
         self._stamp: _Stamp | None = None
         self._looked = time.monotonic()
         if path is not None:
@@ -139,8 +154,24 @@ class Guard:
         """Return the caller of the token of a feed, as `admit` that of a key."""
         return self.admit(f"Bearer {feed}", *scopes, of_feed=True)
 
+    def lend(self, caller: Caller, seconds: float) -> str:
+        """Return a key for somebody whom another service knows: it counts that long, and in this process alone."""
+        now = time.time()
+        ended = [key for key, known in self._lent.items() if known.expires <= now]
+        for key in ended or ([next(iter(self._lent))] if len(self._lent) >= MOST_LENT else []):
+            del self._lent[key]
+        identity, secret = secrets.token_hex(ID_BYTES), secrets.token_hex(SECRET_BYTES)
+        bucket = Bucket(LENT_RATE, time.monotonic())
+        self._lent[identity] = _Known(caller, secret_digest(secret), now + seconds, bucket, identity)
+        return f"{PREFIX}{identity}_{secret}"
+
+    def take_back(self, key: str) -> None:
+        """End a key that was lent; no other one."""
+        self._lent.pop(key.removeprefix(PREFIX).partition("_")[0], None)
+
     def _count(self, known: _Known, now: float) -> float:
-        wait = self._shared.take(known.id, known.bucket.rate, now) if self._shared else None
+        shared = None if known.id in self._lent else self._shared
+        wait = shared.take(known.id, known.bucket.rate, now) if shared else None
         return known.bucket.take(now) if wait is None else wait
 
     def _find(self, authorization: str | None, of_feed: bool) -> _Known:
@@ -151,7 +182,7 @@ class Guard:
         identity, _, secret = rest.partition("_")
         if scheme.lower() != "bearer" or begin + "_" != PREFIX or not secret:
             raise Unauthorized(FIELD, f'is not of the form "Bearer {PREFIX}<id>_<secret>"')
-        known = self._known.get(identity)
+        known = self._known.get(identity) or self._lent.get(identity)
         # Both digests, since their common beginning tells nothing of the secrets; and the same words for every failure.
         digest = known.digest if known else NOBODY
         given, wanted = (secret.encode(), feed_secret(digest).encode()) if of_feed else (secret_digest(secret), digest)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from foretwin import __version__
-from foretwin.project.contracts import load_contracts
+from foretwin.project.contracts import RunningContracts
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.limits import Limits
 from foretwin.serving.http.localhost_only import LoopbackOnly
@@ -131,12 +131,12 @@ OTHERS = ("GET /", "GET /livez", "GET /openapi.json")
 
 
 def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
-    """The application over an open store; contracts are those of the project's folder `root` as it is now.
+    """The application over an open store; contracts are those of the project's folder `root`, those added later too.
 
     With an open guard only this machine may call. FORETWIN_MAX_BODY_BYTES bounds a body. ContractError and ParamsError
     where one of these is wrong.
     """
-    console = Console(guard.is_open)
+    console = Console(guard)
     routes = [Route("/", _home(console)), Route("/livez", _alive), Route("/openapi.json", _openapi)]
     routes += [Route(path, _by_method(path), methods=METHODS[path]) for path in METHODS]
     routes += console.routes()
@@ -145,7 +145,7 @@ def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
     app.router.redirect_slashes = False
     writes, reads = Lane("writes", WRITERS, MOST_WRITES), Lane("reads", READERS, MOST_READS)
     limit = Limits.from_env(os.environ).body_bytes
-    contracts = load_contracts(root)
+    contracts = RunningContracts(root)
     feed, zone = EventFeed(), site_zone()
     app.state.living = Living(store, root, contracts, limit, writes, reads, guard, Readiness(store), feed, zone)
     return app

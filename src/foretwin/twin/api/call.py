@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, NotFound, StoreAway, StoreError
+from foretwin.project.contracts import RunningContracts
 from foretwin.serving.access.authentication import ANYBODY, Caller, Guard
 from foretwin.serving.access.keys import Scope, sufficient
 from foretwin.serving.http.connections import recognise_caller
@@ -76,7 +77,7 @@ class Living:
 
     store: Store
     root: Path
-    contracts: dict[str, Twin]  # grows where a machine type is made while the application runs
+    contracts: RunningContracts
     body_bytes: int
     writes: Lane
     reads: Lane
@@ -202,6 +203,7 @@ def endpoint(
 
 
 def _run(handler: Handler, call: Call, about: About) -> Response:
+    call.living.contracts.renew()
     try:
         if call.caller.bounds:
             _check_bounds(call, about)

@@ -58,25 +58,36 @@ def listen(  # noqa: PLR0913, PLR0917 - who listens to whom, and who hears of it
     backoff: Backoff = BACKOFF,
     state: Listening | None = None,
     root: Path = Path(),
+    newcomers: Callable[[], Sequence[Peer]] = tuple,
 ) -> None:
     """Store what the connections say until `stop` is set.
 
     `told` hears of each transaction after its commit, `state` shows how it goes; snapshots of waveforms that are kept
-    lie below the project's folder `root`. A peer or a store that is away is waited for. Where a peer refuses, the only
+    lie below the project's folder `root`; `newcomers`, asked every second, gives connections that are set up meanwhile.
+    A peer or a store that is away is waited for. Where a peer refuses, the only
     one ends it with BrokerError; of several it is logged and tried again. StoreError where the store refuses. Whatever
     ends it, what is not stored has not been acknowledged.
     """
     state = state or Listening()
     ended = threading.Event()  # of this call: `stop` is its owner's
     sink = Sink(store, contracts, ended, told, root, state.heartbeat)
-    lines = [_Line(peer, sink, ended, backoff, alone=len(peers) == 1) for peer in peers]
-    sink.states = [line.state for line in lines]
-    state.connections |= {line.peer.name: line.state for line in lines}
+    lines: list[_Line] = []
+
+    def begin(more: Sequence[Peer]) -> None:
+        new = [_Line(peer, sink, ended, backoff) for peer in more]
+        lines.extend(new)
+        for line in lines:
+            line.alone = len(lines) == 1
+        sink.states = [line.state for line in lines]
+        state.connections |= {line.peer.name: line.state for line in new}
+        for line in new:
+            line.start()
+
+    begin(peers)
     state.heartbeat.beat()
-    for line in lines:
-        line.start()
     try:
         while not stop.wait(LOOK if all(line.is_alive() for line in lines) else 0):
+            begin(newcomers())
             failures = [line.failure for line in lines if line.failure is not None]
             if failures:
                 raise failures[0]
@@ -92,9 +103,9 @@ def listen(  # noqa: PLR0913, PLR0917 - who listens to whom, and who hears of it
 class _Line(threading.Thread):
     """The thread of one connection."""
 
-    def __init__(self, peer: Peer, sink: Sink, stop: threading.Event, backoff: Backoff, alone: bool) -> None:
+    def __init__(self, peer: Peer, sink: Sink, stop: threading.Event, backoff: Backoff) -> None:
         super().__init__(name=f"listen-{peer.name}", daemon=True)
-        self.peer, self.sink, self.ended, self.backoff, self.alone = peer, sink, stop, backoff, alone
+        self.peer, self.sink, self.ended, self.backoff, self.alone = peer, sink, stop, backoff, True
         self.state = ConnectionState(peer.name)
         self.failure: BaseException | None = None
 

@@ -21,6 +21,7 @@ class SignedIn:
     name: str
     scopes: frozenset[str]
     ends: float  # by the clock of Sessions
+    id_token: str = field(default="", repr=False)  # of whom a provider knows; their key is lent, and ends with this
 
 
 class Sessions:
@@ -33,14 +34,14 @@ class Sessions:
         self._lock = threading.Lock()
         self._secret = secrets.token_bytes(32)
 
-    def begin(self, key: str, name: str, scopes: frozenset[str]) -> str:
+    def begin(self, key: str, name: str, scopes: frozenset[str], id_token: str = "") -> str:
         """Begin a session and return its cookie, which nobody had before."""
         cookie, now = new_cookie(), self._clock()
         with self._lock:
             ended = [digest for digest, one in self._open.items() if one.ends <= now]
             for digest in ended or ([next(iter(self._open))] if len(self._open) >= MOST else []):
                 del self._open[digest]
-            self._open[_digest(cookie)] = SignedIn(key, name, scopes, now + LIFETIME)
+            self._open[_digest(cookie)] = SignedIn(key, name, scopes, now + LIFETIME, id_token)
         return cookie
 
     def find(self, cookie: str | None) -> SignedIn | None:

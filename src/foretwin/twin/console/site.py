@@ -1,5 +1,6 @@
 """The pages and their addresses, as routes of `foretwin live`."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from foretwin.errors import NotFound
+from foretwin.serving.access.authentication import Guard
 from foretwin.twin.console.pages import (
     board_page,
     calendar_page,
@@ -23,6 +25,7 @@ from foretwin.twin.console.pages import (
     upkeep_pages,
     usage_page,
 )
+from foretwin.twin.console.provider_settings import provider_from_env
 from foretwin.twin.console.visits import HEADERS, Desk, Page, page_end_point
 
 STATIC = Path(__file__).parent / "static"
@@ -66,16 +69,18 @@ PAGES: Mapping[tuple[str, str], Page] = {
 FREE_PAGES: Mapping[tuple[str, str], Page] = {  # for everybody
     ("GET", "/sign-in"): sign_in.show_sign_in,
     ("POST", "/sign-in"): sign_in.begin_session,
+    ("GET", "/sign-in/provider"): sign_in.leave_for_provider,
+    ("GET", sign_in.BACK): sign_in.begin_provider_session,
 }
 FILES_PATH = "/static/{name}"
 
 
 class Console:
-    """The pages of one server, where nobody needs a key or everybody does."""
+    """The pages of one server, for whom `guard` admits."""
 
-    def __init__(self, is_open: bool) -> None:
-        """ParamsError where FORETWIN_ZONE names no time zone."""
-        self._desk = Desk(is_open)
+    def __init__(self, guard: Guard, environ: Mapping[str, str] = os.environ) -> None:
+        """ParamsError where FORETWIN_ZONE names no time zone, or a setting of the provider is wrong."""
+        self._desk = Desk(guard, provider_from_env(environ))
         self.home = page_end_point(self._desk, fleet_page.show_fleet)
 
     def routes(self) -> list[Route]:

@@ -5,19 +5,24 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, quote, urlencode
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from foretwin.serving.access.authentication import Guard
 from foretwin.serving.access.keys import Scope, sufficient
 from foretwin.serving.http.body import bounded_body
 from foretwin.twin.console.inner_calls import InnerCalls, Refused
 from foretwin.twin.console.sessions import SESSION, VISITOR, Sessions, SignedIn, new_cookie
 from foretwin.twin.console.uploads import LARGEST_FORM, Upload, is_upload, read_upload
 from foretwin.twin.console.wording import Wording, preferred_language, site_zone
+
+if TYPE_CHECKING:
+    from foretwin.twin.console.openid_connect import Provider
+    from foretwin.twin.console.person_claims import ClaimRules
 
 PACKAGES = ("foretwin.twin.console", "foretwin.twin.kpis", "foretwin.twin.monitoring")  # the first has the frame
 OPEN_ACTOR = {"x-actor": "console"}  # who acts where nobody needs a key
@@ -32,11 +37,17 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Desk:
-    """What all visits share: whether nobody needs a key, the zone of the site's clock, and who is signed in."""
+    """What all visits share: who may call, where else people sign in, the site's zone, and who is signed in."""
 
-    is_open: bool
+    guard: Guard
+    provider: "tuple[Provider, ClaimRules] | None" = None
     zone: tzinfo | None = field(default_factory=site_zone)
     sessions: Sessions = field(default_factory=Sessions)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody needs a key."""
+        return self.guard.is_open
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,11 @@ class Visit:
     def path(self) -> Mapping[str, str]:
         """The parameters of the path."""
         return self.request.path_params
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host by which the page was called."""
+        return f"{self.request.url.scheme}://{self.request.url.netloc}"
 
     @property
     def query(self) -> dict[str, str]:

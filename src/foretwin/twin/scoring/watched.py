@@ -101,6 +101,8 @@ def renew_champions(watching: Watching) -> None:
         trained = champion.bundle.contract
         watching.twins[name] = Watched(champion, stamp, WindowCache(trained, memory), trained)
         exempt_from_collection()
+        if watched is None and watching.owned is not None:
+            logger.info("%s: its champion answers from now on", name)
 
 
 def renew_twin(watching: Watching, watched: Watched, owned: Sequence[Partition]) -> None:

@@ -3,7 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from foretwin.project.contracts import load_contracts
 from foretwin.twin.api.bodies import read_body_json
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Reader, read_query, text
@@ -49,12 +48,10 @@ def post_type_discard(call: Call) -> dict[str, Any]:
 
 
 def _told(call: Call) -> dict[str, Any]:
-    """Return the job; once it is built, this process knows the new machine type."""
+    """Return the job, the end of its log, and the draft where it waits for a person."""
     root = call.living.root
     found = job.read_job(root)
     told: dict[str, Any] = {"job": None if found is None else asdict(found), "log": job.log_end(root)}
-    if found is not None and found.step == "champion" and found.twin not in call.living.contracts:
-        call.living.contracts[found.twin] = load_contracts(root)[found.twin]
     if found is not None and found.step == "drafted":
         return {**told, **read_draft(root, found.twin)}
     return {**told, "draft": None, "columns": []}

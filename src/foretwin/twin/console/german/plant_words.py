@@ -75,4 +75,14 @@ PLANT = {
     "An owner is the tag owner of a machine at that time. What was counted stays when a machine is erased.": (
         "Besitzer ist das Merkmal owner einer Maschine zu der Zeit. Gezähltes bleibt, wenn eine Maschine gelöscht wird."
     ),
+    "An address for it belongs to a key, which an administrator makes for you: what you may see here ends with your "
+    "session.": (
+        "Eine Adresse dafür gehört zu einem Schlüssel, den Ihnen ein Administrator macht: Was Sie hier sehen dürfen, "
+        "endet mit Ihrer Sitzung."
+    ),
+    "Sign in at {host}": "Anmelden bei {host}",
+    "Sign out at the provider too": "Auch beim Anbieter abmelden",
+    "You are signed in.": "Sie sind angemeldet.",
+    "You are signed out here.": "Sie sind hier abgemeldet.",
+    "or": "oder",
 }

@@ -28,9 +28,6 @@ TYPES = {
     "New machine type": "Neuer Maschinentyp",
     "Part for the repair": "Teil für die Reparatur",
     "Role": "Rolle",
-    "Start foretwin watch and foretwin ingest again, so that they know it too.": (
-        "Starten Sie foretwin watch und foretwin ingest neu, damit auch sie ihn kennen."
-    ),
     "Taken for": "Verstanden als",
     "The file is being looked at.": "Die Datei wird angesehen.",
     "The gate refused the model, so that nothing answers for these machines yet.": (

@@ -32,8 +32,9 @@ async def show_calendar(visit: Visit) -> Response:
         undated=found["undated"][:MOST],
         parts=parts["items"],
         left_out=parts["left_out"],
-        feed=f"{visit.request.url.scheme}://{visit.request.url.netloc}"
-        + page_url("/v1/calendar.ics", **{**token, **tag, "days": "365"}),
+        feed=None
+        if visit.session and visit.session.id_token  # whose key ends with the session
+        else visit.origin + page_url("/v1/calendar.ics", **{**token, **tag, "days": "365"}),
         asked={"tag": asked.get("tag", ""), "days": asked.get("days", DAYS)},
         chosen=asked,
         states=STATES,
