@@ -76,6 +76,20 @@ def test_a_file_becomes_a_draft_that_a_person_corrects(client, visitor, root):
     assert_problem(
         client.post("/v1/machine-types/draft", json={"title": "P", "unit": "h", "source": {}}), 422, "source"
     )
+    taken = {one["name"]: one["called"] for one in told["columns"]}
+    assert taken == {"machine": "asset", "hour": "time", "load": "channel", "vibration": "channel", "failed": "failure"}
+    same = {f"meaning.{name}": called for name, called in taken.items()}
+    visitor.send("/machine-types", "/machine-types/columns", **same | {"meaning.hour": "left_out"})
+    told = ended(client)
+    assert (told["job"]["step"], {one["name"]: one["called"] for one in told["columns"]}) == ("drafted", taken)
+    assert "no column seems to hold the time" in told["job"]["message"], "the draft before it stays"
+    visitor.send("/machine-types", "/machine-types/columns", **same | {"meaning.hour": "time", "meaning.load": "label"})
+    told = ended(client)
+    assert told["job"]["columns"] == {"hour": "time", "load": "label"}
+    assert {one["name"]: one["meaning"] for one in told["columns"]}["load"] == "label load"
+    again = same | {"meaning.load": "channel"}
+    visitor.send("/machine-types", "/machine-types/columns", **again)
+    assert {one["name"]: one["called"] for one in ended(client)["columns"]} == taken
     form = {"title": "Eccentric <press>", "unit": "h", "part": "bearing", "lead_time": "24", "instruction": "swap it"}
     channels = {"keep.vibration": "on", "role.vibration": "sensor", "unit.vibration": "mm/s"}
     channels |= {"min.vibration": "0", "max.vibration": "50", "role.load": "setting", "unit.load": "%"}

@@ -61,7 +61,7 @@ def count_health(connection: Connection, silent_since: Silences, bounds: Bounds)
         tally.update(assets=count, silent=count * state.is_silent, unheard=count * (not state.is_heard))
     for twin, severity, word, count in _newly_silent(connection, silent_since, bounds):
         before, after = (_word_of(severity, word, is_silent) for is_silent in (False, True))
-        found.setdefault((twin, before), Counter()).subtract(assets=count)
+        found.setdefault((twin, before), Counter()).subtract({"assets": count})
         found.setdefault((twin, after), Counter()).update(assets=count, silent=count)
     kinds = ("assets", "silent", "unheard")
     rows = [{"twin": key[0], "health": key[1], **{kind: found[key][kind] for kind in kinds}} for key in sorted(found)]

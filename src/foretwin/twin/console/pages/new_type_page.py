@@ -17,6 +17,16 @@ STEPS = {
     "refused": "The gate refused the model, so that nothing answers for these machines yet.",
     "failed": "It did not come to an end.",
 }
+MEANINGS = {
+    "asset": "the machine",
+    "time": "the time",
+    "run": "the run",
+    "failure": "a failure: a life ends",
+    "rul": "the life that is left",
+    "label": "a label of a fault",
+    "channel": "a channel",
+    "left_out": "left out",
+}
 UNITS = ("s", "min", "h", "d", "cycles")
 TEXTS, NUMBERS = ("title", "unit", "part", "instruction"), ("lead_time", "open_below")
 
@@ -30,9 +40,8 @@ async def show_new_type(visit: Visit, problem: Refused | None = None) -> Respons
     # Of a draft without what a terminal says before and after it: which file was written, which commands follow.
     advice = told["log"].partition("\n")[2].partition("\nThen\n")[0]
     shown = {"told": advice, "job": job, "log": told["log"], "draft": told["draft"], "columns": told["columns"]}
-    return visit.render(
-        "new_type.html", status, problem=problem, steps=STEPS, units=UNITS, is_under_way=is_under_way, **shown
-    )
+    fixed = {"steps": STEPS, "units": UNITS, "meanings": MEANINGS}
+    return visit.render("new_type.html", status, problem=problem, is_under_way=is_under_way, **fixed, **shown)
 
 
 async def keep_file(visit: Visit) -> Response:
@@ -46,6 +55,16 @@ async def keep_file(visit: Visit) -> Response:
             raise
         return await show_new_type(visit, refused)
     return go_to(PAGE)
+
+
+async def keep_columns(visit: Visit) -> Response:
+    """POST /machine-types/columns: look again, with what a person says of the columns; the others are guessed anew."""
+    told = await visit.calls.get(f"{PLACE}/job")
+    before: dict[str, str] = told["job"]["columns"] if told["job"] else {}
+    taken = {one["name"]: one["called"] for one in told["columns"]}
+    given = {name.removeprefix("meaning."): value for name, value in visit.form.items() if name.startswith("meaning.")}
+    said = before | {name: value for name, value in given.items() if value != taken.get(name)}
+    return await send_form(visit, f"{PLACE}/columns", {"columns": said}, show_new_type, go_to(PAGE))
 
 
 async def keep_draft(visit: Visit) -> Response:

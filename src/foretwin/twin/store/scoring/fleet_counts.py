@@ -15,7 +15,7 @@ from foretwin.twin.store.summaries import health_changes, urgencies
 from foretwin.twin.store.tables import assets
 from foretwin.twin.store.visibility import visible_twins
 
-ADD_UP_AFTER = 500  # rows: so many, and those of one more transaction, are what a question reads beside the sums
+ADD_UP_AFTER = 100  # rows: so many, and those of one more transaction, are what a question reads beside the sums
 
 
 class AssetState(NamedTuple):
