@@ -13,7 +13,7 @@ from foretwin.twin.store import Store, assets
 from foretwin.twin.store.casework import audit, cases, comments
 from foretwin.twin.store.casework.cases import Case
 from foretwin.twin.store.casework.outbox import emit
-from foretwin.twin.store.tables import OPEN_STATES
+from foretwin.twin.store.health import OPEN_STATES
 
 COLUMNS = OPEN_STATES
 MOST_COMMENTS = 1000  # on one case

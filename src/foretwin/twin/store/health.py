@@ -19,10 +19,11 @@ from foretwin.twin.store.assets import quarter_of
 from foretwin.twin.store.scoring.fleet_counts import fleet_states
 from foretwin.twin.store.scoring.urgency import NO_CASE
 from foretwin.twin.store.summaries import unscored, urgencies
-from foretwin.twin.store.tables import IS_HEARD, OPEN_STATES, assets, batches, cases
+from foretwin.twin.store.tables import IS_HEARD, assets, batches, cases
 from foretwin.twin.store.visibility import visible_assets, visible_cases
 
 WORDS = ("failure", "maintenance_required", "check_function", "off_specification", "good")  # the first that holds
+OPEN_STATES = ("open", "acknowledged", "planned", "waiting_for_part")  # of cases, but for closed
 NEWEST_BATCHES = 100  # of which one came last: their numbers are in the order of their commits, nearly
 Silences = Mapping[str, datetime]  # twin -> the moment before which a last reading is too old
 

@@ -170,7 +170,6 @@ shadow_scores = Table(  # what a candidate said beside the champion; nothing is 
     Index("shadow_scores_by_model", "model", "scored_at"),
 )
 
-OPEN_STATES = ("open", "acknowledged", "planned", "waiting_for_part")  # of a case that is not closed
 cases = Table(
     "cases",
     metadata,
@@ -179,7 +178,7 @@ cases = Table(
     Column("asset", ForeignKey("assets.id"), index=True),  # none: a case of the twin's whole fleet
     Column("run", Integer),
     Column("fault", String, nullable=False),  # <axis>.<class>, `end_of_life`; of a fleet `digest`, `drift`
-    Column("state", String, nullable=False),  # one of OPEN_STATES, or closed
+    Column("state", String, nullable=False),  # open, acknowledged, planned, waiting_for_part, closed
     Column("severity", String, nullable=False),  # planned: the part is expected in time; urgent: it is not
     Column("opened_at", Moment, nullable=False),
     Column("opened_time", Double),  # of the reading whose score opened it

@@ -60,10 +60,10 @@ async def keep_file(visit: Visit) -> Response:
 async def keep_columns(visit: Visit) -> Response:
     """POST /machine-types/columns: look again, with what a person says of the columns; the others are guessed anew."""
     told = await visit.calls.get(f"{PLACE}/job")
-    before: dict[str, str] = told["job"]["columns"] if told["job"] else {}
+    before = told["job"]["columns"] if told["job"] else {}
     taken = {one["name"]: one["called"] for one in told["columns"]}
     given = {name.removeprefix("meaning."): value for name, value in visit.form.items() if name.startswith("meaning.")}
-    said = before | {name: value for name, value in given.items() if value != taken.get(name)}
+    said = {name: value for name, value in given.items() if value != taken.get(name) or name in before}
     return await send_form(visit, f"{PLACE}/columns", {"columns": said}, show_new_type, go_to(PAGE))
 
 
