@@ -32,12 +32,12 @@ class Changed(BaseModel):
 
 
 class ChannelGuess(Changed):
-    """A channel as a person has it; one that is not kept is left out."""
+    """A channel as a person has it; one that is not kept is left out, and one of words has no more than that."""
 
     is_kept: bool
-    unit: str = Field(min_length=1, max_length=40)
-    role: Literal["sensor", "setting"]
-    min: float | None = None  # none: of words
+    unit: str | None = Field(default=None, min_length=1, max_length=40)
+    role: Literal["sensor", "setting"] | None = None
+    min: float | None = None
     max: float | None = None
 
 

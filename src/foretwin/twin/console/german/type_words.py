@@ -30,6 +30,9 @@ TYPES = {
     "Part for the repair": "Teil für die Reparatur",
     "Role": "Rolle",
     "Taken for": "Verstanden als",
+    "The other columns are guessed anew, and what was corrected below begins again.": (
+        "Die anderen Spalten werden neu geraten, und was unten berichtigt wurde, beginnt von vorn."
+    ),
     "The file is being looked at.": "Die Datei wird angesehen.",
     "The gate refused the model, so that nothing answers for these machines yet.": (
         "Die Prüfung lehnte das Modell ab, sodass für diese Maschinen noch nichts antwortet."
@@ -57,4 +60,5 @@ TYPES = {
     "the time": "die Zeit",
     "measured": "gemessen",
     "set by somebody": "von jemandem eingestellt",
+    "words": "Wörter",
 }

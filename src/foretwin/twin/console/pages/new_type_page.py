@@ -91,12 +91,12 @@ def _draft_of(visit: Visit) -> dict[str, Any]:
     form = visit.form
     told: dict[str, Any] = {name: form[name] for name in TEXTS if form.get(name)}
     told |= {name: _number(name, form[name]) for name in NUMBERS if form.get(name)}
-    channels = {}
-    for name in [key.removeprefix("role.") for key in form if key.startswith("role.")]:
-        fields = {field: form.get(f"{field}.{name}", "") for field in ("unit", "role", "min", "max")}
-        limits = {end: _number(f"{end}.{name}", fields[end]) for end in ("min", "max") if fields[end]}
-        kept = {"is_kept": f"keep.{name}" in form, "unit": fields["unit"], "role": fields["role"]}
-        channels[name] = {**kept, **limits}
+    channels: dict[str, Any] = {}
+    for name in [key.removeprefix("channel.") for key in form if key.startswith("channel.")]:
+        texts = {field: form[f"{field}.{name}"] for field in ("unit", "role") if form.get(f"{field}.{name}")}
+        ends = [end for end in ("min", "max") if form.get(f"{end}.{name}")]
+        limits = {end: _number(f"{end}.{name}", form[f"{end}.{name}"]) for end in ends}
+        channels[name] = {"is_kept": f"keep.{name}" in form, **texts, **limits}
     return {**told, "channels": channels}
 
 
