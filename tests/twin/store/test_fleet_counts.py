@@ -27,7 +27,7 @@ from support.stored_readings import NOON, count
 from support.tiny_bundle import tiny_twin
 
 TWINS = {name: tiny_twin(name) for name in ("pump", "fan")}
-STEPS = 120
+STEPS = 80
 
 
 def send(store, name: str, time: float, at, run: int = 1) -> None:
