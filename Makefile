@@ -16,7 +16,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle examples health censoring kill connectors soak audit docs lock clean
+.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle examples machine-type health censoring kill connectors soak audit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -88,6 +88,9 @@ circle: $(READY) ## once around the life of a model, from drift to roll-back, in
 
 examples: $(READY) ## the worked examples of $$FORETWIN_DATASETS to the gate's verdict, those that the report lacks; reports/examples.json
 	python -m benchmarks.worked_examples --resume
+
+machine-type: $(READY) ## a machine type of $$FORETWIN_DATASETS' AI4I 2020 by upload, up to its champion; reports/machine_type.json
+	python -m benchmarks.machine_type
 
 health: $(READY) ## health without labels on simulated pumps, and on the Tennessee Eastman process of $$FORETWIN_DATASETS; reports/health/
 	python -m benchmarks.accuracy.pump_health

@@ -14,6 +14,8 @@ WORDS = {
     "lists": "an asset on a page in the middle of the fleet",
     "urgency_postgresql": "an asset on the first two pages by urgency, PostgreSQL",
     "urgency_sqlite": "an asset on the first two pages by urgency, SQLite",
+    "overview_postgresql": "the counts of the fleet by health, PostgreSQL",
+    "overview_sqlite": "the counts of the fleet by health, SQLite",
     "kpis": "an asset in the key figures",
     "thread": "the first page of an asset's thread",
     "newest_readings": "an asset's newest hundred readings",

@@ -32,6 +32,7 @@ from foretwin.contract.twin import Twin
 from foretwin.project.contracts import load_contracts
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
+from foretwin.serving.access.bounds import UNBOUND
 from foretwin.training.ensemble import environment
 from foretwin.twin.cases.apply import review
 from foretwin.twin.kpis import kpis
@@ -40,7 +41,7 @@ from foretwin.twin.kpis.periods import PeriodRequest
 from foretwin.twin.monitoring.run import MonitorSettings, monitor
 from foretwin.twin.scoring.loop import score_once
 from foretwin.twin.scoring.watched import Watching, WatchSettings
-from foretwin.twin.store import Store, assets, listing, open_store
+from foretwin.twin.store import Store, assets, health, listing, open_store
 from foretwin.twin.store.casework import events as outbox
 from foretwin.twin.store.casework.outbox import emit
 from foretwin.twin.store.casework.waiting import WaitingFault, replace_waiting
@@ -135,6 +136,22 @@ def listing_urgent(store: Store, size: int) -> Callable[[], object]:  # noqa: AR
     return go
 
 
+def counting(store: Store, size: int) -> Callable[[], object]:
+    """What the fleet's page asks of all machines: their counts by health, open cases, whether scoring is behind."""
+    since = {"pump": NOW - timedelta(hours=1)}
+
+    def go() -> None:
+        with store.read() as connection:
+            counted = health.count_health(connection, since, UNBOUND)
+            health.count_open_cases(connection, UNBOUND)
+            health.scoring_backlog(connection, NOW, UNBOUND)
+            health.newest_receipt(connection, UNBOUND)
+        if sum(one["assets"] for one in counted) != size:
+            raise AssertionError(f"{counted} are not {size} machines")
+
+    return go
+
+
 def figuring(twin: Twin) -> Work:
     """The key figures of the fleet, nothing having changed but its readings."""
 
@@ -167,6 +184,7 @@ def fleets(folder: str, postgres: Postgres, sizes: Sequence[int]) -> dict[str, A
                     with store.write() as connection:
                         connection.exec_driver_sql("ANALYZE")
             of_database: dict[str, tuple[Work, int]] = {
+                f"overview_{database}": (counting, 1),  # before anything waits for its score
                 f"ingest_{database}": (ingesting(twin, senders), senders),
                 f"urgency_{database}": (listing_urgent, 100),
             }

@@ -11,7 +11,7 @@ from foretwin.twin.store import Store
 
 ROUNDS = 7
 BOUNDS = {"ingest_postgresql": 1.3, "ingest_sqlite": 2.5, "thread": 1.5, "newest_readings": 1.5}
-BOUNDS |= {"urgency_postgresql": 1.5, "urgency_sqlite": 1.5}
+BOUNDS |= {"urgency_postgresql": 1.5, "urgency_sqlite": 1.5, "overview_postgresql": 1.5, "overview_sqlite": 1.5}
 USUAL = 1.3  # of the others
 
 Work = Callable[[Store, int], Callable[[], object]]  # of a store and the size of its fleet: one round

@@ -4,8 +4,8 @@ import * as http from 'node:http'
 import { Provider } from 'oidc-provider'
 
 const issuer = `http://localhost:${process.argv[2]}`
-const groups = { ann: ['planners', 'all'], carl: ['customers'], eve: ['all'], root: ['plant-it'] }
-const owners = { ann: ['*'], carl: ['acme'], root: ['*'] }
+const groups = { ann: ['planners', 'all'], carl: ['customers'], eve: ['all'], root: ['plant-it'], '<img src=x onerror=alert(1)>': ['planners'] }
+const owners = { ann: ['*'], carl: ['acme'], root: ['*'], '<img src=x onerror=alert(1)>': ['*'] }
 const back = process.argv.slice(3)
 
 const provider = new Provider(issuer, {

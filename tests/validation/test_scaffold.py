@@ -341,3 +341,33 @@ def test_a_setting_is_what_takes_few_values_often():
     assert is_setting(pd.Series([1.0, 2.0] * 50))
     assert not is_setting(pd.Series([1.0] * 100))
     assert not is_setting(pd.Series(np.arange(100.0)))
+
+
+def test_columns_mean_what_somebody_says_and_the_others_are_guessed(tmp_path):
+    frame = fleet(6).assign(minute=fleet(6)["hour"] * 60, shift=1 + fleet(6)["hour"] % 3, odd=fleet(6)["hour"] % 7)
+    file = tmp_path / "export.csv"
+    frame.to_csv(file, index=False)
+
+    def drafted(**told: str):
+        draft = draft_contract("mine", file, told=told)
+        (tmp_path / "twin.yaml").write_text(draft.text)
+        return load_twin(tmp_path / "twin.yaml"), " ".join(draft.assumptions.lines())
+
+    guessed, _ = drafted()
+    assert (guessed.source.time, guessed.source.faults) == ("hour", {}), "its name comes before that of the minute"
+    assert {"load", "temp", "shift", "odd"} <= set(guessed.channels)
+    contract, said = drafted(minute="time", shift="label", odd="left_out")
+    assert (contract.source.time, contract.source.asset) == ("minute", "machine")
+    assert contract.source.faults["shift"].column == "shift"
+    assert {"load", "temp"} <= set(contract.channels)
+    assert not {"shift", "odd"} & set(contract.channels)
+    assert "'odd' is left out, as was said" in said
+    for told, problem in (
+        ({"hour": "time", "load": "time"}, "cannot both be the time"),
+        ({"day": "time"}, "there is no column day; there is machine, hour"),
+        ({"hour": "clock"}, "clock is no meaning; there is asset, time"),
+        ({"load": "failure"}, "load cannot be the failure"),
+        ({"machine": "time"}, "machine cannot be the time"),
+    ):
+        with pytest.raises(SourceError, match=problem):
+            drafted(**told)

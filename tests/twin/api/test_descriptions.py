@@ -20,7 +20,7 @@ from support.pictures import picture
 pytestmark = pytest.mark.dated
 
 # Which ask for a degradation model, or for a former champion: their own tests hold them.
-TYPE_CALLS = ("post_type_file", "post_type_draft", "post_type_build", "post_type_discard")
+TYPE_CALLS = ("post_type_file", "post_type_columns", "post_type_draft", "post_type_build", "post_type_discard")
 ELSEWHERE = {"post_what_if", "post_rollback", "post_photo", "post_work_order_state", *TYPE_CALLS}
 
 

@@ -20,7 +20,7 @@ from foretwin.twin.console.pages import fleet_page
 from foretwin.twin.console.pages.data_page import COUNTS
 from foretwin.twin.console.pages.happenings import ACTIONS, CLOSINGS, STATES, VERDICTS, WORKS
 from foretwin.twin.console.pages.model_pages import DECISIONS
-from foretwin.twin.console.pages.new_type_page import STEPS
+from foretwin.twin.console.pages.new_type_page import MEANINGS, STEPS
 from foretwin.twin.console.wording import DUE, FAULTS, HEALTH, WARNINGS, Wording, preferred_language, site_zone
 from foretwin.twin.monitoring.reports import write
 from foretwin.twin.store import open_store
@@ -397,7 +397,7 @@ def test_every_text_has_its_german():
     }
     said |= {name for name, _ in HEALTH.values()} | set(re.findall(r'"(\{n\} \w+ ago)"', code))
     said |= {"Fitted", "Removed", "within the hour", "over since a moment ago", *STATES.values()}
-    said |= {*DECISIONS.values(), *COUNTS.values(), *STEPS.values()}
+    said |= {*DECISIONS.values(), *COUNTS.values(), *STEPS.values(), *MEANINGS.values()}
     said |= {text for _, *texts in DUE for text in texts}
     assert sorted(said - set(GERMAN)) == []
     assert sorted(set(GERMAN) - said) == [], "words that no page says"

@@ -151,6 +151,15 @@ def test_a_customer_sees_his_own_machines_alone(plant, provider):
     assert "Acknowledge" not in carl.text("/cases/1")
 
 
+def test_a_name_that_the_provider_says_becomes_no_mark(plant, provider):
+    mallory = Person(plant[0])
+    mallory.come("<img src=x onerror=alert(1)>")
+    mallory.send("/cases/2", "/cases/2/comments", text="seen")
+    for page in (mallory.see("/"), mallory.see("/cases/2")):
+        assert "<img src=x" not in page
+        assert "&lt;img src=x onerror=alert(1)&gt;@localhost" in page
+
+
 def test_who_has_no_role_is_told_so_and_has_no_session(plant, provider):
     eve = Person(plant[0])
     answer = eve.come("eve")

@@ -10,7 +10,7 @@ import pytest
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.access.keys import SCOPES, KeyRequest, make_key, revoke_key
 from foretwin.twin.console.sessions import LIFETIME, SESSION, VISITOR, Sessions
-from foretwin.twin.console.site import PAGES
+from foretwin.twin.console.site import FREE_PAGES, PAGES
 from foretwin.twin.store import open_store
 from support.live_project import live, living_project, message, score
 from support.small_console import Visitor
@@ -122,6 +122,21 @@ def test_a_form_of_another_page_is_refused(ann, guest, url, keys):
     guest.see("/sign-in")
     assert guest.post("/sign-in", key=keys["ann"]).status_code == 403
     assert ann.client.get("/v1/cases/1", headers={"authorization": f"Bearer {keys['ann']}"}).json()["state"] == "open"
+
+
+def test_every_form_is_refused_without_the_token_of_its_session(ann, url, keys):
+    named = {"asset": "P-1", "case": "1", "message": "1", "twin": "pump"}
+    forms = [path.format(**named) for method, path in (*PAGES, *FREE_PAGES) if method == "POST"]
+    assert len(forms) > 15
+    other = Visitor(url)
+    other.sign_in(keys["ann"])
+    foreign = re.search(r'name="token" value="(\w+)"', other.see("/")).group(1)
+    for path in forms:
+        for token in ({}, {"token": foreign}):
+            assert ann.post(path, **token, key=keys["eve"]).status_code == 403, path
+            answer = ann.client.post(path, data=token, files={"file": ("a.csv", b"a", "text/csv")})
+            assert answer.status_code == 403, path
+    assert ann.see("/"), "nobody was signed out"
 
 
 def test_a_key_that_may_only_read_changes_nothing(url, keys):

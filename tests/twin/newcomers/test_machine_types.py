@@ -19,16 +19,19 @@ from support.small_console import Visitor
 
 pytestmark = pytest.mark.dated
 
+EVIL = "<img src=x onerror=alert(1)>'{{7*7}}"
 JOB, CSV = "/v1/machine-types/job", {"content-type": "text/csv"}
 
 
 def table(machines: int = 8, hours: int = 60) -> bytes:
     """A file in which every machine fails after its last hour."""
-    rng, lines = np.random.default_rng(1), ["machine;hour;load;vibration;failed"]
+    rng, lines = np.random.default_rng(1), [f"machine;hour;load;vibration;failed;shift;{EVIL}"]
     for machine in range(machines):
         for hour in range(hours + machine):
             last = hour == hours + machine - 1
-            lines.append(f"M{machine};{hour};{60 + 20 * (hour % 3)};{1 + hour / 60 + rng.normal(0, 0.05):.3f};{last:d}")
+            words = f"{last:d};{'abc'[hour % 3]};{EVIL}"
+            wear = 1 + hour / 60 + rng.normal(0, 0.05)
+            lines.append(f"M{machine};{hour};{60 + 20 * (hour % 3)};{wear:.3f};{words}")
     return "\n".join(lines).encode()
 
 
@@ -73,11 +76,29 @@ def test_a_file_becomes_a_draft_that_a_person_corrects(client, visitor, root):
     assert_as_described(client.get("/openapi.json").json(), "GET", JOB, told)
     seen = visitor.see("/machine-types")
     assert 'name="role.vibration"' in seen
+    assert 'name="role.shift"' not in seen, "words have neither role nor unit"
+    assert "&lt;img src=x onerror=alert(1)&gt;&#39;{{7*7}}" in seen
+    assert "<img src=x" not in seen
     assert_problem(
         client.post("/v1/machine-types/draft", json={"title": "P", "unit": "h", "source": {}}), 422, "source"
     )
+    taken = {one["name"]: one["called"] for one in told["columns"]}
+    channels = {"load": "channel", "vibration": "channel", "shift": "channel", EVIL: "left_out"}
+    assert taken == {"machine": "asset", "hour": "time", "failed": "failure", **channels}
+    same = {f"meaning.{name}": called for name, called in taken.items()}
+    visitor.send("/machine-types", "/machine-types/columns", **same | {"meaning.hour": "left_out"})
+    told = ended(client)
+    assert (told["job"]["step"], {one["name"]: one["called"] for one in told["columns"]}) == ("drafted", taken)
+    assert "no column seems to hold the time" in told["job"]["message"], "the draft before it stays"
+    visitor.send(
+        "/machine-types", "/machine-types/columns", **same | {"meaning.hour": "time", f"meaning.{EVIL}": "label"}
+    )
+    told = ended(client)
+    assert told["job"]["columns"] == {"hour": "time", EVIL: "label"}
+    assert (told["job"]["message"], "is a label, as was said" in told["log"]) == ("", True)
     form = {"title": "Eccentric <press>", "unit": "h", "part": "bearing", "lead_time": "24", "instruction": "swap it"}
     channels = {"keep.vibration": "on", "role.vibration": "sensor", "unit.vibration": "mm/s"}
+    channels |= {f"channel.{name}": "" for name in ("vibration", "load", "shift")} | {"keep.shift": "on"}
     channels |= {"min.vibration": "0", "max.vibration": "50", "role.load": "setting", "unit.load": "%"}
     path = root / "data/press/twin.yaml"
     before = path.read_text()
@@ -87,7 +108,8 @@ def test_a_file_becomes_a_draft_that_a_person_corrects(client, visitor, root):
     assert visitor.send("/machine-types", "/machine-types/draft", **form, **channels).status_code == 303
     twin = load_twin(path)
     assert (twin.title, twin.clock.unit, twin.rul.remedy.lead_time) == ("Eccentric <press>", "h", 24)
-    assert list(twin.channels) == ["vibration"], "what is not ticked is left out"
+    assert list(twin.channels) == ["vibration", "shift"], "what is not ticked is left out"
+    assert twin.channels["shift"].categories == ("a", "b", "c")
     assert (twin.channels["vibration"].unit, twin.channels["vibration"].max) == ("mm/s", 50)
     assert (twin.source.path, "# guessed" in path.read_text()) == ("upload.csv", True)
     assert "Eccentric &lt;press&gt;" in visitor.see("/machine-types")

@@ -7,8 +7,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, select, text
 
+from foretwin.serving.access.bounds import UNBOUND
 from foretwin.twin.store import listing, open_store
 from foretwin.twin.store.database import MIGRATIONS
+from foretwin.twin.store.health import count_health
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.scoring.urgency import NEVER, UNKNOWN
@@ -78,7 +80,9 @@ def test_scores_of_the_schema_before_are_packed_and_stay_what_they_were(store_ur
     with store.read() as connection:
         rows = connection.execute(select(urgencies).order_by(urgencies.c.asset)).all()
         listed = listing.list_fleet(connection, listing.Page(9, 0, "urgency", False), {}, None, {})
-    assert rows == [(1, 2, NEVER, 40.0, 0, "good"), (2, 2, NEVER, UNKNOWN, 0, None)]
+        counted = count_health(connection, {}, UNBOUND)
+    assert rows == [(1, 2, NEVER, 40.0, 0, "good", False, False), (2, 2, NEVER, UNKNOWN, 0, None, False, False)]
+    assert [(one["health"], one["assets"]) for one in counted] == [("check_function", 1), ("good", 1)]
     assert [row["id"] for row in listed] == [1, 2]
     with store.write() as connection:  # an old score is the last one kept for the next
         scores.add_scores(connection, [expected[-1]])

@@ -16,7 +16,7 @@ from foretwin.twin.store import assets, listing, open_store
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.erasure import erase
-from foretwin.twin.store.health import count_health
+from foretwin.twin.store.health import _count_each, count_health
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.twin.store.scoring.urgency import NEVER, UNKNOWN, keep_urgencies, note_urgency
@@ -60,7 +60,16 @@ def fleet_of(store):
 def kept(store, asset):
     with store.read() as connection:
         row = connection.execute(select(urgencies).where(urgencies.c.asset == asset.id)).one()
-    return tuple(row)[1:]
+    return tuple(row)[1:6]
+
+
+def assert_counted(store, **silent_since):
+    """The counts that are kept are those of all assets; what they are."""
+    with store.read() as connection:
+        found = count_health(connection, silent_since, UNBOUND)
+        wanted = _count_each(connection, silent_since, UNBOUND)
+    assert found == sorted(wanted, key=lambda row: (row["twin"], row["health"]))
+    return {row["health"]: (row["assets"], row["silent"], row["unheard"]) for row in found}
 
 
 def listed(store, sort="urgency", descending=False, **filters):
@@ -131,6 +140,7 @@ def test_a_score_that_is_taken_out_with_its_reading_no_longer_counts_and_an_eras
         note_urgency(connection, [asset.id])
         erase(connection, asset)
     assert count(store, urgencies) == len(NAMES) - 1
+    assert_counted(store)
 
 
 def test_health_is_counted_as_it_is_listed(store):

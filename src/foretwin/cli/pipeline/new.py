@@ -35,8 +35,21 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0, min_open=True),
     help="The files hold waveforms, with so many samples per second.",
 )
+@click.option(
+    "--column",
+    "columns",
+    metavar="COLUMN=MEANING",
+    multiple=True,
+    help="What a column means: asset, time, run, failure, rul, label, channel, left_out. May be repeated.",
+)
 def new_command(
-    name: str, files: str, labels: Path | None, pattern: str | None, rate: float | None, **sides: str | None
+    name: str,
+    files: str,
+    labels: Path | None,
+    pattern: str | None,
+    rate: float | None,
+    columns: tuple[str, ...],
+    **sides: str | None,
 ) -> None:
     """Write a first contract for a machine.
 
@@ -53,6 +66,7 @@ def new_command(
       foretwin new press press.csv
       foretwin new press 'exports/press-*.csv.gz'
       foretwin new press press.csv --labels faults.json
+      foretwin new press press.csv --column Uhr=time --column Charge=run --column Bemerkung=left_out
       foretwin new press exports.zip --pattern '{asset}-{run:d}.csv'
       foretwin new fan recordings --rate 25600
       foretwin new press press.csv --failures failures.csv --maintenance orders.csv --events alarms.csv
@@ -69,12 +83,19 @@ def new_command(
         _new_connection(name, files, path)
         return
     tables = {table: file for table, file in sides.items() if file}
-    draft = draft_contract(name, files, PROJECT, labels, pattern, rate, tables)
+    draft = draft_contract(name, files, PROJECT, labels, pattern, rate, tables, dict(map(_told, columns)))
     with fresh_file(path) as out:
         out.write_text(draft.text, encoding="utf-8")
     click.echo(f"wrote {path}")
     click.echo("\n".join(draft.assumptions.lines()))
     click.echo(f"Then\n  foretwin add {name}\n  dvc repro")
+
+
+def _told(text: str) -> tuple[str, str]:
+    column, mark, meaning = text.rpartition("=")
+    if not mark or not column:
+        raise click.UsageError(f"--column: {text[:80]}: COLUMN=MEANING is needed")
+    return column, meaning
 
 
 def _new_connection(name: str, url: str, path: Path) -> None:

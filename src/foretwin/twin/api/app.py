@@ -30,7 +30,7 @@ from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.cases.photo_encoding import TYPES
 from foretwin.twin.console.site import Console, prefers_page
 from foretwin.twin.console.wording import site_zone
-from foretwin.twin.newcomers.draft_form import Draft
+from foretwin.twin.newcomers.draft_form import ColumnMeanings, Draft
 from foretwin.twin.outbox.feed import EventFeed
 from foretwin.twin.store import Store
 from foretwin.twin.store.readiness import Readiness
@@ -116,6 +116,16 @@ _WAYS: tuple[Way, ...] = (
         newcomer_types.post_type_file,
         tuple(newcomer_types.UPLOADED),
         (newcomer_types.CSV,),
+    ),
+    Way(
+        "POST",
+        "/v1/machine-types/columns",
+        "admin",
+        "plant",
+        newcomer_types.post_type_columns,
+        (),
+        (JSON,),
+        ColumnMeanings,
     ),
     Way("POST", "/v1/machine-types/draft", "admin", "plant", newcomer_types.post_type_draft, (), (JSON,), Draft),
     Way("POST", "/v1/machine-types/build", "admin", "plant", newcomer_types.post_type_build, (), (JSON,)),

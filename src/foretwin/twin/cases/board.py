@@ -13,8 +13,9 @@ from foretwin.twin.store import Store, assets
 from foretwin.twin.store.casework import audit, cases, comments
 from foretwin.twin.store.casework.cases import Case
 from foretwin.twin.store.casework.outbox import emit
+from foretwin.twin.store.health import OPEN_STATES
 
-COLUMNS = ("open", "acknowledged", "planned", "waiting_for_part")
+COLUMNS = OPEN_STATES
 MOST_COMMENTS = 1000  # on one case
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 PLAIN = r"^[^\x00]*\S[^\x00]*$"  # PostgreSQL has no NUL

@@ -59,6 +59,7 @@ PAGES: Mapping[tuple[str, str], Page] = {
     ("POST", "/quarantine/{message}/release"): upkeep_pages.keep_release,
     ("GET", "/machine-types"): new_type_page.show_new_type,
     ("POST", "/machine-types/upload"): new_type_page.keep_file,
+    ("POST", "/machine-types/columns"): new_type_page.keep_columns,
     ("POST", "/machine-types/draft"): new_type_page.keep_draft,
     ("POST", "/machine-types/build"): new_type_page.keep_build,
     ("POST", "/machine-types/discard"): new_type_page.keep_discard,

@@ -231,7 +231,8 @@ def _keep(
     slots = call.partitioning.numbers_of(asset.slot for asset in known).tolist()
     add_usage(call.connection, "readings", map(Used, known, slots, counts[0].tolist()), call.now)
     count_arrivals(call.connection, readings.twin, arrivals, come, hours, call.now)
-    note_urgency(call.connection, [known[i].id for i, (run, *_) in enumerate(newest) if run != known[i].run])
+    turned = (one.id for one, (run, *_) in zip(known, newest, strict=True) if run != one.run or not one.is_heard)
+    note_urgency(call.connection, turned)
     given_up: list[Rejected] = []
     for late in _late_runs(known, placed, lines, stored):
         given_up += give_up(call.connection, call.contract, late, call.now)

@@ -7,7 +7,7 @@ import csv
 import io
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,13 +32,22 @@ class Changed(BaseModel):
 
 
 class ChannelGuess(Changed):
-    """A channel as a person has it; one that is not kept is left out."""
+    """A channel as a person has it; one that is not kept is left out, and one of words has no more than that."""
 
     is_kept: bool
-    unit: str = Field(min_length=1, max_length=40)
-    role: Literal["sensor", "setting"]
-    min: float | None = None  # none: of words
+    unit: str | None = Field(default=None, min_length=1, max_length=40)
+    role: Literal["sensor", "setting"] | None = None
+    min: float | None = None
     max: float | None = None
+
+
+class ColumnMeanings(Changed):
+    """What a person says of columns; of the others the meaning is guessed again."""
+
+    columns: dict[
+        Annotated[str, Field(min_length=1, max_length=200)],
+        Literal["asset", "time", "run", "failure", "rul", "label", "channel", "left_out"],
+    ] = Field(max_length=500)
 
 
 class Draft(Changed):
@@ -105,7 +114,7 @@ def _change(content: Any, draft: Draft) -> None:
 
 
 def _columns(path: Path, content: Any) -> list[dict[str, Any]]:
-    """Return `name`, `meaning` and `examples` of the columns of the file's first lines."""
+    """Return `name`, `meaning`, how that is `called` in a choice, and `examples` of the file's first lines."""
     with path.open("rb") as file:
         text = file.read(LOOKED_AT).decode("utf-8-sig", "replace")
     try:
@@ -116,6 +125,9 @@ def _columns(path: Path, content: Any) -> list[dict[str, Any]]:
     head, examples = rows[0] if rows else [], rows[1:]
     source = content["source"]
     meanings = {str(source[name]): name for name in MEANT if isinstance(source.get(name), str)}
+    for axis, fault in (source.get("faults") or {}).items():
+        for column in (fault.get("column"), *(fault.get("flags") or ())):
+            meanings[str(column)] = f"label {axis}"
     renamed = {str(column): str(name) for name, column in (source.get("columns") or {}).items()}
     channels = {str(name) for name in content["channels"]}
     told = []
@@ -123,7 +135,8 @@ def _columns(path: Path, content: Any) -> list[dict[str, Any]]:
         channel = renamed.get(name, name)
         meaning = meanings.get(name) or (f"channel {channel}" if channel in channels else "")
         cells = [row[place][:40] for row in examples if place < len(row)]
-        told.append({"name": name[:80], "meaning": meaning, "examples": cells})
+        called = meaning.partition(" ")[0] or "left_out"
+        told.append({"name": name, "meaning": meaning, "called": called, "examples": cells})
     return told
 
 

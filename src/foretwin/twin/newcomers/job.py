@@ -9,7 +9,8 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -34,7 +35,10 @@ LOST = "its process ended without a word; begin again"
 
 @dataclass(frozen=True)
 class Job:
-    """What is known of the job; `message` says why it failed or what the gate said. Moments are ISO 8601."""
+    """What is known of the job; `message` says why it failed or what the gate said. Moments are ISO 8601.
+
+    `columns` is what a person says that columns mean: column -> meaning.
+    """
 
     twin: str
     step: Step
@@ -42,6 +46,7 @@ class Job:
     started_at: str
     finished_at: str | None = None
     message: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
 
 
 def read_job(root: Path) -> Job | None:
@@ -95,6 +100,12 @@ def begin_look(root: Path, name: str, content: bytes, actor: str, now: datetime)
         raise Conflict("name", f"{name} is there already; choose another, or remove data/{name}") from None
     (folder / UPLOAD).write_bytes(content)
     return _start(root, Job(name, "looking", actor, now.isoformat()))
+
+
+def begin_second_look(root: Path, columns: Mapping[str, str], actor: str, now: datetime) -> Job:
+    """Have the file looked at anew, with what a person says of its columns; Conflict where no draft waits."""
+    job = replace(drafted(root), columns=dict(columns), message="", by=actor)
+    return _start(root, replace(job, step="looking", started_at=now.isoformat(), finished_at=None))
 
 
 def begin_build(root: Path, actor: str, now: datetime) -> Job:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 from foretwin.twin.newcomers.job import FOLDER, UPLOAD, Job, Step, keep_job, log_end
 
@@ -34,11 +35,19 @@ def do_job(root: Path = Path()) -> None:
 
 
 def look_at_file(root: Path, job: Job) -> tuple[Step, str]:
-    """Draft the contract; without one nothing is left of the machine type."""
-    if run_command(root, "foretwin.cli", "new", job.twin, f"data/{job.twin}/{UPLOAD}"):
+    """Draft the contract. Without one nothing is left of the machine type; but what a first look drafted stays."""
+    contract = Paths(root, job.twin).contract
+    before = contract.read_bytes() if contract.exists() else None
+    contract.unlink(missing_ok=True)
+    told = [part for column, meaning in job.columns.items() for part in ("--column", f"{column}={meaning}")]
+    if run_command(root, "foretwin.cli", "new", job.twin, f"data/{job.twin}/{UPLOAD}", *told):
         return "drafted", ""
-    shutil.rmtree(Paths(root, job.twin).data)
-    return "failed", last_words(root)
+    if before is None:
+        shutil.rmtree(Paths(root, job.twin).data)
+        return "failed", last_words(root)
+    with fresh_file(contract) as out:
+        out.write_bytes(before)
+    return "drafted", last_words(root)
 
 
 def train_type(root: Path, job: Job) -> tuple[Step, str]:

@@ -44,6 +44,11 @@ class Asset:
     is_silent: bool = False  # others have been told that it is stale
 
     @property
+    def is_heard(self) -> bool:
+        """Whether it has sent something, and has not fallen silent since."""
+        return self.received_at is not None and not self.is_silent
+
+    @property
     def is_unread(self) -> bool:
         """Whether its run is still unknown: the first reading will tell."""
         return self.time is None and self.run == FIRST_RUN

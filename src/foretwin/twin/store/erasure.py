@@ -17,6 +17,7 @@ from foretwin.twin.store.casework.audit_chain import delete_entries, mark_gone
 from foretwin.twin.store.database import Store
 from foretwin.twin.store.holdings import holdings, quoted
 from foretwin.twin.store.ownership.partitioning import serialise_partitions, serialise_writers
+from foretwin.twin.store.scoring.fleet_counts import leave_counts
 from foretwin.twin.store.scoring.kpis import forget_counts
 from foretwin.twin.store.summaries import case_comments, event_places, exports
 from foretwin.twin.store.tables import audit, cases, events, metadata, readings, scores, shadow_scores
@@ -76,6 +77,7 @@ def erase(connection: Connection, asset: Asset, mentions: Mentions | None = None
     assets.find_all(connection, [asset.name], for_update=True)
     _zero_deleted(connection)
     forget_counts(connection, asset.twin, asset.id)
+    leave_counts(connection, asset.id)
     cases_of = select(cases.c.id).where(cases.c.asset == asset.id)
     connection.execute(update(cases).where(cases.c.merged_into.in_(cases_of)).values(merged_into=None))
     counts = {

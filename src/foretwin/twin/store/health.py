@@ -7,19 +7,24 @@ off_specification     the newest score warns that it saw what no machine of the 
 good                  none of these
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, false, func, or_, select
 
 from foretwin.serving.access.bounds import Bounds
+from foretwin.twin.store.assets import quarter_of
+from foretwin.twin.store.scoring.fleet_counts import fleet_states
 from foretwin.twin.store.scoring.urgency import NO_CASE
 from foretwin.twin.store.summaries import unscored, urgencies
-from foretwin.twin.store.tables import assets, cases
+from foretwin.twin.store.tables import IS_HEARD, assets, batches, cases
 from foretwin.twin.store.visibility import visible_assets, visible_cases
 
 WORDS = ("failure", "maintenance_required", "check_function", "off_specification", "good")  # the first that holds
+OPEN_STATES = ("open", "acknowledged", "planned", "waiting_for_part")  # of cases, but for closed
+NEWEST_BATCHES = 100  # of which one came last: their numbers are in the order of their commits, nearly
 Silences = Mapping[str, datetime]  # twin -> the moment before which a last reading is too old
 
 
@@ -45,7 +50,45 @@ def health_of(connection: Connection, asset_id: int, silent_since: Silences) -> 
 
 
 def count_health(connection: Connection, silent_since: Silences, bounds: Bounds) -> list[dict[str, Any]]:
-    """Return per twin and word: `assets`, how many of them are `silent`, and `unheard` of so far."""
+    """Return per twin and word: `assets`, how many of them are `silent`, and `unheard` of so far.
+
+    Of whole twins by what is kept of them, whatever the size of the fleet; within other bounds by looking at each.
+    """
+    if not bounds.are_of_twins:
+        return _count_each(connection, silent_since, bounds)
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for state, count in fleet_states(connection, bounds).items():
+        tally = found.setdefault((state.twin, _word_of(state.severity, state.word, state.is_silent)), Counter())
+        tally.update(assets=count, silent=count * state.is_silent, unheard=count * (not state.is_heard))
+    for twin, severity, word, count in _newly_silent(connection, silent_since, bounds):
+        before, after = (_word_of(severity, word, is_silent) for is_silent in (False, True))
+        found.setdefault((twin, before), Counter()).subtract({"assets": count})
+        found.setdefault((twin, after), Counter()).update(assets=count, silent=count)
+    kinds = ("assets", "silent", "unheard")
+    rows = [{"twin": key[0], "health": key[1], **{kind: found[key][kind] for kind in kinds}} for key in sorted(found)]
+    return [row for row in rows if row["assets"]]
+
+
+def _word_of(severity: int, word: str | None, is_silent: bool) -> str:
+    """Return the word of a state, as `health` does in SQL."""
+    return WORDS[severity] if severity < NO_CASE else WORDS[2] if is_silent or word is None else word
+
+
+def _newly_silent(
+    connection: Connection, silent_since: Silences, bounds: Bounds
+) -> Iterator[tuple[str, int, str | None, int]]:
+    """Yield twin, severity, word and number of those whose silence nobody was told of yet, by an index."""
+    for twin, moment in silent_since.items():
+        if not bounds.admit_twin(twin):
+            continue
+        query = select(urgencies.c.severity, urgencies.c.word, func.count())
+        query = query.join(assets, assets.c.id == urgencies.c.asset).where(assets.c.twin == twin, IS_HEARD)
+        query = query.where(assets.c.heard_in <= quarter_of(moment), assets.c.received_at < moment)
+        for severity, word, count in connection.execute(query.group_by(urgencies.c.severity, urgencies.c.word)):
+            yield twin, severity, word, count
+
+
+def _count_each(connection: Connection, silent_since: Silences, bounds: Bounds) -> list[dict[str, Any]]:
     word = health(silent_since).label("health")
     query = select(
         assets.c.twin,
@@ -62,8 +105,9 @@ def count_health(connection: Connection, silent_since: Silences, bounds: Bounds)
 def count_open_cases(connection: Connection, bounds: Bounds) -> list[dict[str, Any]]:
     """Return per severity and state of open and acknowledged cases: `cases`."""
     query = select(cases.c.severity, cases.c.state, func.count().label("cases"))
-    query = query.outerjoin(assets, assets.c.id == cases.c.asset)
-    query = query.where(cases.c.state != "closed", visible_cases(connection, bounds))
+    if bounds:
+        query = query.outerjoin(assets, assets.c.id == cases.c.asset).where(visible_cases(connection, bounds))
+    query = query.where(cases.c.state.in_(OPEN_STATES))  # by their index
     found = connection.execute(query.group_by(cases.c.severity, cases.c.state).order_by(cases.c.severity))
     return [dict(row) for row in found.mappings()]
 
@@ -78,7 +122,11 @@ def scoring_backlog(connection: Connection, before: datetime, bounds: Bounds) ->
 
 
 def newest_receipt(connection: Connection, bounds: Bounds) -> datetime | None:
-    """Return when the newest reading of any asset came."""
+    """Return when the newest reading of any asset came; without bounds, as the newest batches say."""
+    if not bounds:
+        last = select(batches.c.received_at).order_by(batches.c.id.desc()).limit(NEWEST_BATCHES).subquery()
+        found: datetime | None = connection.execute(select(func.max(last.c.received_at))).scalar_one()
+        return found
     query = select(func.max(assets.c.received_at)).where(visible_assets(connection, bounds))
     newest: datetime | None = connection.execute(query).scalar_one()
     return newest

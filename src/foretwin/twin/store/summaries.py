@@ -1,10 +1,24 @@
 """Tables of sums and places kept beside what they are of, so that no question has to read it all again; exports.
 
 Also where the clocks of runs begin, how the names of assets are spelt, the single values that wait, the events that
-machines report, what people say of a case, how many partitions the fleet has, and how pressing each asset is.
+machines report, what people say of a case, how many partitions the fleet has, how pressing each asset is, and how many
+are in which state of health.
 """
 
-from sqlalchemy import JSON, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, text
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    false,
+    text,
+)
 
 from foretwin.twin.store.column_types import Count, Moment
 from foretwin.twin.store.tables import metadata, some
@@ -175,7 +189,23 @@ urgencies = Table(  # how pressing each asset is: an index of the assets themsel
     Column("rul_low", Double, nullable=False),  # of the newest score of its present run; 1e300 without one
     Column("open_cases", Integer, nullable=False),
     Column("word", String),  # of NAMUR NE 107, that this score says by itself; none without a score
+    # As the asset's own row had it when it was last counted, the latter that it had sent something; none before that.
+    Column("was_silent", Boolean, nullable=False, server_default=false()),
+    Column("was_heard", Boolean),
     Index("urgencies_in_order", "severity", "due", "rul_low", "asset"),
+)
+
+health_changes = Table(  # how many assets came into a state of health, or left it; the sum is how many are in it
+    "health_changes",
+    metadata,
+    Column("id", Count, primary_key=True),
+    Column("twin", String, nullable=False),
+    Column("severity", Integer, nullable=False),  # this and the word as in `urgencies`
+    Column("word", String),
+    Column("is_silent", Boolean, nullable=False),
+    Column("is_heard", Boolean, nullable=False),
+    Column("change", Integer, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 case_photos = Table(  # of a case, as they were encoded anew; never changed

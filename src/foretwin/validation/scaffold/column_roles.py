@@ -13,6 +13,17 @@ from foretwin.errors import SourceError
 from foretwin.sources.files.file_names import SINGLE
 from foretwin.sources.files.guess.time_forms import DISORDER
 from foretwin.sources.tabular import TableFile, is_missing, texts
+from foretwin.validation.scaffold.column_meanings import (
+    CHANNEL,
+    LABEL,
+    LEFT_OUT,
+    TOLD_LABEL,
+    TOLD_LEFT_OUT,
+    Told,
+    check_found,
+    check_told,
+    names_as_told,
+)
 from foretwin.validation.scaffold.column_names import (
     ASSET_NAMES,
     FAILURE_NAMES,
@@ -27,10 +38,11 @@ from foretwin.validation.scaffold.column_times import (
     LONG_ENOUGH,
     counts_each,
     counts_rows,
-    date_digits,
-    epoch_unit,
     instants,
+    is_moment,
     is_number,
+    is_time,
+    not_measured,
     time_order,
     unnamed_time,
 )
@@ -83,14 +95,18 @@ class Guess:
         return (*self.axes, *([self.sides.axis] if self.sides.axis else []))
 
 
-def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
-    """Guess the meaning of all columns from their names and contents.
+def guess_columns(table: TableFile, frame: pd.DataFrame, told: Told | None = None) -> Guess:
+    """Guess the meaning of all columns from their names and contents, but for those of which it was `told`.
 
-    SourceError where no column can be the time or the machine, or none is left to be a channel.
+    SourceError where no column can be the time or the machine, none is left to be a channel, or one cannot be as told.
     """
-    numbered = [column for column in frame.columns if squashed(column) in INDEX_NAMES and is_number(frame[column])]
-    free = {column: squashed(column) for column in frame.columns if column not in numbered}
+    told = told or {}
+    check_told(table.shown, frame.columns, told)
+    numbered = [one for one in frame.columns if squashed(one) in INDEX_NAMES and is_number(frame[one])]
+    numbered = [column for column in numbered if column not in told]
+    free = names_as_told({column: squashed(column) for column in frame.columns if column not in numbered}, told)
     left_out = dict.fromkeys(numbered, "looks like a row number")
+    left_out |= {column: TOLD_LEFT_OUT for column, meaning in told.items() if meaning == LEFT_OUT}
     asset, time, single_rows = _identity(table, frame, free)
     free = {column: plain for column, plain in free.items() if column not in (asset, time, SINGLE, ROW)}
     run = _taken(free, RUN_NAMES, lambda column: not is_missing(texts(frame[column])).any())
@@ -99,10 +115,13 @@ def guess_columns(table: TableFile, frame: pd.DataFrame) -> Guess:
     failure = _taken(free, FAILURE_NAMES, lambda column: _ends_lives(ordered, asset, run, column))
     rul = None if failure else _taken(free, RUL_NAMES, lambda column: is_number(frame[column]))
     if failure is None and rul is None:
-        failure = next((column for column in free if _marks_last_rows(ordered, asset, run, column)), None)
+        guessed = (column for column in free if column not in told)
+        failure = next((column for column in guessed if _marks_last_rows(ordered, asset, run, column)), None)
         free = {column: plain for column, plain in free.items() if column != failure}
     place = _place_in_run(ordered, asset, run, failure)[np.argsort(order)]
-    labels = {column: label_reason(frame[column], column, place) for column in free}
+    check_found(table.shown, {"asset": asset, "time": time, "run": run, "failure": failure, "rul": rul}, told)
+    said = {LABEL: TOLD_LABEL, CHANNEL: None}
+    labels = {one: said[told[one]] if told.get(one) in said else label_reason(frame[one], one, place) for one in free}
     words = {column: category_words(frame[column], frame[asset]) for column in free if not labels[column]}
     in_file = SINGLE not in frame or bool((frame[SINGLE] == frame[SINGLE].iloc[0]).all())
     reasons = {
@@ -123,7 +142,7 @@ def category_words(values: "pd.Series[Any]", machines: "pd.Series[Any]") -> tupl
 
     A word that only one machine has would tell the machine.
     """
-    if pd.api.types.is_numeric_dtype(values) or _is_time(values):
+    if pd.api.types.is_numeric_dtype(values) or is_time(values):
         return ()
     text = texts(values)
     text = text[~is_missing(text)]
@@ -163,10 +182,10 @@ def _identity(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> tu
     only one moment is known is a reading.
     """
     others = [name for name in free if name not in (SINGLE, ROW)]
-    date = _named(free, TIME_NAMES, lambda name: _is_moment(frame[name]))
-    moments = [name for name in others if _is_moment(frame[name])]
+    date = _named(free, TIME_NAMES, lambda name: is_moment(frame[name]))
+    moments = [name for name in others if is_moment(frame[name])]
     date = date or max(moments, key=lambda name: frame[name].nunique(), default=None)  # of a date and a time, the time
-    time = _named(free, TIME_NAMES, lambda name: is_number(frame[name]) or _is_moment(frame[name])) or date
+    time = _named(free, TIME_NAMES, lambda name: is_number(frame[name]) or is_moment(frame[name])) or date
     named = [name for name in others if name != time]
     asset = _named({name: free[name] for name in named}, ASSET_NAMES, lambda name: not counts_rows(frame[name]))
     if asset is None and time is None:
@@ -199,26 +218,15 @@ def _falls(frame: pd.DataFrame, column: str, asset: str) -> bool:
 
 def _names_each_row(values: "pd.Series[Any]") -> bool:
     """Return whether a column has another name on each row, as of machines with one row each."""
-    if _is_time(values) or pd.api.types.is_float_dtype(values) or len(values) < LONG_ENOUGH:
+    if is_time(values) or pd.api.types.is_float_dtype(values) or len(values) < LONG_ENOUGH:
         return False
     text = texts(values)
     return not is_missing(text).any() and not text.duplicated().any()
 
 
-def _is_time(values: "pd.Series[Any]") -> bool:
-    return pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values)
-
-
-def _is_moment(values: "pd.Series[Any]") -> bool:
-    """Return whether a column holds dates, or spans of time."""
-    if pd.api.types.is_timedelta64_dtype(values):
-        return bool((values != values.iloc[0]).any())
-    return not pd.api.types.is_numeric_dtype(values) and instants(values).notna().mean() > 0.5
-
-
 def _groups(values: "pd.Series[Any]") -> bool:
     """Return whether a text column has few, often repeated names, as of machines."""
-    if pd.api.types.is_numeric_dtype(values) or _is_time(values) or is_flag(values):
+    if pd.api.types.is_numeric_dtype(values) or is_time(values) or is_flag(values):
         return False
     text = texts(values)
     return not is_missing(text).any() and 2 <= text.nunique() <= len(text) / 5
@@ -263,10 +271,10 @@ def _unfit(table: TableFile, values: "pd.Series[Any]", machines: "pd.Series[Any]
     slow = (values.notna().groupby(machines).sum() >= SLOWEST).mean() >= LARGEST_SHARE_WITHOUT
     if values.isna().mean() > LARGEST_GAP and not (slow and pd.api.types.is_numeric_dtype(values)):
         return "is empty on more than half of the rows"
-    if _is_time(values):
+    if is_time(values):
         return "holds times"
     if pd.api.types.is_numeric_dtype(values):
-        return _not_measured(values)
+        return not_measured(values)
     return _no_numbers(table, texts(values), in_file)
 
 
@@ -283,12 +291,3 @@ def _no_numbers(table: TableFile, text: "pd.Series[str]", in_file: bool) -> str 
     if (others == others.iat[0]).all():
         return f"holds one text on every row, {text.iat[row]!r}"
     return f"{seen}; it has {others.nunique()} values: list those that machines share as `categories` of a channel"
-
-
-def _not_measured(values: "pd.Series[Any]") -> str | None:
-    if date_digits(values):
-        return f"holds dates written as numbers, such as {texts(values.dropna()).iat[0]}"
-    unit = epoch_unit(values)
-    if unit:
-        return f"holds moments of time ({unit} since 1970)"
-    return "is the number of the row" if counts_rows(values) else None

@@ -116,3 +116,25 @@ def time_order(frame: pd.DataFrame, asset: str, time: str) -> NDArray[np.int64]:
     if falls.mean() <= DISORDER or frame.duplicated([asset, time]).any():
         return as_it_is
     return np.lexsort((frame[time].to_numpy(), frame[asset].astype("str").to_numpy(dtype=object)))
+
+
+def is_time(values: "pd.Series[Any]") -> bool:
+    """Return whether a column was read as dates, or as spans of time."""
+    return pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values)
+
+
+def is_moment(values: "pd.Series[Any]") -> bool:
+    """Return whether a column holds dates, or spans of time."""
+    if pd.api.types.is_timedelta64_dtype(values):
+        return bool((values != values.iloc[0]).any())
+    return not pd.api.types.is_numeric_dtype(values) and instants(values).notna().mean() > 0.5
+
+
+def not_measured(values: "pd.Series[Any]") -> str | None:
+    """Return why a column of numbers should not be a channel, or None."""
+    if date_digits(values):
+        return f"holds dates written as numbers, such as {texts(values.dropna()).iat[0]}"
+    unit = epoch_unit(values)
+    if unit:
+        return f"holds moments of time ({unit} since 1970)"
+    return "is the number of the row" if counts_rows(values) else None

@@ -28,6 +28,7 @@ from foretwin.validation.few_units import ENOUGH, LabelledUnits, few_units_hints
 from foretwin.validation.how_ended import how_lives_ended
 from foretwin.validation.label_hints import label_hints
 from foretwin.validation.scaffold.assumptions import Assumptions, assumptions_of
+from foretwin.validation.scaffold.column_meanings import Told
 from foretwin.validation.scaffold.column_names import TIME_NAMES, squashed
 from foretwin.validation.scaffold.column_roles import ROW, Guess, guess_columns
 from foretwin.validation.scaffold.column_times import instants
@@ -86,21 +87,22 @@ def draft_contract(  # noqa: PLR0913, PLR0917 - what a user may say of files
     pattern: str | None = None,
     rate: float | None = None,
     sides: Mapping[str, str | Path] | None = None,
+    told: Told | None = None,
 ) -> ContractDraft:
     """Draft the contract of twin `name` from a user's files, named as `source.path` is; the text is a valid contract.
 
     `labels` is a file with spans of time in which a fault was present, `pattern` is how the paths of many files end,
     `rate` (Hz) that of their samples where they are waveforms, `sides` are files of tables beside the readings by their
-    field of the source: failures, maintenance, events, assets. A path inside `project` is named relative to
-    data/<name>/. SourceError where the files cannot be read, or have no
-    time, no machine or no channel; ContractError for an invalid name.
+    field of the source: failures, maintenance, events, assets; `told` is what some columns mean. A path inside
+    `project` is named relative to data/<name>/. SourceError where the files cannot be read, or have no time, no machine
+    or no channel; ContractError for an invalid name.
     """
 
     def look(path: Path) -> Survey | None:
         return survey_waveforms(path, str(files), pattern, rate, lambda name: squashed(name) in TIME_NAMES)
 
     with surveyed(str(files), pattern, look) as all_files, tempfile.TemporaryDirectory() as folder:
-        survey = _bounded(all_files)
+        survey = _bounded(all_files, told)
         idle = [word for word in pattern_words(pattern) if word not in PATH_WORDS and not is_label_name(word)]
         # A load or a speed in a path, such as 1200, is no year.
         survey = replace(survey, forms={name: form for name, form in survey.forms.items() if name not in idle})
@@ -109,7 +111,7 @@ def draft_contract(  # noqa: PLR0913, PLR0917 - what a user may say of files
         if survey.waveforms:  # a number in a path, such as a load, is measured beside them
             idle = [word for word in idle if not pd.api.types.is_numeric_dtype(written.frame[word])]
         written = replace(written, frame=written.frame.drop(columns=idle))
-        guess = with_splits(guess_columns(survey.table, written.frame), written.frame, path_words)
+        guess = with_splits(guess_columns(survey.table, written.frame, told), written.frame, path_words)
         if labels is not None:
             axis = span_axis(labels, source_path(name, labels, project), str(files), guess.asset)
             (Path(folder) / LABELS).mkdir()
@@ -121,11 +123,11 @@ def draft_contract(  # noqa: PLR0913, PLR0917 - what a user may say of files
         return _draft(name, survey, source_path(name, files, project), written, guess, beside)
 
 
-def _bounded(survey: Survey) -> Survey:
+def _bounded(survey: Survey, told: Told | None) -> Survey:
     """Return the survey of some machines where the first rows are not all, as they show which column names these."""
     if survey.sample is None or survey.waveforms:
         return survey
-    return of_whole_machines(survey, guess_columns(survey.table, spread_frame(survey).frame).asset)
+    return of_whole_machines(survey, guess_columns(survey.table, spread_frame(survey).frame, told).asset)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from foretwin.twin.api.bodies import read_body_json
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import Reader, read_query, text
 from foretwin.twin.newcomers import job
-from foretwin.twin.newcomers.draft_form import Draft, change_draft, read_draft
+from foretwin.twin.newcomers.draft_form import ColumnMeanings, Draft, change_draft, read_draft
 
 CSV = "text/csv"
 UPLOADED: dict[str, Reader] = {"name": text}
@@ -23,6 +23,14 @@ def post_type_file(call: Call) -> dict[str, Any]:
     """POST /v1/machine-types/upload: a CSV file of a new machine type `name`, which is looked at."""
     given = read_query(call.query, UPLOADED)
     job.begin_look(call.living.root, given.get("name", ""), call.body, call.actor, call.now)
+    return _told(call)
+
+
+def post_type_columns(call: Call) -> dict[str, Any]:
+    """POST /v1/machine-types/columns: what a person says that columns mean; the file is looked at anew."""
+    read_query(call.query, {})
+    told = read_body_json(call.body, ColumnMeanings)
+    job.begin_second_look(call.living.root, told.columns, call.actor, call.now)
     return _told(call)
 
 

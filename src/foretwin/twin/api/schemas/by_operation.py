@@ -55,7 +55,14 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "get_kpis": plant.KpisAnswer,
     "get_usage": plans.UsageAnswer,
     **dict.fromkeys(
-        ("get_type_job", "post_type_file", "post_type_draft", "post_type_build", "post_type_discard"),
+        (
+            "get_type_job",
+            "post_type_file",
+            "post_type_columns",
+            "post_type_draft",
+            "post_type_build",
+            "post_type_discard",
+        ),
         plans.TypeJobAnswer,
     ),
     "get_caller": plant.CallerAnswer,

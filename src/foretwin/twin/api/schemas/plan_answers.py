@@ -141,7 +141,10 @@ class UsageAnswer(BaseModel):
 
 
 class TypeJob(BaseModel):
-    """The making of a machine type; `message` says why it failed, or what the gate said."""
+    """The making of a machine type; `message` says why it failed, or what the gate said.
+
+    `columns` is what was said that columns mean.
+    """
 
     twin: str
     step: Literal["looking", "drafted", "building", "champion", "refused", "failed"]
@@ -149,13 +152,15 @@ class TypeJob(BaseModel):
     started_at: datetime
     finished_at: datetime | None
     message: str
+    columns: dict[str, str]
 
 
 class UploadedColumn(BaseModel):
-    """A column of an uploaded file, what it was taken for (empty: left out), and its first values."""
+    """A column of an uploaded file, what it was taken for (empty: left out), that in one word, and its first values."""
 
     name: str
     meaning: str
+    called: str
     examples: list[str]
 
 

@@ -23,12 +23,16 @@ TYPES = {
     "Largest": "Höchstens",
     "Least": "Mindestens",
     "Log": "Protokoll",
+    "Look again with this": "Damit noch einmal ansehen",
     "Look at it": "Ansehen",
     "Name, of small letters, digits and hyphens": "Name, aus Kleinbuchstaben, Ziffern und Bindestrichen",
     "New machine type": "Neuer Maschinentyp",
     "Part for the repair": "Teil für die Reparatur",
     "Role": "Rolle",
     "Taken for": "Verstanden als",
+    "The other columns are guessed anew, and what was corrected below begins again.": (
+        "Die anderen Spalten werden neu geraten, und was unten berichtigt wurde, beginnt von vorn."
+    ),
     "The file is being looked at.": "Die Datei wird angesehen.",
     "The gate refused the model, so that nothing answers for these machines yet.": (
         "Die Prüfung lehnte das Modell ab, sodass für diese Maschinen noch nichts antwortet."
@@ -46,7 +50,15 @@ TYPES = {
     "Use it": "Verwenden",
     "What to check, the costliest first": "Was zu prüfen ist, das Teuerste zuerst",
     "What was understood": "Was verstanden wurde",
+    "a channel": "ein Kanal",
+    "a failure: a life ends": "ein Ausfall: ein Leben endet",
+    "a label of a fault": "die Bezeichnung eines Fehlers",
     "left out": "ausgelassen",
+    "the life that is left": "die Restlebensdauer",
+    "the machine": "die Maschine",
+    "the run": "der Lauf",
+    "the time": "die Zeit",
     "measured": "gemessen",
     "set by somebody": "von jemandem eingestellt",
+    "words": "Wörter",
 }

@@ -17,6 +17,16 @@ STEPS = {
     "refused": "The gate refused the model, so that nothing answers for these machines yet.",
     "failed": "It did not come to an end.",
 }
+MEANINGS = {
+    "asset": "the machine",
+    "time": "the time",
+    "run": "the run",
+    "failure": "a failure: a life ends",
+    "rul": "the life that is left",
+    "label": "a label of a fault",
+    "channel": "a channel",
+    "left_out": "left out",
+}
 UNITS = ("s", "min", "h", "d", "cycles")
 TEXTS, NUMBERS = ("title", "unit", "part", "instruction"), ("lead_time", "open_below")
 
@@ -30,9 +40,8 @@ async def show_new_type(visit: Visit, problem: Refused | None = None) -> Respons
     # Of a draft without what a terminal says before and after it: which file was written, which commands follow.
     advice = told["log"].partition("\n")[2].partition("\nThen\n")[0]
     shown = {"told": advice, "job": job, "log": told["log"], "draft": told["draft"], "columns": told["columns"]}
-    return visit.render(
-        "new_type.html", status, problem=problem, steps=STEPS, units=UNITS, is_under_way=is_under_way, **shown
-    )
+    fixed = {"steps": STEPS, "units": UNITS, "meanings": MEANINGS}
+    return visit.render("new_type.html", status, problem=problem, is_under_way=is_under_way, **fixed, **shown)
 
 
 async def keep_file(visit: Visit) -> Response:
@@ -46,6 +55,16 @@ async def keep_file(visit: Visit) -> Response:
             raise
         return await show_new_type(visit, refused)
     return go_to(PAGE)
+
+
+async def keep_columns(visit: Visit) -> Response:
+    """POST /machine-types/columns: look again, with what a person says of the columns; the others are guessed anew."""
+    told = await visit.calls.get(f"{PLACE}/job")
+    before = told["job"]["columns"] if told["job"] else {}
+    taken = {one["name"]: one["called"] for one in told["columns"]}
+    given = {name.removeprefix("meaning."): value for name, value in visit.form.items() if name.startswith("meaning.")}
+    said = {name: value for name, value in given.items() if value != taken.get(name) or name in before}
+    return await send_form(visit, f"{PLACE}/columns", {"columns": said}, show_new_type, go_to(PAGE))
 
 
 async def keep_draft(visit: Visit) -> Response:
@@ -72,12 +91,12 @@ def _draft_of(visit: Visit) -> dict[str, Any]:
     form = visit.form
     told: dict[str, Any] = {name: form[name] for name in TEXTS if form.get(name)}
     told |= {name: _number(name, form[name]) for name in NUMBERS if form.get(name)}
-    channels = {}
-    for name in [key.removeprefix("role.") for key in form if key.startswith("role.")]:
-        fields = {field: form.get(f"{field}.{name}", "") for field in ("unit", "role", "min", "max")}
-        limits = {end: _number(f"{end}.{name}", fields[end]) for end in ("min", "max") if fields[end]}
-        kept = {"is_kept": f"keep.{name}" in form, "unit": fields["unit"], "role": fields["role"]}
-        channels[name] = {**kept, **limits}
+    channels: dict[str, Any] = {}
+    for name in [key.removeprefix("channel.") for key in form if key.startswith("channel.")]:
+        texts = {field: form[f"{field}.{name}"] for field in ("unit", "role") if form.get(f"{field}.{name}")}
+        ends = [end for end in ("min", "max") if form.get(f"{end}.{name}")]
+        limits = {end: _number(f"{end}.{name}", form[f"{end}.{name}"]) for end in ends}
+        channels[name] = {"is_kept": f"keep.{name}" in form, **texts, **limits}
     return {**told, "channels": channels}
 
 

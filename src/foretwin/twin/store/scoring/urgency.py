@@ -1,8 +1,10 @@
 """How pressing each asset is, kept in the transaction that changes it: an index lists a fleet in that order.
 
-Whoever changes a score, a case or a run notes the asset; at the end of the transaction what is noted is counted anew.
+Whoever changes a score, a case, a run or whether an asset is silent notes the asset; at the end of the transaction what
+is noted is counted anew, and so is the fleet.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
@@ -27,6 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.predictor.health_state import CHECK_FUNCTION, OUTSIDE, UNKNOWN_REGIME
 from foretwin.twin.store.column_types import Moment
+from foretwin.twin.store.scoring.fleet_counts import AssetState, add_changes, counted_states
 from foretwin.twin.store.summaries import urgencies
 from foretwin.twin.store.tables import assets, cases, scores
 
@@ -41,7 +44,7 @@ _OPEN = (cases.c.asset == assets.c.id, text("state <> 'closed' AND asset IS NOT 
 
 
 def note_urgency(connection: Connection, asset_ids: Iterable[int | None]) -> None:
-    """Remember assets whose score, case or run this transaction changes, for `keep_urgencies`; None is no asset."""
+    """Remember assets whose score, case, run or silence this transaction changes; None is no asset."""
     noted: set[int] = connection.info.setdefault(NOTED, set())
     noted.update(one for one in asset_ids if one is not None)
 
@@ -52,11 +55,12 @@ def forget_urgencies(connection: Connection) -> None:
 
 
 def begin_urgencies(connection: Connection, asset_ids: Iterable[int]) -> None:
-    """Add the rows of new assets."""
+    """Add the rows of new assets, which are counted at the end of the transaction."""
     fixed: dict[str, Any] = {"severity": NO_CASE, "due": NEVER, "rul_low": UNKNOWN, "open_cases": 0}
     into = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(urgencies)
     if rows := [{"asset": number, **fixed} for number in asset_ids]:
         connection.execute(into.on_conflict_do_nothing(), rows)
+        note_urgency(connection, (row["asset"] for row in rows))
 
 
 def keep_urgencies(connection: Connection) -> None:
@@ -64,13 +68,15 @@ def keep_urgencies(connection: Connection) -> None:
 
     Their rows are locked first, in one order: what another transaction has just changed of them is then seen, too.
     """
-    noted = iter(sorted(connection.info.pop(NOTED, ())))
+    noted, changes = iter(sorted(connection.info.pop(NOTED, ()))), Counter[AssetState]()
+    is_postgresql = connection.dialect.name == "postgresql"
     while some := list(islice(noted, AT_ONCE)):
-        if connection.dialect.name == "postgresql":
+        if is_postgresql:
             connection.execute(_LOCK, {"wanted": some})
-            connection.execute(_KEEP_POSTGRESQL, {"wanted": some})
-        else:
-            connection.execute(_KEEP_SQLITE, {"wanted": some})
+        changes.subtract(counted_states(connection, some))
+        connection.execute(_KEEP_POSTGRESQL if is_postgresql else _KEEP_SQLITE, {"wanted": some})
+        changes.update(counted_states(connection, some))
+    add_changes(connection, changes)
 
 
 def _of_cases(value: Any) -> Any:
@@ -93,7 +99,7 @@ def _word() -> Any:
     return case((fails, "check_function"), (or_(outside, unknown), "off_specification"), else_="good")
 
 
-_NAMES = ("asset", "severity", "due", "rul_low", "open_cases", "word")
+_NAMES = ("asset", "severity", "due", "rul_low", "open_cases", "word", "was_silent", "was_heard")
 _PLACE = case({name: place for place, name in enumerate(SEVERITIES)}, value=cases.c.severity)
 _LISTED: Any = bindparam("wanted", expanding=True)
 _ARRAY: Any = any_(cast(bindparam("wanted"), postgresql.ARRAY(Integer)))  # one value, so that it is prepared once
@@ -104,6 +110,8 @@ _PRESENT = select(
     func.coalesce(_of_newest(scores.c.rul_low), UNKNOWN),
     _of_cases(func.count()),
     _of_newest(_word()),
+    assets.c.is_silent,
+    assets.c.received_at.is_not(None),
 )
 _LOCK = select(urgencies.c.asset).where(urgencies.c.asset == _ARRAY).order_by(urgencies.c.asset).with_for_update()
 

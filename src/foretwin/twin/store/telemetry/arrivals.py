@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, or_, select, update
 
 from foretwin.twin.store.assets import AT_ONCE, Asset, quarter_of
 from foretwin.twin.store.scoring.scores import as_stored
+from foretwin.twin.store.scoring.urgency import note_urgency
 from foretwin.twin.store.tables import assets
 from foretwin.twin.store.telemetry.spans import ReceiptHour, RunArrivals, arrived, count_hours, joined
 
@@ -111,6 +112,7 @@ def date_arrivals(connection: Connection, moments: Mapping[int, datetime]) -> No
     if rows:
         of_those = update(assets).where(assets.c.id == bindparam("of"), assets.c.received_at == bindparam("at"))
         connection.execute(of_those.values(heard_in=bindparam("quarter"), is_silent=False), rows)
+        note_urgency(connection, moments)
 
 
 def _count(connection: Connection, arrivals: Sequence[Arrivals], present: Mapping[int, ReceiptHour]) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.types import NullType
 
 from foretwin.twin.store.assets import quarter_of
 from foretwin.twin.store.ownership.partitioning import WHOLE, Partition, is_within
+from foretwin.twin.store.scoring.urgency import note_urgency
 from foretwin.twin.store.summaries import unscored
 from foretwin.twin.store.tables import IS_HEARD, assets, batches, readings
 from foretwin.twin.store.telemetry.layouts import decode_layouts, layouts_of
@@ -124,6 +125,7 @@ def silent(connection: Connection, twin: str, since: datetime, partition: Partit
 def mark_silent(connection: Connection, asset_ids: Sequence[int]) -> None:
     """Mark these assets as silent, which they are until their next reading."""
     connection.execute(update(assets).where(assets.c.id.in_(list(asset_ids))).values(is_silent=True))
+    note_urgency(connection, asset_ids)
 
 
 def _layouts(connection: Connection, wanted: ReadingQuery) -> dict[int, tuple[str, ...]]:
