@@ -48,6 +48,7 @@ class MaintenanceSystem:
     headers: list[dict] = field(default_factory=list)
     finds: int = 0
     swallows: bool = False
+    asks_to_sign_in: bool = False  # with a page, as a proxy does
     refuses: int = 0  # calls that are answered 503 first
     release: threading.Event = field(default_factory=threading.Event)
     server: ThreadingHTTPServer | None = None
@@ -85,6 +86,9 @@ class MaintenanceSystem:
         if self.refuses:
             self.refuses -= 1
             reply(call, 503, {})
+            return
+        if self.asks_to_sign_in:
+            reply(call, 200, "<html>")
             return
         status, answer, headers = self.answer(call.command, parts.path, dict(parse_qsl(parts.query)), body)
         reply(call, status, answer, headers)
@@ -124,7 +128,7 @@ def reply(call: BaseHTTPRequestHandler, status: int, answer: object, headers: di
     call.send_response(status)
     for name, value in (headers or {}).items():
         call.send_header(name, value)
-    body = b"" if answer is None else json.dumps(answer).encode()
+    body = b"" if answer is None else answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
     call.send_header("content-length", str(len(body)))
     call.end_headers()
     call.wfile.write(body)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.dated
 
 PAGE = (REPOSITORY / "docs" / "access.md").read_text()
 NOTHING = {"asset": "A-none", "case": "999", "message": "999", "twin": "mill", "name": "cases", "photo": "999"}
+NOTHING |= {"route": "none"}
 OWN = {"asset": "A-1", "case": "1", "message": "1", "twin": "pump", "name": "cases", "photo": "1"}
 BEGIN = "00000000-0000-7000-8000-000000000000"  # an id before all events
 API = {"machines": "twins"}  # what the API calls the folder of a page

@@ -160,3 +160,15 @@ def test_each_template_has_its_place_on_the_page_with_its_fields(name):
     assert all(url in section for url in template["documentation"])
     fields = [name for name in json.dumps(template["create"]["body"]).split('"') if name.isidentifier()]
     assert [one for one in fields if f"`{one}`" not in section and one not in ("vals_list", "id")] == []
+
+
+def test_a_page_that_asks_to_sign_in_is_no_sign_that_there_is_no_order(one_store, system, tmp_path):
+    root = write_routes(tmp_path, cmms=cmms(system, "maximo"))
+    system.asks_to_sign_in = True
+    case = request_service(one_store)
+    with delivering(one_store, root):
+        wait_for(lambda: len(system.headers) > 1, "a second attempt")
+        assert (system.orders, said_of(one_store, case)) == ([], [])
+        system.asks_to_sign_in = False
+        wait_for(lambda: said_of(one_store, case), "the note of the order")
+    assert len(system.orders) == 1

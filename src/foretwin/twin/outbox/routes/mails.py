@@ -1,5 +1,6 @@
 """Service requests by e-mail, over SMTP."""
 
+import logging
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from foretwin.twin.outbox.dispatcher import TIMEOUT, DeliveryOutcome, Send
 from foretwin.twin.outbox.routes.messages import as_plain_text, headline
 from foretwin.twin.outbox.routes.routes_file import NamedRoute
 from foretwin.twin.store.casework.events import Event
+
+logger = logging.getLogger("foretwin.routes")
 
 PORTS = {"smtp": 25, "smtps": 465}
 
@@ -43,7 +46,9 @@ def mails_sent(route: NamedRoute) -> Iterator[Send]:
 def _send(route: NamedRoute, event: Event) -> DeliveryOutcome:
     try:
         with _session(route) as session:
-            session.send_message(message_of(event, route))
+            refused = session.send_message(message_of(event, route))
+        if refused:  # the others have it, and would have it twice
+            logger.warning("%s: %s was refused by the mail server", route.name, ", ".join(refused))
     except (smtplib.SMTPServerDisconnected, OSError) as error:
         if isinstance(error, smtplib.SMTPResponseException):
             return DeliveryOutcome(f"answered {error.smtp_code} {_said(error.smtp_error)}")

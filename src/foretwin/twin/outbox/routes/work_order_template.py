@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from foretwin.errors import BadInput, ConnectionsError
@@ -127,14 +126,6 @@ def at_pointer(content: Any, pointer: str) -> Any:
         else:
             content = content.get(key) if isinstance(content, Mapping) else None
     return content
-
-
-def parsed_json(body: bytes) -> Any:
-    """Return JSON, or None of what is none."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _number(name: str, value: Any) -> int | float | None:

@@ -25,7 +25,6 @@ from foretwin.twin.outbox.routes.work_order_template import (
     at_pointer,
     fill_body,
     filled_text,
-    parsed_json,
 )
 from foretwin.twin.outbox.signatures import webhook_signature
 from foretwin.twin.store import Store
@@ -34,6 +33,8 @@ from foretwin.twin.store.casework.comments import comments_on, insert_comment
 from foretwin.twin.store.casework.events import Event
 
 SHORT, SHORT_TEXT = 40, 1333  # characters of the shortest title and text that a system takes: SAP's
+
+LONGEST_ANSWER = 1 << 20  # bytes: an order or two
 
 logger = logging.getLogger("foretwin.routes")
 
@@ -114,21 +115,22 @@ class WorkOrders:
         kept: dict[str, str] = {}
 
         def ask(call: SystemCall, with_words: Words) -> Any:
-            response = self._call(client, event, call, with_words, kept)
-            return None if call.answer is None else at_pointer(parsed_json(response.content), call.answer)
+            _, content = self._call(client, event, call, with_words, kept)
+            return None if call.answer is None else at_pointer(_parsed(call, content), call.answer)
 
         session = self.template.session
         if session is not None:
-            response = self._call(client, event, session, words, {})
+            headers, content = self._call(client, event, session, words, {})
             for name, place in session.take.items():
                 kind, _, where = place.partition(":")
-                taken = response.headers.get(where) if kind == "header" else at_pointer(response.json(), where)
+                taken = headers.get(where) if kind == "header" else at_pointer(_parsed(session, content), where)
                 kept[name] = str(taken or "")
         return ask
 
     def _call(
         self, client: httpx.Client, event: Event, call: SystemCall, words: Words, kept: Mapping[str, str]
-    ) -> httpx.Response:
+    ) -> tuple[httpx.Headers, bytes]:
+        """Make a call and return the headers and the body of its answer, of which only so much is read."""
         body = b"" if call.body is None else orjson.dumps(fill_body(call.body, words))
         headers = {name: filled_text(text, words) for name, text in call.headers.items()} | dict(kept)
         if body:
@@ -137,8 +139,15 @@ class WorkOrders:
             headers |= webhook_signature(self.secret, event.id, body, datetime.now(UTC))
         query = {name: filled_text(text, words) for name, text in call.query.items()}
         path = filled_text(call.path, words, quoted=True)
-        response = client.request(call.method, path, params=query or None, content=body or None, headers=headers)
-        return response.raise_for_status()
+        asked: dict[str, Any] = {"params": query or None, "content": body or None, "headers": headers}
+        with client.stream(call.method, path, **asked) as response:
+            response.raise_for_status()
+            content = b""
+            for piece in response.iter_bytes():
+                content += piece
+                if len(content) > LONGEST_ANSWER:
+                    raise BadInput("answer", f"of {call.method} {call.path} is longer than {LONGEST_ANSWER} bytes")
+            return response.headers, content
 
     def _note(self, event: Event, order: Any) -> None:
         """Say in the case which order it has, once."""
@@ -155,3 +164,11 @@ class WorkOrders:
             entry = {"fault": case.fault, "comment": kept["id"]}
             audit.record(connection, actor, "case.commented", entry, now, asset=case.asset, case=case.id)
         logger.info("%s: case %d is %s", self.route.name, case_id, text)
+
+
+def _parsed(call: SystemCall, content: bytes) -> Any:
+    """Return the JSON of an answer; BadInput for none, as of a page that asks to sign in: it tells of no order."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise BadInput("answer", f"of {call.method} {call.path} is no JSON; is that the right address?") from None
