@@ -3,7 +3,8 @@
     python -m benchmarks.reliability.kafka_brokers PARTITIONS [TOPIC]...
 
 It prints the brokers' addresses. `down` on its standard input cuts all connections and refuses new
-ones, `up` ends that, `delete TOPIC PARTITION OFFSET` deletes what lies before it.
+ones, `up` ends that, `delete TOPIC PARTITION OFFSET` deletes what lies before it, `slow BROKER MS` lets a broker
+answer late.
 What it holds lies in its memory. It speaks no TLS and knows no users.
 """
 
@@ -37,6 +38,9 @@ def main(partitions: int, topics: list[str]) -> None:
             _, topic, partition, before = line.split()
             at = ctypes.c_int32(int(partition)), ctypes.c_int64(int(before))
             library.rd_kafka_mock_partition_delete_records(cluster, topic.encode(), *at)
+        elif line.startswith("slow "):
+            _, number, milliseconds = line.split()
+            library.rd_kafka_mock_broker_set_rtt(cluster, int(number), int(milliseconds))
         else:
             change = library.rd_kafka_mock_broker_set_down if line == "down\n" else library.rd_kafka_mock_broker_set_up
             for number in range(1, BROKERS + 1):

@@ -50,6 +50,10 @@ class KafkaCluster:
         """Delete the messages of a partition before an offset."""
         self._say(f"delete {topic} {partition} {before}")
 
+    def slow_down(self, broker: int, milliseconds: int) -> None:
+        """Let one broker answer late."""
+        self._say(f"slow {broker} {milliseconds}")
+
     def end(self) -> None:
         """End the process."""
         self.process.kill()

@@ -82,6 +82,22 @@ def test_links_that_are_cut_or_silent_lose_nothing(small_store, cluster, tmp_pat
     assert (rows["speed"] - rows["flow"] == 1000).all()
 
 
+def test_a_broker_that_answers_late_makes_no_step_without_its_values(small_store, cluster, tmp_path):
+    pumps = KafkaPumps(cluster.hosts, 6, 0.1)
+    pumps.start()
+    wait_for(lambda: pumps.published >= 12, "some ticks", 60)
+    pumps.quiet.set()
+    pumps.join(30)
+    cluster.slow_down(1, 400)
+    with listening_to(small_store, TWIN, peers_of(cluster, tmp_path)):
+        names = pumps.names
+        wait_for(lambda: all(len(stored_rows(small_store, TWIN, name)) == pumps.published for name in names), "all", 60)
+    for name in names:
+        rows = stored_rows(small_store, TWIN, name)
+        assert (rows["speed"] - rows["flow"] == 1000).all()
+        assert rows["flow"].tolist() == list(range(pumps.published))
+
+
 def send(cluster, *messages: tuple[str | None, bytes], topic: str = OWN) -> None:
     """Publish keys and bodies, acknowledged by the brokers."""
     producer = Producer({"bootstrap.servers": cluster.hosts, "enable.idempotence": True})

@@ -1,13 +1,12 @@
 """A consumer of a group: several processes share the partitions; an offset is committed once its message is stored."""
 
 import logging
-import math
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -17,14 +16,21 @@ from foretwin.project.loops import Backoff
 from foretwin.serving.http.limits import Limits
 from foretwin.twin.connectors.connections.connections_file import Peer
 from foretwin.twin.connectors.kafka.client_settings import SILENT, client_settings, is_refusal, refused
-from foretwin.twin.connectors.kafka.group_statistics import SILENCE, GroupStatistics, Place, read_statistics
+from foretwin.twin.connectors.kafka.group_statistics import SILENCE, Place, StatisticsReader
+from foretwin.twin.connectors.kafka.partition_rounds import (
+    BATCH,
+    MEMORY,
+    MOST,
+    Handed,
+    PartitionRounds,
+    place_of,
+    size_of,
+)
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 
 logger = logging.getLogger("foretwin.kafka")
 
-BATCH = 500  # messages in one transaction
 STEP = 50  # messages that are taken at once from those that were received
-MEMORY = 32 * 1024 * 1024  # bytes of the messages of one transaction, those of one step come on top
 AHEAD = 32 * 1024  # KiB that are received before they are asked for
 FETCHED = 16 * 1024 * 1024  # bytes of one answer of a broker
 FETCH, PATIENCE = 0.5, 0.02  # s that a batch waits for its first message, and for more
@@ -33,6 +39,7 @@ POLLED = 60_000  # ms within which we look for messages, or the group takes us f
 NEW_TOPICS = 3000  # ms between two looks for topics, which also tell whether the brokers are there
 BEGINNING = 5.0  # s until we tell that there is no connection yet
 UNKNOWN = "not connected yet"
+ASKED, LOOKED = 200, 500  # ms that a broker waits for something new, and between two looks at the links
 STANDSTILL = 1.0  # s that storing may take before nothing more is asked for
 LOOK, SHORT = 0.2, 0.001  # s between two looks whether something is done that takes long, or not
 LEAVING = 5.0  # s that it may take to leave the group
@@ -42,30 +49,37 @@ LEAVING = 5.0  # s that it may take to leave the group
 class _Owned:
     """A partition that is ours. `again`: messages that an earlier owner may have stored and not committed."""
 
-    again: int = BATCH
+    again: int = MOST
     following: int = -1  # offset after the last message that was fetched
 
 
 class GroupConsumer:
     """Reads `topics` (names, and regular expressions that begin with ^) as a member of `group`.
 
-    `trouble` says what does not stand. `complete_until` is a moment of time.monotonic: what the brokers had until then
-    in our partitions is stored; `lag` is how many messages are not, None while that is not known. `has_lost` tells,
-    until it is set back, that partitions went to another process.
+    `trouble` says what does not stand; `lag` is how many messages are not read, None while that is not known.
+    `has_lost` tells, until it is set back, that partitions went to another process.
     """
 
-    def __init__(self, peer: Peer, group: str, topics: Sequence[str], backoff: Backoff, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        peer: Peer,
+        group: str,
+        topics: Sequence[str],
+        rounds: PartitionRounds,
+        backoff: Backoff,
+        stop: threading.Event,
+    ) -> None:
+        self.rounds = rounds
         self.name, self._stop, self._began = peer.name, stop, time.monotonic()
-        self.trouble, self.complete_until, self.has_lost = UNKNOWN, -math.inf, False
+        self.trouble, self.has_lost = UNKNOWN, False
         self.lag: int | None = None
         self._largest = Subscription("", lambda _: None, largest=Limits.from_env(os.environ).body_bytes)
         self._owned: dict[Place, _Owned] = {}
         self._fetched: dict[Place, _Owned] = {}
-        self._kept: list[KafkaMessage] = []
         self._refusal: KafkaError | None = None
         self._answers: list[KafkaError | None] = []
         self._answered = 0, self._began  # how many answers have come, and when there was a new one
-        self._awaited: GroupStatistics | None = None
+        self._reader = StatisticsReader()
         self._paused: set[Place] = set()
         self._told: set[Any] = set()
         settings = client_settings(peer.name, peer.settings.url, peer.root, peer.settings.user, peer.password())
@@ -86,27 +100,26 @@ class GroupConsumer:
             "fetch.max.bytes": FETCHED,
             "reconnect.backoff.ms": int(backoff.shortest * 1000),
             "reconnect.backoff.max.ms": int(backoff.longest * 1000),
-            "statistics.interval.ms": 1000,
+            "fetch.wait.max.ms": ASKED,
+            "statistics.interval.ms": LOOKED,
             "on_commit": lambda error, _: self._answers.append(error),
             "stats_cb": self._note_statistics,
             "error_cb": self._note_error,
         }
 
-    def fetch(self) -> list[KafkaMessage]:
-        """Return what came, none after a while in which nothing did; BrokerError where the brokers refuse us."""
-        taken, self._kept = self._kept, []
-        first = self._consumer.poll(0 if taken else FETCH)
-        taken += [first] if first is not None else []
-        size = sum(map(_size, taken))
-        while taken and len(taken) < BATCH and size < MEMORY:
-            more = self._consumer.consume(min(STEP, BATCH - len(taken)), PATIENCE)
-            if not more:
+    def fetch(self) -> Handed:
+        """Return what is to be stored next, nothing after a while; BrokerError where the brokers refuse us."""
+        came, count, size = [self._consumer.poll(FETCH)], 0, 0
+        while came:
+            for one in came:
+                self._note(one)
+            count, size = count + len(came), size + sum(size_of(one) for one in came if one is not None)
+            if count >= BATCH or size >= MEMORY:
                 break
-            taken += more
-            size += sum(map(_size, more))
+            came = self._consumer.consume(STEP, PATIENCE) if came[0] is not None else []
         if self._refusal is not None:
             raise refused(self.name, self._refusal)
-        return [one for one in taken if self._is_message(one)]
+        return self.rounds.take()
 
     def messages_of(self, fetched: Sequence[KafkaMessage]) -> list[Message]:
         """Return what was fetched as messages of MQTT: the topic TOPIC/KEY; those that may come again are marked."""
@@ -116,7 +129,7 @@ class GroupConsumer:
             owned = self._owned.get(place)
             if owned is None:  # its next owner reads it
                 continue
-            owned.following = one.offset() + 1
+            owned.following = max(owned.following, one.offset() + 1)
             self._fetched[place] = owned
             found.append(_message(one, owned.again > 0, self._largest))
             owned.again -= 1
@@ -141,7 +154,8 @@ class GroupConsumer:
             if not places:
                 break
             self._answers.clear()
-            self._consumer.commit(offsets=[TopicPartition(*at, one.following) for at, one in places.items()])
+            ends = {at: int(min(one.following, self.rounds.first_held(at))) for at, one in places.items()}
+            self._consumer.commit(offsets=[TopicPartition(*at, end) for at, end in ends.items()])
             self._wait(lambda: self._answers, moved, time.monotonic())
             error = self._answers[0] if self._answers else None
             if error is None:
@@ -150,12 +164,6 @@ class GroupConsumer:
                 raise refused(self.name, error)
             self._tell_once(("commit", error.code()), f"not committed, trying again: {error.str()}")
             self._stop.wait(LOOK)
-        awaited = self._awaited
-        if awaited is None or awaited.ends is None:
-            return
-        ends = {self._owned.get(place): end for place, end in awaited.ends.items()}
-        if all(one is None or one.following >= end for one, end in ends.items()):
-            self.complete_until, self._awaited = awaited.heard, None
 
     def close(self) -> None:
         """Leave the group; while the brokers are silent a commit under way would hold it up for long."""
@@ -166,11 +174,10 @@ class GroupConsumer:
     def _wait(self, is_done: Callable[[], object], moved: Callable[[], None], begin: float) -> None:
         """Wait, and go on to take part in the group; what comes meanwhile is kept for the next fetch."""
         while not is_done() and not (self._stop.is_set() and time.monotonic() - begin > STANDSTILL):
-            if time.monotonic() - begin > STANDSTILL or len(self._kept) >= STEP:
-                self._paused |= self._owned.keys()
-                self._consumer.pause(_partitions(self._owned))
+            if time.monotonic() - begin > STANDSTILL or self.rounds.is_full:
+                self._pause()
             came = self._consumer.poll(LOOK if self._paused else 0)
-            self._kept += [came] if came is not None else []
+            self._note(came)
             moved()
             if came is None and not self._paused:
                 time.sleep(SHORT)
@@ -178,13 +185,25 @@ class GroupConsumer:
             self._consumer.resume(_partitions(self._paused))
             self._paused = set()
 
+    def _pause(self) -> None:
+        more = self._owned.keys() - self._paused
+        self._paused |= more
+        self._consumer.pause(_partitions(more))
+
+    def _note(self, one: KafkaMessage | None) -> None:
+        """Keep a message of a partition that is ours."""
+        if one is not None and self._is_message(one) and place_of(one) in self._owned:
+            self.rounds.add(one)
+
     def _assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
             self._owned[one.topic, one.partition] = _Owned()
+            self.rounds.forget((one.topic, one.partition))
 
     def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
             self._owned.pop((one.topic, one.partition), None)
+            self.rounds.forget((one.topic, one.partition))
         self.has_lost = True
 
     def _is_message(self, one: KafkaMessage) -> bool:
@@ -202,7 +221,7 @@ class GroupConsumer:
             self._refusal = error
 
     def _note_statistics(self, text: str) -> None:
-        told = read_statistics(text, self._owned, bool(self._paused))
+        told = self._reader.read(text, self._owned, bool(self._paused))
         now = time.monotonic()
         if told.answers != self._answered[0]:
             self._answered = told.answers, now
@@ -211,8 +230,7 @@ class GroupConsumer:
         if not trouble or self.trouble != UNKNOWN or now - self._began > BEGINNING:
             self.trouble = trouble
         self.lag = None if told.ends is None else told.lag
-        if self._awaited is None or self._awaited.ends is None:
-            self._awaited = told
+        self.rounds.note(replace(told, ends=None) if trouble else told)
         for place, count in told.deleted.items():
             self._tell_once(("deleted", place), f"{place}: {count} messages were deleted before they were read")
 
@@ -227,13 +245,14 @@ def _partitions(places: Iterable[Place]) -> list[TopicPartition]:
     return [TopicPartition(*place) for place in places]
 
 
-def _size(one: KafkaMessage) -> int:
-    return len(one.value() or b"")
+def address_of(one: KafkaMessage) -> str:
+    """Return TOPIC/KEY, or TOPIC of a message without a key."""
+    key = one.key()
+    return str(one.topic()) if key is None else f"{one.topic()}/{key.decode('utf-8', 'backslashreplace')}"
 
 
 def _message(one: KafkaMessage, is_again: bool, largest: Subscription) -> Message:
-    key, body = one.key(), one.value() or b""
-    topic = str(one.topic()) if key is None else f"{one.topic()}/{key.decode('utf-8', 'backslashreplace')}"
+    topic, body = address_of(one), one.value() or b""
     headers = {name.lower(): value for name, value in one.headers() or ()}
     kind = (headers.get("content-type") or b"application/json").decode("utf-8", "backslashreplace")
     return Message(topic, largest.shortened(body), kind, connection=0, number=0, size=len(body), is_again=is_again)

@@ -16,7 +16,8 @@ from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.connections.addresses import PLACE
 from foretwin.twin.connectors.connections.connections_file import Peer
 from foretwin.twin.connectors.connections.mapping import TagMap
-from foretwin.twin.connectors.kafka.group_consumer import BATCH, UNKNOWN, GroupConsumer, logger
+from foretwin.twin.connectors.kafka.group_consumer import UNKNOWN, GroupConsumer, address_of, logger
+from foretwin.twin.connectors.kafka.partition_rounds import PartitionRounds
 from foretwin.twin.connectors.mqtt.receiving import decode_messages, session_name
 from foretwin.twin.connectors.mqtt.subscription import Message
 from foretwin.twin.connectors.mqtt.tag_topics import TagTopics
@@ -31,23 +32,26 @@ def listen_kafka(peer: Peer, sink: Sink, stop: threading.Event, state: Connectio
     BrokerError where the brokers refuse for good, StoreError where the store does.
     """
     tags = _tag_topics(peer, sink) if peer.settings.tags else None
-    group = GroupConsumer(peer, session_name(sink.store, peer), tags.filters if tags else [OWN], backoff, stop)
+    topics, name = tags.filters if tags else [OWN], session_name(sink.store, peer)
+    rounds = PartitionRounds((lambda one: tags.machine_at(address_of(one))) if tags else None)
+    group = GroupConsumer(peer, name, topics, rounds, backoff, stop)
     moved = partial(_tell, group, state)
     with closing(group), ThreadPoolExecutor(1, f"store-{peer.name}") as worker:
         while not stop.is_set():
-            messages = group.messages_of(group.fetch())
+            handed = group.fetch()
+            messages = group.messages_of(handed.messages)
             if group.has_lost:
                 group.has_lost = False
                 sink.forget(state)
             moved()
-            # Values of one machine may lie in several partitions, which are read at different speeds.
-            state.completeness.is_filling = tags is not None and (group.lag is None or group.lag > BATCH)
+            state.completeness.is_filling = tags is not None and not handed.is_round
             if messages:
                 work = worker.submit(_stored, tags, messages, sink, state)
                 if not group.await_stored(work, moved):
                     return
-            group.commit(moved)
-            state.completeness.mark_complete(group.complete_until)
+                group.commit(moved)
+            if handed.heard is not None:
+                state.completeness.mark_complete(handed.heard)
 
 
 def subscribed_topics(addresses: Sequence[str]) -> list[str]:
@@ -68,6 +72,8 @@ def _stored(tags: TagTopics | None, messages: Sequence[Message], sink: Sink, sta
     """Store what came; False where it was stopped before."""
     if tags is None:
         messages = [replace(one, topic=_own_topic(one.topic)) for one in messages]
+    else:  # before the first values are stored: they wait for those of other partitions
+        sink.expect(state, tags.twin, {tags.machine_at(one.topic) for one in messages} - {""})
     return sink.take(decode_messages(tags, messages, sink, state), "kafka", state)
 
 

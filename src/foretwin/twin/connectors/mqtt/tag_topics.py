@@ -23,6 +23,16 @@ class TagTopics:
         self.filters = filters
         self._tags = tags
 
+    @property
+    def twin(self) -> str:
+        """Return the twin whose tags they are."""
+        return self._tags.contract.name
+
+    def machine_at(self, address: str) -> str:
+        """Return the machine whose tag stands at an address; nothing where no tag does."""
+        tag = self._tags.find(address)
+        return tag.asset if tag else ""
+
     def decode(self, messages: Sequence[Message]) -> list[Decoded]:
         """Return the values of messages; each message that cannot be read is refused on its own, with its reason."""
         collected, refused = CollectedValues(self._tags.contract), []
