@@ -91,7 +91,8 @@ class GroupConsumer:
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
-            "partition.assignment.strategy": "cooperative-sticky",
+            # By range, one process has the partitions of one number of all topics, and so all of a machine's key.
+            "partition.assignment.strategy": "range" if self.rounds.is_split else "cooperative-sticky",
             "session.timeout.ms": SESSION,
             "heartbeat.interval.ms": BEAT,
             "max.poll.interval.ms": POLLED,

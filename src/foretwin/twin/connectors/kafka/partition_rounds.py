@@ -58,6 +58,11 @@ class PartitionRounds:
         self._ahead = -math.inf  # when the last one was received that was handed on before its time
 
     @property
+    def is_split(self) -> bool:
+        """Whether values of one machine may lie in several partitions."""
+        return self._machine_of is not None
+
+    @property
     def is_full(self) -> bool:
         """Whether no more is to be held back."""
         return len(self._held) >= MOST or self._size >= MEMORY
