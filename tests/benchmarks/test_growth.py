@@ -5,7 +5,7 @@ from benchmarks.speed import growth, in_turns, mixed_load
 from support.live_project import living_project
 
 WORKS = {"ingest_postgresql", "ingest_sqlite", "urgency_postgresql", "urgency_sqlite"}
-WORKS |= {"lists", "kpis", "digest", "outbox"}
+WORKS |= {"overview_postgresql", "overview_sqlite", "lists", "kpis", "digest", "outbox"}
 
 
 def test_each_work_of_a_fleet_and_of_a_long_life_has_its_cost(tmp_path, postgres, monkeypatch):
