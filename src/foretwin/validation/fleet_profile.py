@@ -140,7 +140,7 @@ class _Channels:
             self._missing[name] = lost.plus(Behind.of(piece[name].isna().to_numpy(bool), before))
         self._rows += len(piece)
         columns = [*RUN, "time", "rul", *self._contract.channel_names]
-        self._sample.append(piece[columns].iloc[-before % self._step :: self._step])
+        self._sample.append(piece[columns].iloc[-before % self._step :: self._step].copy())  # a view would hold it all
 
     def measures(self) -> dict[str, float]:
         """Return the measures of each channel."""

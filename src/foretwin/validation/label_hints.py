@@ -39,7 +39,7 @@ class LabelHints:
             counts.see(number, piece[fault_column(axis)].to_numpy())
         if self._contract.rul:
             kept = piece[[*RUN, "time", "rul"]].iloc[-before % self._step :: self._step]
-            self._lives.append(kept[kept["rul"].notna()])
+            self._lives.append(kept[kept["rul"].notna()].copy())  # a view would hold the whole piece
 
     def sentences(self) -> list[str]:
         """Return a sentence per label that is told."""
