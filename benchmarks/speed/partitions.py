@@ -11,6 +11,7 @@ one thread. Needs the pumps' champion and rows, which `dvc repro` makes.
 import json
 import multiprocessing
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -41,6 +42,7 @@ from foretwin.wire.tables import JSON
 ROUNDS = 3
 CALLS, MACHINES, CHANNELS = 60, 500, 9  # of one ingesting worker: calls, with a reading of each machine
 FLEET, TICKS = 8_000, 3  # of the scoring loops: machines in all, passes
+ALIVE = 10.0  # s between two words of a worker that waits
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -96,7 +98,7 @@ def scoring_worker(url: str, share: int, root: str, gate: Barrier, out: Any) -> 
     best = (float("inf"), float("inf"))
     for _ in range(TICKS):
         gate.wait()  # the readings come
-        gate.wait()
+        wait_as_owner(gate, watching)
         begin, used = time.perf_counter(), time.process_time()
         while not score_once(watching, now):
             continue
@@ -106,6 +108,15 @@ def scoring_worker(url: str, share: int, root: str, gate: Barrier, out: Any) -> 
     gate.wait()
     watching.owner.close()
     store.close()
+
+
+def wait_as_owner(gate: Barrier, watching: Watching) -> None:
+    """Wait at the gate, and say meanwhile that one lives, as the loop does: a silent worker loses its partitions."""
+    waiting = threading.Thread(target=gate.wait)
+    waiting.start()
+    while waiting.is_alive():
+        waiting.join(ALIVE)
+        watching.owner.renew()
 
 
 def machine_names(partition: int, of: int) -> list[str]:

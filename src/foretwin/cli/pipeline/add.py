@@ -23,9 +23,9 @@ def add_command(names: tuple[str, ...]) -> None:
 
     for name in names:
         Paths(PROJECT, name).load_contract()
+    listed = add_twins(PROJECT / "params.yaml", names)
     for name in names:
         copy_chain(PROJECT, name)
-    listed = add_twins(PROJECT / "params.yaml", names)
     click.echo(f"params.yaml lists {', '.join(listed)}; `dvc repro` builds them")
     if (PROJECT / ".git").exists():
         click.echo("`dvc exp run` copies what git knows, so before it:")
