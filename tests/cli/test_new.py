@@ -23,6 +23,8 @@ def project(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "params.yaml").write_text(shipped_params())
+    (folder / "pipelines").mkdir()
+    (folder / "pipelines" / "chain.yaml").write_text("stages: {}\n")
     monkeypatch.chdir(folder)
     return folder
 
