@@ -156,7 +156,7 @@ def main() -> None:
         "bound": BOUND,
         "commands": commands,
         "ratios": ratios,
-        "machine": environment(),
+        "machine": environment() | {"cores": str(os.cpu_count())},
     }
     with fresh_file(ROOT / "reports" / "streaming.json") as path:
         path.write_text(json.dumps(report, indent=1) + "\n")
