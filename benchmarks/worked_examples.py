@@ -76,7 +76,7 @@ def load_examples() -> dict[str, Example]:
 
 def start_project(folder: Path) -> None:
     """Begin a project in `folder`, with small budgets."""
-    _typed("foretwin init .", folder)
+    typed("foretwin init .", folder)
     params = folder / "params.yaml"
     text = params.read_text(encoding="utf-8")
     for own, small in BUDGETS.items():
@@ -89,12 +89,13 @@ def run_example(example: Example, project: Path, to: str | None = None) -> dict[
     seconds = {}
     for step, command in example.commands(to).items():
         begin = time.perf_counter()
-        _typed(command, project)
+        typed(command, project)
         seconds[step] = round(time.perf_counter() - begin, 1)
     return {"edited_lines": example.edited_lines, "seconds": seconds, **_found(project, example.name)}
 
 
-def _typed(command: str, folder: Path) -> None:
+def typed(command: str, folder: Path) -> None:
+    """Run a command as typed in a shell of this environment; ForetwinError with the end of what a failing one said."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         ["sh", "-c", command], cwd=folder, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False

@@ -21,7 +21,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.accuracy.censoring import lives
-from benchmarks.accuracy.followed_cases import Alarms, followed, interval
+from benchmarks.accuracy.followed_cases import YEAR, Alarms, followed
+from benchmarks.accuracy.intervals import mean_interval
 from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import Bundle
@@ -30,7 +31,6 @@ from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 
 FLEETS, PUMPS, SEED = 20, 30, 8007
-YEAR = 8766.0  # h
 FIGURES = ("caught_a_lead_time_ahead", "false_alarms_per_machine_year", "median_warning", "cost_per_failure")
 
 
@@ -98,7 +98,7 @@ def figures(alarms: Mapping[str, Alarms], truth: pd.DataFrame, pump: Twin) -> di
 def _summed_up(each: list[dict[str, float]]) -> dict[str, Any]:
     summed: dict[str, Any] = {}
     for figure in FIGURES:
-        mean, ends = interval([one[figure] for one in each])
+        mean, ends = mean_interval([one[figure] for one in each])
         summed[figure] = {"mean": round(mean, 4), "interval": [round(end, 4) for end in ends]}
     return summed
 

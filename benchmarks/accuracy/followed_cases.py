@@ -1,14 +1,11 @@
 """Machines followed hour by hour through the rules by which cases open, merge, escalate and close."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from foretwin.cli.models.scored_steps import score_every_row
 from foretwin.contract.twin import Twin
@@ -16,6 +13,7 @@ from foretwin.predictor.bundle import Bundle, probability_column
 from foretwin.twin.cases.rules import Close, Merge, Open, OpenCase, decide_cases
 from foretwin.twin.store.scoring.scores import Score
 
+YEAR = 8766.0  # h
 NOW = datetime(2026, 1, 1, tzinfo=UTC)  # no rule looks at it
 
 
@@ -77,15 +75,3 @@ def _scores(scores: pd.DataFrame, contract: Twin) -> list[Score]:
 
 def _rul_columns(scores: pd.DataFrame) -> tuple[str, ...]:
     return tuple(name for name in ("rul", "rul_low", "rul_high") if name in scores)
-
-
-def interval(values: Sequence[float]) -> tuple[float, list[float]]:
-    """Return the mean of figures of independent fleets, and its 95 % interval by Student's t."""
-    from scipy.stats import t
-
-    found: NDArray[np.float64] = np.asarray(values, np.float64)
-    mean = float(found.mean())
-    if len(found) < 2:
-        return mean, [mean, mean]
-    reach = float(t.ppf(0.975, len(found) - 1)) * float(found.std(ddof=1)) / len(found) ** 0.5
-    return mean, [mean - reach, mean + reach]

@@ -11,8 +11,6 @@ the first hour on. Writes reports/health/pump.json.
 """
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -23,11 +21,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 from benchmarks.accuracy.censoring import lives
-from benchmarks.accuracy.followed_cases import Alarms, followed
-from benchmarks.worked_examples import start_project
+from benchmarks.accuracy.followed_cases import YEAR, Alarms, followed
+from benchmarks.accuracy.intervals import share_interval
+from benchmarks.worked_examples import start_project, typed
 from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import Bundle
@@ -39,7 +37,7 @@ Values = NDArray[np.float64]
 
 NAME = "plant-pump"
 SEED, JUDGE_SEED = 6007, 7007
-LEAD, YEAR = 24.0, 8766.0  # h
+LEAD = 24.0  # h
 # What an owner puts right in the draft besides units, roles and limits: the speeds of the drives, budget and lead time.
 EDITS = {"# regimes:": "regimes:", "false_alarms: 12 ": "false_alarms: 1 ", "lead_time: 0  #": "lead_time: 24  #"}
 WINDOWS = ("windows: 10000", "windows: 60000")  # drawn for one member
@@ -92,8 +90,7 @@ def build_twin(folder: Path, rows: pd.DataFrame, pump: Twin) -> Paths:
     """Make a project with the twin of these pumps, trained."""
     start_project(folder)
     _without_labels(rows, pump).to_csv(folder / "pumps.csv", index=False)
-    command = str(Path(sys.executable).with_name("foretwin"))
-    _run([command, "new", NAME, "pumps.csv"], folder)
+    typed(f"foretwin new {NAME} pumps.csv", folder)
     paths = Paths(folder, NAME)
     for path, edits in ((paths.contract, EDITS | _limits(paths, pump)), (folder / "params.yaml", dict([WINDOWS]))):
         text = path.read_text(encoding="utf-8")
@@ -102,9 +99,9 @@ def build_twin(folder: Path, rows: pd.DataFrame, pump: Twin) -> Paths:
                 raise SystemExit(f"{path}: has no {old!r}")
             text = text.replace(old, new)
         path.write_text(text, encoding="utf-8")
-    _run([command, "add", NAME], folder)
+    typed(f"foretwin add {NAME}", folder)
     for stage in STAGES:
-        _run([sys.executable, f"pipelines/{stage}.py", NAME], folder)
+        typed(f"python pipelines/{stage}.py {NAME}", folder)
     return paths
 
 
@@ -117,10 +114,6 @@ def _limits(paths: Paths, pump: Twin) -> dict[str, str]:
         for name, line in drafted.items()
         for one in [pump.channels[name]]
     }
-
-
-def _run(command: list[str], folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
 def _without_labels(rows: pd.DataFrame, pump: Twin) -> pd.DataFrame:
@@ -148,12 +141,10 @@ def figures(alarms: Mapping[str, Alarms], truth: pd.DataFrame, pump: Twin) -> di
             early += sum(bool(hour < end - 2 * longest_lead_time(pump)) for hour in told.began)
             warnings += [told.warning(end)] if told.warning(end) >= LEAD else []
     warned = len(warnings)
-    low = beta.ppf(0.025, max(warned, 1e-9), failed - warned + 1)
-    high = beta.ppf(0.975, warned + 1, max(failed - warned, 1e-9))
     return {
         "failures": failed,
         "warned": round(warned / failed, 4),
-        "warned_interval": [round(float(low), 4), round(float(high), 4)],
+        "warned_interval": share_interval(warned, failed),
         "median_warning": round(float(np.median(warnings)), 1) if warnings else None,
         "false_alarms": false,
         "false_alarms_per_machine_year": round(false / healthy * YEAR, 2),

@@ -12,8 +12,6 @@ Writes reports/health/tep.json.
 import io
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -24,10 +22,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import beta
 
+from benchmarks.accuracy.intervals import share_interval
 from benchmarks.accuracy.sensor_share import sensor_figures
-from benchmarks.worked_examples import start_project
+from benchmarks.worked_examples import start_project, typed
 from foretwin.contract.twin import DEPARTED, HEALTH, Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import canonical
@@ -84,12 +82,11 @@ def build_twin(folder: Path, normal: Values) -> None:
     frame = pd.DataFrame(normal, columns=CHANNELS)
     frame.insert(0, "time", pd.date_range("2000-01-01", periods=len(frame), freq=f"{MINUTES}min"))
     frame.to_csv(folder / "tep.csv", index=False)
-    for words in (["new", "tep", "tep.csv"], ["add", "tep"]):
-        _run([str(Path(sys.executable).with_name("foretwin")), *words], folder)
+    typed("foretwin new tep tep.csv && foretwin add tep", folder)
     for path, old, new in ((PAGE, "length: 60", f"length: {WINDOW}"), (Path("params.yaml"), *BUDGET)):
         (folder / path).write_text((folder / path).read_text().replace(old, new))
     for stage in ("fetch", "adapt", "prepare", "tune", "train"):
-        _run([sys.executable, f"pipelines/{stage}.py", "tep"], folder)
+        typed(f"python pipelines/{stage}.py tep", folder)
 
 
 def methods_of_twin(folder: Path) -> tuple[dict[str, Method], dict[str, Any]]:
@@ -108,10 +105,6 @@ def methods_of_twin(folder: Path) -> tuple[dict[str, Method], dict[str, Any]]:
     blend = read_blend_record(paths.models / "candidates")
     of = {"weights": blend["weights"][HEALTH], "beside": blend["beside"].get(HEALTH, {})}
     return found, {"served": of, "injected": judge_candidates(development, contract, 1)}
-
-
-def _run(command: list[str], folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
 def _histories(rows: Values, contract: Twin) -> Histories:
@@ -181,15 +174,11 @@ def _figures(told: Mapping[int, NDArray[np.bool_]], alarms: int, calm: int) -> d
     rates = {str(fault): round(float(one[FIRST_FAULTY:].mean()), 4) for fault, one in told.items()}
     easier = [rate for fault, rate in rates.items() if int(fault) not in UNDETECTABLE]
     before = np.concatenate([one[WINDOW - 1 : FIRST_FAULTY] for one in told.values()])
-    ends = [
-        beta.ppf(0.025, max(alarms, 1e-9), calm - alarms + 1),
-        beta.ppf(0.975, alarms + 1, max(calm - alarms, 1e-9)),
-    ]
     return {
         "detection_rate": round(float(np.mean(list(rates.values()))), 4),
         "detection_rate_without_3_9_15": round(float(np.mean(easier)), 4),
         "false_alarm_rate": round(alarms / calm, 4),
-        "false_alarm_rate_interval": [round(float(one), 4) for one in ends],
+        "false_alarm_rate_interval": share_interval(alarms, calm),
         "false_alarm_rate_before_faults": round(float(before.mean()), 4),
         "by_fault": rates,
         "delay": {str(fault): delay(one[FIRST_FAULTY:]) for fault, one in told.items()},

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.accuracy import cases
-from benchmarks.accuracy.followed_cases import Alarms, interval
+from benchmarks.accuracy.followed_cases import YEAR, Alarms
+from benchmarks.accuracy.intervals import mean_interval
 from benchmarks.render.cases import CASES
 from foretwin.contract.lead_times import longest_lead_time
 from foretwin.project.paths import Paths
@@ -30,7 +31,7 @@ def test_a_failure_is_caught_a_lead_time_ahead_and_an_alarm_two_before_the_end_i
     assert found["failures"] == 3
     assert found["caught_a_lead_time_ahead"] == pytest.approx(1 / 3)
     assert found["median_warning"] == 10.0
-    assert found["false_alarms_per_machine_year"] == pytest.approx(2 / 1200 * cases.YEAR)
+    assert found["false_alarms_per_machine_year"] == pytest.approx(2 / 1200 * YEAR)
     prices = pump.costs
     expected = (prices.planned + 2 * prices.failure + 2 * prices.inspection) / 3
     assert found["cost_per_failure"] == pytest.approx(expected)
@@ -41,8 +42,8 @@ def test_a_failure_is_caught_a_lead_time_ahead_and_an_alarm_two_before_the_end_i
 
 
 def test_the_interval_of_a_mean_is_wider_of_fewer_fleets():
-    mean, (low, high) = interval([1.0, 2.0, 3.0])
+    mean, (low, high) = mean_interval([1.0, 2.0, 3.0])
     assert (mean, low) == (2.0, pytest.approx(2 - 4.303 / 3**0.5, abs=1e-3))
-    many, (lower, upper) = interval([1.0, 2.0, 3.0] * 10)
+    many, (lower, upper) = mean_interval([1.0, 2.0, 3.0] * 10)
     assert many == 2.0
     assert upper - lower < high - low

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.accuracy import pump_health
-from benchmarks.accuracy.followed_cases import Alarms, alarms_of
-from benchmarks.accuracy.pump_health import LEAD, YEAR
+from benchmarks.accuracy.followed_cases import YEAR, Alarms, alarms_of
+from benchmarks.accuracy.pump_health import LEAD
 from benchmarks.render import health
 from foretwin.contract.twin import Health, Twin
 from foretwin.project.paths import Paths

@@ -1,24 +1,20 @@
 """Service requests of real cases, and their delivery by a project's routes."""
 
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
-from foretwin.project.loops import Backoff
 from foretwin.twin.cases.service_request import service_request
-from foretwin.twin.outbox.dispatcher import deliver
 from foretwin.twin.outbox.routes.route_targets import route_targets
 from foretwin.twin.store import assets
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.comments import comments_on
 from foretwin.twin.store.casework.outbox import emit
+from support.delivered import delivering
 from support.stored_case import NOON, store_case
 from support.tiny_bundle import tiny_twin
 
 TWIN = tiny_twin()
-QUICK = Backoff(shortest=0.06, longest=0.1, factor=3)
 SECRETS = {"CMMS_KEY": "key-1", "CMMS_PASSWORD": "rosebud"}
 TAGS = {"odoo_equipment_id": "7", "atlas_asset_id": "8", "sap_technical_object": "10000001", "owner": "north"}
 
@@ -45,18 +41,9 @@ def issue(store, number: int) -> int:
     return number
 
 
-@contextmanager
-def delivering(store, root: Path):
-    stop = threading.Event()
-    targets = route_targets(store, root, SECRETS)
-    thread = threading.Thread(target=deliver, args=(store, targets, stop, QUICK))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(30)
-        assert not thread.is_alive()
+def routed(store, root: Path):
+    """The outbox delivered to the routes of a project."""
+    return delivering(store, *route_targets(store, root, SECRETS))
 
 
 def said_of(store, case: int) -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from foretwin.twin.store import Store
 
 PROJECT = Path()
+LIVE = "http://127.0.0.1:3100"  # where `foretwin live` answers, unless it is told otherwise
 
 
 def load_project() -> "dict[str, Twin]":

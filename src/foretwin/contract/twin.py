@@ -152,8 +152,7 @@ class Twin(ContractPart):
             object.__setattr__(self, "faults", {**self.faults, HEALTH: self.health.axis})
             if self.rul is None and self.axes == (HEALTH,) and "shortest" not in self.window.model_fields_set:
                 # A few rows are far from what whole windows of normal machines show: each new machine would be told.
-                whole = {"length": self.window.length, "shortest": self.window.length}
-                object.__setattr__(self, "window", Window.model_validate(whole))
+                object.__setattr__(self, "window", self.window.model_copy(update={"shortest": self.window.length}))
         return self
 
     @model_validator(mode="after")

@@ -34,13 +34,12 @@ def copy_chain(root: Path, twin: str) -> bool:
     if copy.is_symlink():
         copy.unlink()  # as versions before wrote it
     present = copy.read_text(encoding="utf-8") if copy.exists() else None
-    if present is None or present.startswith(COPIED):
-        wanted |= {copy: COPIED + _shared(root)}
-    changed = [path for path, text in wanted.items() if path != copy or text != present]
-    for path in changed:
+    if (present is None or present.startswith(COPIED)) and (text := COPIED + _shared(root)) != present:
+        wanted[copy] = text
+    for path, text in wanted.items():
         with fresh_file(path) as out:
-            out.write_text(wanted[path], encoding="utf-8")
-    return bool(changed)
+            out.write_text(text, encoding="utf-8")
+    return bool(wanted)
 
 
 def _shared(root: Path) -> str:

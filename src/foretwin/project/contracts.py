@@ -28,10 +28,10 @@ class RunningContracts(Mapping[str, Twin]):
     anybody's. A contract that counts stays as it is until the process ends.
     """
 
-    def __init__(self, root: Path) -> None:
-        """Load those that are there; ContractError at the first invalid one."""
+    def __init__(self, root: Path, held: Mapping[str, Twin] | None = None) -> None:
+        """Begin with those that were loaded, or load them; ContractError at the first invalid one."""
         self.root = root
-        self._held = load_contracts(root)
+        self._held = load_contracts(root) if held is None else dict(held)
         self._told: dict[Path, str] = {}  # file -> what was wrong with it when that was logged
         self._looked = time.monotonic()
         self._turn = threading.Lock()

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import nats
@@ -19,16 +18,15 @@ from sqlalchemy import select
 from benchmarks.reliability.kafka_plant import PARTITIONS, KafkaCluster
 from benchmarks.reliability.nats_plant import NatsServer
 from foretwin.errors import BadInput
-from foretwin.project.loops import Backoff
 from foretwin.twin.outbox.bus_targets import bus_targets
-from foretwin.twin.outbox.dispatcher import deliver, targets_from
+from foretwin.twin.outbox.dispatcher import targets_from
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets
 from foretwin.twin.store.casework.outbox import emit
 from foretwin.twin.store.tables import deliveries
+from support.delivered import delivering
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-QUICK = Backoff(shortest=0.06, longest=0.1, factor=3)
 DELIVERING = """
 import os, threading
 from foretwin.project.loops import Backoff
@@ -48,17 +46,6 @@ def tell(store, *names: str) -> list[str]:
 def left(store) -> set[str]:
     with store.read() as connection:
         return set(connection.execute(select(deliveries.c.state)).scalars())
-
-
-@contextmanager
-def delivering(store, environ):
-    stop = threading.Event()
-    run = threading.Thread(target=deliver, args=(store, targets_from(environ), stop, QUICK, 100))
-    run.start()
-    yield
-    stop.set()
-    run.join(30)
-    assert not run.is_alive()
 
 
 def kept_by(server) -> list[tuple[str, dict]]:
@@ -82,7 +69,7 @@ def test_a_stream_gets_each_event_once_whatever_is_killed(store, store_url, tmp_
     names = [f"P.{number % 5}" for number in range(20)]
     ids = tell(store, *names)
     try:
-        with delivering(store, environ):
+        with delivering(store, *targets_from(environ), attempts=100):
             wait_for(lambda: "no stream holds" in str(_errors(store)), "that there is no stream", 20)
         asyncio.run(_make_stream(server))
         process = subprocess.Popen(
@@ -92,7 +79,7 @@ def test_a_stream_gets_each_event_once_whatever_is_killed(store, store_url, tmp_
         process.send_signal(signal.SIGKILL)
         process.wait()
         server.kill()
-        with delivering(store, environ):
+        with delivering(store, *targets_from(environ), attempts=100):
             server.start()
             wait_for(lambda: left(store) == {"delivered"}, "delivery of all", 40)
         found = kept_by(server)
@@ -121,7 +108,7 @@ def test_topics_get_each_event_with_its_machine_as_the_key(store):
     environ = {"FORETWIN_EVENTS_KAFKA": cluster.url}
     try:
         cluster.kill()
-        with delivering(store, environ):
+        with delivering(store, *targets_from(environ), attempts=100):
             threading.Event().wait(1)
             assert left(store) == {"waiting"}
             cluster.start()

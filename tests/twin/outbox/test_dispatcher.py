@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,18 +16,17 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import select
 
 from foretwin.errors import BadInput
-from foretwin.project.loops import Backoff
-from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, Target, deliver, targets_from, webhook_signature
+from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, Target, targets_from, webhook_signature
 from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.casework import events as outbox
 from foretwin.twin.store.casework.outbox import emit
 from foretwin.twin.store.tables import deliveries
+from support.delivered import delivering
 from support.webhook_receiver import SECRET, Receiver
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DUE = listing.Page(10, 0, "due_at", descending=False)
-QUICK = Backoff(shortest=0.06, longest=0.1, factor=3)
 
 
 @pytest.fixture
@@ -58,19 +56,6 @@ def states(store, target: Target) -> list[str]:
     with store.read() as connection:
         query = select(deliveries.c.state).where(deliveries.c.target == target.name).order_by(deliveries.c.event)
         return list(connection.execute(query).scalars())
-
-
-@contextmanager
-def delivering(store, *targets: Target, attempts: int = ATTEMPTS):
-    stop = threading.Event()
-    thread = threading.Thread(target=deliver, args=(store, targets, stop, QUICK, attempts))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 def test_a_webhook_receives_signed_cloud_events_in_order(store, receiver):

@@ -2,7 +2,7 @@
 
 import click
 
-LIVE = "http://127.0.0.1:3100"
+from foretwin.cli.project import LIVE
 
 
 @click.command("mcp")
@@ -20,9 +20,8 @@ def mcp_command(url: str) -> None:
     import asyncio
 
     from foretwin.errors import BadInput
+    from foretwin.twin.connectors.extras import needing_extra
 
-    try:
+    with needing_extra("mcp", "mcp", BadInput):
         from foretwin.client.assistant.protocol_server import serve_assistant
-    except ModuleNotFoundError as error:
-        raise BadInput("mcp", f"{error.name} is not installed; `pip install 'foretwin[mcp]'`") from None
     asyncio.run(serve_assistant(url, None))

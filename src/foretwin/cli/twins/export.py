@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-LIVE = "http://127.0.0.1:3100"
+from foretwin.cli.project import LIVE
 
 
 @click.command("export")

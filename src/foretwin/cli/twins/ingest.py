@@ -48,8 +48,7 @@ def ingest_command(sources: tuple[str, ...], twin: str | None, mqtt: str | None)
     from foretwin.twin.connectors.files import ingest_file
     from foretwin.twin.connectors.listening import Listening, listen
 
-    project.load_project()
-    contracts, total = RunningContracts(project.PROJECT), Totals()
+    contracts, total = RunningContracts(project.PROJECT, project.load_project()), Totals()
     files, peers = _chosen(sources, mqtt, contracts)
     if not files and not peers:
         raise BadInput("FILE", "is missing; name files, a URL, or connections in connections.yaml or FORETWIN_MQTT_URL")

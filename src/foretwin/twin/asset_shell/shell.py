@@ -1,7 +1,6 @@
 """The shell of a machine with its submodels, verified by aas-core3.0, as JSON and as an AASX package."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,6 +15,7 @@ from foretwin.twin.asset_shell.predictive_maintenance import predictive_maintena
 from foretwin.twin.asset_shell.published_template import Number, published_template
 from foretwin.twin.asset_shell.service_notifications import service_notifications
 from foretwin.twin.asset_shell.time_series import time_series
+from foretwin.twin.connectors.extras import needing_extra
 
 SUBMODELS: dict[Number, Callable[[MachineFacts], Content]] = {
     "02006": nameplate,
@@ -35,7 +35,11 @@ def told_submodels(facts: MachineFacts) -> dict[Number, Content]:
 
 def submodel_ids(facts: MachineFacts) -> dict[Number, str]:
     """Return the id of each submodel that the shell has."""
-    return {number: f"{facts.global_id}:submodel:{number}" for number in told_submodels(facts)}
+    return {number: _submodel_id(facts, number) for number in told_submodels(facts)}
+
+
+def _submodel_id(facts: MachineFacts, number: Number) -> str:
+    return f"{facts.global_id}:submodel:{number}"
 
 
 def shell_json(facts: MachineFacts) -> dict[str, Any]:
@@ -56,14 +60,13 @@ def shell_package(facts: MachineFacts) -> bytes:
 
 def _environment(facts: MachineFacts) -> Any:
     """Return shell and submodels, verified; Conflict where a text of the machine breaks a rule of the standard."""
-    with _installed():
+    with needing_extra("aas", "aas", BadInput):
         from aas_core3 import types as aas
         from aas_core3 import verification
 
         from foretwin.twin.asset_shell.building import build_submodel
-    ids = submodel_ids(facts)
     submodels = [
-        build_submodel(published_template(number)["submodel"], ids[number], content)
+        build_submodel(published_template(number)["submodel"], _submodel_id(facts, number), content)
         for number, content in told_submodels(facts).items()
     ]
     serial = facts.asset.serial_number
@@ -87,11 +90,3 @@ def _environment(facts: MachineFacts) -> Any:
         text = f"{facts.asset.name} has a text that AAS 3.0 does not allow, at {wrong.path}: {wrong.cause}"
         raise Conflict("asset", f"{text}; change its tags, serial number or parts")
     return environment
-
-
-@contextmanager
-def _installed() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise BadInput("aas", f"{error.name} is not installed here; `pip install 'foretwin[aas]'`") from None

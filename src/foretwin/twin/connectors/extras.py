@@ -1,16 +1,24 @@
-"""Optional extras: what a connector needs and is not installed is told with the command that installs it."""
+"""Optional extras: what is needed and not installed is told with the command that installs it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from foretwin.errors import ConnectionsError
+from foretwin.errors import ConnectionsError, ForetwinError
+
+
+def _of_connection(what: str, advice: str) -> ForetwinError:
+    return ConnectionsError(f"{what}: {advice}")
 
 
 @contextmanager
-def needing_extra(what: str, extra: str) -> Iterator[None]:
-    """Import within it what the extra brings; ConnectionsError where it is not installed, for whom `what` tells."""
+def needing_extra(
+    what: str, extra: str, refusal: Callable[[str, str], ForetwinError] = _of_connection
+) -> Iterator[None]:
+    """Import within it what the extra brings; where it is not installed, `refusal` of `what` and the advice is raised.
+
+    That is ConnectionsError, or such as BadInput.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
-        advice = f"{error.name} is not installed; `pip install 'foretwin[{extra}]'`"
-        raise ConnectionsError(f"{what}: {advice}") from None
+        raise refusal(what, f"{error.name} is not installed; `pip install 'foretwin[{extra}]'`") from None

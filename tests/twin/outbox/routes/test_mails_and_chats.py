@@ -16,7 +16,7 @@ from foretwin.twin.outbox.routes.routes_file import QuietHours
 from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import listing
 from foretwin.twin.store.casework import cases, events
-from support.routed_requests import SECRETS, delivering, issue, request_service, write_routes
+from support.routed_requests import SECRETS, issue, request_service, routed, write_routes
 
 pytestmark = pytest.mark.dated
 
@@ -70,7 +70,7 @@ def test_a_request_comes_as_a_mail_that_a_technician_can_work_with(one_store, ma
     mailbox.refuse_first = 1
     root = write_routes(tmp_path, shift=by_mail(mailbox))
     case = request_service(one_store)
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: mailbox.mails, "the mail")
     ((to, mail),) = mailbox.mails
     assert to == ["shift@plant.example"]
@@ -87,7 +87,7 @@ def test_in_quiet_hours_only_what_is_urgent_comes_with_what_waits_before_it(one_
     root = write_routes(tmp_path, shift=by_mail(mailbox, quiet=quiet_now()))
     waits = request_service(one_store, name="P-017")
     request_service(one_store, name="P-018", severity="urgent")
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: mailbox.mails, "the urgent mail")
     assert [mail["Subject"].split(":")[0] for _, mail in mailbox.mails] == ["P-018"]
     assert mailbox.mails[0][1]["Importance"] == "high"
@@ -96,7 +96,7 @@ def test_in_quiet_hours_only_what_is_urgent_comes_with_what_waits_before_it(one_
     issue(one_store, waits)
     with one_store.write() as connection:
         events.hasten(connection, "route:shift", datetime.now(UTC))  # it would be looked at within a minute
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: len(mailbox.mails) == 3, "both mails of the first machine")
     assert [mail["Subject"] for _, mail in mailbox.mails[1:]] == [
         "P-017: Mode: wear (planned)",
@@ -117,7 +117,7 @@ def test_quiet_hours_go_over_midnight(hour, ends):
 def test_a_password_never_goes_over_the_wire_in_clear(one_store, mailbox, tmp_path):
     root = write_routes(tmp_path, shift=by_mail(mailbox, user="u", password_from="CMMS_PASSWORD"))  # noqa: S106
     request_service(one_store)
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: _errors(one_store), "the refusal")
     assert "in clear" in _errors(one_store)[0]
     assert (mailbox.asked, mailbox.mails) == (0, [])
@@ -146,7 +146,7 @@ def test_a_chat_is_told_through_apprise(one_store, tmp_path, monkeypatch):
     monkeypatch.setitem(SECRETS, "CHAT_URL", f"json://127.0.0.1:{server.server_port}")
     root = write_routes(tmp_path, chat={"chat_from": "CHAT_URL"})
     request_service(one_store, severity="urgent")
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: told, "the message")
     server.shutdown()
     server.server_close()

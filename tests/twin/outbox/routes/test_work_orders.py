@@ -16,7 +16,7 @@ from foretwin.twin.outbox.routes.work_order_template import at_pointer, fill_bod
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store.casework import cases
 from support.maintenance_system import MaintenanceSystem
-from support.routed_requests import SECRETS, delivering, issue, request_service, said_of, write_routes
+from support.routed_requests import SECRETS, issue, request_service, routed, said_of, write_routes
 
 pytestmark = pytest.mark.dated
 
@@ -54,7 +54,7 @@ def test_a_request_becomes_one_order_that_an_urgent_request_changes(one_store, s
     root = write_routes(tmp_path, cmms=cmms(system, name))
     template = load_template(TEMPLATES / f"{name}.json")
     case = request_service(one_store)
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: said_of(one_store, case), "the note of the order")
         (order,) = system.orders
         with one_store.write() as connection:
@@ -74,7 +74,7 @@ def test_a_request_becomes_one_order_that_an_urgent_request_changes(one_store, s
 def test_values_are_typed_and_what_is_not_known_is_left_out(one_store, system, tmp_path):
     root = write_routes(tmp_path, odoo=cmms(system, "odoo"))
     case = request_service(one_store)
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: said_of(one_store, case), "the note of the order")
     (made,) = system.orders[0]["vals_list"]
     assert made["equipment_id"] == 7
@@ -96,7 +96,7 @@ def test_a_killed_process_makes_no_order_twice(one_store, system, tmp_path):
     assert said_of(one_store, case) == []
     system.swallows = False
     system.release.set()
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: said_of(one_store, case), "the note of the order")
     assert len(system.orders) == 1
     assert system.finds == 2
@@ -107,7 +107,7 @@ def test_a_system_that_is_away_gets_the_order_once_it_is_there(one_store, system
     root = write_routes(tmp_path, cmms=cmms(system, "atlas-cmms"))
     system.refuses = 2
     case = request_service(one_store)
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: said_of(one_store, case), "the note of the order")
     assert len(system.orders) == 1
 
@@ -121,7 +121,7 @@ def test_a_route_takes_its_owners_machines_and_its_severity_alone(one_store, sys
         north=cmms(other, "maximo", owners=["no*"], twins=["pump"]),
     )
     case = request_service(one_store)
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: said_of(one_store, case), "the note of the order")
     assert (system.orders, len(other.orders)) == ([], 1)
     other.stop()
@@ -166,7 +166,7 @@ def test_a_page_that_asks_to_sign_in_is_no_sign_that_there_is_no_order(one_store
     root = write_routes(tmp_path, cmms=cmms(system, "maximo"))
     system.asks_to_sign_in = True
     case = request_service(one_store)
-    with delivering(one_store, root):
+    with routed(one_store, root):
         wait_for(lambda: len(system.headers) > 1, "a second attempt")
         assert (system.orders, said_of(one_store, case)) == ([], [])
         system.asks_to_sign_in = False

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from foretwin.errors import ConnectionsError
+from foretwin.twin.connectors.extras import needing_extra
 from foretwin.twin.outbox.dispatcher import DeliveryOutcome, Send
 from foretwin.twin.outbox.routes.messages import as_plain_text, headline
 from foretwin.twin.outbox.routes.routes_file import FILE, NamedRoute
@@ -13,11 +14,8 @@ from foretwin.twin.store.casework.events import Event
 @contextmanager
 def chats_told(route: NamedRoute) -> Iterator[Send]:
     """Yield what sends an event; ConnectionsError where Apprise is not there, or knows no such URL."""
-    try:
+    with needing_extra(f"{FILE}: {route.name}", "chat"):
         import apprise
-    except ModuleNotFoundError:
-        advice = "apprise is not installed; `pip install 'foretwin[chat]'`"
-        raise ConnectionsError(f"{FILE}: {route.name}: {advice}") from None
     variable = route.settings.chat_from or ""
     chat = apprise.Apprise()
     if not chat.add(route.secret(variable)):
