@@ -255,6 +255,26 @@ def test_the_summary_shows_figures_champion_and_reports(evaluated):
     assert "Try next:" in shown
 
 
+def test_the_summary_of_many_models_breaks_no_word_at_80_columns(evaluated, monkeypatch):
+    path = evaluated / "models" / "pump" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    names = (
+        "gradient_boosting",
+        "extra_trees",
+        "random_fourier_ridge",
+        "linear",
+        "constant",
+        "physics_known",
+        "normal",
+    )
+    path.write_text(json.dumps({**metrics, "baselines": {name: figures(20) for name in names}}))
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = foretwin("summary").output
+    assert "…" not in shown
+    words = {word for line in shown.splitlines() for word in line.split()}
+    assert words >= {"uncapped", "interval", "macro-F1", "boosting", "constant", "fourier"}
+
+
 @pytest.mark.parametrize(("promoted", "verdict"), [(False, "refused"), (True, "rolled back")])
 def test_the_summary_says_when_another_network_is_champion(evaluated, promoted, verdict):
     models = evaluated / "models" / "pump"

@@ -1,8 +1,9 @@
 """Print the summary of a run: figures, paths, next commands."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +15,7 @@ from foretwin.errors import RegistryError
 from foretwin.evaluation.report import figures_table
 from foretwin.project.paths import Paths
 
+SERVED = ("network", "blend")  # the model that is told of, or its one part
 NEXT = {
     "foretwin serve --open": "the scoring service on port 3000, for this machine alone",
     "foretwin demo": "a living fleet of twenty pumps that wear out",
@@ -39,15 +41,8 @@ def _print_twin(console: Console, paths: Paths) -> None:
         promotion = json.loads((paths.models / "promotion.json").read_text())
     except FileNotFoundError as error:
         raise RegistryError(f"{error.filename}: not there yet; run `dvc repro` first") from None
-    names, *figures = zip(*figures_table(metrics, contract), strict=True)  # a column per model, to fit in 80 characters
     title = f"{contract.title}: {metrics['cuts']} predictions for {metrics['assets']} held-out assets"
-    table = Table(title=title, title_justify="left")
-    for name in names:
-        justify: Literal["left", "right"] = "left" if name == "model" else "right"
-        table.add_column(name, justify=justify, style="bold" if name in {"network", "blend"} else None)
-    for row in figures:
-        table.add_row(*row)
-    console.print(table)
+    console.print(_table(figures_table(metrics, contract), title))
     console.print(f"champion  {_champion(paths, metrics, promotion)}", highlight=False)
     for label, path in {
         "report": paths.models / "report.html",
@@ -57,6 +52,18 @@ def _print_twin(console: Console, paths: Paths) -> None:
     }.items():
         console.print(f"{label:<9} {path}", highlight=False, soft_wrap=True)
     console.print()
+
+
+def _table(figures: Sequence[Sequence[str]], title: str) -> Table:
+    """Return the figures, a row per model, or a column where there are fewer of them: to fit in 80 characters."""
+    header, *rows = figures if len(figures) > len(figures[0]) else zip(*figures, strict=True)
+    table = Table(title=title, title_justify="left")
+    for place, name in enumerate(header):
+        style = "bold" if name in SERVED else None
+        table.add_column(name, justify="right" if place else "left", style=style, overflow="fold")
+    for row in rows:
+        table.add_row(*row, style="bold" if row[0] in SERVED else None)
+    return table
 
 
 def _champion(paths: Paths, metrics: dict[str, Any], promotion: dict[str, Any]) -> str:
