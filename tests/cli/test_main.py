@@ -11,6 +11,7 @@ import pytest
 
 from foretwin.champion.champion import load_champion
 from foretwin.cli.main import main
+from foretwin.cli.pipeline.figures import print_summary
 from foretwin.contract.twin import load_twin
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.chain import COPIED
@@ -255,7 +256,7 @@ def test_the_summary_shows_figures_champion_and_reports(evaluated):
     assert "Try next:" in shown
 
 
-def test_the_summary_of_many_models_breaks_no_word_at_80_columns(evaluated, monkeypatch):
+def test_the_summary_of_many_models_breaks_no_word_at_80_columns(evaluated, monkeypatch, capsys):
     path = evaluated / "models" / "pump" / "metrics.json"
     metrics = json.loads(path.read_text())
     names = (
@@ -269,7 +270,8 @@ def test_the_summary_of_many_models_breaks_no_word_at_80_columns(evaluated, monk
     )
     path.write_text(json.dumps({**metrics, "baselines": {name: figures(20) for name in names}}))
     monkeypatch.setenv("COLUMNS", "80")
-    shown = foretwin("summary").output
+    print_summary(evaluated, ["pump"])
+    shown = capsys.readouterr().out
     assert "…" not in shown
     words = {word for line in shown.splitlines() for word in line.split()}
     assert words >= {"uncapped", "interval", "macro-F1", "boosting", "constant", "fourier"}
