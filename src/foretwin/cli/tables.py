@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,16 +14,36 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], more: str 
     """Print a table, numbers right-aligned; `more` is printed below it."""
     console = Console()
     table = Table()
+    cells = [[cell(value) for value in row] for row in rows]
+    widths = fitting_widths([columns, *cells], console.width)
     for i, name in enumerate(columns):
         numeric = any(isinstance(row[i], int | float) for row in rows) and not any(
             isinstance(row[i], str) for row in rows
         )
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(value) for value in row))
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", width=widths[i])
+    for shown in cells:
+        table.add_row(*shown)
     console.print(table if rows else "none")
     if more:
         console.print(more, highlight=False, soft_wrap=True, markup=False)
+
+
+def fitting_widths(rows: Sequence[Sequence[str]], most: int) -> Sequence[int | None]:
+    """Return how wide the columns of a table with its frame are, for `most` characters: no word is broken.
+
+    What room is left goes to those that lack least for a line each. None, as wide as it comes, where words do not fit.
+    """
+    columns = list(zip(*rows, strict=True))
+    words = [max(cell_len(word) for text in column for word in text.split() or [""]) for column in columns]
+    lacking = [max(map(cell_len, column)) - word for column, word in zip(columns, words, strict=True)]
+    room = most - sum(words) - 3 * len(columns) - 1
+    if room < 0:
+        return [None] * len(columns)
+    for place in sorted(range(len(columns)), key=lambda place: lacking[place]):
+        more = min(room, lacking[place])
+        words[place] += more
+        room -= more
+    return words
 
 
 def cell(value: Any) -> str:

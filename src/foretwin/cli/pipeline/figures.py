@@ -11,6 +11,7 @@ from rich.table import Table
 from foretwin.champion.champion import kept_identity
 from foretwin.champion.refusal import refusal_of
 from foretwin.cli.project import command_prefix
+from foretwin.cli.tables import fitting_widths
 from foretwin.errors import RegistryError
 from foretwin.evaluation.report import figures_table
 from foretwin.project.paths import Paths
@@ -42,7 +43,7 @@ def _print_twin(console: Console, paths: Paths) -> None:
     except FileNotFoundError as error:
         raise RegistryError(f"{error.filename}: not there yet; run `dvc repro` first") from None
     title = f"{contract.title}: {metrics['cuts']} predictions for {metrics['assets']} held-out assets"
-    console.print(_table(figures_table(metrics, contract), title))
+    console.print(_table(figures_table(metrics, contract), title, console.width))
     console.print(f"champion  {_champion(paths, metrics, promotion)}", highlight=False)
     for label, path in {
         "report": paths.models / "report.html",
@@ -54,13 +55,14 @@ def _print_twin(console: Console, paths: Paths) -> None:
     console.print()
 
 
-def _table(figures: Sequence[Sequence[str]], title: str) -> Table:
-    """Return the figures, a row per model, or a column where there are fewer of them: to fit in 80 characters."""
+def _table(figures: Sequence[Sequence[str]], title: str, most: int) -> Table:
+    """Return the figures, a row per model, or a column where there are fewer of them: to fit in `most` characters."""
     header, *rows = figures if len(figures) > len(figures[0]) else zip(*figures, strict=True)
     table = Table(title=title, title_justify="left")
+    widths = fitting_widths([header, *rows], most)
     for place, name in enumerate(header):
         style = "bold" if name in SERVED else None
-        table.add_column(name, justify="right" if place else "left", style=style, overflow="fold")
+        table.add_column(name, justify="right" if place else "left", style=style, overflow="fold", width=widths[place])
     for row in rows:
         table.add_row(*row, style="bold" if row[0] in SERVED else None)
     return table
