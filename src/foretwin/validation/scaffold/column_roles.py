@@ -206,7 +206,8 @@ def _identity(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> tu
 def _refuse_time(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> str:
     named = _named(free, TIME_NAMES)
     if named is None:
-        raise SourceError(f"{table.shown}: no column seems to hold the time; name one `time` or `timestamp`")
+        advice = "name one `time` or `timestamp`, or say which it is by --column COLUMN=time"
+        raise SourceError(f"{table.shown}: no column seems to hold the time; {advice}")
     example = texts(frame[named]).iat[0]
     raise table.wrong(0, named, f"{example!r} is not a time; write numbers, or times such as 2024-05-31T08:00:00")
 
