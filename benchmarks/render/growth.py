@@ -6,7 +6,9 @@ from benchmarks.render.speed import table
 
 WORDS = {
     "ingest_postgresql": "a reading stored, PostgreSQL",
+    "ingest_new_hour_postgresql": "a reading that begins an hour, PostgreSQL",
     "ingest_sqlite": "a reading stored, SQLite",
+    "ingest_new_hour_sqlite": "a reading that begins an hour, SQLite",
     "scoring": "an asset scored that has a new reading, all windows in memory",
     "digest": "a fault more in the digest of waiting cases",
     "outbox": "a look into the outbox, a target being away",

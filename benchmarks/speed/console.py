@@ -22,7 +22,7 @@ from playwright.sync_api import Browser
 
 from benchmarks.browser import chromium
 from benchmarks.render.console import living
-from benchmarks.speed.grown_store import call_scored, fill, names, score_fleet
+from benchmarks.speed.grown_store import fill, mark_scored, names, score_fleet
 from foretwin.contract.twin import Twin
 from foretwin.project.contracts import load_contracts
 from foretwin.project.entrypoint import exit_on_error
@@ -78,7 +78,7 @@ def grown(folder: Path, contract: Twin, size: int) -> Store:
     store, fleet = open_store(f"sqlite:///{folder}/{size}.db"), names(size)
     fill(store, contract, fleet)
     score_fleet(store, contract, size, datetime.now(UTC))
-    call_scored(store, size)
+    mark_scored(store, range(1, size + 1))
     return store
 
 

@@ -47,10 +47,10 @@ def fill(store: Store, twin: Twin, fleet: Sequence[str], hours: int = 1) -> None
             send(store, twin, part, float(hour + 1), NOW + timedelta(hours=hour))
 
 
-def call_scored(store: Store, size: int) -> None:
-    """Mark a whole fleet as scored, as one is whose scoring keeps up."""
+def mark_scored(store: Store, asset_ids: Sequence[int]) -> None:
+    """Mark these assets as scored, as they are where scoring keeps up."""
     with store.write() as connection:
-        for part in parts(range(1, size + 1)):
+        for part in parts(asset_ids):
             windows.mark_scored(connection, part, last_batch(connection))
 
 

@@ -12,11 +12,12 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.servers import Postgres
-from benchmarks.speed.grown_store import NOW, add_scores, call_scored, fill, live_long, names, parts, score_fleet, send
+from benchmarks.speed.grown_store import NOW, add_scores, fill, live_long, mark_scored, names, parts, score_fleet, send
 from benchmarks.speed.in_turns import Work, cpu_shown, each, shown, timed
 from benchmarks.speed.pipeline import contract
 from foretwin.champion.champion import load_champion
@@ -56,17 +57,20 @@ MEMORY = 4 * 1024**3  # bytes: windows of all assets
 TARGET = "http://127.0.0.1:9/away"
 
 
-def ingesting(twin: Twin, senders: int) -> Work:
-    """A reading of each of some assets of the fleet, in one transaction."""
+def ingesting(twin: Twin, senders: int, apart: timedelta) -> Work:
+    """A reading of each of some assets of the fleet, all scored before, in one transaction; these lie `apart`.
 
-    def work(store: Store, size: int) -> Callable[[], object]:
-        chance, fleet, hours = np.random.default_rng(1), names(size), iter(range(SENT + 1, 1000))
+    Where that is an hour, each reading begins an hour of receipt, and the one before becomes a row of its own. Of a
+    machine that sends each minute 1 reading in 60 does.
+    """
 
-        def go() -> None:
-            chosen = chance.choice(size, senders, replace=False)
-            send(store, twin, [fleet[i] for i in chosen.tolist()], float(next(hours)))
-
-        return go
+    def work(store: Store, size: int) -> Iterator[Callable[[], object]]:
+        chance, fleet, last = np.random.default_rng(1), names(size), NOW + timedelta(hours=SENT - 1)
+        for number in count(1):
+            chosen, at = chance.choice(size, senders, replace=False).tolist(), last + number * apart
+            hours = 1 + (at - NOW) / timedelta(hours=1)
+            yield partial(send, store, twin, [fleet[i] for i in chosen], hours, at)
+            mark_scored(store, [i + 1 for i in chosen])
 
     return work
 
@@ -74,7 +78,7 @@ def ingesting(twin: Twin, senders: int) -> Work:
 def digesting(twin: Twin) -> Work:
     """Ten faults more for the digest while the whole fleet waits in it."""
 
-    def work(store: Store, size: int) -> Callable[[], object]:
+    def work(store: Store, size: int) -> Iterator[Callable[[], object]]:
         policy = twin.model_copy(update={"cases": twin.cases.model_copy(update={"new_per_hour": 1})})
         fault = f"{twin.axes[0]}.{twin.classes(twin.axes[0])[1]}" if twin.axes else "end_of_life"
         add_scores(store, twin, [1])
@@ -92,12 +96,12 @@ def digesting(twin: Twin) -> Work:
             with store.write() as connection:
                 review(connection, policy, said, {number: known[number] for number in range(1, 11)}, at)
 
-        return go
+        return repeat(go)
 
     return work
 
 
-def delivering(store: Store, size: int) -> Callable[[], object]:
+def delivering(store: Store, size: int) -> Iterator[Callable[[], object]]:
     """A look into the outbox while a target is away for which an event of each asset waits."""
     with store.write() as connection:
         for number, asset in assets.by_id(connection, range(1, size + 1)).items():
@@ -110,10 +114,10 @@ def delivering(store: Store, size: int) -> Callable[[], object]:
             (found,) = outbox.due(connection, TARGET, NOW, 1)
             outbox.claim(connection, found, replace(found, attempts=found.attempts + 1))
 
-    return go
+    return repeat(go)
 
 
-def listing_fleet(store: Store, size: int) -> Callable[[], object]:
+def listing_fleet(store: Store, size: int) -> Iterator[Callable[[], object]]:
     """The page in the middle of the fleet, with what a list shows of each asset."""
     page = listing.Page(100, 0, "name", False, (names(size)[size // 2],))
 
@@ -121,10 +125,10 @@ def listing_fleet(store: Store, size: int) -> Callable[[], object]:
         with store.read() as connection:
             listing.list_fleet(connection, page, {}, None, {})
 
-    return go
+    return repeat(go)
 
 
-def listing_urgent(store: Store, size: int) -> Callable[[], object]:  # noqa: ARG001
+def listing_urgent(store: Store, size: int) -> Iterator[Callable[[], object]]:  # noqa: ARG001
     """Two pages of the fleet by urgency, the second after the first."""
     first = listing.Page(50, 0, "urgency", False)
 
@@ -133,10 +137,10 @@ def listing_urgent(store: Store, size: int) -> Callable[[], object]:  # noqa: AR
             rows = listing.list_fleet(connection, first, {}, None, {})
             listing.list_fleet(connection, replace(first, after=rows.cursors[-1]), {}, None, {})
 
-    return go
+    return repeat(go)
 
 
-def counting(store: Store, size: int) -> Callable[[], object]:
+def counting(store: Store, size: int) -> Iterator[Callable[[], object]]:
     """What the fleet's page asks of all machines: their counts by health, open cases, whether scoring is behind."""
     since = {"pump": NOW - timedelta(hours=1)}
 
@@ -149,20 +153,20 @@ def counting(store: Store, size: int) -> Callable[[], object]:
         if sum(one["assets"] for one in counted) != size:
             raise AssertionError(f"{counted} are not {size} machines")
 
-    return go
+    return repeat(go)
 
 
 def figuring(twin: Twin) -> Work:
     """The key figures of the fleet, nothing having changed but its readings."""
 
-    def work(store: Store, size: int) -> Callable[[], object]:  # noqa: ARG001
+    def work(store: Store, size: int) -> Iterator[Callable[[], object]]:  # noqa: ARG001
         keep_counts(store, twin.name)
 
         def go() -> None:
             with store.read() as connection:
                 kpis(connection, twin, PeriodRequest(), NOW + timedelta(days=30))
 
-        return go
+        return repeat(go)
 
     return work
 
@@ -179,13 +183,14 @@ def fleets(folder: str, postgres: Postgres, sizes: Sequence[int]) -> dict[str, A
                 stack.callback(store.close)
                 fill(store, twin, names(size), SENT)
                 score_fleet(store, twin, size)
-                call_scored(store, size)
+                mark_scored(store, range(1, size + 1))
                 if not store.is_sqlite:
                     with store.write() as connection:
                         connection.exec_driver_sql("ANALYZE")
             of_database: dict[str, tuple[Work, int]] = {
                 f"overview_{database}": (counting, 1),  # before anything waits for its score
-                f"ingest_{database}": (ingesting(twin, senders), senders),
+                f"ingest_{database}": (ingesting(twin, senders, timedelta(seconds=1)), senders),
+                f"ingest_new_hour_{database}": (ingesting(twin, senders, timedelta(hours=1)), senders),
                 f"urgency_{database}": (listing_urgent, 100),
             }
             found |= each(of_database, stores, postgres if database == "postgresql" else None)
@@ -238,19 +243,19 @@ def lives(folder: str, sizes: Sequence[int]) -> dict[str, Any]:
         live_long(store, twin, "P-000000", size)
         stores.append((store, size))
 
-    def first_page(store: Store, size: int) -> Callable[[], object]:  # noqa: ARG001
+    def first_page(store: Store, size: int) -> Iterator[Callable[[], object]]:  # noqa: ARG001
         def go() -> None:
             with store.read() as connection:
                 thread(connection, twin, assets.find_asset(connection, "P-000000"), None, None, 200)
 
-        return go
+        return repeat(go)
 
-    def newest(store: Store, size: int) -> Callable[[], object]:  # noqa: ARG001
+    def newest(store: Store, size: int) -> Iterator[Callable[[], object]]:  # noqa: ARG001
         def go() -> None:
             with store.read() as connection:
                 listing.list_readings(connection, 1, listing.Page(100, 0, "time", True), None, (None, None))
 
-        return go
+        return repeat(go)
 
     found = each({"thread": (first_page, 1), "newest_readings": (newest, 1)}, stores)
     for store, _ in stores:

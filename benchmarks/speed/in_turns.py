@@ -1,7 +1,7 @@
 """What work costs per item on a small store and on a large one, in turns."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,12 @@ from benchmarks.servers import Postgres
 from foretwin.twin.store import Store
 
 ROUNDS = 7
-BOUNDS = {"ingest_postgresql": 1.3, "ingest_sqlite": 2.5, "thread": 1.5, "newest_readings": 1.5}
+BOUNDS = {"ingest_sqlite": 2.5, "ingest_new_hour_sqlite": 2.5, "thread": 1.5, "newest_readings": 1.5}
 BOUNDS |= {"urgency_postgresql": 1.5, "urgency_sqlite": 1.5, "overview_postgresql": 1.5, "overview_sqlite": 1.5}
 USUAL = 1.3  # of the others
 
-Work = Callable[[Store, int], Callable[[], object]]  # of a store and the size of its fleet: one round
+# Of a store and the size of its fleet: the rounds. What a round needs is made as it is asked for, and not timed.
+Work = Callable[[Store, int], Iterator[Callable[[], object]]]
 
 
 def each(
@@ -27,7 +28,7 @@ def each(
     found = {}
     for name, (work, items) in works.items():
         rounds = [work(store, size) for store, size in stores]
-        taken = np.array([[timed(one, server) for one in rounds] for _ in range(ROUNDS)]).min(axis=0)
+        taken = np.array([[timed(next(one), server) for one in rounds] for _ in range(ROUNDS)]).min(axis=0)
         costs = taken / [[items or size] for _, size in stores]
         sizes = [size for _, size in stores]
         found[name] = shown(sizes, costs[:, 0].tolist(), name) | cpu_shown(costs[:, 1].tolist())

@@ -5,6 +5,7 @@ from benchmarks.speed import growth, in_turns, mixed_load
 from support.live_project import living_project
 
 WORKS = {"ingest_postgresql", "ingest_sqlite", "urgency_postgresql", "urgency_sqlite"}
+WORKS |= {"ingest_new_hour_postgresql", "ingest_new_hour_sqlite"}
 WORKS |= {"overview_postgresql", "overview_sqlite", "lists", "kpis", "digest", "outbox"}
 
 

@@ -46,20 +46,20 @@ def test_only_the_picture_is_kept_upright_and_no_larger_than_a_screen():
 
 
 @pytest.mark.parametrize(
-    "body",
+    "made",
     [
-        b"",
-        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
-        picture(kind="GIF"),
-        picture()[:400],
-        picture(kind="PNG")[:80],
-        picture((20_000, 10_000), "PNG", "L"),
+        lambda: b"",
+        lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        lambda: picture(kind="GIF"),
+        lambda: picture()[:400],
+        lambda: picture(kind="PNG")[:80],
+        lambda: picture((20_000, 10_000), "PNG", "L"),
     ],
     ids=["nothing", "drawing", "other", "cut", "cut-png", "bomb"],
 )
-def test_what_is_no_picture_of_a_phone_is_refused_in_a_sentence(body):
+def test_what_is_no_picture_of_a_phone_is_refused_in_a_sentence(made):
     with pytest.raises(BadInput) as refused:
-        encode_anew(body)
+        encode_anew(made())
     assert refused.value.field == "photo"
 
 

@@ -16,7 +16,7 @@ from foretwin.physics.pump.filtering import RATES, WORN, Hour, Recordings, Senso
 from foretwin.physics.pump.life import new_state
 from foretwin.physics.pump.quantities import PUBLISHED, Array, Duty, Pump
 
-SPREADS = (0.05, 0.07, 0.1, 0.14, 0.2)  # per hour; compared by likelihood, for expectation-maximisation barely moves it
+SPREADS = (0.05, 0.07, 0.1, 0.14, 0.2)  # per hour; the likeliest, for expectation-maximisation barely moves it
 ROUNDS = 3  # of expectation-maximisation per spread, each started from the result of the previous one
 FEWEST = 20  # pumps of an age; older ones are taken to be as those of the last age that this many reached
 
@@ -43,14 +43,19 @@ class Smoothed:
 
 
 def learn_fleet(recordings: Recordings, sensors: Sensors) -> Fleet:
-    """Fit a fleet to recordings that each begin with a new pump."""
-    fleet, found = first_guess(recordings), []
+    """Fit a fleet to recordings that each begin with a new pump.
+
+    Of the spreads the first is taken after which the evidence falls: beyond it lie only worse ones.
+    """
+    fleet = best = first_guess(recordings)
+    most = -np.inf
     for spread in SPREADS:
-        evidence = -np.inf
         for _ in range(ROUNDS):
             fleet, evidence = _improved(fleet, recordings, sensors, spread)
-        found.append((evidence, fleet))
-    return max(found, key=lambda one: one[0])[1]
+        if evidence < most:
+            break
+        best, most = fleet, evidence
+    return best
 
 
 def first_guess(recordings: Recordings, pump: Pump = PUBLISHED) -> Fleet:
