@@ -32,6 +32,7 @@ OTHERS = (
     "/monitor",
     "/quarantine",
     "/usage",
+    "/machines/P-1/end-of-life",
 )
 NAMES = ("P-1", "P-2")  # one case for each of the two
 expect.set_options(timeout=60_000)  # ms: nothing here is a matter of speed

@@ -143,6 +143,21 @@ def test_a_machine_has_its_life_parts_and_thread(visitor):
     visitor.see("/machines/P-9", 404)
 
 
+def test_what_the_end_of_life_is_decided_on_is_a_page_and_a_file(client, visitor):
+    work = {"kind": "inspection", "note": "<b>worn</b>"}
+    client.post("/v1/twins/P-4/maintenance", json=work).raise_for_status()
+    assert "/machines/P-4/end-of-life" in visitor.see("/machines/P-4")
+    told = visitor.text("/machines/P-4/end-of-life")
+    for said in ("Running time 3 h", "from 4 readings", "It was looked at <b>worn</b>", "Materials a tag"):
+        assert said in told, said
+    assert "<b>worn" not in visitor.see("/machines/P-4/end-of-life")
+    file = visitor.client.get("/machines/P-4/end-of-life.json")
+    report = client.get("/v1/twins/P-4/end-of-life").json()
+    assert file.headers["content-disposition"] == 'attachment; filename="foretwin-end-of-life.json"'
+    assert {**file.json(), "at": None} == {**report, "at": None}
+    assert "P-none" in visitor.text("/machines/P-none/end-of-life", 404)
+
+
 def test_a_machine_is_explained_channel_by_channel(visitor, client):
     assert "Explain" in visitor.text("/machines/P-4")
     told = visitor.text("/machines/P-4?why=1")

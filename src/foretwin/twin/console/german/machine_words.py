@@ -245,4 +245,22 @@ MACHINES = {
     "upper end": "oberes Ende",
     "urgent cases": "dringende Fälle",
     "valid": "gültig",
+    "End of life": "Lebensende",
+    "End of life of {asset}": "Lebensende von {asset}",
+    "Highest": "Höchster",
+    "Lowest": "Niedrigster",
+    "Mean": "Mittel",
+    "No reading of it is stored.": "Keine Messung davon ist gespeichert.",
+    "No work has been told of.": "Von keiner Arbeit wurde berichtet.",
+    "Nothing is missing.": "Es fehlt nichts.",
+    "Running time": "Laufzeit",
+    "The machine's loads": "Belastung der Maschine",
+    "What a decision to go on, refurbish, take apart or recycle rests on": (
+        "Worauf eine Entscheidung beruht: weiter nutzen, aufarbeiten, zerlegen oder verwerten"
+    ),
+    "What its end of life is decided on": "Worüber an ihrem Lebensende entschieden wird",
+    "What nobody has told": "Was niemand mitgeteilt hat",
+    "Work that was done": "Ausgeführte Arbeiten",
+    "from {n} readings": "aus {n} Messungen",
+    "in lives: {n}": "in Leben: {n}",
 }
