@@ -70,7 +70,7 @@ ui: $(READY) ## MLflow on port 5000: runs, trials, models, why which is champion
 	foretwin publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db) --port 5000 --workers 1
 
-bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json, streaming.json, waveforms.json, growth.json, console.json, mixed_load.json, slow_clients.json
+bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json, streaming.json, waveforms.json, growth.json, console.json, mixed_load.json, slow_clients.json, connectors.json
 	python -m benchmarks.speed.pipeline
 	python -m benchmarks.speed.repro
 	python -m benchmarks.speed.streaming
@@ -81,6 +81,7 @@ bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json,
 	python -m benchmarks.speed.mixed_load
 	python -m benchmarks.speed.service.run
 	python -m benchmarks.speed.slow_clients
+	python -m benchmarks.speed.connectors
 	python -m benchmarks.reliability.year
 
 circle: $(READY) ## once around the life of a model, from drift to roll-back, in a copy of a built project; reports/circle.json

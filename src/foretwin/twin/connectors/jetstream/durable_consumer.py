@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -27,7 +28,7 @@ MEMORY = 128 * 1024 * 1024  # bytes that the messages of one transaction may hav
 ACK_WAIT = 10.0  # s after which the server gives again what was not acknowledged
 KEPT = 1024**3  # bytes of a stream that we make; the server refuses what comes beyond
 ANSWER = 5.0  # s that the server may take to take an acknowledgement
-FETCH = 1.0  # s that one question for messages waits
+FETCH, PATIENCE = 1.0, 0.05  # s that one question for messages waits, and one for more of them
 
 
 @dataclass
@@ -52,7 +53,6 @@ class DurableConsumer:
         self._fetched: list[Msg] = []
         self._begun = 0.0
         self._drained = False
-        self.batch = max(1, min(BATCH, MEMORY // max(client.max_payload, 1)))
         self.complete_until = float("-inf")
 
     async def begin(self) -> None:
@@ -76,14 +76,25 @@ class DurableConsumer:
             await asyncio.sleep(ACK_WAIT)
 
     async def fetch(self) -> list[Message]:
-        """Return what came, none after a while in which nothing did."""
+        """Return what came, none after a while in which nothing did; a whole batch while the server has more."""
         self._begun = time.monotonic()
-        try:
-            self._fetched = await self._subscription.fetch(self.batch, timeout=FETCH)
-        except (TimeoutError, NatsTimeout):
-            self._fetched = []
-        self._drained = not self._fetched or self._fetched[-1].metadata.num_pending == 0
+        self._fetched = []
+        with suppress(TimeoutError, NatsTimeout):
+            while (room := self._room()) and not self._drains():
+                patience = PATIENCE if self._fetched else FETCH
+                self._fetched += await self._subscription.fetch(room, timeout=patience)
+        self._drained = not self._fetched or self._drains()
         return [_message(one, self._progress.stored) for one in self._fetched]
+
+    def _room(self) -> int:
+        """Return how many more messages a batch may have, were they all as large as the server takes."""
+        held = sum(len(one.data) for one in self._fetched)
+        room = int((MEMORY - held) // max(self._client.max_payload, 1))
+        return min(BATCH - len(self._fetched), max(room, 0 if self._fetched else 1))
+
+    def _drains(self) -> bool:
+        """Whether the server had no more when it gave what came last."""
+        return bool(self._fetched) and self._fetched[-1].metadata.num_pending == 0
 
     async def acknowledge(self) -> None:
         """Acknowledge what was fetched last, which is stored."""
