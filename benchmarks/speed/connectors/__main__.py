@@ -35,7 +35,7 @@ FEEDS: dict[str, type[Feed]] = {"opcua": OpcuaFeed, "kafka": KafkaFeed, "jetstre
 FEEDS |= {"sparkplug": SparkplugFeed, "mqtt": MqttFeed}
 BARS = {"opcua": 0.6, "kafka": 0.6, "jetstream": 0.6, "sparkplug": 0.5, "mqtt": None}  # of rate_ratio, at least
 ROUNDS = 3
-SETTLING, PACED = 5.0, 20.0  # s of values at half of the rate before it is measured, and while
+SETTLING, PACED = 5.0, 15.0  # s of values at half of the rate before it is measured, and while
 MEGABYTE = 1e6
 
 

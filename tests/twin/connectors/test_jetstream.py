@@ -132,6 +132,30 @@ def test_values_of_steps_that_were_made_come_again_and_change_nothing(small_stor
     assert set_aside(small_store) == []
 
 
+def test_what_waits_is_taken_in_whole_batches_though_the_server_takes_large_messages(
+    small_store, server, tmp_path, monkeypatch
+):
+    sizes, acknowledge = [], DurableConsumer.acknowledge
+
+    async def note(self):
+        sizes.append(len(self._fetched))
+        await acknowledge(self)
+
+    async def publish():
+        client = await nats.connect(server.url)
+        context = client.jetstream()
+        await context.add_stream(name="factory", subjects=["factory.>"])
+        bodies = [json.dumps({"v": float(tick), "t": 1_790_000_000 + tick}).encode() for tick in range(300)]
+        await asyncio.gather(*(context.publish("factory.P-1.flow", body) for body in bodies))
+        await client.close()
+
+    monkeypatch.setattr(DurableConsumer, "acknowledge", note)
+    asyncio.run(publish())
+    with listening_to(small_store, TWIN, peers_of(server, tmp_path)):
+        wait_for(lambda: sum(sizes) == 300, "all messages", 30)
+    assert sizes[0] == 300  # not 128, which may be that many MiB of the server's largest messages
+
+
 def _sends(server, body) -> bool:
     try:
         send(server, ("foretwin.pump.P%2E1.readings", body))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from nats.aio.client import Client
@@ -135,10 +136,15 @@ class DurableConsumer:
 
 def _message(one: Msg, stored: int) -> Message:
     """Return a message as those of MQTT: levels of its subject as levels of a topic, `%2E` in them is a dot."""
-    topic = "/".join(unquote(level) for level in one.subject.split("."))
+    told = one.metadata
     kind = (one.headers or {}).get("Content-Type", "application/json")
-    again = one.metadata.num_delivered > 1 or one.metadata.sequence.stream <= stored
-    return Message(topic, one.data, kind, connection=0, number=0, size=len(one.data), is_again=again)
+    again = told.num_delivered > 1 or told.sequence.stream <= stored
+    return Message(_topic_of(one.subject), one.data, kind, connection=0, number=0, size=len(one.data), is_again=again)
+
+
+@lru_cache(maxsize=100_000)
+def _topic_of(subject: str) -> str:
+    return "/".join(unquote(level) for level in subject.split("."))
 
 
 def _refused(error: APIError, what: str) -> Exception:
