@@ -88,11 +88,11 @@ def broken(monkeypatch):
     monkeypatch.setattr(durable_consumer, "ACK_WAIT", 1.0)
     acknowledge, sizes = DurableConsumer.acknowledge, []
 
-    async def break_once(self):
-        if self._fetched and not sizes:
-            sizes.append(len(self._fetched))
+    async def break_once(self, batch):
+        if batch.fetched and not sizes:
+            sizes.append(len(batch.fetched))
             raise OSError("cut off before the acknowledgement")
-        await acknowledge(self)
+        await acknowledge(self, batch)
 
     monkeypatch.setattr(DurableConsumer, "acknowledge", break_once)
     return sizes
@@ -137,9 +137,9 @@ def test_what_waits_is_taken_in_whole_batches_though_the_server_takes_large_mess
 ):
     sizes, acknowledge = [], DurableConsumer.acknowledge
 
-    async def note(self):
-        sizes.append(len(self._fetched))
-        await acknowledge(self)
+    async def note(self, batch):
+        sizes.append(len(batch.fetched))
+        await acknowledge(self, batch)
 
     async def publish():
         client = await nats.connect(server.url)

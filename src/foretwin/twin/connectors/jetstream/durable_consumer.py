@@ -42,6 +42,16 @@ class Progress:
     stored: int = 0
 
 
+@dataclass(frozen=True)
+class FetchedBatch:
+    """Messages that were fetched together since `begun`; `is_drained`: the server had no more of them then."""
+
+    messages: list[Message]
+    fetched: list[Msg]
+    begun: float
+    is_drained: bool
+
+
 class DurableConsumer:
     """A consumer of `subjects`, which lie in one stream. `complete_until` is a moment of time.monotonic.
 
@@ -51,9 +61,6 @@ class DurableConsumer:
     def __init__(self, client: Client, name: str, subjects: Sequence[str], progress: Progress) -> None:
         self._client, self._name, self._subjects, self._progress = client, name, list(subjects), progress
         self._context: JetStreamContext = client.jetstream()
-        self._fetched: list[Msg] = []
-        self._begun = 0.0
-        self._drained = False
         self.complete_until = float("-inf")
 
     async def begin(self) -> None:
@@ -76,38 +83,31 @@ class DurableConsumer:
         if info.num_ack_pending:
             await asyncio.sleep(ACK_WAIT)
 
-    async def fetch(self) -> list[Message]:
+    async def fetch(self) -> FetchedBatch:
         """Return what came, none after a while in which nothing did; a whole batch while the server has more."""
-        self._begun = time.monotonic()
-        self._fetched = []
+        begun, fetched = time.monotonic(), list[Msg]()
         with suppress(TimeoutError, NatsTimeout):
-            while (room := self._room()) and not self._drains():
-                patience = PATIENCE if self._fetched else FETCH
-                self._fetched += await self._subscription.fetch(room, timeout=patience)
-        self._drained = not self._fetched or self._drains()
-        return [_message(one, self._progress.stored) for one in self._fetched]
+            while (room := self._room(fetched)) and not _drains(fetched):
+                fetched += await self._subscription.fetch(room, timeout=PATIENCE if fetched else FETCH)
+        messages = [_message(one, self._progress.stored) for one in fetched]
+        return FetchedBatch(messages, fetched, begun, not fetched or _drains(fetched))
 
-    def _room(self) -> int:
+    def _room(self, fetched: Sequence[Msg]) -> int:
         """Return how many more messages a batch may have, were they all as large as the server takes."""
-        held = sum(len(one.data) for one in self._fetched)
+        held = sum(len(one.data) for one in fetched)
         room = int((MEMORY - held) // max(self._client.max_payload, 1))
-        return min(BATCH - len(self._fetched), max(room, 0 if self._fetched else 1))
+        return min(BATCH - len(fetched), max(room, 0 if fetched else 1))
 
-    def _drains(self) -> bool:
-        """Whether the server had no more when it gave what came last."""
-        return bool(self._fetched) and self._fetched[-1].metadata.num_pending == 0
-
-    async def acknowledge(self) -> None:
-        """Acknowledge what was fetched last, which is stored."""
-        last = max((one.metadata.sequence.stream for one in self._fetched), default=0)
+    async def acknowledge(self, batch: FetchedBatch) -> None:
+        """Acknowledge a batch that is stored; those before it were acknowledged."""
+        last = max((one.metadata.sequence.stream for one in batch.fetched), default=0)
         self._progress.stored = max(self._progress.stored, last)
-        for one in self._fetched[:-1]:
+        for one in batch.fetched[:-1]:
             await one.ack()
-        for one in self._fetched[-1:]:
+        for one in batch.fetched[-1:]:
             await one.ack_sync(ANSWER)  # the server has taken those before it too
-        self._fetched = []
-        if self._drained and self._client.is_connected:
-            self.complete_until = self._begun
+        if batch.is_drained and self._client.is_connected:
+            self.complete_until = batch.begun
 
     async def _stream(self) -> str:
         found = [await self._stream_of(subject) for subject in self._subjects]
@@ -132,6 +132,11 @@ class DurableConsumer:
             raise _refused(error, f"make the stream {STREAM}") from None
         logger.warning("made the stream %s of %s, up to %d bytes", STREAM, SUBJECT, KEPT)
         return STREAM
+
+
+def _drains(fetched: Sequence[Msg]) -> bool:
+    """Whether the server had no more when it gave the last of these."""
+    return bool(fetched) and fetched[-1].metadata.num_pending == 0
 
 
 def _message(one: Msg, stored: int) -> Message:
