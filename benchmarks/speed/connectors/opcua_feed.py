@@ -1,7 +1,7 @@
 """A real OPC UA server that changes its tags when it is told to: `python opcua_feed.py PORT`, commands on its input.
 
-`now TICK` writes the values of a tick as of now; `flood TICKS` writes so many ticks as fast as it can, each of them a
-second of the pumps' time.
+`now TICK` writes the values of a tick as of now; `flood TICKS` writes so many further ticks as fast as it can, each of
+them a second of the pumps' time.
 """
 
 import asyncio
@@ -123,14 +123,16 @@ async def serve(port: int) -> None:
             )
             await server.write_attribute_value(nodes[one.pump, one.channel], told)
 
+    following = 0
     await write(tick_values(-1))
     async with server:
         while line := await asyncio.to_thread(sys.stdin.readline):
             word, number = line.split()
             if word == "now":
                 await write(tick_values(int(number), time.time_ns() // 1000))
-            for tick in range(int(number) if word == "flood" else 0):
-                await write(tick_values(tick))
+            for _ in range(int(number) if word == "flood" else 0):
+                await write(tick_values(following))
+                following += 1
                 await asyncio.sleep(0)
 
 
