@@ -72,7 +72,7 @@ ui: $(READY) ## MLflow on port 5000: runs, trials, models, why which is champion
 	foretwin publish
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --backend-store-uri $(or $(MLFLOW_TRACKING_URI),sqlite:///$(CURDIR)/mlflow.db) --port 5000 --workers 1
 
-bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json, streaming.json, waveforms.json, growth.json, console.json, mixed_load.json, slow_clients.json
+bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json, streaming.json, waveforms.json, growth.json, console.json, mixed_load.json, slow_clients.json, connectors.json
 	python -m benchmarks.speed.pipeline
 	python -m benchmarks.speed.repro
 	python -m benchmarks.speed.streaming
@@ -83,6 +83,7 @@ bench: $(READY) ## measure speed; ratios go to reports/bench.json, bench_*.json,
 	python -m benchmarks.speed.mixed_load
 	python -m benchmarks.speed.service.run
 	python -m benchmarks.speed.slow_clients
+	python -m benchmarks.speed.connectors
 	python -m benchmarks.reliability.year
 
 circle: $(READY) ## once around the life of a model, from drift to roll-back, in a copy of a built project; reports/circle.json
@@ -107,11 +108,12 @@ kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; 
 	python -m benchmarks.reliability.kill 50 postgresql
 	python -m benchmarks.reliability.partition_kills 100
 
-connectors: $(READY) ## 20 random kills of an OPC UA server, of a NATS server, of links to Kafka, and of ingest; ingest away from the broker for five minutes; reports/connectors.json
+connectors: $(READY) ## 20 random kills of an OPC UA server, of a NATS server, of links to Kafka, and of ingest; ingest away from the broker for five minutes; 100 connections lost at once; reports/connectors.json
 	python -m benchmarks.reliability.connector_kills 20
 	python -m benchmarks.reliability.jetstream_kills 20
 	python -m benchmarks.reliability.kafka_kills 20
 	python -m benchmarks.reliability.broker_outage 300
+	python -m benchmarks.reliability.storm
 
 soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap every 20 s; reports/fuzz.json, reports/soak.json
 	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1

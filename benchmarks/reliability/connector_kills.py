@@ -57,9 +57,9 @@ def keep_kills(connector: str, found: dict[str, Any]) -> None:
 
 
 def keep_figures(connector: str, found: dict[str, Any]) -> None:
-    """Write what was found of a connector beside the figures of the others."""
+    """Write what was found of a connector beside its other figures and those of the others."""
     report: dict[str, Any] = json.loads(REPORT.read_text()) if REPORT.exists() else {}
-    report |= {"machine": environment(), connector: found}
+    report |= {"machine": environment(), connector: report.get(connector, {}) | found}
     with fresh_file(REPORT) as out:
         out.write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(found))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.render.cases import CASES
+from benchmarks.render.connectors import CONNECTORS
 from benchmarks.render.growth import GROWTH
 from benchmarks.render.health import HEALTH
 from benchmarks.render.life import LIFE
@@ -28,7 +29,14 @@ from foretwin.evaluation.report import figures_table
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.paths import Paths
 
-PAGES = ("README.md", "docs/benchmarks.md", "docs/model-life.md", "docs/retention.md", "docs/scale.md")
+PAGES = (
+    "README.md",
+    "docs/benchmarks.md",
+    "docs/connectors.md",
+    "docs/model-life.md",
+    "docs/retention.md",
+    "docs/scale.md",
+)
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
     "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",
     "turbofans-coverage.png": "reports/benchmarks/cmapss-fd004/coverage_by_remaining_life.png",
@@ -49,6 +57,8 @@ def block(name: str, root: Path) -> str:
         return reliability({database: _read(path) for database, path in kept.items()})
     if name in HEALTH:
         return HEALTH[name](_read(root / "reports" / "health" / f"{name.removeprefix('health-')}.json"))
+    if name in CONNECTORS:
+        return CONNECTORS[name](_read(root / "reports" / "connectors.json"))
     if name in REPORTS:
         return REPORTS[name](_read(root / "reports" / f"{name.replace('-', '_')}.json"))
     kind, _, twins = name.partition("-")

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -385,3 +386,8 @@ def test_deliveries_that_were_given_up_are_shown_and_revived(scored):
     assert "wait again" in shown("deliveries", "--revive")
     assert shown("deliveries") == "none"
     assert "foretwin.case.opened.v1" in shown("deliveries", "--state", "waiting")
+    with sqlite3.connect("twins.db") as connection:
+        connection.execute("UPDATE deliveries SET state = 'unknown'")
+    assert "unknown" in shown("deliveries")
+    assert "0 deliveries" in shown("deliveries", "--revive")
+    assert "0 deliveries" not in shown("deliveries", "--revive", "--state", "unknown")

@@ -88,11 +88,11 @@ def broken(monkeypatch):
     monkeypatch.setattr(durable_consumer, "ACK_WAIT", 1.0)
     acknowledge, sizes = DurableConsumer.acknowledge, []
 
-    async def break_once(self):
-        if self._fetched and not sizes:
-            sizes.append(len(self._fetched))
+    async def break_once(self, batch):
+        if batch.fetched and not sizes:
+            sizes.append(len(batch.fetched))
             raise OSError("cut off before the acknowledgement")
-        await acknowledge(self)
+        await acknowledge(self, batch)
 
     monkeypatch.setattr(DurableConsumer, "acknowledge", break_once)
     return sizes
@@ -130,6 +130,30 @@ def test_values_of_steps_that_were_made_come_again_and_change_nothing(small_stor
         wait_for(lambda: len(stored_rows(small_store, TWIN, "P-000")) == pumps.published, "all readings", 60)
     assert broken[0] > 1
     assert set_aside(small_store) == []
+
+
+def test_what_waits_is_taken_in_whole_batches_though_the_server_takes_large_messages(
+    small_store, server, tmp_path, monkeypatch
+):
+    sizes, acknowledge = [], DurableConsumer.acknowledge
+
+    async def note(self, batch):
+        sizes.append(len(batch.fetched))
+        await acknowledge(self, batch)
+
+    async def publish():
+        client = await nats.connect(server.url)
+        context = client.jetstream()
+        await context.add_stream(name="factory", subjects=["factory.>"])
+        bodies = [json.dumps({"v": float(tick), "t": 1_790_000_000 + tick}).encode() for tick in range(300)]
+        await asyncio.gather(*(context.publish("factory.P-1.flow", body) for body in bodies))
+        await client.close()
+
+    monkeypatch.setattr(DurableConsumer, "acknowledge", note)
+    asyncio.run(publish())
+    with listening_to(small_store, TWIN, peers_of(server, tmp_path)):
+        wait_for(lambda: sum(sizes) == 300, "all messages", 30)
+    assert sizes[0] == 300  # not 128, which may be that many MiB of the server's largest messages
 
 
 def _sends(server, body) -> bool:

@@ -203,6 +203,27 @@ def test_what_was_deleted_unread_is_told_and_what_is_left_is_read(small_store, c
     assert stored_rows(small_store, WHOLE, "P-1")["time"].tolist() == [0, 1, 2, 3, 4, 7, 8]
 
 
+def test_a_backlog_is_read_without_a_pause(small_store, cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(group_consumer, "STANDSTILL", 60.0)  # storing may be slow here
+    paused, pause, ticks = [], GroupConsumer._pause, 700
+
+    def note(self) -> None:  # the client forgets what it has fetched of a partition that is paused
+        paused.append(len(self._owned))
+        pause(self)
+
+    monkeypatch.setattr(GroupConsumer, "_pause", note)
+    producer = Producer({"bootstrap.servers": cluster.hosts, "log_level": 0})
+    for tick in range(ticks):
+        for channel, more in CHANNELS.items():
+            body = json.dumps({"v": tick + more, "t": 1_790_000_000 + tick}).encode()
+            for name in ("P-000", "P-001"):
+                producer.produce(f"factory.{channel}", key=name, value=body)
+    producer.flush(30)
+    with listening_to(small_store, TWIN, peers_of(cluster, tmp_path)):
+        wait_for(lambda: len(stored_rows(small_store, TWIN, "P-001")) == ticks, "all readings", 60)
+    assert paused == []
+
+
 @contextmanager
 def tls_server(folder):
     """A server that takes TLS connections and says nothing; gives its port and the handshakes that it made."""

@@ -167,6 +167,24 @@ def test_nothing_is_read_while_there_is_no_room(broker, session):
     assert [int(message.body) for message in before + heard] == list(range(40))
 
 
+def test_acknowledgements_go_out_while_the_broker_sends_without_a_pause(broker, session):
+    got, count = [], 800
+
+    def receive(message):
+        time.sleep(0.002)  # so that there is always something to read
+        got.append(message)
+
+    kept = Subscription("t/+", receive, most=count)
+    session(broker.url, "slow", kept).close()
+    mouth = session(broker.url, "mouth")
+    assert all(one.result(30) for one in [mouth.publish("t/a", b"%d" % i) for i in range(count)])
+    ear = session(broker.url, "slow", kept)
+    wait_for(lambda: got, "the first")
+    ear.acknowledge(got[:1])
+    wait_for(lambda: not ear._client.want_write(), "the acknowledgement to be written")
+    assert len(got) < count  # Mosquitto drops whom it does not hear for six seconds, whatever it still has to send
+
+
 def test_what_is_not_acknowledged_comes_again_to_the_next_process(broker, session):
     first, second = [], []
     ear = session(broker.url, "ear", Subscription("x", first.append))

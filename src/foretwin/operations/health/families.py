@@ -21,7 +21,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {  # name ->
     ),
     "foretwin_scoring_backlog_assets": ("assets with readings that no score has seen", ("twin",), STORE),
     "foretwin_deliveries_waiting": ("events that wait for a target", ("target",), STORE),
-    "foretwin_deliveries_dead": ("events that a target never took, and were given up", ("target",), STORE),
+    "foretwin_deliveries_dead": ("events that a target never took, or nobody knows whether it did", ("target",), STORE),
     "foretwin_delivery_oldest_seconds": ("age of the oldest event that waits for a target", ("target",), STORE),
     "foretwin_scores_total": ("scores that were stored", ("twin",), ("watch",)),
     "foretwin_unscored_total": ("assets that got no score, since their readings cannot be one", ("twin",), ("watch",)),

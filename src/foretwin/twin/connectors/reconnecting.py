@@ -36,4 +36,4 @@ async def keep_connected(
         until = time.monotonic() + backoff.wait(failures)
         while time.monotonic() < until and not stop.is_set():
             state.heartbeat.beat()
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(min(LOOK, max(0.0, until - time.monotonic())))

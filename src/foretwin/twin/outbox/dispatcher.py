@@ -1,7 +1,7 @@
-"""Deliver events of the outbox to webhooks, brokers and buses, each at least once.
+"""Deliver events of the outbox to webhooks, brokers and buses, each at least once, and to chats at most once.
 
-A receiver knows an event that comes twice by its id. Each target has a thread of its own, so that a slow or crashed one
-holds up nobody else.
+A receiver knows an event that comes twice by its id; a chat does not. Each target has a thread of its own, so that a
+slow or crashed one holds up nobody else.
 """
 
 import logging
@@ -37,6 +37,7 @@ BACKOFF = Backoff(shortest=15.0, longest=3600.0, factor=3.0, jitter=0.5)  # s be
 ATTEMPTS = 10  # to deliver an event: with BACKOFF a target may be away for about three hours before it is given up
 PASS = 100  # deliveries between two looks into it
 CLOCK_STEP = 1.0  # seconds by which a clock set back makes what waits for a later moment due at once
+UNKNOWN = "its sender ended before the answer: look whether it came; it is not sent again by itself"
 MOST_AWAY = 30.0  # seconds, at most, between two attempts to reach a target that does not answer
 
 logger = logging.getLogger("foretwin.delivery")
@@ -46,13 +47,15 @@ logger = logging.getLogger("foretwin.delivery")
 class Target:
     """A receiver. `url` may hold credentials, `name` never does; `secret` signs what goes to a webhook.
 
-    `connect` reaches it where the URL does not; `hold` says until when an event is not to be sent, None for now.
+    `connect` reaches it where the URL does not; `hold` says until when an event is not to be sent, None for now; `once`
+    which events are sent at most once, since the receiver cannot know one that comes twice.
     """
 
     url: str = field(repr=False)
     secret: bytes = field(default=b"", repr=False)
     connect: "Callable[[threading.Event], AbstractContextManager[Send]] | None" = field(default=None, repr=False)
     hold: "Callable[[Store, Delivery], datetime | None] | None" = field(default=None, repr=False)
+    once: Callable[[Event], bool] | None = field(default=None, repr=False)
 
     @property
     def is_webhook(self) -> bool:
@@ -191,7 +194,8 @@ class _Courier:
         """Count the attempt, make it, store its outcome.
 
         It is counted first: where the store takes nothing more, or the process is killed halfway, the target is not
-        told the same thing again at once, over and over.
+        told the same thing again at once, over and over. What is sent at most once is not told again at all: until its
+        answer is stored it is one of which nobody knows whether it came.
         """
         later = self.target.hold(self.store, delivery) if self.target.hold else None
         if later is not None:
@@ -201,6 +205,8 @@ class _Courier:
         attempts = delivery.attempts + 1
         due_at = datetime.now(UTC) + timedelta(seconds=self.backoff.wait(attempts))
         counted = replace(delivery, attempts=attempts, due_at=due_at)
+        if self.target.once and self.target.once(delivery.event):
+            counted = replace(counted, state="unknown", error=UNKNOWN)
         with self.store.write() as connection:
             if not outbox.claim(connection, delivery, counted):
                 return DeliveryOutcome()

@@ -287,7 +287,7 @@ deliveries = Table(
     metadata,
     Column("event", ForeignKey("events.id"), primary_key=True),
     Column("target", String, primary_key=True),  # the URL, without credentials
-    Column("state", String, nullable=False),  # waiting, delivered, dead
+    Column("state", String, nullable=False),  # waiting, delivered, dead, unknown
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("due_at", Moment, nullable=False),
     Column("error", String),

@@ -1,7 +1,10 @@
 """Service requests by e-mail and chat, against a real SMTP server and a receiver of Apprise's JSON service."""
 
+import asyncio
 import json
 import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +19,7 @@ from foretwin.twin.outbox.routes.routes_file import QuietHours
 from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import listing
 from foretwin.twin.store.casework import cases, events
-from support.routed_requests import SECRETS, issue, request_service, routed, write_routes
+from support.routed_requests import SECRETS, deliver_until_killed, issue, request_service, routed, write_routes
 
 pytestmark = pytest.mark.dated
 
@@ -28,6 +31,7 @@ class Mailbox:
         self.mails = []
         self.refuse_first = 0
         self.asked = 0
+        self.answers = True
 
     async def handle_AUTH(self, *_):  # noqa: N802 - as the library calls it
         self.asked += 1
@@ -38,6 +42,8 @@ class Mailbox:
             self.refuse_first -= 1
             return "451 try again"
         self.mails.append((envelope.rcpt_tos, message_from_bytes(envelope.content)))
+        while not self.answers:
+            await asyncio.sleep(0.01)
         return "250 OK"
 
 
@@ -124,19 +130,38 @@ def test_a_password_never_goes_over_the_wire_in_clear(one_store, mailbox, tmp_pa
 
 
 def _errors(store) -> list[str]:
+    return [row["error"] for row in _deliveries(store) if row["error"]]
+
+
+def _states(store) -> list[str]:
+    return [row["state"] for row in _deliveries(store)]
+
+
+def _deliveries(store) -> list[dict]:
     with store.read() as connection:
-        rows = listing.list_deliveries(connection, listing.Page(10, 0, "due_at", descending=False), {})
-    return [row["error"] for row in rows if row["error"]]
+        return list(listing.list_deliveries(connection, listing.Page(10, 0, "due_at", descending=False), {}))
 
 
-def test_a_chat_is_told_through_apprise(one_store, tmp_path, monkeypatch):
-    told = []
+@dataclass
+class Chat:
+    """A receiver of Apprise's JSON service, which may take a message and not say so."""
+
+    told: list[dict] = field(default_factory=list)
+    answers: threading.Event = field(default_factory=threading.Event)
+
+
+@pytest.fixture
+def chat(monkeypatch):
+    room = Chat()
+    room.answers.set()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.end_headers()
+            room.told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            room.answers.wait(30)
+            with suppress(OSError):  # whoever asked was killed
+                self.send_response(200)
+                self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -144,14 +169,64 @@ def test_a_chat_is_told_through_apprise(one_store, tmp_path, monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setitem(SECRETS, "CHAT_URL", f"json://127.0.0.1:{server.server_port}")
+    yield room
+    room.answers.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_chat_is_told_through_apprise(one_store, chat, tmp_path):
     root = write_routes(tmp_path, chat={"chat_from": "CHAT_URL"})
     request_service(one_store, severity="urgent")
     with routed(one_store, root):
-        wait_for(lambda: told, "the message")
-    server.shutdown()
-    server.server_close()
-    assert (told[0]["title"], told[0]["type"]) == ("P-017: Mode: wear (urgent)", "failure")
-    assert "Latest safe date" in told[0]["message"]
+        wait_for(lambda: chat.told, "the message")
+    (message,) = chat.told
+    assert (message["title"], message["type"]) == ("P-017: Mode: wear (urgent)", "failure")
+    assert "Latest safe date" in message["message"]
+
+
+def test_after_a_kill_a_mail_comes_again_as_the_same_one(one_store, mailbox, tmp_path):
+    root = write_routes(tmp_path, shift=by_mail(mailbox))
+    request_service(one_store)
+    mailbox.answers = False  # it has the mail, and whoever sent it dies before he hears of it
+    deliver_until_killed(root, lambda: mailbox.mails)
+    mailbox.answers = True
+    with routed(one_store, root):
+        wait_for(lambda: len(mailbox.mails) == 2, "the mail once more")
+    first, again = (mail for _, mail in mailbox.mails)
+    assert first["Message-ID"] == again["Message-ID"]
+    assert first.as_bytes() == again.as_bytes()
+
+
+def test_after_a_kill_a_chat_is_not_told_again_and_the_doubt_is_listed(one_store, chat, tmp_path):
+    root = write_routes(tmp_path, chat={"chat_from": "CHAT_URL"})
+    case = request_service(one_store)
+    chat.answers.clear()
+    deliver_until_killed(root, lambda: chat.told)
+    chat.answers.set()
+    with one_store.write() as connection:
+        cases.escalate(connection, cases.find_case(connection, case), None, "watch", datetime.now(UTC))
+    issue(one_store, case)
+    with routed(one_store, root):
+        wait_for(lambda: len(chat.told) == 2, "the second request")
+        wait_for(lambda: "waiting" not in _states(one_store), "its note")
+    assert [one["title"].split(": ")[-1] for one in chat.told] == ["wear (planned)", "wear (urgent)"]
+    assert _states(one_store).count("unknown") == 1
+    assert "look whether it came" in _errors(one_store)[0]
+    with one_store.write() as connection:
+        assert events.revive(connection, None, datetime.now(UTC)) == 0
+        assert events.revive(connection, None, datetime.now(UTC), "unknown") == 1
+    with routed(one_store, root):
+        wait_for(lambda: len(chat.told) == 3, "the first request, which somebody wanted again")
+
+
+def test_a_chat_that_refuses_is_tried_again(one_store, tmp_path, monkeypatch):
+    monkeypatch.setitem(SECRETS, "CHAT_URL", f"json://127.0.0.1:{free_port()}")
+    root = write_routes(tmp_path, chat={"chat_from": "CHAT_URL"})
+    request_service(one_store)
+    with routed(one_store, root):
+        wait_for(lambda: _errors(one_store) == ["the chat did not take it"], "the refusal")
+        assert "dead" not in _states(one_store)
 
 
 def test_a_url_that_apprise_does_not_know_is_told_at_the_start_without_the_url(one_store, tmp_path):

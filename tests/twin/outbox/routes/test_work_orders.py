@@ -1,10 +1,6 @@
 """Service requests become work orders of maintenance systems: one each, whatever fails or is killed on the way."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +12,7 @@ from foretwin.twin.outbox.routes.work_order_template import at_pointer, fill_bod
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store.casework import cases
 from support.maintenance_system import MaintenanceSystem
-from support.routed_requests import SECRETS, issue, request_service, routed, said_of, write_routes
+from support.routed_requests import SECRETS, deliver_until_killed, issue, request_service, routed, said_of, write_routes
 
 pytestmark = pytest.mark.dated
 
@@ -25,16 +21,6 @@ PAGE = (Path(__file__).parents[4] / "docs" / "work-orders.md").read_text()
 NAMES = sorted(path.stem for path in TEMPLATES.glob("*.json"))
 MAIL = {"mail": ["a@b"], "url": "smtp://x", "sender": "a"}
 VALUES = {"site": "BEDFORD", "user": "foretwin"}
-DELIVERING = """
-import os, threading
-from pathlib import Path
-from foretwin.project.loops import Backoff
-from foretwin.twin.outbox.dispatcher import deliver
-from foretwin.twin.outbox.routes.route_targets import route_targets
-from foretwin.twin.store import open_store
-store = open_store(os.environ["STORE"])
-deliver(store, route_targets(store, Path(os.environ["ROOT"]), os.environ), threading.Event(), Backoff(0.06, 0.1))
-"""
 
 
 @pytest.fixture
@@ -65,6 +51,7 @@ def test_a_request_becomes_one_order_that_an_urgent_request_changes(one_store, s
     assert f"foretwin-pump-{case}" in json.dumps(order)
     assert "Mode: wear" in json.dumps(order)
     assert system.headers[-1]["apikey"] == "key-1"
+    assert len({one["idempotency-key"] for one in system.headers if "idempotency-key" in one}) == 1
     assert said_of(one_store, case) == [f"Work order 1001 in {template.system}"]
     for path, body in system.updates:
         assert json.dumps(template.words["priority"]["urgent"]) in json.dumps(body)
@@ -86,13 +73,7 @@ def test_a_killed_process_makes_no_order_twice(one_store, system, tmp_path):
     root = write_routes(tmp_path, cmms=cmms(system, "maximo"))
     case = request_service(one_store)
     system.swallows = True  # the order is made, and whoever made it dies before he hears of it
-    environment = {**os.environ, **SECRETS, "STORE": f"sqlite:///{tmp_path}/twins.db", "ROOT": str(root)}
-    process = subprocess.Popen([sys.executable, "-c", DELIVERING], env=environment)
-    try:
-        wait_for(lambda: system.orders, "the order", 30)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    deliver_until_killed(root, lambda: system.orders)
     assert said_of(one_store, case) == []
     system.swallows = False
     system.release.set()
@@ -158,6 +139,7 @@ def test_each_template_has_its_place_on_the_page_with_its_fields(name):
     assert template["tried"] in section
     assert template["read_on"] in section
     assert all(url in section for url in template["documentation"])
+    assert "found again by" in section
     fields = [name for name in json.dumps(template["create"]["body"]).split('"') if name.isidentifier()]
     assert [one for one in fields if f"`{one}`" not in section and one not in ("vals_list", "id")] == []
 

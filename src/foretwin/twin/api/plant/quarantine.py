@@ -13,7 +13,8 @@ REASONS = ("unit", "range", "type", "order", "run", "clock", "conflict", "unknow
 QUARANTINE = Listing(
     listing.QUARANTINE_SORTS, {"twin": text, "asset": text, "reason": one_of(*REASONS), "released": truth}
 )
-DELIVERIES = Listing(listing.DELIVERY_SORTS, {"state": one_of("waiting", "delivered", "dead"), "target": text})
+STATES = ("waiting", "delivered", "dead", "unknown")
+DELIVERIES = Listing(listing.DELIVERY_SORTS, {"state": one_of(*STATES), "target": text})
 
 
 def get_quarantine(call: Call) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def post_revival(call: Call) -> dict[str, Any]:
 
 
 def get_deliveries(call: Call) -> dict[str, Any]:
-    """GET /v1/deliveries: events on their way to others; `state=dead` are those that were given up."""
+    """GET /v1/deliveries: events on their way to others; of `state` dead those that were given up."""
     page, given = DELIVERIES.read(call.query)
     with call.store.read() as connection:
         rows = listing.list_deliveries(connection, one_more(page), given)

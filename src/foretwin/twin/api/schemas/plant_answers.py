@@ -155,7 +155,7 @@ class DeliveryAnswer(BaseModel):
 
     event: str
     target: str
-    state: Literal["waiting", "delivered", "dead"]
+    state: Literal["waiting", "delivered", "dead", "unknown"]
     attempts: int
     due_at: datetime
     error: str | None

@@ -1,11 +1,13 @@
 """Paths into JSON: `$.values[0].v`, names and places alone."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 STEP = re.compile(r"\.([A-Za-z_][\w-]*)|\[(\d{1,6})\]|\['([^']+)'\]")
 
 
+@lru_cache(maxsize=1024)  # each message of a tag asks for the same ones
 def parse_json_path(text: str) -> tuple[str | int, ...]:
     """Return the steps of a path; ValueError where it is none."""
     steps: list[str | int] = []

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from nats.aio.client import Client
@@ -27,7 +29,7 @@ MEMORY = 128 * 1024 * 1024  # bytes that the messages of one transaction may hav
 ACK_WAIT = 10.0  # s after which the server gives again what was not acknowledged
 KEPT = 1024**3  # bytes of a stream that we make; the server refuses what comes beyond
 ANSWER = 5.0  # s that the server may take to take an acknowledgement
-FETCH = 1.0  # s that one question for messages waits
+FETCH, PATIENCE = 1.0, 0.05  # s that one question for messages waits, and one for more of them
 
 
 @dataclass
@@ -40,6 +42,16 @@ class Progress:
     stored: int = 0
 
 
+@dataclass(frozen=True)
+class FetchedBatch:
+    """Messages that were fetched together since `begun`; `is_drained`: the server had no more of them then."""
+
+    messages: list[Message]
+    fetched: list[Msg]
+    begun: float
+    is_drained: bool
+
+
 class DurableConsumer:
     """A consumer of `subjects`, which lie in one stream. `complete_until` is a moment of time.monotonic.
 
@@ -49,10 +61,6 @@ class DurableConsumer:
     def __init__(self, client: Client, name: str, subjects: Sequence[str], progress: Progress) -> None:
         self._client, self._name, self._subjects, self._progress = client, name, list(subjects), progress
         self._context: JetStreamContext = client.jetstream()
-        self._fetched: list[Msg] = []
-        self._begun = 0.0
-        self._drained = False
-        self.batch = max(1, min(BATCH, MEMORY // max(client.max_payload, 1)))
         self.complete_until = float("-inf")
 
     async def begin(self) -> None:
@@ -75,27 +83,31 @@ class DurableConsumer:
         if info.num_ack_pending:
             await asyncio.sleep(ACK_WAIT)
 
-    async def fetch(self) -> list[Message]:
-        """Return what came, none after a while in which nothing did."""
-        self._begun = time.monotonic()
-        try:
-            self._fetched = await self._subscription.fetch(self.batch, timeout=FETCH)
-        except (TimeoutError, NatsTimeout):
-            self._fetched = []
-        self._drained = not self._fetched or self._fetched[-1].metadata.num_pending == 0
-        return [_message(one, self._progress.stored) for one in self._fetched]
+    async def fetch(self) -> FetchedBatch:
+        """Return what came, none after a while in which nothing did; a whole batch while the server has more."""
+        begun, fetched = time.monotonic(), list[Msg]()
+        with suppress(TimeoutError, NatsTimeout):
+            while (room := self._room(fetched)) and not _drains(fetched):
+                fetched += await self._subscription.fetch(room, timeout=PATIENCE if fetched else FETCH)
+        messages = [_message(one, self._progress.stored) for one in fetched]
+        return FetchedBatch(messages, fetched, begun, not fetched or _drains(fetched))
 
-    async def acknowledge(self) -> None:
-        """Acknowledge what was fetched last, which is stored."""
-        last = max((one.metadata.sequence.stream for one in self._fetched), default=0)
+    def _room(self, fetched: Sequence[Msg]) -> int:
+        """Return how many more messages a batch may have, were they all as large as the server takes."""
+        held = sum(len(one.data) for one in fetched)
+        room = int((MEMORY - held) // max(self._client.max_payload, 1))
+        return min(BATCH - len(fetched), max(room, 0 if fetched else 1))
+
+    async def acknowledge(self, batch: FetchedBatch) -> None:
+        """Acknowledge a batch that is stored; those before it were acknowledged."""
+        last = max((one.metadata.sequence.stream for one in batch.fetched), default=0)
         self._progress.stored = max(self._progress.stored, last)
-        for one in self._fetched[:-1]:
+        for one in batch.fetched[:-1]:
             await one.ack()
-        for one in self._fetched[-1:]:
+        for one in batch.fetched[-1:]:
             await one.ack_sync(ANSWER)  # the server has taken those before it too
-        self._fetched = []
-        if self._drained and self._client.is_connected:
-            self.complete_until = self._begun
+        if batch.is_drained and self._client.is_connected:
+            self.complete_until = batch.begun
 
     async def _stream(self) -> str:
         found = [await self._stream_of(subject) for subject in self._subjects]
@@ -122,12 +134,22 @@ class DurableConsumer:
         return STREAM
 
 
+def _drains(fetched: Sequence[Msg]) -> bool:
+    """Whether the server had no more when it gave the last of these."""
+    return bool(fetched) and fetched[-1].metadata.num_pending == 0
+
+
 def _message(one: Msg, stored: int) -> Message:
     """Return a message as those of MQTT: levels of its subject as levels of a topic, `%2E` in them is a dot."""
-    topic = "/".join(unquote(level) for level in one.subject.split("."))
+    told = one.metadata
     kind = (one.headers or {}).get("Content-Type", "application/json")
-    again = one.metadata.num_delivered > 1 or one.metadata.sequence.stream <= stored
-    return Message(topic, one.data, kind, connection=0, number=0, size=len(one.data), is_again=again)
+    again = told.num_delivered > 1 or told.sequence.stream <= stored
+    return Message(_topic_of(one.subject), one.data, kind, connection=0, number=0, size=len(one.data), is_again=again)
+
+
+@lru_cache(maxsize=100_000)
+def _topic_of(subject: str) -> str:
+    return "/".join(unquote(level) for level in subject.split("."))
 
 
 def _refused(error: APIError, what: str) -> Exception:

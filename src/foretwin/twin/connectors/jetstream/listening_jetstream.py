@@ -7,13 +7,14 @@ Subjects are topics with dots: `foretwin.TWIN.ASSET.readings`, and of tags `fact
 import asyncio
 import logging
 import threading
+from typing import Any
 
 from nats.errors import Error as NatsError
 
 from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.connections.connections_file import Peer
-from foretwin.twin.connectors.jetstream.durable_consumer import SUBJECT, DurableConsumer, Progress
+from foretwin.twin.connectors.jetstream.durable_consumer import SUBJECT, DurableConsumer, FetchedBatch, Progress
 from foretwin.twin.connectors.jetstream.server_session import opened_server
 from foretwin.twin.connectors.mqtt.receiving import decode_messages, session_name
 from foretwin.twin.connectors.mqtt.tag_topics import TagTopics, tag_topics
@@ -56,20 +57,39 @@ async def _connected(
         await consumer.begin()
         logger.warning("%s: connected", peer.name)
         state.mark_connected()
-        while not stop.is_set():
+        return await _store_what_comes(consumer, lost, sink, stop, state, tags)
+
+
+async def _store_what_comes(
+    consumer: DurableConsumer,
+    lost: asyncio.Event,
+    sink: Sink,
+    stop: threading.Event,
+    state: ConnectionState,
+    tags: TagTopics | None,
+) -> str:
+    """Store batch after batch until the connection is lost; while one is stored the next one is fetched.
+
+    At the end what was fetched is stored too: else the next start would wait until the server gives it again.
+    """
+    losing = asyncio.ensure_future(lost.wait())
+    fetching: asyncio.Future[FetchedBatch] | None = asyncio.ensure_future(consumer.fetch())
+    try:
+        while fetching is not None:
             state.heartbeat.beat()
-            fetching = asyncio.ensure_future(consumer.fetch())
-            losing = asyncio.ensure_future(lost.wait())
             await asyncio.wait((fetching, losing), return_when=asyncio.FIRST_COMPLETED)
-            losing.cancel()
             if lost.is_set():
-                fetching.cancel()
-                await asyncio.gather(fetching, losing, return_exceptions=True)
                 return "the connection broke"
-            messages = fetching.result()
-            decoded = decode_messages(tags, messages, sink, state)
-            if messages and not await asyncio.to_thread(sink.take, decoded, "nats", state):
+            batch = fetching.result()
+            fetching = None if stop.is_set() else asyncio.ensure_future(consumer.fetch())
+            decoded = decode_messages(tags, batch.messages, sink, state)
+            if batch.messages and not await asyncio.to_thread(sink.take, decoded, "nats", state):
                 return "stopped"
-            await consumer.acknowledge()
+            await consumer.acknowledge(batch)
             state.completeness.mark_complete(consumer.complete_until)
         return "stopped"
+    finally:
+        left: list[asyncio.Future[Any]] = [losing, *([fetching] if fetching else [])]
+        for one in left:
+            one.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

@@ -110,12 +110,12 @@ class GroupConsumer:
 
     def fetch(self) -> Handed:
         """Return what is to be stored next, nothing after a while; BrokerError where the brokers refuse us."""
-        came, count, size = [self._consumer.poll(FETCH)], 0, 0
+        came, count, size = [self._consumer.poll(0 if self.rounds.is_full else FETCH)], 0, 0
         while came:
             for one in came:
                 self._note(one)
             count, size = count + len(came), size + sum(size_of(one) for one in came if one is not None)
-            if count >= BATCH or size >= MEMORY:
+            if count >= BATCH or size >= MEMORY or self.rounds.is_full:
                 break
             came = self._consumer.consume(STEP, PATIENCE) if came[0] is not None else []
         if self._refusal is not None:
@@ -175,7 +175,7 @@ class GroupConsumer:
     def _wait(self, is_done: Callable[[], object], moved: Callable[[], None], begin: float) -> None:
         """Wait, and go on to take part in the group; what comes meanwhile is kept for the next fetch."""
         while not is_done() and not (self._stop.is_set() and time.monotonic() - begin > STANDSTILL):
-            if time.monotonic() - begin > STANDSTILL or self.rounds.is_full:
+            if time.monotonic() - begin > STANDSTILL or self.rounds.is_over:
                 self._pause()
             came = self._consumer.poll(LOOK if self._paused else 0)
             self._note(came)

@@ -67,6 +67,11 @@ class PartitionRounds:
         """Whether no more is to be held back."""
         return len(self._held) >= MOST or self._size >= MEMORY
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more may come: the client forgets what it has fetched of a partition that is paused."""
+        return len(self._held) >= 2 * MOST or self._size >= MEMORY
+
     def note(self, told: GroupStatistics) -> None:
         """Note how far the partitions reach; begin a round where none is under way."""
         if self._begun == -math.inf:

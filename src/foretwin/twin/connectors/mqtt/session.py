@@ -31,12 +31,13 @@ from foretwin.twin.connectors.mqtt.waking import Waker
 
 logger = logging.getLogger("foretwin.mqtt")
 
-BACKOFF = Backoff(shortest=1.0, longest=60.0)  # s between two attempts to connect
+BACKOFF = Backoff(shortest=1.0, longest=60.0, jitter=0.5)  # s between two attempts to connect
 WEEK, KEEP_ALIVE = 7 * 24 * 3600, 4  # s that a broker keeps an absent subscriber's session; of silence before a probe
 IN_FLIGHT = 100  # messages published at once without an answer, where the broker takes as many
 PASSING = {0x88, 0x89, 0x97, 0x9F}  # server unavailable, busy, quota, too many connections at once: refusals that pass
 TAKEN_OVER, MOST_LOSSES = 0x8E, 3  # a reason; losses of young connections before it is no accident any more
 PAUSE, QUIET = 0.02, 0.2  # s between two looks whether there is room again; of silence before a connection is left
+UNWRITTEN = 0.5  # s that what is to be written waits while there is something to read
 
 
 def connect_broker(
@@ -122,8 +123,7 @@ class Session:
         except ValueError as error:
             self._room.release()
             raise BadInput("topic", f"{topic!r} is none to publish to: {error}") from None
-        # The network thread may have had the answer already: whoever comes first makes the future.
-        answer = self._answers.setdefault(number, Future())
+        answer = self._answers.setdefault(number, Future())  # or the network thread has, which had the answer already
         answer.add_done_callback(lambda _: self._answers.pop(number, None))
         return answer
 
@@ -189,10 +189,11 @@ class Session:
         """Serve the connection until it breaks.
 
         What has come is read before anything is written: to write on a connection that the broker's crash has broken
-        would close it, and lose what was not read yet. Before leaving, all is read and dropped until there is silence:
-        closed with something unread it would be reset, and the broker would lose our last acknowledgements.
+        would close it, and lose what was not read yet. But a broker that sends without a pause drops who is silent.
+        Before leaving, all is read and dropped until there is silence: closed with something unread it would be reset,
+        and the broker would lose our last acknowledgements.
         """
-        busy = time.monotonic()
+        busy = written = time.monotonic()  # `written`: when last nothing waited to be written
         while (line := self._client.socket()) is not None and self._failure is None:
             closing, writing = self._closing.is_set(), self._client.want_write()
             if closing and not writing and time.monotonic() - busy > QUIET:
@@ -209,25 +210,24 @@ class Session:
             if held or line in readable:
                 self._client.loop_read()
                 self.state.heard = time.monotonic()
-            elif line in writable:
+            if (writing and time.monotonic() - written > UNWRITTEN) or (line in writable and line not in readable):
                 self._client.loop_write()
             busy = time.monotonic() if held or line in (*readable, *writable) else busy
+            written = written if self._client.want_write() else time.monotonic()
             self._client.loop_misc()
 
     def _unreachable(self, error: OSError) -> None:
-        # A handshake that breaks off is no refusal yet: a broker that restarts does that too.
         if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError) and not self.ready.is_set():
             reason = getattr(error, "verify_message", "") or error.reason or str(error)
             self._fail(f"no secure connection: {reason}: give the authority's certificate as ?ca=FILE in the URL")
-        else:
+        else:  # a handshake that breaks off is no refusal: a broker that restarts does that too
             self._warn(f"cannot be reached: {error.strerror or error}")
 
     def _fail(self, reason: str) -> None:
         self._failure = self._failure or BrokerError(f"{self.address}: {reason}")
         self.state.mark_lost(reason)
 
-    def _warn(self, trouble: str) -> None:
-        """Log a problem once, not at each attempt."""
+    def _warn(self, trouble: str) -> None:  # once, not at each attempt
         self.state.mark_lost(trouble)
         if trouble != self._trouble and not self._closing.is_set():
             logger.warning("%s: %s; trying again", self.address, trouble)
@@ -263,7 +263,7 @@ class Session:
         if self._failure is None:
             self._begin()
 
-    def _begin(self) -> None:  # the connection does what it is for
+    def _begin(self) -> None:
         self.ready.set()
         self.state.mark_connected()
 

@@ -11,7 +11,7 @@ from foretwin.twin.ingest.ingest import Sending, ingest_within
 from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.single_values.pending import PendingValues
 from foretwin.twin.ingest.single_values.settling import LONGEST_HOLD, settle_values, wait_of
-from foretwin.twin.ingest.single_values.taking import made_readings, note_clock, start_of
+from foretwin.twin.ingest.single_values.taking import made_readings, note_clocks, start_of
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.ownership.partitioning import WHOLE, Partition, serialise_partitions
 from foretwin.twin.store.telemetry import pending_samples
@@ -82,7 +82,7 @@ def _settle(
         serialise_partitions(connection, slots)
         held = held_of(connection)
         known = assets.by_id(connection, held)
-        decoded, kept = [], {}
+        decoded, kept, noted = [], {}, []
         began: dict[tuple[str, int], datetime] = {}
         for number, content in held.items():
             pending = PendingValues.unpack(content, contract.channel_names)
@@ -91,8 +91,9 @@ def _settle(
             decoded.append(Decoded(made, tuple(incomplete)))
             kept[number] = settled.left.pack(), 0
             if made is not None:
-                note_clock(connection, contract, number, settled.left)
+                noted.append((number, settled.left))
                 began |= start_of(known[number].name, settled.left)
+        note_clocks(connection, contract, noted)
         pending_samples.keep_pending(connection, contract.name, kept, now)
         sending = Sending("wait", "none", now, began=began)
         receipt = ingest_within(connection, {contract.name: contract}, decoded, sending)

@@ -1,6 +1,6 @@
 """Take single values in, within the caller's transaction: what waits, what becomes a reading, and what is refused."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -49,6 +49,7 @@ class Taken:
     duplicates: int = 0
     waiting: int = 0
     began: dict[tuple[str, int], datetime] = field(default_factory=dict)
+    left: list[tuple[int, PendingValues]] = field(default_factory=list)  # asset, what waits after readings were made
 
 
 def take_values(
@@ -78,6 +79,8 @@ def take_values(
             one = _Taking(connection, contract, asset, now, taken, name in lagging)
             kept[asset.id] = one.take(values, mine, held.get(asset.id))
         pending_samples.keep_pending(connection, values.twin, kept, due_from)
+        note_clocks(connection, contract, taken.left)
+        taken.left = []
     return taken
 
 
@@ -105,15 +108,23 @@ def start_of(name: str, left: PendingValues) -> dict[tuple[str, int], datetime]:
     return {(name, left.run): datetime.fromtimestamp(left.start / MICROSECONDS, UTC)}
 
 
-def note_clock(connection: Connection, contract: Twin, asset: int, left: PendingValues) -> None:
-    """Keep when a dated run began, and the moment of its newest reading, for files and others that tell moments."""
-    if not left.dated or left.start is None or left.made is None:
-        return
-    last = left.start + left.made * contract.clock.step * MICROSECONDS * (contract.clock.seconds or 1.0)
-    known = clocks_of(connection, [asset]).get(asset, [])
-    same = next((one for one in known if one.run == left.run and one.is_calendar), None)
-    new = RunClock(asset, left.run, is_calendar=True, zero=left.start, last=last, ended=None, label=None)
-    keep_clocks(connection, [new if same is None else replace(same, last=max(same.last, last))])
+def note_clocks(connection: Connection, contract: Twin, made: Iterable[tuple[int, PendingValues]]) -> None:
+    """Keep when dated runs of assets began, and the moment of their newest reading, for files that tell moments.
+
+    `made` is what waits of each asset after readings were made of it.
+    """
+    new: dict[tuple[int, int], RunClock] = {}
+    for asset, left in made:
+        if left.dated and left.start is not None and left.made is not None:
+            last = left.start + left.made * contract.clock.step * MICROSECONDS * (contract.clock.seconds or 1.0)
+            clock = RunClock(asset, left.run, is_calendar=True, zero=left.start, last=last, ended=None, label=None)
+            new[asset, left.run] = clock
+    known = clocks_of(connection, sorted({asset for asset, _ in new}))
+    same = {(one.asset, one.run): one for every in known.values() for one in every if one.is_calendar}
+    keep_clocks(
+        connection,
+        [replace(same[k], last=max(same[k].last, one.last)) if k in same else one for k, one in new.items()],
+    )
 
 
 def _refused(contract: Twin, values: SingleValues, name: str, row: int, why: tuple[str, str, str]) -> Rejected:
@@ -177,7 +188,7 @@ class _Taking:
         self.taken.readings += [made] if made is not None else []
         self.taken.rejected += incomplete
         if made is not None:
-            note_clock(self.connection, self.contract, self.asset.id, settled.left)
+            self.taken.left.append((self.asset.id, settled.left))
             self.taken.began |= start_of(self.asset.name, settled.left)
         return settled.left
 

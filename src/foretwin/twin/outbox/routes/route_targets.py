@@ -50,6 +50,7 @@ def _target(store: Store, route: NamedRoute, environ: Mapping[str, str]) -> Targ
         target_name(route),
         connect=partial(_connected, store, route, connect),
         hold=partial(_held_until, route),
+        once=partial(_takes, store, route) if route.settings.chat_from else None,
     )
 
 

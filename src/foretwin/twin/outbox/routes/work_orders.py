@@ -133,6 +133,8 @@ class WorkOrders:
         """Make a call and return the headers and the body of its answer, of which only so much is read."""
         body = b"" if call.body is None else orjson.dumps(fill_body(call.body, words))
         headers = {name: filled_text(text, words) for name, text in call.headers.items()} | dict(kept)
+        if call is self.template.create:
+            headers["idempotency-key"] = event.id  # the same where it is sent again
         if body:
             headers["content-type"] = "application/json"
         if self.secret and body:

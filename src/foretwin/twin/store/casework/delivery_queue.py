@@ -1,4 +1,4 @@
-"""Queue of deliveries: how many wait for each target, since when, and how many were given up."""
+"""Queue of deliveries: how many wait for each target, since when, and how many ended otherwise."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +7,15 @@ from sqlalchemy import Connection, func, select
 
 from foretwin.twin.store.tables import deliveries, events
 
+UNDELIVERED = ("dead", "unknown")  # states of which somebody has to hear
+
 
 @dataclass(frozen=True)
 class DeliveryQueue:
-    """Deliveries to one target; `since` is the moment of the oldest event that waits."""
+    """Deliveries to one target; `since` is the moment of the oldest event that waits.
+
+    `dead` were given up, or nobody knows whether they arrived.
+    """
 
     target: str
     waiting: int
@@ -24,8 +29,8 @@ def delivery_queues(connection: Connection) -> list[DeliveryQueue]:
     query = select(
         deliveries.c.target,
         func.count().filter(deliveries.c.state == "waiting"),
-        func.count().filter(deliveries.c.state == "dead"),
+        func.count().filter(deliveries.c.state.in_(UNDELIVERED)),
         oldest,
     ).join(events, events.c.id == deliveries.c.event)
-    query = query.where(deliveries.c.state.in_(("waiting", "dead"))).group_by(deliveries.c.target)
+    query = query.where(deliveries.c.state.in_(("waiting", *UNDELIVERED))).group_by(deliveries.c.target)
     return [DeliveryQueue(*row) for row in connection.execute(query.order_by(deliveries.c.target))]

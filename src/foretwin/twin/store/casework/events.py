@@ -53,7 +53,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Delivery:
-    """An event on its way to a target; `error` is that of the last attempt."""
+    """An event on its way to a target; `error` is that of the last attempt.
+
+    `state` is waiting, delivered, dead, or unknown: it was being sent to a target that is told once, and no answer is
+    stored.
+    """
 
     event: Event
     target: str
@@ -125,9 +129,10 @@ def hasten(connection: Connection, target: str, now: datetime) -> None:
 
 
 def claim(connection: Connection, found: Delivery, counted: Delivery) -> bool:
-    """Store attempts and due_at of `counted` before the attempt is made; False where another process was first."""
-    query = _waiting(found).where(deliveries.c.attempts == found.attempts)
-    return connection.execute(query.values(attempts=counted.attempts, due_at=counted.due_at)).rowcount == 1
+    """Store `counted` before the attempt is made; False where another process was first."""
+    query = _of_state(found, "waiting").where(deliveries.c.attempts == found.attempts)
+    values = {name: getattr(counted, name) for name in ("attempts", "due_at", "state", "error")}
+    return connection.execute(query.values(values | {"is_next": counted.state == "waiting"})).rowcount == 1
 
 
 def settle_delivery(connection: Connection, attempted: Delivery) -> None:
@@ -137,16 +142,16 @@ def settle_delivery(connection: Connection, attempted: Delivery) -> None:
     """
     _lock(connection, attempted.target)
     is_over = attempted.state != "waiting"
-    values = {"state": attempted.state, "error": attempted.error} | ({"is_next": False} if is_over else {})
-    changed = connection.execute(_waiting(attempted).values(values)).rowcount
+    values = {"state": attempted.state, "error": attempted.error, "is_next": not is_over}
+    changed = connection.execute(_of_state(attempted, "waiting", "unknown").values(values)).rowcount
     if is_over and changed:
         stream = f"{attempted.event.twin}/{attempted.event.asset or ''}"
         _choose_next(connection, (deliveries.c.target == attempted.target, deliveries.c.stream == stream))
 
 
-def revive(connection: Connection, event_ids: Sequence[str] | None, now: datetime) -> int:
-    """Queue dead deliveries of these events, or of all where None, again; return how many."""
-    dead = deliveries.c.state == "dead"
+def revive(connection: Connection, event_ids: Sequence[str] | None, now: datetime, state: str = "dead") -> int:
+    """Queue deliveries of a state, dead or unknown, of these events, or of all where None, again; return how many."""
+    dead = deliveries.c.state == state
     if event_ids is not None:
         dead &= deliveries.c.event.in_(event_ids)
     streams = connection.execute(select(deliveries.c.target, deliveries.c.stream).where(dead).distinct()).all()
@@ -184,9 +189,9 @@ def _seen(before: Seen | None, found: Sequence[int], now: datetime) -> Seen:
     return Seen(number, (*waited, *((one, now + LONGEST_TRANSACTION) for one in skipped)))
 
 
-def _waiting(delivery: Delivery) -> Update:
+def _of_state(delivery: Delivery, *states: str) -> Update:
     mine = (deliveries.c.event == delivery.event.id) & (deliveries.c.target == delivery.target)
-    return update(deliveries).where(mine, deliveries.c.state == "waiting")
+    return update(deliveries).where(mine, deliveries.c.state.in_(states))
 
 
 def _deliveries() -> Select[Any]:

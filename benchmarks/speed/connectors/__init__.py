@@ -1,0 +1,1 @@
+"""How fast each connector stores what comes, as shares of the bare client and of ingestion from memory."""
