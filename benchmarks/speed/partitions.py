@@ -92,9 +92,10 @@ def scoring_worker(url: str, share: int, root: str, gate: Barrier, out: Any) -> 
     """Score all machines that it owns once for each tick; put the best time of a tick, and seconds of the processor."""
     store = open_store(url)
     watching = Watching(store, Path(root), WatchSettings(twins=(TWIN,)))
-    done, end = 0, time.monotonic() + 600
-    while (len(watching.owned or ()) != share or not done) and time.monotonic() < end:
-        done += score_once(watching, now)  # cold, until the others have taken their share
+    end = time.monotonic() + 600
+    while score_once(watching, now) or len(watching.owned or ()) != share:  # cold, until the others have their share
+        if time.monotonic() > end:
+            raise AssertionError(f"owns {watching.owned} after ten minutes, not {share} partitions")
     best = (float("inf"), float("inf"))
     for _ in range(TICKS):
         gate.wait()  # the readings come

@@ -103,6 +103,13 @@ _LISTED = (
         kind="number",
         default="8388608",
     ),
+    Setting(
+        "FORETWIN_CHAMPION_MEMORY",
+        "MiB that the networks of champions may take in a process; the least recently used make room (docs/scale.md)",
+        ("serve", "watch"),
+        kind="number",
+        default="1024",
+    ),
     Setting("FORETWIN_MAX_ROWS", "most rows of one call", ("serve",), kind="number", default="100000"),
     Setting(
         "FORETWIN_MAX_CONNECTIONS",
