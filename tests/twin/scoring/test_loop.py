@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from benchmarks.servers import Postgres
+from foretwin.champion import loaded
 from foretwin.champion.champion import keep_champion, load_champion
 from foretwin.champion.identity import ModelIdentity
 from foretwin.champion.loaded import LoadedChampions
@@ -312,7 +313,7 @@ def test_networks_beyond_the_memory_are_loaded_when_their_twin_has_news(store, t
         assert kept(store)[twin.name, 1, 10.0].rul == pytest.approx(want["rul"].iat[0], abs=1e-3)
 
 
-def test_a_network_that_cannot_be_loaded_is_told_once_and_its_readings_wait(store, root, watching, caplog):
+def test_a_network_that_cannot_be_loaded_is_told_once_and_its_readings_wait(store, root, watching, caplog, monkeypatch):
     look(watching)
     network = root / "models/pump/champion/bundle/network.onnx"
     content = network.read_bytes()
@@ -321,6 +322,11 @@ def test_a_network_that_cannot_be_loaded_is_told_once_and_its_readings_wait(stor
     assert [look(watching), look(watching)] == [0, 0]
     (record,) = caplog.records
     assert record.getMessage().startswith("pump: its champion cannot be loaded, nothing is scored: ")
+    network.write_bytes(content)
+    monkeypatch.setattr(loaded, "verify", lambda folder: watching.twins["pump"].champion.bundle.digest)
+    network.write_bytes(b"no network")
+    assert look(watching) == 0
+    assert "Protobuf parsing failed" in caplog.records[-1].getMessage()
     network.write_bytes(content)
     assert look(watching) == 1
 

@@ -68,10 +68,11 @@ def ready_champion(champions: Champions, twin: str, metrics: Metrics) -> Champio
     try:
         return champions.loaded.get(known)
     except Exception as error:
-        if known.folder is None or _stamp(known.folder) is None:
+        stamp = known.folder and _stamp(known.folder)
+        if known.folder is None or stamp is None:
             raise Conflict("twin", f"the files of the champion of {twin} are not there just now; try again") from error
-        if isinstance(error, OSError | MemoryError):  # the next call may be luckier
-            raise
+        if isinstance(error, OSError | MemoryError) and champions.tried.get(known.folder) == stamp:
+            raise  # the files are those that were read: the next call may be luckier
         with champions.renewing:
             if champions.get(twin) is known:
                 champions.drop(twin)

@@ -119,8 +119,9 @@ def loaded_champion(watching: Watching, watched: Watched) -> Champion | None:
     name = watched.contract.name
     try:
         found = watching.loaded.get(watched.champion)
-    except (ForetwinError, OSError) as error:
-        watching.tell(f"network of {name}", f"{name}: its champion cannot be loaded, nothing is scored: {error}")
+    except Exception as error:  # onnxruntime's have no base of their own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        watching.tell(f"network of {name}", f"{name}: its champion cannot be loaded, nothing is scored: {reason}")
         return None
     watching.told.pop(f"network of {name}", None)
     return found
