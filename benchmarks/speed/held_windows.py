@@ -59,14 +59,14 @@ def tick(count: int, scored: int, root: Path = Path()) -> dict[str, float]:
     champion = load_champion(root, TWIN)
     length, at_once = champion.bundle.contract.window.length, WatchSettings(twins=()).assets_per_call
     values = histories(root, champion, length + 1)
-    small = held(champion, values, at_once)
-    score_assets(champion.bundle, small, np.arange(at_once))  # so that the network's own memory counts before
+    small = held(champion, values, AT_ONCE)
+    score_assets(champion.bundle, small, np.arange(at_once))  # so that what work takes by itself counts before
     before = memory("RssAnon")
     recent = held(champion, values, count)
     begin = time.process_time()
     for ids in np.array_split(np.arange(count), -(-count // AT_ONCE)):
         recent.append(readings_of(champion, values, ids, range(length, length + 1)))
-    taken = time.process_time() - begin
+    taken, held_bytes = time.process_time() - begin, memory("RssAnon") - before
     generator = np.random.default_rng(1)
     chosen = np.concatenate([generator.permutation(count) for _ in range(-(-scored // count))])[:scored]
     begin = time.process_time()
@@ -74,7 +74,7 @@ def tick(count: int, scored: int, root: Path = Path()) -> dict[str, float]:
         if len(score_assets(champion.bundle, recent, ids).scored) != 1:
             raise AssertionError("not all assets were scored")
     spent = time.process_time() - begin
-    each = {"seconds": taken / count + spent / scored, "bytes": (memory("RssAnon") - before) / count}
+    each = {"seconds": taken / count + spent / scored, "bytes": held_bytes / count}
     return each | {"scored": scored, "peak": memory("VmHWM")}
 
 

@@ -21,7 +21,7 @@ from foretwin.project.files import fresh_file
 from foretwin.training.ensemble import environment
 
 REPORT = Path("reports") / "scale.json"
-SCORED = 50_000  # windows that the short form scores of a large fleet
+SCORED = 20_000  # windows that the short form scores of a large fleet
 
 
 def measure_partitions(short: bool) -> dict[str, Any]:

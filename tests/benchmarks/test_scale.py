@@ -1,6 +1,7 @@
 """The report on scale is measured part by part, and says how far each form of a plant reaches."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -48,11 +49,20 @@ def test_a_part_that_is_measured_anew_leaves_the_others_and_the_report_says_whic
 
 def test_the_page_shows_each_part_and_which_were_short():
     shown = scale(REPORT)
+    assert "| ingestion | 1.05 | 1.40 " in re.sub(" +", " ", shown)
     assert "| 1,000,000 " in shown
     assert "3,400" in shown
-    assert "625,000 of them, a sixteenth of ten million, take 2.6 GB" in shown
+    assert "625,000 pumps, a sixteenth of ten million, take 2.6 GB" in shown
     assert "In their short form, on a machine that others used too: growth." in shown
     assert "short form" not in scale(REPORT | {"short": []})
+    assert "Not measured yet" not in shown
+    assert "Not measured yet: batch." in scale({name: part for name, part in REPORT.items() if name != "batch"})
+
+
+def test_what_workers_gain_is_not_told_of_a_machine_that_others_used():
+    shown = scale(REPORT | {"two_workers": REPORT["two_workers"] | {"load": [7.6, 4.8]}})
+    assert "ingestion 1.05, scoring 1.02 (3 rounds on 2 cores, at a load of 7.6 and 4.8)" in shown
+    assert "1.40" not in shown
 
 
 def test_what_was_tried_and_what_is_designed_for_are_rows_of_their_own():
@@ -65,6 +75,8 @@ def test_what_was_tried_and_what_is_designed_for_are_rows_of_their_own():
     assert (len(tried), len(designed)) == (4, 1)
     assert "1.4 of one worker by two" in tried[1]
     assert "1.5 of one worker by two" in tried[2]
+    busy = REPORT | {"two_workers": REPORT["two_workers"] | {"load": [7.6, 4.8]}}
+    assert "of one worker" not in reach(reports | {"growth": {"works": works}, "scale": busy})
     assert "ten million" in designed[0]
 
 
