@@ -20,7 +20,7 @@ import numpy as np
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 
-ROWS = (500_000, 2_000_000)
+ROWS = (2_000_000, 4_000_000)  # whose arrays all lie in files: smaller ones are in memory, and grow more steeply
 LARGE = 50_000_000
 LIFE = 500  # rows of a run
 STEPS = {
