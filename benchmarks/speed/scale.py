@@ -49,7 +49,8 @@ def measure(names: list[str], short: bool) -> None:
         found = PARTS[name](short)
         report = json.loads(REPORT.read_text()) if REPORT.exists() else {}
         machine = environment() | {"cores": str(os.cpu_count())}
-        short_ones = sorted({*report.get("short", []), name} if short else {*report.get("short", [])} - {name})
+        before, is_short = {*report.get("short", [])}, short and name != "training_memory"
+        short_ones = sorted(before | {name} if is_short else before - {name})
         with fresh_file(REPORT) as temporary:
             temporary.write_text(
                 json.dumps(report | {"machine": machine, "short": short_ones} | found, indent=1) + "\n"
