@@ -79,6 +79,7 @@ SLOW = (
     "serving/packaging",
     "serving/plant",
     "serving/scoring/test_fuzz.py",
+    "serving/scoring/test_many_champions.py",
     "serving/scoring/test_schemathesis.py",
     "serving/scoring/test_refusals.py",
     "serving/http/test_logs.py",

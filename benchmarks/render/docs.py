@@ -19,7 +19,7 @@ from benchmarks.render.growth import GROWTH
 from benchmarks.render.health import HEALTH
 from benchmarks.render.life import LIFE
 from benchmarks.render.pages import write_or_compare
-from benchmarks.render.scale import SCALE
+from benchmarks.render.scale import SCALE, reach
 from benchmarks.render.soak import SOAK
 from benchmarks.render.speed import SPEED, table
 from benchmarks.render.streaming import STREAMING
@@ -55,6 +55,8 @@ def block(name: str, root: Path) -> str:
     if name == "reliability":
         kept = {database: root / "reports" / f"reliability_{database}.json" for database in ("sqlite", "postgresql")}
         return reliability({database: _read(path) for database, path in kept.items()})
+    if name == "reach":
+        return reach({one: _read(root / "reports" / f"{one}.json") for one in ("bench_twin", "growth", "scale")})
     if name in HEALTH:
         return HEALTH[name](_read(root / "reports" / "health" / f"{name.removeprefix('health-')}.json"))
     if name in CONNECTORS:

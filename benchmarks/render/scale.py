@@ -1,41 +1,141 @@
-"""The figures of reports/scale.json and reports/scale_faults.json as Markdown."""
+"""The figures of reports/scale.json and scale_faults.json as Markdown, and how far each form of a plant reaches."""
 
 from typing import Any
 
 from benchmarks.render.speed import table
 
+# What each form is built for and was not tried with: a laptop, a server, several workers.
+DESIGNED = {
+    "not tried, but designed for": (
+        "10,000 machines, a reading a minute, everything on one machine",
+        "100,000 machines, readings kept by the day",
+        "ten million machines in sixteen workers",
+    )
+}
+
 
 def scale(report: dict[str, Any]) -> str:
-    """What two partitions cost, what two workers gain, and what memory batch scoring and training take."""
+    """What partitions cost, two workers gain, and fleets of a million, batch scoring and training take."""
+    text = "\n".join(of(report) for part, of in PARTS.items() if part in report)
+    if missing := [part for part in PARTS if part not in report]:
+        text += f"\nNot measured yet: {', '.join(missing)}.\n"
+    if report["short"]:
+        text += f"\nIn their short form, on a machine that others used too: {', '.join(report['short'])}.\n"
+    return text + "\nFrom `reports/scale.json`.\n"
+
+
+def workers(report: dict[str, Any]) -> str:
+    """What two partitions cost, and what two workers gain; the latter only where nobody else used the machine."""
     shares, two = report["partitions"], report["two_workers"]
-    rows = []
-    for work, cpu in (("ingestion", shares["cpu_ratio_ingest"]), ("scoring", shares["cpu_ratio_score"])):
-        found = two[work]
-        rates = (cpu, found["of_one"], found["of_two_databases"], found["two_databases_of_one"])
-        rows.append([work, *(f"{rate:.2f}" for rate in rates)])
-    head = [
-        "work",
-        "CPU at P = 2 of P = 1",
-        "two workers of one",
-        "two workers of two databases",
-        "two databases of one",
-    ]
-    text = table(head, rows)
+    cpu = {"ingestion": shares["cpu_ratio_ingest"], "scoring": shares["cpu_ratio_score"]}
     loads = " and ".join(str(one) for one in two["load"])
-    text += f"\nOn {report['machine']['cores']} cores, at a load of {loads}; from `reports/scale.json`.\n"
+    often = "once" if two["rounds"] == 1 else f"{two['rounds']} rounds"
+    where = f"{often} on {report['machine']['cores']} cores, at a load of {loads}"
+    if not _is_alone(report):
+        text = f"A worker's processor time at P = 2 of that at P = 1: ingestion {cpu['ingestion']:.2f}, scoring "
+        text += f"{cpu['scoring']:.2f} ({where}). What two workers gain is not told: others used the machine,"
+        return text + " and such ratios say nothing then.\n"
+    rows = []
+    for work, ratio in cpu.items():
+        found = two[work]
+        rates = (ratio, found["of_one"], found["of_two_databases"], found["two_databases_of_one"])
+        rows.append([work, *(f"{rate:.2f}" for rate in rates)])
+    head = ["work", "CPU at P = 2 of P = 1"]
+    head += ["two workers of one", "two workers of two databases", "two databases of one"]
+    return table(head, rows) + f"\n{where.capitalize()}.\n"
+
+
+def _is_alone(report: dict[str, Any]) -> bool:
+    """Whether the machine had nothing else to do when the workers were measured, as the load before them tells."""
+    return bool(report["two_workers"]["load"][0] <= 1)
+
+
+def fleets(report: dict[str, Any]) -> str:
+    """What a worker holds and does for each of many machines."""
+    found = report["growth"]
+    lines = [
+        [f"{assets:,}", f"{cost:g}", f"{size:,}"]
+        for assets, cost, size in zip(found["assets"], found["cost_per_asset"], found["bytes_per_asset"], strict=True)
+    ]
+    text = table(["machines in one worker", "µs of a processor for a reading and a score", "bytes in memory"], lines)
+    scored = max(found["scored"])
+    return text + f"\nPumps, without the database; of the larger fleets {scored:,} are scored (load {found['load']}).\n"
+
+
+def sixteenth(report: dict[str, Any]) -> str:
+    """What a worker of one sixteenth of ten million machines takes."""
+    one = report["sixteenth"]
+    return f"{one['assets']:,} pumps, a sixteenth of ten million, take {one['gigabytes']} GB in one worker.\n"
+
+
+def many_rows(report: dict[str, Any]) -> str:
+    """What memory batch scoring takes, and how quick it is."""
     found = report["batch"]
     sizes = ", ".join(
         f"{rows:,} rows at {ratio} of the bare network in {megabytes} MB"
         for rows, ratio, megabytes in zip(found["rows"], found["ratio"], found["megabytes"], strict=True)
     )
-    text += f"\nBatch scoring, a score for each row: {sizes} (load {found['load']}).\n"
+    return f"Batch scoring, a score for each row: {sizes} (load {found['load']}).\n"
+
+
+def training(report: dict[str, Any]) -> str:
+    """What memory training takes by rows."""
     memory = report["training_memory"]
     steps = ", ".join(
         f"{step} {each} bytes a row, {memory['gigabytes_at_50_million'][step]} GB at 50 million"
         for step, each in memory["bytes_per_row"].items()
     )
     sizes = " and ".join(f"{rows:,}" for rows in memory["rows"])
-    return text + f"\nMemory of its own that training takes, fitted from {sizes} rows: {steps}.\n"
+    return f"Memory of its own that training takes, fitted from {sizes} rows: {steps}.\n"
+
+
+PARTS = {
+    "partitions": workers,
+    "growth": fleets,
+    "sixteenth": sixteenth,
+    "batch": many_rows,
+    "training_memory": training,
+}
+
+
+def reach(reports: dict[str, dict[str, Any]]) -> str:
+    """How far a laptop, a server and several workers reach: what was tried, and what they are designed for."""
+    twin, works, found = reports["bench_twin"], reports["growth"]["works"], reports["scale"]
+    rate, stored, share = twin["watch"]["steady_assets_per_second"], twin["ingest"], found["sixteenth"]
+    gains = {work: _gain(found, work) for work in ("ingestion", "scoring")}
+    lines = [
+        ["tried: machines in the store", *(f"{works[name]['assets'][-1]:,}" for name in OVERVIEWS), "the same store"],
+        [
+            "tried: messages stored in a second",
+            f"{stored['messages_per_second']:,}",
+            f"{stored['postgresql_messages_per_second']:,}",
+            gains["ingestion"],
+        ],
+        [
+            "tried: machines scored in a second by one worker",
+            f"{rate:,}",
+            "not measured",
+            gains["scoring"],
+        ],
+        ["tried: machines whose windows one worker holds", f"{share['assets']:,} in {share['gigabytes']} GB"]
+        + ["the same"] * 2,
+        *([name, *each] for name, each in DESIGNED.items()),
+    ]
+    head = ["", "one laptop: SQLite", "one server: PostgreSQL", "several workers: partitions"]
+    files = ", ".join(f"`reports/{name}.json`" for name in reports)
+    return (
+        table(head, lines)
+        + f"\nEach figure is of a run of its own on {found['machine']['cores']} cores; from {files}.\n"
+    )
+
+
+def _gain(report: dict[str, Any], work: str) -> str:
+    if "two_workers" not in report or not _is_alone(report):
+        return "not measured on an idle machine yet"
+    return f"{report['two_workers'][work]['of_one']} of one worker by two"
+
+
+OVERVIEWS = ("overview_sqlite", "overview_postgresql")
 
 
 def scale_faults(report: dict[str, Any]) -> str:

@@ -1,16 +1,17 @@
 """Measure what partitions cost and what two workers gain by them, as ratios within one run.
 
-    python -m benchmarks.speed.partitions
+    python -m benchmarks.speed.partitions [--short]
 
 Ingestion and steady scoring on one PostgreSQL: one worker with one partition, one with two, two workers with a
 partition each, and two workers with a database each, which is the ceiling. The kinds take turns, so that whatever else
 the machine does slows all of them; of each the best round counts. Readings are prepared before, BLAS and network have
-one thread. Needs the pumps' champion and rows, which `dvc repro` makes.
+one thread. Needs the pumps' champion and rows, which `dvc repro` makes. The short form does a quarter of it, once.
 """
 
 import json
 import multiprocessing
 import os
+import sys
 import threading
 import time
 import uuid
@@ -39,11 +40,21 @@ from foretwin.twin.store.ownership.partitioning import rebalance
 from foretwin.wire.decoder import decode
 from foretwin.wire.tables import JSON
 
-ROUNDS = 3
-CALLS, MACHINES, CHANNELS = 60, 500, 9  # of one ingesting worker: calls, with a reading of each machine
-FLEET, TICKS = 8_000, 3  # of the scoring loops: machines in all, passes
+MACHINES, CHANNELS, TICKS = 500, 9, 3  # of one ingesting worker; passes of the scoring loops
 ALIVE = 10.0  # s between two words of a worker that waits
 SPAWN = multiprocessing.get_context("spawn")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How often all is done, calls of one ingesting worker, machines of the scoring loops together."""
+
+    rounds: int = 3
+    calls: int = 60
+    fleet: int = 8_000
+
+
+FULL, SHORT = Extent(), Extent(1, 15, 2_000)
 
 
 @dataclass(frozen=True)
@@ -72,11 +83,11 @@ class Found:
     database_seconds: float
 
 
-def ingest_worker(url: str, names: list[str], gate: Barrier, out: Any) -> None:
-    """Store CALLS calls about these machines; put how long that took, and seconds of the processor."""
+def ingest_worker(url: str, names: list[str], count: int, gate: Barrier, out: Any) -> None:
+    """Store so many calls about these machines; put how long that took, and seconds of the processor."""
     store, twin = open_store(url), contract(CHANNELS)
     contracts, channels = {twin.name: twin}, {f"c{i}": 1.25 for i in range(CHANNELS)}
-    bodies = [orjson.dumps({"time": float(i), "channels": channels}) for i in range(CALLS + 1)]
+    bodies = [orjson.dumps({"time": float(i), "channels": channels}) for i in range(count + 1)]
     calls = [[decode(body, JSON, contracts, twin.name, name) for name in names] for body in bodies]
     ingest(store, contracts, calls[0], "http", datetime.now(UTC))  # registers them
     gate.wait()
@@ -92,9 +103,10 @@ def scoring_worker(url: str, share: int, root: str, gate: Barrier, out: Any) -> 
     """Score all machines that it owns once for each tick; put the best time of a tick, and seconds of the processor."""
     store = open_store(url)
     watching = Watching(store, Path(root), WatchSettings(twins=(TWIN,)))
-    done, end = 0, time.monotonic() + 600
-    while (len(watching.owned or ()) != share or not done) and time.monotonic() < end:
-        done += score_once(watching, now)  # cold, until the others have taken their share
+    end = time.monotonic() + 600
+    while score_once(watching, now) or len(watching.owned or ()) != share:  # cold, until the others have their share
+        if time.monotonic() > end:
+            raise AssertionError(f"owns {watching.owned} after ten minutes, not {share} partitions")
     best = (float("inf"), float("inf"))
     for _ in range(TICKS):
         gate.wait()  # the readings come
@@ -125,19 +137,19 @@ def machine_names(partition: int, of: int) -> list[str]:
     return list(islice((name for name in every if slot_of(name) % of == partition), MACHINES))
 
 
-def run_ingestion(server: Postgres, kind: Kind) -> Found:
+def run_ingestion(server: Postgres, kind: Kind, calls: int) -> Found:
     """Run the workers of a kind on new databases."""
     urls = new_databases(server, kind)
     names = [machine_names(i, 2) for i in range(2)]
-    given = [(urls[i % len(urls)], names[i]) for i in range(kind.workers)]
-    return run_workers(server, ingest_worker, given, CALLS * MACHINES * kind.workers)
+    given = [(urls[i % len(urls)], names[i], calls) for i in range(kind.workers)]
+    return run_workers(server, ingest_worker, given, calls * MACHINES * kind.workers)
 
 
-def run_scoring(server: Postgres, kind: Kind, root: Path) -> Found:
+def run_scoring(server: Postgres, kind: Kind, machines: int, root: Path) -> Found:
     """Run the loops of a kind on new databases that hold the whole fleet between them."""
     champion = load_champion(root, TWIN)
     length = champion.bundle.contract.window.length
-    values, fleet = histories(root, champion, length + TICKS), FLEET // kind.databases
+    values, fleet = histories(root, champion, length + TICKS), machines // kind.databases
     urls = new_databases(server, kind)
     stores = [open_store(url) for url in urls]
     for store in stores:
@@ -155,7 +167,7 @@ def run_scoring(server: Postgres, kind: Kind, root: Path) -> Found:
 
     share = kind.partitions // (kind.workers // kind.databases)
     given = [(urls[i % len(urls)], share, str(root)) for i in range(kind.workers)]
-    found = run_workers(server, scoring_worker, given, FLEET, tick)
+    found = run_workers(server, scoring_worker, given, machines, tick)
     for store in stores:
         store.close()
     return found
@@ -221,19 +233,26 @@ def compared(rounds: list[dict[str, Found]]) -> dict[str, float]:
     return {name: round(ratio, 2) for name, ratio in found.items()}
 
 
-def measure(root: Path = Path()) -> dict[str, Any]:
+def measure(root: Path = Path(), extent: Extent = FULL) -> dict[str, Any]:
     """Run all kinds in turn, with the machine's load before and after."""
-    loads = [os.getloadavg()[0]]
+    loads, rounds = [os.getloadavg()[0]], range(extent.rounds)
     server = Postgres().start()
     try:
-        ingestion = [{name: run_ingestion(server, kind) for name, kind in KINDS.items()} for _ in range(ROUNDS)]
-        scoring = [{name: run_scoring(server, kind, root) for name, kind in KINDS.items()} for _ in range(ROUNDS)]
+        ingestion = [{name: run_ingestion(server, kind, extent.calls) for name, kind in KINDS.items()} for _ in rounds]
+        scoring = [
+            {name: run_scoring(server, kind, extent.fleet, root) for name, kind in KINDS.items()} for _ in rounds
+        ]
     finally:
         server.remove()
     loads.append(os.getloadavg()[0])
-    return {"ingestion": compared(ingestion), "scoring": compared(scoring), "load": [round(one, 1) for one in loads]}
+    of = {"rounds": extent.rounds, "readings": extent.calls * MACHINES, "assets": extent.fleet}
+    return {
+        "ingestion": compared(ingestion),
+        "scoring": compared(scoring),
+        "load": [round(one, 1) for one in loads],
+    } | of
 
 
 if __name__ == "__main__":
     with exit_on_error():
-        print(json.dumps(measure(), indent=1))
+        print(json.dumps(measure(extent=SHORT if "--short" in sys.argv[1:] else FULL), indent=1))

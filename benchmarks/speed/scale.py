@@ -1,37 +1,66 @@
-"""Measure what partitions, batch scoring and training by pieces give; writes reports/scale.json.
+"""Measure what partitions, batch scoring, training by pieces and large fleets take; writes reports/scale.json.
 
-    python -m benchmarks.speed.scale
+    python -m benchmarks.speed.scale [--short] [PART ...]
 
+Parts are partitions, batch, training_memory, growth and sixteenth, all of them by default; each goes into the report as
+soon as it is measured, and the others stay, so that one can be measured anew. The short form does less of the same.
 Ratios within one run, with the machine's load beside them. Needs the pumps' champion and rows, which `dvc repro` makes.
 """
 
 import json
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed import batch, partitions, training_memory
+from benchmarks.speed import batch, held_windows, partitions, training_memory
+from foretwin.errors import BadInput
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.training.ensemble import environment
 
+REPORT = Path("reports") / "scale.json"
+SCORED = 20_000  # windows that the short form scores of a large fleet
 
-def measure(root: Path = Path()) -> dict[str, Any]:
-    """Measure all of it."""
-    shared = partitions.measure(root)
-    ingestion, scoring = shared["ingestion"], shared["scoring"]
+
+def measure_partitions(short: bool) -> dict[str, Any]:
+    """What two partitions cost, and two workers gain."""
+    shared = partitions.measure(extent=partitions.SHORT if short else partitions.FULL)
+    ratios = {kind: shared[kind]["cpu_ratio"] for kind in ("ingestion", "scoring")}
     return {
-        "machine": environment() | {"cores": str(os.cpu_count())},
-        "partitions": {"cpu_ratio_ingest": ingestion["cpu_ratio"], "cpu_ratio_score": scoring["cpu_ratio"]},
-        "two_workers": {"ingestion": ingestion, "scoring": scoring, "load": shared["load"]},
-        "batch": batch.measure(root=root),
-        "training_memory": training_memory.measure(),
+        "partitions": {"cpu_ratio_ingest": ratios["ingestion"], "cpu_ratio_score": ratios["scoring"]},
+        "two_workers": shared,
     }
+
+
+PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
+    "partitions": measure_partitions,
+    "batch": lambda short: {"batch": batch.measure(batch.ROWS // 10 if short else batch.ROWS)},
+    "training_memory": lambda _: {"training_memory": training_memory.measure()},  # there is no shorter one
+    "growth": lambda short: {"growth": held_windows.grown(most_scored=SCORED if short else None)},
+    "sixteenth": lambda short: {"sixteenth": held_windows.sixteenth(SCORED if short else None)},
+}
+
+
+def measure(names: list[str], short: bool) -> None:
+    """Measure these parts, and put each into the report."""
+    for name in names:
+        found = PARTS[name](short)
+        report = json.loads(REPORT.read_text()) if REPORT.exists() else {}
+        machine = environment() | {"cores": str(os.cpu_count())}
+        before, is_short = {*report.get("short", [])}, short and name != "training_memory"
+        short_ones = sorted(before | {name} if is_short else before - {name})
+        with fresh_file(REPORT) as temporary:
+            temporary.write_text(
+                json.dumps(report | {"machine": machine, "short": short_ones} | found, indent=1) + "\n"
+            )
+        print(json.dumps(found, indent=1), flush=True)
 
 
 if __name__ == "__main__":
     with exit_on_error():
-        found = measure()
-        with fresh_file(Path("reports") / "scale.json") as temporary:
-            temporary.write_text(json.dumps(found, indent=1) + "\n")
-        print(json.dumps(found, indent=1))
+        asked = [word for word in sys.argv[1:] if word != "--short"]
+        if unknown := sorted({*asked} - {*PARTS}):
+            raise BadInput("PART", f"there is no {unknown[0]}; there are {', '.join(PARTS)}")
+        measure(asked or list(PARTS), "--short" in sys.argv[1:])

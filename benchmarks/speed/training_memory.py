@@ -20,7 +20,7 @@ import numpy as np
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 
-ROWS = (500_000, 2_000_000)
+ROWS = (2_000_000, 4_000_000)  # whose arrays all lie in files: smaller ones are in memory, and grow more steeply
 LARGE = 50_000_000
 LIFE = 500  # rows of a run
 STEPS = {
@@ -40,14 +40,14 @@ from foretwin.training.trainer import Budget, Choice, fit
 folder = Path(sys.argv[1]); table, windows, fresh = folder / "rows.parquet", folder / "windows", folder / "fresh"
 fresh.mkdir(exist_ok=True)
 twin, params = twin_of(), PrepareParams(test_share=0.1, folds=2, cuts=2, seed=1)
-CHOICE = Choice(trunk="tcn", width=8, depth=1, dropout=0.0, jitter=0.0, lr=0.001, weight_decay=0.0)
+CHOICE = Choice(trunk="convolution", width=8, depth=1, dropout=0.0, jitter=0.0, lr=0.001, weight_decay=0.0)
 def anonymous():
     return int(next(x for x in open("/proc/self/status") if x.startswith("RssAnon")).split()[1]) / 1024
 start, most, going = anonymous(), [0.0], [True]
 def look():
     while going[0]:
         most[0] = max(most[0], anonymous()); time.sleep(0.005)
-thread = threading.Thread(target=look); thread.start()
+thread = threading.Thread(target=look, daemon=True); thread.start()
 """
 FINALE = "\ngoing[0] = False; thread.join(); print(most[0] - start)"
 

@@ -25,7 +25,6 @@ from foretwin.twin.scoring.loop import score_once
 from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.store import Store, open_store
 from foretwin.twin.store import assets as registered
-from foretwin.twin.store.ownership.partitioning import last_batch
 from foretwin.twin.store.telemetry import readings
 from foretwin.twin.store.telemetry.arrivals import Arrivals, count_arrivals
 from foretwin.twin.store.telemetry.spans import RunArrivals
@@ -62,9 +61,10 @@ def store_hours(store: Store, champion: Champion, values: NDArray[np.float32], f
             np.repeat(hour, fleet),
             np.concatenate([values[order, i] for i in hours]),
         )
-        readings.add_readings(connection, "file", rows, now())
-        batch, count = last_batch(connection), len(hour)
-        newest = [Arrivals(one, 1, float(hour[-1]), now(), batch, count, 0, 0, 0) for one in ids.tolist()]
+        batches = readings.add_readings(connection, "file", rows, now()).batch[:fleet].tolist()  # of its partition
+        last, count = float(hour[-1]), len(hour)
+        each = zip(ids.tolist(), batches, strict=True)
+        newest = [Arrivals(one, 1, last, now(), batch, count, 0, 0, 0) for one, batch in each]
         stored = [RunArrivals(one, 1, count, float(hour[0]), float(hour[-1])) for one in ids.tolist()]
         count_arrivals(connection, TWIN, newest, stored, {}, now())
 

@@ -1,6 +1,7 @@
 """An earlier champion comes back: alias, ledger, pages and the folder that services follow, in a real MLflow store."""
 
 import dataclasses
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from foretwin.champion.champion import champion_stamp, load_champion
 from foretwin.cli.main import main
 from foretwin.errors import RegistryError
 from foretwin.registry.rollback import former, rollback
+from foretwin.registry.shared_champions import followed
 from foretwin.registry.sync import follow_registry
 from foretwin.serving.scoring.champions import Champions
 from foretwin.serving.scoring.following import follow_kept
@@ -217,6 +219,26 @@ def here(third, monkeypatch) -> Project:
 
 def foretwin(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
+
+
+def shared_version(place):
+    return json.loads((place / "champions" / "pump.json").read_text())["version"]
+
+
+def test_both_commands_and_following_publish_the_champion_where_hosts_share_them(here, tmp_path, monkeypatch):
+    monkeypatch.setenv("FORETWIN_MODELS", (tmp_path / "place").as_uri())
+    assert [one["told"] for one in followed(here.root)(here.root)] == [
+        "pump: version 3 is published, before it was none"
+    ]
+    done = foretwin("rollback", "pump", "--reason", WHY)
+    assert "pump: version 2 is published, before it was version 3\n" in done.stderr
+    assert shared_version(tmp_path / "place") == "2"
+    foretwin("promote", "pump", "--force", "the old model cannot be fed any more")
+    assert shared_version(tmp_path / "place") == "3"
+    monkeypatch.setenv("FORETWIN_MODELS", "nowhere://place")
+    done = foretwin("rollback", "pump", "--reason", WHY)
+    assert done.exit_code == 0
+    assert "FORETWIN_MODELS: nowhere://place: cannot be reached" in done.stderr
 
 
 def test_the_command_rolls_back_and_says_where_dvc_s_records_lag(here):

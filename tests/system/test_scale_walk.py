@@ -21,8 +21,8 @@ URL = "postgresql://foretwin@127.0.0.1/plant"
 
 
 def typed() -> list[list[str]]:
-    """The commands of the page's blocks, word by word."""
-    blocks = re.findall(r"```sh\n(.*?)```", (REPOSITORY / "docs" / "scale.md").read_text(), re.DOTALL)
+    """The commands of the page's blocks, word by word, but for those that a comment before them leaves out."""
+    blocks = re.findall(r"(?<!-->\n)```sh\n(.*?)```", (REPOSITORY / "docs" / "scale.md").read_text(), re.DOTALL)
     return [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
 
 

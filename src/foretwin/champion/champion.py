@@ -98,6 +98,7 @@ class Champion:
     identity: ModelIdentity
     bundle: Bundle
     record: ChampionRecord = field(default_factory=ChampionRecord)
+    folder: Path | None = None  # from which it was read
 
 
 @dataclass(frozen=True)
@@ -114,11 +115,12 @@ class Packaged:
         return self.identity.tag
 
 
-def load_champion(root: Path | str, twin: str, threads: int = 1) -> Champion:
+def load_champion(root: Path | str, twin: str, threads: int | None = 1) -> Champion:
     """Load a twin's champion from a project, consistently even while it is replaced.
 
-    `threads` is the number of threads per score. RegistryError where the twin has no champion; BundleError where its
-    files are missing, altered, or not those that its identity names.
+    `threads` is the number of threads per score; None leaves the network out: the champion describes itself alone.
+    RegistryError where the twin has no champion; BundleError where its files are missing, altered, or not those that
+    its identity names.
 
     >>> champion = foretwin.load_champion(".", "pump")
     >>> champion.identity.name, champion.identity.version
@@ -169,7 +171,7 @@ def file_stamp(path: Path) -> tuple[int, int] | None:
     return status.st_ino, status.st_mtime_ns
 
 
-def read_champion(folder: Path, threads: int = 1) -> Champion:
+def read_champion(folder: Path, threads: int | None = 1) -> Champion:
     """Read the champion in a folder that is not replaced meanwhile; BundleError as `load_champion`."""
     identity = ModelIdentity.read(folder / "identity.json")
     record = ChampionRecord.read(folder / "record.json")
@@ -177,7 +179,7 @@ def read_champion(folder: Path, threads: int = 1) -> Champion:
     bundle = Bundle.load(folder / "bundle", threads)
     if bundle.digest != identity.digest:
         raise BundleError(f"{folder}: bundle and identity.json differ; run `dvc repro package` again")
-    return Champion(identity, replace(bundle, oldest=known_ages(folder).get("oldest")), record)
+    return Champion(identity, replace(bundle, oldest=known_ages(folder).get("oldest")), record, folder)
 
 
 def known_ages(folder: Path) -> dict[str, float]:

@@ -98,6 +98,21 @@ def record_champion(twin: str, *stages: str) -> None:
         click.echo(f"DVC's records still name the champion before: {trouble}; then `dvc repro`", err=True)
 
 
+def share_champion(twin: str) -> None:
+    """Publish a champion where FORETWIN_MODELS says; a failure is reported, since the champion is one all the same."""
+    import click
+
+    from foretwin.errors import ForetwinError
+    from foretwin.registry.shared_champions import share_kept
+
+    try:
+        told = share_kept(PROJECT, twin)
+    except ForetwinError as error:
+        told = f"{error}; `foretwin follow` publishes it then"
+    if told:
+        click.echo(told, err=True)
+
+
 def person() -> str:
     """Return the user who runs the command, for the audit."""
     try:

@@ -31,12 +31,14 @@ from foretwin.predictor.guards import age_warnings, check_rows, pace_warnings
 from foretwin.predictor.health_state import CHECK_FUNCTION, SILENT, health_columns, health_warnings, says
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 from foretwin.predictor.inputs import ModelInputs, read_frame
+from foretwin.predictor.onnx_session import make_session
 from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.predictor.sensor_check import sensor_warnings
 from foretwin.predictor.window_warnings import add_warnings, lost_parts, window_warnings
 from foretwin.project.digests import file_digest
 
 FORMAT = 2
+NETWORK = "network.onnx"
 CHUNK = 2048  # windows in memory at once
 
 
@@ -72,12 +74,15 @@ class Bundle:
     calibration: RulIntervals | None
     fault_calibration: dict[str, FaultCalibration]  # of each fault axis
     reference: HealthyBaseline
-    session: ort.InferenceSession
+    session: ort.InferenceSession  # None where it was loaded to describe itself alone
     oldest: float | None = None  # age that a machine in training reached, where whoever keeps the bundle knows it
 
     @classmethod
-    def load(cls, folder: Path | str, threads: int = 1) -> Self:
-        """Load and verify a bundle; BundleError when a file is missing or is not the one that was saved."""
+    def load(cls, folder: Path | str, threads: int | None = 1) -> Self:
+        """Load and verify a bundle; BundleError when a file is missing or is not the one that was saved.
+
+        `threads` is the number of threads per score; None leaves the network out: the bundle describes itself alone.
+        """
         folder = Path(folder)
         digest = verify(folder)
         try:
@@ -86,16 +91,13 @@ class Bundle:
             raise BundleError(f"{folder}/contract.json: of another version of Foretwin; train again") from None
         calibration, faults = folder / "calibration.json", folder / "fault_calibration.json"
         found = json.loads(faults.read_text()) if faults.exists() else {}
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
         return cls(
             contract=contract,
             digest=digest,
             calibration=RulIntervals.from_dict(json.loads(calibration.read_text())) if calibration.exists() else None,
             fault_calibration={axis: FaultCalibration.from_dict(values) for axis, values in found.items()},
             reference=HealthyBaseline.from_dict(json.loads((folder / "reference.json").read_text())),
-            session=ort.InferenceSession(folder / "network.onnx", options, providers=["CPUExecutionProvider"]),
+            session=None if threads is None else make_session(folder / NETWORK, threads),
         )
 
     def __repr__(self) -> str:
@@ -197,6 +199,8 @@ class Bundle:
     @cached_property
     def _nodes(self) -> tuple[list[str], list[str]]:
         """Return the names of the network's inputs, fields of `Windows`, and of its outputs."""
+        if self.session is None:
+            raise BundleError(f"bundle of {self.contract.name}: was loaded without its network; load it with threads")
         return [node.name for node in self.session.get_inputs()], [node.name for node in self.session.get_outputs()]
 
     def _score_windows(self, windows: Windows, seen: list[int], due: list[int]) -> dict[str, NDArray[Any]]:
@@ -246,7 +250,7 @@ def save_bundle(
 ) -> str:
     """Write a bundle into an empty folder and return its digest; the same content gives the same digest."""
     (folder / "contract.json").write_text(contract.model_dump_json(indent=2))
-    (folder / "network.onnx").write_bytes(onnx)
+    (folder / NETWORK).write_bytes(onnx)
     if calibration is not None:
         (folder / "calibration.json").write_text(json.dumps(calibration.to_dict(), indent=2, allow_nan=False))
     if fault_calibration:

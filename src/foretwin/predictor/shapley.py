@@ -105,7 +105,9 @@ def players(bundle: Bundle) -> tuple[str, ...]:
     """Return the players: the sensor channels in the contract's order, and the age of the run where it is an input."""
     sensors = [name for name, channel in bundle.contract.channels.items() if channel.role == "sensor"]
     name_of_age = "age" if "age" not in bundle.contract.channels else "time"  # `time` is a reserved channel name
-    aged = "age" in {node.name for node in bundle.session.get_inputs()}
+    # The network has the age as an input where the contract says that it is known.
+    told = bundle.contract.clock.counts_from_start
+    aged = told if bundle.session is None else "age" in {node.name for node in bundle.session.get_inputs()}
     return (*sensors, name_of_age) if aged else tuple(sensors)
 
 

@@ -36,6 +36,7 @@ class Setting:
 _SERVICES = ("serve", "live")
 _PROCESSES = ("live", "watch", "ingest", "follow")
 _TWIN = ("live", "watch", "ingest", "demo", "and every command about twins and cases")
+_SHARING = ("follow", "promote", "rollback")
 _LISTED = (
     Setting(
         "FORETWIN_HOST",
@@ -102,6 +103,13 @@ _LISTED = (
         (*_SERVICES, "ingest"),
         kind="number",
         default="8388608",
+    ),
+    Setting(
+        "FORETWIN_CHAMPION_MEMORY",
+        "MiB that [networks of champions](scoring-service.md#many-twins) may take in a process",
+        ("serve", "watch"),
+        kind="number",
+        default="1024",
     ),
     Setting("FORETWIN_MAX_ROWS", "most rows of one call", ("serve",), kind="number", default="100000"),
     Setting(
@@ -207,6 +215,7 @@ _LISTED = (
         ("the stages promote and publish", "follow", "promote", "rollback"),
         otherwise="`mlartifacts` in the project",
     ),
+    Setting("FORETWIN_MODELS", "where [hosts share champions](scale.md#models-for-many-hosts), as a URL", _SHARING),
 )
 SETTINGS: Mapping[str, Setting] = {setting.name: setting for setting in _LISTED}
 

@@ -31,7 +31,7 @@ LONGEST_PAUSE = 300.0  # s between two attempts at a registry that does not answ
 LOOK = 600.0  # s that a look may take, with the champions that it fetches, before it hangs
 EVERY_TWIN = "*"
 
-Change = dict[str, str | None]  # twin, version and the version before; or twin and error
+Change = dict[str, str | None]  # twin, version, the version before, and what to tell; or twin and error
 logger = logging.getLogger("foretwin.follow")
 
 
@@ -108,6 +108,8 @@ def keep_following(
 
 def told_of(change: Change) -> str:
     """Describe a change in one line."""
+    if change.get("told"):
+        return str(change["told"])
     came = f"version {change['before']}" if change["before"] else "none"
     return f"{change['twin']}: the registry names version {change['version']}, kept was {came}"
 

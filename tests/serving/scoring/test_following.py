@@ -12,16 +12,26 @@ import pytest
 
 from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
+from foretwin.champion.loaded import PER_SESSION
 from foretwin.errors import Conflict
 from foretwin.predictor.bundle import verify
 from foretwin.project.paths import Paths
 from foretwin.serving.scoring import following
 from foretwin.serving.scoring.champions import Champions
-from foretwin.serving.scoring.following import follow, follow_kept, load_first
+from foretwin.serving.scoring.following import follow, follow_kept, load_first, ready_champion
 from foretwin.serving.scoring.metrics import Metrics
 from support.tiny_bundle import keep_tiny_champion, save_tiny_bundle, tiny_twin
 
 TWIN = tiny_twin()
+
+
+def keep_pump(root, version, twin=TWIN):
+    """Keep another champion of the project's pump."""
+    bundle = root / "bundles" / version
+    if not bundle.exists():
+        bundle.mkdir(parents=True)
+        save_tiny_bundle(bundle, twin, seed=int(version), bias=60 + int(version))
+    keep_champion(Paths(root, "pump"), bundle, ModelIdentity("foretwin-pump", version, "run", verify(bundle)))
 
 
 class Followed:
@@ -42,12 +52,7 @@ class Followed:
 
     def keep(self, version, twin=TWIN):
         """Keep another champion of the pump."""
-        bundle = self.root / "bundles" / version
-        if not bundle.exists():
-            bundle.mkdir(parents=True)
-            save_tiny_bundle(bundle, twin, seed=int(version), bias=60 + int(version))
-        digest = verify(bundle)
-        keep_champion(Paths(self.root, "pump"), bundle, ModelIdentity("foretwin-pump", version, "run", digest))
+        keep_pump(self.root, version, twin)
 
     def look(self):
         follow_kept(self.champions, self.root, self.metrics)
@@ -93,7 +98,7 @@ def test_a_new_champion_takes_over_and_the_log_says_from_which(project, told):
 def test_nothing_is_read_again_while_nothing_changes(project, monkeypatch):
     project.keep("4")
     project.look()
-    monkeypatch.setattr(following, "read_champion", lambda _: pytest.fail("read again"))
+    monkeypatch.setattr(following, "read_champion", lambda *_, **__: pytest.fail("read again"))
     project.look()
 
 
@@ -105,9 +110,13 @@ def test_a_call_that_has_begun_is_answered_by_the_champion_that_it_found(project
     assert found.bundle.digest == found.identity.digest
 
 
-def tamper(project):
-    with (project.folder / "bundle" / "network.onnx").open("ab") as out:
+def tamper_with(folder):
+    with (folder / "bundle" / "network.onnx").open("ab") as out:
         out.write(b"0")
+
+
+def tamper(project):
+    tamper_with(project.folder)
 
 
 def answer_otherwise(project):
@@ -192,8 +201,8 @@ def test_a_champion_that_is_replaced_while_it_is_read_is_not_judged(project, tol
     project.keep("4")
     read = following.read_champion
 
-    def read_slowly(folder):
-        champion = read(folder)
+    def read_slowly(folder, threads):
+        champion = read(folder, threads)
         monkeypatch.undo()
         project.keep("5")  # its golden windows are not those of version 4
         return champion
@@ -248,3 +257,82 @@ def test_the_thread_follows_within_seconds_and_ends_when_told(project):
         stop.set()
         work.join(10)
     assert not work.is_alive()
+
+
+class Crowded:
+    """A project of a pump and a fan, whose service has memory for one network: the fan's is loaded at first."""
+
+    def __init__(self, root):
+        self.root = root
+        for twin in ("pump", "fan"):
+            keep_tiny_champion(root, tiny_twin(twin))
+        self.champions, self.metrics = Champions(root, most_bytes=PER_SESSION + 10_000), Metrics()
+        load_first(self.champions, sorted(root.glob("models/*/champion")), self.metrics)
+
+    def ready(self, twin="pump"):
+        return ready_champion(self.champions, twin, self.metrics)
+
+    def replace(self, twin, scores=lambda table: table):
+        """Replace a twin's champion by itself, with other golden scores, as a promotion replaces it."""
+        folder = self.root / "models" / twin / "champion"
+        shutil.move(folder, self.root / "former")
+        shutil.copytree(self.root / "former", folder)
+        kept = folder / "golden" / "scores.parquet"
+        scores(pd.read_parquet(kept)).to_parquet(kept, index=False)
+        shutil.rmtree(self.root / "former")
+
+
+@pytest.fixture
+def crowded(tmp_path):
+    return Crowded(tmp_path)
+
+
+def five_more(table):
+    return table.assign(rul=table["rul"] + 5)
+
+
+def test_champions_beyond_the_memory_are_listed_and_loaded_when_they_are_asked_for(crowded, told):
+    assert list(crowded.champions.all()) == ["fan", "pump"]
+    assert (len(crowded.champions.loaded), crowded.champions.are_loaded) == (1, False)
+    for twin in ("pump", "fan", "pump"):
+        assert crowded.ready(twin).bundle.session is not None
+        assert crowded.ready(twin).bundle.contract.name == twin
+        assert len(crowded.champions.loaded) == 1
+    assert not told.messages
+
+
+def test_an_unsound_champion_that_was_not_loaded_is_refused_when_it_is_first_needed(crowded, told):
+    crowded.replace("pump", five_more)
+    with pytest.raises(Conflict, match="the champion of pump was refused when it was loaded"):
+        crowded.ready()
+    with pytest.raises(Conflict, match="the champion of pump was refused when it was loaded"):
+        crowded.ready()
+    (message,) = told.messages
+    assert message.startswith("pump: its new champion is refused, no model is active: ")
+    assert "golden: rul of EXAMPLE-1 is" in message
+    crowded.replace("pump", lambda table: table.assign(rul=table["rul"] - 5))
+    follow_kept(crowded.champions, crowded.root, crowded.metrics)
+    assert crowded.ready().bundle.contract.name == "pump"
+
+
+def test_a_champion_that_was_replaced_before_it_was_needed_is_answered_by_its_successor(crowded):
+    keep_pump(crowded.root, "4")
+    assert crowded.ready().identity.version == "4"
+
+
+def test_a_champion_whose_successor_is_refused_goes_on_though_others_need_the_room(crowded, told):
+    assert crowded.ready().identity.version == "3"
+    keep_pump(crowded.root, "4")
+    tamper_with(crowded.root / "models" / "pump" / "champion")
+    follow_kept(crowded.champions, crowded.root, crowded.metrics)
+    assert "pump: its new champion is refused, version 3 remains active" in told.text
+    assert crowded.ready("fan").identity.version == crowded.ready("pump").identity.version == "3"
+
+
+def test_a_champion_whose_files_are_away_for_a_moment_is_not_given_up(crowded):
+    folder = crowded.root / "models" / "pump" / "champion"
+    folder.rename(crowded.root / "away")
+    with pytest.raises(Conflict, match="the files of the champion of pump are not there just now; try again"):
+        crowded.ready()
+    (crowded.root / "away").rename(folder)
+    assert crowded.ready().identity.version == "3"

@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from benchmarks.servers import Postgres
+from foretwin.champion import loaded
 from foretwin.champion.champion import keep_champion, load_champion
 from foretwin.champion.identity import ModelIdentity
+from foretwin.champion.loaded import LoadedChampions
 from foretwin.contract.policy import CasePolicy
 from foretwin.contract.twin import Twin
 from foretwin.project.contracts import policy_of
@@ -290,6 +292,43 @@ def test_each_twin_is_scored_by_its_own_champion_and_the_memory_is_shared(store,
     assert found["f", 1, 9.0].rul is None
     assert found["p", 1, 9.0].rul is not None
     assert [one.recent.memory_bytes for one in watching.twins.values()] == [50_000, 50_000]
+
+
+def test_networks_beyond_the_memory_are_loaded_when_their_twin_has_news(store, tmp_path):
+    twins = [tiny_twin(name) for name in ("fan", "mill", "pump")]
+    tiny_project(tmp_path, *twins)
+    watching = Watching(store, tmp_path, WatchSettings(), loaded=LoadedChampions(1))
+    look(watching)
+    assert watching.loaded.loads == 0
+    for length in (9, 10):
+        for twin in twins:
+            store_rows(store, twin, random_rows(twin, {twin.name: length}).tail(1 if length > 9 else length))
+        assert look(watching) == 3
+        assert len(watching.loaded) == 1
+    assert watching.loaded.loads == 6
+    look(watching)
+    assert watching.loaded.loads == 6
+    for twin in twins:
+        want = load_champion(tmp_path, twin.name).bundle.score(random_rows(twin, {twin.name: 10}))
+        assert kept(store)[twin.name, 1, 10.0].rul == pytest.approx(want["rul"].iat[0], abs=1e-3)
+
+
+def test_a_network_that_cannot_be_loaded_is_told_once_and_its_readings_wait(store, root, watching, caplog, monkeypatch):
+    look(watching)
+    network = root / "models/pump/champion/bundle/network.onnx"
+    content = network.read_bytes()
+    network.write_bytes(b"")
+    store_rows(store, TWIN, random_rows(TWIN, {"a": 12}))
+    assert [look(watching), look(watching)] == [0, 0]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("pump: its champion cannot be loaded, nothing is scored: ")
+    network.write_bytes(content)
+    monkeypatch.setattr(loaded, "verify", lambda folder: watching.twins["pump"].champion.bundle.digest)
+    network.write_bytes(b"no network")
+    assert look(watching) == 0
+    assert "Protobuf parsing failed" in caplog.records[-1].getMessage()
+    network.write_bytes(content)
+    assert look(watching) == 1
 
 
 def test_cases_open_in_the_transaction_of_their_scores(store, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ def promote_command(twin: str, reason: str) -> None:
     \b
       foretwin promote pump --force "the flow sensor was exchanged, the old model cannot be fed"
     """
-    from foretwin.cli.project import contract_named, load_project, person, record_champion
+    from foretwin.cli.project import contract_named, load_project, person, record_champion, share_champion
     from foretwin.evaluation.held_out import predict
     from foretwin.project.params import load_params
     from foretwin.project.paths import Paths
@@ -37,3 +37,4 @@ def promote_command(twin: str, reason: str) -> None:
     )
     click.echo(f"promote {twin}: version {verdict['version']} {how}")
     record_champion(twin, "promote", "package", "publish")
+    share_champion(twin)

@@ -24,10 +24,11 @@ def rollback_command(twin: str, reason: str, to: str | None, by: str | None) -> 
       foretwin rollback pump --reason "false alarms on the night shift"
       foretwin rollback pump --to 3 --reason "the last one that knew the old impellers"
     """
-    from foretwin.cli.project import contract_named, load_project, person, record_champion
+    from foretwin.cli.project import contract_named, load_project, person, record_champion, share_champion
     from foretwin.registry.rollback import rollback as put_back
 
     contract_named(load_project(), twin)
     champion = put_back(PROJECT, twin, reason, by or person(), to)
     click.echo(f"rollback {twin}: {champion.name} version {champion.version} is the champion again")
     record_champion(twin, "package", "publish")
+    share_champion(twin)

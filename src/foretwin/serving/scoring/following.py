@@ -4,6 +4,8 @@ What the project keeps in models/<twin>/champion is looked at every second, and 
 `foretwin follow` and the stage `package` write there. A champion that changed is loaded beside
 the one that answers, its digests and golden windows are checked, and one window is scored, before it takes over for
 the calls that come then. One that fails is not tried again until its files change, and the old one goes on.
+
+A look asks the file system for the times of four files and folders of each twin, whatever is in memory.
 """
 
 import logging
@@ -12,8 +14,7 @@ from pathlib import Path
 from threading import Event
 
 from foretwin.champion.champion import Champion, file_stamp, read_champion
-from foretwin.champion.golden import check_golden, example_rows
-from foretwin.errors import BundleError, ForetwinError
+from foretwin.errors import BundleError, Conflict, ForetwinError
 from foretwin.serving.scoring.champions import Champions
 from foretwin.serving.scoring.metrics import Metrics
 
@@ -21,13 +22,17 @@ PAUSE = 1.0  # seconds between two looks
 
 logger = logging.getLogger("foretwin.service")
 
-Stamp = tuple[tuple[str, tuple[int, int] | None], ...]
+Stamp = tuple[tuple[int, int] | None, ...]
 
 
 def load_first(champions: Champions, folders: Sequence[Path], metrics: Metrics) -> None:
-    """Load the champions in these folders; a damaged one is logged, counted and left out."""
+    """Read the champions in these folders; a damaged one is logged, counted and left out.
+
+    As many as the memory has room for are loaded and checked at once, the others when they are first needed.
+    """
     for folder in folders:
         _renew(champions, folder, None, metrics)
+    metrics.serving(champions.all())
 
 
 def follow(champions: Champions, root: Path, metrics: Metrics, stop: Event) -> None:
@@ -42,34 +47,73 @@ def follow(champions: Champions, root: Path, metrics: Metrics, stop: Event) -> N
 
 def follow_kept(champions: Champions, root: Path, metrics: Metrics) -> None:
     """Look once at models/*/champion; a missing folder leaves its champion active."""
-    for path in sorted((root / "models").glob("*/champion/identity.json")):
+    changed = [
         _renew(champions, path.parent, path.parent.parent.name, metrics)
+        for path in sorted((root / "models").glob("*/champion/identity.json"))
+    ]
+    if any(changed):
+        metrics.serving(champions.all())
 
 
-def _renew(champions: Champions, folder: Path, twin: str | None, metrics: Metrics) -> None:
-    """Load a folder's champion if it changed, and activate it if it is sound; `twin` is the expected twin."""
-    stamp = _stamp(folder)
-    if stamp is None or champions.tried.get(folder) == stamp:
-        return
+def ready_champion(champions: Champions, twin: str, metrics: Metrics) -> Champion:
+    """Return a twin's champion with its network, loaded if need be; as `Champions.get` where there is none.
+
+    A champion whose network cannot be loaded is looked at once more, for it may just have been replaced; one that is
+    unsound answers no more until its files change.
+    """
+    known = champions.get(twin)
+    found = champions.loaded.held(known)
+    if found is not None:
+        return found
     try:
-        champion = _sound(folder, twin)
+        return champions.loaded.get(known)
     except Exception as error:
-        if _stamp(folder) == stamp:  # else it was replaced meanwhile, and is looked at again
-            champions.tried[folder] = stamp
-            _refuse(champions, twin or _twin_of(folder), error, metrics)
-        return
-    champions.tried[folder] = stamp
-    _swap(champions, champion, metrics)
+        stamp = known.folder and _stamp(known.folder)
+        if known.folder is None or stamp is None:
+            raise Conflict("twin", f"the files of the champion of {twin} are not there just now; try again") from error
+        if isinstance(error, OSError | MemoryError) and champions.tried.get(known.folder) == stamp:
+            raise  # the files are those that were read: the next call may be luckier
+        with champions.renewing:
+            if champions.get(twin) is known:
+                champions.drop(twin)
+                champions.tried.pop(known.folder, None)
+                _renew(champions, known.folder, twin, metrics)
+                metrics.serving(champions.all())
+    return champions.loaded.get(champions.get(twin))
 
 
-def _sound(folder: Path, twin: str | None) -> Champion:
-    """Load, check and warm up a folder's champion; BundleError where it must not be served."""
-    champion = read_champion(folder)
+def _renew(champions: Champions, folder: Path, twin: str | None, metrics: Metrics) -> bool:
+    """Read a folder's champion if it changed, and activate it if it is sound; return whether it was.
+
+    `twin` is the expected twin, None at the start of the service.
+    """
+    with champions.renewing:
+        stamp = _stamp(folder)
+        if stamp is None or champions.tried.get(folder) == stamp:
+            return False
+        try:
+            champion = _sound(champions, folder, twin)
+        except Exception as error:
+            if _stamp(folder) == stamp:  # else it was replaced meanwhile, and is looked at again
+                champions.tried[folder] = stamp
+                _refuse(champions, twin or _twin_of(folder), error, metrics)
+            return False
+        champions.tried[folder] = stamp
+        _swap(champions, champion, metrics)
+        return True
+
+
+def _sound(champions: Champions, folder: Path, twin: str | None) -> Champion:
+    """Read a folder's champion and check it with its network; BundleError where it must not be served.
+
+    At the start of the service a champion that the memory has no room for is read without its network.
+    """
+    champion = read_champion(folder, threads=None)
     name = champion.bundle.contract.name
     if twin not in (None, name):
         raise BundleError(f"{folder}: holds a champion of {name}; package {twin} again")
-    check_golden(folder, champion.bundle)
-    champion.bundle.score(example_rows(champion.bundle))
+    if twin is not None or champions.loaded.has_room(champion):
+        champions.loaded.get(champion)
     return champion
 
 
@@ -77,7 +121,6 @@ def _swap(champions: Champions, champion: Champion, metrics: Metrics) -> None:
     twin = champion.bundle.contract.name
     before = champions.all().get(twin)
     champions.put(champion)
-    metrics.serving(champions.all())
     version = champion.identity.version
     if before is None:
         logger.info("%s: version %s answers", twin, version)
@@ -102,10 +145,10 @@ def _twin_of(folder: Path) -> str:
 
 
 def _stamp(folder: Path) -> Stamp | None:
-    """What differs from one state of a champion's files to the next; None where it is not whole just now."""
-    try:
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
-    except OSError:
-        return None
-    stamps = tuple((path.relative_to(folder).as_posix(), file_stamp(path)) for path in files)
-    return stamps if any(name == "identity.json" for name, _ in stamps) else None
+    """What differs from one state of a champion to the next; None where it is not whole just now.
+
+    Whoever changes a champion replaces its folder, or a file in it, which changes the time of the folder.
+    """
+    places = (folder, folder / "bundle", folder / "golden", folder / "identity.json")
+    stamps = tuple(file_stamp(path) for path in places)
+    return stamps if stamps[-1] else None

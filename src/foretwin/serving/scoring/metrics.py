@@ -19,6 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from foretwin.champion.champion import Champion
+from foretwin.champion.loaded import LoadedChampions
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.predictor.bundle import Answers
 from foretwin.predictor.health_state import OUTSIDE, SHORT_HISTORY
@@ -68,6 +69,9 @@ FAMILIES = {  # name -> what it is, and its labels
     ),
     "foretwin_model_info": ("1 for the model that answers", ("twin", "name", "version", "run", "digest")),
     "foretwin_model_age_seconds": ("time since the model that answers was promoted", ("twin",)),
+    "foretwin_champions_loaded": ("champions whose networks are in memory", ()),
+    "foretwin_champion_bytes": ("memory that their networks are counted as", ()),
+    "foretwin_champion_loads_total": ("networks that were loaded, again where they had made room for others", ()),
     "foretwin_swaps_total": ("champions that were promoted meanwhile, by what became of them", ("twin", "result")),
 }
 
@@ -125,8 +129,10 @@ class ScoreCounters:
 class Metrics(Collector):
     """The metrics of one process; any thread may add to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, loaded: LoadedChampions | None = None) -> None:
+        """`loaded` are the champions of the process whose networks are in memory."""
         self._lock = Lock()
+        self._loaded = LoadedChampions() if loaded is None else loaded
         self._in_flight = 0
         self._requests: Counter[tuple[str, str, int]] = Counter()
         self._seconds: dict[str, Histogram] = {}
@@ -252,6 +258,9 @@ class Metrics(Collector):
         return [
             _family(GaugeMetricFamily, "foretwin_model_info", info),
             _family(GaugeMetricFamily, "foretwin_model_age_seconds", age),
+            _family(GaugeMetricFamily, "foretwin_champions_loaded", [((), len(self._loaded))]),
+            _family(GaugeMetricFamily, "foretwin_champion_bytes", [((), self._loaded.size)]),
+            _family(CounterMetricFamily, "foretwin_champion_loads_total", [((), self._loaded.loads)]),
             _family(CounterMetricFamily, "foretwin_swaps_total", self._swaps.items()),
         ]
 

@@ -19,12 +19,15 @@ from foretwin.serving.scoring.answer import encode_answer
 from foretwin.serving.scoring.calls.call import ScoreCall
 from foretwin.serving.scoring.calls.json_call import decode_json
 from foretwin.serving.scoring.calls.table_call import decode_table_call
+from foretwin.serving.scoring.following import ready_champion
 from foretwin.serving.scoring.state import Service
 from foretwin.wire.tables import ARROW, JSON, PARQUET, read_table
 
 MEDIA_TYPES = (JSON, ARROW, PARQUET)
 ADVICE = "send fewer rows per call"
-INLINE_BYTES = 128 * 1024  # a longer call is answered in a thread, so that short ones and health checks need not wait
+# A longer call, or one that may have to load a network, is answered in a thread, so that short ones and health checks
+# need not wait.
+INLINE_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ async def post_score(request: Request) -> Response:
     async with service.large if _is_large(request) else nullcontext():
         body = await bounded_body(request, service.limits.body_bytes, ADVICE)
         work = partial(answer, service, ScoreBody(caller, body, kind, twin), wanted)
-        content = work() if len(body) <= INLINE_BYTES else await asyncio.to_thread(work)
+        at_once = len(body) <= INLINE_BYTES and service.champions.are_loaded
+        content = work() if at_once else await asyncio.to_thread(work)
     return Response(content, media_type=wanted)
 
 
@@ -73,7 +77,7 @@ def decode_call(service: Service, sent: ScoreBody) -> ScoreCall:
 
     def champion_of(twin: str) -> Champion:
         sent.caller.check_twin(twin)
-        return service.champions.get(twin)
+        return ready_champion(service.champions, twin, service.metrics)
 
     if sent.kind == JSON:
         call = decode_json(sent.body, champion_of, rows)

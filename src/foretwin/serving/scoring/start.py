@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from foretwin.champion.loaded import MEBIBYTE
 from foretwin.errors import ParamsError
-from foretwin.project.settings import read_setting
+from foretwin.project.settings import read_number, read_setting
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.http.limits import Limits
 from foretwin.serving.packaging.champions import packaged_champions
@@ -36,7 +37,8 @@ def start(environ: Mapping[str, str]) -> Service:
 
 def service_of(folders: list[Path], root: Path | None, environ: Mapping[str, str]) -> Service:
     """Build the service of the champions in these folders; keys are in `root`, or here without a project."""
-    metrics, champions = Metrics(), Champions(root)
+    champions = Champions(root, read_number("FORETWIN_CHAMPION_MEMORY", environ) * MEBIBYTE)
+    metrics = Metrics(champions.loaded)
     load_first(champions, folders, metrics)
     return Service(champions, Limits.from_env(environ), Guard.from_env(root or Path(), environ), metrics)
 

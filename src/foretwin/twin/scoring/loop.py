@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from foretwin.champion.champion import Champion
 from foretwin.errors import StoreError
 from foretwin.project.loops import Backoff
 from foretwin.serving.http.tracing import work_span
@@ -27,7 +28,14 @@ from foretwin.twin.scoring.memory import describe_lack
 from foretwin.twin.scoring.passes import PassCounts
 from foretwin.twin.scoring.scores import LoopScores, due_scores, score_assets
 from foretwin.twin.scoring.staleness import emit_stale
-from foretwin.twin.scoring.watched import Watched, Watching, WatchSettings, renew_champions, renew_twin
+from foretwin.twin.scoring.watched import (
+    Watched,
+    Watching,
+    WatchSettings,
+    loaded_champion,
+    renew_champions,
+    renew_twin,
+)
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.ownership.partitioning import Partition, last_batch, still_is
@@ -119,7 +127,8 @@ def _score_news(watching: Watching, watched: Watched, partition: Partition, cloc
     """Score new readings of a partition part by part; while one is written, the network computes the next."""
     store, recent = watching.store, watched.recent
     news, wanted = _read_news(store, watched, partition)
-    if not len(news):
+    champion = loaded_champion(watching, watched) if len(news) else None
+    if champion is None:
         return 0
     at_once = min(watching.settings.assets_per_call, recent.capacity)
     scored = 0
@@ -128,7 +137,8 @@ def _score_news(watching: Watching, watched: Watched, partition: Partition, cloc
         for begin in range(0, len(news), at_once):
             part = news[begin : begin + at_once]
             _load_missing(store, recent, part, wanted)
-            asked = network.submit(copy_context().run, _ask, watched, part)  # so that its span has the pass as parent
+            # In a copy of the context, so that its span has the pass as parent.
+            asked = network.submit(copy_context().run, _ask, watched, champion, part)
             if before:
                 scored += _keep(watching, watched, before, wanted, clock)
             before = asked.result()
@@ -146,9 +156,9 @@ class ScoredBatch:
     candidate: LoopScores
 
 
-def _ask(watched: Watched, part: News) -> ScoredBatch:
+def _ask(watched: Watched, champion: Champion, part: News) -> ScoredBatch:
     """Score with both, the champion first."""
-    recent, bundle = watched.recent, watched.champion.bundle
+    recent, bundle = watched.recent, champion.bundle
     enough = recent.counts(part.asset) >= watched.contract.window.shortest
     with work_span("network", twin=watched.contract.name, assets=len(part)):
         answer = score_assets(bundle, recent, part.asset[enough])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from foretwin.champion.challenger import trial_stamp
 from foretwin.champion.champion import Champion, champion_stamp, file_stamp, load_champion
+from foretwin.champion.loaded import LoadedChampions
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError
 from foretwin.project.contracts import policy_of
@@ -36,7 +37,7 @@ class WatchSettings:
 class Watched:
     """The loop's state of one twin: champion, newest windows, and the batches that they include."""
 
-    champion: Champion
+    champion: Champion  # as it describes itself; `Watching.loaded` has its network
     stamp: tuple[int, int] | None
     recent: WindowCache
     policy: Twin  # the contract by which cases are decided: the project's, as far as the champion answers it
@@ -59,6 +60,7 @@ class Watching:
     root: Path
     settings: WatchSettings
     twins: dict[str, Watched] = field(default_factory=dict)
+    loaded: LoadedChampions = field(default_factory=LoadedChampions)
     passes: PassCounts = field(default_factory=PassCounts)
     told: dict[str, str] = field(default_factory=dict)  # about what -> the line that was logged last
     owner: PartitionOwner = field(init=False)
@@ -84,16 +86,23 @@ class Watching:
 
 
 def renew_champions(watching: Watching) -> None:
-    """Load new or changed champions; one that cannot be loaded leaves the present one active."""
+    """Read new or changed champions; one that cannot be read leaves the present one active.
+
+    The network of a new one is loaded when there is something to score, that of one in the place of another at once.
+    """
     kept = sorted(path.parent.parent.name for path in watching.root.glob("models/*/champion/identity.json"))
     names = kept if watching.settings.twins is None else watching.settings.twins
     memory = watching.settings.memory_bytes // max(1, len(names))
     for name in names:
         stamp, watched = champion_stamp(watching.root, name), watching.twins.get(name)
-        if watched and stamp in (None, watched.stamp) and watched.recent.memory_bytes == memory:
+        if watched and stamp in (None, watched.stamp):
+            if watched.recent.memory_bytes != memory:
+                watched.recent, watched.upto = WindowCache(watched.contract, memory, watched.recent.length), {}
             continue
         try:
-            champion = load_champion(watching.root, name)
+            champion = load_champion(watching.root, name, threads=None)
+            if watched:
+                watching.loaded.get(champion)
         except ForetwinError as error:
             watching.tell(f"champion of {name}", str(error))
             continue
@@ -103,6 +112,19 @@ def renew_champions(watching: Watching) -> None:
         exempt_from_collection()
         if watched is None and watching.owned is not None:
             logger.info("%s: its champion answers from now on", name)
+
+
+def loaded_champion(watching: Watching, watched: Watched) -> Champion | None:
+    """Return a twin's champion with its network; None, with a line in the log, where it cannot be loaded just now."""
+    name = watched.contract.name
+    try:
+        found = watching.loaded.get(watched.champion)
+    except Exception as error:  # onnxruntime's have no base of their own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        watching.tell(f"network of {name}", f"{name}: its champion cannot be loaded, nothing is scored: {reason}")
+        return None
+    watching.told.pop(f"network of {name}", None)
+    return found
 
 
 def renew_twin(watching: Watching, watched: Watched, owned: Sequence[Partition]) -> None:

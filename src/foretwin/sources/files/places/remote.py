@@ -21,7 +21,7 @@ def download(url: str, folder: Path) -> Path:
     """
     shown = shown_path(url)
     try:
-        system, path = _filesystem(url)
+        system, path = filesystem(url)
         if not has_magic(path) and not system.isdir(path):
             target = folder / PurePosixPath(path).name
             system.get_file(path, str(target))
@@ -43,8 +43,8 @@ def download(url: str, folder: Path) -> Path:
     return folder
 
 
-def _filesystem(url: str) -> tuple[Any, str]:
-    """Return a file system of fsspec's kind, and the path in it."""
+def filesystem(url: str) -> tuple[Any, str]:
+    """Return a file system of fsspec's kind, and the path in it; credentials are those of the environment."""
     from fsspec.core import url_to_fs
 
     if not url.startswith("s3://"):

@@ -1,0 +1,93 @@
+"""The report on scale is measured part by part, and says how far each form of a plant reaches."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks.render.scale import reach, scale
+from benchmarks.speed import held_windows
+from benchmarks.speed import scale as measured
+from foretwin.champion.champion import load_champion
+from foretwin.twin.scoring.scores import score_assets
+from support.tiny_bundle import keep_tiny_champion, tiny_twin
+
+TWO = {"of_one": 1.4, "of_two_databases": 0.9, "two_databases_of_one": 1.6, "cpu_ratio": 1.05}
+REPORT = {
+    "machine": {"cores": "2"},
+    "short": ["growth"],
+    "partitions": {"cpu_ratio_ingest": 1.05, "cpu_ratio_score": 1.02},
+    "two_workers": {"ingestion": TWO, "scoring": TWO | {"of_one": 1.5}, "load": [1.0, 2.0], "rounds": 3},
+    "batch": {"rows": [10, 50], "ratio": [0.7, 0.8], "megabytes": [300, 310], "load": 1.0},
+    "training_memory": {"rows": [1, 2], "bytes_per_row": {"train": 9.0}, "gigabytes_at_50_million": {"train": 1.0}},
+    "growth": {
+        "assets": [1000, 1_000_000],
+        "scored": [1000, 50_000],
+        "cost_per_asset": [120.0, 125.5],
+        "bytes_per_asset": [3500, 3400],
+        "load": 2.0,
+    },
+    "sixteenth": {"assets": 625_000, "scored": 50_000, "gigabytes": 2.6},
+}
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    """Two parts that take no time, and a report of their own."""
+    monkeypatch.setattr(measured, "REPORT", tmp_path / "scale.json")
+    monkeypatch.setattr(measured, "PARTS", {name: lambda short, name=name: {name: short} for name in ("one", "other")})
+    return lambda: json.loads((tmp_path / "scale.json").read_text())
+
+
+def test_a_part_that_is_measured_anew_leaves_the_others_and_the_report_says_which_are_short(parts):
+    measured.measure(["one", "other"], short=True)
+    assert (parts()["one"], parts()["other"], parts()["short"]) == (True, True, ["one", "other"])
+    measured.measure(["other"], short=False)
+    assert (parts()["one"], parts()["other"], parts()["short"]) == (True, False, ["one"])
+
+
+def test_the_page_shows_each_part_and_which_were_short():
+    shown = scale(REPORT)
+    assert "| ingestion | 1.05 | 1.40 " in re.sub(" +", " ", shown)
+    assert "| 1,000,000 " in shown
+    assert "3,400" in shown
+    assert "625,000 pumps, a sixteenth of ten million, take 2.6 GB" in shown
+    assert "In their short form, on a machine that others used too: growth." in shown
+    assert "short form" not in scale(REPORT | {"short": []})
+    assert "Not measured yet" not in shown
+    assert "Not measured yet: batch." in scale({name: part for name, part in REPORT.items() if name != "batch"})
+
+
+def test_what_workers_gain_is_not_told_of_a_machine_that_others_used():
+    shown = scale(REPORT | {"two_workers": REPORT["two_workers"] | {"load": [7.6, 4.8]}})
+    assert "ingestion 1.05, scoring 1.02 (3 rounds on 2 cores, at a load of 7.6 and 4.8)" in shown
+    assert "1.40" not in shown
+
+
+def test_what_was_tried_and_what_is_designed_for_are_rows_of_their_own():
+    works = {name: {"assets": [1000, 100_000]} for name in ("overview_sqlite", "overview_postgresql")}
+    stored = {"messages_per_second": 16000, "postgresql_messages_per_second": 10000}
+    reports = {"bench_twin": {"ingest": stored, "watch": {"steady_assets_per_second": 15000}}}
+    shown = reach(reports | {"growth": {"works": works}, "scale": REPORT}).splitlines()
+    tried = [line for line in shown if line.startswith("| tried: ")]
+    designed = [line for line in shown if line.startswith("| not tried, but designed for ")]
+    assert (len(tried), len(designed)) == (4, 1)
+    assert "1.4 of one worker by two" in tried[1]
+    assert "1.5 of one worker by two" in tried[2]
+    busy = REPORT | {"two_workers": REPORT["two_workers"] | {"load": [7.6, 4.8]}}
+    assert "of one worker" not in reach(reports | {"growth": {"works": works}, "scale": busy})
+    assert "ten million" in designed[0]
+
+
+def test_every_asset_that_is_held_has_its_own_window(tmp_path):
+    keep_tiny_champion(tmp_path, tiny_twin())
+    champion = load_champion(tmp_path, "pump")
+    values = np.random.default_rng(1).normal(size=(7, 9, 3)).astype(np.float32)
+    recent = held_windows.held(champion, values, 20)
+    assert len(recent) == recent.capacity == 20
+    recent.append(held_windows.readings_of(champion, values, np.arange(20), range(8, 9)))
+    (answers,) = score_assets(champion.bundle, recent, np.arange(20)).scored
+    assert answers.time.tolist() == [8.0] * 20
+    assert answers.columns["rul"][:7].tolist() == answers.columns["rul"][7:14].tolist()
+    assert len(set(answers.columns["rul"][:7].tolist())) == 7
