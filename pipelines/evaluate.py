@@ -1,5 +1,6 @@
 """Stage evaluate: measure the bundle and the baselines on held-out assets; write figures, plots and a page."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,10 +30,12 @@ from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import strict_json
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
+from foretwin.project.timings import write_timings
 
 
 def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and the bundle, write models/<twin>/: figures, plots, report, baselines."""
+    started = datetime.now(UTC)
     paths = Paths(root, twin)
     contract = paths.load_contract()
     params = load_params(paths.params, twin)
@@ -53,10 +56,7 @@ def main(twin: str, root: Path = Path()) -> None:
         "cuts": len(scores),
         "unit": contract.clock.unit,
         "network": figures_of(bundle, scores, truth),
-        "baselines": {
-            name: figures(contract, truth, one.rul, one.faults) | {"seconds": round(one.seconds, 1)}
-            for name, one in baselines.items()
-        },
+        "baselines": {name: figures(contract, truth, one.rul, one.faults) for name, one in baselines.items()},
     }
     failing = failure_figures(contract, development, test_rows, scores)
     if failing:
@@ -72,6 +72,8 @@ def main(twin: str, root: Path = Path()) -> None:
         write_baselines(said, scores, out)
     example = along_run(bundle, read_rows(paths.windows / "example.parquet", contract))
     _write_pages(paths, contract, metrics, Told(scores, truth, example))
+    spent = {name: round(one.seconds, 1) for name, one in baselines.items()}
+    write_timings(paths.models / "metrics.json", "evaluate", started, {"seconds": spent})
     for row in figures_table(metrics, contract):
         print(f"evaluate {twin}: " + "  ".join(f"{cell:>18}" for cell in row))
 

@@ -11,8 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.parser import Parser
 
 from foretwin.errors import ContractError
-from foretwin.project.chain import COPIED, copy_and_build, copy_chain, stage
-from foretwin.project.dvc import dvc
+from foretwin.project.chain import COPIED, copy_and_build, copy_chain, dvc, stage
 from support.tiny_bundle import REPOSITORY, tiny_twin
 
 

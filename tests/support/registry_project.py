@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.params import Params
 from foretwin.project.paths import Paths
+from foretwin.project.timings import write_timings
 from foretwin.registry import tracking_store
 from support.tiny_bundle import tiny_network, tiny_reference, tiny_twin
 
@@ -46,10 +48,12 @@ PARAMS = Params.model_validate(
 HELD_OUT = 20  # machines, with one window each
 MODES = np.array([[0, 1, -1], [0, 1, 1]], np.float32)  # of c1 and c2: what speaks for healthy, wear and leak
 TRIALS = [
-    {"number": 0, "state": "complete", "value": 0.5, "params": {"lr": 0.1}, "seconds": 1.0, "curve": [0.9, 0.5]},
-    {"number": 1, "state": "pruned", "value": None, "params": {"lr": 0.2}, "seconds": None, "curve": [1.5]},
-    {"number": 2, "state": "fail", "value": None, "params": {"lr": 0.3}, "seconds": None, "curve": []},
+    {"number": 0, "state": "complete", "value": 0.5, "params": {"lr": 0.1}, "curve": [0.9, 0.5]},
+    {"number": 1, "state": "pruned", "value": None, "params": {"lr": 0.2}, "curve": [1.5]},
+    {"number": 2, "state": "fail", "value": None, "params": {"lr": 0.3}, "curve": []},
 ]
+BEGAN = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+TIMES = [{"number": 0, "started": "2026-03-29T00:30:01+00:00", "ended": "2026-03-29T00:30:02.5+00:00", "seconds": 1.0}]
 PLACES = {  # of artifacts, as MLflow's tables have them
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),
@@ -153,17 +157,19 @@ class Project:
             "twin": "pump",
             "params": {"windows": 10, "seed": seed},
             "choice": {"trunk": "gru", "lr": 0.1},
-            "members": [{"fold": f, "seconds": 1.5, "curves": curves} for f in range(2)],
+            "members": [{"fold": f, "curves": curves} for f in range(2)],
             "data": data,
             "contract": contract.digest,
             "bundle": digest,
-            "git": {"commit": "c" * 40, "dirty": False},
             "environment": {"python": "3.11", "torch": "2"},
-            "seconds": 3.0,
         }
         tuning = {"twin": "pump", "seed": 1, "windows": 10, "best": {"lr": 0.1}, "value": 0.5, "trials": TRIALS}
         self.write("training.json", training)
         self.write("tuning.json", tuning)
+        write_timings(self.paths.models / "tuning.json", "tune", BEGAN, {"trials": TIMES})
+        parts = [{"candidate": "network", "seed": 1, "fold": fold, "seconds": 1.5} for fold in range(2)]
+        spent = {"git": {"commit": "c" * 40, "dirty": False}, "seconds": 3.0, "parts": parts}
+        write_timings(self.paths.models / "training.json", "train", BEGAN, spent)
         self.measure_candidate(error)
         return digest
 

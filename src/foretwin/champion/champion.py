@@ -55,7 +55,7 @@ class ChampionRecord:
         moment = promotion.get("decided_at") if judged and promotion["promoted"] else None
         return cls(
             promoted_at=datetime.fromisoformat(moment) if moment else None,
-            commit=training.get("git", {}).get("commit") if training.get("bundle") == digest else None,
+            commit=_commit(digest, training, promotion),
             metrics=metrics["network"] if metrics.get("bundle") == digest else {},
             gate={key: promotion[key] for key in ("promoted", "reasons")} if judged else None,
         )
@@ -86,6 +86,14 @@ class ChampionRecord:
             metrics=self.metrics or before.metrics,
             gate=self.gate or before.gate,
         )
+
+
+def _commit(digest: str, training: dict[str, Any], promotion: dict[str, Any]) -> str | None:
+    """Return the commit that trained the bundle: of the verdict on it, or of training.json, where it stood before."""
+    told = promotion.get("git") if promotion.get("evidence", {}).get("bundle") == digest else None
+    if told is None and training.get("bundle") == digest:
+        told = training.get("git")
+    return (told or {}).get("commit")
 
 
 _REMEMBERED = ("commit", "metrics", "gate")

@@ -184,7 +184,7 @@ def _origin(
     training: Mapping[str, Any], verdict: Mapping[str, Any], lineage: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
     """Return code, data, study and run, by name or digest."""
-    git, study, dvc = training.get("git", {}), lineage.get("study"), lineage.get("dvc") or {}
+    git, study, dvc = lineage.get("git") or training.get("git", {}), lineage.get("study"), lineage.get("dvc") or {}
     dirty = " and changes that were not committed" if git.get("dirty") else ""
     found = [
         ("commit", f"{git.get('commit') or 'unknown'}{dirty}"),

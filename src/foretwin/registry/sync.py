@@ -128,7 +128,7 @@ def keep_named(client: "MlflowClient", paths: Paths) -> Change | None:
     contract = Bundle.load(found.folder).contract
     if contract.name != paths.twin:
         raise RegistryError(f"{found.name} version {found.version}: is a model of {contract.name}")
-    identity = ModelIdentity(found.name, found.version, found.run, found.digest)
+    identity = ModelIdentity(**found.identity())
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder)
         keep_champion(paths, found.folder, identity, _record(client, found.run, found.digest, beside), beside)
