@@ -23,7 +23,7 @@ from foretwin.evaluation.held_out import (
     write_baselines,
 )
 from foretwin.evaluation.plots import draw_all, predictions_table
-from foretwin.evaluation.report import figures_table, write_page
+from foretwin.evaluation.report import figures_table, headlines, write_page
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh, fresh_file
@@ -73,7 +73,7 @@ def main(twin: str, root: Path = Path()) -> None:
     example = along_run(bundle, read_rows(paths.windows / "example.parquet", contract))
     _write_pages(paths, contract, metrics, Told(scores, truth, example))
     spent = {name: round(one.seconds, 1) for name, one in baselines.items()}
-    write_timings(paths.models / "metrics.json", "evaluate", started, {"seconds": spent})
+    write_timings(paths.models / "evaluation.json", "evaluate", started, {"seconds": spent})
     for row in figures_table(metrics, contract):
         print(f"evaluate {twin}: " + "  ".join(f"{cell:>18}" for cell in row))
 
@@ -87,15 +87,16 @@ class Told(NamedTuple):
 
 
 def _write_pages(paths: Paths, contract: Twin, metrics: dict[str, Any], told: Told) -> None:
-    """Write plots, predictions.csv, report.html and metrics.json."""
+    """Write plots, predictions.csv, report.html, evaluation.json, and of that the headlines as metrics.json."""
     with fresh(paths.models / "plots") as out:
         draw_all(contract, told.scores, told.truth, told.example, out)
     with fresh_file(paths.models / "predictions.csv") as out:
         predictions_table(contract, told.scores, told.truth).to_csv(out, index=False)
     with fresh_file(paths.models / "report.html") as out:
         write_page(contract, metrics, paths.models / "plots", out)
-    with fresh_file(paths.models / "metrics.json") as out:
-        out.write_text(strict_json(metrics, indent=1))
+    for name, content in {"evaluation.json": metrics, "metrics.json": headlines(metrics)}.items():
+        with fresh_file(paths.models / name) as out:
+            out.write_text(strict_json(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def block(name: str, root: Path) -> str:
         files = sorted(path for path in folder.glob(f"{twins}*.json") if path.suffixes == [".json"])
         return BENCHMARKS[kind]([_read(path) for path in files])
     paths = Paths(root, name)
-    return results(_read(paths.models / "metrics.json"), paths.load_contract())
+    return results(_read(paths.evaluation), paths.load_contract(), paths.evaluation.name)
 
 
 def overview(reports: list[dict[str, Any]]) -> str:
@@ -199,11 +199,11 @@ def _source(reports: list[dict[str, Any]]) -> str:
     return f"\n{reports[0]['cuts']} predictions; from {files}.\n" if len(reports) == 1 else f"\nFrom {files}.\n"
 
 
-def results(metrics: dict[str, Any], contract: Twin) -> str:
-    """The figures of the network and the baselines as a table."""
+def results(metrics: dict[str, Any], contract: Twin, file: str) -> str:
+    """The figures of the network and the baselines, of this file of models/<twin>/, as a table."""
     figures = figures_table(metrics, contract)
     count = f"{metrics['cuts']} predictions for {metrics['assets']} held-out assets"
-    return f"{table(figures[0], figures[1:])}\n{count}; from `models/{contract.name}/metrics.json`.\n"
+    return f"{table(figures[0], figures[1:])}\n{count}; from `models/{contract.name}/{file}`.\n"
 
 
 def reliability(reports: dict[str, dict[str, Any]]) -> str:

@@ -105,7 +105,7 @@ def finished_project(root: Path) -> None:
     paths.data.mkdir(parents=True)
     paths.models.mkdir(parents=True)
     paths.contract.write_text(yaml.safe_dump(twin.model_dump(mode="json"), sort_keys=False))
-    (paths.models / "metrics.json").write_text(json.dumps(metrics_of(twin, truth, scores_of(twin, truth))))
+    (paths.models / "evaluation.json").write_text(json.dumps(metrics_of(twin, truth, scores_of(twin, truth))))
     (paths.models / "promotion.json").write_text(json.dumps({"promoted": False}))
 
 
@@ -124,6 +124,6 @@ def test_the_summary_prints_figures_champion_paths_and_next_steps(
 
 def test_a_summary_before_the_pipeline_has_run_says_what_to_do(tmp_path: Path) -> None:
     finished_project(tmp_path)
-    (tmp_path / "models" / "fleet" / "metrics.json").unlink()
+    (tmp_path / "models" / "fleet" / "evaluation.json").unlink()
     with pytest.raises(RegistryError, match=r"metrics\.json: not there yet; run `dvc repro` first"):
         print_summary(tmp_path, ["fleet"])

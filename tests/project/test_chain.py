@@ -51,6 +51,14 @@ def test_a_link_of_before_becomes_a_copy(root):
     assert (root / "pipelines/chain.yaml").read_text() == "stages: {}\n"
 
 
+def test_a_verdict_that_git_ignored_is_in_git_with_the_new_chain_and_the_times_are_not(root):
+    ignored = root / "models/press/.gitignore"
+    ignored.parent.mkdir(parents=True)
+    ignored.write_text("/bundle\n/promotion.json\n/champion\n")
+    copy_chain(root, "press")
+    assert ignored.read_text() == "/bundle\n/timings.json\n/champion\n"
+
+
 def test_a_name_without_a_contract_is_refused_and_gets_none(root):
     with pytest.raises(ContractError, match=r"data/press/twin.yaml: no such contract"):
         copy_and_build("press", root)

@@ -26,6 +26,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import canonical, write_rows
 from foretwin.dataset.windows import last_rows
 from foretwin.evaluation.held_out import Predictions, predict, write_baselines
+from foretwin.evaluation.report import headlines
 from foretwin.predictor.bundle import save_bundle, verify
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.rul_intervals import RulIntervals
@@ -63,7 +64,7 @@ PLACES = {  # of artifacts, as MLflow's tables have them
 
 
 def measured(error: float) -> dict:
-    """Figures as metrics.json has them; those of the faults are not what the bundles say."""
+    """Figures as evaluation.json has them; those of the faults are not what the bundles say."""
     axes = {axis: {"macro_f1": 1 - error / 100, "accuracy": 0.9} for axis in TWIN.axes}
     rul = {"rmse": error, "phm08": 1.0, "rmse_late": 2.0}
     return {"rul": {"clipped": rul, "unclipped": rul}, "fault": axes}
@@ -179,7 +180,9 @@ class Project:
         self.evaluate()
         baselines = {"constant": measured(40), "linear": measured(20), "gradient_boosting": measured(9)}
         head = {"twin": "pump", "bundle": digest, "assets": HELD_OUT, "cuts": HELD_OUT, "unit": "h"}
-        self.write("metrics.json", {**head, "network": measured(error), "baselines": baselines})
+        record = {**head, "network": measured(error), "baselines": baselines}
+        self.write("evaluation.json", record)
+        self.write("metrics.json", headlines(record))
         (self.paths.models / "plots").mkdir(exist_ok=True)
         (self.paths.models / "plots" / "rul.png").write_bytes(b"picture")
         (self.paths.models / "report.html").write_text("<p>report</p>")

@@ -70,7 +70,7 @@ def post(address, call):
 
 
 def metrics_of(project, twin):
-    return json.loads((project / "models" / twin / "metrics.json").read_text())
+    return json.loads((project / "models" / twin / "evaluation.json").read_text())
 
 
 def test_the_default_twin_beats_the_constant_and_the_linear_baseline_and_becomes_champion(project):
@@ -97,6 +97,18 @@ def test_dvc_shows_metrics_plots_and_changed_parameters(project):
     (project / "params.yaml").write_text((project / "params.yaml").read_text().replace("cuts: 10", "cuts: 11"))
     assert "prepare.cuts" in run("dvc params diff", project)
     run("git checkout params.yaml", project)
+
+
+def test_a_build_in_an_untouched_clone_changes_nothing_that_git_knows(built, tmp_path):
+    """Neither MLflow's store nor the champion is there; what DVC made before is, so that nothing is trained again."""
+    run(f"git clone -q {built} clone", tmp_path)
+    clone = tmp_path / "clone"
+    shutil.copytree(built / ".dvc/cache", clone / ".dvc/cache")
+    shown = run("dvc repro", clone)
+    assert "promote pump: version 1 promoted" in shown
+    assert run("git status --porcelain", clone) == ""
+    assert run("dvc metrics diff", clone) == ""
+    assert len(run("dvc metrics show --md", clone).splitlines()) == 3, "one table"
 
 
 def test_mlflow_shows_the_runs_the_trials_and_the_champion_with_its_signature(project):

@@ -26,7 +26,7 @@ def write_card(
     lineage: Mapping[str, Any] | None,
     path: Path,
 ) -> None:
-    """Write the card from the contents of training.json, metrics.json, promotion.json and lineage.json.
+    """Write the card from the contents of training.json, evaluation.json, promotion.json and lineage.json.
 
     The pictures are those of the folder `plots` beside `path`.
     """

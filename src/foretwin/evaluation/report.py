@@ -1,11 +1,20 @@
 """Present one twin's results: a table of figures, and one HTML page with the plots inside."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 from foretwin.contract.twin import Twin
 from foretwin.project.pages import inline_pictures, render_page
+
+HEADLINES = re.compile(  # of the record of `evaluate`: what metrics.json has of it, and `dvc metrics show`
+    r"bundle|assets|cuts|unit"
+    r"|network\.rul\.clipped\.(rmse|mae|bias|rmse_late)"
+    r"|network\.rul\.interval\.(coverage|below_cap|late_side|width)"
+    r"|network\.rul\.failure\.(integrated_brier|concordance)"
+    r"|network\.fault\.[^.]+\.(macro_f1|answered|right_of_answered|detected|alarm_share|false_alarms)"
+)
 
 
 def figures_table(metrics: dict[str, Any], contract: Twin) -> list[list[str]]:
@@ -19,6 +28,21 @@ def figures_table(metrics: dict[str, Any], contract: Twin) -> list[list[str]]:
     served = "blend" if candidates else "network"
     models = {served: metrics["network"], **_titled(candidates, served), **metrics["baselines"]}
     return [header, *([name.replace("_", " "), *_cells(figures, contract)] for name, figures in models.items())]
+
+
+def headlines(metrics: dict[str, Any], within: str = "") -> dict[str, Any]:
+    """Return what the held-out figures of the candidate come to, under the names of the whole record `metrics`.
+
+    `within` is the path of `metrics` in that record, with a dot behind each name.
+    """
+    found: dict[str, Any] = {}
+    for name, value in metrics.items():
+        if isinstance(value, dict):
+            inner = headlines(value, f"{within}{name}.")
+            found |= {name: inner} if inner else {}
+        elif HEADLINES.fullmatch(f"{within}{name}"):
+            found[name] = value
+    return found
 
 
 def _titled(candidates: dict[str, Any], served: str) -> dict[str, Any]:

@@ -38,10 +38,18 @@ def copy_chain(root: Path, twin: str) -> bool:
     present = copy.read_text(encoding="utf-8") if copy.exists() else None
     if (present is None or present.startswith(COPIED)) and (text := COPIED + _shared(root)) != present:
         wanted[copy] = text
+    if wanted:
+        wanted |= _ignored(Paths(root, twin).models / ".gitignore")
     for path, text in wanted.items():
         with fresh_file(path) as out:
             out.write_text(text, encoding="utf-8")
     return bool(wanted)
+
+
+def _ignored(path: Path) -> dict[Path, str]:
+    """Return what git ignores of models/<twin>/ where a version before had the verdict ignored, which is in git now."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return {path: text.replace("/promotion.json\n", "/timings.json\n")} if "/promotion.json\n" in text else {}
 
 
 def dvc(root: Path, *arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:

@@ -54,7 +54,7 @@ def promote(
     """
     if force is not None and len(force.strip()) < SHORTEST_REASON:
         raise RegistryError(f"{paths.twin}: a forced promotion needs a reason of {SHORTEST_REASON} characters or more")
-    metrics, metrics_digest = read_record(paths, "metrics.json")
+    metrics, metrics_digest = read_record(paths, paths.evaluation.name)
     run = publish_evaluation(paths)
     client = connect_mlflow(paths.root)
     restore_champion(client, paths)

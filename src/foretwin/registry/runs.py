@@ -71,20 +71,19 @@ def publish_training(paths: Paths) -> str:
 def publish_evaluation(paths: Paths) -> str:
     """Add figures, plots and reports to the training's run; return its id.
 
-    RegistryError where metrics.json measures another bundle than the one that is there.
+    RegistryError where evaluation.json measures another bundle than the one that is there.
     """
-    record, digest = read_record(paths, "metrics.json")
+    measured = paths.evaluation
+    record, digest = read_record(paths, measured.name)
     run_id = publish_training(paths)
     if record.get("bundle", verify(paths.models / "bundle")) != verify(paths.models / "bundle"):
-        raise RegistryError(
-            f"{paths.models}/metrics.json: is of another bundle; run `dvc repro data/{paths.twin}/dvc.yaml:evaluate`"
-        )
+        raise RegistryError(f"{measured}: is of another bundle; run `dvc repro data/{paths.twin}/dvc.yaml:evaluate`")
     client = connect_mlflow(paths.root)
     kept = json.loads(client.get_run(run_id).data.tags.get(FILES, "{}"))
-    if kept.get("metrics.json") != digest:
+    if kept.get(measured.name) != digest:
         counts = {key: record[key] for key in ("assets", "cuts") if key in record}
         points = metric_points(record["network"], "test") + metric_points(record["baselines"], "baselines")
-        told = read_timings(paths.models / "metrics.json", "evaluate")
+        told = read_timings(measured, "evaluate")
         points += metric_points(told.get("seconds", {}), "baselines/seconds")
         log(client, run_id, points=points + metric_points(counts, "test"), tags={"foretwin.unit": record["unit"]})
     attach(client, run_id, [path for path in run_files(paths.root, paths.twin) if path.name not in DECISION])

@@ -30,6 +30,7 @@ MOST_TWINS = 1000
 LONGEST_PAUSE = 300.0  # s between two attempts at a registry that does not answer, or a champion that cannot be kept
 LOOK = 600.0  # s that a look may take, with the champions that it fetches, before it hangs
 EVERY_TWIN = "*"
+EVALUATIONS = ("evaluation.json", "metrics.json")  # the second has the figures in runs of versions before
 
 Change = dict[str, str | None]  # twin, version and the version before; or twin and error
 logger = logging.getLogger("foretwin.follow")
@@ -140,7 +141,7 @@ def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Cham
 
     What stands beside a champion is left in the empty `folder`.
     """
-    wanted = ("training.json", "metrics.json", "promotion.json")
+    wanted = ("training.json", *EVALUATIONS, "promotion.json")
     there = {file.path for file in client.list_artifacts(run)}.intersection((*wanted, *BESIDE))
     for name in there:
         client.download_artifacts(run, name, str(folder))
@@ -148,7 +149,8 @@ def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Cham
     def read(name: str) -> Any:
         return json.loads((folder / name).read_text(encoding="utf-8")) if name in there else None
 
-    return ChampionRecord.of(digest, *map(read, wanted))
+    measured = next((content for content in map(read, EVALUATIONS) if content), None)
+    return ChampionRecord.of(digest, read("training.json"), measured, read("promotion.json"))
 
 
 def _first_line(error: Exception) -> str:

@@ -38,7 +38,7 @@ def print_summary(root: Path, twins: list[str]) -> None:
 def _print_twin(console: Console, paths: Paths) -> None:
     contract = paths.load_contract()
     try:
-        metrics = json.loads((paths.models / "metrics.json").read_text())
+        metrics = json.loads(paths.evaluation.read_text())
         promotion = json.loads((paths.models / "promotion.json").read_text())
     except FileNotFoundError as error:
         raise RegistryError(f"{error.filename}: not there yet; run `dvc repro` first") from None
