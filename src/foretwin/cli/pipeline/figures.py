@@ -11,17 +11,17 @@ from rich.table import Table
 from foretwin.champion.champion import kept_identity
 from foretwin.champion.refusal import refusal_of
 from foretwin.cli.project import command_prefix
-from foretwin.cli.tables import fitting_widths
+from foretwin.cli.tables import fitting_table
 from foretwin.errors import RegistryError
 from foretwin.evaluation.report import figures_table
 from foretwin.project.paths import Paths
 
 SERVED = ("network", "blend")  # the model that is told of, or its one part
 NEXT = {
-    "foretwin serve --open": "the scoring service on port 3000, for this machine alone",
+    "foretwin serve --open": "the scoring service on port 3000 of this machine",
     "foretwin demo": "a living fleet of twenty pumps that wear out",
     "mlflow ui": "runs, trials and models on port 5000",
-    "foretwin new NAME FILE": "a twin of your own machine from a CSV or Parquet file",
+    "foretwin new NAME FILE": "a twin of your machine from a CSV or Parquet file",
 }
 
 
@@ -58,8 +58,7 @@ def _print_twin(console: Console, paths: Paths) -> None:
 def _table(figures: Sequence[Sequence[str]], title: str, most: int) -> Table:
     """Return the figures, a row per model, or a column where there are fewer of them: to fit in `most` characters."""
     header, *rows = figures if len(figures) > len(figures[0]) else zip(*figures, strict=True)
-    table = Table(title=title, title_justify="left")
-    widths = fitting_widths([header, *rows], most)
+    table, widths = fitting_table([header, *rows], most, title)
     for place, name in enumerate(header):
         style = "bold" if name in SERVED else None
         table.add_column(name, justify="right" if place else "left", style=style, overflow="fold", width=widths[place])
