@@ -11,9 +11,10 @@ from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
 from foretwin.evaluation.baselines import fit_baselines
-from foretwin.evaluation.candidates import CANDIDATE, load_candidates, read_blend_record
+from foretwin.evaluation.candidates import CANDIDATE, compare_models, load_candidates, read_blend_record
 from foretwin.evaluation.failure_figures import failure_figures
 from foretwin.evaluation.held_out import (
+    HeldOut,
     Predictions,
     Truth,
     along_run,
@@ -23,7 +24,7 @@ from foretwin.evaluation.held_out import (
     write_baselines,
 )
 from foretwin.evaluation.plots import draw_all, predictions_table
-from foretwin.evaluation.report import figures_table, headlines, write_page
+from foretwin.evaluation.report import SERVED, figures_table, headlines, write_page
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh, fresh_file
@@ -68,6 +69,8 @@ def main(twin: str, root: Path = Path()) -> None:
         name: Predictions(one.rul, dict(zip(contract.axes, one.faults, strict=True))) for name, one in baselines.items()
     }
     said |= {f"{CANDIDATE}{name}": predictions_of(candidates[name], scored) for name, scored in said_by.items()}
+    everyone = {SERVED: predictions_of(bundle, scores), **said}
+    metrics["comparison"] = compare_models(contract, HeldOut.of(test_rows, bundle), everyone)
     with fresh_file(paths.models / "baselines.parquet") as out:
         write_baselines(said, scores, out)
     example = along_run(bundle, read_rows(paths.windows / "example.parquet", contract))

@@ -24,7 +24,7 @@ from benchmarks.render.speed import SPEED, table
 from benchmarks.render.streaming import STREAMING
 from benchmarks.render.waveforms import WAVEFORMS
 from foretwin.contract.twin import Twin
-from foretwin.evaluation.report import figures_table
+from foretwin.evaluation.report import BEST, EQUAL, marked_table
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.paths import Paths
 
@@ -201,8 +201,10 @@ def _source(reports: list[dict[str, Any]]) -> str:
 
 def results(metrics: dict[str, Any], contract: Twin, file: str) -> str:
     """The figures of the network and the baselines, of this file of models/<twin>/, as a table."""
-    figures = figures_table(metrics, contract)
+    figures = marked_table(metrics, contract, {BEST: "**{}**", EQUAL: "{}\\*"})
     count = f"{metrics['cuts']} predictions for {metrics['assets']} held-out assets"
+    if metrics.get("comparison"):
+        count += "; **the least error**, \\* not surely more than that in paired resamples of the machines"
     return f"{table(figures[0], figures[1:])}\n{count}; from `models/{contract.name}/{file}`.\n"
 
 

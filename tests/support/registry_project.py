@@ -167,12 +167,16 @@ class Project:
         tuning = {"twin": "pump", "seed": 1, "windows": 10, "best": {"lr": 0.1}, "value": 0.5, "trials": TRIALS}
         self.write("training.json", training)
         self.write("tuning.json", tuning)
+        self.tell_times()
+        self.measure_candidate(error)
+        return digest
+
+    def tell_times(self) -> None:
+        """What tuning and training leave of their times, and the commit, beside their records."""
         write_timings(self.paths.models / "tuning.json", "tune", BEGAN, {"trials": TIMES})
         parts = [{"candidate": "network", "seed": 1, "fold": fold, "seconds": 1.5} for fold in range(2)]
         spent = {"git": {"commit": "c" * 40, "dirty": False}, "seconds": 3.0, "parts": parts}
         write_timings(self.paths.models / "training.json", "train", BEGAN, spent)
-        self.measure_candidate(error)
-        return digest
 
     def measure_candidate(self, error: float) -> None:
         """What the stage evaluate writes."""

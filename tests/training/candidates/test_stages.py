@@ -51,6 +51,9 @@ def test_metrics_tell_of_the_blend_each_candidate_and_the_weights(blended: Paths
     weights = metrics["blend"]["weights"]
     assert set(weights) == {"rul", "mode", "bearing"}
     assert set(weights["rul"]) <= set(NAMES)
+    compared = metrics["comparison"]["rul"]
+    every = {"network", *(f"candidate {name}" for name in NAMES), *others}
+    assert {compared["best"], *compared["chances"]} == every
     rows = figures_table(metrics, TWIN)
     assert [row[0] for row in rows[1:]] == ["blend", *(name.replace("_", " ") for name in (*NAMES, *others))]
     training = json.loads((blended.models / "training.json").read_text())

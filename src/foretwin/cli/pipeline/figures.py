@@ -13,7 +13,7 @@ from foretwin.champion.refusal import refusal_of
 from foretwin.cli.project import command_prefix
 from foretwin.cli.tables import fitting_table
 from foretwin.errors import RegistryError
-from foretwin.evaluation.report import figures_table
+from foretwin.evaluation.report import STARS, marked_table, note_of_stars
 from foretwin.project.paths import Paths
 
 SERVED = ("network", "blend")  # the model that is told of, or its one part
@@ -43,7 +43,9 @@ def _print_twin(console: Console, paths: Paths) -> None:
     except FileNotFoundError as error:
         raise RegistryError(f"{error.filename}: not there yet; run `dvc repro` first") from None
     title = f"{contract.title}: {metrics['cuts']} predictions for {metrics['assets']} held-out assets"
-    console.print(_table(figures_table(metrics, contract), title, console.width))
+    console.print(_table(marked_table(metrics, contract, STARS), title, console.width))
+    if note := note_of_stars(metrics):
+        console.print(note, highlight=False)
     console.print(f"champion  {_champion(paths, metrics, promotion)}", highlight=False)
     for label, path in {
         "report": paths.models / "report.html",
