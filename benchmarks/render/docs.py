@@ -204,7 +204,7 @@ def results(metrics: dict[str, Any], contract: Twin, file: str) -> str:
     figures = marked_table(metrics, contract, {BEST: "**{}**", EQUAL: "{}\\*"})
     count = f"{metrics['cuts']} predictions for {metrics['assets']} held-out assets"
     if metrics.get("comparison"):
-        count += "; **the least error**, \\* not surely more than that in paired resamples of the machines"
+        count += "; **least error**, \\* not surely more (paired resamples of the machines)"
     return f"{table(figures[0], figures[1:])}\n{count}; from `models/{contract.name}/{file}`.\n"
 
 

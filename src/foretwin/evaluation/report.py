@@ -11,7 +11,7 @@ from foretwin.project.pages import inline_pictures, render_page
 SERVED = "network"  # the name of the model itself, in the record and in its comparison
 BEST, EQUAL = "best", "equal"
 STARS = {BEST: "{}**", EQUAL: "{}*"}
-STARS_MEAN = "** the least error, * not surely more than that in paired resamples of the machines"
+STARS_MEAN = "** least error; * not surely more (paired resamples of the machines)"
 NOT_SURE = 0.025  # of the resamples, in which a model errs no more than the best one: it is not surely worse
 HEADLINES = re.compile(  # of the record of `evaluate`: what metrics.json has of it, and `dvc metrics show`
     r"bundle|assets|cuts|unit"
