@@ -99,17 +99,6 @@ def test_dvc_shows_metrics_plots_and_changed_parameters(project):
     run("git checkout params.yaml", project)
 
 
-def test_a_build_in_an_untouched_clone_changes_nothing_that_git_knows(built, tmp_path):
-    """Neither MLflow's store nor the champion is there; what DVC made before is, so that nothing is trained again."""
-    run(f"git clone -q {built} clone", tmp_path)
-    clone = tmp_path / "clone"
-    shutil.copytree(built / ".dvc/cache", clone / ".dvc/cache")
-    shown = run("dvc repro", clone)
-    assert "promote pump: version 1 promoted" in shown
-    assert run("git status --porcelain", clone) == ""
-    assert run("dvc metrics diff", clone) == ""
-
-
 def test_mlflow_shows_the_runs_the_trials_and_the_champion_with_its_signature(project):
     code = """
 import mlflow
