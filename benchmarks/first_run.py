@@ -25,7 +25,7 @@ STEPS = {
 
 
 def main(out: Path = Path("reports/first_run.json")) -> None:
-    """Clone, run each step, write its seconds; a failing step fails this too."""
+    """Clone, run each step, write its seconds, and what git calls changed then; a failing step fails this too."""
     kept = ("HOME", "LANG", "PATH", "SSL_CERT_FILE")
     environment = {name: value for name, value in os.environ.items() if name in kept or name.startswith("PIP_")}
     seconds = {}
@@ -36,7 +36,9 @@ def main(out: Path = Path("reports/first_run.json")) -> None:
             begin = time.perf_counter()
             subprocess.run(["sh", "-c", command], cwd=clone, env=environment, check=True)
             seconds[name] = round(time.perf_counter() - begin, 2)
-    result = {"cores": os.cpu_count(), "commit": git_state(Path())["commit"], "seconds": seconds}
+        status = ["git", "status", "--porcelain"]
+        changed = subprocess.run(status, cwd=clone, check=True, capture_output=True, text=True).stdout.splitlines()
+    result = {"cores": os.cpu_count(), "commit": git_state(Path())["commit"], "seconds": seconds, "changed": changed}
     with fresh_file(out) as temporary:
         temporary.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))

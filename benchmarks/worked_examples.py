@@ -24,6 +24,7 @@ import yaml
 from foretwin.errors import ForetwinError
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
+from foretwin.project.paths import Paths
 from foretwin.training.ensemble import git_state
 
 ROOT = Path(__file__).parents[1]
@@ -109,7 +110,7 @@ def _found(project: Path, name: str) -> dict[str, Any]:
     splits = json.loads((project / "data" / name / "windows" / "splits.json").read_text(encoding="utf-8"))
     held_out = sum(fold < 0 for fold in splits.values())
     found: dict[str, Any] = {"development": len(splits) - held_out, "held_out": held_out}
-    metrics = project / "models" / name / "metrics.json"
+    metrics = Paths(project, name).evaluation
     if metrics.exists():
         found["figures"] = _figures(json.loads(metrics.read_text(encoding="utf-8")))
     promotion = project / "models" / name / "promotion.json"

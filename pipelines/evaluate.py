@@ -1,5 +1,6 @@
 """Stage evaluate: measure the bundle and the baselines on held-out assets; write figures, plots and a page."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,9 +11,10 @@ from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
 from foretwin.evaluation.baselines import fit_baselines
-from foretwin.evaluation.candidates import CANDIDATE, load_candidates, read_blend_record
+from foretwin.evaluation.candidates import CANDIDATE, compare_models, load_candidates, read_blend_record
 from foretwin.evaluation.failure_figures import failure_figures
 from foretwin.evaluation.held_out import (
+    HeldOut,
     Predictions,
     Truth,
     along_run,
@@ -22,17 +24,19 @@ from foretwin.evaluation.held_out import (
     write_baselines,
 )
 from foretwin.evaluation.plots import draw_all, predictions_table
-from foretwin.evaluation.report import figures_table, write_page
+from foretwin.evaluation.report import SERVED, figures_table, headlines, write_page
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.entrypoint import run_stage
 from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import strict_json
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
+from foretwin.project.timings import write_timings
 
 
 def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and the bundle, write models/<twin>/: figures, plots, report, baselines."""
+    started = datetime.now(UTC)
     paths = Paths(root, twin)
     contract = paths.load_contract()
     params = load_params(paths.params, twin)
@@ -53,10 +57,7 @@ def main(twin: str, root: Path = Path()) -> None:
         "cuts": len(scores),
         "unit": contract.clock.unit,
         "network": figures_of(bundle, scores, truth),
-        "baselines": {
-            name: figures(contract, truth, one.rul, one.faults) | {"seconds": round(one.seconds, 1)}
-            for name, one in baselines.items()
-        },
+        "baselines": {name: figures(contract, truth, one.rul, one.faults) for name, one in baselines.items()},
     }
     failing = failure_figures(contract, development, test_rows, scores)
     if failing:
@@ -68,10 +69,14 @@ def main(twin: str, root: Path = Path()) -> None:
         name: Predictions(one.rul, dict(zip(contract.axes, one.faults, strict=True))) for name, one in baselines.items()
     }
     said |= {f"{CANDIDATE}{name}": predictions_of(candidates[name], scored) for name, scored in said_by.items()}
+    everyone = {SERVED: predictions_of(bundle, scores), **said}
+    metrics["comparison"] = compare_models(contract, HeldOut.of(test_rows, bundle), everyone)
     with fresh_file(paths.models / "baselines.parquet") as out:
         write_baselines(said, scores, out)
     example = along_run(bundle, read_rows(paths.windows / "example.parquet", contract))
     _write_pages(paths, contract, metrics, Told(scores, truth, example))
+    spent = {name: round(one.seconds, 1) for name, one in baselines.items()}
+    write_timings(paths.models / "evaluation.json", "evaluate", started, {"seconds": spent})
     for row in figures_table(metrics, contract):
         print(f"evaluate {twin}: " + "  ".join(f"{cell:>18}" for cell in row))
 
@@ -85,15 +90,16 @@ class Told(NamedTuple):
 
 
 def _write_pages(paths: Paths, contract: Twin, metrics: dict[str, Any], told: Told) -> None:
-    """Write plots, predictions.csv, report.html and metrics.json."""
+    """Write plots, predictions.csv, report.html, evaluation.json, and of that the headlines as metrics.json."""
     with fresh(paths.models / "plots") as out:
         draw_all(contract, told.scores, told.truth, told.example, out)
     with fresh_file(paths.models / "predictions.csv") as out:
         predictions_table(contract, told.scores, told.truth).to_csv(out, index=False)
     with fresh_file(paths.models / "report.html") as out:
         write_page(contract, metrics, paths.models / "plots", out)
-    with fresh_file(paths.models / "metrics.json") as out:
-        out.write_text(strict_json(metrics, indent=1))
+    for name, content in {"evaluation.json": metrics, "metrics.json": headlines(metrics)}.items():
+        with fresh_file(paths.models / name) as out:
+            out.write_text(strict_json(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

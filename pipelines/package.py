@@ -24,8 +24,7 @@ def main(twin: str, root: Path = Path()) -> None:
     if best is None:
         _say_none(paths)
         return
-    identity = ModelIdentity(best.name, best.version, best.run, best.digest)
-    keep_champion(paths, best.folder, identity)
+    keep_champion(paths, best.folder, ModelIdentity(**best.identity()))
     bento.package(root, twin)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import strict_json
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
+from foretwin.project.timings import write_timings
 from foretwin.training.candidates.blend import describe_blend
 from foretwin.training.candidates.trained import Trained, train_networks, train_others
 from foretwin.training.ensemble import (
@@ -28,6 +30,7 @@ from foretwin.training.tuning import encoder_choices
 
 def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and tuning.json, write models/<twin>/: bundle/, candidates/ and training.json."""
+    started = datetime.now(UTC)
     paths = Paths(root, twin)
     contract = paths.load_contract()
     params = load_params(paths.params, twin)
@@ -51,10 +54,11 @@ def main(twin: str, root: Path = Path()) -> None:
     record |= {
         "choice": choices[trained.first].model_dump(),
         "data": data,
-        "git": git_state(root),
         "environment": environment(),
     }
     _write(paths, record, networks[trained.first])
+    spent = {"git": git_state(root), "seconds": trained.seconds, "parts": trained.spent}
+    write_timings(paths.models / "training.json", "train", started, spent)
     shutil.rmtree(work)
 
 

@@ -146,6 +146,9 @@ def test_the_calibration_error_weighs_each_bin_by_its_answers():
 def test_rul_is_measured_against_capped_truths_and_as_they_are():
     figures = rul_metrics(array(125, 125, 20, 40), array(225, 125, 30, 31), cap=125)
     assert figures["clipped"]["rmse"] == pytest.approx(((0 + 0 + 100 + 81) / 4) ** 0.5)
+    assert figures["clipped"]["mae"] == pytest.approx(19 / 4)
+    assert figures["clipped"]["bias"] == pytest.approx((9 - 10) / 4)
+    assert figures["unclipped"]["bias"] == pytest.approx((9 - 10 - 100) / 4), "a late prediction is a positive error"
     assert figures["unclipped"]["rmse"] == pytest.approx(((10000 + 0 + 100 + 81) / 4) ** 0.5)
     assert figures["clipped"]["phm08"] == pytest.approx(math.exp(10 / 13) + math.exp(0.9) - 2)
     for kind in ("clipped", "unclipped"):

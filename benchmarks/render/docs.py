@@ -25,7 +25,7 @@ from benchmarks.render.speed import SPEED, table
 from benchmarks.render.streaming import STREAMING
 from benchmarks.render.waveforms import WAVEFORMS
 from foretwin.contract.twin import Twin
-from foretwin.evaluation.report import figures_table
+from foretwin.evaluation.report import BEST, EQUAL, marked_table
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.paths import Paths
 
@@ -69,7 +69,7 @@ def block(name: str, root: Path) -> str:
         files = sorted(path for path in folder.glob(f"{twins}*.json") if path.suffixes == [".json"])
         return BENCHMARKS[kind]([_read(path) for path in files])
     paths = Paths(root, name)
-    return results(_read(paths.models / "metrics.json"), paths.load_contract())
+    return results(_read(paths.evaluation), paths.load_contract(), paths.evaluation.name)
 
 
 def overview(reports: list[dict[str, Any]]) -> str:
@@ -211,11 +211,13 @@ def _source(reports: list[dict[str, Any]]) -> str:
     return f"\n{reports[0]['cuts']} predictions; from {files}.\n" if len(reports) == 1 else f"\nFrom {files}.\n"
 
 
-def results(metrics: dict[str, Any], contract: Twin) -> str:
-    """The figures of the network and the baselines as a table."""
-    figures = figures_table(metrics, contract)
+def results(metrics: dict[str, Any], contract: Twin, file: str) -> str:
+    """The figures of the network and the baselines, of this file of models/<twin>/, as a table."""
+    figures = marked_table(metrics, contract, {BEST: "**{}**", EQUAL: "{}\\*"})
     count = f"{metrics['cuts']} predictions for {metrics['assets']} held-out assets"
-    return f"{table(figures[0], figures[1:])}\n{count}; from `models/{contract.name}/metrics.json`.\n"
+    if metrics.get("comparison"):
+        count += "; **least error**, \\* not surely more (paired resamples of the machines)"
+    return f"{table(figures[0], figures[1:])}\n{count}; from `models/{contract.name}/{file}`.\n"
 
 
 def reliability(reports: dict[str, dict[str, Any]]) -> str:

@@ -95,17 +95,20 @@ def calibration_error(probabilities: Floats, truth: NDArray[np.integer]) -> floa
 
 
 def rul_metrics(predicted: Floats, truth: Floats, cap: float) -> dict[str, dict[str, float]]:
-    """Compute RMSE, PHM08 and RMSE in late life, with truths capped as in training (`clipped`) and uncapped.
+    """Compute RMSE, MAE, bias, PHM08 and RMSE in late life, with truths capped as in training (`clipped`) and uncapped.
 
-    The two kinds are not comparable: a perfect capped model has errors on the uncapped truths. Late life is the last
-    30 of 125 parts of the cap.
+    The two kinds are not comparable: a perfect capped model has errors on the uncapped truths. A bias above 0 is late.
+    Late life is the last 30 of 125 parts of the cap.
     """
     late = truth <= LATE_LIFE * (cap / PHM08_CAP)
     result = {}
     exact = np.where(np.isinf(truth), np.nan, truth)
     for name, target in {"clipped": np.minimum(truth, cap), "unclipped": exact}.items():
+        error = (predicted - target)[~np.isnan(target)]
         result[name] = {
             "rmse": rmse(predicted, target),
+            "mae": float(np.mean(np.abs(error))) if len(error) else float("nan"),
+            "bias": float(np.mean(error)) if len(error) else float("nan"),
             "phm08": phm08(predicted, target, cap),
             "rmse_late": rmse(predicted[late], target[late]),
         }

@@ -128,7 +128,7 @@ def write_records(root, digest, decided_at="2026-11-20T08:00:00+00:00", promoted
     """What the stages leave in models/pump/ about a bundle."""
     records = {
         "training.json": {"bundle": digest, "git": {"commit": "c" * 40}},
-        "metrics.json": {"bundle": digest, "network": {"rul": {"clipped": {"rmse": 9.5}}}, "baselines": {}},
+        "evaluation.json": {"bundle": digest, "network": {"rul": {"clipped": {"rmse": 9.5}}}, "baselines": {}},
         "promotion.json": {
             "evidence": {"bundle": digest},
             "promoted": promoted,

@@ -239,7 +239,7 @@ def evaluated(project) -> Path:
     network["rul"]["interval"] = {"level": 0.9, "coverage": 0.912, "width": 33.3}
     digest = load_champion(project, "pump").identity.digest
     metrics = {"cuts": 60, "assets": 5, "bundle": digest, "network": network, "baselines": {"linear": figures(20)}}
-    (project / "models" / "pump" / "metrics.json").write_text(json.dumps(metrics))
+    (project / "models" / "pump" / "evaluation.json").write_text(json.dumps(metrics))
     promotion = {"promoted": True}
     (project / "models" / "pump" / "promotion.json").write_text(json.dumps(promotion))
     return project
@@ -257,7 +257,7 @@ def test_the_summary_shows_figures_champion_and_reports(evaluated):
 
 
 def test_the_summary_of_many_models_breaks_no_word_at_80_columns(evaluated, monkeypatch, capsys):
-    path = evaluated / "models" / "pump" / "metrics.json"
+    path = evaluated / "models" / "pump" / "evaluation.json"
     metrics = json.loads(path.read_text())
     names = (
         "gradient_boosting",
@@ -280,8 +280,8 @@ def test_the_summary_of_many_models_breaks_no_word_at_80_columns(evaluated, monk
 @pytest.mark.parametrize(("promoted", "verdict"), [(False, "refused"), (True, "rolled back")])
 def test_the_summary_says_when_another_network_is_champion(evaluated, promoted, verdict):
     models = evaluated / "models" / "pump"
-    metrics = json.loads((models / "metrics.json").read_text())
-    (models / "metrics.json").write_text(json.dumps({**metrics, "bundle": "another"}))
+    metrics = json.loads((models / "evaluation.json").read_text())
+    (models / "evaluation.json").write_text(json.dumps({**metrics, "bundle": "another"}))
     (models / "promotion.json").write_text(json.dumps({"promoted": promoted}))
     shown = " ".join(foretwin("summary").output.split())
     assert f"foretwin-pump version 3: another one; this network was {verdict}" in shown

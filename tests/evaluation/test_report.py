@@ -12,7 +12,16 @@ import yaml
 
 from foretwin.cli.pipeline.figures import print_summary
 from foretwin.errors import RegistryError
-from foretwin.evaluation.report import figures_table, subset_tables, write_page
+from foretwin.evaluation.report import (
+    BEST,
+    EQUAL,
+    STARS_MEAN,
+    best_marks,
+    figures_table,
+    marked_table,
+    subset_tables,
+    write_page,
+)
 from foretwin.project.paths import Paths
 from support.small_fleet import QUESTIONS, fleet_twin
 from support.small_scores import COUNT, PICTURES, drawn, metrics_of, scores_of, truth_of
@@ -78,6 +87,29 @@ def test_the_table_has_a_row_for_the_network_and_each_baseline() -> None:
     assert baselines[0][4:6] == ["", ""], "a baseline has no interval"
 
 
+def test_the_best_figure_is_marked_and_those_that_are_not_surely_worse(tmp_path: Path) -> None:
+    twin = fleet_twin()
+    truth = truth_of(twin)
+    metrics = metrics_of(twin, truth, scores_of(twin, truth))
+    assert {mark for row in best_marks(metrics, twin) for mark in row} == {""}, "nothing was compared"
+    write_page(twin, metrics, tmp_path, tmp_path / "before.html")
+    assert STARS_MEAN not in (tmp_path / "before.html").read_text()
+    metrics["comparison"] = {
+        "rul": {"best": "gradient_boosting", "chances": {"network": 0.03, "constant": 0.0}},
+        "bearing": {"best": "network", "chances": {"gradient_boosting": 0.02, "constant": 0.0}},
+    }
+    header, network, constant, boosting = best_marks(metrics, twin)
+    assert (network[1], constant[1], boosting[1]) == (EQUAL, "", BEST)
+    assert (network[-1], constant[-1], boosting[-1]) == (BEST, "", "")
+    assert set(header) == {""}
+    figure = figures_table(metrics, twin)[3][1]
+    assert marked_table(metrics, twin, {BEST: "<{}>"})[3][1] == f"<{figure}>"
+    write_page(twin, metrics, tmp_path, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert f"{figure}**" in page
+    assert STARS_MEAN in page
+
+
 def test_each_subset_has_a_table_of_its_own(tmp_path: Path) -> None:
     twin = fleet_twin("faults")
     truth = truth_of(twin)
@@ -105,7 +137,7 @@ def finished_project(root: Path) -> None:
     paths.data.mkdir(parents=True)
     paths.models.mkdir(parents=True)
     paths.contract.write_text(yaml.safe_dump(twin.model_dump(mode="json"), sort_keys=False))
-    (paths.models / "metrics.json").write_text(json.dumps(metrics_of(twin, truth, scores_of(twin, truth))))
+    (paths.models / "evaluation.json").write_text(json.dumps(metrics_of(twin, truth, scores_of(twin, truth))))
     (paths.models / "promotion.json").write_text(json.dumps({"promoted": False}))
 
 
@@ -124,6 +156,6 @@ def test_the_summary_prints_figures_champion_paths_and_next_steps(
 
 def test_a_summary_before_the_pipeline_has_run_says_what_to_do(tmp_path: Path) -> None:
     finished_project(tmp_path)
-    (tmp_path / "models" / "fleet" / "metrics.json").unlink()
+    (tmp_path / "models" / "fleet" / "evaluation.json").unlink()
     with pytest.raises(RegistryError, match=r"metrics\.json: not there yet; run `dvc repro` first"):
         print_summary(tmp_path, ["fleet"])

@@ -7,8 +7,8 @@ import pytest
 
 from foretwin.contract.lead_times import longest_lead_time
 from foretwin.evaluation.held_out import HeldOut, Predictions, Truth
+from foretwin.evaluation.resampling import Resamples
 from foretwin.gate import Check, candidate_checks, slowdown_check
-from foretwin.gate.resamples import Resamples
 from foretwin.metrics import macro_f1
 from support.held_out_windows import ASSETS, BEARING, COUNT, HELD_OUT, MODE, PARAMS, RUL, SIGNS, TWIN, WINDOWS, said
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from foretwin.evaluation.held_out import Predictions
+from foretwin.evaluation.resampling import RESAMPLES as DRAWS
+from foretwin.evaluation.resampling import Resamples
 from foretwin.gate.figures import Check
-from foretwin.gate.resamples import COUNT as DRAWS
-from foretwin.gate.resamples import Resamples
 from foretwin.gate.slices import slice_figures
 from foretwin.metrics import macro_f1, rmse
 from support.held_out_windows import ASSETS, BEARING, COUNT, HELD_OUT, MODE, PARAMS, RUL, SIGNS, TWIN, WINDOWS, said

@@ -44,6 +44,7 @@ def retrained(project: Project, seed: int, error: float, split: dict[str, int], 
     record = json.loads((paths.models / "training.json").read_text())
     record["data"] = {path.name: sha256(path.read_bytes()).hexdigest() for path in sorted(paths.windows.iterdir())}
     project.write("training.json", record)
+    project.tell_times()
     verdict = project.promote(**forced)
     if not has_artifact(project.client, verdict["run"], "lineage.json"):
         project.client.log_artifact(verdict["run"], paths.models / "lineage.json")

@@ -11,8 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.parser import Parser
 
 from foretwin.errors import ContractError
-from foretwin.project.chain import COPIED, copy_and_build, copy_chain, stage
-from foretwin.project.dvc import dvc
+from foretwin.project.chain import COPIED, copy_and_build, copy_chain, dvc, stage
 from support.tiny_bundle import REPOSITORY, tiny_twin
 
 
@@ -50,6 +49,14 @@ def test_a_link_of_before_becomes_a_copy(root):
     assert copy_chain(root, "press")
     assert (root / "data/press/dvc.yaml").read_text() == COPIED + "stages: {}\n"
     assert (root / "pipelines/chain.yaml").read_text() == "stages: {}\n"
+
+
+def test_a_verdict_that_git_ignored_is_in_git_with_the_new_chain_and_the_times_are_not(root):
+    ignored = root / "models/press/.gitignore"
+    ignored.parent.mkdir(parents=True)
+    ignored.write_text("/bundle\n/promotion.json\n/champion\n")
+    copy_chain(root, "press")
+    assert ignored.read_text() == "/bundle\n/timings.json\n/champion\n"
 
 
 def test_a_name_without_a_contract_is_refused_and_gets_none(root):

@@ -142,10 +142,12 @@ def test_a_champion_is_not_compared_on_assets_that_it_was_trained_on(promoted):
 
 def test_records_of_another_bundle_are_refused(project):
     project.train(1, 10)
-    metrics = (project.paths.models / "metrics.json").read_text()
+    metrics = (project.paths.models / "evaluation.json").read_text()
     project.train(2, 10)
-    (project.paths.models / "metrics.json").write_text(metrics)
-    with pytest.raises(RegistryError, match=r"metrics\.json: is of another bundle; run `dvc repro data/.*:evaluate`"):
+    (project.paths.models / "evaluation.json").write_text(metrics)
+    with pytest.raises(
+        RegistryError, match=r"evaluation\.json: is of another bundle; run `dvc repro data/.*:evaluate`"
+    ):
         project.promote()
     shutil.rmtree(project.paths.models / "bundle")
     (project.paths.models / "bundle").mkdir()

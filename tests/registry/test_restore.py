@@ -1,6 +1,7 @@
 """The registry in a clone, a moved project, a copy, and a store of the user's own."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,24 @@ def test_a_clone_gets_runs_versions_numbers_and_champion_back(promoted, empty_st
     assert clone.promote() == refused
 
 
+def test_a_clone_that_trains_the_same_bundle_is_given_the_same_verdict(promoted, empty_store):
+    """Git brings verdict and ledger, not what DVC keeps: neither the champion nor what it came from."""
+    clone = _cloned(promoted, empty_store)
+    shutil.rmtree(clone.paths.models / "champion")
+    told = json.loads((clone.paths.models / "timings.json").read_text())
+    told["train"]["git"]["commit"] = "d" * 40
+    (clone.paths.models / "timings.json").write_text(json.dumps(told))
+    for name in ("lineage.json", "card.html"):
+        (clone.paths.models / name).unlink()
+
+    clone.promote()
+
+    for name in ("promotion.json", "ledger.jsonl", "lineage.json", "card.html", "champion/identity.json"):
+        assert (clone.paths.models / name).read_bytes() == (promoted.paths.models / name).read_bytes(), name
+    champion = registry.champion(clone.root, "pump")
+    assert champion.run != champion.identity()["run"] == registry.champion(promoted.root, "pump").run
+
+
 def test_the_gate_of_a_clone_knows_the_restored_champion(promoted, empty_store):
     promoted.package()
     clone = _cloned(promoted, empty_store)
@@ -77,7 +96,7 @@ def test_a_moved_project_keeps_its_registry(promoted, with_artifacts):
 
     champion = registry.publish(moved.root, ["pump"])["pump"]
 
-    assert champion.identity() == before["champion"] | {"run": champion.run}
+    assert champion.identity() == before["champion"]
     assert moved.client.get_run(champion.run).data.tags["foretwin.before_move"] in runs
     assert champion.folder.is_relative_to(moved.root)
     assert moved.counts() == counts

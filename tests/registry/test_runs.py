@@ -16,9 +16,14 @@ from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import verify
 from foretwin.registry import runs
 from foretwin.registry.tracking_store import connect_mlflow
-from support.registry_project import TWIN
+from support.registry_project import BEGAN, TWIN
 
 pytest_plugins = ["support.registry_project"]
+
+
+def epoch(seconds: int) -> int:
+    """Seconds after the beginning of the training, in those of Unix."""
+    return int(BEGAN.timestamp()) + seconds
 
 
 def data_sets(run) -> dict[str, tuple[str, str]]:
@@ -50,9 +55,25 @@ def test_one_run_holds_the_training_with_its_trials_inside_and_the_best_one_is_m
     first = trials["trial 0 (best)"]
     assert first.data.params == {"lr": "0.1"}
     assert first.data.metrics["value"] == 0.5
+    assert first.data.metrics["seconds"] == 1
+    assert (first.info.start_time, first.info.end_time) == (1000 * epoch(1), 1000 * epoch(2) + 500)
+    assert run.info.start_time == 1000 * epoch(0)
+    assert run.data.metrics["seconds"] == run.data.metrics["seconds_of/network"] == 3
     curve = project.client.get_metric_history(first.info.run_id, "objective")
     assert [(point.step, point.value) for point in curve] == [(0, 0.9), (1, 0.5)]
     assert [p.value for p in project.client.get_metric_history(parent, "tune/best")] == [0.5]
+
+
+def test_without_the_times_of_the_stages_a_run_has_the_rest(project):
+    """As in a clone that `dvc pull` filled; the commit is then that of the verdict, if there is one."""
+    project.train(1, 10)
+    (project.paths.models / "timings.json").unlink()
+    registry.publish_evaluation(project.paths)
+    (run,) = project.runs("pipeline")
+    assert "seconds" not in run.data.metrics
+    assert run.data.metrics["test/rul/clipped/rmse"] == 10
+    assert run.data.tags["mlflow.source.git.commit"] == "unknown"
+    assert run.info.start_time > 1000 * epoch(3600)
 
 
 def test_each_training_has_its_own_trials_and_those_of_another_tuning_are_left_out(project):
@@ -90,7 +111,8 @@ def test_a_training_run_holds_params_curves_data_digests_origin_and_bundle(proje
     assert run.data.metrics["test/rul/clipped/rmse"] == 10
     assert run.data.metrics["baselines/linear/fault/mode/macro_f1"] == 0.8
     kept = {artifact.path for artifact in client.list_artifacts(run_id)}
-    assert kept >= {"bundle", "training.json", "tuning.json", "metrics.json", "plots", "report.html", "validation"}
+    assert kept >= {"bundle", "training.json", "tuning.json", "evaluation.json", "metrics.json"}
+    assert kept >= {"plots", "report.html", "validation"}
     assert verify(Path(client.download_artifacts(run_id, "bundle"))) == digest
 
 

@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,13 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import canonical, write_rows
 from foretwin.dataset.windows import last_rows
 from foretwin.evaluation.held_out import Predictions, predict, write_baselines
+from foretwin.evaluation.report import headlines
 from foretwin.predictor.bundle import save_bundle, verify
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.params import Params
 from foretwin.project.paths import Paths
+from foretwin.project.timings import write_timings
 from foretwin.registry import tracking_store
 from support.tiny_bundle import tiny_network, tiny_reference, tiny_twin
 
@@ -46,10 +49,12 @@ PARAMS = Params.model_validate(
 HELD_OUT = 20  # machines, with one window each
 MODES = np.array([[0, 1, -1], [0, 1, 1]], np.float32)  # of c1 and c2: what speaks for healthy, wear and leak
 TRIALS = [
-    {"number": 0, "state": "complete", "value": 0.5, "params": {"lr": 0.1}, "seconds": 1.0, "curve": [0.9, 0.5]},
-    {"number": 1, "state": "pruned", "value": None, "params": {"lr": 0.2}, "seconds": None, "curve": [1.5]},
-    {"number": 2, "state": "fail", "value": None, "params": {"lr": 0.3}, "seconds": None, "curve": []},
+    {"number": 0, "state": "complete", "value": 0.5, "params": {"lr": 0.1}, "curve": [0.9, 0.5]},
+    {"number": 1, "state": "pruned", "value": None, "params": {"lr": 0.2}, "curve": [1.5]},
+    {"number": 2, "state": "fail", "value": None, "params": {"lr": 0.3}, "curve": []},
 ]
+BEGAN = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
+TIMES = [{"number": 0, "started": "2026-03-29T00:30:01+00:00", "ended": "2026-03-29T00:30:02.5+00:00", "seconds": 1.0}]
 PLACES = {  # of artifacts, as MLflow's tables have them
     "experiments": ("artifact_location",),
     "runs": ("artifact_uri",),
@@ -59,7 +64,7 @@ PLACES = {  # of artifacts, as MLflow's tables have them
 
 
 def measured(error: float) -> dict:
-    """Figures as metrics.json has them; those of the faults are not what the bundles say."""
+    """Figures as evaluation.json has them; those of the faults are not what the bundles say."""
     axes = {axis: {"macro_f1": 1 - error / 100, "accuracy": 0.9} for axis in TWIN.axes}
     rul = {"rmse": error, "phm08": 1.0, "rmse_late": 2.0}
     return {"rul": {"clipped": rul, "unclipped": rul}, "fault": axes}
@@ -153,19 +158,25 @@ class Project:
             "twin": "pump",
             "params": {"windows": 10, "seed": seed},
             "choice": {"trunk": "gru", "lr": 0.1},
-            "members": [{"fold": f, "seconds": 1.5, "curves": curves} for f in range(2)],
+            "members": [{"fold": f, "curves": curves} for f in range(2)],
             "data": data,
             "contract": contract.digest,
             "bundle": digest,
-            "git": {"commit": "c" * 40, "dirty": False},
             "environment": {"python": "3.11", "torch": "2"},
-            "seconds": 3.0,
         }
         tuning = {"twin": "pump", "seed": 1, "windows": 10, "best": {"lr": 0.1}, "value": 0.5, "trials": TRIALS}
         self.write("training.json", training)
         self.write("tuning.json", tuning)
+        self.tell_times()
         self.measure_candidate(error)
         return digest
+
+    def tell_times(self) -> None:
+        """What tuning and training leave of their times, and the commit, beside their records."""
+        write_timings(self.paths.models / "tuning.json", "tune", BEGAN, {"trials": TIMES})
+        parts = [{"candidate": "network", "seed": 1, "fold": fold, "seconds": 1.5} for fold in range(2)]
+        spent = {"git": {"commit": "c" * 40, "dirty": False}, "seconds": 3.0, "parts": parts}
+        write_timings(self.paths.models / "training.json", "train", BEGAN, spent)
 
     def measure_candidate(self, error: float) -> None:
         """What the stage evaluate writes."""
@@ -173,7 +184,9 @@ class Project:
         self.evaluate()
         baselines = {"constant": measured(40), "linear": measured(20), "gradient_boosting": measured(9)}
         head = {"twin": "pump", "bundle": digest, "assets": HELD_OUT, "cuts": HELD_OUT, "unit": "h"}
-        self.write("metrics.json", {**head, "network": measured(error), "baselines": baselines})
+        record = {**head, "network": measured(error), "baselines": baselines}
+        self.write("evaluation.json", record)
+        self.write("metrics.json", headlines(record))
         (self.paths.models / "plots").mkdir(exist_ok=True)
         (self.paths.models / "plots" / "rul.png").write_bytes(b"picture")
         (self.paths.models / "report.html").write_text("<p>report</p>")

@@ -26,7 +26,7 @@ def test_a_trained_twin_tells_them_and_its_figures_beside_kaplan_and_meier(tmp_p
     (paths.models / "tuning.json").write_text(json.dumps({"best": choice_of().model_dump(), "trials": []}))
     train.main(twin.name, tmp_path)
     evaluate.main(twin.name, tmp_path)
-    found = json.loads((paths.models / "metrics.json").read_text())["network"]["rul"]["failure"]
+    found = json.loads((paths.models / "evaluation.json").read_text())["network"]["rul"]["failure"]
     floor = found["floors"]["kaplan_meier"]
     assert found["brier"].keys() == floor["brier"].keys() == {"6", "20"}
     assert found["integrated_brier"] < floor["integrated_brier"]

@@ -60,7 +60,7 @@ def test_the_draft_asks_for_health_and_the_figures_say_what_they_can_show(projec
     contract = load_twin(Paths(project, "fan").contract)
     assert (contract.rul, contract.axes) == (None, ("health",))
     assert contract.window.shortest == contract.window.length > 1
-    metrics = json.loads((project / "models" / "fan" / "metrics.json").read_text())
+    metrics = json.loads((project / "models" / "fan" / "evaluation.json").read_text())
     found = metrics["network"]["fault"]["health"]
     assert found["detected"] > 0.5
     assert found["alarm_share"] < 0.05

@@ -215,3 +215,4 @@ def test_dvc_repro_brings_back_a_lost_store_and_the_run_of_a_stage_from_its_cach
     champion = registry.champion(clone, "pump")
     assert (champion.version, champion.digest) == ("1", verify(clone / "models" / "pump" / "champion" / "bundle"))
     assert "publish pump: MLflow has everything" in run("dvc repro", clone)
+    assert run("git status --porcelain", clone) == run("dvc metrics diff", clone) == "", "it is what was committed"

@@ -70,7 +70,7 @@ def post(address, call):
 
 
 def metrics_of(project, twin):
-    return json.loads((project / "models" / twin / "metrics.json").read_text())
+    return json.loads((project / "models" / twin / "evaluation.json").read_text())
 
 
 def test_the_default_twin_beats_the_constant_and_the_linear_baseline_and_becomes_champion(project):

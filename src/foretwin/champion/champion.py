@@ -44,18 +44,20 @@ class ChampionRecord:
 
     promoted_at: datetime | None = None  # with its time zone
     commit: str | None = None  # of the code that trained it
-    metrics: dict[str, Any] = field(default_factory=dict)  # held-out figures of the network, as metrics.json has them
+    metrics: dict[str, Any] = field(default_factory=dict)  # held-out figures of the network, of evaluation.json
     gate: dict[str, Any] | None = None  # promoted, and the reasons as sentences
 
     @classmethod
     def of(cls, digest: str, training: Any, metrics: Any, promotion: Any) -> Self:
-        """Build from the contents of training.json, metrics.json and promotion.json that belong to this bundle."""
+        """Build from the contents of training.json, evaluation.json and promotion.json that belong to this bundle."""
         training, metrics, promotion = (found or {} for found in (training, metrics, promotion))
         judged = promotion.get("evidence", {}).get("bundle") == digest
         moment = promotion.get("decided_at") if judged and promotion["promoted"] else None
+        trained = training if training.get("bundle") == digest else {}  # which told it in versions before
+        git = (judged and promotion.get("git")) or trained.get("git") or {}
         return cls(
             promoted_at=datetime.fromisoformat(moment) if moment else None,
-            commit=training.get("git", {}).get("commit") if training.get("bundle") == digest else None,
+            commit=git.get("commit"),
             metrics=metrics["network"] if metrics.get("bundle") == digest else {},
             gate={key: promotion[key] for key in ("promoted", "reasons")} if judged else None,
         )
@@ -217,8 +219,8 @@ def keep_champion(
         )
     check_signature(signature_path(paths, identity.digest), identity.digest)
     if record is None:
-        contents = (_content(paths.models / name) for name in ("training.json", "metrics.json", "promotion.json"))
-        record = ChampionRecord.of(identity.digest, *contents)
+        records = (paths.models / "training.json", paths.evaluation, paths.models / "promotion.json")
+        record = ChampionRecord.of(identity.digest, *map(_content, records))
     loaded, folder = Bundle.load(bundle), paths.models / "champion"
     with kept_by_one(paths):
         before = _sound(folder, loaded)

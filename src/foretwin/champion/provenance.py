@@ -30,7 +30,7 @@ from foretwin.project.json import strict_json
 from foretwin.project.paths import Paths
 
 STAGES = ("fetch", "adapt", "validate", "prepare", "tune", "train")  # that produce the bundle
-TOLD_BY_TRAINING = ("git", "contract", "environment", "data", "history")
+TOLD_BY_TRAINING = ("contract", "environment", "data", "history")
 SPLITS = "splits.json"
 
 
@@ -46,6 +46,7 @@ def write_lineage(paths: Paths, verdict: Mapping[str, Any], path: Path) -> None:
         **{name: verdict[name] for name in ("name", "version", "run")},
         "decided": decision(verdict),
         "decided_at": verdict["decided_at"],
+        "git": verdict.get("git") or training.get("git"),  # training.json has it of versions before
         **{name: training.get(name) for name in TOLD_BY_TRAINING},
         "dvc": _dvc(paths),
         "raw": _digests(paths.raw),

@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+NO_EXPONENT = 1e4  # from here on four digits would need one
+
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], more: str = "") -> None:
     """Print a table, numbers right-aligned; `more` is printed below it."""
     console = Console()
-    table = Table()
     cells = [[cell(value) for value in row] for row in rows]
-    widths = fitting_widths([columns, *cells], console.width)
+    table, widths = fitting_table([columns, *cells], console.width)
     for i, name in enumerate(columns):
         numeric = any(isinstance(row[i], int | float) for row in rows) and not any(
             isinstance(row[i], str) for row in rows
@@ -28,17 +29,29 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], more: str 
         console.print(more, highlight=False, soft_wrap=True, markup=False)
 
 
-def fitting_widths(rows: Sequence[Sequence[str]], most: int) -> Sequence[int | None]:
-    """Return how wide the columns of a table with its frame are, for `most` characters: no word is broken.
+def fitting_table(rows: Sequence[Sequence[str]], most: int, title: str = "") -> tuple[Table, Sequence[int | None]]:
+    """Return an empty table for these rows and the widths of its columns, for `most` characters: no word is broken.
 
-    What room is left goes to those that lack least for a line each. None, as wide as it comes, where words do not fit.
+    It has no frame where words fit without one alone.
+    """
+    count = len(rows[0])
+    framed, bare = _widths(rows, most - 3 * count - 1), _widths(rows, most - count + 1)
+    if framed or not bare:
+        return Table(title=title or None, title_justify="left"), framed or [None] * count
+    return Table(title=title or None, title_justify="left", box=None, padding=(0, 1, 0, 0), pad_edge=False), bare
+
+
+def _widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Return how wide the columns are within `room` characters, or nothing where their longest words do not fit.
+
+    What is left goes to those that lack least for a line each.
     """
     columns = list(zip(*rows, strict=True))
     words = [max(cell_len(word) for text in column for word in text.split() or [""]) for column in columns]
     lacking = [max(map(cell_len, column)) - word for column, word in zip(columns, words, strict=True)]
-    room = most - sum(words) - 3 * len(columns) - 1
+    room -= sum(words)
     if room < 0:
-        return [None] * len(columns)
+        return []
     for place in sorted(range(len(columns)), key=lambda place: lacking[place]):
         more = min(room, lacking[place])
         words[place] += more
@@ -54,7 +67,9 @@ def cell(value: Any) -> str:
         return "yes" if value else ""
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < NO_EXPONENT else f"{value:.0f}"
+    return escape(str(value))
 
 
 def life(value: float | None, low: float | None, high: float | None) -> str:

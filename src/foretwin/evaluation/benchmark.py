@@ -31,9 +31,8 @@ from foretwin.evaluation.resampling import bootstrap, by_band, majority, over_se
 from foretwin.metrics import coverage, macro_f1, rmse
 from foretwin.physics import pump_prognosis
 from foretwin.predictor.bundle import Bundle
-from foretwin.project.chain import stage
+from foretwin.project.chain import dvc, stage
 from foretwin.project.digests import file_digests
-from foretwin.project.dvc import dvc
 from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import strict_json
 from foretwin.project.params import Params, add_twins, load_params

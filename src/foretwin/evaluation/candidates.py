@@ -1,4 +1,4 @@
-"""Candidates that a blend was made of, as the stage `train` leaves them: a bundle each."""
+"""Candidates that a blend was made of, a bundle each, as the stage `train` leaves them; and models compared."""
 
 import json
 import time
@@ -8,9 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Histories, last_rows
-from foretwin.evaluation.held_out import Predictions
+from foretwin.evaluation.held_out import HeldOut, Predictions
+from foretwin.evaluation.resampling import Resamples
+from foretwin.metrics import macro_f1, rmse
 from foretwin.predictor.bundle import Bundle
 
 TRIES = 9
@@ -38,6 +42,36 @@ def times_slower(blend: Bundle, network: Bundle, rows: pd.DataFrame, count: int)
             bundle.predict_windows(windows)
             spent[name] = min(spent.get(name, np.inf), time.thread_time() - begin)
     return spent["blend"] / spent["network"], 1000 * spent["blend"]
+
+
+def compare_models(contract: Twin, held_out: HeldOut, said: Mapping[str, Predictions]) -> dict[str, dict[str, Any]]:
+    """Return question, `rul` or a fault axis, -> `best`, the model of least error, and of each other its `chances`.
+
+    The error is the RMSE of truths at the cap, or what macro-F1 lacks of 1. A chance is the share of paired resamples
+    of the machines in which that model errs no more than the best one. Questions without known truths are left out.
+    """
+    found, resamples = {}, Resamples(held_out.assets)
+    for question in (*(("rul",) if contract.rul else ()), *contract.axes):
+        errors = {name: _errors(contract, held_out, resamples, question, one) for name, one in said.items()}
+        if any(np.isnan(error) for error, _ in errors.values()):
+            continue
+        best = min(errors, key=lambda name: errors[name][0])
+        drawn = {name: one for name, (_, one) in errors.items()}
+        chances = {name: float(np.mean(one <= drawn[best])) for name, one in drawn.items() if name != best}
+        found[question] = {"best": best, "chances": chances}
+    return found
+
+
+def _errors(
+    contract: Twin, held_out: HeldOut, resamples: Resamples, question: str, said: Predictions
+) -> tuple[float, NDArray[np.float64]]:
+    """Return a model's error on a question, and that in each resample (RESAMPLES,)."""
+    truth = held_out.truth
+    if question == "rul" and contract.rul and said.rul is not None:
+        capped = np.minimum(truth.rul, contract.rul.cap)
+        return rmse(said.rul, capped), np.sqrt(resamples.means((said.rul - capped)[:, None] ** 2)[:, 0])
+    told, true, classes = said.faults[question], truth.faults[question], len(contract.classes(question))
+    return 1 - macro_f1(told, true, classes), 1 - resamples.macro_f1(told, true, classes)
 
 
 def read_blend_record(folder: Path) -> dict[str, Any]:

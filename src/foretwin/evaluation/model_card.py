@@ -10,7 +10,7 @@ from typing import Any
 
 from foretwin.contract.false_alarms import STEPS, chances_a_year
 from foretwin.contract.twin import Twin
-from foretwin.evaluation.report import figures_table, subset_tables
+from foretwin.evaluation.report import STARS, marked_table, note_of_stars, subset_tables
 from foretwin.project.pages import inline_pictures, render_page
 
 KINDS = {"all": "All windows", "subset": "Parts of the data", "fault": "True fault", "regime": "Operating regime"}
@@ -26,7 +26,7 @@ def write_card(
     lineage: Mapping[str, Any] | None,
     path: Path,
 ) -> None:
-    """Write the card from the contents of training.json, metrics.json, promotion.json and lineage.json.
+    """Write the card from the contents of training.json, evaluation.json, promotion.json and lineage.json.
 
     The pictures are those of the folder `plots` beside `path`.
     """
@@ -41,6 +41,7 @@ def write_card(
         verdict=verdict,
         decision=_decision(verdict),
         tables=_tables(metrics, contract),
+        note=note_of_stars(dict(metrics)),
         interval=network.get("rul", {}).get("interval"),
         calibrated=_calibrated(contract, network),
         slices=_slices(verdict, contract.clock.unit),
@@ -101,7 +102,7 @@ def _health_told(figures: Mapping[str, Any], contract: Twin) -> str:
 def _tables(metrics: Mapping[str, Any], contract: Twin) -> dict[str, list[list[str]]]:
     """Return the report's table, for all predictions and for each subset."""
     content = dict(metrics)
-    return {"": figures_table(content, contract), **subset_tables(content, contract)}
+    return {"": marked_table(content, contract, STARS), **subset_tables(content, contract)}
 
 
 def _decision(verdict: Mapping[str, Any]) -> str:
@@ -184,7 +185,7 @@ def _origin(
     training: Mapping[str, Any], verdict: Mapping[str, Any], lineage: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
     """Return code, data, study and run, by name or digest."""
-    git, study, dvc = training.get("git", {}), lineage.get("study"), lineage.get("dvc") or {}
+    git, study, dvc = lineage.get("git") or training.get("git", {}), lineage.get("study"), lineage.get("dvc") or {}
     dirty = " and changes that were not committed" if git.get("dirty") else ""
     found = [
         ("commit", f"{git.get('commit') or 'unknown'}{dirty}"),

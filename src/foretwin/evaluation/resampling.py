@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from foretwin.metrics import macro_f1, rmse
 
 DRAWS = 1000
+RESAMPLES = 2000
+RESAMPLING_SEED = 1
 BANDS = 5  # of remaining life, as equal shares of the cap
 
 
@@ -107,3 +109,45 @@ def majority(classes: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     counts = np.stack([(votes == k).sum(axis=0) for k in range(int(votes.max()) + 1)])
     most: NDArray[np.int64] = counts.argmax(axis=0)
     return most
+
+
+class Resamples:
+    """Bootstrap draws of the assets behind N predictions, all resamples at once; `assets` (N,) names those of each.
+
+    Whole assets are drawn, as in `bootstrap`. Every figure here is made of sums over predictions, so a resample is a
+    row of counts: how often it draws each asset. All predictors are resampled by the same rows, which pairs them.
+    """
+
+    def __init__(self, assets: NDArray[np.str_]) -> None:
+        names, self._asset = np.unique(assets, return_inverse=True)
+        even = np.full(len(names), 1 / len(names))
+        self._draws = (
+            np.random.default_rng(RESAMPLING_SEED).multinomial(len(names), even, size=RESAMPLES).astype(np.float64)
+        )
+
+    def sums(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Sum values (N, M) over the predictions that each resample draws -> (RESAMPLES, M)."""
+        of_asset = np.zeros((self._draws.shape[1], values.shape[1]))
+        np.add.at(of_asset, self._asset, values)
+        summed: NDArray[np.float64] = self._draws @ of_asset
+        return summed
+
+    def means(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Average values (N, M) that are not NaN per resample -> (RESAMPLES, M); NaN where a resample draws none."""
+        known = ~np.isnan(values)
+        with np.errstate(invalid="ignore"):
+            return self.sums(np.where(known, values, 0)) / self.sums(known.astype(np.float64))
+
+    def macro_f1(self, predicted: NDArray[np.int64], truth: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+        """Compute `metrics.macro_f1` per resample, (RESAMPLES,); predicted and truth (N,), -1 = unknown in both."""
+        known = truth >= 0
+        cells = np.zeros((len(truth), classes * (classes + 1)))
+        told = np.where(predicted[known] < 0, classes, predicted[known])  # the last column: no answer
+        cells[np.flatnonzero(known), truth[known] * (classes + 1) + told] = 1
+        confusion = self.sums(cells).reshape(-1, classes, classes + 1)
+        hits = confusion[:, :, :classes].diagonal(axis1=1, axis2=2)
+        total = confusion[:, :, :classes].sum(axis=1) + confusion.sum(axis=2)
+        with np.errstate(invalid="ignore"):
+            scores = np.where(total > 0, 2 * hits / total, 0).sum(axis=1)
+            mean: NDArray[np.float64] = scores / (total > 0).sum(axis=1)
+        return mean

@@ -18,8 +18,8 @@ from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.evaluation.answer_figures import LATE_LIFE_SHARE
 from foretwin.evaluation.held_out import HeldOut, Predictions
+from foretwin.evaluation.resampling import Resamples
 from foretwin.gate.figures import Check, share_text
-from foretwin.gate.resamples import Resamples
 from foretwin.metrics import macro_f1, rmse
 from foretwin.project.params import LEARNT, PromoteParams
 

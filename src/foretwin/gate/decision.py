@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.errors import RegistryError
 from foretwin.evaluation.held_out import HeldOut, Predictions
+from foretwin.evaluation.resampling import Resamples
 from foretwin.gate.compatibility import breaks
 from foretwin.gate.figures import Check, Figures, PredictorFigures, measure_predictor
 from foretwin.gate.hard_limits import budget_checks, coverage_check, late_cost_check
 from foretwin.gate.replacement_rule import against_baselines, against_champion
-from foretwin.gate.resamples import Resamples
 from foretwin.gate.slices import SliceFigure, slice_figures
 from foretwin.project.params import PromoteParams
 

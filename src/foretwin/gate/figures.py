@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.evaluation.held_out import HeldOut, Predictions
-from foretwin.gate.resamples import Resamples
+from foretwin.evaluation.resampling import Resamples
 from foretwin.metrics import macro_f1, rmse
 
 RUL, FAULT = "rul_rmse", "fault_macro_f1"

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Rul
 from foretwin.evaluation.held_out import Predictions
+from foretwin.evaluation.resampling import Resamples
 from foretwin.gate.figures import Check, share_text
-from foretwin.gate.resamples import Resamples
 from foretwin.metrics import coverage, late_costs
 from foretwin.project.params import PromoteParams
 

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import HISTORY
 from foretwin.evaluation.held_out import HeldOut, Predictions
-from foretwin.evaluation.resampling import remaining_life_bands
+from foretwin.evaluation.resampling import Resamples, remaining_life_bands
 from foretwin.gate.figures import Check, share_text
-from foretwin.gate.resamples import Resamples
 from foretwin.project.params import PromoteParams
 
 RUL, FAULT = "rul_rmse", "fault_error"

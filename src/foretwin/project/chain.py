@@ -1,4 +1,4 @@
-"""A twin's chain of stages: data/<twin>/dvc.yaml, a copy of the file that all twins share.
+"""A twin's chain of stages: data/<twin>/dvc.yaml, a copy of the file that all twins share; and DVC as a command.
 
     python -m foretwin.project.chain TWIN
 
@@ -7,11 +7,13 @@ hand, and builds it, since DVC has read all dvc.yaml of the project by then. A c
 where it reads a commit, as `dvc metrics diff` does.
 """
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from foretwin.errors import TrainingError
-from foretwin.project.dvc import dvc
-from foretwin.project.entrypoint import run_stage
+from foretwin.project.entrypoint import TELEMETRY_OFF, run_stage
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
 
@@ -36,10 +38,39 @@ def copy_chain(root: Path, twin: str) -> bool:
     present = copy.read_text(encoding="utf-8") if copy.exists() else None
     if (present is None or present.startswith(COPIED)) and (text := COPIED + _shared(root)) != present:
         wanted[copy] = text
+    if wanted:
+        wanted |= _ignored(Paths(root, twin).models / ".gitignore")
     for path, text in wanted.items():
         with fresh_file(path) as out:
             out.write_text(text, encoding="utf-8")
     return bool(wanted)
+
+
+def _ignored(path: Path) -> dict[Path, str]:
+    """Return what git ignores of models/<twin>/ where a version before had the verdict ignored, which is in git now."""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return {path: text.replace("/promotion.json\n", "/timings.json\n")} if "/promotion.json\n" in text else {}
+
+
+def dvc(root: Path, *arguments: str, shown: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run `dvc` in the project's folder; its output is in the result, and with `shown` also on the terminal.
+
+    Where it is shown, both of its streams are one, in `stdout`. Stages run by this interpreter's `python`.
+    """
+    command = [sys.executable, "-m", "dvc", *arguments]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    environment = TELEMETRY_OFF | os.environ | {"PATH": path}  # a user's own switch of telemetry wins
+    if not shown:
+        return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    said = []
+    with subprocess.Popen(
+        command, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        for line in running.stdout or ():
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            said.append(line)
+    return subprocess.CompletedProcess(command, running.returncode, "".join(said), "")
 
 
 def _shared(root: Path) -> str:

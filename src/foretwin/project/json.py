@@ -1,4 +1,4 @@
-"""Conversion of values to strict JSON."""
+"""Conversion of values to strict JSON, and the records of the stages that hold it."""
 
 import json
 import math
@@ -20,6 +20,15 @@ def finite(value: Any) -> Any:
     # A numpy scalar is told by its method: importing numpy would triple the time of a stage that has nothing to do.
     plain = value.item() if hasattr(value, "item") else value
     return None if isinstance(plain, float) and not math.isfinite(plain) else plain
+
+
+def evaluation_file(models: Path) -> Path:
+    """Return the record of all that `evaluate` measured, in models/<twin>/.
+
+    It is metrics.json where a version before wrote it; now that has the headlines alone.
+    """
+    path = models / "evaluation.json"
+    return path if path.exists() else models / "metrics.json"
 
 
 def read_json_object(path: Path) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foretwin.contract.twin import Twin, load_twin
+from foretwin.project.json import evaluation_file
 from foretwin.project.settings import read_setting
 
 
@@ -51,6 +52,11 @@ class Paths:
     @property
     def models(self) -> Path:
         return self.root / "models" / self.twin
+
+    @property
+    def evaluation(self) -> Path:
+        """Return the record of all that the stage `evaluate` measured."""
+        return evaluation_file(self.models)
 
     @property
     def ledger(self) -> Path:

@@ -29,7 +29,8 @@ ARTIFACTS = {
     "promotion.json": "this verdict with all its figures",
     "lineage.json": "what the model was made of",
     "drift.json": "what healthy machines looked like",
-    "training.json`, `tuning.json`, `metrics.json": "the records of the stages",
+    "training.json`, `tuning.json`, `evaluation.json": "the records of the stages",
+    "metrics.json": "the headlines of what was measured",
     "bundle": "the model as it is served",
 }
 
@@ -45,7 +46,8 @@ def publish_verdict(client: "MlflowClient", paths: Paths, run: str, version: str
     if client.get_model_version(name, version).tags.get(VERDICT) == digest:
         return
     bundle = verdict["evidence"]["bundle"]
-    records = {one: read_json(paths.models / f"{one}.json") for one in ("training", "metrics", "lineage")}
+    files = {one: paths.models / f"{one}.json" for one in ("training", "lineage")} | {"metrics": paths.evaluation}
+    records = {one: read_json(path) for one, path in files.items()}
     records = {one: found if found.get("bundle") == bundle else {} for one, found in records.items()}
     _write(client, name, version, verdict, records)
     _describe_model(client, name, paths.models / "bundle")

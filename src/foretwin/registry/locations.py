@@ -8,6 +8,7 @@ from typing import Any
 
 from foretwin.errors import RegistryError
 from foretwin.project.digests import json_digest
+from foretwin.project.json import evaluation_file
 from foretwin.project.settings import read_setting
 
 ARTIFACTS = "mlartifacts"
@@ -58,16 +59,16 @@ def model_name(twin: str) -> str:
 def run_files(root: Path, twin: str) -> list[Path]:
     """Return the files and folders of the training's run, as far as they exist and belong to its bundle."""
     models = root / "models" / twin
-    training, tuning, metrics, verdict, lineage, drift = (
-        read_json(models / f"{name}.json")
-        for name in ("training", "tuning", "metrics", "promotion", "lineage", "drift")
+    training, tuning, verdict, lineage, drift = (
+        read_json(models / f"{name}.json") for name in ("training", "tuning", "promotion", "lineage", "drift")
     )
+    measured = read_json(evaluation_file(models))
     bundle, choice = training.get("bundle"), training.get("choice", {})
     names = ["training.json", "bundle"]
     if tuning and all(choice.get(name) == value for name, value in tuning["best"].items()):
         names.append("tuning.json")
-    if metrics and metrics.get("bundle", bundle) == bundle:
-        names += ["metrics.json", "report.html", "plots"]
+    if measured and measured.get("bundle", bundle) == bundle:
+        names += ["evaluation.json", "metrics.json", "report.html", "plots"]
     if verdict and verdict["evidence"]["bundle"] == bundle:
         names += ["promotion.json", "card.html"]
     names += [f"{name}.json" for name, one in (("lineage", lineage), ("drift", drift)) if one.get("bundle") == bundle]

@@ -1,8 +1,9 @@
 """Submit a candidate to the gate, and record the decision.
 
-The verdict is kept as an artifact of the candidate's run, and is given again, unchanged, as long as the question and
-the champion that followed from it are the same: repeating the stage changes nothing. What is decided anew is appended
-to the ledger before the alias moves, so that no champion is without its entry.
+The verdict is kept as an artifact of the candidate's run, and in git, and is given again, unchanged, as long as the
+question and the champion that followed from it are the same: repeating the stage changes nothing, nor does it in a
+clone that trained the same bundle. What is decided anew is appended to the ledger before the alias moves, so that no
+champion is without its entry.
 """
 
 import hashlib
@@ -26,9 +27,9 @@ from foretwin.project.params import Params
 from foretwin.project.paths import Paths
 from foretwin.registry.descriptions import publish_verdict
 from foretwin.registry.gate_inputs import Predict, collect_gate_inputs
-from foretwin.registry.locations import model_name
+from foretwin.registry.locations import model_name, read_json
 from foretwin.registry.restore import restore_champion
-from foretwin.registry.runs import publish_evaluation, read_record
+from foretwin.registry.runs import publish_evaluation, read_record, trained_from
 from foretwin.registry.sync import keep_named
 from foretwin.registry.tracking_store import connect_mlflow, has_artifact, mlflow_errors
 from foretwin.registry.versions import RegisteredChampion, current, register, set_champion
@@ -53,16 +54,16 @@ def promote(
     """
     if force is not None and len(force.strip()) < SHORTEST_REASON:
         raise RegistryError(f"{paths.twin}: a forced promotion needs a reason of {SHORTEST_REASON} characters or more")
-    metrics, metrics_digest = read_record(paths, "metrics.json")
+    metrics, metrics_digest = read_record(paths, paths.evaluation.name)
     run = publish_evaluation(paths)
     client = connect_mlflow(paths.root)
     restore_champion(client, paths)
     digest = verify(paths.models / "bundle")
     evidence = {"bundle": digest, "metrics": metrics_digest, **_evidence(paths, params)}
     before, trouble = _present(client, paths)
-    recorded = _recorded(client, run)
+    recorded = _recorded(client, run) or _kept(paths, digest)
     if recorded and _still_answers(recorded, evidence, before, force):
-        register(paths, run)  # puts the version's artifacts back, should they have vanished
+        register(paths, run, wanted=int(recorded["version"]))  # puts back what has vanished of it
         _write(paths, metrics, recorded)
         publish_verdict(client, paths, run, recorded["version"], recorded)
         _keep(client, paths)
@@ -70,6 +71,7 @@ def promote(
 
     decision = collect_gate_inputs(client, paths, params, predict, before, trouble)
     about = {"name": model_name(paths.twin), "version": register(paths, run), "run": run, "evidence": evidence}
+    about["git"] = trained_from(paths, read_record(paths, "training.json")[0])
     verdict = _verdict(decision, before, force, {**about, "decided_at": _decided_at(recorded, before, digest)})
     _record(paths, verdict, actor, force)
     if verdict["promoted"]:
@@ -193,6 +195,12 @@ def _recorded(client: "MlflowClient", run: str) -> dict[str, Any] | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         return dict(json.loads(Path(client.download_artifacts(run, VERDICT, folder)).read_text(encoding="utf-8")))
+
+
+def _kept(paths: Paths, digest: str) -> dict[str, Any] | None:
+    """Return the verdict on this bundle in models/<twin>/, as git brings it into a clone whose store has no run yet."""
+    verdict = read_json(paths.models / VERDICT)
+    return verdict if verdict and verdict["evidence"]["bundle"] == digest else None
 
 
 def _decided_at(recorded: dict[str, Any] | None, before: RegisteredChampion | None, digest: str) -> str:

@@ -152,6 +152,8 @@ def _copy_version(client: "MlflowClient", name: str, old: Any, runs: dict[str, s
         tags[MODEL] = model.model_id
     source = model.artifact_location if model else old.source
     run = runs.get(old.run_id, old.run_id)
+    if run != old.run_id:
+        tags.setdefault(FIRST_RUN, old.run_id)
     while True:
         made = client.create_model_version(
             name, source, run, tags=tags, description=old.description, model_id=model and model.model_id

@@ -70,7 +70,7 @@ def restore_champion(client: "MlflowClient", paths: Paths) -> None:
 def _publish_twin(client: "MlflowClient", paths: Paths) -> RegisteredChampion | None:
     run = None
     if (paths.models / "training.json").exists():
-        run = publish_evaluation(paths) if (paths.models / "metrics.json").exists() else publish_training(paths)
+        run = publish_evaluation(paths) if paths.evaluation.exists() else publish_training(paths)
     verdict = _verdict(paths) if run else None
     champion = read_json(paths.models / "champion" / "identity.json")
     late = verdict and champion and int(champion["version"]) < int(verdict["version"])

@@ -18,6 +18,7 @@ from foretwin.registry.versions import (
     GATE,
     RegisteredChampion,
     aliased,
+    as_champion,
     bundle_folder,
     numbered,
     set_champion,
@@ -118,7 +119,7 @@ def _at_hand(
         raise RegistryError(f"{name} version {wanted}: cannot answer: {error}") from None
     if twin != paths.twin:
         raise RegistryError(f"{name} version {wanted}: is a model of {twin}")
-    return found, RegisteredChampion(name, str(found.version), str(found.run_id), found.tags[BUNDLE], folder)
+    return found, as_champion(paths.twin, found, folder)
 
 
 def _tell(client: "MlflowClient", left: Any, back: Any, decisions: Sequence[LedgerEntry], entry: LedgerEntry) -> None:

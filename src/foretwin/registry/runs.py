@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import verify
 from foretwin.project.paths import Paths
-from foretwin.registry.locations import FILES, KIND, PARENT, PIPELINE, RECORD, run_files
+from foretwin.project.timings import read_timings
+from foretwin.registry.locations import FILES, KIND, PARENT, PIPELINE, RECORD, read_json, run_files
 from foretwin.registry.tracking_store import (
     Point,
     attach,
@@ -54,13 +55,14 @@ def publish_training(paths: Paths) -> str:
     experiment_id = experiment(client, paths.root, paths.twin)
     found = find_run(client, experiment_id, PIPELINE, digest)
     if found is None:
-        tags = {KIND: PIPELINE, RECORD: digest} | _origin(record)
-        with new_run(client, experiment_id, f"pipeline {paths.twin} {digest[:8]}", tags) as found:
+        told = read_timings(paths.models / "training.json", "train")
+        tags = {KIND: PIPELINE, RECORD: digest} | _origin(record, trained_from(paths, record))
+        with new_run(client, experiment_id, f"pipeline {paths.twin} {digest[:8]}", tags, span=told) as found:
             params = flatten({**record["params"], "choice": record["choice"]}, ".")
-            log(client, found, params, [*_curves(record["members"]), ("seconds", float(record["seconds"]), 0)])
+            log(client, found, params, [*_curves(record["members"]), *_spent(told)])
             client.log_inputs(found, _windows(record["data"], paths.twin))
             if tuned:
-                _publish_tuning(client, experiment_id, found, read_record(paths, "tuning.json")[0])
+                _publish_tuning(client, paths, experiment_id, found)
     attach(client, found, files)
     return found
 
@@ -69,19 +71,20 @@ def publish_training(paths: Paths) -> str:
 def publish_evaluation(paths: Paths) -> str:
     """Add figures, plots and reports to the training's run; return its id.
 
-    RegistryError where metrics.json measures another bundle than the one that is there.
+    RegistryError where evaluation.json measures another bundle than the one that is there.
     """
-    record, digest = read_record(paths, "metrics.json")
+    measured = paths.evaluation
+    record, digest = read_record(paths, measured.name)
     run_id = publish_training(paths)
     if record.get("bundle", verify(paths.models / "bundle")) != verify(paths.models / "bundle"):
-        raise RegistryError(
-            f"{paths.models}/metrics.json: is of another bundle; run `dvc repro data/{paths.twin}/dvc.yaml:evaluate`"
-        )
+        raise RegistryError(f"{measured}: is of another bundle; run `dvc repro data/{paths.twin}/dvc.yaml:evaluate`")
     client = connect_mlflow(paths.root)
     kept = json.loads(client.get_run(run_id).data.tags.get(FILES, "{}"))
-    if kept.get("metrics.json") != digest:
+    if kept.get(measured.name) != digest:
         counts = {key: record[key] for key in ("assets", "cuts") if key in record}
         points = metric_points(record["network"], "test") + metric_points(record["baselines"], "baselines")
+        told = read_timings(measured, "evaluate")
+        points += metric_points(told.get("seconds", {}), "baselines/seconds")
         log(client, run_id, points=points + metric_points(counts, "test"), tags={"foretwin.unit": record["unit"]})
     attach(client, run_id, [path for path in run_files(paths.root, paths.twin) if path.name not in DECISION])
     return run_id
@@ -105,6 +108,18 @@ def publish_decision(paths: Paths, run_id: str) -> None:
             client.log_inputs(run_id, found)
 
 
+def trained_from(paths: Paths, record: dict[str, Any]) -> dict[str, Any]:
+    """Return the commit, and whether the tree differed from it, at which a training ran; empty where nobody knows.
+
+    `record` is the content of training.json, which versions before wrote it into. Where the training ran elsewhere, the
+    verdict on it tells.
+    """
+    verdict = read_json(paths.models / "promotion.json")
+    judged = bool(verdict) and verdict["evidence"]["bundle"] == record["bundle"]
+    told = read_timings(paths.models / "training.json", "train").get("git") or record.get("git")
+    return dict(told or (judged and verdict.get("git")) or {})
+
+
 def read_record(paths: Paths, name: str) -> tuple[dict[str, Any], str]:
     """Return a record of models/<twin>/ and the SHA-256 of its bytes; RegistryError where it cannot be read."""
     path = paths.models / name
@@ -117,9 +132,12 @@ def read_record(paths: Paths, name: str) -> tuple[dict[str, Any], str]:
         raise RegistryError(f"{path}: not a record: {error}; run the stage that writes it again") from None
 
 
-def _publish_tuning(client: "MlflowClient", experiment_id: str, parent: str, record: dict[str, Any]) -> None:
+def _publish_tuning(client: "MlflowClient", paths: Paths, experiment_id: str, parent: str) -> None:
     """Publish a nested run for each trial, and per trial its value and the best so far."""
-    trials = record["trials"]
+    record, _ = read_record(paths, "tuning.json")
+    told = read_timings(paths.models / "tuning.json", "tune")
+    times = {one["number"]: one for one in told.get("trials", ())}
+    trials = [trial | times.get(trial["number"], {}) for trial in record["trials"]]
     known = [(int(trial["number"]), float(trial["value"])) for trial in trials if trial["value"] is not None]
     points: list[Point] = [("tune/value", value, number) for number, value in known]
     points += [("tune/best", min(value for n, value in known if n <= number), number) for number, _ in known]
@@ -135,7 +153,7 @@ def _publish_trial(client: "MlflowClient", experiment_id: str, parent: str, tria
     state = str(trial["state"]).lower()
     tags = {KIND: "trial", PARENT: parent, "optuna.state": state} | ({BEST: "true"} if best else {})
     name = f"trial {trial['number']}{' (best)' if best else ''}"
-    with new_run(client, experiment_id, name, tags, TRIAL_STATUS.get(state, "FINISHED")) as run_id:
+    with new_run(client, experiment_id, name, tags, TRIAL_STATUS.get(state, "FINISHED"), trial) as run_id:
         points: list[Point] = [("objective", float(value), step) for step, value in enumerate(trial["curve"])]
         last = {key: trial.get(key) for key in ("value", "seconds")}
         points += [(key, float(value), 0) for key, value in last.items() if value is not None]
@@ -158,9 +176,18 @@ def _curves(members: list[dict[str, Any]]) -> list[Point]:
     ]
 
 
-def _origin(record: dict[str, Any]) -> dict[str, str]:
+def _spent(told: dict[str, Any]) -> list[Point]:
+    """Return the seconds of one core of the training, and of each of its candidates."""
+    if not told:
+        return []
+    parts: dict[str, float] = {}
+    for part in told["parts"]:
+        parts[part["candidate"]] = parts.get(part["candidate"], 0.0) + part["seconds"]
+    return [("seconds", float(told["seconds"]), 0), *metric_points(parts, "seconds_of")]
+
+
+def _origin(record: dict[str, Any], git: dict[str, Any]) -> dict[str, str]:
     """Return tags that identify a training's origin."""
-    git = record.get("git", {})
     environment = {f"environment.{name}": str(value) for name, value in record.get("environment", {}).items()}
     return environment | {
         "foretwin.bundle": record["bundle"],

@@ -30,6 +30,7 @@ MOST_TWINS = 1000
 LONGEST_PAUSE = 300.0  # s between two attempts at a registry that does not answer, or a champion that cannot be kept
 LOOK = 600.0  # s that a look may take, with the champions that it fetches, before it hangs
 EVERY_TWIN = "*"
+EVALUATIONS = ("evaluation.json", "metrics.json")  # the second has the figures in runs of versions before
 
 Change = dict[str, str | None]  # twin, version, the version before, and what to tell; or twin and error
 logger = logging.getLogger("foretwin.follow")
@@ -130,7 +131,7 @@ def keep_named(client: "MlflowClient", paths: Paths) -> Change | None:
     contract = Bundle.load(found.folder).contract
     if contract.name != paths.twin:
         raise RegistryError(f"{found.name} version {found.version}: is a model of {contract.name}")
-    identity = ModelIdentity(found.name, found.version, found.run, found.digest)
+    identity = ModelIdentity(**found.identity())
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder)
         keep_champion(paths, found.folder, identity, _record(client, found.run, found.digest, beside), beside)
@@ -142,7 +143,7 @@ def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Cham
 
     What stands beside a champion is left in the empty `folder`.
     """
-    wanted = ("training.json", "metrics.json", "promotion.json")
+    wanted = ("training.json", *EVALUATIONS, "promotion.json")
     there = {file.path for file in client.list_artifacts(run)}.intersection((*wanted, *BESIDE))
     for name in there:
         client.download_artifacts(run, name, str(folder))
@@ -150,7 +151,8 @@ def _record(client: "MlflowClient", run: str, digest: str, folder: Path) -> Cham
     def read(name: str) -> Any:
         return json.loads((folder / name).read_text(encoding="utf-8")) if name in there else None
 
-    return ChampionRecord.of(digest, *map(read, wanted))
+    measured = next((content for content in map(read, EVALUATIONS) if content), None)
+    return ChampionRecord.of(digest, read("training.json"), measured, read("promotion.json"))
 
 
 def _first_line(error: Exception) -> str:

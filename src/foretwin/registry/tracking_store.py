@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,16 +148,29 @@ def find_run(client: "MlflowClient", experiment_id: str, kind: str, record: str)
 
 @contextmanager
 def new_run(
-    client: "MlflowClient", experiment_id: str, name: str, tags: Mapping[str, str], status: str = "FINISHED"
+    client: "MlflowClient",
+    experiment_id: str,
+    name: str,
+    tags: Mapping[str, str],
+    status: str = "FINISHED",
+    span: Mapping[str, Any] | None = None,
 ) -> Iterator[str]:
-    """Create a run that ends with `status` when the body went well, and FAILED otherwise."""
-    run_id = str(client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id)
+    """Create a run that ends with `status` when the body went well, and FAILED otherwise.
+
+    `span` says when that happened which the run tells of, as `started` and `ended`; without it, it is now.
+    """
+    begin, end = (_milliseconds((span or {}).get(moment)) for moment in ("started", "ended"))
+    run_id = str(client.create_run(experiment_id, begin, dict(tags), name).info.run_id)
     try:
         yield run_id
     except BaseException:
         client.set_terminated(run_id, "FAILED")
         raise
-    client.set_terminated(run_id, status)
+    client.set_terminated(run_id, status, end if begin else None)
+
+
+def _milliseconds(moment: str | None) -> int | None:
+    return None if moment is None else int(1000 * datetime.fromisoformat(moment).timestamp())
 
 
 def log(

@@ -22,7 +22,7 @@ from foretwin.predictor.failure_chances import failure_column
 from foretwin.predictor.health_state import INDEX, STATE
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
-from foretwin.registry.locations import ALIAS, BUNDLE, MODEL, model_name
+from foretwin.registry.locations import ALIAS, BUNDLE, FIRST_RUN, MODEL, model_name
 from foretwin.registry.tracking_store import connect_mlflow, experiment, mlflow_errors
 
 if TYPE_CHECKING:
@@ -35,17 +35,21 @@ REQUIREMENTS = ("numpy", "onnxruntime", "pandas", "pyarrow", "pydantic", "pyyaml
 
 @dataclass(frozen=True)
 class RegisteredChampion:
-    """The version that serves; `digest` is its bundle's, `folder` a local and verified copy of the bundle."""
+    """The version that serves; `digest` is its bundle's, `folder` a local and verified copy of the bundle.
+
+    `first_run` is the id that its run had in the store where it was made first, and `run` the one that it has here.
+    """
 
     name: str
     version: str
     run: str
     digest: str
     folder: Path
+    first_run: str
 
     def identity(self) -> dict[str, str]:
-        """Return its identity for records and answers."""
-        return {"name": self.name, "version": self.version, "run": self.run, "digest": self.digest}
+        """Return its identity for records and answers, which is the same in every store that it is restored in."""
+        return {"name": self.name, "version": self.version, "run": self.first_run, "digest": self.digest}
 
 
 @mlflow_errors()
@@ -62,8 +66,14 @@ def current(client: "MlflowClient", root: Path, twin: str) -> RegisteredChampion
     version = aliased(client, twin)
     if version is None:
         return None
-    folder = bundle_folder(client, root, twin, version)
-    return RegisteredChampion(model_name(twin), str(version.version), str(version.run_id), version.tags[BUNDLE], folder)
+    return as_champion(twin, version, bundle_folder(client, root, twin, version))
+
+
+def as_champion(twin: str, version: Any, folder: Path) -> RegisteredChampion:
+    """Return the version whose bundle lies in `folder` as the champion that it is, or was."""
+    run = str(version.run_id)
+    first = version.tags.get(FIRST_RUN, run)
+    return RegisteredChampion(model_name(twin), str(version.version), run, version.tags[BUNDLE], folder, first)
 
 
 @mlflow_errors()

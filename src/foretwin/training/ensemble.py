@@ -126,12 +126,9 @@ def training_record(members: list[Member], contract: Twin, params: TrainParams, 
     return {
         "twin": contract.name,
         "params": params.model_dump(),
-        "members": [
-            {"seed": m.seed, "fold": m.fold, "seconds": round(m.seconds, 1), "curves": m.curves} for m in members
-        ],
+        "members": [{"seed": m.seed, "fold": m.fold, "curves": m.curves} for m in members],
         "contract": contract.digest,
         "bundle": bundle,
-        "seconds": round(sum(member.seconds for member in members), 1),
     }
 
 

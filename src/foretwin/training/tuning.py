@@ -6,6 +6,7 @@ of the RUL cap, plus one minus the mean macro-F1. The held-out assets take no pa
 
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,12 +104,8 @@ def tune(
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # a warning would show the traceback of Ctrl-C
     journal.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        study_name=contract.name,
-        storage=JournalStorage(JournalFileBackend(str(journal))),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
-        load_if_exists=True,
-    )
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1)
+    study = optuna.create_study(study_name=contract.name, storage=_storage(journal), pruner=pruner, load_if_exists=True)
     split = development.hold_out(0)
     budget = Budget(tuning.windows, training.batch, tuning.seed)
     finished = len(study.get_trials(states=(optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)))
@@ -121,6 +118,30 @@ def tune(
             study.optimize(lambda trial: _objective(trial, split, contract, budget), n_trials=1)
             progress.advance(task)
     return _record(study, contract, tuning)
+
+
+def trial_times(contract: Twin, journal: Path) -> list[dict[str, Any]]:
+    """Return number, start, end and seconds of training of each trial of the study in `journal`; None: unknown."""
+    trials = optuna.load_study(study_name=contract.name, storage=_storage(journal)).trials
+    return [
+        {
+            "number": trial.number,
+            "started": _moment(trial.datetime_start),
+            "ended": _moment(trial.datetime_complete),
+            "seconds": trial.user_attrs.get("seconds"),
+        }
+        for trial in trials
+        if "choice" in trial.user_attrs
+    ]
+
+
+def _storage(journal: Path) -> JournalStorage:
+    return JournalStorage(JournalFileBackend(str(journal)))
+
+
+def _moment(at: datetime | None) -> str | None:
+    """Return a time of Optuna, which tells none of its zone, in UTC."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def _sampler(seed: int, position: int) -> optuna.samplers.TPESampler:
@@ -153,7 +174,6 @@ def _record(study: optuna.Study, contract: Twin, tuning: TuneParams) -> dict[str
             "state": trial.state.name.lower(),
             "value": trial.value,
             "params": trial.user_attrs["choice"],
-            "seconds": trial.user_attrs.get("seconds"),
             "curve": [trial.intermediate_values[epoch] for epoch in sorted(trial.intermediate_values)],
         }
         for trial in study.trials

@@ -15,8 +15,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from foretwin.errors import BadInput, ParamsError, TrainingError
-from foretwin.project.chain import copy_chain, stage
-from foretwin.project.dvc import dvc
+from foretwin.project.chain import copy_chain, dvc, stage
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
 from foretwin.sources.store import FOLDER, MANIFEST

@@ -13,7 +13,9 @@ from foretwin.evaluation.candidates import candidates_among, load_candidates, ti
 from foretwin.evaluation.held_out import read_baselines
 from foretwin.evaluation.report import figures_table
 from foretwin.predictor.bundle import Bundle
+from foretwin.project.digests import file_digests
 from foretwin.project.paths import Paths
+from foretwin.registry.tracking_store import flatten
 from support.small_fleet import TRAIN, choice_of, fleet_rows, fleet_twin, project
 
 PIPELINES = Path(__file__).parents[3] / "pipelines"
@@ -38,7 +40,7 @@ def blended(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 
 
 def test_metrics_tell_of_the_blend_each_candidate_and_the_weights(blended: Paths) -> None:
-    metrics = json.loads((blended.models / "metrics.json").read_text())
+    metrics = json.loads((blended.models / "evaluation.json").read_text())
     assert list(metrics["candidates"]) == list(NAMES)
     others = ["constant", "extra_trees", "random_fourier_ridge"]
     assert list(metrics["baselines"]) == others
@@ -49,11 +51,47 @@ def test_metrics_tell_of_the_blend_each_candidate_and_the_weights(blended: Paths
     weights = metrics["blend"]["weights"]
     assert set(weights) == {"rul", "mode", "bearing"}
     assert set(weights["rul"]) <= set(NAMES)
+    compared = metrics["comparison"]["rul"]
+    every = {"network", *(f"candidate {name}" for name in NAMES), *others}
+    assert {compared["best"], *compared["chances"]} == every
     rows = figures_table(metrics, TWIN)
     assert [row[0] for row in rows[1:]] == ["blend", *(name.replace("_", " ") for name in (*NAMES, *others))]
     training = json.loads((blended.models / "training.json").read_text())
     assert training["blend"]["weights"] == weights
     assert training["bundle"] == Bundle.load(blended.models / "bundle").digest == metrics["bundle"]
+
+
+def test_the_headlines_are_those_figures_of_the_whole_record_that_fit_one_table(blended: Paths) -> None:
+    whole, told = (json.loads((blended.models / name).read_text()) for name in ("evaluation.json", "metrics.json"))
+    shown = flatten(told, ".")
+    assert shown == {name: value for name, value in flatten(whole, ".").items() if name in shown}
+    assert len(shown) <= 25
+    for figure in ("clipped.rmse", "clipped.mae", "clipped.bias", "interval.below_cap", "interval.width"):
+        assert f"network.rul.{figure}" in shown
+    for figure in ("macro_f1", "answered", "right_of_answered"):
+        assert {f"network.fault.{axis}.{figure}" for axis in TWIN.axes} <= set(shown)
+
+
+def left_by(paths: Paths) -> dict[str, str]:
+    """SHA-256 of each file of the stages, but for what the clock said."""
+    return {name: digest for name, digest in file_digests(paths.models).items() if name != "timings.json"}
+
+
+def test_two_trainings_leave_the_same_bytes_but_for_their_times(blended: Paths, tmp_path: Path) -> None:
+    again = built(tmp_path, NAMES)
+    assert left_by(again) == left_by(blended)
+    times = [json.loads((paths.models / "timings.json").read_text()) for paths in (blended, again)]
+    assert times[0] != times[1]
+    assert {part["candidate"] for part in times[0]["train"]["parts"]} == set(NAMES)
+    assert set(times[0]["evaluate"]["seconds"]) == {"constant", "extra_trees", "random_fourier_ridge"}
+
+
+def test_two_searches_leave_the_same_bytes_but_for_their_times(tmp_path: Path) -> None:
+    one, two = (built(tmp_path / name, (), ("tune",)) for name in "ab")
+    assert left_by(one) == left_by(two)
+    times = json.loads((one.models / "timings.json").read_text())["tune"]
+    assert [trial["number"] for trial in times["trials"]] == [0, 1, 2]
+    assert all(trial["started"] < trial["ended"] and trial["seconds"] >= 0 for trial in times["trials"])
 
 
 def test_the_gate_gets_what_every_candidate_says_of_the_same_windows(blended: Paths) -> None:

@@ -11,17 +11,17 @@ from rich.table import Table
 from foretwin.champion.champion import kept_identity
 from foretwin.champion.refusal import refusal_of
 from foretwin.cli.project import command_prefix
-from foretwin.cli.tables import fitting_widths
+from foretwin.cli.tables import fitting_table
 from foretwin.errors import RegistryError
-from foretwin.evaluation.report import figures_table
+from foretwin.evaluation.report import STARS, marked_table, note_of_stars
 from foretwin.project.paths import Paths
 
 SERVED = ("network", "blend")  # the model that is told of, or its one part
 NEXT = {
-    "foretwin serve --open": "the scoring service on port 3000, for this machine alone",
+    "foretwin serve --open": "the scoring service on port 3000 of this machine",
     "foretwin demo": "a living fleet of twenty pumps that wear out",
     "mlflow ui": "runs, trials and models on port 5000",
-    "foretwin new NAME FILE": "a twin of your own machine from a CSV or Parquet file",
+    "foretwin new NAME FILE": "a twin of your machine from a CSV or Parquet file",
 }
 
 
@@ -38,12 +38,14 @@ def print_summary(root: Path, twins: list[str]) -> None:
 def _print_twin(console: Console, paths: Paths) -> None:
     contract = paths.load_contract()
     try:
-        metrics = json.loads((paths.models / "metrics.json").read_text())
+        metrics = json.loads(paths.evaluation.read_text())
         promotion = json.loads((paths.models / "promotion.json").read_text())
     except FileNotFoundError as error:
         raise RegistryError(f"{error.filename}: not there yet; run `dvc repro` first") from None
     title = f"{contract.title}: {metrics['cuts']} predictions for {metrics['assets']} held-out assets"
-    console.print(_table(figures_table(metrics, contract), title, console.width))
+    console.print(_table(marked_table(metrics, contract, STARS), title, console.width))
+    if note := note_of_stars(metrics):
+        console.print(note, highlight=False)
     console.print(f"champion  {_champion(paths, metrics, promotion)}", highlight=False)
     for label, path in {
         "report": paths.models / "report.html",
@@ -58,8 +60,7 @@ def _print_twin(console: Console, paths: Paths) -> None:
 def _table(figures: Sequence[Sequence[str]], title: str, most: int) -> Table:
     """Return the figures, a row per model, or a column where there are fewer of them: to fit in `most` characters."""
     header, *rows = figures if len(figures) > len(figures[0]) else zip(*figures, strict=True)
-    table = Table(title=title, title_justify="left")
-    widths = fitting_widths([header, *rows], most)
+    table, widths = fitting_table([header, *rows], most, title)
     for place, name in enumerate(header):
         style = "bold" if name in SERVED else None
         table.add_column(name, justify="right" if place else "left", style=style, overflow="fold", width=widths[place])

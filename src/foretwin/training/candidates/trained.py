@@ -32,6 +32,14 @@ class Trained:
         networks = sum(member.seconds for members in self.networks.values() for member in members)
         return round(networks + sum(sum(parts.seconds.values()) for parts in self.classical), 1)
 
+    @property
+    def spent(self) -> list[dict[str, Any]]:
+        """Return candidate, seed, fold and seconds of each part; a candidate is named as in params.yaml."""
+        found = [(name, one.seed, one.fold, one.seconds) for name, members in self.networks.items() for one in members]
+        found += [(name, one.seed, one.fold, spent) for one in self.classical for name, spent in one.seconds.items()]
+        keys = ("candidate", "seed", "fold", "seconds")
+        return [dict(zip(keys, (*part[:3], round(part[3], 2)), strict=True)) for part in found]
+
     def of_seeds(self, seeds: Collection[int]) -> "Trained":
         """Return what was trained with these seeds."""
         networks = {name: [one for one in members if one.seed in seeds] for name, members in self.networks.items()}

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from foretwin.dataset.table import HISTORY
 from foretwin.errors import StoreError
-from foretwin.project.dvc import dvc
+from foretwin.project.chain import dvc
 from foretwin.project.paths import Paths
 from foretwin.sources.store import FOLDER, PREFIX
 from foretwin.twin.ingest.snapshot_keeping import kept_of

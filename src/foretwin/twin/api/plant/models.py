@@ -43,7 +43,7 @@ def get_model(call: Call) -> dict[str, Any]:
     read_query(call.query, {})
     head = _headline(call, _twin_of(call))
     paths = Paths(call.living.root, head["twin"])
-    measured = read_json_object(paths.models / "metrics.json") or {}
+    measured = read_json_object(paths.evaluation) or {}
     is_its_own = head["digest"] is not None and measured.get("bundle") == head["digest"]
     others = {NETWORK: measured[NETWORK], **measured.get("baselines", {})} if is_its_own else {}
     lineage = read_json_object(paths.models / "champion" / "lineage.json") or {}
