@@ -17,6 +17,8 @@ WORKS = {
     "inspection": "It was looked at",
     "part_replaced": "A part was replaced",
     "run_ended": "The machine failed",
+    "sensor_replaced": "A sensor was replaced",
+    "sensor_recalibrated": "A sensor was recalibrated",
 }
 CLOSINGS = {
     "verdict": "a verdict was given",
