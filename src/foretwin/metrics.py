@@ -15,6 +15,7 @@ SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)  # bound for logarithms:
 CONFIDENCE_BINS = 10
 MOST_FAILING = 0.05  # of the machines, when the history ends that is presumed to be normal
 TAIL = 0.1  # of the runs, by whose peaks higher ones are judged
+RECOVERED = 0.5  # spreads of normal windows below its limit, at which an alarm is over
 SMALLEST_SPREAD = 1e-3  # of logarithms among normal windows
 
 
@@ -143,13 +144,23 @@ def recovering(values: NDArray[np.float64], runs: NDArray[np.int64]) -> tuple[ND
     return found, np.array(ends)
 
 
+def openings(values: NDArray[np.float64], runs: NDArray[np.int64], limit: float) -> int:
+    """Return how often cuts (N,) of runs rise beyond the limit, for the first time or after RECOVERED below it."""
+    low = limit - RECOVERED * spread_of(values)
+    signs = np.where(values >= limit, 1, np.where(values < low, -1, 0))
+    told = np.flatnonzero(signs)
+    new = np.append(True, (signs[told[1:]] != signs[told[:-1]]) | (runs[told[1:]] != runs[told[:-1]]))
+    return int(((signs[told] == 1) & new[: len(told)]).sum())
+
+
 def alarm_limit(normal: NDArray[np.float64], share: float, runs: NDArray[np.int64] | None) -> float:
     """Return what at most `share` of normal cuts (N,) exceeds and recovers from, as `threshold`; of cuts by `runs`.
 
     The last cut of a run, after which nothing is known, counts neither for nor against. The highest cuts are few and
-    chance, so that the limit is at least what an exponential tail of the runs' peaks says (peaks over a threshold:
-    Pickands, Annals of Statistics 1975). More than MOST_FAILING of the runs never end beyond it: what many machines
-    show is normal, as a season. Where nothing recovers, or the runs are not known, all cuts count.
+    chance, and a machine that hovers at the limit is told more than once, so that the limit is at least what an
+    exponential tail of the runs' peaks says (peaks over a threshold: Pickands, Annals of Statistics 1975). More than
+    MOST_FAILING of the runs never end beyond it: what many machines show is normal, as a season. Where nothing
+    recovers, or the runs are not known, all cuts count.
     """
     if runs is None or not len(normal):
         return threshold(normal, share)
@@ -162,6 +173,7 @@ def alarm_limit(normal: NDArray[np.float64], share: float, runs: NDArray[np.int6
     peaks = peaks[np.isfinite(peaks)]
     high = min(max(int(TAIL * len(ends)), 1), len(peaks) - 1)
     tail = peaks[high]
+    expected /= max(openings(normal, runs, tail) / (peaks >= tail).sum(), 1)  # one machine's alarms come together
     if 0 < expected < high:
         tail += (peaks[:high] - tail).mean() * np.log(high / expected)
     allowed = max(int(expected + share) - 1, 0)

@@ -15,7 +15,8 @@ from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories
-from foretwin.predictor.fault_calibration import FaultCalibration, JudgedClasses
+from foretwin.metrics import RECOVERED, spread_of
+from foretwin.predictor.fault_calibration import SHARPENED, FaultCalibration, JudgedClasses
 from foretwin.predictor.healthy_baseline import RegimeCentres
 from foretwin.predictor.own_baseline import FleetLevels, OwnBaseline, first_windows
 from foretwin.predictor.sensor_check import SensorCheck
@@ -24,12 +25,13 @@ from foretwin.training.candidates.classical import fit_classical
 from foretwin.training.candidates.graph import Fitted, blend_graph
 from foretwin.training.candidates.health_choice import choose_health, link_distances
 from foretwin.training.candidates.out_of_fold import OutOfFold
+from foretwin.training.candidates.weights import logit_of
 
 RIDGE = 1e-2  # of standardised settings
 FEWEST_RUNS = 10  # with a baseline and windows after it: of fewer, nobody knows how machines differ
 DIFFER = 0.5  # of the variance of what the first windows of machines tell of a channel, that must be the machines'
-CUTS_A_WINDOW = 8  # of a recorded run, since an alarm between two cuts would not be seen
-MOST_CUTS = 50_000  # of all
+SMALLEST_APART = 0.1  # of the logits of opening and closing
+MOST_CUTS = 20_000  # of recorded runs: every row, where they are fewer, since alarms between two cuts are not seen
 
 Values = NDArray[np.float64]
 
@@ -62,9 +64,17 @@ def fit_own_health(
     found = FaultCalibration.fit_by_asset(judged, params.confidence, params.least_answered)
     normal = cuts.truth[HEALTH] == 0
     share, opens = alarm_share(contract) * cuts.overlap, contract.cases.open_probability
+    found = replace(found, temperature=SHARPENED * _softness(chosen.said[normal], contract))
     found = found.within_budget(chosen.said[normal], share, opens, cuts.runs_of(normal))
     record = {"windows": contract.health.baseline, "weights": chosen.weights, "out_of_fold": chosen.errors}
     return OwnHealth(OwnBaseline.of(contract.health.baseline, levels, found, graph), record)
+
+
+def _softness(normal: Values, contract: Twin) -> float:
+    """Return the temperature at which a case that opens at its limit closes RECOVERED below, of normal cuts (N, 2)."""
+    opens, closes = contract.cases.open_probability, contract.cases.close_probability
+    apart = np.log(opens / (1 - opens)) - np.log(closes / (1 - closes))
+    return float(RECOVERED * spread_of(logit_of(normal)) / max(apart, SMALLEST_APART))
 
 
 def fit_levels(histories: Histories, contract: Twin, sensors: SensorCheck, regimes: RegimeCentres) -> FleetLevels:
@@ -107,7 +117,7 @@ def _variances(levels: FleetLevels, histories: Histories) -> tuple[Values, Value
 
 def without_offsets(development: Development, levels: FleetLevels, contract: Twin) -> Development | None:
     """Return the development rows without their runs' offsets, cut after the warm-up; None where too few are left."""
-    histories, length = development.histories, contract.window.length
+    histories = development.histories
     recorded = np.flatnonzero(~development.made)
     starts, wanted = np.unique(histories.first), contract.health.baseline if contract.health else 0
     lasts = np.append(starts[1:], len(histories.first)) - 1
@@ -118,7 +128,7 @@ def without_offsets(development: Development, levels: FleetLevels, contract: Twi
     place = np.searchsorted(runs, histories.first if development.source is None else development.source)
     offset = np.where(ready[:, None], levels.shrunk(own), 0.0)[place]
     after = ready[place] & (histories.time > own.until[place])
-    step = max(1, length // CUTS_A_WINDOW, -(-int(after[recorded].sum()) // MOST_CUTS))
+    step = max(1, -(-int(after[recorded].sum()) // MOST_CUTS))
     normal = after & ~development.made & (histories.faults[:, axis] == 0)
     whole = np.isin(np.arange(len(after)), development.ends)
     dense = np.flatnonzero(normal & whole & (histories.rows_so_far() % step == 0))

@@ -230,9 +230,7 @@ maintenance = Table(
     Column("run", Integer, nullable=False),
     Column("time", Double, nullable=False),
     Column("at", Moment, nullable=False),
-    Column(
-        "kind", String, nullable=False
-    ),  # inspection, part_replaced, run_ended, sensor_replaced, sensor_recalibrated
+    Column("kind", String, nullable=False),  # inspection, part_replaced, run_ended, sensor_replaced, ..._recalibrated
     *(Column(name, String) for name in ("part", "channel")),
     Column("serial_number", String),
     Column("note", String),

@@ -103,7 +103,13 @@ def _verdict(entry: Entry, words: Wording) -> str:
 
 
 def _maintenance(entry: Entry, words: Wording) -> str:
-    told = [words.text(WORKS[entry["action"]]), entry["part"], entry["serial_number"], entry["note"]]
+    told = [
+        words.text(WORKS[entry["action"]]),
+        entry["part"],
+        entry["channel"],
+        entry["serial_number"],
+        entry["note"],
+    ]
     return words.text("Work") + ": " + ", ".join(filter(None, told))
 
 
