@@ -8,8 +8,7 @@
     own_baseline.json  and own_health.onnx: the judgement by machines' own baselines; absent where none is learnt
     manifest.json      the digest of each file above; a bundle that does not match it is not loaded
 
-Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.score`. It needs onnxruntime and
-no torch.
+Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.score`, which needs no torch.
 """
 
 import json
