@@ -8,6 +8,7 @@ import pytest
 
 from foretwin.metrics import (
     accuracy,
+    alarm_limit,
     calibration_error,
     coverage,
     macro_f1,
@@ -15,6 +16,7 @@ from foretwin.metrics import (
     phm08,
     rmse,
     rul_metrics,
+    threshold,
 )
 
 NAN = math.nan
@@ -160,3 +162,33 @@ def test_a_perfect_capped_model_still_errs_on_uncapped_truths():
     figures = rul_metrics(np.minimum(truth, 125), truth, cap=125)
     assert figures["clipped"]["rmse"] == figures["clipped"]["phm08"] == 0
     assert figures["unclipped"]["rmse"] == pytest.approx(25 / 3**0.5)
+
+
+def test_an_alarm_that_stands_until_the_history_ends_sets_no_limit_but_one_that_recovers_does():
+    calm = np.tile([0.0, 1.0, 0.5, 0.2], 30)
+    runs = np.repeat(np.arange(30), 4)
+    failing, passing = calm.copy(), calm.copy()
+    failing[2:4] = 9, 12
+    passing[1] = 9
+    assert alarm_limit(calm, 0.001, runs) == 1
+    assert alarm_limit(failing, 0.001, runs) == 1, "it may fail: nobody knows that it was false"
+    assert threshold(failing, 0.001) == 12
+    assert alarm_limit(passing, 0.001, runs) > 9
+    assert 1 < alarm_limit(passing, 2 / 90, runs) < 9, "two of ninety chances may be alarms"
+    assert alarm_limit(passing, 3 / 90, runs) == 1
+    assert alarm_limit(failing, 0.001, None) == 12
+
+
+def test_fewer_alarms_than_were_ever_seen_are_told_by_the_tail():
+    values = np.random.default_rng(1).exponential(size=2400)
+    found = alarm_limit(values, 1 / 40_000, np.repeat(np.arange(400), 6))
+    assert found > values.max()
+    assert found == pytest.approx(math.log(40_000), abs=1)
+
+
+def test_what_most_machines_end_with_is_normal():
+    warmer = np.tile([0.0, 1.0, 0.5, 6.0], 30)
+    assert alarm_limit(warmer, 0.001, np.repeat(np.arange(30), 4)) == 6
+    assert alarm_limit(np.array([0.0, 4.0]), 0.001, np.array([0, 1])) == 4, (
+        "of one cut each nothing is known to recover"
+    )

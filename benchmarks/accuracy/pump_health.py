@@ -6,15 +6,16 @@ A plant's history from the start of its pumps to a day before the first of them 
 as on a customer's first day; its contract allows one false alarm a machine and year. Pumps of another seed are then
 followed hour by hour, and cases open and close by the rules of the living twin. A failure is warned of where a case was
 open a day before it and until it. A false alarm is a case that opened before any wear, by the simulation's own word;
-what opened more than two lead times before the end is told apart. All candidates are followed; the floor is a case from
-the first hour on. Writes reports/health/pump.json.
+what opened more than two lead times before the end is told apart. Followed are what is served, what it would say by the
+fleet's judgement alone, without the pumps' own baselines, and all candidates; the floor is a case from the first hour
+on. Writes reports/health/pump.json.
 """
 
 import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,10 @@ def main(root: Path = Path(), size: Size = FULL) -> None:
         paths = build_twin(Path(folder), before_failures(lives(size.pumps, SEED, pump)), pump)
         file = Path(folder) / "followed.csv"
         _without_labels(truth, pump).to_csv(file, index=False)
-        bundles = {"served": paths.models / "bundle", **{one.name: one for one in _candidates(paths)}}
-        methods = {name: figures(followed(Bundle.load(one), file), truth, pump) for name, one in bundles.items()}
+        served = Bundle.load(paths.models / "bundle")
+        bundles = {"served": served, "served_by_fleet": replace(served, own=None)}
+        bundles |= {one.name: Bundle.load(one) for one in _candidates(paths)}
+        methods = {name: figures(followed(one, file), truth, pump) for name, one in bundles.items()}
         budget = paths.load_contract().health
     floor = figures({str(name): Alarms((0.0,), stands=True) for name in truth["asset"].unique()}, truth, pump)
     report = {"pumps": size.pumps, "judges": size.judges, "lead": LEAD, "unit": pump.clock.unit}

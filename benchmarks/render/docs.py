@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,8 @@ def block(name: str, root: Path) -> str:
         return reliability({database: _read(path) for database, path in kept.items()})
     if name == "reach":
         return reach({one: _read(root / "reports" / f"{one}.json") for one in ("bench_twin", "growth", "scale")})
-    if name in HEALTH:
-        return HEALTH[name](_read(root / "reports" / "health" / f"{name.removeprefix('health-')}.json"))
-    if name in CONNECTORS:
-        return CONNECTORS[name](_read(root / "reports" / "connectors.json"))
     if name in REPORTS:
-        return REPORTS[name](_read(root / "reports" / f"{name.replace('-', '_')}.json"))
+        return REPORTS[name](_read(root / "reports" / f"{FILES.get(name, name.replace('-', '_'))}.json"))
     kind, _, twins = name.partition("-")
     if kind in BENCHMARKS:
         folder = root / "reports" / "benchmarks"
@@ -234,7 +231,11 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-REPORTS = SPEED | GROWTH | CASES | SOAK | LIFE | STREAMING | WAVEFORMS | SCALE | {"ablation": ablation}
+FILES = dict.fromkeys(CONNECTORS, "connectors") | {name: name.replace("-", "/") for name in HEALTH}  # of REPORTS
+REPORTS: dict[str, Callable[[dict[str, Any]], str]] = {
+    **{**SPEED, **HEALTH, **CONNECTORS, **GROWTH, **CASES, **SOAK, **LIFE, **STREAMING, **WAVEFORMS, **SCALE},
+    "ablation": ablation,
+}
 
 
 def main(check: bool, root: Path = Path()) -> None:

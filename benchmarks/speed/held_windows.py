@@ -60,7 +60,7 @@ def tick(count: int, scored: int, root: Path = Path()) -> dict[str, float]:
     length, at_once = champion.bundle.contract.window.length, WatchSettings(twins=()).assets_per_call
     values = histories(root, champion, length + 1)
     small = held(champion, values, AT_ONCE)
-    score_assets(champion.bundle, small, np.arange(at_once))  # so that what work takes by itself counts before
+    score_assets(champion.bundle, small, np.arange(at_once), {})  # so that what work takes by itself counts before
     before = memory("RssAnon")
     recent = held(champion, values, count)
     begin = time.process_time()
@@ -71,7 +71,7 @@ def tick(count: int, scored: int, root: Path = Path()) -> dict[str, float]:
     chosen = np.concatenate([generator.permutation(count) for _ in range(-(-scored // count))])[:scored]
     begin = time.process_time()
     for ids in np.array_split(chosen, -(-scored // at_once)):
-        if len(score_assets(champion.bundle, recent, ids).scored) != 1:
+        if len(score_assets(champion.bundle, recent, ids, {}).scored) != 1:
             raise AssertionError("not all assets were scored")
     spent = time.process_time() - begin
     each = {"seconds": taken / count + spent / scored, "bytes": held_bytes / count}

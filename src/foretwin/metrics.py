@@ -13,6 +13,10 @@ LATE_LIFE = 30.0  # of PHM08_CAP; "late" in rmse_late
 LARGEST_SCORE = 1e12  # a PHM08 score above says only that one error was many caps
 SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)  # bound for logarithms: a network may round to 0
 CONFIDENCE_BINS = 10
+MOST_FAILING = 0.05  # of the machines, when the history ends that is presumed to be normal
+TAIL = 0.1  # of the runs, by whose peaks higher ones are judged
+RECOVERED = 0.5  # spreads of normal windows below its limit, at which an alarm is over
+SMALLEST_SPREAD = 1e-3  # of logarithms among normal windows
 
 
 def rmse(predicted: Floats, truth: Floats) -> float:
@@ -120,3 +124,60 @@ def threshold(normal: NDArray[np.float64], share: float) -> float:
     ordered = np.sort(normal)[::-1]
     allowed = max(int(share * (len(ordered) + 1)) - 1, 0)
     return float(ordered[min(allowed, len(ordered) - 1)])
+
+
+def spread_of(normal: Floats) -> float:
+    """Return the spread of values (N,) above their median, as a standard deviation if they were normal."""
+    median, high = np.quantile(normal, [0.5, 0.9])
+    return max(float(high - median) / 1.2816, SMALLEST_SPREAD)
+
+
+def recovering(values: NDArray[np.float64], runs: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return values (N,) of cuts, each run's in order of time, and the last value of each run.
+
+    -inf stands where the run does not fall a spread below later. What has risen and stands until a run ends may be a
+    machine that fails: nobody knows that an alarm was false.
+    """
+    found, ends = np.full(len(values), -np.inf), []
+    for cuts in np.split(np.arange(len(values)), np.flatnonzero(np.diff(runs)) + 1):
+        lowest = np.minimum.accumulate(values[cuts][::-1])[::-1]
+        fell = lowest < values[cuts] - spread_of(values)
+        found[cuts[fell]] = values[cuts[fell]]
+        ends.append(values[cuts[-1]])
+    return found, np.array(ends)
+
+
+def openings(values: NDArray[np.float64], runs: NDArray[np.int64], limit: float) -> int:
+    """Return how often cuts (N,) of runs rise beyond the limit, for the first time or after RECOVERED below it."""
+    low = limit - RECOVERED * spread_of(values)
+    signs = np.where(values >= limit, 1, np.where(values < low, -1, 0))
+    told = np.flatnonzero(signs)
+    new = np.append(True, (signs[told[1:]] != signs[told[:-1]]) | (runs[told[1:]] != runs[told[:-1]]))
+    return int(((signs[told] == 1) & new[: len(told)]).sum())
+
+
+def alarm_limit(normal: NDArray[np.float64], share: float, runs: NDArray[np.int64] | None) -> float:
+    """Return what at most `share` of normal cuts (N,) exceeds and recovers from, as `threshold`; of cuts by `runs`.
+
+    The last cut of a run, after which nothing is known, counts neither for nor against. The highest cuts are few and
+    chance, and a machine that hovers at the limit is told more than once, so that the limit is at least what an
+    exponential tail of the runs' peaks says (peaks over a threshold: Pickands, Annals of Statistics 1975). More than
+    MOST_FAILING of the runs never end beyond it: what many machines show is normal, as a season. Where nothing
+    recovers, or the runs are not known, all cuts count.
+    """
+    if runs is None or not len(normal):
+        return threshold(normal, share)
+    levels, ends = recovering(normal, runs)
+    known, ends = np.sort(levels[np.isfinite(levels)])[::-1], np.sort(ends)[::-1]
+    if not len(known):
+        return threshold(normal, share)
+    expected = share * (len(normal) - len(ends))  # alarms that the budget allows
+    peaks = np.sort([levels[runs == run].max() for run in np.unique(runs)])[::-1]
+    peaks = peaks[np.isfinite(peaks)]
+    high = min(max(int(TAIL * len(ends)), 1), len(peaks) - 1)
+    tail = peaks[high]
+    expected /= max(openings(normal, runs, tail) / (peaks >= tail).sum(), 1)  # one machine's alarms come together
+    if 0 < expected < high:
+        tail += (peaks[:high] - tail).mean() * np.log(high / expected)
+    allowed = max(int(expected + share) - 1, 0)
+    return float(max(known[min(allowed, len(known) - 1)], ends[int(MOST_FAILING * len(ends))], tail))

@@ -87,7 +87,7 @@ def test_every_asset_that_is_held_has_its_own_window(tmp_path):
     recent = held_windows.held(champion, values, 20)
     assert len(recent) == recent.capacity == 20
     recent.append(held_windows.readings_of(champion, values, np.arange(20), range(8, 9)))
-    (answers,) = score_assets(champion.bundle, recent, np.arange(20)).scored
+    (answers,) = score_assets(champion.bundle, recent, np.arange(20), {}).scored
     assert answers.time.tolist() == [8.0] * 20
     assert answers.columns["rul"][:7].tolist() == answers.columns["rul"][7:14].tolist()
     assert len(set(answers.columns["rul"][:7].tolist())) == 7

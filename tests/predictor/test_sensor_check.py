@@ -10,7 +10,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import canonical
 from foretwin.dataset.windows import Histories
 from foretwin.predictor.healthy_baseline import RegimeCentres
-from foretwin.predictor.sensor_check import SensorCheck, sensor_warnings
+from foretwin.predictor.sensor_check import JudgedWindows, SensorCheck, sensor_warnings
 from support.small_fleet import REMEDY
 
 ONE_REGIME = RegimeCentres((), np.zeros((1, 0), np.float32), np.zeros(0, np.float32)).nearest
@@ -64,7 +64,8 @@ def judge(sensors: SensorCheck, x: np.ndarray) -> dict[int, str]:
         still = (asked.x[:, 1:] == asked.x[:, :-1]).all(axis=1)
         return {"health": np.where((far > 1.5).any(axis=1) | still.any(axis=1), "departed", "normal")}
 
-    return sensor_warnings(TWIN, sensors, ONE_REGIME, replace(clean, x=x), np.arange(len(x)), predict)
+    judged = JudgedWindows(replace(clean, x=x), predict, np.ones(len(x), bool))
+    return sensor_warnings(TWIN, sensors, ONE_REGIME, judged, np.arange(len(x)))
 
 
 def test_channels_that_others_tell_are_known_and_those_that_only_settings_tell_are_not(sensors: SensorCheck):

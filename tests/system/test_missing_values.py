@@ -95,7 +95,7 @@ def live(store: Store, bundle: Bundle) -> pd.DataFrame:
     recent = WindowCache(TWIN, 10**6)
     ids = np.array(sorted(one.id for one in known.values()))
     recent.put(ids, np.ones(len(ids), np.int64), found)
-    scores = score_assets(bundle, recent, ids)
+    scores = score_assets(bundle, recent, ids, {})
     assert not scores.refused
     names = {one.id: name for name, one in known.items()}
     frame = scores.scored[0].frame()

@@ -10,6 +10,7 @@ from foretwin.champion.champion import Champion, file_stamp
 from foretwin.errors import BundleError
 from foretwin.predictor.bundle import NETWORK, verify
 from foretwin.predictor.onnx_session import make_session
+from foretwin.predictor.own_baseline import OwnBaseline
 from foretwin.project.settings import read_number
 
 MEBIBYTE = 1024 * 1024
@@ -87,7 +88,8 @@ class LoadedChampions:
         stamp, size = _stamp(folder), _size_of(known)
         if verify(folder) != bundle.digest:
             raise BundleError(f"{folder}: is no longer the bundle {bundle.digest[:12]} of {twin}; it was replaced")
-        champion = replace(known, bundle=replace(bundle, session=make_session(folder / NETWORK, threads=1)))
+        session, own = make_session(folder / NETWORK, threads=1), OwnBaseline.load(folder)
+        champion = replace(known, bundle=replace(bundle, session=session, own=own))
         if _stamp(folder) != stamp:
             raise BundleError(f"{folder}: was replaced while it was loaded; try again")
         if self._check and self._checked.get(twin) != bundle.digest:
@@ -122,8 +124,9 @@ def _folder(known: Champion) -> Path:
 
 
 def _size_of(known: Champion) -> int:
-    """Return the bytes that a champion's session is counted as."""
-    return PER_SESSION + int(PER_NETWORK_BYTE * (_folder(known) / NETWORK).stat().st_size)
+    """Return the bytes that a champion's sessions are counted as."""
+    networks = [path.stat().st_size for path in _folder(known).glob("*.onnx")]
+    return len(networks) * PER_SESSION + int(PER_NETWORK_BYTE * sum(networks))
 
 
 def _stamp(folder: Path) -> tuple[int, int] | None:

@@ -145,7 +145,10 @@ class Operations(ABC, Generic[Table, Content]):
         return self._content(plans.calling(path, query or {}, body))
 
     def record_maintenance(self, asset: str, kind: str, **done: Any) -> Content:
-        """Record work without a case: `inspection`, `part_replaced` (with `part`), `run_ended`."""
+        """Record work without a case: `inspection`, `part_replaced` (with `part`), `run_ended`, or of a sensor.
+
+        `sensor_replaced` and `sensor_recalibrated` name its `channel`.
+        """
         return self._content(plans.changing(plans.asset_path(asset, "maintenance"), {"kind": kind, **done}))
 
     def key_figures(self, **asked: Any) -> Table:

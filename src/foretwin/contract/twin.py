@@ -29,7 +29,7 @@ TwinName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+
 RESERVED = {"asset", "run", "time", "rul", "fixed_split", "subset"}
 FAILURE = "p_failure"  # the chance of a failure within a horizon
 SCORED = {"asset", "run", "time", "rows", "rul", "rul_low", "rul_high", "warnings", FAILURE}  # in tables of scores
-SCORED |= {"health_index", "health_state"}
+SCORED |= {"health_index", "health_state", "health_baseline"}
 HEALTH, NORMAL, DEPARTED = "health", "normal", "departed"  # the axis without labels, and its classes
 UNKNOWN = "unknown"  # the value on a fault axis where no class is probable enough
 
@@ -84,6 +84,13 @@ class Health(ContractPart):
     remedy: Remedy
     false_alarms: Annotated[float, Field(gt=0)] = Field(
         default=12, description="per machine and year of its clock; where that counts no time, per 10,000 steps"
+    )
+    baseline: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        exclude_if=lambda windows: not windows,
+        description="whole windows of a machine's first life, by which it is judged from then on; 0: by the fleet's",
     )
     off: dict[Word, float] = Field(
         default={},

@@ -119,6 +119,17 @@ def copied_from(copy: str) -> str:
     return MADE.sub("", copy)
 
 
+def copy_sources(rows: pd.DataFrame, first: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the first row (R,) of the run that each row's copy is of; of other rows their own run's."""
+    starts = np.unique(first)
+    names = [copied_from(name) for name in rows["asset"].iloc[starts].tolist()]
+    keys = list(zip(names, rows["run"].iloc[starts].tolist(), strict=True))
+    of_run: dict[tuple[str, int], int] = {}
+    for key, start in zip(keys, starts.tolist(), strict=True):
+        of_run.setdefault(key, start)  # a run stands before its copies
+    return np.array([of_run[key] for key in keys], np.int64)[np.searchsorted(starts, first)]
+
+
 def draw_cuts(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> NDArray[np.int64]:
     """Draw cuts, (M,) positions, by `random_cuts`: `cuts` of each run.
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from foretwin.contract.lead_times import LATE_WEIGHT, longest_lead_time
 from foretwin.contract.twin import Twin
 from foretwin.dataset.censoring import draw_weights, with_outlived
-from foretwin.dataset.departures import Departures, copied_from, draw_cuts, is_copy, is_made
+from foretwin.dataset.departures import Departures, copied_from, copy_sources, draw_cuts, is_copy, is_made
 from foretwin.dataset.mapped import mapped_array
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import HISTORY, TEST_SET, read_rows, run_starts, write_rows
@@ -55,6 +55,8 @@ class Development:
     cuts: NDArray[np.int64]  # random cuts of every run, labelled too
     cap: float | None = None  # of the RUL, in the contract's time unit; None without an RUL
     late: float = 0.0  # the longest lead time, in that unit: windows within it are drawn more often
+    source: NDArray[np.int64] | None = None  # (R,) first row of the run that a copy is of, or the row's own; of health
+    spacing: int | None = None  # rows between the cuts of a run; None: they are random
 
     @classmethod
     def load(cls, folder: Path, contract: Twin, params: PrepareParams) -> "Development":
@@ -82,7 +84,8 @@ class Development:
         asset = pd.factorize(rows["asset"])[0].astype(np.int64)
         cap = contract.rul.cap if contract.rul else None
         late = longest_lead_time(contract)
-        return cls(histories, fold, asset, made, ends[labelled[ends]], drawn[labelled[drawn]], cap, late)
+        source = copy_sources(rows, histories.first) if contract.health else None
+        return cls(histories, fold, asset, made, ends[labelled[ends]], drawn[labelled[drawn]], cap, late, source)
 
     @property
     def folds(self) -> range:

@@ -5,15 +5,15 @@
     calibration.json   offsets of the RUL interval, curves of chances of a failure; absent where the twin has no RUL
     fault_calibration.json  temperature and threshold of each fault axis; absent where the twin has none
     reference.json     each channel's range on the training assets, the healthy baseline, and for health known settings
+    own_baseline.json  and own_health.onnx: the judgement by machines' own baselines; absent where none is learnt
     manifest.json      the digest of each file above; a bundle that does not match it is not loaded
 
-Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.score`. It needs onnxruntime and
-no torch.
+Evaluation, promotion, batch scoring, the service and the twin all call `Bundle.score`, which needs no torch.
 """
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,12 +28,13 @@ from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.guards import age_warnings, check_rows, pace_warnings
-from foretwin.predictor.health_state import CHECK_FUNCTION, SILENT, health_columns, health_warnings, says
+from foretwin.predictor.health_state import FLEET_BASELINE, health_columns, health_warnings
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 from foretwin.predictor.inputs import ModelInputs, read_frame
 from foretwin.predictor.onnx_session import make_session
+from foretwin.predictor.own_baseline import NOT_LEARNT, OwnBaseline, OwnOffsets, first_windows, tell_of_normal
 from foretwin.predictor.rul_intervals import RulIntervals
-from foretwin.predictor.sensor_check import sensor_warnings
+from foretwin.predictor.sensor_check import JudgedWindows, Predict, add_sensor_warnings
 from foretwin.predictor.window_warnings import add_warnings, lost_parts, window_warnings
 from foretwin.project.digests import file_digest
 
@@ -75,6 +76,7 @@ class Bundle:
     fault_calibration: dict[str, FaultCalibration]  # of each fault axis
     reference: HealthyBaseline
     session: ort.InferenceSession  # None where it was loaded to describe itself alone
+    own: OwnBaseline | None = None  # the judgement of health by machines' own baselines
     oldest: float | None = None  # age that a machine in training reached, where whoever keeps the bundle knows it
 
     @classmethod
@@ -98,6 +100,7 @@ class Bundle:
             fault_calibration={axis: FaultCalibration.from_dict(values) for axis, values in found.items()},
             reference=HealthyBaseline.from_dict(json.loads((folder / "reference.json").read_text())),
             session=None if threads is None else make_session(folder / NETWORK, threads),
+            own=OwnBaseline.load(folder, network=threads is not None),
         )
 
     def __repr__(self) -> str:
@@ -136,9 +139,13 @@ class Bundle:
         self._check_lengths(tracks.assets, tracks.seen())
         rows = histories.seen(tracks.ends, length)
         due = rows if self.slot is None else histories.due(tracks.ends, length)
+        own, machines = tracks.own, np.arange(len(rows))
+        if self.own is not None and own is None:
+            counts = partial(tell_of_normal, self.contract, self.reference.settings, self.predict_windows)
+            own = first_windows(self.own.levels, self.own.windows, histories, tracks.ends, counts)
         parts = [
-            self._score_windows(histories.cut(part, length), part_rows.tolist(), part_due.tolist())
-            for part, part_rows, part_due in zip(_chunks(tracks.ends), _chunks(rows), _chunks(due), strict=True)
+            self._score_windows(histories.cut(tracks.ends[i], length), rows[i], due[i], own.at(i) if own else None)
+            for i in _chunks(machines)
         ]
         columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
         self._check_finite(tracks.assets, columns)
@@ -203,26 +210,35 @@ class Bundle:
             raise BundleError(f"bundle of {self.contract.name}: was loaded without its network; load it with threads")
         return [node.name for node in self.session.get_inputs()], [node.name for node in self.session.get_outputs()]
 
-    def _score_windows(self, windows: Windows, seen: list[int], due: list[int]) -> dict[str, NDArray[Any]]:
+    def _score_windows(
+        self, windows: Windows, seen: NDArray[np.int64], due: NDArray[np.int64], own: OwnOffsets | None
+    ) -> dict[str, NDArray[Any]]:
         columns = self.predict_windows(windows)
-        warnings = window_warnings(self.contract, self.reference, windows, due, columns.get("rul"))
+        warnings = window_warnings(self.contract, self.reference, windows, due.tolist(), columns.get("rul"))
         if self.slot is not None:
-            add_warnings(warnings, lost_parts(self.contract, windows, seen, due))
+            add_warnings(warnings, lost_parts(self.contract, windows, seen.tolist(), due.tolist()))
         if self.contract.health is not None:
             add_warnings(warnings, health_warnings(self.contract, self.reference.settings, windows))
-            self._add_sensors(windows, columns, warnings)
-            columns |= health_columns(self.contract, columns, warnings.tolist())
+            self._judge_health(windows, columns, warnings, own)
         return {**columns, "warnings": warnings}
 
-    def _add_sensors(self, windows: Windows, columns: dict[str, NDArray[Any]], warnings: NDArray[np.object_]) -> None:
-        """Warn where a sensor fails rather than the machine, of windows that have departed."""
-        sensors, nearest = self.reference.sensors, self.reference.regimes.nearest
-        judged = [not any(says(word, one) for word in SILENT) for one in warnings]
-        departed = np.flatnonzero((columns[HEALTH] == DEPARTED) & np.array(judged, bool))
-        if sensors is not None and len(departed):
-            told = sensor_warnings(self.contract, sensors, nearest, windows, departed, self.predict_windows)
-            for i, what in told.items():
-                warnings[i].append(f"{CHECK_FUNCTION}: {what}")
+    def _judge_health(
+        self, windows: Windows, columns: dict[str, NDArray[Any]], warnings: NDArray[np.object_], own: OwnOffsets | None
+    ) -> None:
+        """Put the columns of health into those of N windows: by machines' own baselines, or the fleet's judgement."""
+        ready, judges = np.zeros(len(windows), np.bool_), list[tuple[NDArray[np.bool_], Windows, Predict]]()
+        if self.own is not None and own is not None:
+            ready, corrected = self.own.ready(own), self.own.corrected(windows, own)
+            judges = [(ready, corrected, self.own.judge)] if ready.any() else []
+            told = self.own.judge(corrected) if ready.any() else {}
+            columns |= {name: np.where(ready, told[name], columns[name]) for name in told}
+            add_warnings(warnings, self.own.warnings(own))
+        elif self.contract.health and self.contract.health.baseline:
+            add_warnings(warnings, [[f"{FLEET_BASELINE}: {NOT_LEARNT}"]] * len(windows))
+        for of, seen, predict in ((~ready, windows, self.predict_windows), *judges):
+            judged = JudgedWindows(seen, predict, of & (columns[HEALTH] == DEPARTED))
+            add_sensor_warnings(self.contract, self.reference, judged, warnings)
+        columns |= health_columns(self.contract, columns, warnings.tolist())
 
     def _fault_columns(self, axis: str, probabilities: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         """Return the class and the calibrated probabilities of an axis, from the ensemble's (N, K)."""

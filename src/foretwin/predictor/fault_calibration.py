@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.dataset.table import FAULT_UNKNOWN
-from foretwin.metrics import SMALLEST_PROBABILITY, negative_log_likelihood
+from foretwin.metrics import SMALLEST_PROBABILITY, alarm_limit, negative_log_likelihood
 
 # Where every held-out prediction is correct, the likelihood alone would lead to a temperature of 0.
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.25, 4.0
@@ -89,9 +89,12 @@ class FaultCalibration:
         right = calibrated.argmax(axis=1) == truth
         return replace(found, threshold=_careful_threshold(calibrated.max(axis=1), right, even, level, least))
 
-    def within_budget(self, normal: NDArray[np.floating], share: float, opens: float) -> Self:
+    def within_budget(
+        self, normal: NDArray[np.floating], share: float, opens: float, runs: NDArray[np.int64] | None = None
+    ) -> Self:
         """Set the limit of two classes, normal and departed: at most `share` of normal cuts (N, 2) reaches `opens`.
 
+        Of cuts whose `runs` are known, those whose departure stands until the run ends do not count: it may be true.
         One more cut, of which nothing is known, counts as an alarm (conformal p-value: Vovk, Gammerman and Shafer,
         Algorithmic Learning in a Random World, 2005); where the cuts are too few for the share, none reaches it. Nor
         does what the network itself rather holds for normal. How frequent departures are nobody knows, so the
@@ -99,9 +102,13 @@ class FaultCalibration:
         """
         sharp = replace(self, temperature=self.temperature / SHARPENED)
         said = np.log(np.maximum(sharp.apply(normal), LEAST))
-        departed = np.sort(said[:, 1] - said[:, 0])[::-1]  # logits: near 1 a double tells no probabilities apart
-        allowed = max(int(share * (len(departed) + 1)) - 1, 0)
-        highest = float(departed[allowed]) if allowed < len(departed) else 0.0  # the first that may not reach it
+        departed = said[:, 1] - said[:, 0]  # logits: near 1 a double tells no probabilities apart
+        highest = alarm_limit(departed, share, None) if len(departed) else 0.0  # the first that may not reach it
+        if runs is not None and len(departed):
+            plain = np.diff(np.log(np.maximum(normal.astype(np.float64), LEAST)))[:, 0]  # in which a spread counts
+            limit = alarm_limit(plain, share, runs)
+            said = np.log(np.maximum(sharp.apply(1 / (1 + np.exp([[limit, -limit]]))), LEAST))
+            highest = float(said[0, 1] - said[0, 0])
         shift = float(np.log(opens / (1 - opens))) - max(highest, 0.0) - MARGIN
         return replace(sharp, shift=shift, threshold=opens)
 

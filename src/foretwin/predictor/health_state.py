@@ -22,6 +22,9 @@ SILENT = (OFF, UNKNOWN_REGIME)  # nothing is said of the machine
 STATES = ("good", "off_specification", CHECK_FUNCTION, "maintenance_required", "failure", *SILENT)
 INDEX, STATE = "health_index", "health_state"  # columns of tables of scores
 OUTSIDE, SHORT_HISTORY = "out_of_training_range", "short_history"
+FLEET_BASELINE = "fleet_baseline"  # the fleet's judgement answers, although the contract asks for each machine's own
+OWN, FLEET = "own", "fleet"
+BASELINE = "health_baseline"  # column of tables of scores: by which of them
 
 
 class ScoreTold(Protocol):
@@ -49,12 +52,18 @@ class ScoreTold(Protocol):
 
 
 def health_answer(told: ScoreTold, contract: Twin) -> dict[str, Any] | None:
-    """Return index and state of a score; None where it has no health, as one of an older model."""
+    """Return index, state and the baseline of a score; None where it has no health, as one of an older model."""
     if contract.health is None or HEALTH not in told.faults:
         return None
     late = told.rul is not None and told.rul_low is not None and comes_late(contract, told.rul, told.rul_low)
     state = health_word(told.diagnosis.get(HEALTH, UNKNOWN), told.warnings, late)
-    return {"index": index_of(told.faults[HEALTH][NORMAL]), "state": state}
+    answer = {"index": index_of(told.faults[HEALTH][NORMAL]), "state": state}
+    return answer | ({"baseline": baseline_of(told.warnings)} if contract.health.baseline else {})
+
+
+def baseline_of(warnings: Sequence[str]) -> str:
+    """Return whether the machine's own baseline answered or the fleet's, of a score whose contract asks for its own."""
+    return FLEET if says(FLEET_BASELINE, warnings) else OWN
 
 
 def index_of(normal: float) -> float:
@@ -119,4 +128,7 @@ def health_columns(
         late = rul is not None and low is not None and comes_late(contract, float(rul[i]), float(low[i]))
         states[i] = health_word(answers[i], one, late)
     index = np.array([index_of(normal) for normal in columns[f"p_{HEALTH}_{NORMAL}"].tolist()], np.float64)
-    return {HEALTH: answers, INDEX: index, STATE: states}
+    found = {HEALTH: answers, INDEX: index, STATE: states}
+    if contract.health is not None and contract.health.baseline:
+        found[BASELINE] = np.array([baseline_of(one) for one in warnings], dtype=object)
+    return found

@@ -17,6 +17,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import FAULT_UNKNOWN, KEY
 from foretwin.dataset.windows import Histories
 from foretwin.errors import BadInput
+from foretwin.predictor.own_baseline import OwnOffsets
 
 
 class Names(NamedTuple):
@@ -39,6 +40,7 @@ class ModelInputs:
     runs: NDArray[np.int64]  # (A,) the run that is scored: an asset's last one
     ends: NDArray[np.int64]  # (A,) the asset's last row in `histories`
     histories: Histories  # without labels: a score cannot depend on one
+    own: OwnOffsets | None = None  # of the machines' own baselines; None: what their rows tell
 
     @classmethod
     def of_one_run_each(

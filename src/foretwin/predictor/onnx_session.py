@@ -6,8 +6,8 @@ from pathlib import Path
 import onnxruntime as ort
 
 
-def make_session(network: Path, threads: int) -> ort.InferenceSession:
-    """Return a session over an ONNX file; `threads` is the number of threads of one call.
+def make_session(network: Path | bytes, threads: int) -> ort.InferenceSession:
+    """Return a session over an ONNX file, or its content; `threads` is the number of threads of one call.
 
     An arena of its own would keep what the largest call of each session took, 65 MB for a thousand windows of the
     pumps' model, which takes 5 MB itself.

@@ -10,7 +10,7 @@ A fault of the machine that one of several such channels shows alone looks the s
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import DEPARTED, HEALTH, Twin
 from foretwin.dataset.windows import Histories, Windows
 from foretwin.metrics import threshold
+from foretwin.predictor.health_state import CHECK_FUNCTION, SILENT, says
 from foretwin.predictor.known_settings import MOST_ROWS, MOST_WINDOWS, PARTS, deal_parts
 
 TOLD = 0.8  # share of what settings leave of a sensor's variance that the other sensors must tell
@@ -27,6 +28,7 @@ FEWEST_STILL = 4  # rows that a sensor must stand still for, whatever it did in 
 SMALLEST = 1e-9
 
 Values = NDArray[np.float64]
+Predict = Callable[[Windows], dict[str, NDArray[Any]]]  # columns of `Bundle.score`, each (N,)
 Nearest = Callable[[NDArray[np.float32]], NDArray[np.int64]]  # readings (N, C) -> their regimes (N,)
 
 
@@ -125,15 +127,50 @@ class SensorCheck:
         return cls(mean, scale, weights, spread, told, ends_of, still, values["limit"])
 
 
+class RegimeFinder(Protocol):
+    """Operating regimes of readings."""
+
+    def nearest(self, values: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Assign readings (N, C) to regimes (N,)."""
+
+
+class NormalReference(Protocol):
+    """What a bundle knows of normal machines."""
+
+    @property
+    def regimes(self) -> RegimeFinder:
+        """Return the operating regimes."""
+
+    @property
+    def sensors(self) -> SensorCheck | None:
+        """Return the check of sensors."""
+
+
+@dataclass(frozen=True)
+class JudgedWindows:
+    """N windows as whoever judges them sees them, and which he tells as departed."""
+
+    windows: Windows
+    predict: Predict
+    departed: NDArray[np.bool_]  # (N,)
+
+
+def add_sensor_warnings(
+    contract: Twin, reference: NormalReference, judged: JudgedWindows, warnings: NDArray[np.object_]
+) -> None:
+    """Warn where a sensor fails rather than the machine, of windows that a judge tells as departed."""
+    spoken = np.array([not any(says(word, one) for word in SILENT) for one in warnings], bool)
+    departed, sensors = np.flatnonzero(judged.departed & spoken), reference.sensors
+    if sensors is not None and len(departed):
+        for i, what in sensor_warnings(contract, sensors, reference.regimes.nearest, judged, departed).items():
+            warnings[i].append(f"{CHECK_FUNCTION}: {what}")
+
+
 def sensor_warnings(
-    contract: Twin,
-    sensors: SensorCheck,
-    nearest: Nearest,
-    windows: Windows,
-    departed: NDArray[np.int64],
-    predict: Callable[[Windows], dict[str, NDArray[Any]]],
+    contract: Twin, sensors: SensorCheck, nearest: Nearest, judged: JudgedWindows, departed: NDArray[np.int64]
 ) -> dict[int, str]:
     """Return of the `departed` ones (M,) of N windows those in which a sensor fails, with what is said of it."""
+    windows, predict = judged.windows, judged.predict
     few = replace(windows, **{name: getattr(windows, name)[departed] for name in ("x", "mask", "age", "rul", "faults")})
     suspect, standing, changed = sensors.suspects(few.x, few.mask, nearest)
     asked = np.flatnonzero(suspect >= 0)

@@ -109,16 +109,11 @@ def save_ensemble(
         axis: FaultCalibration.fit(*out_of_fold_faults(members, axis), params.confidence) for axis in contract.axes
     }
     if contract.health is not None:
-        faults[HEALTH] = keep_budget(faults[HEALTH], *out_of_fold_faults(members, HEALTH), contract)
+        said, classes = out_of_fold_faults(members, HEALTH)
+        share, opens = alarm_share(contract), contract.cases.open_probability
+        faults[HEALTH] = faults[HEALTH].within_budget(said[classes == 0], share, opens)
     digest = save_bundle(out, contract, onnx, calibration, reference, faults)
     return training_record(members, contract, params, digest)
-
-
-def keep_budget(
-    found: FaultCalibration, probabilities: NDArray[np.floating], truth: NDArray[np.integer], contract: Twin
-) -> FaultCalibration:
-    """Return the calibration of health that keeps the contract's false alarms, on cuts of held-out folds, (N, 2)."""
-    return found.within_budget(probabilities[truth == 0], alarm_share(contract), contract.cases.open_probability)
 
 
 def training_record(members: list[Member], contract: Twin, params: TrainParams, bundle: str) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def _comment(row: dict[str, Any]) -> Entry:
 
 
 def _maintenance(row: dict[str, Any]) -> Entry:
-    shown = {name: row[name] for name in ("part", "serial_number", "note", "case", "run", "time", "actor")}
+    shown = {name: row[name] for name in ("part", "channel", "serial_number", "note", "case", "run", "time", "actor")}
     return {"at": row["at"], "kind": "maintenance", "action": row["kind"], **shown}
 
 

@@ -14,7 +14,8 @@ from foretwin.contract.channels import Channel
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.failure_chances import failure_column, horizon_name
-from foretwin.predictor.health_state import INDEX, STATE, STATES
+from foretwin.predictor.health_state import BASELINE, FLEET, INDEX, OWN, STATE, STATES
+from foretwin.predictor.own_baseline import needs_baseline
 from foretwin.predictor.shapley import players
 from foretwin.serving.http.limits import Limits
 from foretwin.wire.asset_names import LONGEST_NAME, NAME_PATTERN
@@ -181,6 +182,7 @@ def answer_columns(contract: Twin) -> str:
         for axis in contract.axes
     )
     faults += f"`{INDEX}`, `{STATE}`, " if contract.health else ""
+    faults += f"`{BASELINE}`, " if needs_baseline(contract) else ""
     return f"`asset`, `run`, `time`, `rows`, {rul}{faults}`data_age` where it is known, `warnings`"
 
 
@@ -202,7 +204,9 @@ def _score_schema(champion: Champion) -> Schema:
     fields["diagnosis"] = record_schema({axis: {"enum": [*names, UNKNOWN]} for axis, names in axes.items()})
     if contract.health is not None:
         index = {"type": "number", "minimum": 0, "maximum": 100}
-        fields["health"] = record_schema({"index": index, "state": {"enum": list(STATES)}})
+        told: dict[str, Schema] = {"index": index, "state": {"enum": list(STATES)}}
+        told |= {"baseline": {"enum": [OWN, FLEET]}} if needs_baseline(contract) else {}
+        fields["health"] = record_schema(told)
     fields["data_age"] = {"type": "number", "minimum": 0, "description": "s since observed_at"}
     fields["warnings"] = {"type": "array", "items": TEXT}
     return record_schema(fields, optional=("data_age",))

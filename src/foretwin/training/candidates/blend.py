@@ -8,20 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.splits import Development
 from foretwin.errors import TrainingError
 from foretwin.predictor.bundle import save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration, JudgedClasses
 from foretwin.predictor.healthy_baseline import HealthyBaseline
+from foretwin.predictor.own_baseline import NOT_LEARNT
 from foretwin.predictor.rul_intervals import JudgedCuts, RulIntervals
 from foretwin.project.params import TrainParams
 from foretwin.training.candidates.classical import FoldParts
 from foretwin.training.candidates.graph import Fitted, blend_graph
 from foretwin.training.candidates.health_choice import DISTANCES, choose_health, link_distances
 from foretwin.training.candidates.out_of_fold import OutOfFold, Said
+from foretwin.training.candidates.own_health import OwnHealth, fit_own_health
 from foretwin.training.candidates.weights import QuestionBlend, blend_question
-from foretwin.training.ensemble import Member, keep_budget, regimes_of
+from foretwin.training.ensemble import Member, regimes_of
 from foretwin.training.horizon_calibration import fit_failure_chances
 
 MEGABYTE = 1e6
@@ -105,6 +108,9 @@ def save_blend(
         graph = blend_graph(blended.fitted, contract, alone)
         save_bundle(candidates / name, contract, graph, own.intervals, reference, own.faults)
     own = calibrate(blended.cuts, served, development, contract, params)
+    machines = _own_health(development, contract, reference, params)
+    if machines is not None:
+        machines.baseline.save(bundle)
     digest = save_bundle(bundle, contract, blended.graph, own.intervals, reference, own.faults)
     record = {
         "weights": {question: found.weights for question, found in blended.questions.items()},
@@ -113,9 +119,19 @@ def save_blend(
         "too_large": list(blended.banned),
         "candidates": list(blended.cuts.said),
     }
+    if contract.health and contract.health.baseline:
+        record["own_baseline"] = machines.record if machines else {"not_learnt": NOT_LEARNT}
     blended.cuts.table().to_parquet(candidates / "out_of_fold.parquet", index=False)
     write_blend_record(candidates, record)
     return record | {"bundle": digest}
+
+
+def _own_health(
+    development: Development, contract: Twin, reference: HealthyBaseline, params: TrainParams
+) -> OwnHealth | None:
+    if contract.health is None or not contract.health.baseline or reference.sensors is None:
+        return None
+    return fit_own_health(development, contract, reference.sensors, reference.regimes, params)
 
 
 def write_blend_record(candidates: Path, record: Mapping[str, Any]) -> None:
@@ -153,5 +169,7 @@ def calibrate(cuts: OutOfFold, said: Said, development: Development, contract: T
         for axis in contract.axes
     }
     if contract.health is not None:
-        faults[HEALTH] = keep_budget(faults[HEALTH], said[HEALTH], cuts.truth[HEALTH].astype(np.int64), contract)
+        normal = cuts.truth[HEALTH] == 0
+        share, opens = alarm_share(contract), contract.cases.open_probability
+        faults[HEALTH] = faults[HEALTH].within_budget(said[HEALTH][normal], share, opens)
     return Calibrated(intervals, faults)

@@ -8,6 +8,7 @@ departed where either says so.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,12 @@ from onnx import TensorProto
 from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.splits import Development
-from foretwin.metrics import threshold
+from foretwin.metrics import alarm_limit, spread_of
 from foretwin.training.candidates.classical import FoldParts
 from foretwin.training.candidates.distances import ServedDistance, served_distances
 from foretwin.training.candidates.nodes import GraphNodes
 from foretwin.training.candidates.out_of_fold import OutOfFold
-from foretwin.training.candidates.weights import EXTREME, LEAST, Beside, QuestionBlend, even_at, logit_of, spread_of
+from foretwin.training.candidates.weights import EXTREME, LEAST, Beside, QuestionBlend, even_at, logit_of
 
 DISTANCES = tuple(served_distances(0))
 SURE = 2.0  # standard errors of the difference of two counts of copies
@@ -46,15 +47,20 @@ def link_distances(classical: Sequence[FoldParts], development: Development, con
     """Return the parts with their distances as probabilities, by what they say of normal cuts that they hold out."""
     if contract.health is None:
         return list(classical)
-    axis, share = contract.axes.index(HEALTH), alarm_share(contract)
-    normal = {}
+    axis = contract.axes.index(HEALTH)
+    normal, runs = {}, {}
     for fold in development.folds:
         split = development.hold_out(fold)
         normal[fold] = split.histories.faults[split.held_out, axis] == 0
+        runs[fold] = split.histories.first[split.held_out[normal[fold]]]
+    every, share = None, alarm_share(contract)
+    if development.spacing is not None:
+        every = np.concatenate([runs[one.fold] + one.seed * len(development.fold) for one in classical])
+        share *= min(1.0, development.spacing / contract.window.length)
     found = list(classical)
     for name in DISTANCES:
         said = np.concatenate([one.answers[name][HEALTH][normal[one.fold], 0] for one in classical])
-        limit, spread = threshold(said, share), spread_of(said)
+        limit, spread = alarm_limit(said, share, every), spread_of(said)
         found = [_linked(one, name, limit, spread) for one in found]
     return found
 
@@ -70,25 +76,26 @@ def choose_health(
 ) -> QuestionBlend:
     """Choose what answers about health, of distances without those that are `banned`, and of what was `learnt`."""
     names = [name for name in DISTANCES if name in cuts.said and name not in banned]
-    truth, share = cuts.truth[HEALTH], alarm_share(contract)
-    told = {name: _told(said[HEALTH], truth, share) for name, said in cuts.said.items() if HEALTH in said}
+    truth, share = cuts.truth[HEALTH], alarm_share(contract) * cuts.overlap
+    told_of = partial(_told, cuts, share)
+    told = {name: told_of(said[HEALTH]) for name, said in cuts.said.items() if HEALTH in said}
     missed = {name: _missed(one, truth) for name, one in told.items()}
     if not names:
         if learnt is None:
             raise ValueError("no candidate for health is left")
-        return replace(learnt, errors=missed | {"blend": _missed(_told(learnt.said, truth, share), truth)})
+        return replace(learnt, errors=missed | {"blend": _missed(told_of(learnt.said), truth)})
     weights = {name: 1 / len(names) for name in names}
     said = np.mean([cuts.said[name][HEALTH] for name in names], axis=0)
     best = min(names, key=lambda name: missed[name])
-    if _surely_more(told[best], _told(said, truth, share), cuts):
+    if _surely_more(told[best], told_of(said), cuts):
         weights, said = {best: 1.0}, cuts.said[best][HEALTH]
     beside = None
     if learnt is not None:
-        found = _beside(learnt, truth, share)
+        found = _beside(learnt, cuts, share)
         joint = either(said, found.apply(learnt.said))
-        if _surely_more(_told(joint, truth, share), _told(said, truth, share), cuts):
+        if _surely_more(told_of(joint), told_of(said), cuts):
             beside, said = found, joint
-    errors = missed | {"blend": _missed(_told(said, truth, share), truth)}
+    errors = missed | {"blend": _missed(told_of(said), truth)}
     return QuestionBlend(weights, said, errors, beside)
 
 
@@ -122,15 +129,16 @@ def link_nodes(graph: GraphNodes, value: str, limit: float, spread: float) -> st
     return graph.node("Cast", graph.node("Sigmoid", both), to=TensorProto.FLOAT)
 
 
-def _beside(learnt: QuestionBlend, truth: Values, share: float) -> Beside:
-    normal = logit_of(learnt.said)[truth == 0]
-    return Beside(learnt.weights, max(threshold(normal, share), 0.0), spread_of(normal))
+def _beside(learnt: QuestionBlend, cuts: OutOfFold, share: float) -> Beside:
+    normal = cuts.truth[HEALTH] == 0
+    said = logit_of(learnt.said)[normal]
+    return Beside(learnt.weights, max(alarm_limit(said, share, cuts.runs_of(normal)), 0.0), spread_of(said))
 
 
-def _told(said: Values, truth: Values, share: float) -> NDArray[np.bool_]:
+def _told(cuts: OutOfFold, share: float, said: Values) -> NDArray[np.bool_]:
     """Return which cuts (M,) are told to have departed at the budget."""
-    logit = logit_of(said)
-    return np.asarray(logit > threshold(logit[truth == 0], share))
+    logit, normal = logit_of(said), cuts.truth[HEALTH] == 0
+    return np.asarray(logit > alarm_limit(logit[normal], share, cuts.runs_of(normal)))
 
 
 def _missed(told: NDArray[np.bool_], truth: Values) -> float:

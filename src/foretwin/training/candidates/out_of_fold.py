@@ -1,7 +1,7 @@
 """What every candidate says of cuts that it has not learnt from, by which the blend is weighted and calibrated."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class OutOfFold:
     truth: dict[str, NDArray[np.float64]]  # question -> (M,) share of the cap, NaN = unknown; or class, -1 = unknown
     said: dict[str, Said]  # candidate -> answers
     late: float = 0.0  # share of the cap within which a part still has to be delivered
+    runs: NDArray[np.int64] | None = None  # (M,) runs, whose cuts are dense and in order of time; None: random cuts
+    overlap: float = 1.0  # windows that share no row, for each of a run's cuts, where they are dense
 
     @classmethod
     def of(
@@ -46,12 +48,20 @@ class OutOfFold:
         for name in classical[0].answers if classical else ():
             said[name] = _joined([(one.fold, one.answers[name]) for one in classical], list(held_out))
         late = longest_lead_time(contract) / contract.rul.cap if contract.rul else 0.0
-        return cls(development.fold[cuts], development.asset[cuts], _truth(development, contract, cuts), said, late)
+        found = cls(development.fold[cuts], development.asset[cuts], _truth(development, contract, cuts), said, late)
+        if development.spacing is None:
+            return found
+        overlap = min(1.0, development.spacing / contract.window.length)
+        return replace(found, runs=development.histories.first[cuts], overlap=overlap)
 
     def known(self, question: str) -> NDArray[np.bool_]:
         """Return which of the M cuts have a known truth."""
         truth = self.truth[question]
         return ~np.isnan(truth) if question == "rul" else truth >= 0
+
+    def runs_of(self, chosen: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+        """Return the runs of chosen cuts (M,); None where they are not known."""
+        return None if self.runs is None else self.runs[chosen]
 
     def table(self) -> pd.DataFrame:
         """Return folds, assets, truths and answers by column, `<candidate>/<question>` or `.../<place of class>`."""

@@ -17,7 +17,6 @@ from foretwin.training.candidates.out_of_fold import OutOfFold
 
 SUM_TO_ONE = 1e3  # weight of that wish beside the squared errors
 SMALLEST_LIKELIHOOD = 1e-3  # of a true class; one window must not decide about a candidate
-SMALLEST_SPREAD = 1e-3  # of logarithms among normal windows
 EXTREME = 80.0  # logit that a single-precision number still tells from 0
 LEAST = 1e-12  # of what a logarithm is taken
 STEPS = 300
@@ -144,12 +143,6 @@ def logit_of(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     logarithms = np.log(np.maximum(probabilities.astype(np.float64), LEAST))
     found: NDArray[np.float64] = logarithms[:, 1] - logarithms[:, 0]
     return found
-
-
-def spread_of(normal: NDArray[np.floating]) -> float:
-    """Return the spread of values (N,) above their median, as a standard deviation if they were normal."""
-    median, high = np.quantile(normal, [0.5, 0.9])
-    return max(float(high - median) / 1.2816, SMALLEST_SPREAD)
 
 
 def even_at(values: NDArray[np.floating], limit: float, spread: float) -> NDArray[np.float64]:

@@ -17,12 +17,14 @@ from foretwin.twin.store.casework.cases import Case
 from foretwin.twin.store.casework.maintenance import Maintenance
 from foretwin.twin.store.casework.outbox import emit
 from foretwin.twin.store.casework.verdicts import GivenVerdict
+from foretwin.twin.store.scoring.own_offsets import forget_channel
 from foretwin.twin.store.telemetry.readings import newest_times
 
 Answer = dict[str, Any]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]  # PostgreSQL has no NUL
 Note = Annotated[str, StringConstraints(max_length=4000, pattern=r"^[^\x00]*$")]
 Time = Annotated[float, Field(ge=0)]
+OF_A_SENSOR = ("sensor_replaced", "sensor_recalibrated")  # what it told of the machine's own baseline is forgotten
 NEW_RUN = ("part_replaced", "run_ended")  # what comes after them is another run
 OF_A_FLEET = ("confirmed", "no_fault_found")
 
@@ -48,8 +50,9 @@ class Verdict(Told):
 class Work(Told):
     """Maintenance without a case."""
 
-    kind: Literal["inspection", "part_replaced", "run_ended"]
+    kind: Literal["inspection", "part_replaced", "run_ended", "sensor_replaced", "sensor_recalibrated"]
     part: Text | None = Field(default=None, description="as the contract's remedies name it")
+    channel: Text | None = Field(default=None, description="whose sensor was replaced or recalibrated")
 
 
 def give_verdict(
@@ -93,20 +96,24 @@ def record_maintenance(
 ) -> Answer:
     """Record maintenance without a case; the end of a run, or a new part, begins the asset's next run.
 
+    A sensor that is replaced or recalibrated has the machine's own baseline of its channel learnt anew.
+
     NotFound where there is no such asset, BadInput for a part that the contract does not know, and for the end of a
     run that has no reading yet.
     """
     with store.write() as connection:
         asset = assets.find_asset(connection, name)
         contract = _contract(contracts, asset.twin)
-        part = _part_of(work, contract)
+        part, channel = _part_of(work, contract), _channel_of(work, contract)
         last = _last_time(connection, asset.id, asset.run)
         if work.kind == "run_ended" and last is None:
             raise BadInput("kind", f"is run_ended, but run {asset.run} of {name} has no reading yet")
         time = _time_of(work, last, contract)
         ends = work.kind in NEW_RUN and last is not None
         where, said = (asset.id, asset.run, time, now), (work.kind, part, work.serial_number, work.note)
-        maintenance.add_maintenance(connection, Maintenance(*where, *said, case=None, actor=actor))
+        maintenance.add_maintenance(connection, Maintenance(*where, *said, case=None, actor=actor, channel=channel))
+        if channel is not None:
+            forget_channel(connection, asset.id, channel, last)
         if part is not None:
             assets.fit_part(connection, asset, part, work.serial_number, work.provenance, now)
         if ends:
@@ -227,6 +234,19 @@ def _part_of(work: Work, contract: Twin) -> str | None:
         which = "is missing" if work.part is None else f"{work.part} is none of {contract.name}"
         raise BadInput("part", f"{which}; there is {', '.join(sorted(known))}")
     return work.part
+
+
+def _channel_of(work: Work, contract: Twin) -> str | None:
+    """Return the channel whose sensor was replaced or recalibrated; None of other work."""
+    if work.kind not in OF_A_SENSOR:
+        if work.channel is not None:
+            raise BadInput("channel", f"goes with {' or '.join(OF_A_SENSOR)}, not with {work.kind}")
+        return None
+    sensors = [name for name, one in contract.channels.items() if one.role == "sensor"]
+    if work.channel not in sensors:
+        which = "is missing" if work.channel is None else f"{work.channel} is no sensor of {contract.name}"
+        raise BadInput("channel", f"{which}; there is {', '.join(sensors)}")
+    return work.channel
 
 
 def _refuse_part(told: Told, kind: str) -> None:

@@ -25,6 +25,7 @@ from foretwin.serving.http.tracing import work_span
 from foretwin.twin.cases.apply import review
 from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.scoring.memory import describe_lack
+from foretwin.twin.scoring.own_baselines import Kept, keep_learnt, kept_offsets
 from foretwin.twin.scoring.passes import PassCounts
 from foretwin.twin.scoring.scores import LoopScores, due_scores, score_assets
 from foretwin.twin.scoring.staleness import emit_stale
@@ -137,8 +138,10 @@ def _score_news(watching: Watching, watched: Watched, partition: Partition, cloc
         for begin in range(0, len(news), at_once):
             part = news[begin : begin + at_once]
             _load_missing(store, recent, part, wanted)
+            with store.read() as connection:
+                kept = kept_offsets(connection, watched.bundles, part.asset)
             # In a copy of the context, so that its span has the pass as parent.
-            asked = network.submit(copy_context().run, _ask, watched, champion, part)
+            asked = network.submit(copy_context().run, _ask, watched, champion, part, kept)
             if before:
                 scored += _keep(watching, watched, before, wanted, clock)
             before = asked.result()
@@ -154,15 +157,17 @@ class ScoredBatch:
     part: News
     champion: LoopScores
     candidate: LoopScores
+    kept: Kept  # of baselines of their own
 
 
-def _ask(watched: Watched, champion: Champion, part: News) -> ScoredBatch:
+def _ask(watched: Watched, champion: Champion, part: News, kept: Kept) -> ScoredBatch:
     """Score with both, the champion first."""
     recent, bundle = watched.recent, champion.bundle
     enough = recent.counts(part.asset) >= watched.contract.window.shortest
     with work_span("network", twin=watched.contract.name, assets=len(part)):
-        answer = score_assets(bundle, recent, part.asset[enough])
-        return ScoredBatch(part, answer, watched.beside.ask(recent, answer) if watched.beside else LoopScores())
+        answer = score_assets(bundle, recent, part.asset[enough], kept)
+        beside = watched.beside.ask(recent, answer, kept) if watched.beside else LoopScores()
+        return ScoredBatch(part, answer, beside, kept)
 
 
 def _keep(watching: Watching, watched: Watched, asked: ScoredBatch, wanted: ReadingQuery, clock: Clock) -> int:
@@ -187,6 +192,7 @@ def _keep(watching: Watching, watched: Watched, asked: ScoredBatch, wanted: Read
         own = wanted.partition.number if wanted.partition.count > 1 else -1
         add_usage(connection, "scores", (Used(due[one.asset], own, 1) for one in found), now)
         review(connection, watched.policy, found, due, now)
+        keep_learnt(connection, asked.kept, asked.champion.learnt, found)
         windows.mark_scored(connection, list(due), wanted.upto)
         span.note(scores=len(found))
     if beside:

@@ -1,7 +1,7 @@
 """Score cached windows with `Bundle.score`, and convert the result to rows of the store."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -14,6 +14,7 @@ from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.bundle import Answers, Bundle
 from foretwin.predictor.guards import check_readings
 from foretwin.predictor.records import score_records
+from foretwin.twin.scoring.own_baselines import Kept, learnt_offsets, offsets_for
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.scoring.scores import Score, model_id
@@ -26,12 +27,13 @@ class LoopScores:
 
     scored: tuple[Answers, ...] = ()
     refused: tuple[tuple[int, str], ...] = ()
+    learnt: Kept = field(default_factory=dict)  # of baselines of machines' own, if their windows count
 
 
 def score_assets(
-    bundle: Bundle, recent: WindowCache, chosen: NDArray[np.int64], most_refused: int | None = None
+    bundle: Bundle, recent: WindowCache, chosen: NDArray[np.int64], kept: Kept, most_refused: int | None = None
 ) -> LoopScores:
-    """Score the windows of these assets (N,), by their numbers.
+    """Score the windows of these assets (N,), by their numbers, with what is `kept` of baselines of their own.
 
     An asset that cannot be scored is looked for by halving, so that it does not stop the others; once `most_refused`
     were found, the rest of a call that failed counts as refused too.
@@ -41,16 +43,18 @@ def score_assets(
     try:
         tracks = recent.inputs(chosen, bundle.contract)
         check_readings(tracks, bundle.contract)
-        return LoopScores((bundle.answer(tracks),))
+        if bundle.own is not None:
+            tracks = replace(tracks, own=offsets_for(kept, tracks, bundle.contract))
+        return LoopScores((bundle.answer(tracks),), learnt=learnt_offsets(bundle, tracks))
     except (BadInput, BundleError) as error:
         reason = str(error)
     if len(chosen) == 1 or (most_refused is not None and most_refused <= 0):
         return LoopScores(refused=tuple((number, reason) for number in chosen.tolist()))
     before, after = np.array_split(chosen, 2)
-    first = score_assets(bundle, recent, before, most_refused)
+    first = score_assets(bundle, recent, before, kept, most_refused)
     left = None if most_refused is None else most_refused - len(first.refused)
-    second = score_assets(bundle, recent, after, left)
-    return LoopScores(first.scored + second.scored, first.refused + second.refused)
+    second = score_assets(bundle, recent, after, kept, left)
+    return LoopScores(first.scored + second.scored, first.refused + second.refused, {**first.learnt, **second.learnt})
 
 
 def as_scores(

@@ -16,6 +16,7 @@ from foretwin.champion.challenger import PILOT, Challenger, end_if_champion, loa
 from foretwin.contract.twin import Twin
 from foretwin.errors import BundleError, ForetwinError
 from foretwin.project.paths import Paths
+from foretwin.twin.scoring.own_baselines import Kept
 from foretwin.twin.scoring.scores import LoopScores, score_assets
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Connection, assets
@@ -66,7 +67,7 @@ class ShadowScorer:
             found = assets.find_all(connection, self.trial.assets).values()
             self.numbers = frozenset(one.id for one in found if one.twin == self.trial.bundle.contract.name)
 
-    def ask(self, recent: WindowCache, said: LoopScores) -> LoopScores:
+    def ask(self, recent: WindowCache, said: LoopScores, kept: Kept) -> LoopScores:
         """Score with the challenger those assets that the champion has scored; in a pilot, only the pilot's.
 
         An asset whose run is too short for it has no answer, and is not refused either.
@@ -78,7 +79,7 @@ class ShadowScorer:
             scored = scored[np.isin(scored, list(self.numbers))]
         chosen = scored[recent.counts(scored) >= self.trial.bundle.contract.window.shortest]
         try:
-            return score_assets(self.trial.bundle, recent, chosen, MOST_REFUSED)
+            return score_assets(self.trial.bundle, recent, chosen, kept, MOST_REFUSED)
         except Exception as error:  # onnxruntime's own, a lack of memory: the champion goes on
             reason = (str(error).splitlines() or [repr(error)])[0]
             return LoopScores(refused=tuple((number, reason) for number in chosen.tolist()))

@@ -10,6 +10,7 @@ from foretwin.champion.champion import Champion, champion_stamp, file_stamp, loa
 from foretwin.champion.loaded import LoadedChampions
 from foretwin.contract.twin import Twin
 from foretwin.errors import ForetwinError
+from foretwin.predictor.bundle import Bundle
 from foretwin.project.contracts import policy_of
 from foretwin.project.paths import Paths
 from foretwin.twin.scoring.memory import default_memory, exempt_from_collection
@@ -45,6 +46,11 @@ class Watched:
     upto: dict[Partition, int] = field(default_factory=dict)  # of each partition owned since the last pass
     beside: ShadowScorer | None = None
     trial_stamp: tuple[int, int] | None = None  # of the trial that was looked at last, whatever came of it
+
+    @property
+    def bundles(self) -> tuple[Bundle, ...]:
+        """Return the bundles that score: the champion's, and a challenger's."""
+        return (self.champion.bundle, *((self.beside.trial.bundle,) if self.beside else ()))
 
     @property
     def contract(self) -> Twin:

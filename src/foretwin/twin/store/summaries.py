@@ -233,3 +233,13 @@ usage_counts = Table(  # readings that were stored and scores that were made of 
     Column("partition", Integer, primary_key=True),
     Column("count", Count, nullable=False),
 )
+
+own_offsets = Table(  # how far an asset's channels lay from the fleet's in the first windows of its run
+    "own_offsets",
+    metadata,
+    Column("asset", ForeignKey("assets.id"), primary_key=True),
+    Column("run", Integer, nullable=False),
+    Column("windows", Integer, nullable=False),  # that count
+    Column("until", Double),  # time of the last reading that was looked at
+    Column("channels", JSON, nullable=False),  # name -> [mean, in the channel's unit, of how many readings]
+)

@@ -230,8 +230,8 @@ maintenance = Table(
     Column("run", Integer, nullable=False),
     Column("time", Double, nullable=False),
     Column("at", Moment, nullable=False),
-    Column("kind", String, nullable=False),  # inspection, part_replaced, run_ended
-    Column("part", String),
+    Column("kind", String, nullable=False),  # inspection, part_replaced, run_ended, sensor_replaced, ..._recalibrated
+    *(Column(name, String) for name in ("part", "channel")),
     Column("serial_number", String),
     Column("note", String),
     Column("case", ForeignKey("cases.id")),

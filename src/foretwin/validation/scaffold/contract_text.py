@@ -15,6 +15,7 @@ from foretwin.validation.scaffold.measures import TableProfile, TimeNotation, is
 from foretwin.validation.scaffold.sparse_channels import Sparse
 from foretwin.validation.scaffold.written import Written
 
+FEWEST_MACHINES, FEWEST_WINDOWS = 20, 4  # of each, for a baseline of every machine
 SHORTEST_WINDOW, LONGEST_WINDOW = 10, 60
 CAP_SHARE = 0.6  # of a median life: at more remaining life most machines show no wear
 OPEN_SHARE, CLOSE_SHARE = 0.25, 0.4  # of the cap
@@ -139,7 +140,7 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
             *(f"    {line}" for line in REMEDY),
         ]
     if has_health(guess):
-        lines += _health_lines(cap)
+        lines += _health_lines(cap, guess, measured)
     if guess.all_axes:
         lines += ["", "faults:  # guessed from the columns of labels"]
         for axis in guess.all_axes:
@@ -158,12 +159,16 @@ def output_lines(guess: Guess, notation: TimeNotation, measured: TableProfile) -
     return [*lines, f"  stale_after: {_number(silence)}  # guessed: a machine that is silent for so long is told"]
 
 
-def _health_lines(cap: float) -> list[str]:
+def _health_lines(cap: float, guess: Guess, measured: TableProfile) -> list[str]:
+    whole = measured.median_rows / window_length(guess, measured)
+    own = measured.assets >= FEWEST_MACHINES and whole >= FEWEST_WINDOWS
+    baseline = "  baseline: 1  # guessed: whole windows of its first life, by which each machine is judged later"
     return [
         "",
         "# All rows are presumed to be normal. Leave out known bad times, or name them as labels of an axis.",
         "health:",
         "  false_alarms: 12  # guessed: per machine and year; with fewer, a departure is told later",
+        *([baseline] if own else []),
         "  remedy:  # what a technician needs",
         *(f"    {line}" for line in REMEDY),
         "",
@@ -171,10 +176,15 @@ def _health_lines(cap: float) -> list[str]:
     ]
 
 
+def window_length(guess: Guess, measured: TableProfile) -> int:
+    """Return the rows of a window."""
+    least = min(max(measured.median_rows, 2), SHORTEST_WINDOW)  # a run may be shorter than any window should be
+    return 1 if guess.single_rows else int(min(max(measured.median_rows // 4, least), LONGEST_WINDOW))
+
+
 def rest_lines(rows: pd.DataFrame, guess: Guess, measured: TableProfile) -> list[str]:
     """Return `window` and `quality`."""
-    least = min(max(measured.median_rows, 2), SHORTEST_WINDOW)  # a run may be shorter than any window should be
-    length = 1 if guess.single_rows else int(min(max(measured.median_rows // 4, least), LONGEST_WINDOW))
+    length = window_length(guess, measured)
     reason = "each machine has one row: a risk, without a history" if length == 1 else "rows that one prediction sees"
     lines = [
         "",

@@ -62,6 +62,10 @@ class HealthAnswer(BaseModel):
 
     index: float = Field(ge=0, le=100)
     state: HealthState
+    baseline: Literal["own", "fleet"] | None = Field(
+        default=None,
+        description="by which it was judged; left out where the contract asks for no baseline of each machine",
+    )
 
 
 class ScoreAnswer(BaseModel):
@@ -229,8 +233,9 @@ class MaintenanceAnswer(AgedAnswer):
     run: int
     time: float
     at: datetime
-    kind: Literal["inspection", "part_replaced", "run_ended"]
+    kind: Literal["inspection", "part_replaced", "run_ended", "sensor_replaced", "sensor_recalibrated"]
     part: str | None
+    channel: str | None
     serial_number: str | None
     provenance: str | None
     note: str | None

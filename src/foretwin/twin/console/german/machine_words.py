@@ -17,6 +17,8 @@ MACHINES = {
     ),
     "As long as remaining lives are told apart, or longer": "So lang, wie Restleben unterschieden werden, oder länger",
     "A part was replaced": "Ein Teil wurde getauscht",
+    "A sensor was recalibrated": "Ein Sensor wurde neu kalibriert",
+    "A sensor was replaced": "Ein Sensor wurde getauscht",
     "Acknowledge": "Übernehmen",
     "Acknowledged": "Übernommen",
     "Action": "Aktion",
@@ -27,6 +29,9 @@ MACHINES = {
     "Came in": "Eingang",
     "Case": "Fall",
     "Case {case} became urgent": "Fall {case} wurde dringend",
+    "Channel, where its sensor was replaced or recalibrated": (
+        "Kanal, dessen Sensor getauscht oder neu kalibriert wurde"
+    ),
     "Case {case} closed": "Fall {case} wurde geschlossen",
     "Case {case} opened": "Fall {case} wurde eröffnet",
     "Case {case} was taken in by another": "Fall {case} ging in einem anderen auf",

@@ -17,6 +17,8 @@ WORKS = {
     "inspection": "It was looked at",
     "part_replaced": "A part was replaced",
     "run_ended": "The machine failed",
+    "sensor_replaced": "A sensor was replaced",
+    "sensor_recalibrated": "A sensor was recalibrated",
 }
 CLOSINGS = {
     "verdict": "a verdict was given",
@@ -101,7 +103,13 @@ def _verdict(entry: Entry, words: Wording) -> str:
 
 
 def _maintenance(entry: Entry, words: Wording) -> str:
-    told = [words.text(WORKS[entry["action"]]), entry["part"], entry["serial_number"], entry["note"]]
+    told = [
+        words.text(WORKS[entry["action"]]),
+        entry["part"],
+        entry["channel"],
+        entry["serial_number"],
+        entry["note"],
+    ]
     return words.text("Work") + ": " + ", ".join(filter(None, told))
 
 

@@ -13,7 +13,7 @@ MOST_POINTS, MOST_VALUES = 400, 4000  # of a chart, as its pixels tell apart; of
 ENTRIES = 80  # of the thread
 REASONS = 5  # channels of an explanation: those that move the answer most
 SETTING = "set."  # before the names of settings in the form of a what-if question
-WORK = ("kind", "part", "serial_number", "note")
+WORK = ("kind", "part", "channel", "serial_number", "note")
 
 
 async def show_machine(visit: Visit, problem: Refused | None = None) -> Response:
@@ -34,6 +34,7 @@ async def show_machine(visit: Visit, problem: Refused | None = None) -> Response
         entries=list(reversed(thread["entries"])),
         entry_text=lambda entry: tell_entry(entry, visit.words),
         works=WORKS,
+        sensors=[name for name, one in contract["channels"].items() if one["role"] == "sensor"],
         settings=settings if contract["rul"] else {},
         chosen=chosen,
         outlook=outlook,

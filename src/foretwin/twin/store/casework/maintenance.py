@@ -17,12 +17,13 @@ class Maintenance:
     run: int
     time: float
     at: datetime  # when it was told to us
-    kind: str  # inspection, part_replaced, run_ended
+    kind: str  # inspection, part_replaced, run_ended, sensor_replaced, sensor_recalibrated
     part: str | None
     serial_number: str | None
     note: str | None
     case: int | None
     actor: str
+    channel: str | None = None  # whose sensor was changed
 
 
 def add_maintenance(connection: Connection, done: Maintenance) -> None:
