@@ -60,6 +60,9 @@ def test_the_draft_asks_for_health_and_the_figures_say_what_they_can_show(projec
     contract = load_twin(Paths(project, "fan").contract)
     assert (contract.rul, contract.axes) == (None, ("health",))
     assert contract.window.shortest == contract.window.length > 1
+    assert contract.health.baseline == 1
+    record = json.loads((project / "models" / "fan" / "candidates" / "blend.json").read_text())
+    assert "too much alike" in record["own_baseline"]["not_learnt"], "speed says more than the fans' own offsets"
     metrics = json.loads((project / "models" / "fan" / "evaluation.json").read_text())
     found = metrics["network"]["fault"]["health"]
     assert found["detected"] > 0.5
