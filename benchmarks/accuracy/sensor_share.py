@@ -15,7 +15,7 @@ from foretwin.contract.twin import DEPARTED, HEALTH
 from foretwin.dataset.departures import Departures, is_copy
 from foretwin.dataset.table import canonical
 from foretwin.predictor.bundle import Bundle
-from foretwin.predictor.health_state import CHECK_FUNCTION, STATE
+from foretwin.predictor.health.health_state import CHECK_FUNCTION, STATE
 from foretwin.predictor.inputs import read_frame
 
 SEEDS = range(100, 120)

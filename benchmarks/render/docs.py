@@ -233,7 +233,16 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
 
 FILES = dict.fromkeys(CONNECTORS, "connectors") | {name: name.replace("-", "/") for name in HEALTH}  # of REPORTS
 REPORTS: dict[str, Callable[[dict[str, Any]], str]] = {
-    **SPEED, **HEALTH, **CONNECTORS, **GROWTH, **CASES, **SOAK, **LIFE, **STREAMING, **WAVEFORMS, **SCALE,
+    **SPEED,
+    **HEALTH,
+    **CONNECTORS,
+    **GROWTH,
+    **CASES,
+    **SOAK,
+    **LIFE,
+    **STREAMING,
+    **WAVEFORMS,
+    **SCALE,
     "ablation": ablation,
 }
 

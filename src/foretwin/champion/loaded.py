@@ -9,8 +9,8 @@ from threading import Lock
 from foretwin.champion.champion import Champion, file_stamp
 from foretwin.errors import BundleError
 from foretwin.predictor.bundle import NETWORK, verify
+from foretwin.predictor.health.own_baseline import OwnBaseline
 from foretwin.predictor.onnx_session import make_session
-from foretwin.predictor.own_baseline import OwnBaseline
 from foretwin.project.settings import read_number
 
 MEBIBYTE = 1024 * 1024

@@ -28,13 +28,13 @@ from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.guards import age_warnings, check_rows, pace_warnings
-from foretwin.predictor.health_state import FLEET_BASELINE, health_columns, health_warnings
+from foretwin.predictor.health.health_state import FLEET_BASELINE, health_columns, health_warnings
+from foretwin.predictor.health.own_baseline import NOT_LEARNT, OwnBaseline, OwnOffsets, first_windows, tell_of_normal
+from foretwin.predictor.health.sensor_check import JudgedWindows, Predict, add_sensor_warnings
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 from foretwin.predictor.inputs import ModelInputs, read_frame
 from foretwin.predictor.onnx_session import make_session
-from foretwin.predictor.own_baseline import NOT_LEARNT, OwnBaseline, OwnOffsets, first_windows, tell_of_normal
 from foretwin.predictor.rul_intervals import RulIntervals
-from foretwin.predictor.sensor_check import JudgedWindows, Predict, add_sensor_warnings
 from foretwin.predictor.window_warnings import add_warnings, lost_parts, window_warnings
 from foretwin.project.digests import file_digest
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Histories
+from foretwin.predictor.health.sensor_check import SensorCheck
 from foretwin.predictor.known_settings import KnownSettings
-from foretwin.predictor.sensor_check import SensorCheck
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import FAULT_UNKNOWN, KEY
 from foretwin.dataset.windows import Histories
 from foretwin.errors import BadInput
-from foretwin.predictor.own_baseline import OwnOffsets
+from foretwin.predictor.health.own_baseline import OwnOffsets
 
 
 class Names(NamedTuple):

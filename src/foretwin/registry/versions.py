@@ -19,7 +19,7 @@ from foretwin.dataset.table import KEY, read_rows
 from foretwin.errors import BundleError, RegistryError, RowsError
 from foretwin.predictor.bundle import probability_column, verify
 from foretwin.predictor.failure_chances import failure_column
-from foretwin.predictor.health_state import INDEX, STATE
+from foretwin.predictor.health.health_state import INDEX, STATE
 from foretwin.project.files import fresh
 from foretwin.project.paths import Paths
 from foretwin.registry.locations import ALIAS, BUNDLE, FIRST_RUN, MODEL, model_name

@@ -9,7 +9,7 @@ import pyarrow as pa
 from foretwin.champion.champion import Champion
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import Answers
-from foretwin.predictor.health_state import health_answer
+from foretwin.predictor.health.health_state import health_answer
 from foretwin.predictor.records import score_records
 from foretwin.serving.scoring.calls.call import ScoreCall
 from foretwin.wire.tables import JSON, write_table

@@ -14,8 +14,8 @@ from foretwin.contract.channels import Channel
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.failure_chances import failure_column, horizon_name
-from foretwin.predictor.health_state import BASELINE, FLEET, INDEX, OWN, STATE, STATES
-from foretwin.predictor.own_baseline import needs_baseline
+from foretwin.predictor.health.health_state import BASELINE, FLEET, INDEX, OWN, STATE, STATES
+from foretwin.predictor.health.own_baseline import needs_baseline
 from foretwin.predictor.shapley import players
 from foretwin.serving.http.limits import Limits
 from foretwin.wire.asset_names import LONGEST_NAME, NAME_PATTERN

@@ -14,8 +14,8 @@ from foretwin.dataset.splits import Development
 from foretwin.errors import TrainingError
 from foretwin.predictor.bundle import save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration, JudgedClasses
+from foretwin.predictor.health.own_baseline import NOT_LEARNT
 from foretwin.predictor.healthy_baseline import HealthyBaseline
-from foretwin.predictor.own_baseline import NOT_LEARNT
 from foretwin.predictor.rul_intervals import JudgedCuts, RulIntervals
 from foretwin.project.params import TrainParams
 from foretwin.training.candidates.classical import FoldParts

@@ -17,9 +17,9 @@ from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories
 from foretwin.metrics import RECOVERED, spread_of
 from foretwin.predictor.fault_calibration import SHARPENED, FaultCalibration, JudgedClasses
+from foretwin.predictor.health.own_baseline import FleetLevels, OwnBaseline, first_windows
+from foretwin.predictor.health.sensor_check import SensorCheck
 from foretwin.predictor.healthy_baseline import RegimeCentres
-from foretwin.predictor.own_baseline import FleetLevels, OwnBaseline, first_windows
-from foretwin.predictor.sensor_check import SensorCheck
 from foretwin.project.params import TrainParams
 from foretwin.training.candidates.classical import fit_classical
 from foretwin.training.candidates.graph import Fitted, blend_graph

@@ -7,7 +7,7 @@ from typing import Any
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import StoreError
-from foretwin.predictor.health_state import health_answer
+from foretwin.predictor.health.health_state import health_answer
 from foretwin.twin.scoring.staleness import is_stale
 from foretwin.twin.store import Connection
 from foretwin.twin.store.assets import Asset

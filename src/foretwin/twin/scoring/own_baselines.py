@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import Bundle
-from foretwin.predictor.health_state import CHECK_FUNCTION, SHORT_HISTORY, SILENT, says
+from foretwin.predictor.health.health_state import CHECK_FUNCTION, SHORT_HISTORY, SILENT, says
+from foretwin.predictor.health.own_baseline import OwnOffsets, next_ends
 from foretwin.predictor.inputs import ModelInputs
-from foretwin.predictor.own_baseline import OwnOffsets, next_ends
 from foretwin.twin.store import Connection
 from foretwin.twin.store.casework.cases import open_of
 from foretwin.twin.store.casework.waiting import waiting_of

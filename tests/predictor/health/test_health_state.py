@@ -12,7 +12,7 @@ from foretwin.dataset.windows import Histories
 from foretwin.errors import ContractError
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.health_state import STATES, comes_late, health_answer, health_word
+from foretwin.predictor.health.health_state import STATES, comes_late, health_answer, health_word
 from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
 from foretwin.predictor.inputs import read_frame
 from foretwin.predictor.known_settings import KnownSettings

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from foretwin.contract.twin import DEPARTED, HEALTH, NORMAL, UNKNOWN, Twin
 from foretwin.dataset.windows import Histories, Windows
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.health_state import FLEET_BASELINE, health_warnings
+from foretwin.predictor.health.health_state import FLEET_BASELINE, health_warnings
 from foretwin.predictor.healthy_baseline import RegimeCentres
 from foretwin.predictor.known_settings import KnownSettings
 from foretwin.predictor.onnx_session import make_session

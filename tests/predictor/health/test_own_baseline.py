@@ -10,8 +10,8 @@ from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Histories
 from foretwin.predictor.bundle import Bundle
+from foretwin.predictor.health.own_baseline import FILE, OwnOffsets, next_ends
 from foretwin.predictor.inputs import read_frame
-from foretwin.predictor.own_baseline import FILE, OwnOffsets, next_ends
 from support.differing_fleet import LENGTH, WARM_UP, WINDOWS, differing_rows, differing_twin, save_differing_bundle
 
 TWIN = differing_twin()

@@ -9,8 +9,8 @@ import pytest
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import canonical
 from foretwin.dataset.windows import Histories
+from foretwin.predictor.health.sensor_check import JudgedWindows, SensorCheck, sensor_warnings
 from foretwin.predictor.healthy_baseline import RegimeCentres
-from foretwin.predictor.sensor_check import JudgedWindows, SensorCheck, sensor_warnings
 from support.small_fleet import REMEDY
 
 ONE_REGIME = RegimeCentres((), np.zeros((1, 0), np.float32), np.zeros(0, np.float32)).nearest

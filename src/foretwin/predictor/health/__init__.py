@@ -1,0 +1,1 @@
+"""Health of a machine: its state and index, its own baseline, a failing sensor told from a failing machine."""
