@@ -57,7 +57,9 @@ def promote(project, client):
     promoted = ChampionRecord(promoted_at=datetime.now(UTC) - timedelta(days=2))
     keep_champion(paths, project / "trained" / "pump", identity, promoted)
     wait_for(lambda: client.get("/readyz").json()["champions"]["pump"] == "4", "swap")
-    (paths.models / "champion" / "bundle" / "network.onnx").write_bytes(b"damaged")
+    network = paths.models / "champion" / "bundle" / "network.onnx"
+    network.unlink()
+    network.write_bytes(b"damaged")
 
 
 def faster() -> str:

@@ -23,6 +23,7 @@ from foretwin.contract.twin import load_twin
 from foretwin.errors import BundleError, RegistryError
 from foretwin.project.digests import file_digest, file_digests
 from foretwin.project.files import fresh, fresh_file
+from foretwin.project.json import strict_json
 from foretwin.project.paths import Paths
 from foretwin.project.settings import read_setting
 from foretwin.registry.locations import has_store
@@ -114,7 +115,7 @@ class SharedChampions:
         with kept_by_one(paths):
             contract = _take_all(system, base, paths, pointer, told.get("contract"))
         with fresh_file(marker) as out:
-            out.write_text(json.dumps({"pointer": digest, "contract": contract}), encoding="utf-8")
+            out.write_text(strict_json({"pointer": digest, "contract": contract}), encoding="utf-8")
         if before == pointer.identity:
             return None
         came = f"version {before.version}" if before else "none"
