@@ -44,7 +44,8 @@ ASSETS, PER_SECOND = 1000, 200.0
 RATE = 1e6  # calls per second that the key allows
 COMMANDS = ("live", "watch", "ingest")
 PATIENCE = 300  # s until the backlog is gone
-WAITING = "SELECT count(*) FROM deliveries WHERE state = 'waiting'"
+WAITING = """SELECT (SELECT count(*) FROM deliveries WHERE state = 'waiting')
+    + (SELECT count(*) FROM events WHERE id NOT IN (SELECT event FROM deliveries))"""
 SECRET = "c" * 32
 DATABASE = {"freeze the database", "restart the database", "fill the disk"}  # never two of them at once
 
