@@ -39,7 +39,7 @@ run: $(READY) ## dvc repro for the twins in params.yaml, then the figures
 
 # With libfaketime the quick tests run once, on another day; without it on this one.
 test: $(READY) ## the whole test suite
-	@if ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1; then .ci/suite; else pytest -n 2; fi
+	@if ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1; then $(MAKE) test-today test-clock; else pytest -n 2; fi
 
 test-quick: $(READY) ## the tests that neither start servers nor train
 	pytest -n 2 -m 'not slow'
