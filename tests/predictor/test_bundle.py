@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foretwin.dataset import windows as dataset_windows
 from foretwin.dataset.table import canonical
 from foretwin.errors import BadInput, BundleError
-from foretwin.predictor import bundle as bundle_module
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.inputs import read_frame
@@ -140,7 +140,7 @@ def test_labels_and_other_columns_cannot_change_a_score(bundle):
 
 
 def test_scores_do_not_depend_on_which_other_assets_are_in_the_call(bundle, monkeypatch):
-    monkeypatch.setattr(bundle_module, "CHUNK", 64)
+    monkeypatch.setattr(dataset_windows, "AT_ONCE", 64)
     rows = random_rows(TWIN, {f"a{i:03}": 2 + i % 11 for i in range(300)})
     together = bundle.score(rows)
     assert len(together) == 300
@@ -151,7 +151,7 @@ def test_scores_do_not_depend_on_which_other_assets_are_in_the_call(bundle, monk
 
 
 def test_more_assets_than_are_in_memory_at_once_are_scored_in_order(bundle):
-    assets = bundle_module.CHUNK + 7
+    assets = dataset_windows.AT_ONCE + 7
     rows = random_rows(TWIN, {f"a{i}": 2 for i in range(assets)})
     scores = bundle.score(rows)
     assert scores["asset"].tolist() == [f"a{i}" for i in range(assets)]

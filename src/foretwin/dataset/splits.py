@@ -56,7 +56,7 @@ class Development:
     cap: float | None = None  # of the RUL, in the contract's time unit; None without an RUL
     late: float = 0.0  # the longest lead time, in that unit: windows within it are drawn more often
     source: NDArray[np.int64] | None = None  # (R,) first row of the run that a copy is of, or the row's own; of health
-    spacing: int | None = None  # rows between the cuts of a run; None: they are random
+    overlap: float | None = None  # windows that share no row, for each of a run's dense cuts; None: they are random
 
     @classmethod
     def load(cls, folder: Path, contract: Twin, params: PrepareParams) -> "Development":

@@ -16,6 +16,7 @@ from foretwin.dataset.table import HISTORY, TEST_SET, fault_column, run_starts
 from foretwin.errors import RowsError
 
 TEST = -1  # the fold number of held-out assets
+AT_ONCE = 2048  # windows in memory
 SHORTEST_LIFE_SHARE = 0.2  # random cuts fall after this share of a run (docs/benchmarks.md)
 
 
@@ -132,6 +133,11 @@ class Histories:
     def ends(self, shortest: int) -> NDArray[np.int64]:
         """Return the positions of all rows with at least `shortest` rows of their run so far."""
         return np.flatnonzero(self.rows_so_far() >= shortest)
+
+
+def window_parts(windows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return windows (N,), by any number of theirs, in parts of at most AT_ONCE; one part, maybe empty, of few."""
+    return np.array_split(windows, max(1, -(-len(windows) // AT_ONCE)))
 
 
 def last_rows(rows: pd.DataFrame) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from foretwin.contract.twin import DEPARTED, HEALTH, UNKNOWN, Twin
-from foretwin.dataset.windows import Windows
+from foretwin.dataset.windows import Windows, window_parts
 from foretwin.errors import BadInput, BundleError
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.guards import age_warnings, check_rows, pace_warnings
@@ -40,7 +40,6 @@ from foretwin.project.digests import file_digest
 
 FORMAT = 2
 NETWORK = "network.onnx"
-CHUNK = 2048  # windows in memory at once
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ class Bundle:
             own = first_windows(self.own.levels, self.own.windows, histories, tracks.ends, counts)
         parts = [
             self._score_windows(histories.cut(tracks.ends[i], length), rows[i], due[i], own.at(i) if own else None)
-            for i in _chunks(machines)
+            for i in window_parts(machines)
         ]
         columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
         self._check_finite(tracks.assets, columns)
@@ -294,7 +293,3 @@ def verify(folder: Path) -> str:
     if wrong:
         raise BundleError(f"{folder}/{wrong[0]}: missing, unknown or altered since it was saved; it is not loaded")
     return file_digest(folder / "manifest.json")
-
-
-def _chunks(ends: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return [ends] if len(ends) <= CHUNK else np.array_split(ends, -(-len(ends) // CHUNK))

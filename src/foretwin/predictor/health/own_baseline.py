@@ -19,7 +19,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import DEPARTED, HEALTH, NORMAL, UNKNOWN, Twin
-from foretwin.dataset.windows import Histories, Windows
+from foretwin.dataset.windows import Histories, Windows, window_parts
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.health.health_state import FLEET_BASELINE, health_warnings
 from foretwin.predictor.healthy_baseline import RegimeCentres
@@ -28,7 +28,6 @@ from foretwin.predictor.onnx_session import make_session
 
 FILE, GRAPH = "own_baseline.json", "own_health.onnx"
 NOT_LEARNT = "none of each machine is learnt: the training's runs were too short, too few, or too much alike"
-AT_ONCE = 2048  # windows in memory at once
 
 Values = NDArray[np.float64]
 Nearest = Callable[[NDArray[np.float32]], NDArray[np.int64]]  # readings (N, C) -> their regimes (N,)
@@ -216,7 +215,7 @@ def first_windows(
         due, row = due[row >= 0], row[row >= 0]
         if not len(due):
             break
-        for some, rows in zip(_parts(due), _parts(row), strict=True):
+        for some, rows in zip(window_parts(due), window_parts(row), strict=True):
             windows = histories.cut(rows, levels.length)
             counted, time = counts(windows), histories.time[rows]
             at[some[counted], found.windows[some[counted]]] = time[counted]
@@ -237,7 +236,3 @@ def tell_of_normal(
     """Return which windows (N,) count for a baseline: the fleet's judgement tells of no departure, nor is it silent."""
     silent = np.array([bool(one) for one in health_warnings(contract, settings, windows)], bool)
     return np.asarray(~silent & (predict(windows)[HEALTH] != DEPARTED))
-
-
-def _parts(values: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return np.array_split(values, max(1, -(-len(values) // AT_ONCE)))

@@ -60,7 +60,7 @@ class SensorCheck:
             others, own = z[part[rows] != one], z[part[rows] == one]
             if len(others) and len(own):
                 full += np.square(own - own @ _reconstruction(others)).sum(axis=0)
-                plain += np.square(own - own @ _by_settings(others, setting)).sum(axis=0)
+                plain += np.square(own - own @ weights_by_settings(others, setting)).sum(axis=0)
         judged = ~setting & np.isfinite(scale).any(axis=0) & (plain > 0)
         spread = np.where(judged, np.sqrt(full / len(z)) + SMALLEST, np.inf)
         told = judged & (full <= (1 - TOLD) * plain)
@@ -215,7 +215,7 @@ def _reconstruction(z: Values) -> Values:
     return np.asarray(weights, np.float64)
 
 
-def _by_settings(z: Values, setting: NDArray[np.bool_]) -> Values:
+def weights_by_settings(z: Values, setting: NDArray[np.bool_]) -> Values:
     """Return the weights (C, C) by which channels follow from the settings alone."""
     weights = np.zeros((z.shape[1], z.shape[1]))
     own = z[:, setting]

@@ -54,9 +54,9 @@ def link_distances(classical: Sequence[FoldParts], development: Development, con
         normal[fold] = split.histories.faults[split.held_out, axis] == 0
         runs[fold] = split.histories.first[split.held_out[normal[fold]]]
     every, share = None, alarm_share(contract)
-    if development.spacing is not None:
+    if development.overlap is not None:
         every = np.concatenate([runs[one.fold] + one.seed * len(development.fold) for one in classical])
-        share *= min(1.0, development.spacing / contract.window.length)
+        share *= development.overlap
     found = list(classical)
     for name in DISTANCES:
         said = np.concatenate([one.answers[name][HEALTH][normal[one.fold], 0] for one in classical])

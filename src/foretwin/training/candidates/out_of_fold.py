@@ -49,10 +49,9 @@ class OutOfFold:
             said[name] = _joined([(one.fold, one.answers[name]) for one in classical], list(held_out))
         late = longest_lead_time(contract) / contract.rul.cap if contract.rul else 0.0
         found = cls(development.fold[cuts], development.asset[cuts], _truth(development, contract, cuts), said, late)
-        if development.spacing is None:
+        if development.overlap is None:
             return found
-        overlap = min(1.0, development.spacing / contract.window.length)
-        return replace(found, runs=development.histories.first[cuts], overlap=overlap)
+        return replace(found, runs=development.histories.first[cuts], overlap=development.overlap)
 
     def known(self, question: str) -> NDArray[np.bool_]:
         """Return which of the M cuts have a known truth."""

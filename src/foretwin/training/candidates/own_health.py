@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.splits import Development
-from foretwin.dataset.windows import Histories
+from foretwin.dataset.windows import Histories, window_parts
 from foretwin.metrics import RECOVERED, spread_of
 from foretwin.predictor.fault_calibration import SHARPENED, FaultCalibration, JudgedClasses
 from foretwin.predictor.health.own_baseline import FleetLevels, OwnBaseline, first_windows
-from foretwin.predictor.health.sensor_check import SensorCheck
+from foretwin.predictor.health.sensor_check import SensorCheck, weights_by_settings
 from foretwin.predictor.healthy_baseline import RegimeCentres
 from foretwin.project.params import TrainParams
 from foretwin.training.candidates.classical import fit_classical
@@ -27,7 +27,6 @@ from foretwin.training.candidates.health_choice import choose_health, link_dista
 from foretwin.training.candidates.out_of_fold import OutOfFold
 from foretwin.training.candidates.weights import logit_of
 
-RIDGE = 1e-2  # of standardised settings
 FEWEST_RUNS = 10  # with a baseline and windows after it: of fewer, nobody knows how machines differ
 DIFFER = 0.5  # of the variance of what the first windows of machines tell of a channel, that must be the machines'
 SMALLEST_APART = 0.1  # of the logits of opening and closing
@@ -90,8 +89,7 @@ def fit_levels(histories: Histories, contract: Twin, sensors: SensorCheck, regim
     _, run, rows = np.unique(histories.first, return_inverse=True, return_counts=True)
     middle = np.stack([np.bincount(run, column) for column in z.T], axis=1) / rows[:, None]
     z -= middle[run]
-    own, weights = z[:, setting], np.zeros((count, count))
-    weights[setting] = np.linalg.solve(own.T @ own / len(z) + RIDGE * np.eye(own.shape[1]), own.T @ z / len(z))
+    weights = weights_by_settings(z, setting)
     weights[:, setting] = np.eye(count)[:, setting]  # so that nothing of a setting is left
     levels = replace(plain, weights=weights)
     machines, within = _variances(levels, histories)
@@ -105,8 +103,7 @@ def _variances(levels: FleetLevels, histories: Histories) -> tuple[Values, Value
     ends = np.flatnonzero(number % length == 0)
     if not len(ends):
         return levels.machines, levels.within
-    parts = np.array_split(ends, max(1, -(-len(ends) // 2048)))
-    mean = np.concatenate([levels.window_means(histories.cut(part, length))[0] for part in parts])
+    mean = np.concatenate([levels.window_means(histories.cut(part, length))[0] for part in window_parts(ends)])
     _, run, windows = np.unique(histories.first[ends], return_inverse=True, return_counts=True)
     middle = np.stack([np.bincount(run, column) for column in mean.T], axis=1) / windows[:, None]
     free = max(1, len(ends) - len(windows))
@@ -138,5 +135,5 @@ def without_offsets(development: Development, levels: FleetLevels, contract: Twi
     if len(np.unique(histories.first[dense])) < FEWEST_RUNS or held != set(development.folds):
         return None
     moved = replace(histories, values=(histories.values - offset).astype(np.float32))
-    ends = development.ends[after[development.ends]]
-    return replace(development, histories=moved, ends=ends, cuts=cuts, spacing=step)
+    ends, overlap = development.ends[after[development.ends]], min(1.0, step / contract.window.length)
+    return replace(development, histories=moved, ends=ends, cuts=cuts, overlap=overlap)

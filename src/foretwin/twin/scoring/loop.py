@@ -138,8 +138,7 @@ def _score_news(watching: Watching, watched: Watched, partition: Partition, cloc
         for begin in range(0, len(news), at_once):
             part = news[begin : begin + at_once]
             _load_missing(store, recent, part, wanted)
-            with store.read() as connection:
-                kept = kept_offsets(connection, watched.bundles, part.asset)
+            kept = kept_offsets(store, watched.bundles, part.asset)
             # In a copy of the context, so that its span has the pass as parent.
             asked = network.submit(copy_context().run, _ask, watched, champion, part, kept)
             if before:

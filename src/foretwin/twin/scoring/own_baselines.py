@@ -14,7 +14,7 @@ from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.health.health_state import CHECK_FUNCTION, SHORT_HISTORY, SILENT, says
 from foretwin.predictor.health.own_baseline import OwnOffsets, next_ends
 from foretwin.predictor.inputs import ModelInputs
-from foretwin.twin.store import Connection
+from foretwin.twin.store import Connection, Store
 from foretwin.twin.store.casework.cases import open_of
 from foretwin.twin.store.casework.waiting import waiting_of
 from foretwin.twin.store.scoring.own_offsets import StoredOffsets, keep_offsets, offsets_of
@@ -23,9 +23,12 @@ from foretwin.twin.store.scoring.scores import Score
 Kept = Mapping[int, StoredOffsets]  # by the numbers of assets
 
 
-def kept_offsets(connection: Connection, bundles: Sequence[Bundle], assets: NDArray[np.int64]) -> Kept:
-    """Return what is kept of these assets; nothing is read where no bundle judges by own baselines."""
-    return offsets_of(connection, assets.tolist()) if any(one.own is not None for one in bundles) else {}
+def kept_offsets(store: Store, bundles: Sequence[Bundle], assets: NDArray[np.int64]) -> Kept:
+    """Return what is kept of these assets; the store is not asked where no bundle judges by own baselines."""
+    if all(one.own is None for one in bundles):
+        return {}
+    with store.read() as connection:
+        return offsets_of(connection, assets.tolist())
 
 
 def offsets_for(kept: Kept, tracks: ModelInputs, contract: Twin) -> OwnOffsets:
