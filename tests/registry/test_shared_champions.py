@@ -186,6 +186,17 @@ def test_a_contract_alone_is_news_too(hosts):
     assert there.read_bytes() == here.read_bytes()
 
 
+def test_a_folder_that_is_gone_is_told_and_its_champions_go_on(hosts):
+    assert hosts.share() == ["3"]
+    hosts.files.rename(hosts.files.with_name("gone"))
+    with pytest.raises(RegistryError, match="place: cannot be reached"):
+        list(hosts.fetcher.fetch())
+    assert load_champion(hosts.there, "pump").identity.version == "3"
+    hosts.files.with_name("gone").rename(hosts.files)
+    hosts.promote("4")
+    assert hosts.share() == ["4"]
+
+
 def test_a_place_that_holds_nothing_yet_and_one_that_cannot_be_read(tmp_path):
     assert list(SharedChampions(tmp_path, (tmp_path / "none").as_uri()).fetch()) == []
     with pytest.raises(RegistryError, match="FORETWIN_MODELS: nowhere://x: cannot be reached"):

@@ -91,7 +91,9 @@ class SharedChampions:
         try:
             system.invalidate_cache()
             listed = system.ls(f"{base}/champions", detail=True)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if self.seen:  # it had some: a folder whose disk is gone looks as one that holds nothing yet
+                raise self._unreachable(error) from None
             return {}
         except (OSError, ValueError) as error:
             raise self._unreachable(error) from None
