@@ -115,9 +115,10 @@ connectors: $(READY) ## 20 random kills of an OPC UA server, of a NATS server, o
 	python -m benchmarks.reliability.broker_outage 300
 	python -m benchmarks.reliability.storm
 
-soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap every 20 s; reports/fuzz.json, reports/soak.json
+soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap every 20 s, then two pages left open for an hour; reports/fuzz.json, reports/soak.json, reports/console.json
 	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1
 	python -m benchmarks.reliability.soak.run serve --minutes 10
+	python -m benchmarks.reliability.left_open
 
 audit: $(READY) ## known holes of the pinned libraries; reports/audit.json, or why there is no answer
 	$(PYTHON) -m venv .foretwin/audit

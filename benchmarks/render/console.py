@@ -36,7 +36,7 @@ SHARES = (0.2, 0.35, 0.5, 0.3, 0.6, 0.4, 0.45, 0.75, 0.25, 0.93, 0.55, 0.3)  # o
 GAP = range(40, 60)  # h before the end of what was seen of the oldest pumps, in which they sent nothing
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SCHEMES = ("light", "dark")
-PARTS = {"failed": "section[data-series]"}  # pages of which a part is shown
+PARTS = {"failed": "section:has([data-series])"}  # pages of which a part is shown
 
 
 def main(*arguments: str) -> None:
@@ -200,9 +200,11 @@ def take_pictures(url: str, out: Path, failed: str) -> None:
             for name, (path, size) in pages.items():
                 context = cut_off(browser, [], viewport=size, color_scheme=scheme, locale="en-GB")
                 page = context.new_page()
-                page.goto(url + path, wait_until="networkidle")
+                page.goto(url + path, wait_until="load")  # it is never idle: events come
                 if path.startswith("/machines/"):
                     page.locator("[data-channels] canvas").last.wait_for()  # of whose charts each is drawn at once
+                elif path.startswith("/cases/"):
+                    page.locator("[data-rul] canvas").wait_for()
                 picture = out / f"console-{name}-{scheme}.png"
                 if name in PARTS:
                     page.locator(PARTS[name]).screenshot(path=picture)

@@ -71,7 +71,22 @@ def console(report: dict[str, Any]) -> str:
     text += f"{len(report['bytes'])} pages, `{path}`, has {most / 1000:.1f} kB uncompressed, "
     text += f"of {report['most_bytes'] / 1000:.0f} kB allowed. "
     machine = report["machine"]
-    return f"{head}\n{text}On {machine['cores']} cores at a load of {machine['load']}; from `reports/console.json`.\n"
+    text += f"On {machine['cores']} cores at a load of {machine['load']}; from `reports/console.json`.\n"
+    return f"{head}\n{text}{left_open(report['left_open'])}"
+
+
+def left_open(found: dict[str, Any]) -> str:
+    """What pages that stay open hold in the end."""
+    pages = {"fleet": found["fleet"], "machine": found["machine"]}
+    grown = [
+        f"that of a {name}, which looked {one['looks']} times, heap {one['growth']['heap_mb']}, nodes "
+        f"{one['growth']['nodes']}"
+        for name, one in pages.items()
+    ]
+    return (
+        f"\nTwo pages left open over {found['minutes']:g} minutes of replay of {found['pumps']} pumps, what the last "
+        f"quarter held as a multiple of the second: {'; '.join(grown)}; {found['bound']} is allowed.\n"
+    )
 
 
 GROWTH = {"growth": growth, "mixed-load": mixed_load, "console": console}

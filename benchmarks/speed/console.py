@@ -33,6 +33,7 @@ from foretwin.twin.store import Store, listing, open_store
 PAINTED, LISTED, ROUNDS = (100, 10_000), (1_000, 100_000), 7
 QUICK_PAINTED, QUICK_LISTED = (20, 200), (100, 1_000)
 BOUND, MOST_BYTES = 1.5, 100_000
+REPORT = Path("reports/console.json")
 PAINT = "performance.getEntriesByType('paint').find(one => one.name === 'first-contentful-paint').startTime"
 PAGES = (
     "/",
@@ -66,10 +67,11 @@ def main(*arguments: str) -> None:
             **{f"list_by_{sort}_ms": told(alternate(queries(stores, listed, sort))) for sort in SORTS},
         }
     machine = environment() | {"cores": str(os.cpu_count()), "load": f"{os.getloadavg()[1]:.1f}"}
-    report = {"machine": machine, "rounds": ROUNDS, "bound": BOUND, "most_bytes": MOST_BYTES, **found}
+    before = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.exists() else {}  # with what others measured
+    report = before | {"machine": machine, "rounds": ROUNDS, "bound": BOUND, "most_bytes": MOST_BYTES, **found}
     print(json.dumps(found, indent=1))
     if not is_quick:
-        with fresh_file(Path("reports/console.json")) as out:
+        with fresh_file(REPORT) as out:
             out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 

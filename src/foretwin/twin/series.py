@@ -1,24 +1,31 @@
 """A run as a picture needs it: RUL and channels in at most so many pieces of time, each with its extremes."""
 
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from foretwin.champion.champion import champion_stamp, load_champion
 from foretwin.contract.twin import Twin
+from foretwin.errors import BundleError, RegistryError
 from foretwin.twin.store import Connection, listing, timeline
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.listing import Page
 from foretwin.twin.store.scoring.scores import course
 from foretwin.twin.store.telemetry.history import readings_of, time_span
+from foretwin.twin.store.telemetry.machine_events import events_of_run
 
 DIGITS = 5  # significant ones, of float32 values that are drawn
-MOST_MARKS = 200
+MOST_MARKS, MOST_EVENTS = 200, 50
 ALL_CASES = Page(MOST_MARKS, 0, "id", descending=False)
 
 Array = NDArray[np.float64]
 Values = list[float | None]
+Range = tuple[float | None, float | None]
 
 
 class RulLimits(BaseModel):
@@ -38,20 +45,21 @@ class RulCourse(BaseModel):
 
 
 class ChannelCourse(BaseModel):
-    """A channel in each piece; `limits` are those of a valid reading."""
+    """A channel in each piece; `limits` are those of a valid reading, `trained` what the champion learnt from."""
 
     unit: str
     limits: tuple[float, float]
+    trained: Range | None
     min: Values
     max: Values
     last: Values
 
 
 class Mark(BaseModel):
-    """What happened at a time of the run: a case that opened, or maintenance."""
+    """What happened at a time of the run: a case that opened, maintenance, or an event that the machine reported."""
 
     time: float
-    kind: Literal["case", "maintenance"]
+    kind: Literal["case", "maintenance", "event"]
     what: str
     case: int | None
 
@@ -70,7 +78,25 @@ class Series(BaseModel):
     channels: dict[str, ChannelCourse]
 
 
-def run_series(connection: Connection, contract: Twin, asset: Asset, run: int, points: int) -> dict[str, Any]:
+def trained_ranges(root: Path, twin: str) -> Mapping[str, Range]:
+    """Return channel -> lowest and highest value on the assets that the champion learnt from; empty without one."""
+    return _ranges_of(root, twin, champion_stamp(root, twin))
+
+
+@lru_cache(64)
+def _ranges_of(root: Path, twin: str, _stamp: object) -> Mapping[str, Range]:
+    try:
+        bundle = load_champion(root, twin, None).bundle
+    except (BundleError, RegistryError):
+        return {}
+    low, high = bundle.reference.ranges.astype(np.float64)
+    ends = zip(_numbers(low), _numbers(high), strict=True)
+    return dict(zip(bundle.contract.channel_names, ends, strict=True))
+
+
+def run_series(
+    connection: Connection, root: Path, contract: Twin, asset: Asset, run: int, points: int
+) -> dict[str, Any]:
     """Return one run of an asset in at most `points` pieces of equal length, none shorter than the clock's step.
 
     `time` is the middle of each, `channels` has `min`, `max` and `last` of the values within it, `rul` that of the last
@@ -86,7 +112,8 @@ def run_series(connection: Connection, contract: Twin, asset: Asset, run: int, p
     pieces = _Pieces(*span, contract.clock.step, points)
     shown["time"] = _numbers(pieces.middles)
     shown["rul"] = None if contract.rul is None else _rul(connection, asset.id, run, pieces)
-    return {**shown, "channels": _channels(connection, contract, asset.id, run, pieces)}
+    channels, known = _channels(connection, contract, asset.id, run, pieces), trained_ranges(root, contract.name)
+    return {**shown, "channels": {name: one | {"trained": known.get(name)} for name, one in channels.items()}}
 
 
 class _Pieces:
@@ -138,12 +165,14 @@ def _rul(connection: Connection, asset_id: int, run: int, pieces: _Pieces) -> di
 
 
 def _marks(connection: Connection, asset: Asset, run: int) -> list[dict[str, Any]]:
-    """Return what happened at a time of the run: cases as they opened, and maintenance."""
+    """Return what happened at a time of the run: cases as they opened, maintenance, and the machine's events."""
     opened = listing.list_cases(connection, ALL_CASES, {"asset": asset.name, "run": run})
     done = [row for row in timeline.maintenance_of(connection, asset.id, (None, None)) if row["run"] == run]
+    reported = events_of_run(connection, asset.id, run, MOST_EVENTS)
     marks = [
         *({"time": one["opened_time"], "kind": "case", "what": one["fault"], "case": one["id"]} for one in opened),
         *({"time": one["time"], "kind": "maintenance", "what": one["kind"], "case": one["case"]} for one in done),
+        *({"time": time, "kind": "event", "what": code, "case": None} for code, time in reported),
     ]
     return sorted((one for one in marks if one["time"] is not None), key=lambda one: one["time"])[:MOST_MARKS]
 

@@ -1,5 +1,6 @@
 """Pictures' numbers over HTTP: a run in pieces, the health of a fleet, and filters of its list."""
 
+import shutil
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
+from foretwin.champion.champion import load_champion
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.scoring import scores
@@ -59,6 +61,14 @@ def test_pieces_keep_the_extremes_and_the_last_value(client):
     assert (course["max"], course["min"]) == ([0, 0, 9.5, 0, 0], [0, 0, -9.5, 0, 0])
     assert course["last"] == [0] * 5
     assert course["limits"] == [-1000, 1000]
+
+
+def test_a_channel_has_the_range_that_the_champion_learnt_from(client, root):
+    send(client, "P-1", [1, 2], [1, 2])
+    ranges = load_champion(root, "pump", None).bundle.reference.ranges[:, PUMP.channel_names.index("c1")]
+    assert series(client)["channels"]["c1"]["trained"] == pytest.approx(ranges.tolist(), rel=1e-4)
+    shutil.rmtree(root / "models" / "pump" / "champion")
+    assert series(client)["channels"]["c1"]["trained"] is None
 
 
 def test_the_rul_has_its_interval_and_the_case_its_mark(client, store, root):

@@ -1,8 +1,10 @@
 """The console in the system's Chromium: a planner at his desk and a technician with a phone, cut off from the world."""
 
 import re
+from contextlib import closing
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 import segno
 from playwright.sync_api import Page, expect
@@ -34,7 +36,7 @@ OTHERS = (
     "/usage",
     "/machines/P-1/end-of-life",
 )
-NAMES = ("P-1", "P-2")  # one case for each of the two
+NAMES = ("P-1", "P-2", "P-3")  # a case of each: two are worked, one is looked at
 expect.set_options(timeout=60_000)  # ms: nothing here is a matter of speed
 
 
@@ -125,11 +127,7 @@ def test_a_case_is_worked_from_the_fleet_to_the_verdict(plant, browser, name, si
     expect(page.locator("[data-channels] canvas")).to_have_count(len(pump_twin().channels))
     assert ink(page) > 500
     check_access(page)
-    page.get_by_label("Commanded speed").fill("3240")
-    page.get_by_label("Commanded speed").press("Enter")
-    expect(page.locator(".answer")).to_contain_text(
-        re.compile(r"It would last [\d,.]+ h .* than as it is run now \(", re.DOTALL)
-    )
+    ask_what_if(page)
 
     page.locator(".figure").get_by_role("link", name="Thrust bearing").click()
     expect(page.get_by_text("thrust bearing set")).to_be_visible()
@@ -170,6 +168,26 @@ def test_a_case_is_worked_from_the_fleet_to_the_verdict(plant, browser, name, si
     assert errors == []
 
 
+def ask_what_if(page: Page) -> None:
+    """Ask with a number, then with the slider; each time the answer has its curves."""
+    answer = page.locator(".answer")
+    said = re.compile(r"It would last [\d,.]+ h .* than as it is run now \(", re.DOTALL)
+    field = page.get_by_role("textbox", name="Commanded speed")
+    field.fill("3240")
+    field.press("Enter")
+    expect(answer).to_contain_text(said)
+    before = answer.text_content()
+    slider = page.get_by_role("slider", name="Commanded speed")
+    assert slider.input_value() == "3240"
+    slider.press("ArrowLeft")
+    slider.press("ArrowLeft")
+    expect(answer).not_to_have_text(before)
+    expect(answer).to_contain_text(said)
+    assert 3000 < float(field.input_value()) < 3240
+    expect(page.locator(".survival polyline")).to_have_count(2)
+    check_access(page)
+
+
 def photograph(page: Page) -> None:
     """Add a picture to the case and see it."""
     page.get_by_label("Picture").set_input_files(
@@ -180,6 +198,25 @@ def photograph(page: Page) -> None:
     expect(seen).to_be_visible()
     seen.scroll_into_view_if_needed()  # it is loaded when it comes near the screen
     assert seen.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
+
+
+def test_an_open_page_shows_what_others_do(plant, browser):
+    url, key = plant
+    with closing(browser.new_context(locale="en-GB", viewport=DESK)) as context:
+        page = context.new_page()
+        page.goto(f"{url}/sign-in")
+        page.get_by_label("Key").fill(key)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Fleet")).to_be_visible()
+        page.goto(f"{url}/cases/3")
+        page.get_by_label("What is there to say?").fill("half a sent")
+        expect(page.get_by_text("live", exact=True)).to_be_visible()
+        told = httpx.post(
+            f"{url}/v1/cases/3/assign", json={"person": "Otto"}, headers={"authorization": f"Bearer {key}"}
+        )
+        told.raise_for_status()
+        expect(page.locator("#state")).to_contain_text("Otto")
+        expect(page.get_by_label("What is there to say?")).to_have_value("half a sent")
 
 
 def test_a_case_is_printed_on_one_page(plant, browser):

@@ -21,6 +21,7 @@ from foretwin.twin.console.pages.data_page import COUNTS
 from foretwin.twin.console.pages.happenings import ACTIONS, CLOSINGS, STATES, VERDICTS, WORKS
 from foretwin.twin.console.pages.model_pages import DECISIONS
 from foretwin.twin.console.pages.new_type_page import MEANINGS, STEPS
+from foretwin.twin.console.site import FILES
 from foretwin.twin.console.wording import DUE, FAULTS, HEALTH, WARNINGS, Wording, preferred_language, site_zone
 from foretwin.twin.monitoring.reports import write
 from foretwin.twin.store import open_store
@@ -67,7 +68,7 @@ def marks(page: str) -> Marks:
 
 def assert_harmless(page: str) -> None:
     found = marks(page)
-    assert set(found.scripts) <= {"/static/uplot.js", "/static/charts.js"}
+    assert set(found.scripts) <= {f"/static/{name}" for name in FILES if name.endswith(".js")}
     assert set(found.images) <= {"/static/mark.svg"}
     assert found.handlers == []
 

@@ -199,6 +199,17 @@ def test_keys_and_cookies_reach_no_log(url, keys, caplog):
         assert secret not in own
 
 
+def test_what_tells_a_page_of_events_ends_with_the_session(ann, monkeypatch):
+    monkeypatch.setattr("foretwin.twin.console.inner_calls.LOOK", 0.1)
+    token = re.search(r'name="token" value="(\w+)"', ann.see("/")).group(1)
+    with ann.client.stream("GET", "/events") as told:
+        assert told.headers["content-type"].startswith("text/event-stream")
+        pieces = told.iter_text()
+        assert next(pieces).startswith("retry:")
+        ann.post("/sign-out", token=token)
+        assert not any("data:" in piece for piece in pieces), "it ends, without another word"
+
+
 def test_a_session_ends_by_itself():
     now = [0.0]
     sessions = Sessions(lambda: now[0])

@@ -25,7 +25,7 @@ from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import listing, open_store
 from foretwin.wire.decoder import decode
 from support.live_project import live, living_project
-from support.waveform_twin import LENGTH, waveform_twin
+from support.waveform_twin import LENGTH, RATE, waveform_twin
 
 SPEED, QUICK = (900.0, 1200.0), Backoff(0.05, 0.5)
 ARROW = "application/vnd.apache.arrow.stream"
@@ -100,6 +100,28 @@ def test_a_snapshot_over_http_has_the_features_of_the_file_and_is_kept(store, tm
     today = datetime.now(UTC).date()
     assert drop_snapshots(project, twin, today + timedelta(days=30)) == 0
     assert drop_snapshots(project, twin, today + timedelta(days=31)) == 3
+
+
+@pytest.mark.dated
+def test_the_spectrum_of_the_newest_kept_snapshot_is_told(store, tmp_path):
+    project = living_project(tmp_path / "project", fan(keep=True))
+    times = np.arange(LENGTH) / RATE
+    tones = [(3 + 2 * np.sin(2 * np.pi * hz * times)).astype(np.float32) for hz in (100, 250)]
+    with live(store, project) as client:
+        for body in messages(np.array(tones)):
+            sent = {"content": body, "headers": {"Content-Type": "application/json"}}
+            client.post("/v1/twins/F-1/readings?twin=fan", **sent).raise_for_status()
+        client.put("/v1/twins/F-2", json={"twin": "fan"}).raise_for_status()
+        told = client.get("/v1/twins/F-1/spectrum").raise_for_status().json()
+        none = client.get("/v1/twins/F-2/spectrum").raise_for_status().json()
+        page = client.get("/machines/F-1", headers={"accept": "text/html"}).raise_for_status().text
+        assert client.get("/machines/F-1/spectrum").json() == told
+    spectrum = told["waveforms"]["vibration"]
+    highest = int(np.argmax(spectrum["amplitude"]))
+    assert (told["time"], spectrum["frequency"][highest], spectrum["unit"]) == (2.0, 250.0, "m/s2")
+    assert spectrum["amplitude"][highest] == pytest.approx(2 / np.sqrt(2), rel=1e-3)
+    assert (none["time"], none["waveforms"]) == (None, {})
+    assert 'data-spectrum="/machines/F-1/spectrum"' in page
 
 
 def test_a_snapshot_over_mqtt_has_the_features_of_the_file_and_is_not_kept_unless_asked(broker, tmp_path, blocks):

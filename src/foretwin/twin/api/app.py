@@ -64,6 +64,7 @@ _WAYS: tuple[Way, ...] = (
     ),
     Way("GET", "/v1/twins/{asset}/scores", "read", "asset", readings.get_scores, readings.SCORES.names),
     Way("GET", "/v1/twins/{asset}/series", "read", "asset", readings.get_series, tuple(readings.SERIES)),
+    Way("GET", "/v1/twins/{asset}/spectrum", "read", "asset", readings.get_spectrum),
     Way("GET", "/v1/twins/{asset}/contract", "read", "asset", twins.get_contract),
     Way("GET", "/v1/twins/{asset}/thread", "read", "asset", twins.get_thread, tuple(twins.THREAD)),
     Way("GET", "/v1/twins/{asset}/export", "read", "asset", twins.get_export),

@@ -20,6 +20,7 @@ from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.ingest.receipt import Receipt
 from foretwin.twin.ingest.snapshot_keeping import keep_snapshots
 from foretwin.twin.series import run_series
+from foretwin.twin.spectrum import newest_spectra
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.scoring.scores import Score
 from foretwin.wire.decoder import decode
@@ -99,8 +100,18 @@ def get_series(call: Call) -> dict[str, Any]:
     with call.store.read() as connection:
         asset = assets.find_asset(connection, call.asset)
         run = given.get("run", asset.run)
-        shown = run_series(connection, call.contract_of(asset), asset, run, given.get("points", USUAL_POINTS))
+        contract, points = call.contract_of(asset), given.get("points", USUAL_POINTS)
+        shown = run_series(connection, call.living.root, contract, asset, run, points)
     return {"asset": asset.name, "twin": asset.twin, "run": run, **shown}
+
+
+def get_spectrum(call: Call) -> dict[str, Any]:
+    """GET /v1/twins/{asset}/spectrum: the spectra of its newest kept snapshot of waveforms."""
+    read_query(call.query, {})
+    with call.store.read() as connection:
+        asset = assets.find_asset(connection, call.asset)
+    found = newest_spectra(call.living.root, call.contract_of(asset), asset.name)
+    return {"asset": asset.name, "twin": asset.twin, **found}
 
 
 def post_explanation(call: Call) -> dict[str, Any]:

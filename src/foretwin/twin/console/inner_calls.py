@@ -1,15 +1,18 @@
 """Calls of our own API without a network, as whoever looks at a page: his key decides what they may."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 from starlette.requests import Request
-from starlette.types import Message
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 KEPT = ("host",)  # of the page's own headers: whether it is this machine's is asked again
 JSON = "application/json"
+LOOK = 15.0  # s between two looks at whether somebody who follows a stream may still do so
 DROPPED = ("route", "endpoint", "path_params", "starlette.exception_handlers")
 
 
@@ -45,15 +48,50 @@ class InnerCalls:
         """Return what a POST of such content answers; Refused where it is refused."""
         return orjson.loads(await self._call("POST", path, urlencode(query or {}), body, kind))
 
-    async def _call(self, method: str, path: str, query: str, body: bytes, kind: str) -> bytes:
+    def follow(self, path: str, query: Mapping[str, str], may_go_on: Callable[[], bool]) -> Response:
+        """Return what a GET answers as a stream, which ends soon after `may_go_on` is no longer true."""
+        return _Followed(self._request, self._scope("GET", path, urlencode(query), []), may_go_on)
+
+    def _scope(self, method: str, path: str, query: str, more: list[tuple[bytes, bytes]]) -> dict[str, Any]:
         scope = {name: value for name, value in self._request.scope.items() if name not in DROPPED}
-        headers = [*self._headers, (b"content-type", kind.encode("latin-1")), (b"content-length", b"%d" % len(body))]
-        scope |= {"method": method, "path": path, "raw_path": None, "query_string": query.encode(), "headers": headers}
+        headers = [*self._headers, *more]
+        place = {"method": method, "path": path, "raw_path": None, "query_string": query.encode()}
+        return scope | place | {"headers": headers}
+
+    async def _call(self, method: str, path: str, query: str, body: bytes, kind: str) -> bytes:
+        more = [(b"content-type", kind.encode("latin-1")), (b"content-length", b"%d" % len(body))]
         told = _Told(body)
-        await self._request.app(scope, told.receive, told.send)
+        await self._request.app(self._scope(method, path, query, more), told.receive, told.send)
         if told.status >= 400:
             raise _refusal(told.status, told.content)
         return told.content
+
+
+class _Followed(Response):
+    """The answer of an inner call, sent on while it is made."""
+
+    def __init__(self, request: Request, inner: dict[str, Any], may_go_on: Callable[[], bool]) -> None:
+        super().__init__()
+        self._request, self._inner, self._may_go_on = request, inner, may_go_on
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        left: asyncio.Future[Message] | None = None
+
+        async def until_over() -> Message:
+            nonlocal left
+            left = left or asyncio.ensure_future(receive())
+            while not left.done() and self._may_go_on():
+                await asyncio.wait([left], timeout=LOOK)
+            if not left.done():
+                return {"type": "http.disconnect"}
+            told, left = left.result(), None
+            return told
+
+        try:
+            await self._request.app(self._inner, until_over, send)
+        finally:
+            if left is not None:
+                left.cancel()
 
 
 class _Told:

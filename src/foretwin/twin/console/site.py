@@ -19,6 +19,7 @@ from foretwin.twin.console.pages import (
     downloads,
     end_of_life_page,
     fleet_page,
+    live_page,
     machine_page,
     model_pages,
     new_type_page,
@@ -30,10 +31,12 @@ from foretwin.twin.console.provider_settings import provider_from_env
 from foretwin.twin.console.visits import HEADERS, Desk, Page, page_end_point
 
 STATIC = Path(__file__).parent / "static"
-FILES = ("console.css", "charts.js", "uplot.js", "uplot.css", "mark.svg")
+FILES = ("console.css", "live.js", "charts.js", "spectrum.js", "what-if.js", "uplot.js", "uplot.css", "mark.svg")
 PAGES: Mapping[tuple[str, str], Page] = {
+    ("GET", "/events"): live_page.follow_events,
     ("GET", "/machines/{asset}"): machine_page.show_machine,
     ("GET", "/machines/{asset}/series"): machine_page.send_series,
+    ("GET", "/machines/{asset}/spectrum"): machine_page.send_spectrum,
     ("POST", "/machines/{asset}/maintenance"): machine_page.keep_maintenance,
     ("GET", "/machines/{asset}/end-of-life"): end_of_life_page.show_end_of_life,
     ("GET", "/machines/{asset}/end-of-life.json"): end_of_life_page.send_end_of_life,

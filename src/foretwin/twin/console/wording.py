@@ -163,6 +163,15 @@ class Wording:
         except (ValueError, OverflowError):
             return text
 
+    def site_moment(self, text: str) -> str:
+        """Return a moment of the site's clock, `2026-12-01T14:30` of a form, with its zone; other texts as they are."""
+        try:
+            here = datetime.fromisoformat(text)
+            aware = here if here.tzinfo else here.replace(tzinfo=self.zone) if self.zone else here.astimezone()
+            return aware.isoformat()
+        except (ValueError, OverflowError):
+            return text
+
     def health(self, word: str) -> Markup:
         """Return a word of NAMUR NE 107 with its sign, as a badge."""
         name, sign = HEALTH[word]

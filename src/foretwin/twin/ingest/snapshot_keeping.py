@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,7 +38,7 @@ def keep_snapshots(root: Path, decoded: Iterable[Decoded], now: datetime) -> Non
         for asset in pc.unique(one.snapshots.column("asset")).to_pylist():
             mine = one.snapshots.filter(pc.equal(one.snapshots.column("asset"), asset))
             keys = mine.select([name for name in ("asset", "run", "time") if name in mine.column_names])
-            path = folder / f"{text_digest(str(keys.to_pydict()))[:24]}.parquet"
+            path = folder / f"{_beginning(asset)}{text_digest(str(keys.to_pydict()))[:24]}.parquet"
             if not path.exists():
                 _write(path, mine)
 
@@ -57,8 +58,28 @@ def drop_snapshots(root: Path, contract: Twin, today: date) -> int:
 
 def kept_of(root: Path, twin: str, asset: str) -> list[Path]:
     """Return the files of one machine's snapshots."""
-    paths = sorted(snapshot_folder(root, twin).glob("*/*.parquet"))
-    return [path for path in paths if pyarrow.parquet.read_table(path, columns=["asset"])[0][0].as_py() == asset]
+    paths, mine = sorted(snapshot_folder(root, twin).glob("*/*.parquet")), _beginning(asset)
+    return [path for path in paths if (path.name.startswith(mine) if "-" in path.name else _asset_in(path) == asset)]
+
+
+def newest_of(root: Path, twin: str, asset: str) -> Path | None:
+    """Return the file of a machine's newest snapshots; None where none is kept."""
+    folder = snapshot_folder(root, twin)
+    for day in sorted(folder.iterdir(), reverse=True) if folder.is_dir() else ():
+        mine = list(day.glob(f"{_beginning(asset)}*.parquet"))
+        if mine:
+            return max(mine, key=lambda path: path.stat().st_mtime_ns)
+    return None
+
+
+def _beginning(asset: str) -> str:
+    """Return how the names of a machine's files begin."""
+    return f"{text_digest(asset)[:16]}-"
+
+
+def _asset_in(path: Path) -> Any:
+    """Return whose snapshots a file holds that an earlier version named."""
+    return pyarrow.parquet.read_table(path, columns=["asset"])[0][0].as_py()
 
 
 def _write(path: Path, table: pa.Table) -> None:

@@ -8,6 +8,7 @@ from foretwin.twin.api.schemas import plan_answers as plans
 from foretwin.twin.api.schemas import plant_answers as plant
 from foretwin.twin.api.schemas import receipt_answers as receipts
 from foretwin.twin.series import Series
+from foretwin.twin.spectrum import Spectra
 
 BY_OPERATION: dict[str, type[BaseModel]] = {
     "get_fleet": assets.FleetAnswer,
@@ -19,6 +20,7 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
     "post_events": receipts.EventsAnswer,
     "get_scores": assets.ScoresAnswer,
     "get_series": Series,
+    "get_spectrum": Spectra,
     "get_contract": assets.ContractAnswer,
     "get_thread": assets.ThreadAnswer,
     "get_shell": passports.ShellAnswer,

@@ -7,14 +7,13 @@ Subjects are topics with dots: `foretwin.TWIN.ASSET.readings`, and of tags `fact
 import asyncio
 import logging
 import threading
-from typing import Any
 
 from nats.errors import Error as NatsError
 
 from foretwin.project.loops import Backoff
 from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.connections.connections_file import Peer
-from foretwin.twin.connectors.jetstream.durable_consumer import SUBJECT, DurableConsumer, FetchedBatch, Progress
+from foretwin.twin.connectors.jetstream.durable_consumer import SUBJECT, DurableConsumer, Progress
 from foretwin.twin.connectors.jetstream.server_session import opened_server
 from foretwin.twin.connectors.mqtt.receiving import decode_messages, session_name
 from foretwin.twin.connectors.mqtt.tag_topics import TagTopics, tag_topics
@@ -68,28 +67,29 @@ async def _store_what_comes(
     state: ConnectionState,
     tags: TagTopics | None,
 ) -> str:
-    """Store batch after batch until the connection is lost; while one is stored the next one is fetched.
+    """Store batch after batch until the connection is lost.
 
-    At the end what was fetched is stored too: else the next start would wait until the server gives it again.
+    While one is stored none is fetched: the two threads would take turns at Python's lock, which costs more than the
+    server's answer takes. At the end what was fetched is stored too: else the next start would wait until the server
+    gives it again.
     """
-    losing = asyncio.ensure_future(lost.wait())
-    fetching: asyncio.Future[FetchedBatch] | None = asyncio.ensure_future(consumer.fetch())
+    losing, fetching = asyncio.ensure_future(lost.wait()), asyncio.ensure_future(consumer.fetch())
     try:
-        while fetching is not None:
+        while True:
             state.heartbeat.beat()
             await asyncio.wait((fetching, losing), return_when=asyncio.FIRST_COMPLETED)
             if lost.is_set():
                 return "the connection broke"
             batch = fetching.result()
-            fetching = None if stop.is_set() else asyncio.ensure_future(consumer.fetch())
             decoded = decode_messages(tags, batch.messages, sink, state)
             if batch.messages and not await asyncio.to_thread(sink.take, decoded, "nats", state):
                 return "stopped"
             await consumer.acknowledge(batch)
             state.completeness.mark_complete(consumer.complete_until)
-        return "stopped"
+            if stop.is_set():
+                return "stopped"
+            fetching = asyncio.ensure_future(consumer.fetch())
     finally:
-        left: list[asyncio.Future[Any]] = [losing, *([fetching] if fetching else [])]
-        for one in left:
-            one.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        losing.cancel()
+        fetching.cancel()
+        await asyncio.gather(losing, fetching, return_exceptions=True)

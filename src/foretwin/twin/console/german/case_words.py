@@ -1,6 +1,7 @@
 """German for the pages of cases: the board, one case, what is due."""
 
 CASEWORK = {
+    "Its course until now": "Sein Verlauf bis jetzt",
     "A day ago {n} {unit} were left. After {passed} {unit} of operation it is {m} now:": (
         "Vor einem Tag waren noch {n} {unit} übrig. Nach {passed} {unit} Betrieb sind es jetzt {m}:"
     ),

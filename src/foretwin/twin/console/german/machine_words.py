@@ -1,6 +1,24 @@
 """German for the pages of the fleet, of machines, and for what all pages say."""
 
 MACHINES = {
+    "{unit} from now": "{unit} ab jetzt",
+    "Amplitude over frequency": "Amplitude über der Frequenz",
+    "No snapshot is kept yet.": "Noch ist keine Aufnahme aufbewahrt.",
+    "Spectrum of the newest snapshot": "Spektrum der neuesten Aufnahme",
+    "As it was known at": "Wie es bekannt war am",
+    "back to the present": "zurück zur Gegenwart",
+    "in training": "im Training",
+    "it runs at {n} {unit}": "sie läuft mit {n} {unit}",
+    "It still runs after": "Sie läuft noch nach",
+    "as it is run now": "so, wie sie jetzt läuft",
+    "Known at": "Bekannt am",
+    "live": "live",
+    "not live: signed out": "nicht live: abgemeldet",
+    "not live: the connection is lost": "nicht live: die Verbindung ist unterbrochen",
+    "the chance that it still runs": "die Wahrscheinlichkeit, dass sie noch läuft",
+    "The chance that it still runs, over the coming {unit}": (
+        "Die Wahrscheinlichkeit, dass sie noch läuft, über die nächsten {unit}"
+    ),
     "{n} d ago": "vor {n} T.",
     "{n} h ago": "vor {n} Std.",
     "Machines: {n}": "Maschinen: {n}",
@@ -210,7 +228,6 @@ MACHINES = {
     "another case took it in": "ein anderer Fall nahm ihn auf",
     "another model answers now": "jetzt antwortet ein anderes Modell",
     "by name": "nach Namen",
-    "case": "Fall",
     "delivered within {n} {unit}": "Lieferzeit {n} {unit}",
     "duplicates": "doppelt",
     "gaps": "Lücken",
@@ -223,7 +240,6 @@ MACHINES = {
     "longest silent first": "am längsten still zuerst",
     "lower end": "unteres Ende",
     "what was true": "was wahr war",
-    "maintenance": "Wartung",
     "most cases first": "meiste Fälle zuerst",
     "most pressing first": "Dringendste zuerst",
     "never": "nie",

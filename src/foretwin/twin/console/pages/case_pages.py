@@ -36,6 +36,7 @@ async def show_case_page(visit: Visit, problem: Refused | None = None) -> Respon
         problem.status if problem else 200,
         case=case,
         request=request,
+        contract=contract,
         faults=_faults(contract) if contract else [],
         steps=_steps(request["instruction"]) if request else [],
         verdict=next((one for one in happened if one["kind"] == "verdict"), None),

@@ -21,7 +21,7 @@ async def show_machine(visit: Visit, problem: Refused | None = None) -> Response
     place = f"/v1/twins/{visit.path['asset']}"
     machine = await visit.calls.get(place)
     contract = await visit.calls.get(f"{place}/contract")
-    thread = await visit.calls.get(f"{place}/thread", {"limit": ENTRIES})
+    thread, no_past = await _thread(visit, place)
     settings = {name: one for name, one in contract["channels"].items() if one["role"] == "setting"}
     chosen = {name: visit.query[SETTING + name] for name in settings if SETTING + name in visit.query}
     outlook, objection = await _outlook(visit, place, chosen)
@@ -32,11 +32,15 @@ async def show_machine(visit: Visit, problem: Refused | None = None) -> Response
         machine=machine,
         contract=contract,
         entries=list(reversed(thread["entries"])),
+        known=thread.get("state"),
+        no_past=no_past,
+        at=visit.query.get("at", ""),
         entry_text=lambda entry: tell_entry(entry, visit.words),
         works=WORKS,
         sensors=[name for name, one in contract["channels"].items() if one["role"] == "sensor"],
         settings=settings if contract["rul"] else {},
         chosen=chosen,
+        present=await _present(visit, place) if settings and contract["rul"] else {},
         outlook=outlook,
         objection=objection,
         reasons=reasons,
@@ -56,6 +60,12 @@ async def send_series(visit: Visit) -> Response:
     if "run" in visit.query:
         query["run"] = visit.query["run"]
     body = await visit.calls.get_bytes(f"{place}/series", query)
+    return Response(body, media_type="application/json")
+
+
+async def send_spectrum(visit: Visit) -> Response:
+    """GET /machines/{asset}/spectrum: the numbers of its spectra."""
+    body = await visit.calls.get_bytes(f"/v1/twins/{visit.path['asset']}/spectrum")
     return Response(body, media_type="application/json")
 
 
@@ -92,6 +102,25 @@ async def _outlook(
         return None, refused
     asked = {bool(one["settings"]): one for one in answer["options"]}
     return [asked[True], asked[False], {"warnings": answer["warnings"]}], None
+
+
+async def _thread(visit: Visit, place: str) -> tuple[Mapping[str, Any], Refused | None]:
+    """Return the thread until the moment that was asked for, or all of it and why that moment cannot be."""
+    if "at" not in visit.query:
+        return await visit.calls.get(f"{place}/thread", {"limit": ENTRIES}), None
+    try:
+        at = visit.words.site_moment(visit.query["at"])
+        return await visit.calls.get(f"{place}/thread", {"limit": ENTRIES, "at": at}), None
+    except Refused as refused:
+        if refused.status == 401:
+            raise
+        return await visit.calls.get(f"{place}/thread", {"limit": ENTRIES}), refused
+
+
+async def _present(visit: Visit, place: str) -> Mapping[str, Any]:
+    """Return what each channel of the newest reading says; nothing where there is none."""
+    newest = (await visit.calls.get(f"{place}/readings", {"sort": "-received_at", "limit": "1"}))["items"]
+    return newest[0]["channels"] if newest else {}
 
 
 async def _reasons(visit: Visit, place: str) -> tuple[Sequence[Mapping[str, Any]] | None, Refused | None]:

@@ -1,5 +1,6 @@
 // Draws the course of a machine's life: RUL with its interval, and each channel, on one axis of time.
 const FAILED = "run_ended";
+const TONES = { case: "bad", maintenance: "care", event: "warn" };
 const card = document.querySelector("[data-series]");
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
@@ -10,41 +11,61 @@ if (card) start();
 async function start() {
   const texts = JSON.parse(card.dataset.texts);
   const said = card.querySelector("[data-said]");
-  try {
-    const answer = await fetch(card.dataset.series, { headers: { accept: "application/json" } });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const series = await answer.json();
-    said.textContent = series.time.length ? "" : texts.none;
-    if (series.time.length) show(series, texts);
-  } catch {
-    said.textContent = texts.failed;
-  }
+  const put = charts(texts);
+  let before = "";
+  const load = async () => {
+    try {
+      const answer = await fetch(card.dataset.series, { headers: { accept: "application/json" } });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const text = await answer.text();
+      const series = text === before ? null : JSON.parse(text);
+      said.textContent = series && !series.time.length ? texts.none : "";
+      if (series?.time.length) put(series);
+      before = text;
+    } catch {
+      said.textContent = texts.failed;
+    }
+  };
+  await load();
+  document.addEventListener("looked", load);
 }
 
-function show(series, texts) {
-  let charts = [];
+// What draws series in place of those before; the part of the time that somebody chose stays chosen.
+function charts(texts) {
+  let drawn = [];
+  let series = null;
+  let width = card.clientWidth;
   const draw = () => {
-    for (const one of charts) one.destroy();
-    charts = [];
+    const chosen = drawn.length ? chosenTime(drawn[0]) : null;
+    for (const chart of drawn) chart.destroy();
+    drawn = [];
     const place = card.querySelector("[data-rul]");
     place.hidden = !series.rul;
-    if (series.rul) charts.push(rulChart(place, series, texts));
+    if (series.rul) drawn.push(rulChart(place, series, texts));
     const grid = card.querySelector("[data-channels]");
-    grid.replaceChildren();
-    for (const [name, channel] of Object.entries(series.channels)) charts.push(channelChart(grid, name, channel, series, texts));
+    grid?.replaceChildren();
+    if (grid) for (const [name, channel] of Object.entries(series.channels)) drawn.push(channelChart(grid, name, channel, series, texts));
+    if (chosen) for (const chart of drawn) chart.setScale("x", chosen);
   };
-  draw();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  let width = card.clientWidth;
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => series && draw());
   new ResizeObserver(() => {
-    if (Math.abs(card.clientWidth - width) > 8) {
+    if (series && Math.abs(card.clientWidth - width) > 8) {
       width = card.clientWidth;
       draw();
     }
   }).observe(card);
+  return (fresh) => {
+    series = fresh;
+    draw();
+  };
 }
 
-function colour(name) {
+function chosenTime({ scales, data }) {
+  const { min, max } = scales.x;
+  return min > data[0][0] || max < data[0].at(-1) ? { min, max } : null;
+}
+
+export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
@@ -54,14 +75,22 @@ function joined(values, channels) {
   return values.map((value, i) => (value === null && some.some((one) => one.last[i] !== null) ? undefined : value));
 }
 
-function common(place, height, series, texts) {
-  const shown = (value) => (value == null ? "–" : value.toLocaleString(texts.lang, { maximumSignificantDigits: 4 }));
+export function numbersOf(lang) {
+  return (value) => (value == null ? "–" : value.toLocaleString(lang, { maximumSignificantDigits: 4 }));
+}
+
+export function axesOf(shown, unit) {
   const axis = { stroke: colour("faint"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line"), width: 1 } };
+  return [{ ...axis, values: (u, all) => all.map((at) => `${shown(at)} ${unit}`), space: 70 }, { ...axis, size: 58, values: (u, all) => all.map(shown) }];
+}
+
+function common(place, height, series, texts) {
+  const shown = numbersOf(texts.lang);
   return {
     width: Math.max(place.clientWidth, 200),
     height,
     shown,
-    axes: [{ ...axis, values: (u, all) => all.map((at) => `${shown(at)} ${series.unit}`), space: 70 }, { ...axis, size: 58, values: (u, all) => all.map(shown) }],
+    axes: axesOf(shown, series.unit),
     cursor: { sync: { key: "life" }, drag: { x: true, y: false } },
     scales: { x: { time: false } },
     hooks: { draw: [(u) => drawMarks(u, series.marks)] },
@@ -102,6 +131,7 @@ function channelChart(grid, name, channel, series, texts) {
   const head = document.createElement("h4");
   const more = document.createElement("span");
   more.textContent = ` ${texts.units[channel.unit] ?? channel.unit}, ${texts.limits} ${channel.limits[0]} – ${channel.limits[1]}`;
+  if (channel.trained) more.textContent += `, ${texts.trained} ${channel.trained[0]} – ${channel.trained[1]}`;
   head.append(name.replaceAll("_", " "), more);
   place.append(head);
   grid.append(place);
@@ -116,26 +146,38 @@ function channelChart(grid, name, channel, series, texts) {
       { stroke: colour("bar"), width: 1.5, points: { show: false } },
     ],
     bands: [{ series: [2, 1], fill: colour("band") }],
-    hooks: { draw: [...base.hooks.draw, (u) => channel.limits.forEach((limit) => drawLimit(u, limit, ""))] },
+    hooks: {
+      draw: [
+        ...base.hooks.draw,
+        (u) => channel.limits.forEach((limit) => drawLimit(u, limit, "")),
+        (u) => channel.trained?.forEach((end) => drawLimit(u, end, "", "faint")),
+      ],
+    },
   };
   return new uPlot(options, [series.time, channel.min, channel.max, channel.last], place);
 }
 
-function drawLimit(u, value, said) {
+function drawLimit(u, value, said, tone = "limit") {
   if (value < u.scales.y.min || value > u.scales.y.max) return;
   const y = u.valToPos(value, "y", true);
-  line(u, [u.bbox.left, y], [u.bbox.left + u.bbox.width, y], colour("limit"), [6, 5]);
-  label(u, said, u.bbox.left + 8, y - 6, colour("limit"));
+  line(u, [u.bbox.left, y], [u.bbox.left + u.bbox.width, y], colour(tone), [6, 5]);
+  label(u, said, u.bbox.left + 8, y - 6, colour(tone));
 }
 
 function drawMarks(u, marks) {
   for (const mark of marks) {
     const x = u.valToPos(mark.time, "x", true);
     if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
-    const tone = colour(mark.kind === "case" ? "bad" : "care");
+    const tone = colour(TONES[mark.kind]);
     line(u, [x, u.bbox.top], [x, u.bbox.top + u.bbox.height], tone, mark.kind === "case" ? [] : [2, 3]);
-    if (u.height > 200) label(u, mark.kind === "case" ? `▲ ${mark.case}` : mark.what === FAILED ? "✕" : "◆", x + 4, u.bbox.top + 14 * devicePixelRatio, tone);
+    if (u.height > 200) label(u, signOf(mark), x + 4, u.bbox.top + 14 * devicePixelRatio, tone);
   }
+}
+
+function signOf(mark) {
+  if (mark.kind === "case") return `▲ ${mark.case}`;
+  if (mark.kind === "event") return `! ${mark.what}`;
+  return mark.what === FAILED ? "✕" : "◆";
 }
 
 function line(u, from, to, stroke, dash) {

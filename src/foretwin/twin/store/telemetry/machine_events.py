@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.twin.store.summaries import machine_events
@@ -45,6 +45,13 @@ def add_events(connection: Connection, asset: int, events: Sequence[tuple[int, s
     new = dialect.insert(machine_events).on_conflict_do_nothing().returning(machine_events.c.time)
     rows = [{"asset": asset, "run": run, "code": code, "time": time, "received_at": now} for run, code, time in events]
     return len(connection.execute(new, rows).all())
+
+
+def events_of_run(connection: Connection, asset: int, run: int, most: int) -> list[tuple[str, float]]:
+    """Return code and time on the run's clock of the newest events of a run, at most so many, the newest first."""
+    held = machine_events.c
+    wanted = select(held.code, held.time).where(held.asset == asset, held.run == run)
+    return [(code, time) for code, time in connection.execute(wanted.order_by(held.time.desc()).limit(most))]
 
 
 def events_after(connection: Connection, wanted: Sequence[EventQuery]) -> list[NDArray[np.float64]]:
