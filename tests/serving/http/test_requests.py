@@ -8,7 +8,7 @@ from timeit import repeat
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 from foretwin.errors import ParamsError
@@ -31,6 +31,14 @@ async def slow(request):
     return PlainTextResponse("at last")
 
 
+async def stream(request):
+    async def words():
+        yield "data: 1\n\n"
+        await asyncio.sleep(1.05)
+
+    return StreamingResponse(words(), media_type="text/event-stream")
+
+
 async def refused(request):
     request.scope[FIELD] = "assets[0].time"
     return Response("{}", 422)
@@ -44,6 +52,7 @@ ROUTES = [
     Route("/v1/assets/{asset}", hello, methods=["GET"]),
     Route("/threaded", threaded),
     Route("/slow", slow),
+    Route("/stream", stream),
     Route("/refused", refused, methods=["POST"]),
     Route("/broken", broken),
     Mount("/inside", routes=[Route("/deep", hello)]),
@@ -138,6 +147,7 @@ def test_only_calls_that_failed_or_were_slow_are_logged(client, caplog):
     client.get("/v1/assets/P-1?key=secret")
     client.post("/refused?key=secret")
     client.get("/broken", headers={"Connection": "close"})  # the server ends it anyhow after such an error
+    client.get("/stream")  # for as long as its reader wants
     client.get("/slow")
     wait_for(lambda: len(lines(caplog)) == 3, "third line")
     found = [(r.levelname, r.getMessage(), r.route, r.status) for r in lines(caplog)]

@@ -15,6 +15,7 @@ HEADER = b"x-request-id"
 SLOW = 1.0  # seconds from which on a call is worth a line of the log
 REFUSED_TOLD = 20  # refused calls that have a line each within a second; of the others the next one tells how many
 UNKNOWN_ROUTE = "unknown"
+EVENT_STREAM = b"text/event-stream"
 FIELD = "foretwin.field"  # the key of an ASGI scope under which a refusal leaves what was wrong
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the call that is being answered
@@ -62,11 +63,14 @@ class Observed:
         # It is not taken back: each call has a context of its own, and the server logs an unexpected error after this.
         REQUEST_ID.set(name.decode("ascii"))
         status = 500  # of a call that ends without an answer
+        until_stream: float | None = None  # of a stream: until it began, since its reader decides how long it lasts
 
         async def send_named(message: Message) -> None:
-            nonlocal status
+            nonlocal status, until_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if _is_stream(message):
+                    until_stream = perf_counter() - begun
                 message["headers"] = [*message.get("headers", ()), (HEADER, name)]
             await send(message)
 
@@ -74,7 +78,7 @@ class Observed:
         try:
             await self.app(scope, receive, send_named)
         finally:
-            seconds = perf_counter() - begun
+            seconds = perf_counter() - begun if until_stream is None else until_stream
             route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
             self._on_done(route, scope["method"], status, seconds)
             if FIELD in scope:
@@ -100,6 +104,10 @@ class _Refusals:
         self._told += 1
         self._untold += self._told > REFUSED_TOLD
         return self._told <= REFUSED_TOLD
+
+
+def _is_stream(start: Message) -> bool:
+    return any(name == b"content-type" and value.startswith(EVENT_STREAM) for name, value in start.get("headers", ()))
 
 
 def _log(scope: Scope, route: str, status: int, seconds: float) -> None:
