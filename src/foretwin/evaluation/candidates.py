@@ -30,7 +30,7 @@ def load_candidates(folder: Path) -> dict[str, Bundle]:
 
 
 def judgements_of(bundle: Bundle, candidates: Mapping[str, Bundle]) -> dict[str, Bundle]:
-    """Return the models that the served one must not be surely worse than, by name.
+    """Return the models that stand beside the served one, by name.
 
     They are the candidates of a blend, and the fleet's judgement of health where machines are judged by their own.
     """
@@ -91,5 +91,9 @@ def read_blend_record(folder: Path) -> dict[str, Any]:
 
 
 def candidates_among(said: Mapping[str, Predictions]) -> dict[str, Predictions]:
-    """Return the predictions of candidates alone, by their own names."""
-    return {name.removeprefix(CANDIDATE): one for name, one in said.items() if name.startswith(CANDIDATE)}
+    """Return the predictions of candidates alone, by their own names.
+
+    The fleet's judgement is none: departures that are put in do not show what machines' own baselines are for.
+    """
+    found = {name.removeprefix(CANDIDATE): one for name, one in said.items() if name.startswith(CANDIDATE)}
+    return {name: one for name, one in found.items() if name != FLEET_JUDGEMENT}

@@ -2,8 +2,7 @@
 
 What decides is whether a difference is sure: it must show in the share of the resamples that the confidence asks for,
 after a Bonferroni correction over all comparisons, so that a blend that equals its candidates is not refused by chance.
-An answer about health is not held against what learnt of departures in copies: that knows them by their maker. Where
-machines are judged by their own baselines, the fleet's judgement is one of the candidates.
+An answer about health is not held against what learnt of departures in copies: that knows them by their maker.
 Of fewer machines than `promote.fewest_assets` every resample may say the same by chance: they decide nothing.
 """
 
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.evaluation.answer_figures import LATE_LIFE_SHARE
-from foretwin.evaluation.candidates import FLEET_JUDGEMENT
 from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.evaluation.resampling import Resamples
 from foretwin.gate.figures import Check, share_text
@@ -112,8 +110,6 @@ def _against_all(ours: JudgedQuestion, theirs: Mapping[str, JudgedQuestion], con
         rival = f"{worst.replace('_', ' ')}, {_text(theirs[worst], contract)}"
         where = f"in {share_text(shares[worst])} of the resamples"
         advice = "list it alone in train.candidates, or leave out what spoils the blend"
-        if worst == FLEET_JUDGEMENT:
-            advice = "leave `baseline` out of `health` in the contract, so that it answers alone"
         return Check(NAME, False, f"{told} is surely worse than that of its candidate {rival}, {where}; {advice}")
     rival = f"{best.replace('_', ' ')}, {_text(theirs[best], contract)}"
     better = share_text(_lower(ours, theirs[best]))
