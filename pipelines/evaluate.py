@@ -11,7 +11,13 @@ from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
 from foretwin.evaluation.baselines import fit_baselines
-from foretwin.evaluation.candidates import CANDIDATE, compare_models, load_candidates, read_blend_record
+from foretwin.evaluation.candidates import (
+    CANDIDATE,
+    compare_models,
+    judgements_of,
+    load_candidates,
+    read_blend_record,
+)
 from foretwin.evaluation.failure_figures import failure_figures
 from foretwin.evaluation.held_out import (
     HeldOut,
@@ -49,7 +55,8 @@ def main(twin: str, root: Path = Path()) -> None:
     candidates = load_candidates(paths.models / "candidates")
     # What is a candidate of the blend is measured as such, and no baseline too.
     baselines = fit_baselines(development, windows, contract, params.train.seeds[0], but=candidates)
-    said_by = {name: one.score(test_rows) for name, one in candidates.items()}
+    judged = judgements_of(bundle, candidates)
+    said_by = {name: one.score(test_rows) for name, one in judged.items()}
     metrics: dict[str, Any] = {
         "twin": twin,
         "bundle": bundle.digest,
@@ -63,12 +70,12 @@ def main(twin: str, root: Path = Path()) -> None:
     if failing:
         metrics["network"]["rul"]["failure"] = failing
     if candidates:
-        metrics["candidates"] = {name: figures_of(one, said_by[name], truth) for name, one in candidates.items()}
+        metrics["candidates"] = {name: figures_of(one, said_by[name], truth) for name, one in judged.items()}
         metrics["blend"] = read_blend_record(paths.models / "candidates")
     said = {
         name: Predictions(one.rul, dict(zip(contract.axes, one.faults, strict=True))) for name, one in baselines.items()
     }
-    said |= {f"{CANDIDATE}{name}": predictions_of(candidates[name], scored) for name, scored in said_by.items()}
+    said |= {f"{CANDIDATE}{name}": predictions_of(judged[name], scored) for name, scored in said_by.items()}
     everyone = {SERVED: predictions_of(bundle, scores), **said}
     metrics["comparison"] = compare_models(contract, HeldOut.of(test_rows, bundle), everyone)
     with fresh_file(paths.models / "baselines.parquet") as out:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy import tep
+from benchmarks.accuracy.autoencoder import fit_autoencoder
 from benchmarks.render import health
 
 
@@ -46,3 +47,13 @@ def test_a_delay_needs_several_rows_in_a_row():
     assert tep.delay(told) is None
     told[10:13] = True
     assert tep.delay(told) == tep.MINUTES * 12
+
+
+def test_the_autoencoder_tells_what_it_has_not_learnt_and_every_row_has_a_distance():
+    generator = np.random.default_rng(4)
+    load = np.repeat(generator.normal(size=(60, 1)), 4, axis=0)
+    normal = load + generator.normal(0, 0.1, (240, 8))
+    told = fit_autoencoder(normal, 8, epochs=8)
+    moved = normal * np.where(np.arange(8) == 3, -1, 1)
+    assert told(normal).shape == (240,)
+    assert np.median(told(moved)) > 1.5 * np.median(told(normal)), "a channel that no longer goes with the others"

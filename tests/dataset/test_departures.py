@@ -7,7 +7,17 @@ import pandas as pd
 import pytest
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.departures import AFTER, CHANGES, Departures, copied_from, draw_cuts, is_copy, is_made
+from foretwin.dataset.departures import (
+    AFTER,
+    CHANGES,
+    ENOUGH_COPIES,
+    MOST_COPIES,
+    Departures,
+    copied_from,
+    draw_cuts,
+    is_copy,
+    is_made,
+)
 from foretwin.dataset.splits import Development, prepare
 from foretwin.dataset.table import canonical
 from foretwin.dataset.units import asset_of
@@ -48,7 +58,7 @@ def test_copies_depart_in_sensors_that_vary_and_say_so_from_where_it_can_be_told
     found = Departures.of([rows], TWIN, SEED).added_to(rows)
     pd.testing.assert_frame_equal(found.iloc[: len(rows)], rows)
     made = found[is_made(found["asset"])]
-    assert made["asset"].nunique() == 12 * 3, "one for each four windows of a run"
+    assert made["asset"].nunique() == ENOUGH_COPIES, "of so few runs more than one for each four windows"
     for name, copy in made.groupby("asset"):
         own = rows[rows["asset"] == copied_from(str(name))].set_index("time").loc[copy["time"]]
         assert set(copy["fault_health"]) == {-1, 1}
@@ -62,6 +72,14 @@ def test_copies_depart_in_sensors_that_vary_and_say_so_from_where_it_can_be_told
         assert copy["rul"].isna().all()
     again = Departures.of([rows], TWIN, SEED).added_to(rows)
     pd.testing.assert_frame_equal(again, found)
+
+
+def test_few_runs_have_enough_copies_to_choose_by_and_many_one_for_each_four_windows():
+    for machines, of_each in ((1, MOST_COPIES), (6, 10), (40, 3)):
+        rows = recorded(machines)
+        found = Departures.of([rows], TWIN, SEED)
+        made = found.added_to(rows.iloc[:120])["asset"]
+        assert made[is_made(made)].nunique() == of_each
 
 
 @pytest.mark.parametrize("kind", CHANGES)

@@ -47,7 +47,12 @@ def differing_rows(twin: Twin, machines: int, seed: int, hours: int = 80) -> pd.
 
 def save_differing_bundle(folder: Path, twin: Twin, machines: int = 40) -> str:
     """Train on so many machines and write the bundle to `folder`/bundle; return its digest."""
-    development = prepared(folder / "windows", twin, differing_rows(twin, machines, 1), PREPARE)
+    return save_bundle_of(folder, twin, differing_rows(twin, machines, 1))
+
+
+def save_bundle_of(folder: Path, twin: Twin, rows: pd.DataFrame) -> str:
+    """Train on canonical rows without a network, and write the bundle to `folder`/bundle; return its digest."""
+    development = prepared(folder / "windows", twin, rows, PREPARE)
     blended = make_blend({}, list(fit_classical(development, twin, [], TRAIN)), development, twin, TRAIN)
     for name in ("bundle", "candidates"):
         (folder / name).mkdir()

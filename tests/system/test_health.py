@@ -84,7 +84,7 @@ def test_a_sensor_that_parts_from_the_others_is_told_and_what_is_normal_is_not(p
     assert (told["health"] == "normal").sum() == 0
     departed = told[told["health"] == "departed"]
     assert (departed["health_state"] == "check_function").mean() > 0.7
-    assert departed["warnings"].map(lambda one: "check_function: current contradicts the other channels" in one).any()
+    assert departed["warnings"].map(lambda one: "check_function: current jumps" in one).any()
 
 
 def test_a_case_opens_on_a_machine_that_departs_not_on_its_sensor_and_its_verdict_is_a_label(project, monkeypatch):

@@ -5,8 +5,9 @@ from typing import Any
 import pandas as pd
 
 from foretwin.api.datasets import checked
+from foretwin.dataset.known_rows import truncate_known
 from foretwin.dataset.splits import cut_held_out
-from foretwin.dataset.windows import Histories, truncate
+from foretwin.dataset.windows import Histories
 from foretwin.errors import BadInput
 from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.predictor.bundle import Bundle
@@ -59,5 +60,5 @@ def score_run(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame:
     ends = Histories.from_rows(rows, contract).ends(contract.window.shortest)
     if len(ends) == 0:
         raise BadInput("rows", f"are {len(rows)}, at least {contract.window.shortest} are needed")
-    scores = bundle.score(truncate(rows, ends, contract.window.length))
+    scores = bundle.score(truncate_known(rows, ends, contract))
     return scores.assign(asset=rows["asset"].to_numpy()[ends], true_rul=rows["rul"].to_numpy()[ends])

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.dataset.known_rows import most_rows
 from foretwin.dataset.table import HISTORY, KEY, read_rows
 from foretwin.errors import BadInput, BundleError, RowsError
 from foretwin.predictor.bundle import Bundle
@@ -73,7 +74,7 @@ def _held_out(bundle: Bundle, path: Path) -> pd.DataFrame | None:
     rows = rows[rows["subset"] != HISTORY]
     groups = rows.groupby(["asset", "run"], sort=False)
     place, count = groups.cumcount(ascending=False), groups["time"].transform("size")
-    rows = rows[(place < contract.window.length) & (count >= contract.window.shortest)]
+    rows = rows[(place < most_rows(contract)) & (count >= contract.window.shortest)]
     assets = rows["asset"].drop_duplicates().to_numpy()
     chosen = assets[np.unique(np.linspace(0, len(assets) - 1, MOST_WINDOWS).astype(int))] if len(assets) else assets
     found = rows.loc[rows["asset"].isin(chosen), [*KEY, *contract.channel_names]].reset_index(drop=True)

@@ -134,8 +134,9 @@ class Operations(ABC, Generic[Table, Content]):
         return self._table(plans.reading_table(f"/v1/cases/{number}/similar", "items"))
 
     def give_verdict(self, number: int, verdict: str, **found: Any) -> Content:
-        """Close a case by what was found: `confirmed`, `other_fault`, `no_fault_found`, `part_replaced`, `run_ended`.
+        """Close a case by what was found.
 
+        That is `confirmed`, `other_fault`, `no_fault_found`, `sensor_fault`, `part_replaced` or `run_ended`.
         `found` may hold `fault`, and what else `POST /v1/cases/{case}/verdict` takes.
         """
         return self._content(plans.changing(f"/v1/cases/{number}/verdict", {"verdict": verdict, **found}))

@@ -19,6 +19,7 @@ from foretwin.dataset.table import FAULT_UNKNOWN, fault_column, run_starts
 from foretwin.dataset.windows import last_rows, random_cuts
 
 FEWEST_COPIES, MOST_COPIES = 2, 50  # of a run
+ENOUGH_COPIES = 60  # of all runs together: of fewer nobody could choose what answers
 BEFORE, AFTER = 1, 3  # windows of a copy before its departure begins, and after
 SEEN_AFTER = 0.25  # of a window: a departure that began less than this ago cannot be told yet
 FEWEST_ROWS = 4  # after the onset, for any change but a shift to show
@@ -37,20 +38,23 @@ class Departures:
     contract: Twin
     spread: Values
     seed: int
+    fewest: int = FEWEST_COPIES  # of a run
 
     @classmethod
     def of(cls, pieces: Iterable[pd.DataFrame], contract: Twin, seed: int) -> "Departures":
         """Measure the spread of the channels in one pass over canonical rows, which come in pieces of whole runs."""
         names = list(contract.channel_names)
-        squares, counts = np.zeros(len(names)), np.zeros(len(names))
+        squares, counts, runs = np.zeros(len(names)), np.zeros(len(names)), 0
         for piece in pieces:
+            runs += int(run_starts(piece).sum())
             values = piece[names].astype("float64")
             within = values - values.groupby([piece["asset"], piece["run"]], sort=False).transform("mean")
             squares += within.pow(2).sum().to_numpy()
             counts += within.notna().sum().to_numpy()
         with np.errstate(invalid="ignore"):
             spread = np.sqrt(squares / counts)
-        return cls(contract, np.where(spread > 0, spread, np.nan), seed)
+        fewest = int(np.clip(-(-ENOUGH_COPIES // max(runs, 1)), FEWEST_COPIES, MOST_COPIES))
+        return cls(contract, np.where(spread > 0, spread, np.nan), seed, fewest)
 
     def added_to(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return canonical rows of whole runs with their departed copies after them (index 0, 1, 2, ...)."""
@@ -62,7 +66,7 @@ class Departures:
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             run = rows.iloc[start : end + 1]
             generator = np.random.default_rng([self.seed, *f"{run['asset'].iat[0]}/{run['run'].iat[0]}".encode()])
-            count = np.clip(len(run) // ((BEFORE + AFTER) * self.contract.window.length), FEWEST_COPIES, MOST_COPIES)
+            count = np.clip(len(run) // ((BEFORE + AFTER) * self.contract.window.length), self.fewest, MOST_COPIES)
             made += [self._copy(run, number, channels, generator) for number in range(1, int(count) + 1)]
         return pd.concat(made, ignore_index=True)
 

@@ -1,7 +1,7 @@
 """Splits of the canonical table for training and evaluation, written by the stage `prepare`.
 
 data/<twin>/windows/ holds `splits.json` (asset -> fold, -1 = held out), `development.parquet` (the rows of the
-development assets), `test.parquet` (the held-out assets as known at each cut, `truncate`d) and `example.parquet`
+development assets), `test.parquet` (the held-out assets as known at each cut, `truncate_known`) and `example.parquet`
 (one held-out run from beginning to end, for plots). In them `rul` is infinite where all that is known
 is that the run was followed for the cap or longer (`censoring`).
 """
@@ -20,11 +20,12 @@ from foretwin.contract.lead_times import LATE_WEIGHT, longest_lead_time
 from foretwin.contract.twin import Twin
 from foretwin.dataset.censoring import draw_weights, with_outlived
 from foretwin.dataset.departures import Departures, copied_from, copy_sources, draw_cuts, is_copy, is_made
+from foretwin.dataset.known_rows import truncate_known
 from foretwin.dataset.mapped import mapped_array
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import HISTORY, TEST_SET, read_rows, run_starts, write_rows
 from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
-from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows, truncate
+from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows
 from foretwin.errors import RowsError
 from foretwin.project.json import strict_json
 from foretwin.project.params import PrepareParams
@@ -221,7 +222,7 @@ def _dealt(pieces: RowPieces, contract: Twin, params: PrepareParams) -> tuple[Ro
 
 
 def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd.DataFrame:
-    """What was known of held-out runs at each labelled cut, as `truncate` names it.
+    """What was known of held-out runs at each labelled cut, by `truncate_known`.
 
     Where the source's authors fixed a test set, its runs are cut once, at their last row; else, and where a column of
     the file names the test set, whose runs are whole, at `cuts` random rows each, drawn from `seed`. The rows have the
@@ -231,7 +232,7 @@ def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd
     ends = _cuts(rows, contract, cuts, seed, fixed)
     if len(ends) == 0:
         raise RowsError(_no_cuts(contract))
-    return truncate(rows, ends, contract.window.length)
+    return truncate_known(rows, ends, contract)
 
 
 class _HeldOut:
@@ -249,7 +250,7 @@ class _HeldOut:
         if rows.empty:
             return rows
         ends = _cuts(rows, self.contract, self._params.cuts, self._params.seed, self._fixed, self._labelled)
-        found = truncate(rows, ends, self.contract.window.length, self._rows)
+        found = truncate_known(rows, ends, self.contract, self._rows)
         self._note_runs(rows)
         self._rows += len(rows)
         self.cuts += len(ends)

@@ -4,6 +4,7 @@ A window is never stored: `Histories` keeps each row once and gathers windows wh
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -177,7 +178,21 @@ def truncate(rows: pd.DataFrame, ends: NDArray[np.int64], length: int, before: i
     begin = np.maximum(first[ends], ends - length + 1)
     counts = ends - begin + 1
     offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    part: pd.DataFrame = rows.iloc[np.repeat(begin, counts) + offset].reset_index(drop=True)
+    return _named_cuts(rows, ends, counts, np.repeat(begin, counts) + offset, before)
+
+
+def name_cuts(
+    rows: pd.DataFrame, ends: NDArray[np.int64], parts: Sequence[NDArray[np.int64]], before: int
+) -> pd.DataFrame:
+    """Return the rows at `parts`, the positions of each cut's rows, named as `truncate` names the cuts at `ends`."""
+    counts = np.array([len(part) for part in parts], np.int64)
+    return _named_cuts(rows, ends, counts, np.concatenate(parts), before)
+
+
+def _named_cuts(
+    rows: pd.DataFrame, ends: NDArray[np.int64], counts: NDArray[np.int64], chosen: NDArray[np.int64], before: int
+) -> pd.DataFrame:
+    part: pd.DataFrame = rows.iloc[chosen].reset_index(drop=True)
     cut_name = rows["asset"].iloc[ends] + "@" + pd.Series(ends + before, index=rows.index[ends]).astype("str")
     return part.assign(asset=np.repeat(cut_name.to_numpy(), counts))
 

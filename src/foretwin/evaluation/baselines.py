@@ -4,6 +4,7 @@ constant                the mean capped RUL and the most frequent class of the t
 linear                  ridge and logistic regression on the window's statistics and the age
 gradient_boosting       histogram gradient boosting on the same
 extra_trees             extremely randomised trees on the same (Geurts, Ernst and Wehenkel, 2006)
+always, three_sigma     of health without labels: every window is told; a channel's mean is far from what is normal
 normal_space            of health without labels: T2 and Q of the principal components of what is normal
 random_fourier_ridge    ridge, and logistic regression, on random Fourier features of the levels, slopes and age
 
@@ -34,7 +35,7 @@ from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories, Windows
-from foretwin.evaluation.normal_space import NormalSpace
+from foretwin.evaluation.normal_space import health_floors
 from foretwin.training.encoders import HALF_LIVES, WindowStatistics, segments_of
 from foretwin.training.last_seen import LastSeen
 from foretwin.training.network import RegimeScaling
@@ -275,8 +276,8 @@ def fit_baselines(
     rul, faults = development.histories.rul[ends].astype(np.float64), development.histories.faults[ends]
     result, every = {}, baselines(features.smooth(), seed)
     if contract.health is not None:
-        share = alarm_share(contract)
-        every["normal_space"] = Baseline(lambda _: Constant(False), lambda _: NormalSpace(share), MOST_WINDOWS)
+        floors = health_floors(len(features.channels), alarm_share(contract))
+        every |= {name: Baseline(lambda _: Constant(False), make, MOST_WINDOWS) for name, make in floors.items()}
     for name, baseline in every.items():
         if name in but:
             continue

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from foretwin.metrics import macro_f1, rmse
 from foretwin.predictor.bundle import Bundle
 
 TRIES = 9
+FLEET_JUDGEMENT = "fleet_judgement"  # what the served model would say without the machines' own baselines
 CANDIDATE = "candidate "  # before the name of one among the predictions of baselines
 
 
@@ -25,6 +27,14 @@ def load_candidates(folder: Path) -> dict[str, Bundle]:
     """Load the bundles of a blend's candidates, by name; none where the bundle is no blend."""
     names = read_blend_record(folder).get("candidates", ())
     return {name: Bundle.load(folder / name) for name in names}
+
+
+def judgements_of(bundle: Bundle, candidates: Mapping[str, Bundle]) -> dict[str, Bundle]:
+    """Return the models that stand beside the served one, by name.
+
+    They are the candidates of a blend, and the fleet's judgement of health where machines are judged by their own.
+    """
+    return {**candidates, **({FLEET_JUDGEMENT: replace(bundle, own=None)} if bundle.own else {})}
 
 
 def times_slower(blend: Bundle, network: Bundle, rows: pd.DataFrame, count: int) -> tuple[float, float]:
@@ -81,5 +91,9 @@ def read_blend_record(folder: Path) -> dict[str, Any]:
 
 
 def candidates_among(said: Mapping[str, Predictions]) -> dict[str, Predictions]:
-    """Return the predictions of candidates alone, by their own names."""
-    return {name.removeprefix(CANDIDATE): one for name, one in said.items() if name.startswith(CANDIDATE)}
+    """Return the predictions of candidates alone, by their own names.
+
+    The fleet's judgement is none: departures that are put in do not show what machines' own baselines are for.
+    """
+    found = {name.removeprefix(CANDIDATE): one for name, one in said.items() if name.startswith(CANDIDATE)}
+    return {name: one for name, one in found.items() if name != FLEET_JUDGEMENT}

@@ -10,12 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import HEALTH, Twin
+from foretwin.dataset.known_rows import truncate_known
 from foretwin.dataset.table import KEY, fault_column
-from foretwin.dataset.windows import Histories, last_rows, truncate
+from foretwin.dataset.windows import Histories, last_rows
 from foretwin.errors import RegistryError
 from foretwin.evaluation.answer_figures import answer_figures, health_figures, interval_figures
 from foretwin.metrics import accuracy, calibration_error, coverage, macro_f1, negative_log_likelihood, rul_metrics
 from foretwin.predictor.bundle import Bundle, probability_column
+from foretwin.predictor.health.health_state import BASELINE, FLEET, OWN
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,7 @@ def _predicted(
             axis: {
                 "macro_f1": macro_f1(predicted, truth.faults[axis], len(contract.classes(axis))),
                 "accuracy": accuracy(predicted, truth.faults[axis]),
+                **(health_figures(predicted, truth.faults[axis], contract) if _asks_health(contract, axis) else {}),
             }
             for axis, predicted in zip(contract.axes, faults, strict=True)
         }
@@ -234,8 +237,24 @@ def _confidence_figures(contract: Twin, axis: str, scores: pd.DataFrame, truth: 
         "unknown": float(np.mean(given[truth >= 0] < 0)) if (truth >= 0).any() else float("nan"),
         "accuracy_answered": accuracy(given[given >= 0], truth[given >= 0]),
         **answer_figures(given, truth, len(contract.classes(axis))),
-        **(health_figures(given, truth, contract) if axis == HEALTH and contract.health else {}),
+        **(_told_figures(contract, scores, given, truth) if _asks_health(contract, axis) else {}),
     }
+
+
+def _asks_health(contract: Twin, axis: str) -> bool:
+    return contract.health is not None and axis == HEALTH
+
+
+def _told_figures(
+    contract: Twin, scores: pd.DataFrame, given: NDArray[np.int64], truth: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Compute the figures of what users are told of health, (N,), and of each baseline that told some of it."""
+    found: dict[str, Any] = dict(health_figures(given, truth, contract))
+    if BASELINE in scores and (scores[BASELINE] == OWN).any():
+        by = {name: (scores[BASELINE] == name).to_numpy() for name in (OWN, FLEET)}
+        parts = {name: health_figures(given[of], truth[of], contract) for name, of in by.items() if of.any()}
+        found["by_baseline"] = {name: {"windows": int(by[name].sum()), **one} for name, one in parts.items()}
+    return found
 
 
 def along_run(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
@@ -244,5 +263,5 @@ def along_run(bundle: Bundle, rows: pd.DataFrame) -> pd.DataFrame | None:
     if contract.rul is None or not np.isfinite(rows["rul"]).any():
         return None
     ends = Histories.from_rows(rows, contract).ends(contract.window.shortest)
-    scores = bundle.score(truncate(rows, ends, contract.window.length))
+    scores = bundle.score(truncate_known(rows, ends, contract))
     return scores.assign(true_rul=rows["rul"].to_numpy()[ends])

@@ -10,11 +10,13 @@ from typing import Any
 
 from foretwin.contract.false_alarms import STEPS, chances_a_year
 from foretwin.contract.twin import Twin
+from foretwin.evaluation.candidates import FLEET_JUDGEMENT
 from foretwin.evaluation.report import STARS, marked_table, note_of_stars, subset_tables
 from foretwin.project.pages import inline_pictures, render_page
 
 KINDS = {"all": "All windows", "subset": "Parts of the data", "fault": "True fault", "regime": "Operating regime"}
 KINDS |= {"life": "True remaining life"}
+FLOORS = ("always", "three_sigma", "normal_space")  # baselines of health
 QUESTIONS = {"rul_rmse": "RUL RMSE", "fault_error": "wrong fault answers"}
 
 
@@ -43,7 +45,7 @@ def write_card(
         tables=_tables(metrics, contract),
         note=note_of_stars(dict(metrics)),
         interval=network.get("rul", {}).get("interval"),
-        calibrated=_calibrated(contract, network),
+        calibrated=_calibrated(contract, metrics),
         slices=_slices(verdict, contract.clock.unit),
         data=_data(training, metrics, lineage or {}),
         limits=_limits(contract, network),
@@ -65,15 +67,16 @@ def _use(contract: Twin) -> str:
     return f"From the last {readings}, one each {contract.clock.step:g} {unit}, it says {', and '.join(answers)}."
 
 
-def _calibrated(contract: Twin, network: Mapping[str, Any]) -> list[str]:
-    """Return the quality of fault probabilities and answers, a sentence per axis."""
+def _calibrated(contract: Twin, metrics: Mapping[str, Any]) -> list[str]:
+    """Return the quality of fault probabilities and answers, a sentence per axis; of health what it is judged by."""
     found = []
     for axis, fault in contract.faults.items():
-        figures = network.get("fault", {}).get(axis, {})
+        figures = metrics["network"].get("fault", {}).get(axis, {})
         if figures.get("ece") is None:
             continue
         if figures.get("detected") is not None:
             found.append(f"{fault.title}: {_health_told(figures, contract)}.")
+            found += _beside_health(figures, metrics, axis)
             continue
         sentence = f"{fault.title}: the probabilities are off by {100 * figures['ece']:.1f} percentage"
         sentence += " points on average (ECE)"
@@ -97,6 +100,24 @@ def _health_told(figures: Mapping[str, Any], contract: Twin) -> str:
     else:
         chance += f": so many show no fewer than {chances_a_year(contract) / max(count, 1):.3g} per {per}"
     return f"{told}; {chance}"
+
+
+def _beside_health(figures: Mapping[str, Any], metrics: Mapping[str, Any], axis: str) -> list[str]:
+    """Return which baselines answered, what the fleet's alone would have told, and the floors of both figures."""
+    found, by = [], figures.get("by_baseline", {})
+    if by:
+        total = sum(one["windows"] for one in by.values())
+        own = by.get("own", {}).get("windows", 0)
+        found.append(
+            f"{own} of {total} windows were judged by their machines' own baselines, the others by the fleet's"
+        )
+    models = {**metrics.get("candidates", {}), **metrics["baselines"]}
+    for name in (FLEET_JUDGEMENT, *FLOORS):
+        told = models.get(name, {}).get("fault", {}).get(axis, {})
+        if told.get("detected") is not None and told.get("alarm_share") is not None:
+            shares = f"{100 * told['detected']:.0f} % of the departures, {100 * told['alarm_share']:.3g} %"
+            found.append(f"{name.replace('_', ' ').capitalize()} would tell {shares} of the normal windows")
+    return [f"{one}." for one in found]
 
 
 def _tables(metrics: Mapping[str, Any], contract: Twin) -> dict[str, list[list[str]]]:

@@ -1,5 +1,6 @@
-"""Classic floor of health without labels: principal components of what is normal, with the limits of T2 and Q."""
+"""Classic floors of health without labels: limits of T2 and Q, three standard deviations, and always an alarm."""
 
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 KEPT = 0.9  # of the variance
+SIGMAS = 3.0
 
 
 class NormalSpace:
@@ -42,3 +44,47 @@ class NormalSpace:
         within = np.square(scores / np.sqrt(self.space.explained_variance_)).sum(axis=1)
         left = np.square(scaled - self.space.inverse_transform(scores)).sum(axis=1)
         return np.column_stack([within, left])
+
+
+class ThreeSigma:
+    """Tells a window in which the mean of a channel is far from that of normal windows (Shewhart's chart of means)."""
+
+    def __init__(self, means: int) -> None:
+        """The first `means` features are the channels' means."""
+        self.means = means
+
+    def fit(self, x: NDArray[np.float32], y: NDArray[np.float64]) -> Self:
+        """Fit to the windows (N, F) whose class y (N,) is 0; the others are not looked at."""
+        normal = x[y == 0, : self.means].astype(np.float64)
+        self.centre, self.spread = normal.mean(axis=0), normal.std(axis=0)
+        return self
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return 1 (N,) for windows with such a mean, else 0."""
+        away = np.abs(x[:, : self.means].astype(np.float64) - self.centre)
+        beyond: NDArray[np.float64] = (away > SIGMAS * self.spread).any(axis=1).astype(float)
+        return beyond
+
+
+class Always:
+    """Tells every window: what all false alarms buy."""
+
+    def fit(self, _: NDArray[np.float32], __: NDArray[np.float64]) -> Self:
+        """Fit to nothing."""
+        return self
+
+    def predict(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return 1 (N,)."""
+        return np.ones(len(x))
+
+
+Floor = NormalSpace | ThreeSigma | Always
+
+
+def health_floors(means: int, share: float) -> dict[str, Callable[[object], Floor]]:
+    """Return how each floor is made, by name; the first `means` features are the channels' means."""
+    return {
+        "always": lambda _: Always(),
+        "three_sigma": lambda _: ThreeSigma(means),
+        "normal_space": lambda _: NormalSpace(share),
+    }

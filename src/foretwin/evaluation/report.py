@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.project.pages import inline_pictures, render_page
 
 SERVED = "network"  # the name of the model itself, in the record and in its comparison
 BEST, EQUAL = "best", "equal"
 STARS = {BEST: "{}**", EQUAL: "{}*"}
+TOLD, FALSE = "departures told", "normal windows told"  # of health
 STARS_MEAN = "** least error; * not surely more (paired resamples of the machines)"
 NOT_SURE = 0.025  # of the resamples, in which a model errs no more than the best one: it is not surely worse
 HEADLINES = re.compile(  # of the record of `evaluate`: what metrics.json has of it, and `dvc metrics show`
@@ -29,6 +30,7 @@ def figures_table(metrics: dict[str, Any], contract: Twin) -> list[list[str]]:
     if contract.rul:
         header += [f"RMSE ({unit})", f"RMSE uncapped ({unit})", "PHM08 score", "interval covers", f"its width ({unit})"]
     header += [f"{axis} macro-F1" for axis in contract.axes]
+    header += [TOLD, FALSE] if contract.health else []
     candidates = metrics.get("candidates", {})
     served = "blend" if candidates else "network"
     models = {served: metrics["network"], **_titled(candidates, served), **metrics["baselines"]}
@@ -105,7 +107,9 @@ def _cells(figures: dict[str, Any], contract: Twin) -> list[str]:
         cells += [_cell(clipped["rmse"], ".2f"), _cell(figures["rul"]["unclipped"]["rmse"], ".2f")]
         cells += [_cell(clipped["phm08"], ".0f")]
         cells += [_cell(interval["coverage"], ".1%"), _cell(interval["width"], ".1f")] if interval else ["", ""]
-    return cells + [_cell(figures["fault"][axis]["macro_f1"], ".3f") for axis in contract.axes]
+    cells += [_cell(figures["fault"][axis]["macro_f1"], ".3f") for axis in contract.axes]
+    told = figures["fault"][HEALTH] if contract.health else {}
+    return cells + [_cell(told.get(name), ".1%") for name in ("detected", "alarm_share")[: 2 * bool(contract.health)]]
 
 
 def _cell(figure: float | None, form: str) -> str:

@@ -138,13 +138,10 @@ class Bundle:
         self._check_lengths(tracks.assets, tracks.seen())
         rows = histories.seen(tracks.ends, length)
         due = rows if self.slot is None else histories.due(tracks.ends, length)
-        own, machines = tracks.own, np.arange(len(rows))
-        if self.own is not None and own is None:
-            counts = partial(tell_of_normal, self.contract, self.reference.settings, self.predict_windows)
-            own = first_windows(self.own.levels, self.own.windows, histories, tracks.ends, counts)
+        own = self.offsets_of(tracks)
         parts = [
             self._score_windows(histories.cut(tracks.ends[i], length), rows[i], due[i], own.at(i) if own else None)
-            for i in window_parts(machines)
+            for i in window_parts(np.arange(len(rows)))
         ]
         columns = parts[0] if len(parts) == 1 else {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
         self._check_finite(tracks.assets, columns)
@@ -155,6 +152,14 @@ class Bundle:
             warnings.extend((*old, *found))
         time = tracks.histories.time[tracks.ends]
         return Answers(tracks.assets, tracks.runs, time, rows, columns)
+
+    def offsets_of(self, tracks: ModelInputs) -> OwnOffsets | None:
+        """Return what is known of the machines' own baselines; None where the bundle judges by none."""
+        if self.own is None or tracks.own is not None:
+            return tracks.own
+        counts = partial(tell_of_normal, self.contract, self.reference.settings, self.predict_windows)
+        histories = tracks.spaced(self.slot)
+        return first_windows(self.own.levels, self.own.windows, histories, tracks.ends, counts)
 
     @cached_property
     def contract_digest(self) -> str:

@@ -12,7 +12,8 @@ Value Estimation, JMLR 23, 2022): compared with 1000 orders, those of C-MAPSS FD
 tenth of the largest contribution, rarely by a quarter.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from math import comb
 from typing import Any
 
@@ -20,10 +21,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.twin import Twin
+from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.windows import Windows
 from foretwin.errors import BadInput
 from foretwin.predictor.bundle import Answers, Bundle, probability_column
+from foretwin.predictor.health.own_baseline import OwnBaseline, OwnOffsets
+from foretwin.predictor.health.sensor_check import Predict
 from foretwin.predictor.inputs import ModelInputs, read_frame
 
 PERMUTATIONS = 10  # random orders of the players, each taken forwards and backwards
@@ -75,21 +78,33 @@ def explain_tracks(bundle: Bundle, tracks: ModelInputs) -> Explanation:
     """
     if len(tracks) > 1:
         raise BadInput("asset", f"an explanation is of one asset, there are {len(tracks)}: ask for each by itself")
+    tracks = replace(tracks, own=bundle.offsets_of(tracks))
     answers = bundle.answer(tracks)
     columns = leading_columns(bundle.contract, answers)
     windows = tracks.spaced(bundle.slot).cut(tracks.ends, bundle.contract.window.length)
-    game = Game(bundle, windows, list(columns.values()))
-    base, contributions = shapley_values(game)
     questions = {}
-    for i, (question, column) in enumerate(columns.items()):
-        questions[question] = Attribution(
-            answer=column if question == "rul" else column.removeprefix(probability_column(question, "")),
-            unit=bundle.contract.clock.unit if question == "rul" else "probability",
-            base=float(base[i]),
-            prediction=float(answers.columns[column][0]),
-            contributions=dict(zip(game.players, contributions[:, i].tolist(), strict=True)),
-        )
-    return Explanation(str(answers.assets[0]), int(answers.runs[0]), float(answers.time[0]), questions)
+    for own, asked in _judges(bundle, tracks.own, list(columns)):
+        game = Game(bundle, windows, [columns[question] for question in asked], own)
+        base, contributions = shapley_values(game)
+        for i, question in enumerate(asked):
+            column = columns[question]
+            questions[question] = Attribution(
+                answer=column if question == "rul" else column.removeprefix(probability_column(question, "")),
+                unit=bundle.contract.clock.unit if question == "rul" else "probability",
+                base=float(base[i]),
+                prediction=float(answers.columns[column][0]),
+                contributions=dict(zip(game.players, contributions[:, i].tolist(), strict=True)),
+            )
+    told = {question: questions[question] for question in columns}
+    return Explanation(str(answers.assets[0]), int(answers.runs[0]), float(answers.time[0]), told)
+
+
+def _judges(bundle: Bundle, own: OwnOffsets | None, questions: list[str]) -> list[tuple[OwnOffsets | None, list[str]]]:
+    """Return the questions with what judges them: health by the machine's own baseline, where that is what answers."""
+    if bundle.own is None or own is None or not bundle.own.ready(own).all():
+        return [(None, questions)]
+    others = [question for question in questions if question != HEALTH]
+    return [(own, [HEALTH]), *([(None, others)] if others else [])]
 
 
 def leading_columns(contract: Twin, answers: Answers) -> dict[str, str]:
@@ -112,14 +127,22 @@ def players(bundle: Bundle) -> tuple[str, ...]:
 
 
 class Game:
-    """Cooperative game: predictions for one window with some players hidden."""
+    """Cooperative game: predictions for one window with some players hidden.
 
-    def __init__(self, bundle: Bundle, window: Windows, columns: list[str]) -> None:
-        """`columns` are the Q explained columns of `Bundle.predict_windows`."""
+    Of a machine with an own baseline a hidden channel has what regime and settings let expect of this machine.
+    """
+
+    def __init__(self, bundle: Bundle, window: Windows, columns: list[str], own: OwnOffsets | None = None) -> None:
+        """`columns` are the Q explained ones of `Bundle.predict_windows`, or of the judgement by an `own` baseline."""
         contract = bundle.contract
         self.bundle, self.window, self.columns = bundle, window, columns
         self.sensors = [i for i, channel in enumerate(contract.channels.values()) if channel.role == "sensor"]
-        healthy = bundle.reference.healthy_readings(window.x[0]) * window.mask[0, :, None]  # (T, C)
+        self.judge: Predict = bundle.predict_windows
+        healthy = bundle.reference.healthy_readings(window.x[0])  # (T, C)
+        if bundle.own is not None and own is not None:
+            self.judge = partial(_judged, bundle.own, own)
+            healthy = bundle.own.expected(window.x[0], own)
+        healthy = healthy * window.mask[0, :, None]
         self.healthy = np.where(np.isnan(window.x[0]), np.float32(np.nan), healthy)  # a missing value stays missing
         self.players = players(bundle)
 
@@ -136,8 +159,14 @@ class Game:
         if len(self.players) > len(self.sensors):
             age = np.where(shown[:, -1], age, np.float32(self.bundle.reference.age))
         labels = np.repeat(self.window.rul, count), np.repeat(self.window.faults, count, axis=0)
-        predicted = self.bundle.predict_windows(Windows(x, np.repeat(self.window.mask, count, axis=0), age, *labels))
+        windows = Windows(x, np.repeat(self.window.mask, count, axis=0), age, *labels)
+        predicted = self.judge(windows)
         return np.stack([predicted[name] for name in self.columns], axis=1)
+
+
+def _judged(baseline: OwnBaseline, own: OwnOffsets, windows: Windows) -> dict[str, NDArray[Any]]:
+    """Return the columns of health, each (N,), of N windows of one machine."""
+    return baseline.judge(baseline.corrected(windows, own.at(np.zeros(len(windows), np.int64))))
 
 
 def shapley_values(game: Game) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

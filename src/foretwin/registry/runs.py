@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from foretwin.errors import RegistryError
+from foretwin.evaluation.candidates import FLEET_JUDGEMENT
 from foretwin.predictor.bundle import verify
 from foretwin.project.paths import Paths
 from foretwin.project.timings import read_timings
@@ -83,6 +84,7 @@ def publish_evaluation(paths: Paths) -> str:
     if kept.get(measured.name) != digest:
         counts = {key: record[key] for key in ("assets", "cuts") if key in record}
         points = metric_points(record["network"], "test") + metric_points(record["baselines"], "baselines")
+        points += metric_points(record.get("candidates", {}).get(FLEET_JUDGEMENT, {}), f"test/{FLEET_JUDGEMENT}")
         told = read_timings(measured, "evaluate")
         points += metric_points(told.get("seconds", {}), "baselines/seconds")
         log(client, run_id, points=points + metric_points(counts, "test"), tags={"foretwin.unit": record["unit"]})

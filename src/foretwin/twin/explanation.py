@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, Conflict
 from foretwin.predictor.inputs import ModelInputs
 from foretwin.predictor.shapley import explain_tracks
+from foretwin.twin.scoring.own_baselines import kept_offsets, offsets_for
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.ownership.partitioning import last_batch
 from foretwin.twin.store.telemetry import windows
@@ -42,6 +44,10 @@ def explain_present(store: Store, root: Path, contracts: Mapping[str, Twin], nam
         least = f"{len(whole)} readings with every channel, but {contract.window.shortest} are needed"
         raise BadInput("asset", f"{name} has {least}")
     tracks = ModelInputs.of_one_run_each([name], [asset.run], [whole.time], [whole.values], len(contract.axes))
+    if champion.bundle.own is not None:  # the judgement that raises its cases
+        kept = kept_offsets(store, [champion.bundle], np.array([asset.id]))
+        numbered = replace(tracks, assets=np.array([asset.id], dtype=object))
+        tracks = replace(tracks, own=offsets_for(kept, numbered, contract))
     if not ONE_AT_A_TIME.acquire(timeout=PATIENCE):
         raise Conflict("asset", f"others are explained first, for longer than {PATIENCE:g} s: try again")
     try:

@@ -12,6 +12,7 @@ from foretwin.dataset.windows import Histories
 from foretwin.predictor.bundle import Bundle
 from foretwin.predictor.health.own_baseline import FILE, OwnOffsets, next_ends
 from foretwin.predictor.inputs import read_frame
+from foretwin.predictor.shapley import explain
 from support.differing_fleet import LENGTH, WARM_UP, WINDOWS, differing_rows, differing_twin, save_differing_bundle
 
 TWIN = differing_twin()
@@ -48,6 +49,19 @@ def test_what_is_a_tenth_of_what_machines_differ_by_is_told_and_false_alarms_kee
     )
     assert (fleet["health"][last] == "departed").mean() < 0.2
     assert fleet["warnings"].map(lambda told: any("none of each machine is learnt:" in one for one in told)).all()
+
+
+def test_an_explanation_is_of_the_judgement_that_answers(bundle: Bundle):
+    rows = differing_rows(TWIN, 1, 4)
+    moved = rows.assign(flow=rows["flow"] + 0.6 * (rows["time"] > 60))
+    told, scored = explain(bundle, moved).questions["health"], bundle.score(moved)
+    assert scored["health_baseline"].tolist() == ["own"]
+    assert told.answer == "departed"
+    assert told.prediction == pytest.approx(scored["p_health_departed"][0])
+    assert told.base + sum(told.contributions.values()) == pytest.approx(told.prediction)
+    assert told.base < 0.2, "this machine as it was is normal"
+    assert told.largest_first()[0][0] == "flow"
+    assert explain(replace(bundle, own=None), moved).questions["health"].answer == "normal"
 
 
 def test_before_the_warm_up_is_over_the_fleet_answers_and_says_so(bundle: Bundle):

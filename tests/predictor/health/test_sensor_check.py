@@ -71,8 +71,10 @@ def judge(sensors: SensorCheck, x: np.ndarray) -> dict[int, str]:
 def test_channels_that_others_tell_are_known_and_those_that_only_settings_tell_are_not(sensors: SensorCheck):
     assert sensors.told.tolist() == [False, True, True, True, False]
     again = SensorCheck.from_dict(sensors.to_dict())
-    for name in ("mean", "scale", "weights", "spread", "told", "range", "still"):
+    for name in ("mean", "scale", "weights", "spread", "told", "range", "still", "jump", "scatter"):
         np.testing.assert_array_equal(getattr(again, name), getattr(sensors, name))
+    before = {name: one for name, one in sensors.to_dict().items() if name not in ("jump", "scatter")}
+    assert np.isinf(SensorCheck.from_dict(before).jump).all(), "a bundle of a version before"
 
 
 def test_a_sensor_that_the_others_contradict_is_named(sensors: SensorCheck):
@@ -81,6 +83,34 @@ def test_a_sensor_that_the_others_contradict_is_named(sensors: SensorCheck):
     found = judge(sensors, x)
     assert len(found) >= 0.9 * len(x)
     assert set(found.values()) == {"oil contradicts the other channels"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("shift", "jumps"),
+        ("noise", "scatters"),
+        ("stuck", "stands still"),
+        ("drift", "contradicts the other channels"),
+    ],
+)
+def test_a_channel_that_departs_alone_bears_the_signature_of_a_failing_sensor_or_none(sensors, kind, told):
+    x, generator = windows().x.copy(), np.random.default_rng(3)
+    late = x[:, 3:, 2]
+    changed = {
+        "shift": late + 9,
+        "noise": late + generator.normal(0, 12, late.shape),
+        "stuck": np.broadcast_to(late[:, :1], late.shape),
+        "drift": late + np.linspace(5, 8, late.shape[1]),
+    }
+    if kind == "drift":  # it began before the window
+        x[:, :3, 2] += 5
+    x[:, 3:, 2] = changed[kind]
+    found = judge(sensors, x)
+    assert len(found) >= 0.5 * len(x)
+    counts = pd.Series(list(found.values())).value_counts()
+    assert counts.index[0] == f"oil {told}"
+    assert counts.iloc[0] >= 0.9 * counts.sum()
 
 
 def test_a_machine_whose_channels_depart_together_is_no_sensor(sensors: SensorCheck):

@@ -13,6 +13,7 @@ from foretwin.dataset.table import canonical
 from foretwin.predictor.bundle import Bundle
 from foretwin.training.candidates.classical import fit_classical
 from foretwin.training.candidates.distances import served_distances
+from foretwin.training.candidates.features import FeatureSession
 from foretwin.training.candidates.graph import Fitted, blend_graph
 from foretwin.training.candidates.health_choice import DISTANCES, LinkedDistance, choose_health, either, link_distances
 from foretwin.training.candidates.nodes import run_part
@@ -53,6 +54,20 @@ def test_the_graph_says_what_was_fitted(name: str, count: int) -> None:
 def development(tmp_path_factory: pytest.TempPathFactory) -> Development:
     rows = fleet_rows(fleet_twin("faults"), 16)
     return prepared(tmp_path_factory.mktemp("windows"), TWIN, canonical(rows[rows["time"] < 25], TWIN))
+
+
+def test_what_is_served_knows_the_normal_windows_of_all_folds_and_is_judged_by_those_left_out(
+    development: Development,
+) -> None:
+    one, other = fit_classical(development, TWIN, [], TRAIN)
+    assert one.fold != other.fold
+    cuts = development.hold_out(one.fold).held_out
+    normal = development.histories.faults[cuts, 0] == 0
+    x = FeatureSession(one.features, TWIN).at(development.histories, cuts[normal]).astype(np.float64)
+    for name in ("principal_components", "kernel_regression"):
+        served = np.log(one.parts[name][HEALTH](x))
+        judged = one.answers[name][HEALTH][normal, 0]
+        assert np.median(served) < np.median(judged), "it has seen these windows; they were judged before it had"
 
 
 @pytest.fixture(scope="module")

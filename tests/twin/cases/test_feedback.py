@@ -234,6 +234,7 @@ UNFIT_VERDICTS = [
     ({"verdict": "other_fault", "fault": THRUST}, "fault"),
     ({"verdict": "confirmed", "fault": IMPELLER}, "fault"),
     ({"verdict": "no_fault_found", "fault": IMPELLER}, "fault"),
+    ({"verdict": "sensor_fault", "fault": IMPELLER}, "fault"),
     ({"verdict": "part_replaced", "fault": "bearing"}, "fault"),
     ({"verdict": "run_ended", "serial_number": "TB-2"}, "serial_number"),
     ({"verdict": "confirmed", "provenance": "Acme"}, "provenance"),

@@ -62,12 +62,19 @@ HEALTH_ONLY = Twin.model_validate(FAULTS_ONLY.model_dump() | {"faults": {}, "hea
 
 @pytest.mark.parametrize(
     "warning",
-    ["off: speed at most 5", "unknown_regime: speed", "check_function: pressure", "short_history: 3 of 60 rows"],
+    ["off: speed at most 5", "unknown_regime: speed", "check_function: pressure jumps", "short_history: 3 of 60 rows"],
 )
 def test_a_departure_at_a_standstill_in_an_unknown_regime_of_a_sensor_or_of_few_rows_opens_no_case(warning: str):
     departed = score(None, health__departed=0.99)
     assert decide_cases([], departed, HEALTH_ONLY) == [Open("health.departed", PLANNED)]
     assert decide_cases([], replace(departed, warnings=[warning]), HEALTH_ONLY) == []
+
+
+def test_a_channel_that_departs_alone_without_a_sensor_s_signature_opens_the_case_of_a_departure():
+    alone = replace(
+        score(None, health__departed=0.99), warnings=["check_function: heat contradicts the other channels"]
+    )
+    assert decide_cases([], alone, HEALTH_ONLY) == [Open("health.departed", PLANNED)]
 
 
 @pytest.mark.parametrize(

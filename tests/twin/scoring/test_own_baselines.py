@@ -13,6 +13,7 @@ from foretwin.errors import BadInput
 from foretwin.predictor.inputs import read_frame
 from foretwin.project.paths import Paths
 from foretwin.twin.cases.feedback import Verdict, Work, give_verdict, record_maintenance
+from foretwin.twin.explanation import explain_present
 from foretwin.twin.scoring.loop import score_once
 from foretwin.twin.scoring.watched import Watching, WatchSettings
 from foretwin.twin.store.scoring import scores
@@ -74,6 +75,9 @@ def test_the_loop_says_what_a_file_of_the_same_rows_is_told_and_a_restart_change
             np.testing.assert_allclose(list(score.faults["health"].values()), wanted, rtol=0, atol=1e-6)
             assert score.warnings == expected.at[name, "warnings"]
     assert count(store, own_offsets) == 3
+    name, number = next(iter(ids.items()))
+    told, last = explain_present(store, root, CONTRACTS, name)["questions"]["health"], said(store, number, 23)
+    assert told["prediction"] == pytest.approx(last.faults["health"][told["answer"]], abs=1e-6), "by its own baseline"
     assert {(kept(store, number).windows, kept(store, number).until) for number in ids.values()} == {(WINDOWS, WARM_UP)}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from foretwin.contract.twin import Twin
 from foretwin.twin.kpis import counts
+from foretwin.twin.kpis.counting import VERDICTS
 from foretwin.twin.store import assets, erasure
 from foretwin.twin.store.casework import audit, cases
 from foretwin.twin.store.casework.cases import NewCase
@@ -47,7 +48,7 @@ def test_a_year_of_a_fleet(fleet, store):
     assert whole["false_alarms"] == {"count": 1, "of": 4, "share": 0.25}
     assert whole["cases"] == {
         "opened": 6,
-        "answered": {"confirmed": 1, "part_replaced": 1, "run_ended": 1, "other_fault": 0, "no_fault_found": 1},
+        "answered": dict.fromkeys(VERDICTS, 1) | {"other_fault": 0, "sensor_fault": 0},
         "unanswered": {"recovered": 1, "new_run": 0},
         "open": 1,
     }

@@ -2,7 +2,7 @@
 
 import click
 
-VERDICTS = ("confirmed", "other_fault", "no_fault_found", "part_replaced", "run_ended")
+VERDICTS = ("confirmed", "other_fault", "no_fault_found", "sensor_fault", "part_replaced", "run_ended")
 
 
 @click.command("verdict")
@@ -24,8 +24,9 @@ def verdict_command(  # noqa: PLR0913, PLR0917 - one parameter per option
 ) -> None:
     """Give a case its verdict, and close it.
 
-    VERDICT is confirmed, other_fault, no_fault_found, part_replaced or run_ended. It becomes a label of the history,
-    from which the next champion learns; after the last two the asset's next run begins.
+    VERDICT is confirmed, other_fault, no_fault_found, sensor_fault, part_replaced or run_ended. It becomes a label of
+    the history, from which the next champion learns, but for sensor_fault, whose readings tell nothing of the machine;
+    after the last two the asset's next run begins.
 
     \b
       foretwin verdict 12 part_replaced --serial-number TB-88123 --note "axial play 0.6 mm"

@@ -155,6 +155,10 @@ class OwnBaseline:
         moved = (windows.x - offset[:, None, :]).astype(np.float32)
         return replace(windows, x=np.where((windows.mask > 0)[:, :, None], moved, windows.x))
 
+    def expected(self, x: NDArray[np.float32], own: OwnOffsets) -> NDArray[np.float32]:
+        """Return what regime and settings let expect (T, C) of the one machine of `own`, of its readings x (T, C)."""
+        return np.asarray(x - self.levels.residuals(x) + self.levels.shrunk(own)[0], np.float32)
+
     def judge(self, corrected: Windows) -> dict[str, NDArray[Any]]:
         """Return the columns of health, each (N,), of N windows without their machines' offsets."""
         given = {node.name: getattr(corrected, node.name) for node in self.session.get_inputs()}

@@ -197,12 +197,16 @@ def _fit_fold(development: Development, contract: Twin, names: Sequence[str], ta
         answers[name] = {question: _answered(part, question, x_cuts) for question, part in parts[name].items()}
         seconds[name] = time.perf_counter() - begin
     if contract.health is not None:
-        x_normal = session.at(split.histories, _normal(split, development, contract, generator)).astype(np.float64)
+        x_normal, x_all = (
+            session.at(split.histories, _normal(some, development, contract, generator)).astype(np.float64)
+            for some in (split.train, development.ends)
+        )
         for name, distance in served_distances(chance).items():
             begin = time.perf_counter()
-            parts[name] = {HEALTH: distance.fit(x_normal)}
-            away = distance(x_cuts.astype(np.float64))
+            away = distance.fit(x_normal)(x_cuts.astype(np.float64))
             answers[name] = {HEALTH: np.log(np.maximum(away, LEAST))[:, None].astype(np.float32)}
+            # Judged by runs left out, served with all: what is normal is better known of more, and no farther away.
+            parts[name] = {HEALTH: served_distances(chance)[name].fit(x_all)}
             seconds[name] = time.perf_counter() - begin
     return FoldParts(seed, fold, features, parts, answers, seconds)
 
@@ -216,11 +220,11 @@ def _drawn(split: Split, generator: np.random.Generator) -> NDArray[np.int64]:
 
 
 def _normal(
-    split: Split, development: Development, contract: Twin, generator: np.random.Generator
+    ends: NDArray[np.int64], development: Development, contract: Twin, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw recorded windows that are presumed to be normal, as their last rows (N,) in order."""
-    normal = split.histories.faults[split.train, contract.axes.index(HEALTH)] == 0
-    own = split.train[normal & ~development.made[split.train]]
+    """Draw recorded windows that are presumed to be normal, as their last rows (N,) in order, out of some (M,)."""
+    normal = development.histories.faults[ends, contract.axes.index(HEALTH)] == 0
+    own = ends[normal & ~development.made[ends]]
     return np.sort(generator.choice(own, min(MOST_WINDOWS, len(own)), replace=False))
 
 

@@ -43,7 +43,7 @@ class Told(BaseModel):
 class Verdict(Told):
     """A technician's verdict on a case."""
 
-    verdict: Literal["confirmed", "other_fault", "no_fault_found", "part_replaced", "run_ended"]
+    verdict: Literal["confirmed", "other_fault", "no_fault_found", "sensor_fault", "part_replaced", "run_ended"]
     fault: Text | None = Field(default=None, description="what was found, <axis>.<class>, where it is not the case's")
 
 
@@ -204,8 +204,8 @@ def _found(verdict: Verdict, case: Case, contract: Twin) -> str | None:
         _refuse_part(verdict, kind)
     if fault is not None and fault not in faults_of(contract):
         raise BadInput("fault", f"{fault} is none of {contract.name}; there is {', '.join(faults_of(contract))}")
-    if kind == "no_fault_found" and fault is not None:
-        raise BadInput("fault", f"is {fault}, but the verdict is no_fault_found: leave it out, or give other_fault")
+    if kind in ("no_fault_found", "sensor_fault") and fault is not None:
+        raise BadInput("fault", f"is {fault}, but the verdict is {kind}: leave it out, or give other_fault")
     if kind == "confirmed" and fault not in (None, own):
         raise BadInput("fault", f"is {fault}, but the case is about {case.fault}: give other_fault")
     if kind == "other_fault" and fault is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from foretwin.contract.twin import DEPARTED, HEALTH, Remedy, Twin
-from foretwin.predictor.health.health_state import CHECK_FUNCTION, SHORT_HISTORY, SILENT, says
+from foretwin.predictor.health.health_state import SHORT_HISTORY, SILENT, failing_sensor, says
 from foretwin.twin.store.scoring.scores import Score
 
 END_OF_LIFE = "end_of_life"
@@ -131,8 +131,13 @@ def present_faults(score: Score, contract: Twin) -> list[str]:
 
 
 def _is_excused(score: Score, fault: str) -> bool:
-    """Whether a departure opens no case: of few rows, at a standstill, in an unknown regime, where a sensor fails."""
-    return fault == DEPARTURE and any(says(word, score.warnings) for word in (*SILENT, CHECK_FUNCTION, SHORT_HISTORY))
+    """Whether a departure opens no case: of few rows, at a standstill, in an unknown regime, where a sensor fails.
+
+    A channel that departs alone without the signature of a failing sensor opens one: of its sensor or the machine.
+    """
+    if fault != DEPARTURE:
+        return False
+    return any(says(word, score.warnings) for word in (*SILENT, SHORT_HISTORY)) or bool(failing_sensor(score.warnings))
 
 
 def probability_of(score: Score, fault: str) -> float | None:

@@ -6,9 +6,10 @@ from typing import Any
 
 from foretwin.contract.twin import Remedy, Twin
 from foretwin.errors import BadInput
+from foretwin.predictor.health.health_state import lone_channel
 from foretwin.twin.cases.dating import taken_at, undated_because
 from foretwin.twin.cases.markdown import escape_markdown
-from foretwin.twin.cases.rules import END_OF_LIFE, URGENT, remedy_of
+from foretwin.twin.cases.rules import DEPARTURE, END_OF_LIFE, URGENT, remedy_of
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.casework.cases import Case
 from foretwin.twin.store.scoring import scores
@@ -16,6 +17,11 @@ from foretwin.twin.store.scoring.scores import Score, ScoringModel
 
 Document = dict[str, Any]
 CLOSED = "closed"
+CHECK_BOTH = (
+    "{channel} alone departs from normal, against what the other channels tell, and without the signs of a failing"
+    " sensor. Look at its sensor first; where that reads right, at the part that it watches. The verdict on a sensor is"
+    " sensor_fault. "
+)
 NO_WINDOW = {"earliest": None, "latest": None, "late": False}
 
 
@@ -41,6 +47,7 @@ def service_request(connection: Connection, contract: Twin, case: Case, now: dat
     undated = None if left is None or taken else undated_because(connection, contract, *of)
     read_at = taken or case.scored_at - timedelta(seconds=score.age if score is not None else 0)
     safe_until = None if undated else _later(read_at, left, contract)
+    alone = _alone(case, score)
     return {
         "number": f"SR-{case.id}-{case.severity}",
         "issued_at": _moment(now),
@@ -53,13 +60,13 @@ def service_request(connection: Connection, contract: Twin, case: Case, now: dat
             "location": asset.location,
             "tags": asset.tags,
         },
-        "fault": {**_fault(contract, case), "evidence": _evidence(case, score)},
+        "fault": {**_fault(contract, case, alone), "evidence": _evidence(case, score)},
         "rul": _rul(contract, case, model),
         "latest_safe_date": _moment(safe_until),
         "undated": undated,
         "remaining": None if left is None else {"value": left, "unit": contract.clock.unit},
         "part": _part(connection, case.asset, remedy),
-        "instruction": remedy.instruction,
+        "instruction": (CHECK_BOTH.format(channel=alone) if alone else "") + remedy.instruction,
         "skills": list(remedy.skills),
         "lead_time": {"value": remedy.lead_time, "unit": contract.clock.unit},
         "window": NO_WINDOW if case.state == CLOSED else _window(contract, remedy, now, safe_until, left),
@@ -98,9 +105,17 @@ def as_text(document: Document) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fault(contract: Twin, case: Case) -> dict[str, Any]:
+def _alone(case: Case, score: Score | None) -> str | None:
+    """Return the channel that alone shows a departure, of the last score, else of the one that opened the case."""
+    warnings = case.evidence.get("warnings", []) if score is None else score.warnings
+    return lone_channel(warnings) if case.fault == DEPARTURE else None
+
+
+def _fault(contract: Twin, case: Case, alone: str | None) -> dict[str, Any]:
+    """Return name, title and probability; `alone` is the one channel that shows a departure, if it is one."""
     axis, _, name = case.fault.partition(".")
     title = "Near the end of its life" if case.fault == END_OF_LIFE else f"{contract.faults[axis].title}: {name}"
+    title = f"Check the sensor or the part: {alone}" if alone else title
     return {
         "name": case.fault,
         "axis": None if case.fault == END_OF_LIFE else contract.faults[axis].title,

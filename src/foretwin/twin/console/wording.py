@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup
 
 from foretwin.errors import ParamsError
+from foretwin.predictor.health.health_state import lone_channel
 from foretwin.project.settings import read_setting
 from foretwin.twin.console.german import GERMAN
 
@@ -46,6 +47,7 @@ WARNINGS = {  # of scores, by what they begin with
     "check_function": "A sensor fails rather than the machine: {about}",
     "rul_at_cap": "As long as remaining lives are told apart, or longer",
 }
+ALONE_CHANNEL = "Its sensor, or the part that it watches: {about}"  # check_function without a sensor's signature
 DUE = (
     (86400, "in {n} d", "over for {n} d"),
     (3600, "in {n} h", "over for {n} h"),
@@ -188,6 +190,8 @@ class Wording:
     def warning(self, written: str) -> str:
         """Return a warning of a score in words; one that is not known here as it is."""
         kind, _, about = written.partition(": ")
+        if lone_channel([written]):
+            return self.text(ALONE_CHANNEL, about=about.replace("_", " "))
         return self.text(WARNINGS[kind], about=about.replace("_", " ")) if kind in WARNINGS else written
 
     def diagnosis(self, score: Mapping[str, Any] | None) -> str:

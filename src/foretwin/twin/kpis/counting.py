@@ -23,7 +23,7 @@ from foretwin.twin.store.scoring.kpis import Fact, Run
 
 FAILURES: tuple[Kind, ...] = ("foreseen", "missed")
 REPAIRS: tuple[Kind, ...] = ("avoided", "replaced")
-VERDICTS = ("confirmed", "part_replaced", "run_ended", "other_fault", "no_fault_found")
+VERDICTS = ("confirmed", "part_replaced", "run_ended", "other_fault", "no_fault_found", "sensor_fault")
 UNANSWERED = ("recovered", "new_run")
 PACE = 2.0  # readings that came in this much faster or slower than their machine's clock were not sent as it ran
 LEVEL, SLOPE, OPEN, STOP, LEAD, AFTER_ALARM = "level", "slope", "open", "stop", "lead_time", "missed_after_alarm"
@@ -36,7 +36,9 @@ class Tally:
     """The counts of one period; times in the contract's clock unit."""
 
     outcomes: Counter[Kind] = field(default_factory=Counter)
-    missed_after_alarm: int = 0  # of the missed: an alarm had been withdrawn, or answered by no_fault_found
+    missed_after_alarm: int = (
+        0  # of the missed: an alarm had been withdrawn, or answered by what says that it was wrong
+    )
     lead_times: list[float] = field(default_factory=list)
     in_time: int = 0  # foreseen failures whose part would still have come
     with_part: int = 0  # foreseen failures of which the contract knows the part

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
 from foretwin.twin.store.scoring.kpis import AnsweredCase, End, Run
-from foretwin.twin.store.telemetry.history import NO_FAULT_FOUND, PART_REPLACED, RUN_ENDED
+from foretwin.twin.store.telemetry.history import PART_REPLACED, RUN_ENDED, WRONG
 
 Kind = Literal["foreseen", "missed", "avoided", "replaced"]
 CONFIRMING = ("confirmed", PART_REPLACED)
@@ -31,7 +31,7 @@ class Alarm:
         """Whether it was neither withdrawn by the model nor found to be wrong."""
         if self.verdict is None:
             return self.closed_because != RECOVERED
-        return self.verdict != NO_FAULT_FOUND
+        return self.verdict not in WRONG
 
 
 @dataclass(frozen=True)

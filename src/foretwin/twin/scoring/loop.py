@@ -28,6 +28,7 @@ from foretwin.twin.scoring.memory import describe_lack
 from foretwin.twin.scoring.own_baselines import Kept, keep_learnt, kept_offsets
 from foretwin.twin.scoring.passes import PassCounts
 from foretwin.twin.scoring.scores import LoopScores, due_scores, score_assets
+from foretwin.twin.scoring.sensor_memory import with_signatures
 from foretwin.twin.scoring.staleness import emit_stale
 from foretwin.twin.scoring.watched import (
     Watched,
@@ -183,7 +184,7 @@ def _keep(watching: Watching, watched: Watched, asked: ScoredBatch, wanted: Read
         known = assets.by_id(connection, part.asset.tolist())
         last = dict(zip(part.asset.tolist(), part.batch.tolist(), strict=True))
         due = {number: asset for number, asset in known.items() if asset.scored_batch < last[number]}
-        found = due_scores(connection, watched.champion, asked.champion, part, due, now)
+        found = with_signatures(connection, due_scores(connection, watched.champion, asked.champion, part, due, now))
         if beside:
             found, heard = beside.divide(found, due_scores(connection, beside.trial, asked.candidate, part, due, now))
             shadow.add_shadow_scores(connection, heard)

@@ -216,7 +216,7 @@ verdicts = Table(
     Column("run", Integer, nullable=False),
     Column("time", Double, nullable=False),  # of the asset's last reading when it was given, or as the technician says
     Column("at", Moment, nullable=False),
-    Column("verdict", String, nullable=False),  # confirmed, other_fault, no_fault_found, part_replaced, run_ended
+    Column("verdict", String, nullable=False),  # of `feedback.Verdict`
     Column("fault", String),  # what was found: <axis>.<class>
     Column("note", String),
     Column("actor", String, nullable=False),

@@ -73,6 +73,7 @@ MACHINES = {
         "Läuft mit Einstellungen, die keine Maschine hatte, über den Zustand wird nichts gesagt: {about}"
     ),
     "A sensor fails rather than the machine: {about}": "Ein Sensor ist gestört, nicht die Maschine: {about}",
+    "Its sensor, or the part that it watches: {about}": "Der Sensor oder das Teil, das er beobachtet: {about}",
     "Health index": "Zustandsindex",
     "of 100": "von 100",
     "Few readings so far: {about}": "Bisher wenige Messungen: {about}",
@@ -119,6 +120,7 @@ MACHINES = {
     ),
     "Nothing waits here.": "Hier wartet nichts.",
     "Nothing was wrong": "Es war nichts",
+    "The machine was sound, its sensor was not": "Die Maschine war in Ordnung, ihr Sensor nicht",
     "Off specification": "Außerhalb der Spezifikation",
     "Open": "Offen",
     "Opened": "Eröffnet",

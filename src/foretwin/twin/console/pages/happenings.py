@@ -10,6 +10,7 @@ VERDICTS = {
     "confirmed": "The fault was there",
     "other_fault": "It was another fault",
     "no_fault_found": "Nothing was wrong",
+    "sensor_fault": "The machine was sound, its sensor was not",
     "part_replaced": "The part was replaced",
     "run_ended": "The machine failed",
 }

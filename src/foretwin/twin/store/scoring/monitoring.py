@@ -40,7 +40,7 @@ from foretwin.twin.store.tables import (
     scores,
     verdicts,
 )
-from foretwin.twin.store.telemetry.history import ENDS, NO_FAULT_FOUND
+from foretwin.twin.store.telemetry.history import ENDS, NO_FAULT_FOUND, WRONG
 from foretwin.twin.store.telemetry.layouts import decode_layouts, layouts_of
 from foretwin.wire.readings import Readings
 
@@ -211,7 +211,7 @@ def cases_of_runs(connection: Connection, twin: str) -> dict[tuple[int, int], fl
     )
     meant = and_(
         or_(cases.c.closed_because.is_(None), cases.c.closed_because != RECOVERED),
-        or_(verdicts.c.verdict.is_(None), verdicts.c.verdict != NO_FAULT_FOUND),
+        or_(verdicts.c.verdict.is_(None), verdicts.c.verdict.not_in(WRONG)),
     )
     mine = (cases.c.twin == twin, cases.c.asset.is_not(None), cases.c.opened_time.is_not(None))
     rows = connection.execute(query.where(*mine, meant).group_by(cases.c.asset, cases.c.run))

@@ -18,6 +18,7 @@ from foretwin.twin.store.telemetry.layouts import Layouts, decode_layouts, layou
 AT_ONCE = 50_000  # readings decoded together
 MOST_RUNS = 1_000  # in one statement: SQLite takes 32,766 values
 RUN_ENDED, PART_REPLACED, NO_FAULT_FOUND = "run_ended", "part_replaced", "no_fault_found"
+WRONG = (NO_FAULT_FOUND, "sensor_fault")  # verdicts that say that the machine was sound
 ENDS = (RUN_ENDED, PART_REPLACED)  # what comes after them is another run
 KEYS = (readings.c.asset, readings.c.run, readings.c.time, readings.c.batch)
 COLUMNS = (*KEYS, readings.c.layout, readings.c.channels, batches.c.received_at)
