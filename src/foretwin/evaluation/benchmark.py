@@ -198,7 +198,8 @@ def _parts(plan: BenchmarkPlan, rows: pd.DataFrame, truth: Truth) -> dict[str, A
         )
         for name, ensemble in together.items()
     }
-    return {"candidates": candidates, "blend": {"weights": read_blend_record(whole)["weights"]}}
+    record = read_blend_record(whole)
+    return {"candidates": candidates, "blend": {name: record[name] for name in ("weights", "power")}}
 
 
 def _network(plan: BenchmarkPlan, members: Sequence[Member], name: str) -> Bundle:

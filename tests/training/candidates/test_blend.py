@@ -9,13 +9,15 @@ import pandas as pd
 import pytest
 
 from foretwin.dataset.splits import Development
-from foretwin.dataset.windows import truncate
+from foretwin.dataset.windows import Histories, last_rows, truncate
 from foretwin.errors import TrainingError
 from foretwin.predictor.bundle import Bundle
 from foretwin.training.candidates.blend import Blended, make_blend, save_blend
 from foretwin.training.candidates.classical import FoldParts, fit_classical
+from foretwin.training.candidates.graph import blend_graph
+from foretwin.training.candidates.nodes import open_session
 from foretwin.training.candidates.out_of_fold import OutOfFold
-from foretwin.training.candidates.weights import blend_question, loss, sparse_weights
+from foretwin.training.candidates.weights import blend_question, loss, mixed, sparse_weights
 from foretwin.training.ensemble import Member, train_members
 from support.small_fleet import CAP, TRAIN, choice_of, fleet_rows, fleet_twin, prepared
 
@@ -64,9 +66,10 @@ def test_the_served_graph_is_the_weighted_sum_of_its_candidates_on_every_window(
     served = Bundle.load(saved / "bundle").score(rows)
     alone = {name: Bundle.load(saved / "candidates" / name) for name in PARAMS.candidates}
     scores = {name: bundle.score(rows) for name, bundle in alone.items()}
-    weights = blended.questions["rul"].weights
-    expected = sum(weight * scores[name]["rul"].to_numpy() for name, weight in weights.items())
-    np.testing.assert_allclose(served["rul"] / CAP, expected / CAP, rtol=0, atol=1e-5)
+    found = blended.questions["rul"]
+    said = np.stack([scores[name]["rul"].to_numpy(np.float64) / CAP for name in found.weights], axis=1)
+    expected = mixed(said, np.array(list(found.weights.values())), found.power)
+    np.testing.assert_allclose(served["rul"] / CAP, expected, rtol=0, atol=1e-5)
     assert served["rul"].std() > 3
     bundle = Bundle.load(saved / "bundle")
     windows = rows.groupby("asset", sort=False)
@@ -116,6 +119,60 @@ def test_near_the_end_a_candidate_that_is_right_there_counts_more() -> None:
     cuts = cuts_of({"early": early, "late": late}, truth)
     plain, emphasised = (blend_question(replace(cuts, late=share), "rul", 0.0).weights["late"] for share in (0.0, 0.3))
     assert emphasised > plain + 0.1
+
+
+def blind_to_some(seed: int = 1) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Two candidates of 40 machines that each do not see the end of every fourth, of which they say 0.4 more."""
+    generator = np.random.default_rng(seed)
+    truth = generator.uniform(0, 1, 2000)
+    machine = np.repeat(np.arange(40), 50)
+    missed = {name: (machine // 4 % 4 == i) & (truth < 0.5) for i, name in enumerate(("one", "other"))}
+    said = {name: truth + 0.4 * blind + generator.normal(0, 0.05, 2000) for name, blind in missed.items()}
+    return {name: values.clip(0, 1) for name, values in said.items()}, truth
+
+
+def test_where_each_candidate_misses_other_ends_the_shorter_answer_counts_more() -> None:
+    said, truth = blind_to_some()
+    found = blend_question(replace(cuts_of(said, truth), late=0.5), "rul", 0.05)
+    assert found.power < -1
+    late = truth < 0.2
+    weighted = mixed(np.stack(list(said.values()), axis=1), np.array(list(found.weights.values())))
+    ours, theirs = (one[late] - truth[late] for one in (found.said, weighted))
+    assert np.mean(ours) < 0.5 * np.mean(theirs)
+    assert np.mean(ours**2) < 0.5 * np.mean(theirs**2)
+
+
+def test_where_errors_are_even_the_weighted_sum_stays() -> None:
+    generator = np.random.default_rng(1)
+    truth = generator.uniform(0, 1, 2000)
+    said = {name: truth + generator.choice([-0.2, 0.2], 2000) for name in ("one", "other")}
+    assert blend_question(cuts_of({name: one.clip(0, 1) for name, one in said.items()}, truth), "rul", 0.05).power == 1
+
+
+def test_a_mean_of_equal_answers_is_that_answer_and_never_leaves_their_range() -> None:
+    generator = np.random.default_rng(1)
+    answers, weights = generator.uniform(0, 1, (500, 3)), np.array([0.5, 0.3, 0.2])
+    answers[0], answers[1] = (0.0, 0.0, 1.0), (1.0, 1.0, 1.0)
+    before = mixed(answers, weights)
+    for power in (-1.0, -2.0, -4.0, -8.0):
+        said = mixed(answers, weights, power)
+        np.testing.assert_allclose(mixed(answers[:, :1].repeat(3, axis=1), weights, power), answers[:, 0], atol=1e-12)
+        assert (said >= answers.min(axis=1) - 1e-12).all()
+        assert (said <= before + 1e-12).all(), "a lower power leans to the shortest"
+        before = said
+
+
+def test_the_graph_has_the_mean_that_was_chosen(blended: Blended, saved: Path) -> None:
+    weights = {one: {"network": 0.6, "linear": 0.4} for one in ("rul", *TWIN.axes)}
+    graph = blend_graph(blended.fitted, TWIN, weights, power=-8.0)
+    rows = truncate(fleet_rows(TWIN), np.arange(300), TWIN.window.length)
+    histories = Histories.from_rows(rows, TWIN)
+    windows = histories.cut(last_rows(rows), TWIN.window.length)
+    given = {"x": windows.x, "mask": windows.mask, "age": windows.age}
+    told = open_session(graph).run(["rul"], given)[0]
+    alone = [Bundle.load(saved / "candidates" / name).score(rows)["rul"].to_numpy() for name in ("network", "linear")]
+    expected = mixed(np.stack(alone, axis=1) / CAP, np.array([0.6, 0.4]), -8.0)
+    np.testing.assert_allclose(told / CAP, expected, rtol=0, atol=1e-5)
 
 
 def test_a_fold_s_own_truths_do_not_reach_what_the_blend_says_of_it() -> None:

@@ -65,7 +65,7 @@ def make_blend(
         questions = {one: _weighted(cuts, one, contract, params, banned) for one in cuts.truth}
         weights = {question: found.weights for question, found in questions.items()}
         beside = questions[HEALTH].beside if contract.health else None
-        graph = blend_graph(fitted, contract, weights, beside)
+        graph = blend_graph(fitted, contract, weights, beside, _power(questions))
         if len(graph) <= params.blend_mb * MEGABYTE:
             return Blended(graph, questions, cuts, fitted, banned)
         every = [*weights.values(), *([beside.weights] if beside else [])]
@@ -74,6 +74,10 @@ def make_blend(
             size = f"{len(graph) / MEGABYTE:.1f} MB"
             raise TrainingError(f"train.blend_mb: the graph of {next(iter(used))} alone takes {size}; allow more")
         banned = (*banned, min(used, key=lambda name: used[name]))
+
+
+def _power(questions: Mapping[str, QuestionBlend]) -> float:
+    return questions["rul"].power if "rul" in questions else 1.0
 
 
 def _weighted(
@@ -105,7 +109,7 @@ def save_blend(
         (candidates / name).mkdir()
         alone = {one: {name: 1.0} if one in said else found.weights for one, found in blended.questions.items()}
         own = calibrate(blended.cuts, served | said, development, contract, params)
-        graph = blend_graph(blended.fitted, contract, alone)
+        graph = blend_graph(blended.fitted, contract, alone, power=_power(blended.questions))
         save_bundle(candidates / name, contract, graph, own.intervals, reference, own.faults)
     own = calibrate(blended.cuts, served, development, contract, params)
     machines = _own_health(development, contract, reference, params)
@@ -114,6 +118,7 @@ def save_blend(
     digest = save_bundle(bundle, contract, blended.graph, own.intervals, reference, own.faults)
     record = {
         "weights": {question: found.weights for question, found in blended.questions.items()},
+        "power": {question: found.power for question, found in blended.questions.items() if found.power != 1},
         "out_of_fold": {question: found.errors for question, found in blended.questions.items()},
         "beside": {question: found.beside.weights for question, found in blended.questions.items() if found.beside},
         "too_large": list(blended.banned),
@@ -146,7 +151,9 @@ def describe_blend(record: Mapping[str, Any]) -> str:
         parts = ", ".join(f"{weight:.0%} {name.replace('_', ' ')}" for name, weight in weights.items())
         others = record.get("beside", {}).get(question, {})
         beside = f", beside them {', '.join(others).replace('_', ' ')}" if others else ""
-        found.append(f"{question}: {parts}{beside}")
+        power = record.get("power", {}).get(question)
+        leaning = f", the shorter counts more (power {power:g})" if power else ""
+        found.append(f"{question}: {parts}{leaning}{beside}")
     return f"blend of {'; '.join(found)}"
 
 

@@ -1,8 +1,8 @@
 """One ONNX graph of several candidates: networks as PyTorch exports them, the others written behind their features."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +17,7 @@ from foretwin.training.candidates.classical import FoldParts
 from foretwin.training.candidates.features import WindowFeatures
 from foretwin.training.candidates.health_choice import beside_nodes, either_nodes
 from foretwin.training.candidates.nodes import IR_VERSION, OPSETS, GraphNodes
-from foretwin.training.candidates.weights import Beside
+from foretwin.training.candidates.weights import LIFT, Beside
 from foretwin.training.network import Network, RegimeScaling
 from foretwin.training.onnx import export_graph
 
@@ -74,8 +74,13 @@ def _fingerprint(scaling: RegimeScaling) -> str:
     return json_digest([[name, values.tolist()] for name, values in scaling.state_dict().items()])
 
 
-def blend_graph(fitted: Fitted, contract: Twin, weights: Weights, beside: Beside | None = None) -> bytes:
-    """Write the graph of a blend: inputs x, mask and age, outputs `rul` in time units and `p_<axis>`."""
+def blend_graph(
+    fitted: Fitted, contract: Twin, weights: Weights, beside: Beside | None = None, power: float = 1.0
+) -> bytes:
+    """Write the graph of a blend: inputs x, mask and age, outputs `rul` in time units and `p_<axis>`.
+
+    `power` is that of the mean of RULs.
+    """
     questions = [*(("rul",) if contract.rul else ()), *contract.axes]
     used = {name for question in questions for name in weights[question]} | set(beside.weights if beside else ())
     networks = [name for name in fitted.networks if name in used]
@@ -92,11 +97,8 @@ def blend_graph(fitted: Fitted, contract: Twin, weights: Weights, beside: Beside
     graph = GraphNodes("blend/")
 
     def mixed(question: str, given_weights: Mapping[str, float]) -> str:
-        parts = [
-            graph.node("Mul", _answer(graph, given, folds, name, question), graph.number(weight))
-            for name, weight in given_weights.items()
-        ]
-        return reduce(lambda one, other: graph.node("Add", one, other), parts)
+        answer = partial(_answer, graph, given, folds, question=question)
+        return _mean(graph, given_weights, answer, power if question == "rul" else 1.0)
 
     for question in questions:
         total = mixed(question, weights[question])
@@ -107,6 +109,21 @@ def blend_graph(fitted: Fitted, contract: Twin, weights: Weights, beside: Beside
             total = graph.node("Squeeze", cap, graph.constant(np.array([1])))
         graph.name(total, "rul" if question == "rul" else f"p_{question}")
     return _finished(model, graph, contract)
+
+
+def _mean(graph: GraphNodes, weights: Mapping[str, float], answer: Callable[[str], str], power: float) -> str:
+    """Return the name of the mean of the answers that `answer` names by candidate, as `weights.mixed` has it."""
+    curved, parts = power != 1 and len(weights) > 1, []
+    for name, weight in weights.items():
+        said = answer(name)
+        if curved:
+            said = graph.node("Pow", graph.node("Add", said, graph.number(LIFT)), graph.number(power))
+        parts.append(graph.node("Mul", said, graph.number(weight)))
+    total = reduce(lambda one, other: graph.node("Add", one, other), parts)
+    if not curved:
+        return total
+    total = graph.node("Sub", graph.node("Pow", total, graph.number(1 / power)), graph.number(LIFT))
+    return graph.node("Clip", total, graph.number(0), graph.number(1))
 
 
 def _answer(

@@ -3,6 +3,10 @@
 The RUL's weights minimise the squared error (Breiman, Stacked Regressions, 1996), the weights of class probabilities
 the negative log-likelihood of their mixture, by expectation maximisation. Every asset counts the same,
 and cuts within the longest lead time count more.
+
+Near the end each candidate misses other machines, and a miss is a RUL that is far too long: their weighted sum is late
+by a share of it. So RULs are mixed by a power mean (Hardy, Littlewood and Polya, Inequalities, 1934): the lower its
+power, the more the shortest answer counts; where all agree it is what they say. The power of least error is taken.
 """
 
 from collections.abc import Iterable
@@ -19,6 +23,8 @@ SUM_TO_ONE = 1e3  # weight of that wish beside the squared errors
 SMALLEST_LIKELIHOOD = 1e-3  # of a true class; one window must not decide about a candidate
 EXTREME = 80.0  # logit that a single-precision number still tells from 0
 LEAST = 1e-12  # of what a logarithm is taken
+POWERS = (1.0, -1.0, -2.0, -4.0, -8.0)  # of the mean of RULs; below these hardly more than the shortest one counts
+LIFT = 0.05  # share of the cap that is added to a RUL ahead of its power; one answer of 0 must not decide alone
 STEPS = 300
 
 
@@ -43,6 +49,7 @@ class QuestionBlend:
     said: NDArray[np.float64]  # (M,) or (M, K): at each cut by the weights of the other folds
     errors: dict[str, float]  # out of fold, per candidate, and of `blend`
     beside: Beside | None = None  # of health alone
+    power: float = 1.0  # of the mean of RULs; 1: the weighted sum
 
 
 def blend_question(cuts: OutOfFold, question: str, smallest: float, banned: Iterable[str] = ()) -> QuestionBlend:
@@ -63,16 +70,16 @@ def blend_question(cuts: OutOfFold, question: str, smallest: float, banned: Iter
         inside = cuts.folds == fold
         others = known & ~inside
         learn = others if others.any() else known
-        said[inside] = mixed(answers[inside], sparse_weights(answers[learn], truth[learn], even[learn], smallest))
+        said[inside] = mixed(answers[inside], *fit_mean(answers[learn], truth[learn], even[learn], smallest))
     errors = {name: loss(answers[known, i], truth[known], even[known]) for i, name in enumerate(names)}
     best = min(errors, key=lambda name: errors[name])
     errors["blend"] = loss(said[known], truth[known], even[known])
-    weights = sparse_weights(answers[known], truth[known], even[known], smallest)
+    weights, power = fit_mean(answers[known], truth[known], even[known], smallest)
     if errors["blend"] >= errors[best]:
-        weights = np.array([float(name == best) for name in names])
+        weights, power = np.array([float(name == best) for name in names]), 1.0
         said = cuts.said[best][question]
     found = {name: float(weight) for name, weight in zip(names, weights, strict=True) if weight > 0}
-    return QuestionBlend(found, said, errors)
+    return QuestionBlend(found, said, errors, power=power)
 
 
 def asset_weights(assets: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -81,6 +88,16 @@ def asset_weights(assets: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArra
     weights = np.where(known, 1 / np.maximum(counts, 1)[assets], 0.0)
     even: NDArray[np.float64] = weights / weights.sum()
     return even
+
+
+def fit_mean(
+    answers: NDArray[np.float64], truth: NDArray[np.float64], even: NDArray[np.float64], smallest: float
+) -> tuple[NDArray[np.float64], float]:
+    """Fit weights (C,) by `sparse_weights`, and for several RULs the power of their mean with the least error."""
+    weights = sparse_weights(answers, truth, even, smallest)
+    if answers.ndim == 3 or np.count_nonzero(weights) == 1:
+        return weights, 1.0
+    return weights, min(POWERS, key=lambda power: loss(mixed(answers, weights, power), truth, even))
 
 
 def sparse_weights(
@@ -99,8 +116,10 @@ def sparse_weights(
         within &= ~weak
 
 
-def mixed(answers: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mix answers (N, C) or (N, C, K) by weights (C,)."""
+def mixed(answers: NDArray[np.float64], weights: NDArray[np.float64], power: float = 1.0) -> NDArray[np.float64]:
+    """Mix answers (N, C) or (N, C, K) by weights (C,); RULs, as shares of the cap, by their mean of this power."""
+    if power != 1:
+        return np.clip(((answers + LIFT) ** power @ weights) ** (1 / power) - LIFT, 0, 1)
     found: NDArray[np.float64] = np.tensordot(answers, weights, axes=(1, 0))
     return found
 
