@@ -1,5 +1,6 @@
 // A provider of OpenID Connect on this machine, by npm's oidc-provider: ann plans, carl is a customer, eve has no role.
 // node openid_provider.mjs PORT: prints "listening"; anybody signs in by name, without a password.
+// GET /leave/NAME takes the person's groups away, as an administrator of the provider does.
 import * as http from 'node:http'
 import { Provider } from 'oidc-provider'
 
@@ -29,4 +30,9 @@ const provider = new Provider(issuer, {
   pkce: { required: () => true },
   cookies: { keys: ['of this process alone'] },
 })
-http.createServer(provider.callback()).listen(Number(process.argv[2]), 'localhost', () => console.log('listening'))
+const answer = provider.callback()
+http.createServer((request, response) => {
+  if (!request.url.startsWith('/leave/')) return answer(request, response)
+  groups[request.url.slice('/leave/'.length)] = []
+  response.end()
+}).listen(Number(process.argv[2]), 'localhost', () => console.log('listening'))

@@ -62,7 +62,9 @@ def with_key(root, name, *scopes, **more) -> dict[str, str]:
 
 
 def url_of(way) -> str:
-    return way.path.format(asset="P-1", case="1", photo="1", message="1", twin="pump", route="cmms")
+    return way.path.format(
+        asset="P-1", case="1", photo="1", message="1", twin="pump", route="cmms", key="none", session="none"
+    )
 
 
 def without_key(client, method, url, **more):
@@ -102,7 +104,9 @@ def test_scopes_follow_what_a_call_does():
     readings = "/v1/twins/{asset}/readings"
     assert (scopes["GET", readings], scopes["POST", readings]) == ("read", "ingest")
     assert scopes["POST", "/v1/twins/{asset}/what-if"] == "score"
-    assert {scope for (method, _), scope in scopes.items() if method == "GET"} == {"read", None}
+    assert {scope for (method, _), scope in scopes.items() if method == "GET"} == {"read", "admin", None}
+    looked_at = [path for (method, path), scope in scopes.items() if (method, scope) == ("GET", "admin")]
+    assert looked_at == ["/v1/keys", "/v1/sessions", "/v1/identity-provider"], "who may call is no reader's"
     assert [path for (_, path), scope in scopes.items() if scope is None] == ["/readyz"]
     assert [scopes[method, "/v1/twins/{asset}"] for method in ("PUT", "DELETE")] == ["operate", "admin"]
     assert scopes["POST", "/v1/twins/{asset}/maintenance"] == "work"

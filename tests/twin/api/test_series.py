@@ -133,6 +133,43 @@ def test_the_fleet_is_searched_by_name_tag_and_health(client, store, root):
     assert_problem(client.get("/v1/twins?tag=line"), 422, "tag", "NAME=VALUE")
 
 
+def test_the_fleet_is_narrowed_by_site_line_and_owner(client):
+    for name, tags in {"A": ("Ulm", "1", "acme"), "B": ("Ulm", "2", "acme"), "C": ("Bonn", "2", "rival")}.items():
+        told = dict(zip(("site", "line", "owner"), tags, strict=True))
+        client.put(f"/v1/twins/{name}", json={"twin": "pump", "tags": told}).raise_for_status()
+        client.post(f"/v1/twins/{name}/readings", json=message(count=1)).raise_for_status()
+
+    def names(query: str) -> list[str]:
+        return [one["asset"] for one in client.get(f"/v1/twins?sort=name&{query}").raise_for_status().json()["items"]]
+
+    assert names("site=Ulm") == ["A", "B"]
+    assert names("line=2&owner=acme") == ["B"]
+    assert names("site=Ulm&tag=line%3D2") == ["B"]
+    assert names("site=ulm") == []
+    assert client.get("/v1/overview").json()["owners"] == ["acme", "rival"]
+
+
+def test_the_overview_counts_failures_a_few_machines_at_a_time(client, store, root, monkeypatch):
+    for name in ("P-1", "P-2", "P-3"):
+        send(client, name, [1, 2, 3, 4], [0, 0, 0, 0])
+    score(store, root)
+    case = client.get("/v1/cases?asset=P-1").json()["items"][0]["id"]
+    client.post(f"/v1/cases/{case}/verdict", json={"verdict": "run_ended"}).raise_for_status()
+    client.get("/v1/kpis").raise_for_status()
+    monkeypatch.setattr("foretwin.twin.kpis.counts.PIECE", 1)
+    for name in ("P-2", "P-3"):
+        case = client.get(f"/v1/cases?asset={name}").json()["items"][0]["id"]
+        client.post(f"/v1/cases/{case}/verdict", json={"verdict": "run_ended"}).raise_for_status()
+
+    def told() -> tuple[int, int, bool]:
+        (one,) = client.get("/v1/overview").json()["failures"]
+        return one["foreseen"], one["missed"], one["is_complete"]
+
+    assert [told(), told(), told(), told()] == [(2, 0, False), (3, 0, False), (3, 0, True), (3, 0, True)]
+    (year,) = client.get("/v1/kpis").json()["twins"]
+    assert year["total"]["failures"]["foreseen"] == 3
+
+
 def test_contracts_are_told_by_asset(client):
     send(client, "P-1", [1], [0])
     told = client.get("/v1/twins/P-1/contract").raise_for_status().json()

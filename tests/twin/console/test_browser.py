@@ -34,6 +34,8 @@ OTHERS = (
     "/monitor",
     "/quarantine",
     "/usage",
+    "/administration",
+    "/retention",
     "/machines/P-1/end-of-life",
 )
 NAMES = ("P-1", "P-2", "P-3")  # a case of each: two are worked, one is looked at
@@ -151,16 +153,7 @@ def test_a_case_is_worked_from_the_fleet_to_the_verdict(plant, browser, name, si
     expect(thread).to_contain_text("The part was replaced, Thrust bearing, axial play 0.3 mm · ann")
     expect(thread).to_contain_text("Fitted: thrust bearing set, SN-4711")
     check_access(page)
-    for path in (
-        "/cases?state=closed",
-        "/calendar",
-        "/models",
-        "/models/pump",
-        "/key-figures",
-        "/monitor",
-        "/quarantine",
-        "/usage",
-    ):
+    for path in OTHERS:
         page.goto(url + path)
         check_access(page)
     context.close()

@@ -1,7 +1,9 @@
 """What the pages show and do, for whoever works on this machine: a real server, a store with content."""
 
 import hashlib
+import json
 import re
+import shutil
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,11 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from foretwin.champion import challenger
 from foretwin.errors import ParamsError
+from foretwin.project.paths import Paths
 from foretwin.twin import console
 from foretwin.twin.api import twins
+from foretwin.twin.api.plant import models
 from foretwin.twin.console.german import GERMAN
 from foretwin.twin.console.pages import fleet_page
+from foretwin.twin.console.pages.administration.access_page import PROGRAMS, ROLE_WORDS
+from foretwin.twin.console.pages.administration.retention_page import KINDS
 from foretwin.twin.console.pages.data_page import COUNTS
 from foretwin.twin.console.pages.happenings import ACTIONS, CLOSINGS, STATES, VERDICTS, WORKS
 from foretwin.twin.console.pages.model_pages import DECISIONS
@@ -28,6 +35,7 @@ from foretwin.twin.store import open_store
 from foretwin.twin.store.casework import events
 from foretwin.twin.store.tables import deliveries
 from foretwin.wire.asset_names import is_name
+from support.described_answers import assert_as_described
 from support.live_project import PUMP, live, living_project, message, score
 from support.monitored_fleet import live_through, look, machines, monitored_project
 from support.small_console import Visitor
@@ -396,6 +404,45 @@ def test_the_monitor_s_report_stands_in_the_frame(tmp_path):
     assert "c1 is +1." in page
 
 
+# models
+
+BAND = {"count": 30, "rmse": 14.8, "bias": 12.0, "coverage": 0.93, "late_side": 0.07}
+
+
+def test_a_model_is_told_with_its_errors_near_the_end_and_what_is_tried_beside_it(client, root, visitor, monkeypatch):
+    paths = Paths(root, "pump")
+    digest = client.get("/v1/models/pump").json()["digest"]
+    interval = {"bands": {"0 to 8": BAND, "8 to 16": BAND | {"rmse": 10.0}}, "bands_predicted": {"0 to 8": BAND}}
+    network = {"rul": {"clipped": {"rmse": 16.0}, "interval": interval}}
+    evaluation = {"bundle": digest, "assets": 20, "cuts": 400, "network": network, "baselines": {}}
+    paths.evaluation.write_text(json.dumps(evaluation))
+    folder = paths.models / "candidate"
+    folder.mkdir()
+    challenger.Terms("shadow", None, datetime.now(UTC)).write(folder / challenger.TRIAL)
+    identity = {"name": "pump", "version": "9", "run": "r", "digest": "c" * 64}
+    (folder / "identity.json").write_text(json.dumps(identity))
+    compared = {"served": {"version": "1", "digest": digest}, "beside": {"version": "9", "digest": "c" * 64}}
+    compared |= {"scores": 120, "assets": 7, "rul_mean": -1.5, "rul_mean_absolute": 2.5, "diagnoses_differ": 0.04}
+    compared |= {"realised": {"runs": 3, "scores": 60, "served": 11.0, "beside": 9.0}}
+    report = {"looked_at": "2026-11-01T00:00:00+00:00", "shadow": [compared]}
+    monkeypatch.setattr(models, "read_report", lambda *_: report)
+    told = client.get("/v1/models/pump").raise_for_status().json()
+    assert_as_described(client.get("/openapi.json").json(), "GET", "/v1/models/{twin}", told)
+    assert [one["band"] for one in told["bands"]["bands"]] == ["0 to 8", "8 to 16"]
+    assert told["bands"]["bands_predicted"] == [{"band": "0 to 8", **BAND}]
+    assert (told["trial"]["version"], told["trial"]["compared"][0]["scores"]) == ("9", 120)
+    page = visitor.text("/models/pump")
+    assert "0 – 8 30 14.8 12 93% 7%" in page
+    assert "Version 9 is on trial (shadow)" in page
+    assert "on 120 scores of 7 machines: remaining lives differ by 2.5 h on average , diagnoses in 4%" in page
+    assert "Of 3 lives that have ended since, version 1 was off by 11, version 9 by 9 h." in page
+    shutil.rmtree(folder)
+    paths.evaluation.write_text(json.dumps(evaluation | {"bundle": "of another one"}))
+    told = client.get("/v1/models/pump").json()
+    assert (told["trial"], told["bands"]) == (None, {"bands": [], "bands_predicted": []})
+    paths.evaluation.unlink()
+
+
 # words
 
 
@@ -413,7 +460,8 @@ def test_every_text_has_its_german():
     }
     said |= {name for name, _ in HEALTH.values()} | set(re.findall(r'"(\{n\} \w+ ago)"', code))
     said |= {"Fitted", "Removed", "within the hour", "over since a moment ago", *STATES.values()}
-    said |= {*DECISIONS.values(), *COUNTS.values(), *STEPS.values(), *MEANINGS.values()}
+    said |= {*DECISIONS.values(), *COUNTS.values(), *STEPS.values(), *MEANINGS.values(), *ROLE_WORDS.values()}
+    said |= {*KINDS.values(), *(words for words, _ in PROGRAMS.values())}
     said |= {text for _, *texts in DUE for text in texts}
     assert sorted(said - set(GERMAN)) == []
     assert sorted(set(GERMAN) - said) == [], "words that no page says"

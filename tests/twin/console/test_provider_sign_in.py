@@ -5,7 +5,7 @@ import logging
 import re
 import socket
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from benchmarks.browser import chromium
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.access.keys import KeyRequest, make_key
-from foretwin.twin.console.sessions import SESSION
+from foretwin.twin.console.sessions import PROVIDER, SESSION
 from foretwin.twin.store import open_store
 from support.accessible import check_access
 from support.live_project import live, living_project, message, score
@@ -43,7 +43,9 @@ def port():
 def plant(tmp_path_factory, port):
     """URL, guard and key of a server of a machine of acme and one of rival, each with a case."""
     root = living_project(tmp_path_factory.mktemp("provider") / "project")
-    key = make_key(root / "keys.json", KeyRequest("root", ["read", "operate", "ingest"], 1e6), "ann", datetime.now(UTC))
+    key = make_key(
+        root / "keys.json", KeyRequest("root", ["read", "operate", "ingest", "admin"], 1e6), "ann", datetime.now(UTC)
+    )
     store, guard = open_store(f"sqlite:///{root}/twins.db"), Guard(root / "keys.json")
     settings = {"ISSUER": f"http://localhost:{port}", "CLIENT_ID": "foretwin", "CLIENT_SECRET": SECRET}
     settings |= {"ROLES": "planners=planner; customers=viewer; plant-it=administrator", "OWNER_CLAIM": "owner"}
@@ -234,6 +236,89 @@ def test_sign_out_ends_the_session_the_lent_key_and_the_session_at_the_provider(
     assert by_key.send("/", "/sign-out").headers["location"] == "/sign-in", "who came with a key is at no provider"
 
 
+def call(plant, method: str, path: str) -> dict:
+    headers = {"authorization": f"Bearer {plant[2]}"}
+    return httpx.request(method, f"{plant[0]}{path}", headers=headers, trust_env=False).raise_for_status().json()
+
+
+def end_sessions(plant, name: str) -> None:
+    """End those of one person, as the hour does after which the provider is asked again."""
+    for one in call(plant, "GET", "/v1/sessions")["items"]:
+        if one["name"] == f"{name}@localhost":
+            call(plant, "POST", f"/v1/sessions/{one['id']}/end")
+
+
+def test_the_provider_is_asked_again_after_an_hour_and_the_page_comes_back(plant, provider):
+    ann = Person(plant[0])
+    ann.come("ann")
+    (session,) = [one for one in call(plant, "GET", "/v1/sessions")["items"] if one["name"] == "ann@localhost"][:1]
+    began, ends = (datetime.fromisoformat(session[name]) for name in ("began_at", "ends_at"))
+    assert (ends - began, session["at_provider"], session["role"]) == (timedelta(hours=1), True, "planner")
+    end_sessions(plant, "ann")
+    leaving = ann.client.get("/machines/P-1?from=a%26b").headers["location"]
+    assert urlsplit(leaving).path == "/sign-in/provider"
+    there = ann.client.get(leaving).headers["location"]
+    assert parse_qs(urlsplit(there).query)["prompt"] == ["none"]
+    answer = ann.client.get(ann.prove(there, "nobody asks for a name"))
+    place = html.unescape(re.search(r'content="0; url=([^"]+)"', answer.text).group(1))
+    assert place == "/machines/P-1?from=a%26b"
+    assert "ann@localhost" in ann.see(place)
+    for away in ("//elsewhere.example", "https://elsewhere.example/", "/\\elsewhere.example", "x"):
+        there = ann.client.get("/sign-in/provider", params={"page": away}).headers["location"]
+        assert 'content="0; url=/"' in ann.client.get(ann.prove(there, "ann")).text, away
+
+
+def test_whom_the_provider_knows_no_more_is_told_and_finds_the_page_after_all(plant, provider):
+    ann = Person(plant[0])
+    ann.come("ann")
+    end_sessions(plant, "ann")
+    ann.there = httpx.Client(trust_env=False, timeout=30)
+    there = ann.client.get(ann.client.get("/cases?state=open").headers["location"]).headers["location"]
+    answer = ann.client.get(ann.prove(there, "ann"))
+    assert (answer.status_code, "does not know you any more" in answer.text) == (401, True)
+    assert PROVIDER not in ann.client.cookies, "it is not asked without a word again"
+    assert ann.client.get("/").headers["location"] == "/sign-in"
+    link = html.unescape(re.search(r'href="(/sign-in/provider[^"]*)"', answer.text).group(1))
+    answer = ann.client.get(ann.prove(ann.client.get(link).headers["location"], "ann"))
+    assert 'url=/cases?state=open"' in html.unescape(answer.text)
+
+
+def test_a_form_of_a_session_that_has_ended_is_kept(plant, provider):
+    ann = Person(plant[0])
+    ann.come("ann")
+    token = re.search(r'name="token" value="(\w+)"', ann.see("/cases/1")).group(1)
+    end_sessions(plant, "ann")
+    written = {"text": 'a long <b>story</b> of "bearings"'}
+    answer = ann.post("/cases/1/comments", token=token, **written)
+    assert answer.status_code == 401
+    assert "&lt;b&gt;story&lt;/b&gt;" in answer.text
+    assert 'href="/sign-in/provider?silent=true&amp;page=%2F" target="_blank"' in answer.text
+    stranger = Visitor(plant[0])
+    assert stranger.post("/cases/1/comments", **written).headers["location"] == "/sign-in"
+    ann.come("ann")
+    shown = ann.post("/cases/1/comments", token=re.search(r'value="(\w{64})"', answer.text).group(1), **written)
+    assert (shown.status_code, "of an earlier session" in shown.text) == (403, True)
+    assert "long" not in ann.text("/cases/1"), "it was not taken"
+    foreign = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-site"}
+    refused = ann.client.post("/cases/1/comments", content="text=forged", headers=foreign)
+    assert (refused.status_code, "forged" in refused.text) == (403, False), "another site's form is not shown"
+    fresh = re.search(r'value="(\w{64})"', shown.text).group(1)
+    assert ann.post("/cases/1/comments", token=fresh, **written).status_code == 303
+    assert written["text"] in ann.text("/cases/1")
+
+
+def test_a_role_that_is_taken_away_at_the_provider_ends_here_too(plant, provider):
+    carl = Person(plant[0])
+    carl.come("carl")
+    httpx.get(f"{provider}/leave/carl", trust_env=False).raise_for_status()
+    assert carl.client.get("/").status_code == 200, "within the hour"
+    end_sessions(plant, "carl")
+    there = carl.client.get(carl.client.get("/cases").headers["location"]).headers["location"]
+    answer = carl.client.get(carl.prove(there, "carl"))
+    assert (answer.status_code, "gives carl@localhost no role here" in answer.text) == (403, True)
+    assert carl.client.get("/").headers["location"] == "/sign-in"
+
+
 def test_a_browser_comes_back_from_another_site_and_is_signed_in(plant, provider):
     with chromium() as browser:
         page = browser.new_page()
@@ -247,5 +332,21 @@ def test_a_browser_comes_back_from_another_site_and_is_signed_in(plant, provider
         page.get_by_role("button").click()
         expect(page.get_by_text("ann@localhost")).to_be_visible()
         assert page.url == f"{plant[0]}/"
+        end_sessions(plant, "ann")
+        page.get_by_role("link", name="Calendar").click()
+        expect(page).to_have_url(f"{plant[0]}/calendar")
+        page.goto(f"{plant[0]}/cases/2")
+        page.get_by_label("What is there to say?").fill("crane is booked")
+        end_sessions(plant, "ann")
+        page.get_by_role("button", name="Comment").click()
+        expect(page.get_by_role("heading", name="Not sent")).to_be_visible()
+        check_access(page)
+        with page.context.expect_page() as opened:
+            page.get_by_role("link", name="Sign in again").click()
+        expect(opened.value.get_by_text("ann@localhost")).to_be_visible()
+        opened.value.close()
+        for _ in range(2):  # the second time with the form of the new session
+            page.get_by_role("button", name="Send it").click()
+        expect(page.locator(".comment").filter(has_text="ann@localhost")).to_contain_text("crane is booked")
         page.get_by_role("button", name="Sign out").click()
         expect(page).to_have_url(re.compile("/session/end"))

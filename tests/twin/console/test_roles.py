@@ -19,8 +19,10 @@ pytestmark = pytest.mark.dated
 
 PAGE = (REPOSITORY / "docs" / "access.md").read_text()
 NOTHING = {"asset": "A-none", "case": "999", "message": "999", "twin": "mill", "name": "cases", "photo": "999"}
-NOTHING |= {"route": "none"}
+NOTHING |= {"route": "none", "key": "none", "session": "none"}
 OWN = {"asset": "A-1", "case": "1", "message": "1", "twin": "pump", "name": "cases", "photo": "1"}
+OWN |= {"key": "viewer", "session": "none"}
+ADMINISTRATORS = ("/administration",)  # pages that nobody else may look at
 BEGIN = "00000000-0000-7000-8000-000000000000"  # an id before all events
 TO_NOW = dict.fromkeys(("/events", "/v1/events"), f"?wait=false&after={BEGIN}")  # streams, as far as they are
 API = {"machines": "twins"}  # what the API calls the folder of a page
@@ -48,11 +50,11 @@ def plant(tmp_path_factory):
 
 
 def scope_of_page(method: str, path: str) -> str | None:
-    """The scope of the call that a form's page makes; looking needs `read`, and signing out none."""
+    """The scope of the call that a form's page makes; looking needs `read`, mostly, and signing out none."""
     if method == "GET":
-        return "read"
+        return "admin" if path in ADMINISTRATORS else "read"
     folder, _, rest = path.removeprefix("/").partition("/")
-    called = f"/v1/{API.get(folder, folder)}/{rest}"
+    called = f"/v1/{API.get(folder, folder)}/{rest}".rstrip("/")
     return next((way.scope for way in WAYS if (way.method, way.path) == (method, called)), None)
 
 

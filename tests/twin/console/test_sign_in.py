@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from foretwin.serving.access.authentication import Guard
+from foretwin.serving.access.authentication import Caller, Guard
 from foretwin.serving.access.keys import SCOPES, KeyRequest, make_key, revoke_key
 from foretwin.twin.console.sessions import LIFETIME, SESSION, VISITOR, Sessions
 from foretwin.twin.console.site import FREE_PAGES, PAGES
@@ -63,6 +63,7 @@ def ann(url, keys):
 @pytest.mark.parametrize(("method", "path"), [("GET", "/"), *PAGES], ids=" ".join)
 def test_every_page_wants_a_sign_in(guest, method, path):
     named = {"asset": "P-1", "case": "1", "message": "1", "twin": "pump", "name": "cases", "photo": "1"}
+    named |= {"key": "none", "session": "none"}
     answer = guest.client.request(method, path.format(**named))
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
 
@@ -125,7 +126,7 @@ def test_a_form_of_another_page_is_refused(ann, guest, url, keys):
 
 
 def test_every_form_is_refused_without_the_token_of_its_session(ann, url, keys):
-    named = {"asset": "P-1", "case": "1", "message": "1", "twin": "pump"}
+    named = {"asset": "P-1", "case": "1", "message": "1", "twin": "pump", "key": "none", "session": "none"}
     forms = [path.format(**named) for method, path in (*PAGES, *FREE_PAGES) if method == "POST"]
     assert len(forms) > 15
     other = Visitor(url)
@@ -213,18 +214,18 @@ def test_what_tells_a_page_of_events_ends_with_the_session(ann, monkeypatch):
 def test_a_session_ends_by_itself():
     now = [0.0]
     sessions = Sessions(lambda: now[0])
-    cookie = sessions.begin("key", "ann", frozenset({"read"}))
+    cookie = sessions.begin("key", Caller("ann", frozenset({"read"})))
     now[0] = LIFETIME - 1
     assert sessions.find(cookie).name == "ann"
     now[0] = LIFETIME
     assert sessions.find(cookie) is None
-    sessions.begin("key", "bob", frozenset())
+    sessions.begin("key", Caller("bob", frozenset()))
     assert len(sessions._open) == 1, "what has ended is forgotten"
 
 
 def test_the_oldest_session_ends_for_one_more(monkeypatch):
     monkeypatch.setattr("foretwin.twin.console.sessions.MOST", 2)
     sessions = Sessions(lambda: 0.0)
-    first, second, third = (sessions.begin("key", name, frozenset()) for name in "abc")
+    first, second, third = (sessions.begin("key", Caller(name, frozenset())) for name in "abc")
     assert sessions.find(first) is None
     assert [sessions.find(one).name for one in (second, third)] == ["b", "c"]

@@ -51,7 +51,7 @@ def test_retain_says_what_the_terms_are_and_what_it_did(project, store):
 
 def test_hold_keeps_an_asset_on_record(project, store):
     assert "is needed" in refusal("hold", "P-1")
-    assert "not both" in refusal("hold", "P-1", "--because", "claim", "--release")
+    assert "not held" in refusal("hold", "P-1", "--because", "settled", "--release")
     assert "not held" in refusal("hold", "P-1", "--release")
     assert "held" in shown("hold", "P-1", "--because", "claim 4711")
     assert "held already, by ann: claim 4711" in refusal("hold", "P-1", "--because", "again")

@@ -107,6 +107,7 @@ class Guard:
         self._shared = shared
         self._known: dict[str, _Known] = {}
         self._lent: dict[str, _Known] = {}  # in the order of their ends
+        self._used: dict[str, float] = {}  # id of a key -> when it was last admitted, in seconds since 1970
         self._stamp: _Stamp | None = None
         self._looked = time.monotonic()
         if path is not None:
@@ -125,6 +126,16 @@ class Guard:
     def is_open(self) -> bool:
         """Whether no key is needed; a service with such a guard listens on loopback alone."""
         return self._path is None
+
+    @property
+    def path(self) -> Path | None:
+        """The file of the keys; None where no key is needed."""
+        return self._path
+
+    def last_used(self, identity: str) -> datetime | None:
+        """When this process last admitted the key of that id; None where it has not."""
+        at = self._used.get(identity)
+        return None if at is None else datetime.fromtimestamp(at, UTC)
 
     def admit(self, authorization: str | None, *scopes: Scope, of_feed: bool = False) -> Caller:
         """Return the caller of this Authorization header if it may make a request that needs one of `scopes`.
@@ -148,6 +159,8 @@ class Guard:
         if known.caller.scopes.isdisjoint(scopes):
             wanted, has = " or ".join(scopes), ", ".join(sorted(known.caller.scopes))
             raise Forbidden(FIELD, f"this call needs the scope {wanted}; key {known.caller.name} has {has}")
+        if known.id in self._known:
+            self._used[known.id] = time.time()
         return known.caller
 
     def admit_feed(self, feed: str, *scopes: Scope) -> Caller:
@@ -157,9 +170,10 @@ class Guard:
     def lend(self, caller: Caller, seconds: float) -> str:
         """Return a key for somebody whom another service knows: it counts that long, and in this process alone."""
         now = time.time()
-        ended = [key for key, known in self._lent.items() if known.expires <= now]
+        # A copy, since an administrator ends a session, and with it such a key, in another thread.
+        ended = [key for key, known in list(self._lent.items()) if known.expires <= now]
         for key in ended or ([next(iter(self._lent))] if len(self._lent) >= MOST_LENT else []):
-            del self._lent[key]
+            self._lent.pop(key, None)
         identity, secret = secrets.token_hex(ID_BYTES), secrets.token_hex(SECRET_BYTES)
         bucket = Bucket(LENT_RATE, time.monotonic())
         self._lent[identity] = _Known(caller, secret_digest(secret), now + seconds, bucket, identity)
@@ -223,7 +237,7 @@ class Guard:
     def _take(self, keys: tuple[Key, ...]) -> None:
         """Replace the keys; the used part of each key's rate stays."""
         now, before = time.monotonic(), self._known
-        self._known = {}
+        self._known, self._used = {}, {key.id: self._used[key.id] for key in keys if key.id in self._used}
         for key in keys:
             if key.revoked_at is None:
                 old = before.get(key.id)

@@ -79,6 +79,10 @@ class Key(BaseModel):
             return "revoked"
         return "expired" if self.expires_at is not None and self.expires_at <= now else "valid"
 
+    def administers(self, now: datetime) -> bool:
+        """Whether it may make and revoke keys: it counts, has the scope admin, and is bound to nothing."""
+        return self.state(now) == "valid" and "admin" in self.scopes and not self.bounds
+
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -141,14 +145,19 @@ def make_key(path: Path, wanted: KeyRequest, by: str, now: datetime) -> str:
     return f"{PREFIX}{key.id}_{secret}"
 
 
-def revoke_key(path: Path, name: str, by: str, now: datetime) -> Key:
-    """Mark the key of that name as revoked; NotFound where no valid key has it."""
+def revoke_key(path: Path, name: str, by: str, now: datetime, spares_last: bool = False) -> Key:
+    """Mark the key of that name as revoked; NotFound where no valid key has it.
+
+    With `spares_last` Conflict for the last one that administers the plant, so that nobody is locked out by mistake.
+    """
     with _locked(path):
         there = read_keys(path)
         key = next((one for one in there if one.name == name and one.revoked_at is None), None)
         if key is None:
             known = ", ".join(one.name for one in there if one.revoked_at is None) or "none"
             raise NotFound("NAME", f"there is no key {name[:60]} to revoke; there is {known}")
+        if spares_last and [one.id for one in there if one.administers(now)] == [key.id]:
+            raise Conflict("NAME", f"{key.name} is the last key that administers the plant; make another one first")
         revoked = key.model_copy(update={"revoked_at": now, "revoked_by": by})
         _write(path, [revoked if one.id == key.id else one for one in there])
     logger.info("key %s (%s) revoked by %s", key.name, key.id, by)

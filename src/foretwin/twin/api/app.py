@@ -24,7 +24,17 @@ from foretwin.twin.api.bodies import JSON
 from foretwin.twin.api.call import Call, Lane, Living, endpoint, json_response
 from foretwin.twin.api.openapi import LISTS, Way, describe_twin_api
 from foretwin.twin.api.paging import read_query
-from foretwin.twin.api.plant import agenda, kpis, models, newcomer_types, quarantine, usage_lines, work_order_states
+from foretwin.twin.api.plant import (
+    administration,
+    agenda,
+    kpis,
+    models,
+    newcomer_types,
+    quarantine,
+    retention_terms,
+    usage_lines,
+    work_order_states,
+)
 from foretwin.twin.cases.board import Assignment, Comment, Move, Rest
 from foretwin.twin.cases.feedback import Verdict, Work
 from foretwin.twin.cases.photo_encoding import TYPES
@@ -47,9 +57,10 @@ def _get_ready(call: Call) -> dict[str, Any]:
 
 
 def _get_caller(call: Call) -> dict[str, Any]:
-    """GET /v1/caller: whose key it is, and what it may."""
+    """GET /v1/caller: whose key it is, what it may, and what it is bound to."""
     read_query(call.query, {})
-    return {"name": call.caller.name, "scopes": sorted(call.caller.scopes)}
+    caller = call.caller
+    return {"name": caller.name, "scopes": sorted(caller.scopes), **administration.show_bounds(caller.bounds)}
 
 
 _WAYS: tuple[Way, ...] = (
@@ -131,6 +142,25 @@ _WAYS: tuple[Way, ...] = (
     Way("POST", "/v1/machine-types/draft", "admin", "plant", newcomer_types.post_type_draft, (), (JSON,), Draft),
     Way("POST", "/v1/machine-types/build", "admin", "plant", newcomer_types.post_type_build, (), (JSON,)),
     Way("POST", "/v1/machine-types/discard", "admin", "plant", newcomer_types.post_type_discard, (), (JSON,)),
+    Way("GET", "/v1/retention", "read", "fleets", retention_terms.get_retention),
+    Way("GET", "/v1/holds", "read", "list", retention_terms.get_holds),
+    Way("POST", "/v1/holds", "admin", "plant", retention_terms.post_hold, (), (JSON,), retention_terms.HoldBody),
+    Way(
+        "POST",
+        "/v1/holds/{asset}/lift",
+        "admin",
+        "plant",
+        retention_terms.post_hold_lift,
+        (),
+        (JSON,),
+        retention_terms.LiftBody,
+    ),
+    Way("GET", "/v1/keys", "admin", "plant", administration.get_keys),
+    Way("POST", "/v1/keys", "admin", "plant", administration.post_key, (), (JSON,), administration.KeyBody),
+    Way("POST", "/v1/keys/{key}/revoke", "admin", "plant", administration.post_key_revocation, (), (JSON,)),
+    Way("GET", "/v1/sessions", "admin", "plant", administration.get_sessions),
+    Way("POST", "/v1/sessions/{session}/end", "admin", "plant", administration.post_session_end, (), (JSON,)),
+    Way("GET", "/v1/identity-provider", "admin", "plant", administration.get_identity_provider),
     Way("GET", "/v1/caller", "read", "list", _get_caller),
     Way("GET", "/readyz", None, "nothing", _get_ready),
 )
@@ -158,7 +188,10 @@ def create_twin_app(store: Store, root: Path, guard: Guard) -> Starlette:
     limit = Limits.from_env(os.environ).body_bytes
     contracts = RunningContracts(root)
     feed, zone = EventFeed(), site_zone()
-    app.state.living = Living(store, root, contracts, limit, writes, reads, guard, Readiness(store), feed, zone)
+    ready, desk = Readiness(store), console.desk
+    app.state.living = Living(
+        store, root, contracts, limit, writes, reads, guard, ready, feed, zone, desk.sessions, desk.provider
+    )
     return app
 
 

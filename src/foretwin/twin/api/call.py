@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from threading import BoundedSemaphore
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import orjson
 from starlette.datastructures import QueryParams
@@ -26,12 +26,17 @@ from foretwin.serving.access.keys import Scope, sufficient
 from foretwin.serving.http.connections import recognise_caller
 from foretwin.twin.api.bodies import read_body
 from foretwin.twin.console.csv_rows import CSV_TYPE, write_csv
+from foretwin.twin.console.sessions import Sessions
 from foretwin.twin.outbox.feed import EventFeed
 from foretwin.twin.store import Connection, Store, listing
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.listing import Page
 from foretwin.twin.store.readiness import Readiness
 from foretwin.twin.store.visibility import is_visible
+
+if TYPE_CHECKING:
+    from foretwin.twin.console.openid_connect import Provider
+    from foretwin.twin.console.person_claims import ClaimRules
 
 LONGEST_ACTOR = 200
 UNNAMED = "http"  # who acts where nobody says
@@ -85,6 +90,8 @@ class Living:
     readiness: Readiness
     feed: EventFeed
     zone: tzinfo | None = None  # of the site's clock; None: this machine's
+    sessions: Sessions = field(default_factory=Sessions)  # who is signed in to the pages
+    provider: "tuple[Provider, ClaimRules] | None" = None  # where they sign in beside the keys
     exports: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MOST_EXPORTS))
 
 

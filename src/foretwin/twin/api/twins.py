@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from foretwin.errors import BadInput
+from foretwin.serving.access.bounds import OWNER
 from foretwin.twin.api import answers
 from foretwin.twin.api.bodies import Body, read_body_json
 from foretwin.twin.api.call import Call
@@ -27,6 +28,8 @@ from foretwin.twin.api.streams import ExportStream
 from foretwin.twin.cases.feedback import Work, record_maintenance
 from foretwin.twin.data_export import export_pieces
 from foretwin.twin.erasure.erase import erase_asset
+from foretwin.twin.kpis import reported
+from foretwin.twin.kpis.counts import failures_since, keep_some_counts
 from foretwin.twin.scoring.staleness import heard_since
 from foretwin.twin.store import Connection, assets, health, listing
 from foretwin.twin.store.assets import Asset
@@ -34,6 +37,7 @@ from foretwin.twin.store.casework import audit, cases
 from foretwin.twin.store.casework.cases import Case
 from foretwin.twin.store.health import WORDS
 from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.store.scoring.usage import month_of, recent_owners
 from foretwin.twin.timeline import state, thread
 
 FLEET = Listing(
@@ -45,11 +49,14 @@ FLEET = Listing(
         "health": one_of(*WORDS),
         "search": text,
         "tag": read_tag,
+        **dict.fromkeys(listing.TAGS, text),
     },
 )
 PROMPT = timedelta(minutes=1)  # within which a reading is scored where nothing is behind
 MOST_ENTRIES = 10_000
 USUAL_ENTRIES = 200
+YEAR = timedelta(days=365)  # over which an overview counts failures
+MOST_OWNERS = 50  # that it names: rather none than some
 EXPORT_SECONDS = 600.0  # that reading all of an asset may take
 THREAD = {"at": parse_moment, "since": parse_moment, "until": parse_moment, "limit": whole_number(1, MOST_ENTRIES)}
 
@@ -91,16 +98,49 @@ def get_fleet(call: Call) -> dict[str, Any]:
 
 
 def get_overview(call: Call) -> dict[str, Any]:
-    """GET /v1/overview: how many assets there are by health, how many open cases, and whether scoring is behind."""
+    """GET /v1/overview: assets by health, open cases, whether scoring is behind, failures of a year, and the owners."""
     read_query(call.query, {})
     since, bounds = heard_since(call.contracts, call.now), call.caller.bounds
+    failures = _failures(call)
     with call.store.read() as connection:
         return {
             "assets": health.count_health(connection, since, bounds),
             "cases": health.count_open_cases(connection, bounds),
             "waiting_for_scores": health.scoring_backlog(connection, call.now - PROMPT, bounds),
             "newest_reading_at": health.newest_receipt(connection, bounds),
+            "failures": failures,
+            "owners": _owners(call, connection),
         }
+
+
+def _failures(call: Call) -> list[dict[str, Any]]:
+    """Return per twin what was foreseen and missed within a year; of a key for single machines nothing, as of `kpis`.
+
+    `is_complete` is false while machines of which something has changed are still to be counted.
+    """
+    if not call.caller.bounds.are_of_twins:
+        return []
+    since, found = (call.now - YEAR).date(), []
+    with call.store.read() as connection:
+        twins = [one.name for one in reported(connection, call.contracts, None)]
+    for twin in twins:
+        is_complete = keep_some_counts(call.store, twin)
+        with call.store.read() as connection:
+            counted = failures_since(connection, twin, since)
+        found.append({"twin": twin, "since": since, **counted, "is_complete": is_complete})
+    return found
+
+
+def _owners(call: Call, connection: Connection) -> list[str]:
+    """Return whose machines have sent something since the month before this one; none where they are too many to name.
+
+    From what is kept for bills, which knows no machines: of a key that is bound to some nothing.
+    """
+    bounds = call.caller.bounds
+    if bounds.assets or any(tag != OWNER for tag, _ in bounds.tags()):
+        return []
+    found = recent_owners(connection, month_of(call.now) - 1, bounds, MOST_OWNERS + 1)
+    return found if len(found) <= MOST_OWNERS else []
 
 
 def get_contract(call: Call) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import httpx
 import orjson
@@ -41,6 +41,8 @@ NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 PLACES = (*NEEDED, "userinfo_endpoint", "end_session_endpoint")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 FORM = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
+MUST_ASK = ("login_required", "interaction_required", "consent_required", "account_selection_required")
+LONGEST_PLACE = 1000  # characters of the address to come back to, which a cookie holds
 FIELD = "provider"
 
 
@@ -77,8 +79,11 @@ class Provider:
         """The name by which people know it."""
         return urlsplit(self.client.issuer).hostname or ""
 
-    async def way_there(self, attempt: str, back: str) -> str:
-        """Return the address at which somebody signs in, to come `back` then; `attempt` is their cookie."""
+    async def way_there(self, attempt: str, back: str, is_silent: bool = False) -> str:
+        """Return the address at which somebody signs in, to come `back` then; `attempt` is their cookie.
+
+        With `is_silent` the provider may ask them nothing: it answers at once, with who it is or that it must ask.
+        """
         await self._ask_addresses()
         verifier = self._derived(attempt, "verifier")
         return str(
@@ -92,6 +97,7 @@ class Provider:
                 nonce=self._derived(attempt, "nonce"),
                 code_challenge=create_s256_code_challenge(verifier),
                 code_challenge_method="S256",
+                **({"prompt": "none"} if is_silent else {}),
             )
         )
 
@@ -100,6 +106,8 @@ class Provider:
         self._check_attempt(attempt, answer)
         if "error" in answer:
             word = "".join(sign for sign in answer["error"][:60] if sign.isalnum() or sign == "_")
+            if word in MUST_ASK:
+                raise Refused(401, FIELD, "does not know you any more; sign in there again")
             raise Refused(403, FIELD, f"did not sign you in: {word}")
         if answer.get("iss", self.client.issuer) != self.client.issuer or not answer.get("code"):
             raise Refused(401, FIELD, "sent no answer of its own; begin again")
@@ -249,6 +257,15 @@ def is_safe_address(url: str) -> bool:
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK))
 
 
-def new_attempt() -> str:
-    """Return the cookie of somebody who leaves for the provider: when that was, and what nobody can guess."""
-    return f"{int(time.time())}.{secrets.token_urlsafe(32)}"
+def new_attempt(place: str = "/") -> str:
+    """Return the cookie of somebody who leaves for the provider: when, what nobody can guess, and where to come back.
+
+    All three are in what the provider sends back (`_derived`): a cookie of another place is no cookie of the attempt.
+    """
+    written = quote(place, safe="/")
+    return f"{int(time.time())}.{secrets.token_urlsafe(32)}.{written if len(written) <= LONGEST_PLACE else '/'}"
+
+
+def wanted_page(attempt: str) -> str:
+    """Return where somebody wants to come back to, who left with that cookie."""
+    return unquote(attempt.split(".", 2)[2]) if attempt.count(".") >= 2 else "/"

@@ -27,6 +27,7 @@ from foretwin.twin.console.pages import (
     upkeep_pages,
     usage_page,
 )
+from foretwin.twin.console.pages.administration import access_page, retention_page
 from foretwin.twin.console.provider_settings import provider_from_env
 from foretwin.twin.console.visits import HEADERS, Desk, Page, page_end_point
 
@@ -71,6 +72,13 @@ PAGES: Mapping[tuple[str, str], Page] = {
     ("POST", "/machine-types/discard"): new_type_page.keep_discard,
     ("GET", "/usage"): usage_page.show_usage,
     ("GET", "/usage/events"): usage_page.send_events,
+    ("GET", "/administration"): access_page.show_administration,
+    ("POST", "/keys"): access_page.keep_key,
+    ("POST", "/keys/{key}/revoke"): access_page.keep_revocation,
+    ("POST", "/sessions/{session}/end"): access_page.keep_session_end,
+    ("GET", "/retention"): retention_page.show_retention,
+    ("POST", "/holds"): retention_page.keep_hold,
+    ("POST", "/holds/{asset}/lift"): retention_page.keep_hold_lift,
     ("POST", "/sign-out"): sign_in.end_session,
 }
 FREE_PAGES: Mapping[tuple[str, str], Page] = {  # for everybody
@@ -87,15 +95,15 @@ class Console:
 
     def __init__(self, guard: Guard, environ: Mapping[str, str] = os.environ) -> None:
         """ParamsError where FORETWIN_ZONE names no time zone, or a setting of the provider is wrong."""
-        self._desk = Desk(guard, provider_from_env(environ))
-        self.home = page_end_point(self._desk, fleet_page.show_fleet)
+        self.desk = Desk(guard, provider_from_env(environ))
+        self.home = page_end_point(self.desk, fleet_page.show_fleet)
 
     def routes(self) -> list[Route]:
         """The routes, but for `/`, which is the home of people alone."""
         pages = [(key, page, False) for key, page in PAGES.items()]
         pages += [(key, page, True) for key, page in FREE_PAGES.items()]
         routes = [
-            Route(path, page_end_point(self._desk, page, is_free), methods=[method])
+            Route(path, page_end_point(self.desk, page, is_free), methods=[method])
             for (method, path), page, is_free in pages
         ]
         return [*routes, Route(FILES_PATH, _file)]

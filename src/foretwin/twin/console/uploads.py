@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -28,6 +29,12 @@ class Upload:
 def is_upload(request: Request) -> bool:
     """Whether a form comes with a file."""
     return request.headers.get("content-type", "").lower().startswith(MULTIPART)
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return the values of a form without a file; of several of one name the last."""
+    body = await bounded_body(request, LARGEST_FORM, "write less into the form")
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
 
 
 async def read_upload(request: Request) -> tuple[dict[str, str], Upload | None]:

@@ -6,7 +6,7 @@ from datetime import tzinfo
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -14,10 +14,10 @@ from starlette.responses import RedirectResponse, Response
 
 from foretwin.serving.access.authentication import Guard
 from foretwin.serving.access.keys import Scope, sufficient
-from foretwin.serving.http.body import bounded_body
 from foretwin.twin.console.inner_calls import InnerCalls, Refused
 from foretwin.twin.console.sessions import SESSION, VISITOR, Sessions, SignedIn, new_cookie
-from foretwin.twin.console.uploads import LARGEST_FORM, Upload, is_upload, read_upload
+from foretwin.twin.console.signing_in_again import ask_to_sign_in, is_of_this_site, show_unsent
+from foretwin.twin.console.uploads import Upload, is_upload, read_form, read_upload
 from foretwin.twin.console.wording import Wording, preferred_language, site_zone
 
 if TYPE_CHECKING:
@@ -82,6 +82,11 @@ class Visit:
         """Whether who looks may do what needs that scope."""
         return self.desk.is_open or (self.session is not None and not self.session.scopes.isdisjoint(sufficient(scope)))
 
+    @property
+    def administers(self) -> bool:
+        """Whether who looks may do what is about the whole plant: keys, sessions, holds."""
+        return self.may("admin") and (self.session is None or not self.session.caller.bounds)
+
     def render(self, template: str, status: int = 200, **values: Any) -> Response:
         """Answer with a page."""
         page = (
@@ -133,19 +138,21 @@ async def send_form(
 def page_end_point(desk: Desk, page: Page, is_free: bool = False) -> Callable[[Request], Awaitable[Response]]:
     """The end point of a page: sends whoever is not signed in to do so, unless the page is free for everybody.
 
-    A form is taken only with the token that we gave it for this very visitor.
+    A form is taken only with the token that we gave it for this very visitor; one of an earlier session of theirs is
+    shown to them again.
     """
 
     async def answer(request: Request) -> Response:
         visit = _begin(desk, request, is_free)
         if visit.session is None and not desk.is_open and not is_free:
-            return _finish(visit, go_to("/sign-in"))
+            return _finish(visit, await ask_to_sign_in(visit))
         try:
+            is_taken = True
             if request.method == "POST":
-                visit = await _with_form(visit)
-            answered = await page(visit)
+                visit, is_taken = await _with_form(visit)
+            answered = await page(visit) if is_taken else show_unsent(visit, 403)
         except Refused as refused:
-            answered = _refuse(visit, refused)
+            answered = await _refuse(visit, refused)
         return _finish(visit, answered)
 
     return answer
@@ -161,17 +168,18 @@ def _begin(desk: Desk, request: Request, is_free: bool) -> Visit:
     return Visit(desk, request, session, cookie, InnerCalls(request, headers), words, {})
 
 
-async def _with_form(visit: Visit) -> Visit:
+async def _with_form(visit: Visit) -> tuple[Visit, bool]:
+    """Return the visit with its form, and whether that is taken; Refused for a form of somebody else."""
     upload = None
     if is_upload(visit.request) and (visit.session or visit.desk.is_open):
         form, upload = await read_upload(visit.request)
     else:
-        body = await bounded_body(visit.request, LARGEST_FORM, "write less into the form")
-        form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    if not visit.desk.sessions.is_own_form(_sent_cookie(visit), form.pop("token", "")):
+        form = await read_form(visit.request)
+    is_taken = visit.desk.sessions.is_own_form(_sent_cookie(visit), form.pop("token", ""))
+    if not is_taken and (visit.session is None or upload or not is_of_this_site(visit)):
         raise Refused(403, "form", visit.words.text("This form is no longer valid. Go back, load the page again."))
     values = {name: value.strip() for name, value in form.items()}
-    return replace(visit, form=values, upload=upload)
+    return replace(visit, form=values, upload=upload), is_taken
 
 
 def _sent_cookie(visit: Visit) -> str | None:
@@ -179,10 +187,10 @@ def _sent_cookie(visit: Visit) -> str | None:
     return visit.cookie if visit.cookie in visit.request.cookies.values() else None
 
 
-def _refuse(visit: Visit, refused: Refused) -> Response:
+async def _refuse(visit: Visit, refused: Refused) -> Response:
     if refused.status == 401:
         visit.desk.sessions.end(visit.request.cookies.get(SESSION))
-        return go_to("/sign-in")
+        return await ask_to_sign_in(replace(visit, session=None))
     title = HTTPStatus(refused.status).phrase
     return visit.render("refused.html", refused.status, refused=refused, title=title)
 

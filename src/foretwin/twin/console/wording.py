@@ -174,6 +174,10 @@ class Wording:
         except (ValueError, OverflowError):
             return text
 
+    def band(self, name: str) -> str:
+        """Return a band of remaining lives, such as `8 to 16`."""
+        return name.replace(" to ", " – ")
+
     def health(self, word: str) -> Markup:
         """Return a word of NAMUR NE 107 with its sign, as a badge."""
         name, sign = HEALTH[word]

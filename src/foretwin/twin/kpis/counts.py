@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import pairwise
 
-from foretwin.twin.kpis.counting import facts_of
+from foretwin.twin.kpis.counting import FAILURES, OUTCOME, facts_of
 from foretwin.twin.kpis.lives import lives
 from foretwin.twin.store import Connection, Store
 from foretwin.twin.store.scoring import kpis as stored
@@ -16,15 +16,28 @@ PIECE = 200  # assets that are counted in one transaction: others write between 
 
 def keep_counts(store: Store, twin: str) -> None:
     """Count anew the assets of a twin about which something has changed since."""
-    left = True
-    while left:
-        with store.write() as connection:
-            stored.lock_counts(connection, twin)
-            chosen = stored.changed_assets(connection, twin, PIECE)
-            if chosen:
-                found, change = _count_anew(connection, chosen, for_update=True)
-                stored.store_counts(connection, twin, found, change)
-        left = len(chosen) == PIECE
+    while not keep_some_counts(store, twin):
+        pass
+
+
+def keep_some_counts(store: Store, twin: str) -> bool:
+    """Count anew some of those assets, the same number of any fleet; return whether none is left."""
+    with store.read() as connection:
+        if not stored.changed_assets(connection, twin, 1):
+            return True
+    with store.write() as connection:
+        stored.lock_counts(connection, twin)
+        chosen = stored.changed_assets(connection, twin, PIECE)
+        if chosen:
+            found, change = _count_anew(connection, chosen, for_update=True)
+            stored.store_counts(connection, twin, found, change)
+    return len(chosen) < PIECE
+
+
+def failures_since(connection: Connection, twin: str, since: date) -> dict[str, int]:
+    """Return how many failures were foreseen and missed since a day, by the sums that are kept."""
+    found = stored.sums_of(connection, twin, since.toordinal(), [OUTCOME + kind for kind in FAILURES])
+    return {kind: found.get(OUTCOME + kind, 0) for kind in FAILURES}
 
 
 def counted_facts(connection: Connection, twin: str, until: date) -> Iterator[Fact]:

@@ -41,6 +41,7 @@ Cursor = tuple[Any, ...]  # values of the columns by which a list is ordered
 
 BY_PLACE = ("urgency", "rul_low", "open_cases")  # which `urgencies` has; the first by an index
 FLEET_SORTS = ("name", *BY_PLACE, "twin", "received_at", "registered_at", "late", "quarantined")
+TAGS = ("site", "line", "owner")  # which a plant names most, so that they are filters of their own
 READING_SORTS = ("time", "received_at")
 SCORE_SORTS = ("time", "scored_at", "rul_low")
 CASE_SORTS = ("opened_at", "updated_at", "latest_safe_date", "rul_low", "severity", "asset", "id")
@@ -77,7 +78,8 @@ def list_fleet(
 
     In the order of `urgency` those with an urgent case come first, then those with a planned one, of either the one
     with the earliest safe date; the others follow by the lower end of their remaining life.
-    Beside columns, `filters` takes `health`, `search` (a part of the name) and `tag` (name and value).
+    Beside columns, `filters` takes `health`, `search` (a part of the name), `tag` (name and value), and TAGS by their
+    values.
     `silent_since` says for each twin that can be stale before which moment its last reading must have come for that.
     """
     word = health(silent_since)
@@ -189,6 +191,7 @@ def _of_fleet(filters: Filters, word: ColumnElement[str]) -> ColumnElement[bool]
     if "tag" in meant:
         tag, value = meant.pop("tag")
         conditions.append(assets.c.tags[tag].as_string() == value)
+    conditions += [assets.c.tags[tag].as_string() == meant.pop(tag) for tag in TAGS if tag in meant]
     return and_(_equal(assets, meant), *conditions)
 
 

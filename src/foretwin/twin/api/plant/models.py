@@ -19,10 +19,12 @@ from foretwin.project.paths import Paths
 from foretwin.twin.api.bodies import Body, read_body_json
 from foretwin.twin.api.call import Call
 from foretwin.twin.api.paging import read_query
+from foretwin.twin.monitoring.reports import read_report
 
 LONGEST = 300.0  # s that a roll-back may take
 LAST_WORDS = 500  # characters of what it said where it failed
 NETWORK = "network"  # what the figures call the trained model itself
+BANDS = ("bands", "bands_predicted")  # of what was truly left, and of what was said
 
 
 class RollbackBody(Body):
@@ -50,8 +52,9 @@ def get_model(call: Call) -> dict[str, Any]:
     return {
         **head,
         "candidates": [{"name": name, "figures": _figures(one)} for name, one in others.items()],
+        "bands": {kind: _bands(others.get(NETWORK, {}), kind) for kind in BANDS},
         "measured_on": {name: measured[name] for name in ("assets", "cuts") if name in measured} if is_its_own else {},
-        "trial": _trial(paths),
+        "trial": _trial(paths, read_report(call.living.root, head["twin"])),
         "lineage": {name: lineage.get(name) for name in ("git", "environment", "data", "history", "contract")},
         "has_card": (paths.models / "card.html").exists(),
     }
@@ -126,12 +129,37 @@ def _figures(measured: dict[str, Any]) -> dict[str, float]:
     return found | {f"macro_f1.{axis}": one["macro_f1"] for axis, one in axes.items() if "macro_f1" in one}
 
 
-def _trial(paths: Paths) -> dict[str, Any] | None:
-    """Return what is tried beside the champion: mode, since when, and which version; None where nothing is."""
+def _bands(measured: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Return the figures by band of remaining life, the last hours first; none where there is no RUL."""
+    found = ((measured.get("rul") or {}).get("interval") or {}).get(kind) or {}
+    return [{"band": band, **figures} for band, figures in found.items()]
+
+
+def _trial(paths: Paths, report: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what is tried beside the champion, and how the monitor last saw it compare; None where nothing is."""
     folder = paths.models / "candidate"
     try:
         terms = Terms.read(folder / TRIAL) if (folder / TRIAL).exists() else None
     except BundleError:
         return None
+    if terms is None:
+        return None
     identity = read_json_object(folder / "identity.json") or {}
-    return None if terms is None else {"mode": terms.mode, "since": terms.since, "version": identity.get("version")}
+    digest = identity.get("digest")
+    compared = (report or {}).get("shadow") or []
+    mine = [one for one in compared if digest in (one["served"]["digest"], one["beside"]["digest"])]
+    return {
+        "mode": terms.mode,
+        "since": terms.since,
+        "version": identity.get("version"),
+        "digest": digest,
+        "assets": None if terms.assets is None else len(terms.assets),
+        "compared_at": report["looked_at"] if report and mine else None,
+        "compared": [_compared(one) for one in mine],
+    }
+
+
+def _compared(one: dict[str, Any]) -> dict[str, Any]:
+    named = ("scores", "assets", "rul_mean", "rul_mean_absolute", "diagnoses_differ", "realised")
+    versions = {kind: one[kind]["version"] for kind in ("served", "beside")}
+    return {**versions, **{name: one[name] for name in named}}

@@ -62,7 +62,7 @@ def _asked(call: Call, present: int) -> list[Usage]:
 
 def _line(one: Usage, present: int) -> dict[str, Any]:
     counted = {"owner": one.owner, "twin": one.twin, "readings": one.readings, "scores": one.scores}
-    return {"month": _written(one.month), **counted, "is_over": one.month < present}
+    return {"month": month_name(one.month), **counted, "is_over": one.month < present}
 
 
 def _event(one: Usage) -> dict[str, Any]:
@@ -74,11 +74,12 @@ def _event(one: Usage) -> dict[str, Any]:
         "source": f"/foretwin/{one.twin}",
         "type": EVENT,
         "subject": one.owner or "nobody",
-        "time": f"{_written(one.month + 1)}-01T00:00:00Z",
+        "time": f"{month_name(one.month + 1)}-01T00:00:00Z",
         "datacontenttype": "application/json",
         "data": line,
     }
 
 
-def _written(month: int) -> str:
+def month_name(month: int) -> str:
+    """A month as it is told, `2026-11`."""
     return f"{month // 12:04}-{month % 12 + 1:02}"

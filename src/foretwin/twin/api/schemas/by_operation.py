@@ -2,11 +2,13 @@
 
 from pydantic import BaseModel
 
+from foretwin.twin.api.schemas import access_answers as access
 from foretwin.twin.api.schemas import asset_answers as assets
 from foretwin.twin.api.schemas import passport_answers as passports
 from foretwin.twin.api.schemas import plan_answers as plans
 from foretwin.twin.api.schemas import plant_answers as plant
 from foretwin.twin.api.schemas import receipt_answers as receipts
+from foretwin.twin.api.schemas import retention_answers as retention
 from foretwin.twin.series import Series
 from foretwin.twin.spectrum import Spectra
 
@@ -67,6 +69,16 @@ BY_OPERATION: dict[str, type[BaseModel]] = {
         ),
         plans.TypeJobAnswer,
     ),
-    "get_caller": plant.CallerAnswer,
+    "get_keys": access.KeysAnswer,
+    "post_key": access.MadeKey,
+    "post_key_revocation": access.RevokedKey,
+    "get_sessions": access.SessionsAnswer,
+    "post_session_end": access.EndedSession,
+    "get_identity_provider": access.IdentityProviderAnswer,
+    "get_retention": retention.RetentionAnswer,
+    "get_holds": retention.HoldsAnswer,
+    "post_hold": retention.HeldAnswer,
+    "post_hold_lift": retention.LiftedAnswer,
+    "get_caller": access.CallerAnswer,
     "get_ready": plant.ReadyAnswer,
 }

@@ -92,12 +92,46 @@ class CandidateFigures(BaseModel):
     figures: dict[str, float]
 
 
+class BandFigures(BaseModel):
+    """Errors at windows with so much life left, in the clock's unit: `bias` is what was said less what was true.
+
+    `coverage` is the share within the interval; `late_side` that of ends before it.
+    """
+
+    band: str
+    count: int
+    rmse: float
+    bias: float
+    coverage: float
+    late_side: float
+
+
+class TrialAnswer(BaseModel):
+    """What is tried beside the champion: in shadow, or answering for `assets` machines.
+
+    `compared` is how the monitor saw the two at `compared_at`, differences as what was said beside less what was
+    served.
+    """
+
+    mode: str
+    since: datetime
+    version: str | None
+    digest: str | None
+    assets: int | None
+    compared_at: datetime | None
+    compared: list[dict[str, Any]]
+
+
 class ChampionAnswer(ModelHead):
-    """A champion beside what it was measured against, what is tried beside it, and where it comes from."""
+    """A champion beside what it was measured against, what is tried beside it, and where it comes from.
+
+    `bands` has the errors by what was truly left (`bands`), and by what was said (`bands_predicted`).
+    """
 
     candidates: list[CandidateFigures]
+    bands: dict[str, list[BandFigures]]
     measured_on: dict[str, int]
-    trial: dict[str, Any] | None
+    trial: TrialAnswer | None
     lineage: dict[str, Any]
     has_card: bool
 

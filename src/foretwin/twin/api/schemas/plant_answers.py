@@ -1,6 +1,6 @@
 """Schemas of answers about cases and whole plants: quarantine, deliveries, key figures, monitor, overview."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -204,13 +204,25 @@ class BacklogAnswer(BaseModel):
     since: datetime | None
 
 
+class FailuresOfYear(BaseModel):
+    """How many failures of a twin were foreseen and missed since a day; `is_complete` once every machine is counted."""
+
+    twin: str
+    since: date
+    foreseen: int
+    missed: int
+    is_complete: bool
+
+
 class OverviewAnswer(BaseModel):
-    """Counts of everything that the caller may see."""
+    """Counts of everything that the caller may see; `owners` who sent something lately, none where they are many."""
 
     assets: list[AssetsByHealth]
     cases: list[CasesBySeverity]
     waiting_for_scores: BacklogAnswer
     newest_reading_at: datetime | None
+    failures: list[FailuresOfYear]
+    owners: list[str]
 
 
 class KpiPeriod(BaseModel):
@@ -267,13 +279,6 @@ class MonitorAnswer(BaseModel):
     unlearnt_runs: int
     verdict: dict[str, Any]
     case: dict[str, Any] | None
-
-
-class CallerAnswer(BaseModel):
-    """Whose key it is, and what it may."""
-
-    name: str
-    scopes: list[str]
 
 
 class ReadyAnswer(BaseModel):

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from foretwin.twin.console.visits import Visit, page_url
 from foretwin.twin.console.wording import HEALTH
 
-FILTERS = ("twin", "health", "search", "tag", "stale")
+FILTERS = ("twin", "health", "search", "site", "line", "owner", "tag", "stale")
 SHOWN = "50"  # machines of one page
 URGENT_FIRST = "urgency"
 BAR = 120  # width of the picture of a remaining life
@@ -32,6 +32,8 @@ async def show_fleet(visit: Visit) -> Response:
             for severity in ("urgent", "planned")
         },
         overview=overview,
+        failures={kind: sum(one[kind] for one in overview["failures"]) for kind in ("foreseen", "missed")},
+        is_counted=all(one["is_complete"] for one in overview["failures"]),
         twins=sorted({one["twin"] for one in overview["assets"]}),
         machines=machines,
         bars=_bars(machines),

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import RedirectResponse, Response
 
+from foretwin.serving.access.authentication import Caller
+from foretwin.serving.access.bounds import Bounds
 from foretwin.twin.console.inner_calls import InnerCalls, Refused
-from foretwin.twin.console.sessions import LIFETIME, SESSION
+from foretwin.twin.console.sessions import ASK_AGAIN, PROVIDER, SESSION
+from foretwin.twin.console.signing_in_again import is_own_page
 from foretwin.twin.console.visits import Visit, go_to, keep_cookie
 
 if TYPE_CHECKING:
@@ -34,22 +37,27 @@ async def begin_session(visit: Visit) -> Response:
         known = await InnerCalls(visit.request, {"authorization": _header(key)}).get("/v1/caller")
     except Refused as refused:
         return _sign_in_page(visit, _said(visit, refused), refused.status)
-    cookie = visit.desk.sessions.begin(key, known["name"], frozenset(known["scopes"]))
+    bounds = Bounds.model_validate({kind: known[kind] for kind in Bounds.model_fields})
+    cookie = visit.desk.sessions.begin(key, Caller(known["name"], frozenset(known["scopes"]), bounds))
     answer = go_to("/")
     keep_cookie(visit, answer, SESSION, cookie)
     return answer
 
 
 async def leave_for_provider(visit: Visit) -> Response:
-    """GET /sign-in/provider: send the browser to the provider, with a cookie by which its answer is known again."""
+    """GET /sign-in/provider: send the browser to the provider, with a cookie by which its answer is known again.
+
+    `page` is where to come back to. With `silent` the provider asks nothing: it knows who that is still, or does not.
+    """
     from foretwin.twin.console.openid_connect import ATTEMPT_LASTS, new_attempt
 
     provider, _ = _provider(visit)
-    attempt = new_attempt()
+    wanted = visit.query.get("page", "/")
+    attempt = new_attempt(wanted if is_own_page(wanted) else "/")
     try:
-        place = await provider.way_there(attempt, visit.origin + BACK)
+        place = await provider.way_there(attempt, visit.origin + BACK, "silent" in visit.query)
     except Refused as refused:
-        return _refused_page(visit, refused)
+        return _refused_page(visit, refused, wanted)
     answer = RedirectResponse(place, 303)
     answer.set_cookie(ATTEMPT, attempt, max_age=int(ATTEMPT_LASTS), **_attempt_cookie(visit))
     return answer
@@ -58,24 +66,30 @@ async def leave_for_provider(visit: Visit) -> Response:
 async def begin_provider_session(visit: Visit) -> Response:
     """GET /sign-in/return: begin a session for whom the provider names; a session that there was ends.
 
-    The page leads home by itself: what a redirect asks for would still count as asked by the provider's site, and come
+    The page leads back by itself: what a redirect asks for would still count as asked by the provider's site, and come
     without the cookie of the session.
     """
+    from foretwin.twin.console.openid_connect import wanted_page
+
     provider, rules = _provider(visit)
     words = visit.words
     attempt = visit.request.cookies.get(ATTEMPT, "")
+    wanted = wanted_page(attempt)
     _end_sent(visit)
     try:
         person = await provider.take_answer(attempt, visit.query, visit.origin + BACK)
         caller = rules.person_of(person.claims, provider.client.issuer)
     except Refused as refused:
-        answer = _refused_page(visit, refused)
+        answer = _refused_page(visit, refused, wanted)
+        _forget_provider(answer)
     else:
-        key = visit.desk.guard.lend(caller, LIFETIME)
-        cookie = visit.desk.sessions.begin(key, caller.name, caller.scopes, person.id_token)
+        key = visit.desk.guard.lend(caller, ASK_AGAIN)
+        cookie = visit.desk.sessions.begin(key, caller, person.id_token, ASK_AGAIN)
         logger.info("%s signed in at %s, as its subject %.200r", caller.name, provider.host, person.claims["sub"])
-        answer = _on_the_way(visit, "/", words.text("You are signed in."), words.text("To the fleet"))
+        link = words.text("To the fleet") if wanted == "/" else words.text("Back to the page")
+        answer = _on_the_way(visit, wanted, words.text("You are signed in."), link)
         keep_cookie(visit, answer, SESSION, cookie)
+        keep_cookie(visit, answer, PROVIDER, "yes")
     answer.delete_cookie(ATTEMPT, **_attempt_cookie(visit))
     return answer
 
@@ -94,6 +108,7 @@ async def end_session(visit: Visit) -> Response:
             said, link = words.text("You are signed out here."), words.text("Sign out at the provider too")
             answer = _on_the_way(visit, place, said, link)
     answer.delete_cookie(SESSION, path="/", httponly=True, samesite="strict")
+    _forget_provider(answer)
     return answer
 
 
@@ -111,14 +126,19 @@ def _end_sent(visit: Visit) -> None:
     visit.desk.sessions.end(cookie)
 
 
-def _sign_in_page(visit: Visit, problem: str | None = None, status: int = 200) -> Response:
+def _sign_in_page(visit: Visit, problem: str | None = None, status: int = 200, wanted: str = "/") -> Response:
     provider = visit.desk.provider[0].host if visit.desk.provider else None
-    return visit.render("sign_in.html", status, problem=problem, provider=provider)
+    query = {} if wanted == "/" or not is_own_page(wanted) else {"page": wanted}
+    return visit.render("sign_in.html", status, problem=problem, provider=provider, query=query)
 
 
-def _refused_page(visit: Visit, refused: Refused) -> Response:
+def _refused_page(visit: Visit, refused: Refused, wanted: str) -> Response:
     logger.warning("nobody was signed in by the provider: %s: %s", refused.field, refused.detail)
-    return _sign_in_page(visit, f"{refused.field}: {refused.detail}", refused.status)
+    return _sign_in_page(visit, f"{refused.field}: {refused.detail}", refused.status, wanted)
+
+
+def _forget_provider(answer: Response) -> None:
+    answer.delete_cookie(PROVIDER, path="/", httponly=True, samesite="strict")
 
 
 def _on_the_way(visit: Visit, place: str, said: str, link: str) -> Response:

@@ -55,6 +55,37 @@ def archives_of(connection: Connection, twin: str, kind: str | None = None) -> l
     return [ArchiveFile(**row) for row in connection.execute(query.order_by(archives.c.id)).mappings()]
 
 
+@dataclass(frozen=True)
+class ArchivedKind:
+    """What the twin's archive holds of one kind; moments are those of the first row, the last one, and the last file.
+
+    `dropped` of the rows were looked at and dropped from the store, or spared.
+    """
+
+    kind: str
+    files: int
+    rows: int
+    dropped: int
+    since: datetime
+    until: datetime
+    written_at: datetime
+
+
+def archived_kinds(connection: Connection, twin: str) -> list[ArchivedKind]:
+    """Return what the archive holds of each kind, by what is recorded of its files."""
+    table = archives.c
+    sums = (func.count(), func.sum(table.rows), func.sum(table.dropped))
+    moments = (func.min(table.since), func.max(table.until), func.max(table.written_at))
+    query = select(table.kind, *sums, *moments).where(table.twin == twin).group_by(table.kind).order_by(table.kind)
+    return [ArchivedKind(row[0], int(row[1]), int(row[2]), int(row[3]), *row[4:]) for row in connection.execute(query)]
+
+
+def newest_archives(connection: Connection, twin: str, most: int) -> list[ArchiveFile]:
+    """Return the files that were written last, the newest first."""
+    query = select(*_columns()).where(archives.c.twin == twin).order_by(archives.c.id.desc()).limit(most)
+    return [ArchiveFile(**row) for row in connection.execute(query).mappings()]
+
+
 def unfinished(connection: Connection, twin: str) -> ArchiveFile | None:
     """Return the oldest archive whose rows are still to be dropped."""
     query = select(*_columns()).where(archives.c.twin == twin, archives.c.dropped < archives.c.rows)

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from foretwin.errors import Conflict
+from foretwin.serving.access.bounds import Bounds
 from foretwin.twin.store.archive_tables import holds
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.casework import audit
+from foretwin.twin.store.tables import assets
+from foretwin.twin.store.visibility import visible_assets
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,14 @@ def place_hold(connection: Connection, asset: Asset, because: str, actor: str, n
     audit.record(connection, actor, "hold.placed", {"because": because}, now, asset=asset.id)
 
 
-def release_hold(connection: Connection, asset: Asset, actor: str, now: datetime) -> None:
-    """Let the asset's records age out again, on record; Conflict where it is not held."""
+def release_hold(connection: Connection, asset: Asset, why: str | None, actor: str, now: datetime) -> None:
+    """Let the asset's records age out again, on record, with `why` where it was said; Conflict where it is not held."""
     there = find_hold(connection, asset.id)
     if there is None:
         raise Conflict("asset", f"{asset.name} is not held")
     connection.execute(update(holds).where(holds.c.asset == asset.id).values(released_at=now))
-    audit.record(connection, actor, "hold.released", {"because": there.because}, now, asset=asset.id)
+    told = {"because": there.because, **({"released_because": why} if why else {})}
+    audit.record(connection, actor, "hold.released", told, now, asset=asset.id)
 
 
 def find_hold(connection: Connection, asset_id: int) -> Hold | None:
@@ -46,6 +51,14 @@ def find_hold(connection: Connection, asset_id: int) -> Hold | None:
     query = select(*columns).where(holds.c.asset == asset_id, holds.c.released_at.is_(None))
     row = connection.execute(query).first()
     return None if row is None else Hold(*row)
+
+
+def list_holds(connection: Connection, bounds: Bounds, most: int) -> list[dict[str, Any]]:
+    """Return at most so many holds of assets within the bounds, the newest first, each with its asset and twin."""
+    columns = (assets.c.name.label("asset"), assets.c.twin, holds.c.because, holds.c.actor, holds.c.at)
+    query = select(*columns).join(assets, assets.c.id == holds.c.asset).where(holds.c.released_at.is_(None))
+    query = query.where(visible_assets(connection, bounds)).order_by(holds.c.at.desc(), holds.c.asset).limit(most)
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def held_assets() -> Select[tuple[int]]:

@@ -149,6 +149,14 @@ def counts(connection: Connection, twin: str, until: int) -> list[Fact]:
     return [(row.day, row.what, row.detail, int(row[3]), row.amount) for row in rows]
 
 
+def sums_of(connection: Connection, twin: str, since: int, what: Sequence[str]) -> dict[str, int]:
+    """Return what was counted of a twin since a day (its ordinal), by what it is; nothing of what never was."""
+    table = kpi_counts.c
+    query = select(table.what, func.sum(table["count"])).where(table.twin == twin, table.day >= since)
+    rows = connection.execute(query.where(table.what.in_(what)).group_by(table.what))
+    return {name: int(count) for name, count in rows}
+
+
 def operation_of_newest(connection: Connection, twin: str) -> list[tuple[int, float, float]]:
     """Return day, level and slope of the operating time of all newest runs, as `counting` has it of ended ones."""
     if connection.dialect.name == "postgresql":

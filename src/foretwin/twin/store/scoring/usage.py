@@ -64,6 +64,24 @@ def add_usage(connection: Connection, kind: Kind, used: Iterable[Used], now: dat
         connection.execute(into.on_conflict_do_update(index_elements=key, set_=more), rows)
 
 
+def readings_since(connection: Connection, twin: str) -> tuple[int, int | None]:
+    """Return how many readings of a twin were ever stored, and since which month they are counted; 0 and None of none.
+
+    By the sums of owners and months: no reading is looked at.
+    """
+    table = usage_counts.c
+    query = select(func.coalesce(func.sum(table["count"]), 0), func.min(table.month))
+    total, month = connection.execute(query.where(table.twin == twin, table.kind == "readings")).one()
+    return int(total), month
+
+
+def recent_owners(connection: Connection, since: int, bounds: Bounds, most: int) -> list[str]:
+    """Return at most so many owners whose machines sent something since a month, in order of their names."""
+    owner, month = usage_counts.c.owner, usage_counts.c.month
+    query = select(owner).distinct().where(month >= since, owner != "", visible_usage(connection, bounds)).limit(most)
+    return sorted(connection.execute(query).scalars())
+
+
 def usage_between(connection: Connection, since: int, until: int, bounds: Bounds, most: int) -> list[Usage]:
     """Return at most so many lines of the months from the first up to and with the last, the newest first."""
     table = usage_counts.c

@@ -1,0 +1,1 @@
+"""What administrators do: who may call, and what is kept."""
