@@ -9,10 +9,12 @@ const served = new Map(); // id of a piece -> as it came
 let stream = null;
 let due = 0;
 let looked = Date.now();
+let isWritten = false;
 
 for (const piece of document.querySelectorAll("[data-live]")) served.set(piece.id, piece.outerHTML);
 document.addEventListener("visibilitychange", () => (document.hidden ? pause() : follow()));
 window.addEventListener("pagehide", pause);
+document.addEventListener("input", () => (isWritten = true));
 setInterval(() => document.hidden || soon(), EVERY);
 follow();
 
@@ -30,7 +32,7 @@ async function follow() {
   while (!signal.aborted) {
     try {
       const answer = await fetch("/events", { signal, headers: { accept: "text/event-stream" } });
-      if (answer.redirected) return tell(texts.over);
+      if (answer.redirected) return over();
       if (!answer.ok) throw new Error(String(answer.status));
       tell(texts.live);
       if (missed) soon();
@@ -66,6 +68,12 @@ function tell(text) {
   if (sign.textContent !== text) sign.textContent = text;
 }
 
+// The session has ended: the page is asked for anew, which leads to where one signs in, unless somebody is writing.
+function over() {
+  if (isWritten) tell(texts.over);
+  else location.reload();
+}
+
 function soon() {
   due ||= setTimeout(look, Math.max(0, looked + PAUSE - Date.now()));
 }
@@ -74,7 +82,7 @@ async function look() {
   looked = Date.now();
   try {
     const answer = await fetch(present(), { headers: { accept: "text/html" } });
-    if (answer.redirected) return tell(texts.over);
+    if (answer.redirected) return over();
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const piece of document.querySelectorAll("[data-live]")) renew(piece, page.getElementById(piece.id));
