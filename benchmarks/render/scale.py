@@ -89,12 +89,22 @@ def training(report: dict[str, Any]) -> str:
     return f"Memory of its own that training takes, fitted from {sizes} rows: {steps}.\n"
 
 
+def idle(report: dict[str, Any]) -> str:
+    """What a pass costs where nothing waits, by the number of machine types."""
+    found = report["idle_pass"]
+    costs = zip(found["twins"], found["milliseconds"], found["postgresql_milliseconds"], strict=True)
+    lines = [[f"{twins:,}", f"{sqlite:g}", f"{postgres:g}"] for twins, sqlite, postgres in costs]
+    head = ["machine types", "ms of a processor for a pass without news: SQLite", "PostgreSQL, its server too"]
+    return table(head, lines) + f"\nLoad {found['load']}.\n"
+
+
 PARTS = {
     "partitions": workers,
     "growth": fleets,
     "sixteenth": sixteenth,
     "batch": many_rows,
     "training_memory": training,
+    "idle_pass": idle,
 }
 
 
@@ -141,12 +151,15 @@ OVERVIEWS = ("overview_sqlite", "overview_postgresql")
 def scale_faults(report: dict[str, Any]) -> str:
     """What was killed, and what differed."""
     kinds = ", ".join(f"{count} times: {kind}" for kind, count in report["kinds"].items())
-    text = (
-        f"{report['trials']} faults of {report['workers']} workers with {report['partitions']} partitions ({kinds}): "
-    )
-    text += f"of {report['readings']:,} readings {report['lost']} lost, {report['doubled']} windows scored twice, "
-    text += f"{report['scores_that_differ']} scores and {report['cases_that_differ']} of {report['cases']} cases other "
-    return text + "than those of an undisturbed loop. From `reports/scale_faults.json`.\n"
+    text = f"{report['trials']} faults of {report['hosts']} hosts with {report['workers']} workers and"
+    text += f" {report['partitions']} partitions ({kinds}): of {report['readings']:,} readings {report['lost']} lost,"
+    text += f" {report['doubled']} windows scored twice, {report['out_of_order']} readings or scores out of their"
+    text += f" machine's order, {report['scores_that_differ']} scores and {report['cases_that_differ']} of"
+    text += f" {report['cases']} cases other than those of an undisturbed loop."
+    if report["services_asked"]:
+        text += f" While one host was away the other's service was asked {report['services_asked']} times, and did not"
+        text += f" answer {report['services_that_did_not_answer']} times."
+    return text + " From `reports/scale_faults.json`.\n"
 
 
 SCALE = {"scale": scale, "scale-faults": scale_faults}

@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.scale [--short] [PART ...]
 
-Parts are partitions, batch, training_memory, growth and sixteenth, all of them by default; each goes into the report as
-soon as it is measured, and the others stay, so that one can be measured anew. The short form does less of the same.
+Parts are partitions, batch, training_memory, growth, sixteenth and idle_pass, all of them by default; each goes into
+the report as soon as it is measured, and the others stay, so that one can be measured anew. The short form does less.
 Ratios within one run, with the machine's load beside them. Needs the pumps' champion and rows, which `dvc repro` makes.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed import batch, held_windows, partitions, training_memory
+from benchmarks.speed import batch, held_windows, idle_pass, partitions, training_memory
 from foretwin.errors import BadInput
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
@@ -39,6 +39,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "batch": lambda short: {"batch": batch.measure(batch.ROWS // 10 if short else batch.ROWS)},
     "training_memory": lambda _: {"training_memory": training_memory.measure()},  # there is no shorter one
     "growth": lambda short: {"growth": held_windows.grown(most_scored=SCORED if short else None)},
+    "idle_pass": lambda short: {"idle_pass": idle_pass.measure(idle_pass.SHORT if short else idle_pass.TWINS)},
     "sixteenth": lambda short: {"sixteenth": held_windows.sixteenth(SCORED if short else None)},
 }
 

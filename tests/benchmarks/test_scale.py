@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.render.scale import reach, scale
-from benchmarks.speed import held_windows
+from benchmarks.speed import held_windows, idle_pass
 from benchmarks.speed import scale as measured
 from foretwin.champion.champion import load_champion
 from foretwin.twin.scoring.scores import score_assets
@@ -28,6 +28,7 @@ REPORT = {
         "bytes_per_asset": [3500, 3400],
         "load": 2.0,
     },
+    "idle_pass": {"twins": [10, 1000], "milliseconds": [2.5, 3.0], "postgresql_milliseconds": [4.0, 5.0], "load": 1.0},
     "sixteenth": {"assets": 625_000, "scored": 50_000, "gigabytes": 2.6},
 }
 
@@ -52,6 +53,7 @@ def test_the_page_shows_each_part_and_which_were_short():
     assert "| ingestion | 1.05 | 1.40 " in re.sub(" +", " ", shown)
     assert "| 1,000,000 " in shown
     assert "3,400" in shown
+    assert "| 1,000 | 3 | 5 |" in re.sub(" +", " ", shown)
     assert "625,000 pumps, a sixteenth of ten million, take 2.6 GB" in shown
     assert "In their short form, on a machine that others used too: growth." in shown
     assert "short form" not in scale(REPORT | {"short": []})
@@ -78,6 +80,14 @@ def test_what_was_tried_and_what_is_designed_for_are_rows_of_their_own():
     busy = REPORT | {"two_workers": REPORT["two_workers"] | {"load": [7.6, 4.8]}}
     assert "of one worker" not in reach(reports | {"growth": {"works": works}, "scale": busy})
     assert "ten million" in designed[0]
+
+
+def test_a_pass_without_news_is_measured_in_projects_of_several_machine_types(tmp_path, postgres, monkeypatch):
+    monkeypatch.setattr(idle_pass, "PASSES", 2)
+    keep_tiny_champion(tmp_path, tiny_twin())
+    found = idle_pass.passes(tmp_path, load_champion(tmp_path, "pump").bundle, postgres, (2, 3))
+    assert found["twins"] == [2, 3]
+    assert all(len(found[name]) == 2 and min(found[name]) > 0 for name in ("milliseconds", "postgresql_milliseconds"))
 
 
 def test_every_asset_that_is_held_has_its_own_window(tmp_path):

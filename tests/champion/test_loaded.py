@@ -60,6 +60,7 @@ def test_the_least_recently_used_make_room_and_every_twin_is_answered_by_its_own
     assert champions.held(known["press"]) is not None
     assert champions.held(known["pump"]) is None
     assert champions.loads == 9
+    assert champions.evictions == 7
 
 
 def test_one_that_is_larger_than_the_bound_is_loaded_all_the_same(known):

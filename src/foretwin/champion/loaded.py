@@ -39,6 +39,7 @@ class LoadedChampions:
         self.most_bytes = read_number("FORETWIN_CHAMPION_MEMORY") * MEBIBYTE if most_bytes is None else most_bytes
         self.size = 0  # bytes in memory now
         self.loads = 0  # since the process began
+        self.evictions = 0  # of champions that made room for others, since the process began
         self._check = check
         self._checked: dict[str, str] = {}  # twin -> digest of the champion that was checked last
         self._held: OrderedDict[str, Loaded] = OrderedDict()
@@ -115,6 +116,7 @@ class LoadedChampions:
             if one.stamp == _stamp(_folder(one.known)):
                 del self._held[twin]
                 self.size -= one.size
+                self.evictions += 1
 
 
 def _folder(known: Champion) -> Path:

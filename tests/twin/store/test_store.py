@@ -94,6 +94,22 @@ def test_a_server_that_is_not_there_is_told_in_one_line():
     assert "secret" not in str(refused.value)
 
 
+def test_either_side_hears_within_half_a_minute_that_the_other_ones_host_is_gone(postgres):
+    store = open_store(postgres.new_database("gone"))
+    with store.read() as connection:
+        names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+        idle, interval, count, unanswered = (
+            int(connection.exec_driver_sql("SELECT setting FROM pg_settings WHERE name = %s", (name,)).scalar_one())
+            for name in names
+        )
+        assert idle + interval * count <= 30
+        assert unanswered <= 30_000
+        ours = connection.connection.driver_connection.info.get_parameters()
+        told = [ours[name.replace("tcp_keepalives", "keepalives")] for name in names]
+        assert [int(value) for value in told] == [idle, interval, count, unanswered]
+    store.close()
+
+
 def test_a_full_disk_is_told_and_nothing_is_kept(tmp_path):
     store = open_store(f"sqlite:///{tmp_path}/twins.db")
     with store.write() as connection:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.core import Metric
 
+from foretwin.champion.loaded_figures import LOADED
 from foretwin.errors import StoreError
 from foretwin.operations.health.connection_metrics import connection_families
 from foretwin.operations.health.families import family
@@ -38,6 +39,7 @@ def watch_state(store: Store, root: Path, passes: "PassCounts") -> ProcessState:
     def collect() -> Iterable[Metric]:
         yield family("foretwin_scores_total", _by_name(passes.scored))
         yield family("foretwin_unscored_total", _by_name(passes.refused))
+        yield from (family(name, [((), float(figure(passes.loaded)))]) for name, (_, figure) in LOADED.items())
         held = dict(passes.held)
         yield family("foretwin_windows_held", [((twin,), float(count)) for twin, (count, _) in held.items()])
         yield family("foretwin_windows_capacity", [((twin,), float(most)) for twin, (_, most) in held.items()])

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from foretwin.champion.loaded_figures import LOADED
+
 STORE = ("live", "watch", "ingest")  # each tells of the store, so that the end of one of them hides nothing
 FAMILIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {  # name -> what it is, labels, processes
     "foretwin_process_info": ("1 for the process that answers", ("process", "version"), (*STORE, "follow")),
@@ -32,6 +34,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {  # name ->
         ("twin",),
         ("watch",),
     ),
+    **{name: (about, (), ("watch",)) for name, (about, _) in LOADED.items()},
     "foretwin_broker_connected": ("1 while all connections stand", (), ("ingest",)),
     "foretwin_connection_up": ("1 while the connection stands", ("connection",), ("ingest",)),
     "foretwin_connection_since_timestamp_seconds": (

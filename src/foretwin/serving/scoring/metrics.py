@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from foretwin.champion.champion import Champion
 from foretwin.champion.loaded import LoadedChampions
+from foretwin.champion.loaded_figures import LOADED
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.predictor.bundle import Answers
 from foretwin.predictor.health.health_state import OUTSIDE, SHORT_HISTORY
@@ -69,9 +70,7 @@ FAMILIES = {  # name -> what it is, and its labels
     ),
     "foretwin_model_info": ("1 for the model that answers", ("twin", "name", "version", "run", "digest")),
     "foretwin_model_age_seconds": ("time since the model that answers was promoted", ("twin",)),
-    "foretwin_champions_loaded": ("champions whose networks are in memory", ()),
-    "foretwin_champion_bytes": ("memory that their networks are counted as", ()),
-    "foretwin_champion_loads_total": ("networks that were loaded, again where they had made room for others", ()),
+    **{name: (about, ()) for name, (about, _) in LOADED.items()},
     "foretwin_swaps_total": ("champions that were promoted meanwhile, by what became of them", ("twin", "result")),
 }
 
@@ -254,13 +253,12 @@ class Metrics(Collector):
         now = datetime.now(UTC)
         models = [(twin, one.identity, one.record.promoted_at) for twin, one in self._champions.items()]
         info = [((twin, one.name, one.version, one.run, one.digest), 1.0) for twin, one, _ in models]
+        held = [(name, [((), figure(self._loaded))]) for name, (_, figure) in LOADED.items()]
         age = [((twin,), (now - promoted).total_seconds()) for twin, _, promoted in models if promoted]
         return [
             _family(GaugeMetricFamily, "foretwin_model_info", info),
             _family(GaugeMetricFamily, "foretwin_model_age_seconds", age),
-            _family(GaugeMetricFamily, "foretwin_champions_loaded", [((), len(self._loaded))]),
-            _family(GaugeMetricFamily, "foretwin_champion_bytes", [((), self._loaded.size)]),
-            _family(CounterMetricFamily, "foretwin_champion_loads_total", [((), self._loaded.loads)]),
+            *(_family(CounterMetricFamily if "_total" in name else GaugeMetricFamily, name, one) for name, one in held),
             _family(CounterMetricFamily, "foretwin_swaps_total", self._swaps.items()),
         ]
 

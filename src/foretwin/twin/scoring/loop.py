@@ -27,20 +27,16 @@ from foretwin.twin.ingest.single_values.due import settle_due
 from foretwin.twin.scoring.memory import describe_lack
 from foretwin.twin.scoring.own_baselines import Kept, keep_learnt, kept_offsets
 from foretwin.twin.scoring.passes import PassCounts
+from foretwin.twin.scoring.pending_work import is_due
+from foretwin.twin.scoring.renewal import loaded_champion, renew, renew_next
 from foretwin.twin.scoring.scores import LoopScores, due_scores, score_assets
 from foretwin.twin.scoring.sensor_memory import with_signatures
 from foretwin.twin.scoring.staleness import emit_stale
-from foretwin.twin.scoring.watched import (
-    Watched,
-    Watching,
-    WatchSettings,
-    loaded_champion,
-    renew_champions,
-    renew_twin,
-)
+from foretwin.twin.scoring.watched import Watched, Watching, WatchSettings
 from foretwin.twin.scoring.window_cache import WindowCache
 from foretwin.twin.store import Store, assets
 from foretwin.twin.store.ownership.partitioning import Partition, last_batch, still_is
+from foretwin.twin.store.ownership.twins_with_work import twins_with_work
 from foretwin.twin.store.scoring import scores, shadow, thinning
 from foretwin.twin.store.scoring.usage import Used, add_usage
 from foretwin.twin.store.telemetry import windows
@@ -61,7 +57,8 @@ def watch(
 
     Champions are those under models/ of `root`, loaded anew when others take their place. `passes` counts what is done.
     """
-    watching, failures = Watching(store, root, settings, passes=passes or PassCounts()), 0
+    counts = passes or PassCounts()
+    watching, failures = Watching(store, root, settings, loaded=counts.loaded, passes=counts), 0
     backoff = Backoff(settings.pause, LONGEST_PAUSE)
     with closing(watching.owner):
         while not stop.is_set():
@@ -94,18 +91,28 @@ def _traced_pass(watching: Watching) -> int:
 
 
 def score_once(watching: Watching, clock: Clock) -> int:
-    """Run one pass over all twins; return how many assets were scored. StoreError as the store's transactions."""
-    renew_champions(watching)
+    """Run one pass over all twins; return how many assets were scored. StoreError as the store's transactions.
+
+    Gone through are those of which something waits, and those whose turn it is.
+    """
+    looked = renew_next(watching)
     owned = watching.own()
+    with watching.store.read() as connection:
+        newest = {partition: last_batch(connection, partition) for partition in owned}
+        work = twins_with_work(connection, looked)
+    asked = watching.twins.keys() & {*looked, *work.news, *work.waiting}
+    due = {name for name in asked if is_due(work, watching.twins[name].policy, clock())}
+    renew(watching, due.difference(looked))
     scored = 0
-    for watched in watching.twins.values():
-        renew_twin(watching, watched, owned)
-        for partition in owned:
-            settle_due(watching.store, {watched.policy.name: watched.policy}, clock(), partition)
-            scored += _score_news(watching, watched, partition, clock)
-            emit_stale(watching.store, watched.policy, clock, partition)
-        watching.passes.held[watched.contract.name] = len(watched.recent), watched.recent.capacity
-        if lack := describe_lack(watching.store, watched.contract.name, watched.recent, len(watching.twins)):
+    for name in sorted(watching.twins.keys() & due.union(looked)):
+        watched = watching.twins[name]
+        if is_due(work, watched.policy, clock()) or watched.is_behind(newest):
+            for partition in owned:
+                settle_due(watching.store, {watched.policy.name: watched.policy}, clock(), partition)
+                scored += _score_news(watching, watched, partition, clock)
+                emit_stale(watching.store, watched.policy, clock, partition)
+        watching.passes.held[name] = len(watched.recent), watched.recent.capacity
+        if lack := describe_lack(watching.store, name, watched.recent, len(watching.twins)):
             logger.warning(lack)
     return scored
 

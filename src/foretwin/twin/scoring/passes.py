@@ -1,8 +1,9 @@
-"""What the scoring loop has done: its heartbeat, and counts of each twin."""
+"""What the scoring loop has done: its heartbeat, and counts of each twin; and what it holds."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
+from foretwin.champion.loaded import LoadedChampions
 from foretwin.project.loops import Heartbeat
 
 
@@ -13,6 +14,7 @@ class PassCounts:
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
     scored: Counter[str] = field(default_factory=Counter)  # by twin: scores that were stored
     refused: Counter[str] = field(default_factory=Counter)  # by twin: assets that got no score
+    loaded: LoadedChampions = field(default_factory=LoadedChampions)  # champions whose networks are in memory
     held: dict[str, tuple[int, int]] = field(default_factory=dict)  # by twin: windows held in memory, and most of them
 
     def note(self, twin: str, scored: int, refused: int) -> None:

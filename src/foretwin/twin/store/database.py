@@ -30,6 +30,10 @@ PATIENCE = 30  # seconds that one writer waits for another
 INSTRUCTIONS = 100_000  # of SQLite between two looks at the clock of a bounded read: some milliseconds
 CACHE_KIB = 16_384  # of SQLite's pages, for each connection
 LOG_PAGES = 4_000  # of 4 KiB in its log, from which on they are put into the file
+# Of a host that is gone PostgreSQL, and of PostgreSQL's host we, hear nothing: the connection, and what it has locked,
+# would stay for hours. Seconds of silence before it is probed, and between two probes, and how many there are; ms until
+# what was sent must have arrived.
+SILENCE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -151,12 +155,15 @@ def reach_store(url: str) -> Store:
     if sqlite and place.database:
         Path(place.database).parent.mkdir(parents=True, exist_ok=True)
         _keep_private(place.database)
-    options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if sqlite else {"pool_pre_ping": True}
+    told = {"timeout": PATIENCE} if sqlite else {name: one for name, one in SILENCE.items() if name not in place.query}
+    options: dict[str, Any] = {"connect_args": told, "pool_pre_ping": not sqlite}
     options |= {"json_serializer": _json, "json_deserializer": orjson.loads}
     engine = create_engine(place, **options)
     if sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "connect", _set_up_postgresql)
     return Store(engine, name)
 
 
@@ -203,6 +210,14 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     # A call with readings of hundreds of assets changes thousands of pages: with less they are read and written twice.
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
+
+
+def _set_up_postgresql(connection: Any, _: object) -> None:
+    """Tell the server how soon this host is gone; the session is not in a transaction, which would undo it."""
+    names = {name: name if name.startswith("tcp_") else f"tcp_{name}" for name in SILENCE}
+    connection.autocommit = True
+    connection.execute("; ".join(f"SET {names[name]} = {value}" for name, value in SILENCE.items()))
+    connection.autocommit = False
 
 
 def _begin_sqlite(connection: Connection) -> None:

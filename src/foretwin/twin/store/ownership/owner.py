@@ -17,13 +17,11 @@ from foretwin.twin.store.database import Store, worded
 from foretwin.twin.store.ownership.partitioning import Partition, Partitioning, read_partitioning
 
 SILENCE_MS = 60_000  # after which a worker that says nothing is taken for dead
-KEEPALIVES = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
-SETTINGS = {**KEEPALIVES, "idle_session_timeout": str(SILENCE_MS)}
 _LOCKS = (
     "FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = "
 )
-SET = "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = %s"  # the last of them is as old as version 14
+SET = "SELECT set_config(name, %s, false) FROM pg_settings WHERE name = 'idle_session_timeout'"  # since version 14
 COME = "SELECT pg_advisory_lock_shared(7090, 0)"
 LOOK = f"""SELECT coalesce((SELECT count FROM partitioning), 1), coalesce((SELECT since FROM partitioning), 0),
     pg_backend_pid(), ARRAY(SELECT DISTINCT pid {_LOCKS} 7090 ORDER BY pid),
@@ -83,8 +81,7 @@ class PartitionOwner:
             session = self.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             session.detach()  # closing it ends it
             self._session = session
-            for name, value in SETTINGS.items():
-                session.exec_driver_sql(SET, (value, name))
+            session.exec_driver_sql(SET, (str(SILENCE_MS),))
             session.exec_driver_sql(COME)
         return self._session
 
