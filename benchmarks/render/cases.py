@@ -1,4 +1,4 @@
-"""The figures of reports/cases.json as Markdown."""
+"""The figures of reports/cases.json and reports/blend_means.json as Markdown."""
 
 from typing import Any
 
@@ -32,4 +32,17 @@ def _cell(figure: str, mean: float, low: float, high: float) -> str:
     return f"{mean:,.0f} ({max(low, 0):,.0f} to {high:,.0f})"
 
 
-CASES = {"cases": cases}
+def blend_means(report: dict[str, Any]) -> str:
+    """What ways of mixing candidates do to the error out of fold, over all cuts and near the end."""
+    unit, late = report["unit"], f"last {report['late']:g} {report['unit']}"
+    header = ["mixed by", f"RMSE ({unit})", "better", f"RMSE in the {late}", f"bias in the {late}", "better there"]
+    lines = []
+    for name, one in report["ways"].items():
+        better = ["" if name == "weighted_sum" else f"{one[key]:.1%}" for key in ("better", "late_better")]
+        cells = [f"{one['rmse']:.2f}", better[0], f"{one['late_rmse']:.2f}", f"{one['late_bias']:+.1f}", better[1]]
+        lines.append([name.replace("_", " "), *cells])
+    told = f"{report['cuts']} cuts of {report['pumps']} development pumps, out of fold"
+    return f"{table(header, lines)}\n{told}; from `reports/blend_means.json`.\n"
+
+
+CASES = {"cases": cases, "blend-means": blend_means}

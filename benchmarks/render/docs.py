@@ -19,6 +19,7 @@ from benchmarks.render.connectors import CONNECTORS
 from benchmarks.render.growth import GROWTH
 from benchmarks.render.health import HEALTH
 from benchmarks.render.life import LIFE
+from benchmarks.render.marks import MEANING, bold_columns, bold_rows
 from benchmarks.render.pages import write_or_compare
 from benchmarks.render.scale import SCALE, reach
 from benchmarks.render.soak import SOAK
@@ -142,8 +143,8 @@ def rul(reports: list[dict[str, Any]]) -> str:
             ]
             cells = [_both(figures[kind], figure, digits) for kind, figure, digits in kinds]
             lines.append([name.replace("_", " "), *cells, f"{spent:.0f}" if spent and spent >= 1 else ""])
-        text += table(header, lines) + "\n"
-    return text + "Mean of the seeds / their ensemble. " + _source(reports)
+        text += table(header, bold_columns(lines, least=range(1, 5))) + "\n"
+    return f"{text}Mean of the seeds / their ensemble. {MEANING}\n{_source(reports)}"
 
 
 def faults(reports: list[dict[str, Any]]) -> str:
@@ -163,8 +164,13 @@ def faults(reports: list[dict[str, Any]]) -> str:
                     for axis in axes
                 ]
                 lines.append([name.replace("_", " "), part, *cells])
+        for part in dict.fromkeys(line[1] for line in lines):
+            places = [i for i, line in enumerate(lines) if line[1] == part]
+            marked = bold_columns([lines[i] for i in places], most=range(2, 2 + len(axes)))
+            for i, line in zip(places, marked, strict=True):
+                lines[i] = line
         text += table([report["twin"], "cycles or cuts", *axes], lines) + "\n"
-    return text + "Macro-F1: mean of the seeds / their ensemble. " + _source(reports)
+    return f"{text}Macro-F1: mean of the seeds / their ensemble. {MEANING}\n{_source(reports)}"
 
 
 def bands(reports: list[dict[str, Any]]) -> str:
@@ -179,8 +185,9 @@ def bands(reports: list[dict[str, Any]]) -> str:
         for band, found in report["bands"].items():
             cells = [rival[band][figure] for figure in ("rmse", *axes) for rival in rivals.values()]
             lines.append([band, str(found["count"]), *("" if cell is None else f"{cell:.3g}" for cell in cells)])
-        text += table(header, lines) + "\n"
-    return text + _source(reports)
+        pairs = [range(place, place + len(rivals)) for place in range(2, len(header), len(rivals))]
+        text += table(header, bold_rows(lines, pairs[0], pairs[1:])) + "\n"
+    return f"{text}{MEANING}\n{_source(reports)}"
 
 
 BENCHMARKS = {"overview": overview, "rul": rul, "faults": faults, "bands": bands}

@@ -1,0 +1,34 @@
+"""The best figures of a table in bold, of cells such as `16.12 / 16.21`: mean of the seeds / their ensemble."""
+
+from collections.abc import Iterable
+
+MEANING = "**Bold**: the best ensemble as shown, which need not be surely better."
+
+
+def bold_columns(lines: list[list[str]], least: Iterable[int] = (), most: Iterable[int] = ()) -> list[list[str]]:
+    """The lines with the least figure of some columns in bold, and the greatest of others."""
+    marked = [list(line) for line in lines]
+    for place in least:
+        _mark([(line, place) for line in marked], -1.0)
+    for place in most:
+        _mark([(line, place) for line in marked], 1.0)
+    return marked
+
+
+def bold_rows(lines: list[list[str]], least: range, most: Iterable[range] = ()) -> list[list[str]]:
+    """The lines with the best figure of each in bold, among columns of which less is better, and among others."""
+    marked = [list(line) for line in lines]
+    for line in marked:
+        _mark([(line, place) for place in least], -1.0)
+        for places in most:
+            _mark([(line, place) for place in places], 1.0)
+    return marked
+
+
+def _mark(cells: list[tuple[list[str], int]], sign: float) -> None:
+    """Put the best of these cells in bold, and those that show the same; `sign` -1 where less is better."""
+    worth = [sign * float(line[place].rsplit("/", 1)[-1].rstrip("%")) if line[place] else None for line, place in cells]
+    best = max((one for one in worth if one is not None), default=None)
+    for (line, place), one in zip(cells, worth, strict=True):
+        if one is not None and one == best:
+            line[place] = f"**{line[place]}**"
