@@ -24,7 +24,7 @@ def tep(report: dict[str, Any]) -> str:
             f"{one['false_alarm_rate_before_faults']:.1%}",
             f"{one['detection_rate_at_share_of_all_calm_rows']:.1%}",
         ]
-        lines.append([name.replace("_", " "), *told, alarms, *(f"{cell:.1%}" for cell in calm), *late])
+        lines.append([name.replace("_", " "), *told, alarms, *calm, *late])
     parts = [table(header, lines), _by_fault(report), _injected(report), _sensors(report)]
     return "\n".join([*parts, "From `reports/health/tep.json`.\n"])
 
@@ -78,9 +78,9 @@ def _sensors(report: dict[str, Any]) -> str:
     one, several, faults = (report["sensors"][name] for name in ("one_channel", "several_channels", "process_faults"))
     return (
         f"A sensor or the machine: of {one['departed']} copies told as departed in which one channel departs,"
-        f" {one['told_right']:.0%} were told as that sensor's failure; of {several['departed']} in which two or"
-        f" three do, {several['told_right']:.0%} as the machine's. Of {faults['departed']} windows of the process'"
-        f" faults that were told, {faults['told_as_sensor']:.1%} were told as a sensor's.\n"
+        f" {one['told_right']:.0%} were told as of that channel alone (`check_function`); of {several['departed']}"
+        f" in which two or three do, {several['told_right']:.0%} as the machine's. Of {faults['departed']} windows of"
+        f" the process' faults that were told, {faults['told_as_sensor']:.1%} were told as of one channel alone.\n"
     )
 
 

@@ -16,7 +16,7 @@ from foretwin.errors import RegistryError
 from foretwin.predictor.bundle import verify
 from foretwin.registry import runs
 from foretwin.registry.tracking_store import connect_mlflow
-from support.registry_project import BEGAN, TWIN
+from support.registry_project import BEGAN, TWIN, measured
 
 pytest_plugins = ["support.registry_project"]
 
@@ -92,6 +92,9 @@ def test_each_training_has_its_own_trials_and_those_of_another_tuning_are_left_o
 
 def test_a_training_run_holds_params_curves_data_digests_origin_and_bundle(project):
     digest = project.train(1, 10)
+    record = json.loads(project.paths.evaluation.read_text())
+    judged = {"fleet_judgement": measured(12), "k_means": measured(13)}
+    project.write("evaluation.json", record | {"candidates": judged})
     run_id = registry.publish_evaluation(project.paths)
 
     client = project.client
@@ -110,6 +113,7 @@ def test_a_training_run_holds_params_curves_data_digests_origin_and_bundle(proje
     assert tags["environment.torch"] == "2"
     assert run.data.metrics["test/rul/clipped/rmse"] == 10
     assert run.data.metrics["baselines/linear/fault/mode/macro_f1"] == 0.8
+    assert run.data.metrics["test/fleet_judgement/rul/clipped/rmse"] == 12, "what the fleet's judgement alone would say"
     kept = {artifact.path for artifact in client.list_artifacts(run_id)}
     assert kept >= {"bundle", "training.json", "tuning.json", "evaluation.json", "metrics.json"}
     assert kept >= {"plots", "report.html", "validation"}

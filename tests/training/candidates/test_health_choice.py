@@ -1,5 +1,6 @@
 """Health is answered by distances from normal: the graph says what was fitted, what was learnt must earn its place."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,9 @@ def test_what_learnt_nothing_stays_out_and_what_tells_surely_more_stands_beside(
     knows = choose_health(cuts, TWIN, learnt_of(6 * truth - 3 + generator.normal(0, 0.5, len(truth))), ())
     assert knows.beside is not None
     assert knows.errors["blend"] < 0.1 < noise.errors["blend"]
+    made = replace(cuts, made=truth == 1)
+    maker = choose_health(made, TWIN, learnt_of(6 * truth - 3 + generator.normal(0, 0.5, len(truth))), ())
+    assert maker.beside is None, "it knows departures in copies by their maker"
     one = choose_health(cuts, TWIN, None, ("k_means", "kernel_regression"))
     assert one.weights == {"principal_components": 1.0}
     assert choose_health(cuts, TWIN, learnt_of(truth), DISTANCES).weights == {"network": 1.0}

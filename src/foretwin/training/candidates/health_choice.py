@@ -1,9 +1,9 @@
 """Which answer about health is served: distances from normal, chosen by departures put into copies, never by labels.
 
 Departures are what the other candidates learn from; a distance has never seen one, so that among distances they are a
-fair test. Served is the mean of all distances; a single one in its place, or what the others learnt beside it, only
-where it surely tells more of the departures at the contract's budget of false alarms. Beside it means: the window has
-departed where either says so.
+fair test. Served is the mean of all distances; a single one in its place only where it surely tells more of the
+departures at the contract's budget of false alarms. What the others learnt knows departures in copies by their maker:
+it stands beside, either may speak, only where both surely tell more of what verdicts have called departed.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from foretwin.training.candidates.out_of_fold import OutOfFold
 from foretwin.training.candidates.weights import EXTREME, LEAST, Beside, QuestionBlend, even_at, logit_of
 
 DISTANCES = tuple(served_distances(0))
-SURE = 2.0  # standard errors of the difference of two counts of copies
+SURE = 2.0  # standard errors of the difference of two counts of machines
 
 Values = NDArray[np.float64]
 
@@ -93,7 +93,7 @@ def choose_health(
     if learnt is not None:
         found = _beside(learnt, cuts, share)
         joint = either(said, found.apply(learnt.said))
-        if _surely_more(told_of(joint), told_of(said), cuts):
+        if _surely_more(told_of(joint), told_of(said), cuts, recorded=True):
             beside, said = found, joint
     errors = missed | {"blend": _missed(told_of(said), truth)}
     return QuestionBlend(weights, said, errors, beside)
@@ -145,9 +145,14 @@ def _missed(told: NDArray[np.bool_], truth: Values) -> float:
     return float(1 - told[truth == 1].mean()) if (truth == 1).any() else 1.0
 
 
-def _surely_more(one: NDArray[np.bool_], other: NDArray[np.bool_], cuts: OutOfFold) -> bool:
-    """Whether `one` tells departures of surely more copies than `other` does, by the sign test."""
+def _surely_more(one: NDArray[np.bool_], other: NDArray[np.bool_], cuts: OutOfFold, recorded: bool = False) -> bool:
+    """Whether `one` tells departures of surely more machines than `other` does, by the sign test.
+
+    `recorded`: those alone that were no copy, with a departure that was put in.
+    """
     departed = cuts.truth[HEALTH] == 1
+    if recorded and cuts.made is not None:
+        departed &= ~cuts.made
     assets = cuts.assets[departed]
     ahead = np.bincount(assets, one[departed].astype(float) - other[departed].astype(float))
     wins, losses = int((ahead > 0).sum()), int((ahead < 0).sum())

@@ -28,6 +28,7 @@ class OutOfFold:
     said: dict[str, Said]  # candidate -> answers
     late: float = 0.0  # share of the cap within which a part still has to be delivered
     runs: NDArray[np.int64] | None = None  # (M,) runs, whose cuts are dense and in order of time; None: random cuts
+    made: NDArray[np.bool_] | None = None  # (M,) cuts of copies with a departure that was put in; None: there are none
     overlap: float = 1.0  # windows that share no row, for each of a run's cuts, where they are dense
 
     @classmethod
@@ -48,7 +49,8 @@ class OutOfFold:
         for name in classical[0].answers if classical else ():
             said[name] = _joined([(one.fold, one.answers[name]) for one in classical], list(held_out))
         late = longest_lead_time(contract) / contract.rul.cap if contract.rul else 0.0
-        found = cls(development.fold[cuts], development.asset[cuts], _truth(development, contract, cuts), said, late)
+        truth, made = _truth(development, contract, cuts), development.made[cuts]
+        found = cls(development.fold[cuts], development.asset[cuts], truth, said, late, made=made)
         if development.overlap is None:
             return found
         return replace(found, runs=development.histories.first[cuts], overlap=development.overlap)
