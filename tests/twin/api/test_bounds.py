@@ -140,7 +140,12 @@ def test_every_route_says_what_it_is_about(fleet):
     listed |= {*PAGES, *FREE_PAGES, ("GET", FILES_PATH)}  # made of calls of the ways, with the key of who looks
     assert {one for one in paths if one[0] != "HEAD"} == listed
     assert set(METHODS) == {way.path for way in WAYS}
-    named = {"{asset}": {"asset", "newcomer"}, "{case}": {"case"}, "{message}": {"quarantined"}, "{twin}": {"twin"}}
+    named = {
+        "{asset}": {"asset", "newcomer", "plant"},
+        "{case}": {"case"},
+        "{message}": {"quarantined"},
+        "{twin}": {"twin"},
+    }
     for way in WAYS:
         kinds = next((kinds for part, kinds in named.items() if part in way.path), {"list", "fleets", "plant"})
         assert way.about in (kinds if way.scope else {"nothing"}), way.path

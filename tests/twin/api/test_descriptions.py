@@ -44,6 +44,7 @@ def plant(tmp_path_factory):
             client.post(f"/v1/twins/{name}/readings", json=rows).raise_for_status()
         client.put("/v1/twins/P-3", json={"twin": "pump"}).raise_for_status()
         score(store, root)
+        client.post("/v1/holds", json={"asset": "P-1", "because": "claim 12"}).raise_for_status()
         now = datetime.now(UTC)
         with store.write() as connection:
             emit(connection, "asset.stale", "pump", assets.find_asset(connection, "P-1"), "assets/1", {}, now)
@@ -100,6 +101,8 @@ def test_every_answer_is_as_described(plant, document):
         "post_rest": {"until": "2100-01-01T00:00:00Z", "reason": "no crew"},
         "post_comment": {"text": "noisy"},
         "post_verdict": {"verdict": "confirmed", "note": "worn"},
+        "post_hold": {"asset": "P-2", "because": "claim 4711"},
+        "post_hold_lift": {"because": "it is settled"},
     }
     photo = plant.post(f"/v1/cases/{case}/photos", content=picture((8, 8)), headers={"content-type": "image/jpeg"})
     assert_as_described(document, "POST", "/v1/cases/{case}/photos", photo.raise_for_status().json())

@@ -73,6 +73,9 @@ def test_a_key_is_made_shown_once_and_counts(plant, root, ann, caplog):
     assert abs(kept.expires_at - datetime.now(UTC) - timedelta(days=30)) < timedelta(minutes=1)
     page = ann.see("/administration")
     assert "H3-*" in page
+    seen = httpx.get(f"{url}/v1/keys", headers=bearer(plant, "ann"), trust_env=False).json()["items"]
+    used = {one["name"]: one["last_used_at"] is not None for one in seen}
+    assert (used["ann"], used["hall-3"]) == (True, False)
     told = page + json.dumps(httpx.get(f"{url}/v1/keys", headers=bearer(plant, "ann"), trust_env=False).json())
     secret = key.rpartition("_")[2]
     for hidden in (secret, kept.digest):
@@ -180,14 +183,21 @@ def test_an_open_server_has_no_keys_to_administer(root):
     store.close()
 
 
-def test_a_file_of_keys_that_cannot_be_written_is_said(plant, root, monkeypatch):
+def test_a_file_of_keys_that_cannot_be_written_or_is_damaged_is_said(plant, root, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("foretwin.serving.access.keys._write", full)
     told = {"name": "late", "role": "viewer"}
-    refused = httpx.post(f"{plant[0]}/v1/keys", json=told, headers=bearer(plant, "bob"), trust_env=False)
-    assert_problem(refused, 409, "keys", "cannot be written: No space left on device")
+    bob, path = bearer(plant, "bob"), root / "keys.json"
+    refused = httpx.post(f"{plant[0]}/v1/keys", json=told, headers=bob, trust_env=False)
+    assert_problem(refused, 409, "keys", "cannot be read or written: No space left on device")
+    whole = path.read_bytes()
+    path.write_text("{}{")
+    for method, more in (("GET", {}), ("POST", {"json": told})):
+        answer = httpx.request(method, f"{plant[0]}/v1/keys", headers=bob, trust_env=False, **more)
+        assert_problem(answer, 409, "keys", "repair it")
+    path.write_bytes(whole)
 
 
 def bearer(plant, name: str) -> dict[str, str]:

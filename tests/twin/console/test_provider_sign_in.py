@@ -283,6 +283,15 @@ def test_whom_the_provider_knows_no_more_is_told_and_finds_the_page_after_all(pl
     assert 'url=/cases?state=open"' in html.unescape(answer.text)
 
 
+def test_who_signs_out_after_the_end_of_the_session_is_not_signed_in_without_a_word(plant, provider):
+    ann = Person(plant[0])
+    ann.come("ann")
+    token = re.search(r'name="token" value="(\w+)"', ann.see("/")).group(1)
+    end_sessions(plant, "ann")
+    assert ann.post("/sign-out", token=token).headers["location"] == "/sign-in"
+    assert ann.client.get("/").headers["location"] == "/sign-in"
+
+
 def test_a_form_of_a_session_that_has_ended_is_kept(plant, provider):
     ann = Person(plant[0])
     ann.come("ann")

@@ -46,6 +46,7 @@ def test_the_page_says_what_the_contract_says_and_what_was_archived(plant):
     assert "scores 400 days those that changed" in told
     assert "the audit for ever" in told
     stored = 3 * HOURS
+    assert "In the store are, raw, those after" in told
     assert f"Readings stored since {datetime.now(UTC) - timedelta(days=50):%Y-%m}: {stored}." in told
     (kept,) = httpx.get(f"{url}/v1/retention", headers=bearer(keys["eve"]), trust_env=False).json()["items"]
     (archived,) = kept["archive"]

@@ -11,7 +11,7 @@ from foretwin.twin.console.uploads import is_upload, read_form
 if TYPE_CHECKING:
     from foretwin.twin.console.visits import Visit
 
-BY_KEY, BY_PROVIDER = "/sign-in", "/sign-in/provider"
+BY_KEY, BY_PROVIDER, SIGN_OUT = "/sign-in", "/sign-in/provider", "/sign-out"
 
 
 async def ask_to_sign_in(visit: "Visit") -> Response:
@@ -20,6 +20,10 @@ async def ask_to_sign_in(visit: "Visit") -> Response:
     Whom the provider knew last is sent there without a word, and comes back to the page that was asked for.
     """
     request = visit.request
+    if request.url.path == SIGN_OUT:
+        answer = RedirectResponse(BY_KEY, 303)
+        forget_provider(answer)
+        return answer
     if request.method == "POST":
         if SESSION in request.cookies:  # which no other site's form brings along
             return show_unsent(visit, 401, await _written(visit))
@@ -35,6 +39,11 @@ def show_unsent(visit: "Visit", status: int, written: dict[str, str] | None = No
     way_in = _silently("/") if _was_at_provider(visit) else BY_KEY
     has_file = is_upload(visit.request)
     return visit.render("unsent.html", status, fields=fields, has_file=has_file, way_in=way_in)
+
+
+def forget_provider(answer: Response) -> None:
+    """Have the browser ask the provider no more without a word."""
+    answer.delete_cookie(PROVIDER, path="/", httponly=True, samesite="strict")
 
 
 def is_of_this_site(visit: "Visit") -> bool:

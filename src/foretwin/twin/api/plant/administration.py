@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from foretwin.errors import BadInput, Conflict, NotFound
+from foretwin.errors import BadInput, Conflict, NotFound, ParamsError
 from foretwin.serving.access.authentication import LENT_RATE
 from foretwin.serving.access.bounds import Bounds
 from foretwin.serving.access.keys import ROLES, Key, KeyRequest, make_key, read_keys, revoke_key, role_of
@@ -55,7 +55,10 @@ def get_keys(call: Call) -> dict[str, Any]:
     """GET /v1/keys: every key, without its secret; `last_used_at` as far as this process knows."""
     read_query(call.query, {})
     path = call.living.guard.path
-    return {"items": [_line(call, key) for key in (read_keys(path) if path else ())], "is_open": path is None}
+    if path is None:
+        return {"items": [], "is_open": True}
+    with _named_as_here(path):
+        return {"items": [_line(call, key) for key in read_keys(path)], "is_open": False}
 
 
 def post_key(call: Call) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def post_key(call: Call) -> dict[str, Any]:
             token = make_key(
                 path, KeyRequest(wanted.name, scopes, wanted.rate, expires_at, *bounds), call.actor, call.now
             )
-        made = _line(call, next(key for key in reversed(read_keys(path)) if key.name == wanted.name))
+        made = _line(call, next(key for key in read_keys(path) if key.id == token.split("_")[1]))
         told = {name: made[name] for name in ("name", "id", "scopes", "twins", "assets", "owners")}
         told["expires_at"] = expires_at.isoformat() if expires_at else None
         audit.record(connection, call.actor, "key.made", told, call.now)
@@ -137,13 +140,16 @@ def _key_file(call: Call) -> Path:
 
 @contextmanager
 def _named_as_here(path: Path) -> Iterator[None]:
-    """Name a refusal's field as the body does; Conflict where the file cannot be written."""
+    """Name a refusal's field as the body does; Conflict where the file is damaged, or cannot be read or written."""
     try:
         yield
-    except (Conflict, NotFound, BadInput) as error:
+    except BadInput as error:
         raise type(error)(FIELDS.get(error.field, error.field), error.reason) from None
+    except ParamsError as error:
+        raise Conflict("keys", str(error)) from error
     except OSError as error:
-        raise Conflict("keys", f"{path} cannot be written: {error.strerror}; `foretwin keys` where it can") from error
+        advice = "make and revoke keys with `foretwin keys` where it can"
+        raise Conflict("keys", f"{path} cannot be read or written: {error.strerror}; {advice}") from error
 
 
 def _line(call: Call, key: Key) -> dict[str, Any]:

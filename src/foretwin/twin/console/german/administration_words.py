@@ -16,6 +16,9 @@ ADMINISTRATION = {
     "Ends": "Endet",
     "Engineer": "Ingenieur",
     "Expires": "Läuft ab",
+    "In the store are, raw, those after {moment}, and what is spared.": (
+        "Im Speicher sind, roh, die nach {moment} und was verschont ist."
+    ),
     "It is shown this once: only a digest of it is kept. Copy it now, and give it to {name} over a safe way.": (
         "Er wird nur dieses eine Mal gezeigt: Aufbewahrt wird nur eine Prüfsumme. Kopieren Sie ihn jetzt, und geben "
         "Sie ihn {name} auf sicherem Weg."
@@ -105,7 +108,7 @@ ADMINISTRATION = {
     "you": "Sie",
     "your own": "Ihr eigener",
     "As a court or an insurer may ask for. What is held never ages out, and the machine cannot be erased.": (
-        "Wie ein Gericht oder eine Versicherung es verlangen kann. Nichts altert, und die Maschine bleibt."
+        "Wie ein Gericht oder eine Versicherung es verlangen kann. Nichts altert, und löschen lässt sie sich nicht."
     ),
     "Hold everything of it": "Alles davon festhalten",
     "Lift the hold": "Freigeben",

@@ -9,7 +9,7 @@ from foretwin.serving.access.authentication import Caller
 from foretwin.serving.access.bounds import Bounds
 from foretwin.twin.console.inner_calls import InnerCalls, Refused
 from foretwin.twin.console.sessions import ASK_AGAIN, PROVIDER, SESSION
-from foretwin.twin.console.signing_in_again import is_own_page
+from foretwin.twin.console.signing_in_again import forget_provider, is_own_page
 from foretwin.twin.console.visits import Visit, go_to, keep_cookie
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ async def begin_session(visit: Visit) -> Response:
     cookie = visit.desk.sessions.begin(key, Caller(known["name"], frozenset(known["scopes"]), bounds))
     answer = go_to("/")
     keep_cookie(visit, answer, SESSION, cookie)
+    forget_provider(answer)
     return answer
 
 
@@ -81,7 +82,7 @@ async def begin_provider_session(visit: Visit) -> Response:
         caller = rules.person_of(person.claims, provider.client.issuer)
     except Refused as refused:
         answer = _refused_page(visit, refused, wanted)
-        _forget_provider(answer)
+        forget_provider(answer)
     else:
         key = visit.desk.guard.lend(caller, ASK_AGAIN)
         cookie = visit.desk.sessions.begin(key, caller, person.id_token, ASK_AGAIN)
@@ -108,7 +109,7 @@ async def end_session(visit: Visit) -> Response:
             said, link = words.text("You are signed out here."), words.text("Sign out at the provider too")
             answer = _on_the_way(visit, place, said, link)
     answer.delete_cookie(SESSION, path="/", httponly=True, samesite="strict")
-    _forget_provider(answer)
+    forget_provider(answer)
     return answer
 
 
@@ -135,10 +136,6 @@ def _sign_in_page(visit: Visit, problem: str | None = None, status: int = 200, w
 def _refused_page(visit: Visit, refused: Refused, wanted: str) -> Response:
     logger.warning("nobody was signed in by the provider: %s: %s", refused.field, refused.detail)
     return _sign_in_page(visit, f"{refused.field}: {refused.detail}", refused.status, wanted)
-
-
-def _forget_provider(answer: Response) -> None:
-    answer.delete_cookie(PROVIDER, path="/", httponly=True, samesite="strict")
 
 
 def _on_the_way(visit: Visit, place: str, said: str, link: str) -> Response:
