@@ -34,18 +34,8 @@ from foretwin.training.ensemble import (
 )
 from foretwin.training.trainer import Choice
 from foretwin.training.tuning import tune
-from support.small_fleet import (
-    CAP,
-    PREPARE,
-    TRAIN,
-    TUNE,
-    choice_of,
-    fleet_rows,
-    fleet_twin,
-    prepared,
-    project,
-    scramble_test,
-)
+from support.small_fleet import CAP, PREPARE, TRAIN, TUNE, fleet_rows, fleet_twin, prepared, project, scramble_test
+from support.small_network import choice_of
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 TWIN = fleet_twin()

@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import DEPARTED, HEALTH, NORMAL, UNKNOWN, Twin
 from foretwin.dataset.windows import Windows
+from foretwin.predictor.health.warning_kinds import CHECK_FUNCTION, OFF, OUTSIDE, SILENT, UNKNOWN_REGIME, says
 from foretwin.predictor.known_settings import KnownSettings
 
-OFF, UNKNOWN_REGIME, CHECK_FUNCTION = "off", "unknown_regime", "check_function"  # warnings begin so, and a colon
-SILENT = (OFF, UNKNOWN_REGIME)  # nothing is said of the machine
 STATES = ("good", "off_specification", CHECK_FUNCTION, "maintenance_required", "failure", *SILENT)
 INDEX, STATE = "health_index", "health_state"  # columns of tables of scores
-OUTSIDE, SHORT_HISTORY = "out_of_training_range", "short_history"
 FLEET_BASELINE = "fleet_baseline"  # the fleet's judgement answers, although the contract asks for each machine's own
 OWN, FLEET = "own", "fleet"
 BASELINE = "health_baseline"  # column of tables of scores: by which of them
@@ -79,11 +77,6 @@ def health_word(answer: str, warnings: Sequence[str], late: bool) -> str:
     if answer == DEPARTED:
         return "failure" if late else "maintenance_required"
     return "off_specification" if answer == UNKNOWN or says(OUTSIDE, warnings) else "good"
-
-
-def says(word: str, warnings: Sequence[str]) -> bool:
-    """Return whether one of the warnings is of this kind."""
-    return any(one.startswith(f"{word}: ") for one in warnings)
 
 
 def comes_late(contract: Twin, rul: float, low: float) -> bool:
