@@ -20,8 +20,9 @@ OWN = ("BENTOML_HOME", "MLFLOW_TRACKING", "MLFLOW_REGISTRY", "FORETWIN_", "OTEL_
 for name in list(os.environ):
     if name.startswith(OWN) and name != "FORETWIN_DATASETS":
         os.environ.pop(name)
-# As many workers as cores: threads of more than one core in each would wait for each other longer than they work.
-os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# As many workers as cores: threads of more than one core in each would wait for each other longer than they work, and
+# processes for folds would each import for seconds what the worker has.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
 
 # Files and folders of slow tests, those of minutes first: it is in this order that they begin. Those of the clone
 # alternate with others, since a worker that needs the clone while another one builds it only waits.

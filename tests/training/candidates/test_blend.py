@@ -63,6 +63,7 @@ def cuts_of(said: dict[str, np.ndarray], truth: np.ndarray, question: str = "rul
 def test_folds_that_several_processes_fit_are_those_that_one_fits(
     development: Development, classical: list[FoldParts], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
     monkeypatch.setattr("foretwin.training.candidates.classical.WORTH_A_CORE", 0)
     for one, other in zip(classical, fit_classical(development, TWIN, ["linear"], PARAMS), strict=True):
         assert (other.seed, other.fold) == (one.seed, one.fold)
