@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-today test-clock lint format serve bento fleet ui bench circle examples machine-type health censoring kill connectors soak audit docs lock clean
+.PHONY: help setup run test test-quick test-today test-clock compile lint format serve bento fleet ui bench circle examples machine-type health censoring kill connectors soak audit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -49,6 +49,10 @@ test-today: $(READY) ## what `make test-clock` leaves of the suite: the tests th
 
 test-clock: $(READY) ## the quick tests 400 days from now, the dated ones on 29 February, at a year's end, over changes of the clock
 	.ci/clock
+
+compile: $(READY) ## compile what the tests import, which the first import of each module does otherwise
+	python -c 'import bentoml, dvc.repo, great_expectations, lightning, matplotlib.pyplot, mlflow.pyfunc, optuna, sklearn.ensemble'
+	pytest -q --collect-only -p no:cacheprovider
 
 lint: $(READY) ## ruff, mypy (strict) and the import contracts
 	ruff check .

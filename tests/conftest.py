@@ -1,13 +1,16 @@
 """What every test starts from: no store of the developer's own, and servers of the tests' own."""
 
 import os
+import re
 import shutil
 import signal
 import uuid
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
+from _pytest.mark.expression import Expression
 from filelock import FileLock
 
 # A shell that starts the suite in the background ignores Ctrl-C for it; the tests send it to their own processes.
@@ -17,8 +20,9 @@ OWN = ("BENTOML_HOME", "MLFLOW_TRACKING", "MLFLOW_REGISTRY", "FORETWIN_", "OTEL_
 for name in list(os.environ):
     if name.startswith(OWN) and name != "FORETWIN_DATASETS":
         os.environ.pop(name)
-# As many workers as cores: threads of more than one core in each would wait for each other longer than they work.
-os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+# As many workers as cores: threads of more than one core in each would wait for each other longer than they work, and
+# processes for folds would each import for seconds what the worker has.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
 
 # Files and folders of slow tests, those of minutes first: it is in this order that they begin. Those of the clone
 # alternate with others, since a worker that needs the clone while another one builds it only waits.
@@ -56,6 +60,7 @@ SLOW = (
     "system/test_leakage.py",
     "system/test_missing_values.py",
     "api/test_notebook.py",
+    "api/test_training.py",
     "api/test_bundles.py",
     "api/test_public_names.py",
     "project/test_chain.py",
@@ -78,6 +83,10 @@ SLOW = (
     "registry",
     "serving/packaging",
     "serving/plant",
+    "predictor/health/test_own_baseline.py",
+    "predictor/test_shapley.py",
+    "system/test_categories.py",
+    "twin/scoring/test_own_baselines.py",
     "serving/scoring/test_fuzz.py",
     "serving/scoring/test_many_champions.py",
     "serving/scoring/test_schemathesis.py",
@@ -98,7 +107,7 @@ SLOW = (
     "twin/retention/test_commands.py",
     "twin/store/test_partitions.py",
     "twin/simulator/test_sending.py",
-    "twin/what_if/test_what_if.py",
+    "twin/what_if",
     "twin/console/test_browser.py",
     "twin/console/test_provider_sign_in.py",
     "cli/test_twin.py",
@@ -219,21 +228,55 @@ def built(shared):
     return shared("clone", build_clone)
 
 
+PLACE = {Path(__file__).parent / name: number for number, name in enumerate(SLOW)}
+# What the text of each test's file has: the fixtures of both databases or the name of the one, and the marker.
+ON_POSTGRESQL = re.compile(r"\bstore(_url)?\b|postgresql", re.IGNORECASE)
+DATED = re.compile(r"\bmark\.dated\b")
+
+
+def place_of(path: Path) -> int | None:
+    """The place of this file, or of the folder that it lies in, on the list SLOW."""
+    return next((PLACE[one] for one in (path, *path.parents) if one in PLACE), None)
+
+
+@cache
+def text_of(path: Path) -> str:
+    """What a test's file says."""
+    return path.read_text(encoding="utf-8")
+
+
+def possible_marks(path: Path) -> list[set[str]]:
+    """The sets of markers that tests of this file may have, as far as its text tells without importing it."""
+    found = [set() if place_of(path) is None else {"slow"}]
+    for marker, sign in {"dated": DATED, "postgresql": ON_POSTGRESQL}.items():
+        if sign.search(text_of(path)):
+            found += [{*marks, marker} for marks in found]
+    return [marks or {"any_day"} for marks in found]
+
+
+def pytest_ignore_collect(collection_path, config):
+    """Leave out the files of which -m can select no test: to import them all takes longer than many tests."""
+    if not (collection_path.match("test_*.py") and config.option.markexpr):
+        return None
+    selects = Expression.compile(config.option.markexpr).evaluate
+    some = any(selects(lambda name, marks=marks, **_: name in marks) for marks in possible_marks(collection_path))
+    return None if some else True
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the marker
 def pytest_collection_modifyitems(items):
     """Mark the slow tests, and begin with them, so that no worker is left alone with a long file at the end.
 
     So are those on PostgreSQL, and what is neither of them nor asks what time it is: `any_day`.
     """
-    place = {Path(__file__).parent / name: number for number, name in enumerate(SLOW)}
-    if gone := [str(path) for path in place if not path.exists()]:
+    if gone := [str(path) for path in PLACE if not path.exists()]:
         raise pytest.UsageError(f"SLOW in {__file__}: no such file: {', '.join(gone)}; correct the list")
     numbers = {}
     for item in items:
-        found = [place[path] for path in (item.path, *item.path.parents) if path in place]
-        numbers[item] = found[0] if found else len(SLOW)
-        kinds = ["slow"] if found else []
-        if "postgresql" in item.nodeid.lower():
+        found = place_of(item.path)
+        numbers[item] = len(SLOW) if found is None else found
+        kinds = ["slow"] if found is not None else []
+        if "postgresql" in item.nodeid.lower() and ON_POSTGRESQL.search(text_of(item.path)):
             kinds.append("postgresql")
         if not kinds and not item.get_closest_marker("dated"):
             kinds.append("any_day")

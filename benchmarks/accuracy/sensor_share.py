@@ -15,7 +15,8 @@ from foretwin.contract.twin import DEPARTED, HEALTH
 from foretwin.dataset.departures import Departures, is_copy
 from foretwin.dataset.table import canonical
 from foretwin.predictor.bundle import Bundle
-from foretwin.predictor.health.health_state import CHECK_FUNCTION, STATE
+from foretwin.predictor.health.health_state import STATE
+from foretwin.predictor.health.warning_kinds import CHECK_FUNCTION
 from foretwin.predictor.inputs import read_frame
 
 SEEDS = range(100, 120)

@@ -1,4 +1,4 @@
-"""A project with a champion of the shipped pump's contract, trained from Python in a few seconds."""
+"""A project with the shipped contracts, and one with a champion of the pump, trained from Python in a few seconds."""
 
 import shutil
 from pathlib import Path
@@ -12,24 +12,35 @@ from foretwin.project.paths import Paths
 from support.tiny_bundle import REPOSITORY
 
 
-@pytest.fixture(scope="session")
-def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project's folder: the shipped contracts, and a champion of the pump."""
-    root = tmp_path_factory.mktemp("project")
+def copy_contracts(root: Path) -> None:
+    """Write the shipped contracts to data/<twin>/ of this folder."""
     for path in REPOSITORY.glob("data/*/twin.yaml"):
         (root / path.parent.relative_to(REPOSITORY)).mkdir(parents=True)
         shutil.copy(path, root / path.relative_to(REPOSITORY))
+
+
+def train_pump(root: Path) -> None:
+    """Make this folder a project with the shipped contracts and a champion of the pump."""
+    copy_contracts(root)
     contract = foretwin.load_contract(root / "data" / "pump" / "twin.yaml")
     rows = foretwin.load_dataset("pump", root, assets=24)
     bundle = foretwin.train(rows, contract, root / "trained", windows=10_000, folds=2)
     keep_champion(Paths(root, "pump"), root / "trained", ModelIdentity("foretwin-pump", "1", "a-run", bundle.digest))
+
+
+@pytest.fixture
+def bare_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a project with the shipped contracts alone."""
+    root = tmp_path / "project"
+    copy_contracts(root)
+    monkeypatch.chdir(root)
     return root
 
 
 @pytest.fixture
-def project(trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: a copy of that project."""
+def project(shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a copy of the project with a champion."""
     root = tmp_path / "project"
-    shutil.copytree(trained_project, root)
+    shutil.copytree(shared("pump-trained-in-python", train_pump), root)
     monkeypatch.chdir(root)
     return root

@@ -45,15 +45,15 @@ def test_a_table_of_one_s_own_is_read_where_the_contract_says(tmp_path):
     assert rows["rul"].tolist() == [1, 0]
 
 
-def test_a_small_fleet_holds_the_first_pumps_of_the_shipped_one(project):
+def test_a_small_fleet_holds_the_first_pumps_of_the_shipped_one(bare_project):
     two, three = (foretwin.load_dataset("pump", assets=assets) for assets in (2, 3))
     pd.testing.assert_frame_equal(two, three[three["asset"] != "P-003"])
 
 
-def test_nothing_is_left_where_a_data_set_was_loaded(project):
-    before = sorted(project.rglob("*"))
+def test_nothing_is_left_where_a_data_set_was_loaded(bare_project):
+    before = sorted(bare_project.rglob("*"))
     foretwin.load_dataset("pump", assets=1)
-    assert sorted(project.rglob("*")) == before
+    assert sorted(bare_project.rglob("*")) == before
 
 
 @pytest.mark.parametrize(("name", "assets"), [("cmapss-fd001", 5), ("pump", 0)])
@@ -63,10 +63,10 @@ def test_a_number_of_assets_is_for_simulated_fleets(name, assets):
     assert refused.value.field == "assets"
 
 
-def test_an_unknown_data_set_and_a_wrong_folder_of_archives_are_named(project, monkeypatch):
+def test_an_unknown_data_set_and_a_wrong_folder_of_archives_are_named(bare_project, monkeypatch):
     with pytest.raises(ContractError, match=r"data/planes/twin\.yaml"):
         foretwin.load_dataset("planes")
-    monkeypatch.setenv("FORETWIN_DATASETS", str(project / "none"))
+    monkeypatch.setenv("FORETWIN_DATASETS", str(bare_project / "none"))
     with pytest.raises(SourceError, match="FORETWIN_DATASETS"):
         foretwin.load_dataset("cmapss-fd001")
 

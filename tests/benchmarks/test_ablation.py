@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from benchmarks.accuracy import ablation
-from support.small_fleet import BUDGET, choice_of, fleet_rows, fleet_twin, project
+from support.small_fleet import fleet_rows, fleet_twin, project
+from support.small_network import BUDGET, choice_of
 
 TWIN = fleet_twin(length=40)
 

@@ -60,6 +60,18 @@ def test_help_imports_nothing_heavy(arguments):
     assert loaded.isdisjoint([*HEAVY, "pandas", "numpy", "onnxruntime", "pydantic", "yaml", "ruamel", "jinja2", "rich"])
 
 
+def test_listing_machines_needs_no_pandas(project):
+    loaded = modules_of("from foretwin.cli.main import main\nmain(['twins'], standalone_mode=False)")
+    assert "sqlalchemy" in loaded
+    assert loaded.isdisjoint([*HEAVY, "pandas", "onnxruntime"])
+
+
+def test_what_knows_of_training_imports_lightning_only_to_train():
+    loaded = modules_of("from foretwin.training import tuning\nfrom foretwin.training.candidates import classical")
+    assert "torch" in loaded
+    assert "lightning" not in loaded
+
+
 def test_adding_a_twin_needs_no_pandas(project):
     loaded = modules_of("from foretwin.cli.main import main\nmain(['add', 'pump'], standalone_mode=False)")
     assert "pydantic" in loaded

@@ -12,7 +12,6 @@ from foretwin.dataset.splits import Development, prepare
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories
 from foretwin.predictor.healthy_baseline import healthy_rows
-from foretwin.training.trainer import Budget, RandomPositions
 from support.small_fleet import CAP, PREPARE, fleet_rows, fleet_twin
 
 TWIN = fleet_twin()
@@ -68,10 +67,6 @@ def test_of_a_fleet_that_was_followed_to_the_end_the_last_lead_time_is_drawn_mor
     assert split.weights.tolist() == np.where(late, 3.0, 1.0).tolist()
     split = replace(development, late=-1.0).hold_out(0)
     assert split.weights is None
-    budget = Budget(windows=64, batch=32, seed=3)
-    drawn = list(RandomPositions(len(split.train), 2, budget))
-    generator = np.random.default_rng([3, 0])
-    assert drawn == [generator.integers(len(split.train), size=32).tolist() for _ in range(2)]
 
 
 def test_how_long_runs_are_followed_is_the_estimate_of_kaplan_and_meier():
@@ -101,12 +96,6 @@ def test_weights_give_back_the_lives_that_a_study_did_not_see():
     assert np.mean(long) < 0.44
     assert np.average(long, weights=weights) == pytest.approx(0.5, abs=0.03)
     assert (weights <= MOST_WEIGHT).all()
-
-
-def test_positions_are_drawn_by_their_weights():
-    weights = np.array([1.0, 0.0, 3.0])
-    drawn = np.concatenate(list(RandomPositions(3, 100, Budget(windows=3200, batch=32, seed=1), weights)))
-    assert np.bincount(drawn, minlength=3) / len(drawn) == pytest.approx([0.25, 0, 0.75], abs=0.03)
 
 
 def test_a_fold_of_censored_machines_has_weights_of_its_own_training_machines(tmp_path):

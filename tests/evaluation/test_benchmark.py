@@ -13,13 +13,14 @@ from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.predictor.bundle import Bundle
 from foretwin.training.candidates.trained import Trained, train_others
 from foretwin.training.ensemble import Member
-from support.small_fleet import choice_of, fleet_rows, fleet_twin, project, scramble_test
+from support.small_fleet import fleet_rows, fleet_twin, project, scramble_test
+from support.small_network import choice_of
 
 TWIN = fleet_twin()
 SEEDS = (1, 2)
 
 
-def planned(root: Path, scrambled: bool = False) -> BenchmarkPlan:
+def planned(root: Path, scrambled: bool = False, seeds: tuple[int, ...] = SEEDS) -> BenchmarkPlan:
     """A project as the tune stage leaves it; with `scrambled`, held-out labels are dealt out anew."""
     rows = fleet_rows(TWIN)
     paths = project(root / "honest", TWIN, rows)
@@ -27,7 +28,7 @@ def planned(root: Path, scrambled: bool = False) -> BenchmarkPlan:
         paths = project(root / "scrambled", TWIN, scramble_test(rows, paths))
     record = {"best": choice_of(chance=0.1).model_dump()}
     (paths.models / "tuning.json").write_text(json.dumps(record))
-    return make_plan(paths, SEEDS)
+    return make_plan(paths, seeds)
 
 
 def report_of(plan: BenchmarkPlan) -> dict:
@@ -95,10 +96,11 @@ def test_the_pictures_are_drawn(plan: BenchmarkPlan, report: dict) -> None:
 
 
 def test_scrambled_held_out_labels_change_the_held_out_figures_and_nothing_else(report: dict, tmp_path: Path) -> None:
-    other = report_of(planned(tmp_path, scrambled=True))
-    assert other["rul"]["clipped"]["mean"]["rmse"] != report["rul"]["clipped"]["mean"]["rmse"]
-    assert [seed["bundle"] for seed in other["seeds"]] == [seed["bundle"] for seed in report["seeds"]]
-    assert other["rul"]["interval"]["width"] == report["rul"]["interval"]["width"], "the predictions stay"
+    other = report_of(planned(tmp_path, scrambled=True, seeds=SEEDS[:1]))
+    (alone,), honest = other["seeds"], report["seeds"][0]
+    assert alone["rul"]["clipped"]["rmse"] != honest["rul"]["clipped"]["rmse"]
+    assert alone["bundle"] == honest["bundle"]
+    assert alone["rul"]["interval"]["width"] == honest["rul"]["interval"]["width"], "the predictions stay"
     assert other["cuts"] == report["cuts"]
 
 

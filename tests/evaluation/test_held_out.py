@@ -24,7 +24,8 @@ from foretwin.predictor.healthy_baseline import RegimeCentres
 from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.project.json import strict_json
 from foretwin.training.onnx import to_onnx
-from support.small_fleet import CAP, fleet_rows, fleet_twin, network_of, prepared
+from support.small_fleet import CAP, fleet_rows, fleet_twin, prepared
+from support.small_network import network_of
 from support.tiny_bundle import tiny_reference
 
 TWIN = fleet_twin()

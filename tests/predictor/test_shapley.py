@@ -26,7 +26,8 @@ from foretwin.predictor.shapley import MOST_EXACT, Game, explain, leading_column
 from foretwin.training.ensemble import regimes_of
 from foretwin.training.onnx import to_onnx
 from foretwin.training.trainer import fit
-from support.small_fleet import BUDGET, CAP, choice_of, fleet_rows, fleet_twin, prepared
+from support.small_fleet import CAP, fleet_rows, fleet_twin, prepared
+from support.small_network import BUDGET, choice_of
 from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_twin
 
 TWIN = tiny_twin(channels=4)

@@ -35,7 +35,8 @@ from foretwin.training.trainer import Budget, fit
 from foretwin.twin.ingest.checks import Fault, rejected_of
 from foretwin.twin.simulator.sending import encode_message, to_stream
 from foretwin.wire.decoder import decode
-from support.small_fleet import CAP, choice_of, fleet_twin, network_of, prepared, worded_rows, worded_twin
+from support.small_fleet import CAP, fleet_twin, prepared, worded_rows, worded_twin
+from support.small_network import choice_of, network_of
 
 TWIN = worded_twin()
 NAMES = list(TWIN.channel_names)

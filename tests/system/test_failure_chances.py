@@ -12,7 +12,8 @@ from foretwin.twin.store import open_store
 from pipelines import evaluate, train
 from support.live_project import PUMP, live, living_project, message, score
 from support.small_console import Visitor
-from support.small_fleet import choice_of, fleet_rows, fleet_twin, project
+from support.small_fleet import fleet_rows, fleet_twin, project
+from support.small_network import choice_of
 from support.tiny_bundle import asks_chances
 
 

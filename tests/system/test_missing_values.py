@@ -40,7 +40,8 @@ from foretwin.validation.fleet_profile import Profile
 from foretwin.validation.rules import fleet_rules, row_rules
 from foretwin.wire.decoder import decode
 from foretwin.wire.readings import Readings
-from support.small_fleet import CAP, choice_of, gappy_rows, gappy_twin, network_of, prepared
+from support.small_fleet import CAP, gappy_rows, gappy_twin, prepared
+from support.small_network import choice_of, network_of
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TWIN = gappy_twin()

@@ -12,7 +12,8 @@ from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.project.paths import Paths
 from foretwin.training.ensemble import out_of_fold_faults, save_ensemble, train_members
 from support.served import served
-from support.small_fleet import TRAIN, choice_of, fleet_rows, fleet_twin, prepared
+from support.small_fleet import TRAIN, fleet_rows, fleet_twin, prepared
+from support.small_network import choice_of
 from support.tiny_bundle import call_of, tiny_project
 
 

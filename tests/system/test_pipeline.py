@@ -166,7 +166,7 @@ def test_bad_calls_are_refused_with_the_field(project, served, spoil, status, fi
 
 
 def test_an_experiment_runs_with_other_parameters(project):
-    run("dvc exp run -S train.windows=3456 data/pump/dvc.yaml:train", project)
+    run("dvc exp run -S train.windows=3456 -S 'train.candidates=[network]' data/pump/dvc.yaml:train", project)
     assert yaml.safe_load((project / "params.yaml").read_text())["train"]["windows"] == 3456
     assert "3456" in run("dvc exp show --no-pager --md", project)
     run("git checkout -q . && dvc checkout -q", project)

@@ -25,7 +25,6 @@ def project(built, tmp_path_factory) -> Path:
     """A copy of the built project."""
     folder = tmp_path_factory.mktemp("scope") / "project"
     shutil.copytree(built, folder, symlinks=True)
-    run("dvc repro", folder)  # DVC looks at each file anew where a project was copied
     return folder
 
 

@@ -34,18 +34,8 @@ from foretwin.training.ensemble import (
 )
 from foretwin.training.trainer import Choice
 from foretwin.training.tuning import tune
-from support.small_fleet import (
-    CAP,
-    PREPARE,
-    TRAIN,
-    TUNE,
-    choice_of,
-    fleet_rows,
-    fleet_twin,
-    prepared,
-    project,
-    scramble_test,
-)
+from support.small_fleet import CAP, PREPARE, TRAIN, TUNE, fleet_rows, fleet_twin, prepared, project, scramble_test
+from support.small_network import choice_of
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 TWIN = fleet_twin()
@@ -200,11 +190,12 @@ def test_the_digest_of_the_inputs_changes_with_any_of_them() -> None:
 
 
 def interrupt(stage: str, root: Path, begun: Callable[[], bool]) -> subprocess.CompletedProcess[str]:
-    """Run a stage in a process of its own and press Ctrl-C when `begun`."""
+    """Run a stage in a process of its own, which may have others for its folds, and press Ctrl-C when `begun`."""
+    kept = {name: value for name, value in os.environ.items() if name != "LOKY_MAX_CPU_COUNT"}
     process = subprocess.Popen(
         [sys.executable, str(PIPELINES / f"{stage}.py"), "fleet"],
         cwd=root,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env=kept,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

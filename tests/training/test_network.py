@@ -17,7 +17,8 @@ from foretwin.training.network import (
     masked_distribution_loss,
     plain,
 )
-from support.small_fleet import fleet_twin, shape_of
+from support.small_fleet import fleet_twin
+from support.small_network import shape_of
 
 CHANNELS = 4
 SCALING = Scaling(

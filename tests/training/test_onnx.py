@@ -16,7 +16,8 @@ from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.training.encoders import TRUNKS
 from foretwin.training.network import Network
 from foretwin.training.onnx import Ensemble, to_onnx
-from support.small_fleet import CAP, QUESTIONS, fleet_rows, fleet_twin, gappy_rows, gappy_twin, network_of, prepared
+from support.small_fleet import CAP, QUESTIONS, fleet_rows, fleet_twin, gappy_rows, gappy_twin, prepared
+from support.small_network import network_of
 from support.tiny_bundle import tiny_reference
 
 LENGTH = 10

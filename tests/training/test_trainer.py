@@ -13,7 +13,8 @@ from foretwin.metrics import macro_f1, rmse
 from foretwin.training.encoders import TRUNKS
 from foretwin.training.network import Network, Output
 from foretwin.training.trainer import EPOCHS, Budget, Choice, RandomPositions, fit
-from support.small_fleet import BUDGET, CAP, QUESTIONS, choice_of, fleet_rows, fleet_twin, prepared
+from support.small_fleet import CAP, QUESTIONS, fleet_rows, fleet_twin, prepared
+from support.small_network import BUDGET, choice_of
 
 TINY = Budget(windows=640, batch=32, seed=1)
 TWIN = fleet_twin()
@@ -54,6 +55,18 @@ def stop_after(epoch: int):
             raise Interrupted
 
     return report
+
+
+def test_positions_are_drawn_by_their_weights():
+    weights = np.array([1.0, 0.0, 3.0])
+    drawn = np.concatenate(list(RandomPositions(3, 100, Budget(windows=3200, batch=32, seed=1), weights)))
+    assert np.bincount(drawn, minlength=3) / len(drawn) == pytest.approx([0.25, 0, 0.75], abs=0.03)
+
+
+def test_without_weights_positions_are_drawn_evenly():
+    drawn = list(RandomPositions(500, 2, Budget(windows=64, batch=32, seed=3)))
+    generator = np.random.default_rng([3, 0])
+    assert drawn == [generator.integers(500, size=32).tolist() for _ in range(2)]
 
 
 @pytest.mark.parametrize("trunk", TRUNKS)

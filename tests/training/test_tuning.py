@@ -13,7 +13,8 @@ from foretwin.errors import TrainingError
 from foretwin.training.encoders import TRUNKS
 from foretwin.training.trainer import EPOCHS, Choice
 from foretwin.training.tuning import FIRST, WIDTHS, suggest, tune
-from support.small_fleet import TRAIN, TUNE, choice_of, fleet_rows, fleet_twin, prepared
+from support.small_fleet import TRAIN, TUNE, fleet_rows, fleet_twin, prepared
+from support.small_network import choice_of
 
 TWIN = fleet_twin()
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from foretwin.contract.categories import UNKNOWN_CODE
 from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Windows
-from foretwin.predictor.health.health_state import OUTSIDE, SHORT_HISTORY
+from foretwin.predictor.health.warning_kinds import OUTSIDE, SHORT_HISTORY
 from foretwin.predictor.healthy_baseline import HealthyBaseline
 
 

@@ -1,17 +1,30 @@
-"""LightningModule: training step, validation step and optimiser."""
+"""LightningModule: training step, validation step and optimiser; and the Lightning Trainer that trains it."""
 
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning as L  # noqa: N812 - the library's own convention
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from foretwin.metrics import macro_f1, rmse
 from foretwin.training.encoders import Shape
-from foretwin.training.network import Network, Output, Scaling, masked_cross_entropy, masked_distribution_loss
-
-Batch = dict[str, Tensor]
+from foretwin.training.network import (
+    Batch,
+    Network,
+    Output,
+    Scaling,
+    masked_cross_entropy,
+    masked_distribution_loss,
+)
 
 
 class MaintenanceModule(L.LightningModule):
@@ -78,3 +91,108 @@ class MaintenanceModule(L.LightningModule):
         rise = max(0.1, 2 / self.steps)  # the scheduler divides by zero where the rate has less than two steps to rise
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.lr, total_steps=self.steps, pct_start=rise)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+@dataclass(frozen=True)
+class TrainingSession:
+    """How a module is trained.
+
+    With a `folder`, a checkpoint is kept there after each epoch and training resumes from it. `report` is called after
+    each validation with the epoch and the objective, and may raise to stop.
+    """
+
+    epochs: int
+    seed: int
+    folder: Path | None
+    report: Callable[[int, float], None] | None
+
+
+class Curves(Callback):
+    """Callback that keeps each epoch's metrics, in the checkpoint too, so that a resumed run has the whole curve."""
+
+    def __init__(self, report: Callable[[int, float], None] | None) -> None:
+        self.epochs: list[dict[str, float]] = []
+        self.report = report
+
+    def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
+        """Keep and report the metrics of the epoch, including its validation."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.epochs.append({"epoch": trainer.current_epoch, **metrics})
+        if self.report is not None:
+            self.report(trainer.current_epoch, metrics["val/objective"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state for the checkpoint."""
+        return {"epochs": self.epochs}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state of `state_dict`."""
+        self.epochs = state_dict["epochs"]
+
+
+class EpochSeeding(Callback):
+    """Callback that seeds dropout and jitter per epoch, so that a resumed training equals an uninterrupted one."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, _: L.LightningModule, __: Batch, batch_idx: int) -> None:
+        """Seed the epoch's draws, after those that Lightning itself makes at an epoch's start."""
+        if batch_idx == 0:
+            torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0]))
+
+
+def train_module(
+    module: MaintenanceModule, loaders: tuple[DataLoader[Batch], DataLoader[Batch]], session: TrainingSession
+) -> list[dict[str, float]]:
+    """Train the module and return its metrics by epoch; KeyboardInterrupt on Ctrl-C.
+
+    `loaders` give the training's batches and the held-out ones.
+    """
+    curves = Curves(session.report)
+    last = session.folder / "last.ckpt" if session.folder else None
+    with _quiet():
+        trainer = _trainer(curves, session)
+        try:
+            trainer.fit(module, *loaders, ckpt_path=last if last and last.exists() else None)
+        except SystemExit as error:  # Lightning's reaction to Ctrl-C
+            raise KeyboardInterrupt from error
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return curves.epochs
+
+
+def _trainer(curves: Curves, session: TrainingSession) -> L.Trainer:
+    callbacks: list[Callback] = [EpochSeeding(session.seed), curves]
+    if session.folder is not None:
+        callbacks.append(
+            ModelCheckpoint(session.folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+        )
+    return L.Trainer(
+        accelerator="auto",
+        devices=1,  # networks this small gain nothing from several devices
+        precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
+        max_epochs=session.epochs,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=session.folder is not None,
+        enable_progress_bar=False,  # several members are trained at once
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's messages to developers: worker counts, tips, its banner."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -18,6 +18,7 @@ BINS = 40  # of the predicted distribution of the RUL
 BEYOND = 0.1  # extent of the bins below 0 and above the cap, as a share of it, so that a target's tails fit in
 BLUR = 0.08  # standard deviation of a target's distribution, as a share of the cap
 CLIP = 10.0  # standard deviations; limits the effect of outlying readings
+Batch = dict[str, Tensor]  # of windows to train on, with what is known of their ends
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,15 @@
-"""Training of one member with a Lightning Trainer.
+"""Training of one member with Lightning.
 
 There is no early stopping and no choice of a best epoch: a member is trained for its budget while the rate falls to
 zero. So its held-out fold stays unseen, and can calibrate the intervals.
 """
 
-import logging
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import lightning as L  # noqa: N812 - the library's own convention
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler, SequentialSampler
@@ -26,8 +20,7 @@ from foretwin.dataset.splits import Split
 from foretwin.dataset.windows import Histories
 from foretwin.errors import TrainingError
 from foretwin.training.encoders import Shape, segments_of
-from foretwin.training.lightning_module import Batch, MaintenanceModule
-from foretwin.training.network import Network, RegimeScaling, plain
+from foretwin.training.network import Batch, Network, RegimeScaling, plain
 from foretwin.training.scaling import fit_scaling
 
 SCALED_AT_ONCE = 250_000  # rows
@@ -104,41 +97,6 @@ class RandomPositions(Sampler[list[int]]):
                 yield np.minimum(drawn, self.count - 1).tolist()
 
 
-class Curves(Callback):
-    """Callback that keeps each epoch's metrics, in the checkpoint too, so that a resumed run has the whole curve."""
-
-    def __init__(self, report: Callable[[int, float], None] | None) -> None:
-        self.epochs: list[dict[str, float]] = []
-        self.report = report
-
-    def on_train_epoch_end(self, trainer: L.Trainer, _: L.LightningModule) -> None:
-        """Keep and report the metrics of the epoch, including its validation."""
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.epochs.append({"epoch": trainer.current_epoch, **metrics})
-        if self.report is not None:
-            self.report(trainer.current_epoch, metrics["val/objective"])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state for the checkpoint."""
-        return {"epochs": self.epochs}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the state of `state_dict`."""
-        self.epochs = state_dict["epochs"]
-
-
-class EpochSeeding(Callback):
-    """Callback that seeds dropout and jitter per epoch, so that a resumed training equals an uninterrupted one."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def on_train_batch_start(self, trainer: L.Trainer, _: L.LightningModule, __: Batch, batch_idx: int) -> None:
-        """Seed the epoch's draws, after those that Lightning itself makes at an epoch's start."""
-        if batch_idx == 0:
-            torch.manual_seed(int(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0]))
-
-
 def fit(
     split: Split,
     contract: Twin,
@@ -154,21 +112,19 @@ def fit(
     nothing to learn from, KeyboardInterrupt on Ctrl-C.
     """
     _check_labels(split, contract)
-    L.seed_everything(budget.seed, verbose=False)
+    # Lightning takes seconds to import, and much that knows of budgets and folds trains no network.
+    from lightning import seed_everything
+
+    from foretwin.training.lightning_module import MaintenanceModule, TrainingSession, train_module
+
+    seed_everything(budget.seed, verbose=False)
     torch.set_num_threads(1)  # networks this small run slower on several threads
-    module = _module(split, contract, choice, budget)
-    curves = Curves(report)
-    last = folder / "last.ckpt" if folder else None
+    network = plain(fit_scaling(split.histories, split.rows, contract, budget.seed), _shape(contract, choice, budget))
+    cap = contract.rul.cap if contract.rul else 1.0
+    module = MaintenanceModule(network, cap, choice.lr, choice.weight_decay, EPOCHS * _steps_an_epoch(budget))
     loaders = _loaders(split, contract, budget, module.network.scaling)
-    with _quiet():
-        trainer = _trainer(curves, EpochSeeding(budget.seed), folder)
-        try:
-            trainer.fit(module, *loaders, ckpt_path=last if last and last.exists() else None)
-        except SystemExit as error:  # Lightning's reaction to Ctrl-C
-            raise KeyboardInterrupt from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    return module.network.eval(), curves.epochs
+    epochs = train_module(module, loaders, TrainingSession(EPOCHS, budget.seed, folder, report))
+    return module.network.eval(), epochs
 
 
 def _check_labels(split: Split, contract: Twin) -> None:
@@ -182,8 +138,8 @@ def _check_labels(split: Split, contract: Twin) -> None:
             raise TrainingError(f"{contract.name}: no training window has a known class of {axis}; {advice}")
 
 
-def _module(split: Split, contract: Twin, choice: Choice, budget: Budget) -> MaintenanceModule:
-    shape = Shape(
+def _shape(contract: Twin, choice: Choice, budget: Budget) -> Shape:
+    return Shape(
         trunk=choice.trunk,
         width=choice.width,
         depth=choice.depth,
@@ -195,9 +151,6 @@ def _module(split: Split, contract: Twin, choice: Choice, budget: Budget) -> Mai
         has_rul=contract.rul is not None,
         classes=tuple(len(contract.classes(axis)) for axis in contract.axes),
     )
-    network = plain(fit_scaling(split.histories, split.rows, contract, budget.seed), shape)
-    cap = contract.rul.cap if contract.rul else 1.0
-    return MaintenanceModule(network, cap, choice.lr, choice.weight_decay, EPOCHS * _steps_an_epoch(budget))
 
 
 def _steps_an_epoch(budget: Budget) -> int:
@@ -224,37 +177,3 @@ def _scaled(scaling: RegimeScaling, values: NDArray[np.float32]) -> NDArray[np.f
             part = slice(begin, begin + SCALED_AT_ONCE)
             scaled[part] = scaling(torch.tensor(values[part])[None])[0].numpy()
     return scaled
-
-
-def _trainer(curves: Curves, chance: EpochSeeding, folder: Path | None) -> L.Trainer:
-    callbacks: list[Callback] = [chance, curves]
-    if folder is not None:
-        callbacks.append(ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False))
-    return L.Trainer(
-        accelerator="auto",
-        devices=1,  # networks this small gain nothing from several devices
-        precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
-        max_epochs=EPOCHS,
-        callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=folder is not None,
-        enable_progress_bar=False,  # several members are trained at once
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-    )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Lightning's messages to developers: worker counts, tips, its banner."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -4,7 +4,6 @@ import re
 from typing import Any, TypeGuard
 
 from foretwin.errors import BadInput
-from foretwin.wire.values import shown
 
 LONGEST_NAME = 200
 SEPARATORS = "#+/"  # they part and match topics and paths
@@ -36,6 +35,8 @@ def is_name(name: Any) -> TypeGuard[str]:
 
 def wrong_name(name: Any) -> str:
     """Describe why a value is no valid name; what cannot be seen of it is escaped."""
+    from foretwin.wire.values import shown  # with pandas and pyarrow, which the store's short commands do without
+
     seen = name.encode("unicode_escape").decode() if isinstance(name, str) and not name.isprintable() else name
     return f"is {shown(seen)}, {NEEDED}"
 

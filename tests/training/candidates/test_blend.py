@@ -19,7 +19,8 @@ from foretwin.training.candidates.nodes import open_session
 from foretwin.training.candidates.out_of_fold import OutOfFold
 from foretwin.training.candidates.weights import blend_question, loss, mixed, sparse_weights
 from foretwin.training.ensemble import Member, train_members
-from support.small_fleet import CAP, TRAIN, choice_of, fleet_rows, fleet_twin, prepared
+from support.small_fleet import CAP, TRAIN, fleet_rows, fleet_twin, prepared
+from support.small_network import choice_of
 
 TWIN = fleet_twin()
 CLASSICAL = ["gradient_boosting", "extra_trees", "random_fourier_ridge", "linear"]
@@ -59,6 +60,17 @@ def cuts_of(said: dict[str, np.ndarray], truth: np.ndarray, question: str = "rul
     """Answers of candidates at the cuts of 40 assets in 4 folds."""
     assets = np.repeat(np.arange(40), len(truth) // 40)
     return OutOfFold(assets % 4, assets, {question: truth}, {name: {question: one} for name, one in said.items()})
+
+
+def test_folds_that_several_processes_fit_are_those_that_one_fits(
+    development: Development, classical: list[FoldParts], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+    monkeypatch.setattr("foretwin.training.candidates.classical.WORTH_A_CORE", 0)
+    for one, other in zip(classical, fit_classical(development, TWIN, ["linear"], PARAMS), strict=True):
+        assert (other.seed, other.fold) == (one.seed, one.fold)
+        for question, answer in other.answers["linear"].items():
+            np.testing.assert_allclose(answer, one.answers["linear"][question], rtol=0, atol=1e-6)
 
 
 def test_the_served_graph_is_the_weighted_sum_of_its_candidates_on_every_window(saved: Path, blended: Blended) -> None:

@@ -22,7 +22,8 @@ from foretwin.training.candidates.out_of_fold import OutOfFold
 from foretwin.training.candidates.trained import Trained
 from foretwin.training.candidates.weights import Beside, QuestionBlend, even_at, logit_of
 from foretwin.training.ensemble import train_members
-from support.small_fleet import REMEDY, TRAIN, choice_of, fleet_rows, fleet_twin, prepared
+from support.small_fleet import REMEDY, TRAIN, fleet_rows, fleet_twin, prepared
+from support.small_network import choice_of
 
 TWIN = Twin.model_validate(
     fleet_twin("faults").model_dump() | {"faults": {}, "health": {"remedy": REMEDY, "false_alarms": 20}}

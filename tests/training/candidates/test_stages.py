@@ -16,7 +16,8 @@ from foretwin.predictor.bundle import Bundle
 from foretwin.project.digests import file_digests
 from foretwin.project.paths import Paths
 from foretwin.registry.tracking_store import flatten
-from support.small_fleet import TRAIN, choice_of, fleet_rows, fleet_twin, project
+from support.small_fleet import TRAIN, fleet_rows, fleet_twin, project
+from support.small_network import choice_of
 
 PIPELINES = Path(__file__).parents[3] / "pipelines"
 TWIN = fleet_twin()

@@ -17,7 +17,7 @@ from foretwin.physics.degradation import load_degradation
 from foretwin.twin.store import Store, assets, open_store
 from foretwin.twin.what_if.what_if import AS_NOW, Option, hourly, read_options, what_if
 from foretwin.wire.readings import Readings
-from support.pump_lives import NOON, Lives, keep, learnt, lives, project, pump_twin
+from support.pump_lives import NOON, Lives, keep, lives, pump_twin
 
 ROOT = Path(__file__).parents[3]
 PUMPS = 8
@@ -30,9 +30,8 @@ Answers = list[dict[str, dict[str, Any]]]  # of each pump: name of the option ->
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("what-if")
-    return project(folder, learnt(folder / "learning"))
+def root(learnt_project: Path) -> Path:
+    return learnt_project
 
 
 @pytest.fixture(scope="module")

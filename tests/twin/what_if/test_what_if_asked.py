@@ -1,5 +1,7 @@
 """What-if over HTTP and on the command line, with a real degradation model of a small fleet."""
 
+import shutil
+
 import pytest
 from click.testing import CliRunner
 
@@ -7,16 +9,15 @@ from foretwin.cli.main import main
 from foretwin.twin.store import open_store
 from support.described_answers import assert_as_described
 from support.live_project import assert_problem, live
-from support.pump_lives import keep, learnt, lives, project
+from support.pump_lives import keep, lives
 
 SLOWER = {"name": "slower", "settings": {"commanded_speed": 3240}}
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(learnt_project, tmp_path_factory):
     """A project with a degradation model, and a store with one pump at half of its life."""
-    folder = tmp_path_factory.mktemp("what-if")
-    made = project(folder / "project", learnt(folder / "learning"))
+    made = shutil.copytree(learnt_project, tmp_path_factory.mktemp("asked") / "project")
     store = open_store(f"sqlite:///{made}/twins.db")
     keep(store, "P-1", *lives(range(1000, 1001), 0.5).rows(0))
     store.close()

@@ -15,15 +15,11 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import DEPARTED, HEALTH, NORMAL, UNKNOWN, Twin
 from foretwin.dataset.windows import Windows
+from foretwin.predictor.health.warning_kinds import CHECK_FUNCTION, OFF, OUTSIDE, SILENT, UNKNOWN_REGIME, says
 from foretwin.predictor.known_settings import KnownSettings
 
-OFF, UNKNOWN_REGIME, CHECK_FUNCTION = "off", "unknown_regime", "check_function"  # warnings begin so, and a colon
-SILENT = (OFF, UNKNOWN_REGIME)  # nothing is said of the machine
 STATES = ("good", "off_specification", CHECK_FUNCTION, "maintenance_required", "failure", *SILENT)
 INDEX, STATE = "health_index", "health_state"  # columns of tables of scores
-OUTSIDE, SHORT_HISTORY = "out_of_training_range", "short_history"
-STANDS_STILL, JUMPS, SCATTERS, ALONE = "stands still", "jumps", "scatters", "contradicts the other channels"
-SIGNATURES = (STANDS_STILL, JUMPS, SCATTERS)  # of a sensor that fails, at the end of what `check_function` says
 FLEET_BASELINE = "fleet_baseline"  # the fleet's judgement answers, although the contract asks for each machine's own
 OWN, FLEET = "own", "fleet"
 BASELINE = "health_baseline"  # column of tables of scores: by which of them
@@ -81,23 +77,6 @@ def health_word(answer: str, warnings: Sequence[str], late: bool) -> str:
     if answer == DEPARTED:
         return "failure" if late else "maintenance_required"
     return "off_specification" if answer == UNKNOWN or says(OUTSIDE, warnings) else "good"
-
-
-def says(word: str, warnings: Sequence[str]) -> bool:
-    """Return whether one of the warnings is of this kind."""
-    return any(one.startswith(f"{word}: ") for one in warnings)
-
-
-def failing_sensor(warnings: Sequence[str]) -> str | None:
-    """Return the warning that says how a sensor fails: it is no case about the machine."""
-    return next((one for one in warnings if says(CHECK_FUNCTION, [one]) and one.endswith(SIGNATURES)), None)
-
-
-def lone_channel(warnings: Sequence[str]) -> str | None:
-    """Return the channel that departs alone without the signature of a failing sensor: that, or the part it watches."""
-    head, tail = f"{CHECK_FUNCTION}: ", f" {ALONE}"
-    found = next((one for one in warnings if one.startswith(head) and one.endswith(tail)), None)
-    return None if found is None else found.removeprefix(head).removesuffix(tail)
 
 
 def comes_late(contract: Twin, rul: float, low: float) -> bool:

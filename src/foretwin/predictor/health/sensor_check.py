@@ -23,7 +23,7 @@ from foretwin.contract.false_alarms import alarm_share
 from foretwin.contract.twin import DEPARTED, HEALTH, Twin
 from foretwin.dataset.windows import Histories, Windows
 from foretwin.metrics import threshold
-from foretwin.predictor.health.health_state import ALONE, CHECK_FUNCTION, JUMPS, SCATTERS, SILENT, STANDS_STILL, says
+from foretwin.predictor.health.warning_kinds import ALONE, CHECK_FUNCTION, JUMPS, SCATTERS, SILENT, STANDS_STILL, says
 from foretwin.predictor.known_settings import MOST_ROWS, MOST_WINDOWS, PARTS, deal_parts
 
 TOLD = 0.8  # share of what settings leave of a sensor's variance that the other sensors must tell

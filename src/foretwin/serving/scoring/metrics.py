@@ -23,7 +23,7 @@ from foretwin.champion.loaded import LoadedChampions
 from foretwin.champion.loaded_figures import LOADED
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.predictor.bundle import Answers
-from foretwin.predictor.health.health_state import OUTSIDE, SHORT_HISTORY
+from foretwin.predictor.health.warning_kinds import OUTSIDE, SHORT_HISTORY
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 WINDOWS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0, 16384.0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from foretwin.contract.twin import DEPARTED, HEALTH, Remedy, Twin
-from foretwin.predictor.health.health_state import SHORT_HISTORY, SILENT, failing_sensor, says
+from foretwin.predictor.health.warning_kinds import SHORT_HISTORY, SILENT, failing_sensor, says
 from foretwin.twin.store.scoring.scores import Score
 
 END_OF_LIFE = "end_of_life"

@@ -6,7 +6,7 @@ from typing import Any
 
 from foretwin.contract.twin import Remedy, Twin
 from foretwin.errors import BadInput
-from foretwin.predictor.health.health_state import lone_channel
+from foretwin.predictor.health.warning_kinds import lone_channel
 from foretwin.twin.cases.dating import taken_at, undated_because
 from foretwin.twin.cases.markdown import escape_markdown
 from foretwin.twin.cases.rules import DEPARTURE, END_OF_LIFE, URGENT, remedy_of

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from markupsafe import Markup
 
 from foretwin.errors import ParamsError
-from foretwin.predictor.health.health_state import lone_channel
+from foretwin.predictor.health.warning_kinds import lone_channel
 from foretwin.project.settings import read_setting
 from foretwin.twin.console.german import GERMAN
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.drift.mean_shift import EARLIER
-from foretwin.predictor.health.health_state import OUTSIDE
+from foretwin.predictor.health.warning_kinds import OUTSIDE
 from foretwin.twin.store import Connection
 from foretwin.twin.store.scoring import monitoring
 from foretwin.twin.store.scoring.monitoring import Healthy, Heard, ScoredReadings

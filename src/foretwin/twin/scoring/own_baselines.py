@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import Bundle
-from foretwin.predictor.health.health_state import CHECK_FUNCTION, SHORT_HISTORY, SILENT, says
 from foretwin.predictor.health.own_baseline import OwnOffsets, next_ends
+from foretwin.predictor.health.warning_kinds import CHECK_FUNCTION, SHORT_HISTORY, SILENT, says
 from foretwin.predictor.inputs import ModelInputs
 from foretwin.twin.store import Connection, Store
 from foretwin.twin.store.casework.cases import open_of

@@ -7,7 +7,7 @@ score is given the signature of the one before it, of the same run and channel.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from foretwin.predictor.health.health_state import ALONE, failing_sensor, lone_channel
+from foretwin.predictor.health.warning_kinds import ALONE, failing_sensor, lone_channel
 from foretwin.twin.store import Connection
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.scoring.scores import Score

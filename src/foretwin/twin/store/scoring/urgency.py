@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from foretwin.predictor.health.health_state import CHECK_FUNCTION, OUTSIDE, UNKNOWN_REGIME
+from foretwin.predictor.health.warning_kinds import CHECK_FUNCTION, OUTSIDE, UNKNOWN_REGIME
 from foretwin.twin.store.column_types import Moment
 from foretwin.twin.store.scoring.fleet_counts import AssetState, add_changes, counted_states
 from foretwin.twin.store.summaries import urgencies
