@@ -22,8 +22,8 @@ def connector_reliability(report: Report) -> str:
     gaps, sparkplug = report["opcua_without_history"], report["sparkplug"]
     text += (
         f"\nOf the values of OPC UA without a history {gaps['lost_in_them']:,} lay in {gaps['gaps_told']} gaps, each "
-        f"of which the log told. Of those of Sparkplug B, which promises no delivery, {sparkplug['on_their_way']} were on "
-        "their way when `foretwin ingest` or the broker was killed. Neither are among the lost ones.\n"
+        f"of which the log told. Of those of Sparkplug B, which promises no delivery, {sparkplug['on_their_way']} were "
+        "on their way when `foretwin ingest` or the broker was killed. Neither are among the lost ones.\n"
     )
     text += (
         f"\n`foretwin ingest` away from Mosquitto for {away['outage_seconds']:.0f} s at {away['rate']:.0f} readings/s: "
