@@ -112,10 +112,12 @@ kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; 
 	python -m benchmarks.reliability.kill 50 postgresql
 	python -m benchmarks.reliability.partition_kills 100
 
-connectors: $(READY) ## 20 random kills of an OPC UA server, of a NATS server, of links to Kafka, and of ingest; ingest away from the broker for five minutes; 100 connections lost at once; reports/connectors.json
+connectors: $(READY) ## 20 random kills each of servers of OPC UA and NATS, of brokers of MQTT and Sparkplug B, of links to Kafka, and of ingest; ingest away from the broker for five minutes; 100 connections lost at once; reports/connectors.json
 	python -m benchmarks.reliability.connector_kills 20
 	python -m benchmarks.reliability.jetstream_kills 20
 	python -m benchmarks.reliability.kafka_kills 20
+	python -m benchmarks.reliability.mqtt_kills 20
+	python -m benchmarks.reliability.sparkplug_kills 20
 	python -m benchmarks.reliability.broker_outage 300
 	python -m benchmarks.reliability.storm
 

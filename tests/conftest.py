@@ -150,6 +150,19 @@ def broker(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def sparkplug_modules(tmp_path_factory):
+    """A folder with an edge node of Sparkplug B by the makers' client from npm."""
+    from benchmarks.reliability.sparkplug_plant import installed_client
+    from foretwin.errors import ForetwinError
+    from support.archives import leave_out
+
+    try:
+        return installed_client(tmp_path_factory.mktemp("npm"))
+    except ForetwinError as error:
+        leave_out(str(error))
+
+
+@pytest.fixture(scope="session")
 def migrated(tmp_path_factory):
     """A function that gives the URL of a store, on this kind of database, in which the migrations made the tables.
 

@@ -41,7 +41,7 @@ def main(seconds: int) -> None:
     """Run it, write the figures; ForetwinError where a reading was lost or stands twice."""
     with tempfile.TemporaryDirectory(prefix="foretwin-broker-") as folder:
         found = _away(Path(folder), seconds)
-    keep_figures("mqtt", found)
+    keep_figures("mqtt", {"outage": found})
     if found["lost"] or found["doubled"]:
         raise ForetwinError(f"{found['lost']} readings were lost, {found['doubled']} stand twice or were set aside")
 

@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.reliability.bus_kills import EVERY, PUMPS, disturb, write_connection
-from benchmarks.reliability.connector_kills import keep_kills
-from benchmarks.reliability.nats_plant import CHANNELS, TAGS, NatsPumps, NatsServer
+from benchmarks.reliability.bus_kills import EVERY, PUMPS, disturb
+from benchmarks.reliability.connector_kills import keep_kills, write_connection
+from benchmarks.reliability.nats_plant import TAGS, NatsPumps, NatsServer
 from foretwin.project.entrypoint import exit_on_error
 
 
@@ -24,7 +24,7 @@ def main(kills: int) -> None:
         server = NatsServer(folder / "nats").start()
         write_connection(folder, server.url, TAGS)
         try:
-            found = disturb(folder, server, NatsPumps(server.url, PUMPS, EVERY), CHANNELS, kills)
+            found = disturb(folder, server, NatsPumps(server.url, PUMPS, EVERY), kills)
         finally:
             server.kill()
     keep_kills("jetstream", found)

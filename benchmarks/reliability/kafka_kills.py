@@ -15,9 +15,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.reliability.bus_kills import EVERY, PUMPS, disturb, write_connection
-from benchmarks.reliability.connector_kills import keep_kills
-from benchmarks.reliability.kafka_plant import CHANNELS, TAGS, KafkaCluster, KafkaPumps
+from benchmarks.reliability.bus_kills import EVERY, PUMPS, disturb
+from benchmarks.reliability.connector_kills import keep_kills, write_connection
+from benchmarks.reliability.counted_pumps import CHANNELS
+from benchmarks.reliability.kafka_plant import TAGS, KafkaCluster, KafkaPumps
 from foretwin.project.entrypoint import exit_on_error
 
 
@@ -51,7 +52,7 @@ def main(kills: int) -> None:
         with tempfile.TemporaryDirectory(prefix="foretwin-kafka-") as folder:
             write_connection(Path(folder), cluster.url, TAGS)
             pumps = KafkaPumps(cluster.hosts, PUMPS, EVERY)
-            found = disturb(Path(folder), CutLinks(cluster), pumps, CHANNELS, kills)
+            found = disturb(Path(folder), CutLinks(cluster), pumps, kills)
     finally:
         cluster.end()
     keep_kills("kafka", found)

@@ -1,19 +1,15 @@
-"""Brokers of Kafka whose link is cut, and pumps that publish to them until they have acknowledged.
-
-Each tick is one second of the pumps' time: every pump publishes `flow = tick` and `speed = tick + 1000`, each
-in a message of its own, to a topic for each channel with the pump as its key.
-"""
+"""Brokers of Kafka whose link is cut, and pumps that publish to them: a topic for each channel, the pump as the key."""
 
 import json
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import dataclass, field
 
 from confluent_kafka import Producer
 
-CHANNELS = {"flow": 0.0, "speed": 1000.0}  # what each adds to the tick
+from benchmarks.reliability.counted_pumps import CountedPumps
+
 TAGS = '{at: "factory.{channel}/{asset}", value: $.v, time: $.t}'
 PARTITIONS = 3
 
@@ -67,15 +63,12 @@ class KafkaCluster:
         return next(iter(self.process.stdout or ())).strip()
 
 
-class KafkaPumps(threading.Thread):
-    """Publishes until `quiet` is set; `published` is the number of ticks that the brokers have acknowledged."""
+class KafkaPumps(CountedPumps):
+    """Publishes until the brokers have acknowledged."""
 
     def __init__(self, hosts: str, pumps: int, every: float) -> None:
-        super().__init__(daemon=True)
-        self.hosts, self.every = hosts, every
-        self.names = [f"P-{number:03d}" for number in range(pumps)]
-        self.began = float(int(time.time()) - 7200)  # s since 1970
-        self.published, self.quiet = 0, threading.Event()
+        super().__init__(pumps, every)
+        self.hosts = hosts
 
     def run(self) -> None:
         """Publish tick after tick; the client repeats what is not acknowledged, and the brokers know it again."""
@@ -83,10 +76,10 @@ class KafkaPumps(threading.Thread):
         settings = {"bootstrap.servers": self.hosts, "enable.idempotence": True, "log_level": 0, **backoff}
         producer = Producer(settings)
         while not self.quiet.is_set():
-            moment, tick = self.began + self.published, self.published
-            for name in self.names:
-                for channel, more in CHANNELS.items():
-                    body = json.dumps({"v": tick + more, "t": moment}).encode()
+            moment = self.began + self.published
+            for name, values in self.values_of(self.published).items():
+                for channel, value in values.items():
+                    body = json.dumps({"v": value, "t": moment}).encode()
                     producer.produce(f"factory.{channel}", key=name, value=body)
             while producer.flush(1):
                 pass

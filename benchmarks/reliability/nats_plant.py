@@ -1,25 +1,19 @@
-"""A NATS server with JetStream as a process to be killed, and pumps that publish to it until it has acknowledged.
-
-Each tick is one second of the pumps' time: every pump publishes `flow = tick` and `speed = tick + 1000`, each
-in a message of its own.
-"""
+"""A NATS server with JetStream as a process to be killed, and pumps that publish to it, each value a message."""
 
 import asyncio
 import json
 import shutil
 import sys
-import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import nats
 from nats.js.api import StreamConfig
 
+from benchmarks.reliability.counted_pumps import CountedPumps
 from foretwin.errors import ForetwinError
 from foretwin.twin.simulator.processes import Process, free_port, listens, started, wait_for
 
-CHANNELS = {"flow": 0.0, "speed": 1000.0}  # what each adds to the tick
 ANSWER = 2.0  # s that a publisher waits before it sends again
 TAGS = '{at: "factory/{asset}/{channel}", value: $.v, time: $.t}'
 
@@ -58,15 +52,12 @@ class NatsServer:
             self.process.wait()
 
 
-class NatsPumps(threading.Thread):
-    """Publishes until `quiet` is set; `published` is the number of ticks that the server has acknowledged."""
+class NatsPumps(CountedPumps):
+    """Publishes each value until the server has acknowledged it."""
 
     def __init__(self, url: str, pumps: int, every: float) -> None:
-        super().__init__(daemon=True)
-        self.url, self.every = url, every
-        self.names = [f"P-{number:03d}" for number in range(pumps)]
-        self.began = float(int(time.time()) - 7200)  # s since 1970
-        self.published, self.quiet = 0, threading.Event()
+        super().__init__(pumps, every)
+        self.url = url
 
     def run(self) -> None:
         """Publish tick after tick."""
@@ -80,9 +71,9 @@ class NatsPumps(threading.Thread):
         await context.add_stream(StreamConfig("factory", subjects=["factory.>"]))
         while not self.quiet.is_set():
             moment, tick = self.began + self.published, self.published
-            for name in self.names:
-                for channel, more in CHANNELS.items():
-                    body = json.dumps({"v": tick + more, "t": moment}).encode()
+            for name, values in self.values_of(tick).items():
+                for channel, value in values.items():
+                    body = json.dumps({"v": value, "t": moment}).encode()
                     subject = f"factory.{name}.{channel}"
                     while not await _taken(context, subject, body, f"{subject}.{tick}"):
                         await asyncio.sleep(0.1)

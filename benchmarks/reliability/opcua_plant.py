@@ -1,7 +1,8 @@
 """An OPC UA server of pumps in a process of its own, to be killed: `python opcua_plant.py SETTINGS.json`.
 
 Each tick of its clock, `speed` times a second, is one second of the pumps' time: every tag of every pump gets the value
-`tick + 1000 * tag` with that time at its source. `quiet` is a file at which it stops to measure.
+`tick + 1000 * tag` with that time at its source; where tags have rates of their own, each as many ticks as that says.
+`quiet` is a file at which it stops to measure.
 """
 
 import asyncio
@@ -18,6 +19,9 @@ from typing import Any
 from foretwin.twin.simulator.processes import free_port, listens, wait_for
 
 URI = "urn:plant"
+DAY = 86400  # s before the plant began: since then tags that change seldom show their first value
+SELDOM = 100  # ticks between two values, and more
+MEASURED = "measured.txt"  # the ticks at which a server without a history has measured
 
 
 @dataclass
@@ -33,6 +37,7 @@ class OpcPlant:
     started: float = field(default_factory=time.time)
     port: int = field(default_factory=free_port)
     security: dict[str, str] = field(default_factory=dict)
+    rates: tuple[int, ...] = (1,)  # ticks between two values of the first tags of each pump, and so forth again
     bad_every: int = 0  # ticks: of each of them the first tag is of bad quality
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -65,7 +70,11 @@ class OpcPlant:
         (Path(self.folder) / "quiet").touch()
 
     def remembered(self) -> dict[tuple[str, str], dict[float, float]]:
-        """Pump and tag -> second since the plant began -> value, as the history on the disk has them."""
+        """Pump and tag -> second since the plant began -> value, as the history on the disk, or the plant has them."""
+        if not self.history:
+            ticks = [int(line) for line in (Path(self.folder) / MEASURED).read_text().splitlines()]
+            tags = [(f"P-{pump:03d}", *tag) for pump in range(self.pumps) for tag in enumerate(self.tags)]
+            return {(pump, tag): {float(tick): value_of(tick, place) for tick in ticks} for pump, place, tag in tags}
         found = {}
         with sqlite3.connect(f"{self.folder}/history.db") as connection:
             for pump in range(self.pumps):
@@ -120,7 +129,7 @@ async def serve(settings: dict[str, Any]) -> None:
         history = HistorySQLite(Path(settings["folder"]) / "history.db")
         await history.init()
         server.iserver.history_manager.set_storage(history)
-    tick = await measure(server, nodes, settings, -1)  # before anybody sees the values that nodes are made with
+    tick = await measure(server, nodes, settings, None)  # before anybody sees the values that nodes are made with
     async with server:
         if settings["history"]:
             await server.historize_node_data_change([node for _, node in nodes], period=None, count=0)
@@ -130,22 +139,27 @@ async def serve(settings: dict[str, Any]) -> None:
         await asyncio.sleep(3600)
 
 
-async def measure(server: Any, nodes: list[tuple[int, Any]], settings: dict[str, Any], last: int) -> int:
-    """Write the values of the present tick, unless it is the last one."""
+async def measure(server: Any, nodes: list[tuple[int, Any]], settings: dict[str, Any], last: int | None) -> int:
+    """Write the values of the tags whose turn came since the last tick, if any: else all."""
     from asyncua import ua
 
     tick = int((time.time() - settings["started"]) * settings["speed"])
-    # without a zone: its history in SQLite cannot read a whole second with one
-    moment = datetime.fromtimestamp(settings["began"], UTC).replace(tzinfo=None) + timedelta(seconds=tick)
-    for place, node in nodes if tick > last else ():
-        status = (
-            ua.StatusCodes.BadSensorFailure
-            if place == 0 and settings["bad_every"] and tick % settings["bad_every"] == 0
-            else 0
-        )
-        value = ua.Variant(value_of(tick, place), ua.VariantType.Double)
-        told = ua.DataValue(value, ua.StatusCode(status), SourceTimestamp=moment, ServerTimestamp=datetime.now(UTC))
+    for place, node in nodes if last is None or tick > last else ():
+        rate = settings["rates"][place % len(settings["rates"])]
+        turn = tick - tick % rate
+        if last is not None and turn <= last:
+            continue
+        second = -DAY if rate >= SELDOM and turn == 0 else turn
+        # without a zone: its history in SQLite cannot read a whole second with one
+        moment = datetime.fromtimestamp(settings["began"], UTC).replace(tzinfo=None) + timedelta(seconds=second)
+        is_bad = place == 0 and settings["bad_every"] and turn % settings["bad_every"] == 0
+        status = ua.StatusCode(ua.StatusCodes.BadSensorFailure if is_bad else 0)
+        value = ua.Variant(value_of(turn, place), ua.VariantType.Double)
+        told = ua.DataValue(value, status, SourceTimestamp=moment, ServerTimestamp=datetime.now(UTC))
         await server.write_attribute_value(node.nodeid, told)
+    if not settings["history"] and (last is None or tick > last):
+        with (Path(settings["folder"]) / MEASURED).open("a") as out:
+            out.write(f"{tick}\n")
     return tick
 
 

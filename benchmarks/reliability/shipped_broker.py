@@ -1,4 +1,4 @@
-"""Mosquitto as serving/mosquitto/ has it: configuration, rules, certificates, on ports and in a folder of its own."""
+"""Mosquitto as serving/mosquitto/ has it, on ports and in a folder of its own; and one with its durability alone."""
 
 import os
 import pwd
@@ -9,9 +9,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foretwin.errors import BrokerError
+from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import Process, end, free_port, listens, started, wait_for
 
 SHIPPED = Path(__file__).parents[2] / "serving" / "mosquitto"
+KEPT = ("autosave", "max_queued", "queue_qos0", "persistent_client")  # beginnings of the settings of what is kept
+
+
+@dataclass
+class KillableBroker(Broker):
+    """A broker without TLS and rights that keeps what waits by the settings of serving/mosquitto/, to be killed."""
+
+    lines: tuple[str, ...] = field(
+        default_factory=lambda: tuple(
+            line for line in (SHIPPED / "mosquitto.conf").read_text().splitlines() if line.startswith(KEPT)
+        )
+    )
+
+    def kill(self) -> None:
+        """Kill it at whatever it is: it has what it last wrote to its disk."""
+        if self.process is not None:
+            self.stop(signal.SIGKILL)
+
+    def write_down(self) -> None:
+        """Let it write to its disk now, as after each thousand changes."""
+        kept = self.folder / "mosquitto.db"
+        before = kept.stat().st_mtime_ns if kept.exists() else 0
+        if self.process is not None:
+            self.process.send_signal(signal.SIGUSR1)
+        wait_for(lambda: kept.exists() and kept.stat().st_mtime_ns > before, "what the broker keeps")
 
 
 @dataclass

@@ -4,7 +4,8 @@ from typing import Any
 
 from benchmarks.render.speed import table
 
-NAMES = {"opcua": "OPC UA", "kafka": "Kafka", "jetstream": "NATS JetStream", "sparkplug": "Sparkplug B", "mqtt": "MQTT"}
+NAMES = {"opcua": "OPC UA", "opcua_without_history": "OPC UA, without a history", "kafka": "Kafka"}
+NAMES |= {"jetstream": "NATS JetStream", "sparkplug": "Sparkplug B", "mqtt": "MQTT"}
 Report = dict[str, dict[str, Any]]
 
 
@@ -16,8 +17,14 @@ def connector_reliability(report: Report) -> str:
         [name, *(f"{one[k]:,}" for k in ("kills", "values", "lost", "doubled", "seconds_to_tell"))]
         for name, one in killed
     ]
-    away, storm = report["mqtt"], report["storm"]
+    away, storm = report["mqtt"]["outage"], report["storm"]
     text = table(header, lines)
+    gaps, sparkplug = report["opcua_without_history"], report["sparkplug"]
+    text += (
+        f"\nOf the values of OPC UA without a history {gaps['lost_in_them']:,} lay in {gaps['gaps_told']} gaps, each "
+        f"of which the log told. Of those of Sparkplug B, which promises no delivery, {sparkplug['on_their_way']} were "
+        "on their way when `foretwin ingest` or the broker was killed. Neither are among the lost ones.\n"
+    )
     text += (
         f"\n`foretwin ingest` away from Mosquitto for {away['outage_seconds']:.0f} s at {away['rate']:.0f} readings/s: "
         f"of {away['sent']:,} acknowledged ones {away['lost']} were lost, {away['doubled']} came twice; all stood "

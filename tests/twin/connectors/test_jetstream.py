@@ -10,7 +10,8 @@ import threading
 import nats
 import pytest
 
-from benchmarks.reliability.nats_plant import CHANNELS, TAGS, NatsPumps, NatsServer
+from benchmarks.reliability.counted_pumps import CHANNELS
+from benchmarks.reliability.nats_plant import TAGS, NatsPumps, NatsServer
 from foretwin.errors import BrokerError, ConnectionsError
 from foretwin.twin.connectors.connections.connections_file import plain_peer
 from foretwin.twin.connectors.jetstream import durable_consumer

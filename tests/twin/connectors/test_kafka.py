@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from benchmarks.reliability.kafka_plant import CHANNELS, PARTITIONS, TAGS, KafkaCluster, KafkaPumps
+from benchmarks.reliability.counted_pumps import CHANNELS
+from benchmarks.reliability.kafka_plant import PARTITIONS, TAGS, KafkaCluster, KafkaPumps
 from foretwin.errors import BrokerError, ConnectionsError, StoreAway
 from foretwin.project.loops import Backoff
 from foretwin.twin.connectors import sink

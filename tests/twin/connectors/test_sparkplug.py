@@ -1,25 +1,28 @@
 """Edge nodes of Sparkplug B, by the makers' own client from npm, over a real broker."""
 
-import json
-import subprocess
+import itertools
 import threading
 import time
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from foretwin.contract.twin import load_twin
+from benchmarks.reliability.shipped_broker import KillableBroker
+from benchmarks.reliability.sparkplug_plant import EdgeNode
 from foretwin.errors import BadInput
-from foretwin.twin.connectors.connections.connections_file import load_connections
 from foretwin.twin.connectors.mqtt.session import connect_broker
-from foretwin.twin.connectors.sparkplug import overheard_births
 from foretwin.twin.connectors.sparkplug.payloads import read_payload, typed
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import assets, listing, open_store
-from support.commands import shown
-from support.npm_peers import npm_folder
-from support.plant_connections import QUICK, listening_to, set_aside, stored_rows, tagged_twin, written_connections
+from support.plant_connections import (
+    QUICK,
+    listening_to,
+    set_aside,
+    soon,
+    stored_rows,
+    tagged_twin,
+    written_connections,
+)
 
 TWIN = tagged_twin("flow", "speed")
 TEXT = """spark:
@@ -33,48 +36,13 @@ TEXT = """spark:
 BEGAN = int(time.time()) - 3600
 
 
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory):
-    """A folder with the makers' client."""
-    return npm_folder(tmp_path_factory.mktemp("npm"), "sparkplug-client@3.2.4", "edge_node.js")
-
-
-class Node:
-    """The edge node's process."""
-
-    def __init__(self, modules, url):
-        self.process = subprocess.Popen(
-            ["node", "edge_node.js", url], cwd=modules, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.words, self.ended = [], threading.Event()
-        threading.Thread(target=self._read, daemon=True).start()
-        self.wait("connected")
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.words.append(line.strip())
-
-    def wait(self, word, count=1):
-        wait_for(lambda: self.words.count(word) >= count, f"{word} of the edge node", 60)
-
-    def tell(self, **told):
-        before = self.words.count("done")
-        self.process.stdin.write(json.dumps(told) + "\n")
-        self.process.stdin.flush()
-        self.wait("done", before + 1)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-
 @contextmanager
-def plant(modules, broker, tmp_path, **more):
+def plant(sparkplug_modules, broker, tmp_path, **more):
     store = open_store(f"sqlite:///{tmp_path}/twins.db")
     peers = written_connections(tmp_path, TEXT.format(url=broker.url), TWIN)
     try:
         with listening_to(store, TWIN, peers) as state:
-            node = Node(modules, broker.url)
+            node = EdgeNode(sparkplug_modules, broker.url)
             try:
                 yield store, node, state.connections["spark"]
             finally:
@@ -101,18 +69,17 @@ def stale(store) -> list[str]:
         return [row["name"] for row in listing.list_fleet(connection, page, {}, True, {})]
 
 
-def test_births_name_the_metrics_and_data_messages_their_aliases(modules, broker, tmp_path):
-    with plant(modules, broker, tmp_path) as (store, node, state):
+def test_births_name_the_metrics_and_data_messages_their_aliases(sparkplug_modules, broker, tmp_path):
+    with plant(sparkplug_modules, broker, tmp_path) as (store, node, state):
         node.tell(birth={"P-1": values(212, "idle"), "P-2": values(32, "idle")}, at=at(0))
         for second in range(1, 5):
             node.tell(
-                device="P-1",
-                data=values(212 + 1.8 * second, "running"),
+                data={"P-1": values(212 + 1.8 * second, "running")},
                 at=at(second),
                 packed=[None, "GZIP", "DEFLATE"][second % 3],
             )
-        node.tell(device="P-1", data=values(None, "running"), at=at(5))
-        node.tell(device="P-1", data=values(230, "broken"), at=at(7))
+        node.tell(data={"P-1": values(None, "running")}, at=at(5))
+        node.tell(data={"P-1": values(230, "broken")}, at=at(7))
         wait_for(lambda: len(stored_rows(store, TWIN, "P-1")) >= 6, "readings", 60)
         wait_for(lambda: len(stored_rows(store, TWIN, "P-2")) == 1, "a reading of the other", 60)
         assert flows(store)[:6] == [100, 101, 102, 103, 104, 104]
@@ -128,22 +95,53 @@ def test_births_name_the_metrics_and_data_messages_their_aliases(modules, broker
 
 
 def test_a_node_that_was_born_unheard_is_asked_for_its_birth_and_nothing_of_it_is_lost(
-    modules, broker, tmp_path, caplog
+    sparkplug_modules, broker, tmp_path, caplog
 ):
-    with plant(modules, broker, tmp_path) as (store, node, _):
+    with plant(sparkplug_modules, broker, tmp_path) as (store, node, _):
         node.tell(table={"P-1": values(32, "idle")}, at=at(0))
         for second in range(1, 4):
-            node.tell(device="P-1", data=values(32 + 1.8 * second, "running"), at=at(second))
+            node.tell(data={"P-1": values(32 + 1.8 * second, "running")}, at=at(second))
         node.wait("rebirth")
-        wait_for(lambda: flows(store)[-2:] == [2, 3], "what waited for the birth", 60)
+        wait_for(lambda: flows(store) == [1, 2, 3], "what waited for the birth, which tells of now", 60)
         assert "spark: plant/edge1 is asked for its birth: its metrics are in no birth" in caplog.text
 
 
-def test_a_node_that_dies_makes_its_machines_stale_at_once_until_they_speak(modules, broker, tmp_path):
-    with plant(modules, broker, tmp_path) as (store, node, _):
+def test_what_a_node_keeps_while_its_broker_is_killed_is_stored_though_its_birth_comes_first(
+    sparkplug_modules, tmp_path, caplog
+):
+    broker, flow = KillableBroker(tmp_path / "broker").start(), iter(range(100))
+
+    def measure(count: int) -> int:
+        for second in itertools.islice(flow, count):
+            node.tell(data={"P-1": values(32 + 1.8 * second, "idle")}, at=at(second))
+        return second + 1
+
+    try:
+        with plant(sparkplug_modules, broker, tmp_path) as (store, node, state):
+            node.tell(birth={"P-1": values(32, "idle")}, at=at(next(flow)))
+            for loss in range(2):
+                before = measure(2)
+                wait_for(lambda before=before: len(flows(store)) == before, "readings", 30)
+                broker.write_down()
+                broker.kill()
+                assert soon(lambda: state.connected_since is None and "connection lost" in caplog.text, "loss") < 10
+                caplog.clear()
+                node.wait("lost", loss + 1)  # what it sends before is on its way, and lost
+                kept = measure(10 + loss)  # ten times as long as values wait
+                broker.start()
+                node.wait("connected", loss + 2)
+                wait_for(lambda kept=kept: len(flows(store)) == kept, "what the node has kept", 30)
+            assert flows(store) == list(range(kept))
+            assert set_aside(store) == []
+    finally:
+        broker.kill()
+
+
+def test_a_node_that_dies_makes_its_machines_stale_at_once_until_they_speak(sparkplug_modules, broker, tmp_path):
+    with plant(sparkplug_modules, broker, tmp_path) as (store, node, _):
         node.tell(birth={"P-1": values(32, "idle"), "P-2": values(32, "idle")}, at=at(0))
         for machine in ("P-1", "P-2"):
-            node.tell(device=machine, data=values(33.8, "idle"), at=at(1))
+            node.tell(data={machine: values(33.8, "idle")}, at=at(1))
             wait_for(lambda machine=machine: len(stored_rows(store, TWIN, machine)) == 2, "readings", 60)
         assert stale(store) == []
         node.tell(gone=True, device="P-2", at=at(2))
@@ -154,41 +152,15 @@ def test_a_node_that_dies_makes_its_machines_stale_at_once_until_they_speak(modu
             assert [one.is_silent for one in assets.find_all(connection, ["P-1", "P-2"]).values()] == [True, True]
             told = connection.exec_driver_sql("SELECT type FROM events").scalars().all()
         assert told == ["foretwin.asset.stale.v1"] * 2
-        again = Node(modules, broker.url)
+        again = EdgeNode(sparkplug_modules, broker.url)
         again.tell(birth={"P-1": values(32, "idle")}, at=at(10))
-        again.tell(device="P-1", data=values(35.6, "idle"), at=at(12))
+        again.tell(data={"P-1": values(35.6, "idle")}, at=at(12))
         wait_for(lambda: stale(store) == ["P-2"], "its return", 60)
         again.kill()
 
 
-def test_births_become_a_twin_and_its_connection(modules, broker, tmp_path, monkeypatch):
-    (tmp_path / "project").mkdir()
-    monkeypatch.chdir(tmp_path / "project")
-    monkeypatch.setattr(overheard_births, "QUIET", 0.5)
-    node, ended = Node(modules, broker.url), threading.Event()
-
-    def work() -> None:  # a node that was born before anybody listened
-        node.tell(birth={f"P-{i}": values(32, "idle") for i in range(3)}, at=at(0))
-        while not ended.wait(0.3):
-            node.tell(device="P-1", data=values(33, "idle"), at=at(1))
-
-    threading.Thread(target=work).start()
-    try:
-        told = shown("new", "press", broker.url)
-    finally:
-        ended.set()
-        time.sleep(0.5)
-        node.kill()
-    assert "3 machines: P-0, P-1, P-2" in told
-    contract = load_twin(Path("data/press/twin.yaml"))
-    assert [(name, one.unit) for name, one in contract.channels.items()] == [("flow", "degC")]
-    assert "flow: no range is told" in told
-    (peer,) = load_connections(Path("connections.yaml"), {"press": contract})
-    assert (peer.settings.format, [tag.at for tag in peer.settings.tags]) == ("sparkplug", ["plant/edge1/{asset}/Flow"])
-
-
-def test_what_is_no_payload_is_set_aside(modules, broker, tmp_path):
-    with plant(modules, broker, tmp_path) as (store, _, _):
+def test_what_is_no_payload_is_set_aside(sparkplug_modules, broker, tmp_path):
+    with plant(sparkplug_modules, broker, tmp_path) as (store, _, _):
         device = connect_broker(broker.url, "device", threading.Event(), None, QUICK)
         device.publish("spBv1.0/plant/DDATA/edge1/P-1", b"\xff\xff\xff").result(20)
         wait_for(lambda: set_aside(store), "refusal", 30)

@@ -1,6 +1,7 @@
 """Topics of anybody's invention over a real broker, several connections at once, and what is told of a loss."""
 
 import json
+import random
 import signal
 import threading
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from benchmarks.reliability.mqtt_plant import TAGS, MqttPumps
+from benchmarks.reliability.shipped_broker import KillableBroker
 from foretwin.operations.health.each_process import ingest_state
 from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.simulator.broker import Broker
@@ -96,6 +99,32 @@ def test_a_lost_connection_is_told_within_ten_seconds_and_the_other_one_goes_on(
     finally:
         mute.process.send_signal(signal.SIGCONT)
         mute.stop()
+
+
+def test_a_broker_that_is_killed_loses_nothing_that_it_has_acknowledged(small_store, tmp_path, caplog):
+    broker, chance = KillableBroker(tmp_path / "broker").start(), random.Random(1)
+    pumps = MqttPumps(broker.url, 2, 0.05)
+    pumps.start()
+    try:
+        text = f'hall: {{url: "{broker.url}", twin: pump, tags: [{TAGS}]}}'
+        with listening_to(small_store, TWIN, written_connections(tmp_path, text, TWIN)) as state:
+            for _ in range(3):
+                threading.Event().wait(chance.uniform(0.2, 1))
+                broker.kill()
+                assert soon(lambda: state.not_connected == ["hall"] and "connection lost" in caplog.text, "loss") < 10
+                caplog.clear()
+                broker.start()
+                wait_for(lambda: state.is_connected, "connection", 60)
+            pumps.quiet.set()
+            pumps.join(30)
+            wait_for(lambda: len(stored_rows(small_store, TWIN, "P-001")) >= pumps.published, "all readings", 60)
+    finally:
+        broker.kill()
+    rows = stored_rows(small_store, TWIN, "P-001").iloc[: pumps.published]
+    assert rows["flow"].tolist() == list(range(pumps.published))
+    assert (rows["speed"] - rows["flow"] == 1000).all()
+    assert set_aside(small_store) == []
+    assert state.connections["hall"].reconnects == 3
 
 
 def test_one_of_several_that_refuses_is_told_and_the_others_go_on(broker, small_store, tmp_path, caplog):

@@ -264,6 +264,24 @@ def test_a_new_run_begins_at_its_own_first_value_and_takes_none_of_the_one_befor
     assert sorted(map(tuple, runs)) == [(1, 0.0), (2, 1.0)], "hour 20 lacks iron, so it is no reading of run 2"
 
 
+def test_what_a_tag_showed_long_before_holds_and_a_run_begins_with_the_present(tmp_path):
+    twin = press({name: {"grid": {"take": "last"}, "may_be_missing": True} for name in ("force", "mode", "step")})
+    store = open_store(f"sqlite:///{tmp_path}/twins.db")
+    begun = [("mode", -3000, 7), ("step", -1500, 2), ("force", 0, 1)]  # the first two tell their changes alone
+    later = [*(("force", hour, 1 + hour) for hour in range(1, 8)), ("mode", 5, 8)]
+    for channel, hour, value in (*begun, *later):
+        receipt = send(store, body("A", BEGUN + timedelta(hours=hour), channel, value), twin=twin)
+        assert receipt.rejected == ()
+    rows = held(store, twin)
+    assert rows["time"].tolist() == [0, 1, 2, 3, 4]
+    assert rows["force"].tolist() == [1, 2, 3, 4, 5]
+    assert rows[["mode", "step"]].drop_duplicates().to_numpy().tolist() == [[7, 2]]
+    # a clock that jumps after the machine has spoken is refused as ever
+    jumped = send(store, body("A", BEGUN + timedelta(hours=2000), "force", 0), twin=twin, now=MUCH_LATER)
+    assert [one.reason for one in jumped.rejected] == ["clock"]
+    store.close()
+
+
 def test_a_file_of_single_values_loses_none_however_long_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr("foretwin.twin.ingest.single_values.taking.MOST_WAITING", 60)
     monkeypatch.setattr("foretwin.twin.ingest.single_values.taking.AT_ONCE", 20)

@@ -6,6 +6,7 @@ import shutil
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from foretwin.errors import BrokerError
 from foretwin.twin.simulator.processes import Process, end, free_port, listens, started, wait_for
@@ -13,7 +14,7 @@ from foretwin.twin.simulator.processes import Process, end, free_port, listens, 
 
 @dataclass
 class Broker:
-    """A Mosquitto that keeps sessions and messages; `lines` are added to its configuration (TLS, passwords).
+    """A Mosquitto that keeps sessions and messages; `lines` are added to its configuration, or stand for lines of it.
 
     It can be stopped, killed and started again on the same port with what it kept in `folder`.
     """
@@ -29,7 +30,7 @@ class Broker:
         """Return the URL."""
         return f"mqtt://{self.host}:{self.port}"
 
-    def start(self) -> "Broker":
+    def start(self) -> Self:
         """Start it; BrokerError where it is not installed, ForetwinError where it does not listen in time."""
         program = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
         if program is None:
@@ -39,10 +40,11 @@ class Broker:
         lines = [f"user {pwd.getpwuid(os.getuid()).pw_name}", f"listener {self.port} {self.host}", "log_type error"]
         lines += ["persistence true", f"persistence_location {self.folder.resolve()}/", "autosave_interval 1"]
         lines += ["max_queued_messages 0", "set_tcp_nodelay true"]
-        if not any(line.startswith("password_file") for line in self.lines):
-            lines.append("allow_anonymous true")
+        told = {line.partition(" ")[0] for line in self.lines}
+        lines += [] if "password_file" in told else ["allow_anonymous true"]
+        own = [line for line in lines if line.partition(" ")[0] not in told - {"listener"}]
         config = self.folder / "mosquitto.conf"
-        config.write_text("\n".join([*lines, *self.lines]) + "\n")
+        config.write_text("\n".join([*own, *self.lines]) + "\n")
         self.process = started([program, "-c", str(config)], self.folder / "log.txt")
         what = f"mosquitto on port {self.port} ({self.folder}/log.txt says why)"
         wait_for(lambda: listens(self.port, self.host), what)

@@ -55,6 +55,7 @@ def listen_sparkplug(peer: Peer, sink: Sink, stop: threading.Event, state: Conne
     state.heartbeat.beat(math.inf)  # however long it takes until the broker accepts
     session = connect_broker(broker_of(peer), session_name(sink.store, peer), stop, subscription, backoff, state)
     host = _Host(peer, sink, state, session)
+    logger.info("%s: listening", session.address)
     try:
         while not stop.is_set():
             session.check()
@@ -62,7 +63,8 @@ def listen_sparkplug(peer: Peer, sink: Sink, stop: threading.Event, state: Conne
             messages = waiting.take(BATCH, PATIENCE, stop)
             if messages and host.take(messages):
                 session.acknowledge(messages)
-            state.mark_batch(min(heard, waiting.oldest), is_full=len(messages) == BATCH)
+            is_full = len(messages) == BATCH or bool(messages and host.tells_the_past)
+            state.mark_batch(min(heard, waiting.oldest), is_full)
             state.waiting = len(waiting)
             state.heartbeat.beat()
     finally:
@@ -89,10 +91,12 @@ class _Host:
         self.held: defaultdict[tuple[str, str], list[tuple[SparkplugTopic, SparkplugPayload]]] = defaultdict(list)
         self.machines: defaultdict[str, set[str]] = defaultdict(set)  # of each node or device
         self.newest: dict[tuple[str, str], float] = {}  # microseconds since 1970, by machine and channel
+        self.looked_up: set[str] = set()  # machines that the store was asked about
+        self.tells_the_past = False  # whether older values may follow: a node was born, or sent what it had kept
 
     def take(self, messages: list[Message]) -> bool:
         """Store what messages say, in their order; False where it could not be stored before the end."""
-        batch = _Batch(CollectedValues(self.contract))
+        batch, self.tells_the_past = _Batch(CollectedValues(self.contract)), False
         for message in messages:
             topic = parse_sparkplug_topic(message.topic)
             if topic is None:
@@ -104,6 +108,7 @@ class _Host:
             except BadInput as error:
                 batch.refused.append(undecodable(message.body, error, self.contract.name, None))
         decoded = [*([batch.values.decode()] if len(batch.values) else []), *batch.refused]
+        self.state.completeness.is_filling |= self.tells_the_past
         if decoded and not self.sink.take(decoded, "sparkplug", self.state):
             return False
         if batch.left:
@@ -120,10 +125,11 @@ class _Host:
         lacking = node.lacks_one(payload) and topic.kind != "NBIRTH"
         if topic.kind in BIRTHS:
             node.bear(topic, payload)
-            self._read(topic, payload, node, batch, is_birth=True)
             held, self.held[key] = self.held[key], []
-            for earlier in held:
+            for earlier in held:  # ahead of what the birth says of now
                 self._data(*earlier, node, batch)
+            self._read(topic, payload, node, batch)
+            self.tells_the_past = True
         else:
             self._data(topic, payload, node, batch)
         if lacking:
@@ -141,9 +147,7 @@ class _Host:
             self._count_bad("no birth", len(lost[1].metrics), topic.owner)
         self._ask(topic, node, "its metrics are in no birth")
 
-    def _read(
-        self, topic: SparkplugTopic, payload: SparkplugPayload, node: EdgeNode, batch: _Batch, is_birth: bool = False
-    ) -> None:
+    def _read(self, topic: SparkplugTopic, payload: SparkplugPayload, node: EdgeNode, batch: _Batch) -> None:
         mapped = []
         for metric in payload.metrics:
             found = node.named(topic.device, metric)
@@ -152,14 +156,14 @@ class _Host:
                 mapped.append((tag, metric, found[1]))
                 self.machines[topic.owner].add(tag.asset)
                 batch.left.discard(tag.asset)
-        if is_birth:
-            self._look_up({tag.asset for tag, _, _ in mapped})
+        self._look_up({tag.asset for tag, _, _ in mapped})
         for tag, metric, raw in mapped:
             place = tag.asset, tag.channel
             if raw is None or metric.time is None:
                 self._count_bad("null" if raw is None else "no time", 1, tag.tag.at)
                 continue
             moment = metric.time * 1000
+            self.tells_the_past |= metric.historical
             if moment <= self.newest.get(place, -math.inf) and not metric.historical:
                 self.state.repeated += 1  # a birth tells again what was told
                 continue
@@ -168,9 +172,11 @@ class _Host:
 
     def _look_up(self, assets: set[str]) -> None:
         """Ask the store up to when the values of machines were taken that this process has not heard of yet."""
-        new = assets - {asset for asset, _ in self.newest}
+        new = assets - self.looked_up
         if new:
-            found: Mapping[tuple[str, str], float] = taken_until(self.sink.store, self.contract, new)
+            self.looked_up |= new
+            found: Mapping[tuple[str, str], float]
+            found = self.sink.patiently(lambda: taken_until(self.sink.store, self.contract, new))
             self.newest |= found
 
     def _bury(self, topic: SparkplugTopic, payload: SparkplugPayload, node: EdgeNode, batch: _Batch) -> None:

@@ -7,6 +7,7 @@ of a file.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -48,14 +49,15 @@ def settle_values(
     nothing = Settled(np.empty(0), np.empty((0, len(contract.channels)), np.float32), np.empty(0, bool), pending)
     if len(pending) == 0:
         return nothing
+    is_new = start is None
     if start is None:
-        start = float(pending.time.min())
+        start = _first_moment(pending, contract)
         span = (float(pending.time.max()) - start) / (MICROSECONDS * (clock.seconds or 1.0))
         if not everything and (only_final or span < wait_of(contract)):
             return nothing
     samples = pending.samples(start, clock.seconds)
     number = step_numbers(samples.time, clock.step)
-    before = int(number.min()) - 1 if pending.made is None else pending.made
+    before = -1 if is_new else int(number.min()) - 1 if pending.made is None else pending.made
     rows = grid_rows(samples, contract.channels, clock.step)
     newest = float(samples.time.max())
     until = int(number.max()) if everything else math.floor((newest - wait_of(contract)) / clock.step + NEAR)
@@ -71,6 +73,23 @@ def settle_values(
     with np.errstate(over="ignore"):
         values = made.values.astype(np.float32)
     return Settled(np.asarray(made.step * clock.step, np.float64), values, made.complete(contract), left)
+
+
+def are_states(channels: Collection[int], contract: Twin) -> bool:
+    """Return whether values of these channels are what each showed last, of a source that tells changes alone."""
+    every = list(contract.channels.values())
+    once = len(set(channels)) == len(channels)
+    return once and all((grid := every[i].grid) is not None and grid.take == "last" for i in channels)
+
+
+def _first_moment(pending: PendingValues, contract: Twin) -> float:
+    """Return when a new run begins: at its first value, or at the first one after the states of long before."""
+    order = np.argsort(pending.time, kind="stable")
+    longest = contract.clock.longest_jump * MICROSECONDS * (contract.clock.seconds or 1.0)
+    jumps = np.flatnonzero(np.diff(pending.time[order]) > longest) + 1
+    if len(jumps) and are_states(pending.channel[order[: jumps[-1]]].tolist(), contract):
+        return float(pending.time[order[jumps[-1]]])
+    return float(pending.time.min())
 
 
 def _is_final(age: NDArray[np.float64], channel: NDArray[np.int64], step: int, contract: Twin) -> bool:

@@ -11,7 +11,7 @@ from foretwin.contract.channels import MICROSECONDS
 from foretwin.contract.twin import Twin
 from foretwin.dataset.grid import step_numbers
 from foretwin.twin.ingest.single_values.pending import PendingValues
-from foretwin.twin.ingest.single_values.settling import LONGEST_HOLD, Settled, settle_values
+from foretwin.twin.ingest.single_values.settling import LONGEST_HOLD, Settled, are_states, settle_values
 from foretwin.twin.store import Connection, assets
 from foretwin.twin.store.assets import Asset
 from foretwin.twin.store.telemetry import pending_samples
@@ -166,7 +166,11 @@ class _Taking:
             if key in held and bool(values.dated[row]) == pending.dated:
                 self.taken.duplicates += 1
                 continue
-            why = self._fault(pending, key[0], bool(values.dated[row]), newest)
+            known = newest
+            if newest is not None and key[0] - newest > self._longest_jump(pending) and pending.start is None:
+                told = [*pending.channel.tolist(), *values.channel[fresh].tolist()]
+                known = None if are_states(told, self.contract) else newest
+            why = self._fault(pending, key[0], bool(values.dated[row]), known)
             if why is not None:
                 self.taken.rejected.append(_refused(self.contract, values, self.asset.name, row, why))
                 continue
@@ -233,6 +237,9 @@ class _Taking:
     def _unit(self, pending: PendingValues) -> float:
         return MICROSECONDS * (self.contract.clock.seconds or 1.0) if pending.dated else 1.0
 
+    def _longest_jump(self, pending: PendingValues) -> float:
+        return self.contract.clock.longest_jump * self._unit(pending)
+
     def _fault(
         self, pending: PendingValues, time: float, dated: bool, newest: float | None
     ) -> tuple[str, str, str] | None:
@@ -245,9 +252,8 @@ class _Taking:
             return "time", "clock", "lies in the future"
         if (pending.since is not None and time <= pending.since) or (not dated and time < 0):
             return "time", "order", "is before the run began"
-        longest = self.contract.clock.longest_jump
-        if newest is not None and time - newest > longest * self._unit(pending):
-            return "time", "clock", f"is more than {longest:g} {clock.unit} after the value before"
+        if newest is not None and time - newest > self._longest_jump(pending):
+            return "time", "clock", f"is more than {clock.longest_jump:g} {clock.unit} after the value before"
         if pending.made is not None and pending.start is not None:
             age = np.array([(time - pending.start) / self._unit(pending)])
             if int(step_numbers(age, clock.step)[0]) <= pending.made:
