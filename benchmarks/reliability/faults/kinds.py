@@ -100,17 +100,10 @@ KINDS: dict[str, tuple[Fault, int]] = {  # with its share of the draws
 }
 
 
-def possible_kinds(plant: Plant) -> tuple[str, ...]:
-    """Return the kinds that this machine allows."""
-    lacking = {"fill the disk": plant.disk, "step the clock": plant.clock, "drop the link": plant.prefix}
-    return tuple(name for name in KINDS if lacking.get(name, True))
-
-
-def draw(kinds: tuple[str, ...], count: int, random: np.random.Generator) -> list[str]:
-    """Draw `count` faults: each kind once first, where there is room, the others by their shares."""
-    shares = np.array([KINDS[name][1] for name in kinds], float)
-    more = random.choice(kinds, max(0, count - len(kinds)), p=shares / shares.sum()).tolist()
-    return [*random.permutation([*kinds, *more])][:count]
+def possible_kinds(plant: Plant) -> dict[str, int]:
+    """Return the kinds that this machine allows, with their shares."""
+    lacking = {"fill the disk": plant.disk, "step the clock": plant.clock, "drop the link": plant.inside}
+    return {name: share for name, (_, share) in KINDS.items() if lacking.get(name, True)}
 
 
 def _freeze(process: Process | None, random: np.random.Generator) -> None:

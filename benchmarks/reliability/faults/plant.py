@@ -10,16 +10,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.namespaces import Namespace, add_namespace, network
 from benchmarks.servers import Postgres
 from foretwin.errors import ForetwinError
 from foretwin.twin.simulator.broker import Broker
 
-NAMESPACE, LINK, PEER = "foretwin-plant", "ftplant0", "ftplant1"
+NAMESPACE = "foretwin-plant"
 HOST, INSIDE = "10.213.77.1", "10.213.77.2"
 DISK = "2g"
 LIBFAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
@@ -30,19 +31,24 @@ SLEEP_MENDED = (
 
 @dataclass(frozen=True)
 class Plant:
-    """What the commands depend on. `disk` and `prefix` are empty where the machine does not allow them."""
+    """What the commands depend on. `disk` and `inside` are None where the machine does not allow them."""
 
     folder: Path
     broker: Broker
     database: Postgres
     disk: Path | None  # that of the database, small enough to be filled
-    prefix: tuple[str, ...]  # runs a command behind the link
+    inside: Namespace | None  # where the commands run, behind the link
     clock: Path | None  # the file that says how far the commands' clock is off
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What runs a command behind the link."""
+        return self.inside.prefix if self.inside else ()
 
     @property
     def host(self) -> str:
         """The address under which the commands listen."""
-        return INSIDE if self.prefix else "127.0.0.1"
+        return self.inside.address if self.inside else "127.0.0.1"
 
     @property
     def here(self) -> str:
@@ -66,7 +72,9 @@ class Plant:
 
     def set_link(self, state: str) -> None:
         """Take the link `up` or `down`."""
-        _ip("link", "set", LINK, state)
+        if self.inside is None:
+            raise ForetwinError("link: there is none of its own to take down")
+        self.inside.set_link(state)
 
     @contextmanager
     def full_disk(self) -> Iterator[None]:
@@ -91,15 +99,12 @@ def built_plant() -> Iterator[Plant]:
     """Build a plant in a folder of its own for the time of the block."""
     with tempfile.TemporaryDirectory(prefix="foretwin-faults-") as temporary, ExitStack() as ending:
         folder = Path(temporary)
-        is_root = os.getuid() == 0
-        prefix: tuple[str, ...] = ()
-        host = "127.0.0.1"
-        if is_root and _network(ending):
-            prefix, host = ("ip", "netns", "exec", NAMESPACE), HOST
+        inside = _network(ending)
+        host = HOST if inside else "127.0.0.1"
         folder.chmod(0o711)  # PostgreSQL runs as another user
         disk = folder / "disk"
         disk.mkdir()
-        has_disk = is_root and _mounted(disk, ending)
+        has_disk = os.getuid() == 0 and _mounted(disk, ending)
         database = Postgres(disk / "postgres", host=host)
         database.folder.mkdir()
         ending.callback(database.remove)
@@ -110,27 +115,18 @@ def built_plant() -> Iterator[Plant]:
         if any(Path("/").glob(LIBFAKETIME.lstrip("/"))):
             clock = folder / "clock"
             clock.write_text("+0\n")
-        yield Plant(folder, broker, database.start(), disk if has_disk else None, prefix, clock)
+        yield Plant(folder, broker, database.start(), disk if has_disk else None, inside, clock)
 
 
-def _network(ending: ExitStack) -> bool:
-    """Make the namespace and the link; False where the machine does not allow it."""
-    _ip("netns", "del", NAMESPACE, check=False)
-    if not _ip("netns", "add", NAMESPACE, check=False):
-        return False
-    ending.callback(_ip, "netns", "del", NAMESPACE, check=False)
-    inside = ("ip", "netns", "exec", NAMESPACE, "ip")
-    steps: list[Sequence[str]] = [
-        ("ip", "link", "add", LINK, "type", "veth", "peer", "name", PEER, "netns", NAMESPACE),
-        ("ip", "address", "add", f"{HOST}/24", "dev", LINK),
-        ("ip", "link", "set", LINK, "up"),
-        (*inside, "address", "add", f"{INSIDE}/24", "dev", PEER),
-        (*inside, "link", "set", PEER, "up"),
-        (*inside, "link", "set", "lo", "up"),
-    ]
-    done = all(subprocess.run(step, capture_output=True, check=False).returncode == 0 for step in steps)
-    ending.callback(_ip, "link", "del", LINK, check=False)
-    return done
+def _network(ending: ExitStack) -> Namespace | None:
+    """Make the namespace and the link; None where the machine does not allow it."""
+    try:
+        ending.enter_context(network(HOST))
+        made = add_namespace(NAMESPACE, INSIDE)
+    except ForetwinError:
+        return None
+    ending.callback(made.remove)
+    return made
 
 
 def _mounted(disk: Path, ending: ExitStack) -> bool:
@@ -140,13 +136,6 @@ def _mounted(disk: Path, ending: ExitStack) -> bool:
         return False
     ending.callback(subprocess.run, ["umount", "--lazy", str(disk)], check=False)
     return True
-
-
-def _ip(*arguments: str, check: bool = True) -> bool:
-    found = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
-    if check and found.returncode:
-        raise ForetwinError(f"ip {' '.join(arguments)}: {found.stderr.strip()}")
-    return found.returncode == 0
 
 
 PROGRAM = (sys.executable, "-m", "foretwin.cli")

@@ -24,7 +24,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.reliability.accounts import BEHIND, count, examine
-from benchmarks.reliability.faults.kinds import KINDS, Running, draw, possible_kinds
+from benchmarks.reliability.draws import draw
+from benchmarks.reliability.faults.kinds import KINDS, Running, possible_kinds
 from benchmarks.reliability.faults.load import Load, spread_out
 from benchmarks.reliability.faults.plant import PROGRAM, Plant, built_plant
 from benchmarks.reliability.faults.receiver import Receiver

@@ -15,6 +15,7 @@ from foretwin.project.paths import Paths
 from foretwin.twin.scoring import renewal
 from foretwin.twin.scoring.loop import score_once
 from foretwin.twin.scoring.watched import Watching, WatchSettings
+from foretwin.twin.store import open_store
 from foretwin.twin.store.ownership.twins_with_work import twins_with_work
 from foretwin.twin.store.scoring import scores
 from foretwin.twin.store.tables import assets, events
@@ -45,9 +46,18 @@ def root(project, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def watching(store, root):
+def quick(tmp_path, migrated):
+    """An empty store of SQLite, where the database is no matter."""
+    shutil.copyfile(migrated("sqlite", None).removeprefix("sqlite:///"), tmp_path / "twins.db")
+    opened = open_store(f"sqlite:///{tmp_path}/twins.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def watching(quick, root):
     """The loop after its first pass."""
-    found = Watching(store, root, WatchSettings())
+    found = Watching(quick, root, WatchSettings())
     assert look(found) == 0
     return found
 
@@ -99,18 +109,18 @@ def test_a_pass_without_news_asks_and_looks_at_the_same_for_two_twins_and_for_ma
     assert asked[0] == asked[1] <= 8 * (ROUND - 1)
 
 
-def test_what_was_promoted_scores_the_next_reading_wherever_the_turn_is(store, root, watching):
+def test_what_was_promoted_scores_the_next_reading_wherever_the_turn_is(quick, root, watching):
     for name in reversed(NAMES):
         promote(root, TWINS[name])
-        store_rows(store, TWINS[name], random_rows(TWINS[name], {name: 9}))
+        store_rows(quick, TWINS[name], random_rows(TWINS[name], {name: 9}))
         assert look(watching) == 1
-        score, version = newest(store, name)
+        score, version = newest(quick, name)
         assert version == "4"
         want = load_champion(root, name).bundle.score(random_rows(TWINS[name], {name: 9}))["rul"].iat[0]
         assert score.rul == pytest.approx(want, abs=1e-3)
 
 
-def test_new_champions_policies_and_trials_are_taken_up_within_a_round(store, root, watching):
+def test_new_champions_policies_and_trials_are_taken_up_within_a_round(root, watching):
     lathe = TWINS["lathe"]
     other = lathe.model_copy(update={"cases": lathe.cases.model_copy(update={"open_probability": 0.99})})
     write_contract(root, other)
@@ -138,9 +148,10 @@ def test_each_twin_has_its_share_of_the_memory_after_others_are_gone(watching, r
     assert watching.twins["fan"].recent.memory_bytes == watching.settings.memory_bytes
 
 
-def test_a_window_that_another_loop_has_scored_meanwhile_is_held_as_it_is_in_the_store(store, root, watching):
+def test_a_window_that_another_loop_has_scored_meanwhile_is_held_as_it_is_in_the_store(store, root):
     pump, fan = TWINS["pump"], TWINS["fan"]
     rows = random_rows(pump, {"P": 12})
+    watching = Watching(store, root, WatchSettings())
     store_rows(store, pump, rows[:6])
     assert look(watching) == 1
     watching.owner.close()  # as if its session had been lost
@@ -157,20 +168,20 @@ def test_a_window_that_another_loop_has_scored_meanwhile_is_held_as_it_is_in_the
     assert newest(store, "P")[0].rul == pytest.approx(want, abs=1e-3)
 
 
-def test_machines_of_every_twin_that_fall_silent_are_told_within_a_round(store, root):
+def test_machines_of_every_twin_that_fall_silent_are_told_within_a_round(quick, root):
     quiet = {
         name: Twin.model_validate({**TWINS[name].model_dump(), "cases": {"stale_after": hours}})
         for hours, name in enumerate(NAMES, 6)
     }
     for name, twin in quiet.items():
         write_contract(root, twin)
-        store_rows(store, twin, random_rows(twin, {name: 3}))
-    watching = Watching(store, root, WatchSettings())
+        store_rows(quick, twin, random_rows(twin, {name: 3}))
+    watching = Watching(quick, root, WatchSettings())
     look(watching)
     for hours in range(6, 6 + len(NAMES)):
         for _ in range(ROUND):
             look(watching, NOON + timedelta(hours=hours) + SECOND)
-        with store.read() as connection:
+        with quick.read() as connection:
             told = connection.execute(
                 select(func.count()).select_from(events).where(events.c.type == "foretwin.asset.stale.v1")
             )
