@@ -157,7 +157,7 @@ def test_the_overview_counts_failures_a_few_machines_at_a_time(client, store, ro
     case = client.get("/v1/cases?asset=P-1").json()["items"][0]["id"]
     client.post(f"/v1/cases/{case}/verdict", json={"verdict": "run_ended"}).raise_for_status()
     client.get("/v1/kpis").raise_for_status()
-    monkeypatch.setattr("foretwin.twin.kpis.counts.PIECE", 1)
+    monkeypatch.setattr("foretwin.twin.api.twins.COUNTED_AT_ONCE", 1)
     for name in ("P-2", "P-3"):
         case = client.get(f"/v1/cases?asset={name}").json()["items"][0]["id"]
         client.post(f"/v1/cases/{case}/verdict", json={"verdict": "run_ended"}).raise_for_status()

@@ -434,7 +434,7 @@ def test_a_model_is_told_with_its_errors_near_the_end_and_what_is_tried_beside_i
     page = visitor.text("/models/pump")
     assert "0 – 8 30 14.8 12 93% 7%" in page
     assert "Version 9 is on trial (shadow)" in page
-    assert "on 120 scores of 7 machines: remaining lives differ by 2.5 h on average , diagnoses in 4%" in page
+    assert "on 120 scores of 7 machines: remaining lives differ by 2.5 h on average, diagnoses in 4%" in page
     assert "Of 3 lives that have ended since, version 1 was off by 11, version 9 by 9 h." in page
     shutil.rmtree(folder)
     paths.evaluation.write_text(json.dumps(evaluation | {"bundle": "of another one"}))

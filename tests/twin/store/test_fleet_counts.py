@@ -10,12 +10,14 @@ from sqlalchemy import event, insert, select
 
 from foretwin.serving.access.bounds import UNBOUND, Bounds
 from foretwin.twin.ingest.ingest import ingest
+from foretwin.twin.kpis.counts import failures_since, keep_some_counts
 from foretwin.twin.store import assets, health, open_store
 from foretwin.twin.store.casework import cases
 from foretwin.twin.store.casework.cases import NewCase, Numbers
 from foretwin.twin.store.erasure import erase
 from foretwin.twin.store.scoring import fleet_counts, scores
 from foretwin.twin.store.scoring.scores import Score
+from foretwin.twin.store.scoring.usage import month_of, recent_owners
 from foretwin.twin.store.summaries import health_changes, urgencies
 from foretwin.twin.store.tables import assets as asset_table
 from foretwin.twin.store.tables import batches
@@ -150,6 +152,9 @@ def overview(store) -> int:
         health.count_open_cases(connection, UNBOUND)
         health.scoring_backlog(connection, NOON, UNBOUND)
         assert health.newest_receipt(connection, UNBOUND) == NOON
+        failures_since(connection, "pump", NOON.date())
+        recent_owners(connection, month_of(NOON), UNBOUND, 51)
+    assert keep_some_counts(store, "pump", 20)
     return found["assets"]
 
 

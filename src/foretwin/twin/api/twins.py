@@ -56,6 +56,7 @@ PROMPT = timedelta(minutes=1)  # within which a reading is scored where nothing 
 MOST_ENTRIES = 10_000
 USUAL_ENTRIES = 200
 YEAR = timedelta(days=365)  # over which an overview counts failures
+COUNTED_AT_ONCE = 20  # machines that one overview counts anew, in a few milliseconds; the key figures count all
 MOST_OWNERS = 50  # that it names: rather none than some
 EXPORT_SECONDS = 600.0  # that reading all of an asset may take
 THREAD = {"at": parse_moment, "since": parse_moment, "until": parse_moment, "limit": whole_number(1, MOST_ENTRIES)}
@@ -124,7 +125,7 @@ def _failures(call: Call) -> list[dict[str, Any]]:
     with call.store.read() as connection:
         twins = [one.name for one in reported(connection, call.contracts, None)]
     for twin in twins:
-        is_complete = keep_some_counts(call.store, twin)
+        is_complete = keep_some_counts(call.store, twin, COUNTED_AT_ONCE)
         with call.store.read() as connection:
             counted = failures_since(connection, twin, since)
         found.append({"twin": twin, "since": since, **counted, "is_complete": is_complete})

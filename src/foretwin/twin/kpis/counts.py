@@ -20,18 +20,18 @@ def keep_counts(store: Store, twin: str) -> None:
         pass
 
 
-def keep_some_counts(store: Store, twin: str) -> bool:
-    """Count anew some of those assets, the same number of any fleet; return whether none is left."""
+def keep_some_counts(store: Store, twin: str, most: int = PIECE) -> bool:
+    """Count anew at most so many of those assets, whatever the fleet's size; return whether none is left."""
     with store.read() as connection:
         if not stored.changed_assets(connection, twin, 1):
             return True
     with store.write() as connection:
         stored.lock_counts(connection, twin)
-        chosen = stored.changed_assets(connection, twin, PIECE)
+        chosen = stored.changed_assets(connection, twin, most)
         if chosen:
             found, change = _count_anew(connection, chosen, for_update=True)
             stored.store_counts(connection, twin, found, change)
-    return len(chosen) < PIECE
+    return len(chosen) < most
 
 
 def failures_since(connection: Connection, twin: str, since: date) -> dict[str, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, select, text, update
+from sqlalchemy import Connection, bindparam, case, exists, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from foretwin.twin.store.summaries import IS_CHANGED, kpi_counts, runs
@@ -82,8 +82,8 @@ def lock_counts(connection: Connection, twin: str) -> None:
 
 def changed_assets(connection: Connection, twin: str, most: int | None) -> list[int]:
     """Return assets of the twin about which something has changed since they were counted, at most `most`."""
-    query = select(runs.c.asset).distinct().join(assets, assets.c.id == runs.c.asset)
-    query = query.where(assets.c.twin == twin, IS_CHANGED).order_by(runs.c.asset).limit(most)
+    mine = exists().where(assets.c.id == runs.c.asset, assets.c.twin == twin)  # no join, which would begin at the fleet
+    query = select(runs.c.asset).distinct().where(IS_CHANGED, mine).order_by(runs.c.asset).limit(most)
     return list(connection.execute(query).scalars())
 
 
