@@ -6,13 +6,14 @@ Needs a project whose pump is built (`make run`): what each candidate said of th
 Weights and powers of a fold come from the other folds. Compared are the candidates; their weighted sum; the same where
 late cuts count ten times as much; weights that change with the weighted sum's own answer, from one set at 0 to another
 at the longest lead time; power means; and the mean that a blend is given. Beside them stands the wear filter, which
-knows the pump's equations. A share "better" is that of paired resamples of the pumps with less error than the weighted
-sum. No held-out pump is looked at. Writes reports/blend_means.json.
+knows the pump's equations, and the mean that a blend would be given of which it were a candidate. A share "better" is
+that of paired resamples of the pumps with less error than the weighted sum. No held-out pump is looked at. Writes
+reports/blend_means.json.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,9 @@ def main(root: Path = Path()) -> None:
     cap, lead = cap_of(contract), longest_lead_time(contract)
     table = pd.read_parquet(paths.models / "candidates" / "out_of_fold.parquet")
     cuts = Cuts.of(table, lead / cap, params.train.smallest_weight)
-    said = {**ways(cuts), "physics": _physics(paths, params)[table["truth/rul"].notna().to_numpy()] / cap}
+    physics = _physics(paths, params)[table["truth/rul"].notna().to_numpy()] / cap
+    wider = replace(cuts, names=[*cuts.names, "physics"], answers=np.column_stack([cuts.answers, physics]))
+    said = {**ways(cuts), "physics": physics, "chosen_with_physics": ways(wider)["chosen"]}
     report = {
         "unit": contract.clock.unit,
         "cuts": len(cuts.truth),
