@@ -12,11 +12,20 @@ from foretwin.dataset.windows import Histories
 from foretwin.errors import ContractError
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
-from foretwin.predictor.health.health_state import STATES, comes_late, health_answer, health_word
+from foretwin.predictor.health.health_state import (
+    SIGNATURES,
+    STATES,
+    comes_late,
+    failing_sensor,
+    health_answer,
+    health_word,
+    lone_channel,
+)
 from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
 from foretwin.predictor.inputs import read_frame
 from foretwin.predictor.known_settings import KnownSettings
 from foretwin.predictor.records import score_records
+from foretwin.twin.console.wording import Wording
 from support.small_fleet import REMEDY, fleet_twin
 from support.tiny_bundle import tiny_network
 
@@ -135,3 +144,15 @@ def test_record_and_table_say_the_same(tmp_path: Path):
         assert health_answer(record, twin) == {"index": index, "state": state}
         assert 0 <= index <= 100
     assert health_answer(records[0], fleet_twin("faults")) is None
+
+
+def test_a_lone_channel_is_its_sensor_s_by_a_signature_and_of_both_without_one() -> None:
+    for signature in SIGNATURES:
+        warnings = ["short_history: 3 of 60 rows", f"check_function: oil_heat {signature}"]
+        assert (failing_sensor(warnings), lone_channel(warnings)) == (warnings[1], None)
+    alone = ["check_function: oil_heat contradicts the other channels"]
+    assert (failing_sensor(alone), lone_channel(alone)) == (None, "oil_heat")
+    assert (failing_sensor(["off: speed jumps"]), lone_channel([])) == (None, None)
+    assert Wording("en", None).warning(alone[0]).startswith("Its sensor, or the part that it watches: oil heat")
+    assert Wording("de", None).warning(alone[0]).startswith("Der Sensor oder das Teil")
+    assert Wording("en", None).warning("check_function: oil_heat jumps").startswith("A sensor fails")

@@ -41,6 +41,7 @@ MOST_WINDOWS = 12_000  # drawn for the candidates of one fold
 FOURIER_WINDOWS = 8_000  # used by the random Fourier features
 COMPONENTS = 500  # random Fourier features
 KERNEL_WIDTHS, PENALTIES = (0.1, 0.3, 1.0), (1e-5, 1e-4, 1e-3)
+SEVERAL_RUNS = 10  # of fewer, the folds that are left do not know all that is normal
 WORTH_A_CORE = 10_000  # training windows; below it, starting processes takes longer than they save
 
 
@@ -197,16 +198,15 @@ def _fit_fold(development: Development, contract: Twin, names: Sequence[str], ta
         answers[name] = {question: _answered(part, question, x_cuts) for question, part in parts[name].items()}
         seconds[name] = time.perf_counter() - begin
     if contract.health is not None:
-        x_normal, x_all = (
-            session.at(split.histories, _normal(some, development, contract, generator)).astype(np.float64)
-            for some in (split.train, development.ends)
-        )
+        x_normal = x_all = _features_of_normal(split.train, development, contract, session, generator)
+        if len(np.unique(development.recorded.first)) < SEVERAL_RUNS:
+            x_all = _features_of_normal(development.ends, development, contract, session, generator)
         for name, distance in served_distances(chance).items():
             begin = time.perf_counter()
             away = distance.fit(x_normal)(x_cuts.astype(np.float64))
             answers[name] = {HEALTH: np.log(np.maximum(away, LEAST))[:, None].astype(np.float32)}
-            # Judged by runs left out, served with all: what is normal is better known of more, and no farther away.
-            parts[name] = {HEALTH: served_distances(chance)[name].fit(x_all)}
+            # Of few runs what one fold leaves is not all that is normal: judged by those left out, served with all.
+            parts[name] = {HEALTH: distance if x_all is x_normal else served_distances(chance)[name].fit(x_all)}
             seconds[name] = time.perf_counter() - begin
     return FoldParts(seed, fold, features, parts, answers, seconds)
 
@@ -226,6 +226,17 @@ def _normal(
     normal = development.histories.faults[ends, contract.axes.index(HEALTH)] == 0
     own = ends[normal & ~development.made[ends]]
     return np.sort(generator.choice(own, min(MOST_WINDOWS, len(own)), replace=False))
+
+
+def _features_of_normal(
+    ends: NDArray[np.int64],
+    development: Development,
+    contract: Twin,
+    session: FeatureSession,
+    generator: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return the features (N, F) of normal windows out of some (M,), in double precision."""
+    return session.at(development.histories, _normal(ends, development, contract, generator)).astype(np.float64)
 
 
 def _questions(

@@ -45,9 +45,9 @@ WARNINGS = {  # of scores, by what they begin with
     "off": "Stands still, nothing is said of its health: {about}",
     "unknown_regime": "Runs at settings at which no machine was seen, nothing is said of its health: {about}",
     "check_function": "A sensor fails rather than the machine: {about}",
+    "lone_channel": "Its sensor, or the part that it watches: {about}",  # check_function without a sensor's signature
     "rul_at_cap": "As long as remaining lives are told apart, or longer",
 }
-ALONE_CHANNEL = "Its sensor, or the part that it watches: {about}"  # check_function without a sensor's signature
 DUE = (
     (86400, "in {n} d", "over for {n} d"),
     (3600, "in {n} h", "over for {n} h"),
@@ -194,8 +194,7 @@ class Wording:
     def warning(self, written: str) -> str:
         """Return a warning of a score in words; one that is not known here as it is."""
         kind, _, about = written.partition(": ")
-        if lone_channel([written]):
-            return self.text(ALONE_CHANNEL, about=about.replace("_", " "))
+        kind = "lone_channel" if lone_channel([written]) else kind
         return self.text(WARNINGS[kind], about=about.replace("_", " ")) if kind in WARNINGS else written
 
     def diagnosis(self, score: Mapping[str, Any] | None) -> str:
