@@ -25,9 +25,8 @@ from foretwin.twin.console.pages import (
     new_type_page,
     sign_in,
     upkeep_pages,
-    usage_page,
 )
-from foretwin.twin.console.pages.administration import access_page, retention_page
+from foretwin.twin.console.pages.administration import access_page, retention_page, usage_page
 from foretwin.twin.console.provider_settings import provider_from_env
 from foretwin.twin.console.visits import HEADERS, Desk, Page, page_end_point
 
