@@ -54,7 +54,17 @@ def connector_speed(report: Report) -> str:
         lag = f"{one['lag_p50_ms']:,} / {one['lag_p99_ms']:,}"
         lines.append([name, *rates, spread, met, lag, f"{one['rss_mb']:,}", f"{one['rss_mb_per_minute']:+.1f}"])
     cores = sorted({one["cores"] for one in report.values() if "cores" in one})
-    return table(header, lines) + f"\n{', '.join(map(str, cores))} cores; from `reports/connectors.json`.\n"
+    text = table(header, lines) + f"\n{', '.join(map(str, cores))} cores; from `reports/connectors.json`."
+    long = [
+        _long_run(name, report[key]["long_run"]) for key, name in NAMES.items() if "long_run" in report.get(key, {})
+    ]
+    return text + "".join(long) + "\n"
+
+
+def _long_run(name: str, run: dict[str, Any]) -> str:
+    *growth, last = run["rss_mb_per_minute"]
+    length = f"{run['seconds'] / 60:.0f} minutes at {run['values_per_second']:,} values a second"
+    return f" {name} for {length}: memory grew by {', '.join(map(str, growth))} and {last} MB a minute, third by third."
 
 
 CONNECTORS = {"connector-reliability": connector_reliability, "connector-speed": connector_speed}
