@@ -59,6 +59,8 @@ SLOW = (
     "system/test_parity.py",
     "system/test_leakage.py",
     "system/test_missing_values.py",
+    "evaluation/test_own_judgement.py",
+    "twin/scoring/test_lone_channels.py",
     "api/test_notebook.py",
     "api/test_training.py",
     "api/test_bundles.py",
