@@ -31,13 +31,20 @@ class Alarms:
 
 def followed(bundle: Bundle, file: Path) -> dict[str, Alarms]:
     """Score every row of a file with enough history; return the alarms of each asset, one run each."""
-    scores = score_every_row(bundle, file)
+    return alarms_by_asset(score_every_row(bundle, file), bundle.contract)
+
+
+def alarms_by_asset(scores: pd.DataFrame, contract: Twin) -> dict[str, Alarms]:
+    """Return the alarms of each asset, one run each; columns as in `alarms_of`."""
     names = scores["asset"].astype(str)
-    return {str(name): alarms_of(part, bundle.contract) for name, part in scores.groupby(names, sort=False)}
+    return {str(name): alarms_of(part, contract) for name, part in scores.groupby(names, sort=False)}
 
 
 def alarms_of(scores: pd.DataFrame, contract: Twin) -> Alarms:
-    """Return the alarms of one run; `scores` are its rows in order of time, with the columns of `Bundle.score`."""
+    """Return the alarms of one run; `scores` are its rows in order of time, with the columns of `Bundle.score`.
+
+    Without probabilities no fault has a name.
+    """
     cases: list[OpenCase] = []
     began: list[float] = []
     number = 0
@@ -61,6 +68,7 @@ def _scores(scores: pd.DataFrame, contract: Twin) -> list[Score]:
         (axis, name): scores[probability_column(axis, name)].tolist()
         for axis in contract.axes
         for name in contract.classes(axis)
+        if probability_column(axis, name) in scores
     }
     bare = Score(0, 1, 0.0, 0, NOW, 0.0, 1, None, None, None, {}, {}, [])
     found = []
