@@ -18,18 +18,24 @@ class Namespace:
 
     name: str  # at most 15 letters
     address: str
+    outside: str  # the address under which this machine speaks with it
 
     @property
     def prefix(self) -> tuple[str, ...]:
         """What a command begins with that is to run in it."""
         return ("ip", "netns", "exec", self.name)
 
+    @property
+    def route(self) -> tuple[str, ...]:
+        """What `ip` is told of the way to it; with the sender's address, since there may be several networks."""
+        return ("route", "replace", self.address, "dev", self.name, "src", self.outside)
+
     def set_link(self, state: str) -> None:
         """Take the link `up` or `down`."""
         if not _ip("link", "set", self.name, state):
             raise ForetwinError(f"{self.name}: its link cannot be taken {state}")
         if state == "up":  # with the link its route was taken away
-            _ip("route", "replace", self.address, "dev", self.name)
+            _ip(*self.route)
 
     def unplug(self) -> None:
         """Delete the link: from now on nobody hears of the host, and its processes cannot take leave."""
@@ -56,16 +62,16 @@ def network(address: str) -> Iterator[None]:
         _ip("address", "del", f"{address}/32", "dev", "lo")
 
 
-def add_namespace(name: str, address: str) -> Namespace:
-    """Make a host with this address, in the /24 of the network's; ForetwinError where that cannot be."""
-    made = Namespace(name, address)
+def add_namespace(name: str, address: str, outside: str) -> Namespace:
+    """Make a host in the network of `outside`, both addresses in one /24; ForetwinError where that cannot be."""
+    made = Namespace(name, address, outside)
     made.remove()
     inside = (*made.prefix, "ip")
     steps: list[Sequence[str]] = [
         ("ip", "netns", "add", name),
         ("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name),
         ("ip", "link", "set", name, "up"),
-        ("ip", "route", "replace", address, "dev", name),
+        ("ip", *made.route),
         (*inside, "address", "add", f"{address}/24", "dev", "eth0"),
         (*inside, "link", "set", "eth0", "up"),
         (*inside, "link", "set", "lo", "up"),

@@ -34,7 +34,7 @@ def assert_nothing_differs(found):
 def may_make_hosts() -> bool:
     try:
         with network(ADDRESS):
-            add_namespace(HOSTS[0], f"{SUBNET}.11").remove()
+            add_namespace(HOSTS[0], f"{SUBNET}.11", ADDRESS).remove()
     except ForetwinError:
         return False
     return True

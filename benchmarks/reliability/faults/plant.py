@@ -122,7 +122,7 @@ def _network(ending: ExitStack) -> Namespace | None:
     """Make the namespace and the link; None where the machine does not allow it."""
     try:
         ending.enter_context(network(HOST))
-        made = add_namespace(NAMESPACE, INSIDE)
+        made = add_namespace(NAMESPACE, INSIDE, HOST)
     except ForetwinError:
         return None
     ending.callback(made.remove)

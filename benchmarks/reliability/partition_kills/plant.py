@@ -146,7 +146,7 @@ def built_plant(root: Path, folder: Path, call: Mapping[str, Any], workers: int,
     with ExitStack() as ending:
         try:
             ending.enter_context(network(ADDRESS))
-            add_namespace(HOSTS[0], f"{SUBNET}.11").remove()
+            add_namespace(HOSTS[0], f"{SUBNET}.11", ADDRESS).remove()
             here, is_apart = ADDRESS, True
         except ForetwinError:
             here, is_apart = "127.0.0.1", False
@@ -168,7 +168,7 @@ def built_plant(root: Path, folder: Path, call: Mapping[str, Any], workers: int,
 
         def make_host(name: str) -> Host:
             number = HOSTS.index(name) + 11
-            namespace = add_namespace(name, f"{SUBNET}.{number}") if is_apart else None
+            namespace = add_namespace(name, f"{SUBNET}.{number}", ADDRESS) if is_apart else None
             commands: dict[str, Sequence[str]] = {"ingest": ("ingest", bus.url)}
             commands |= {f"watch {worker}": ("watch", "--memory", "64") for worker in range(workers)}
             address, port = (namespace.address, PORT) if namespace else ("127.0.0.1", free_port())
