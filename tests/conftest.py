@@ -227,6 +227,7 @@ def shared(tmp_path_factory):
         folder, done = root / name, root / f"{name}.made"
         with FileLock(root / f"{name}.lock"):
             if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # half of what another one failed to make
                 folder.mkdir()
                 make(folder)
                 done.touch()
