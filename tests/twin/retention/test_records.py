@@ -109,7 +109,7 @@ def test_what_is_held_is_not_dropped(store, tmp_path, contract, filled):
     age(store, tmp_path, contract, 45)
     assert counts(store)[:4] == [1 + 5, 5, 5, 5]
     with store.write() as connection:
-        holds.release_hold(connection, filled["P-2"], "ann", FIRST_DAY + timedelta(days=45))
+        holds.release_hold(connection, filled["P-2"], None, "ann", FIRST_DAY + timedelta(days=45))
     age(store, tmp_path, contract, 45)
     assert counts(store)[:4] == [2, 1, 1, 0]
 

@@ -172,7 +172,7 @@ def test_what_is_held_stays_until_it_is_released(store, tmp_path, contract, sent
     with pytest.raises(Conflict, match="claim 4711"):
         erase_asset(store, tmp_path, {TWIN.name: contract}, "P-2", "ann", LATER)
     with store.write() as connection:
-        holds.release_hold(connection, assets.find_asset(connection, "P-2"), "ann", LATER)
+        holds.release_hold(connection, assets.find_asset(connection, "P-2"), None, "ann", LATER)
     age(store, tmp_path, contract, 30)
     assert count(store, readings) == 3 * (WINDOW + 1)
     assert len(archived(store, tmp_path, "P-2")) == HOURS
