@@ -13,14 +13,12 @@ from foretwin.errors import ContractError
 from foretwin.predictor.bundle import Bundle, save_bundle
 from foretwin.predictor.fault_calibration import FaultCalibration
 from foretwin.predictor.health.health_state import (
-    SIGNATURES,
     STATES,
     comes_late,
-    failing_sensor,
     health_answer,
     health_word,
-    lone_channel,
 )
+from foretwin.predictor.health.warning_kinds import SIGNATURES, failing_sensor, lone_channel
 from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres
 from foretwin.predictor.inputs import read_frame
 from foretwin.predictor.known_settings import KnownSettings
