@@ -41,7 +41,7 @@ BEGINNING = 5.0  # s until we tell that there is no connection yet
 UNKNOWN = "not connected yet"
 ASKED, LOOKED = 200, 500  # ms that a broker waits for something new, and between two looks at the links
 STANDSTILL = 1.0  # s that storing may take before nothing more is asked for
-LOOK, SHORT = 0.2, 0.002  # s between two looks whether something is done that takes long, or not
+LOOK, SHORT = 0.2, 0.001  # s between two looks whether something is done that takes long, or not
 LEAVING = 5.0  # s that it may take to leave the group
 
 
@@ -177,10 +177,11 @@ class GroupConsumer:
         while not is_done() and not (self._stop.is_set() and time.monotonic() - begin > STANDSTILL):
             if time.monotonic() - begin > STANDSTILL or self.rounds.is_over:
                 self._pause()
-            # Many at once: this thread shall not take turns with the one that stores after each message.
-            for one in self._consumer.consume(STEP, LOOK if self._paused else SHORT):
-                self._note(one)
+            came = self._consumer.poll(LOOK if self._paused else 0)
+            self._note(came)
             moved()
+            if came is None and not self._paused:
+                time.sleep(SHORT)
         if self._paused:  # also those that are not ours any more: they would be paused where they come back
             self._consumer.resume(_partitions(self._paused))
             self._paused = set()
