@@ -210,6 +210,14 @@ def test_an_open_page_shows_what_others_do(plant, browser):
         told.raise_for_status()
         expect(page.locator("#state")).to_contain_text("Otto")
         expect(page.get_by_label("What is there to say?")).to_have_value("half a sent")
+        told = httpx.put(f"{url}/v1/twins/P-0", json={"twin": "pump"}, headers={"authorization": f"Bearer {key}"})
+        told.raise_for_status()
+        page.goto(f"{url}/machines/P-0")
+        expect(page.get_by_text("no readings in this life yet")).to_be_visible()
+        with page.expect_response("**/machines/P-0/series"):
+            page.evaluate("document.dispatchEvent(new Event('looked'))")
+        page.wait_for_timeout(200)
+        expect(page.get_by_text("no readings in this life yet")).to_be_visible(timeout=1000)
 
 
 def test_a_case_is_printed_on_one_page(plant, browser):

@@ -119,7 +119,7 @@ async def _thread(visit: Visit, place: str) -> tuple[Mapping[str, Any], Refused 
 
 async def _present(visit: Visit, place: str) -> Mapping[str, Any]:
     """Return what each channel of the newest reading says; nothing where there is none."""
-    newest = (await visit.calls.get(f"{place}/readings", {"sort": "-received_at", "limit": "1"}))["items"]
+    newest = (await visit.calls.get(f"{place}/readings", {"sort": "-time", "limit": "1"}))["items"]
     return newest[0]["channels"] if newest else {}
 
 

@@ -12,18 +12,26 @@ async function start() {
   const texts = JSON.parse(card.dataset.texts);
   const said = card.querySelector("[data-said]");
   const put = charts(texts);
+  await keepTrue(card.dataset.series, (series) => series.time.length && put(series), (series) => {
+    said.textContent = series ? (series.time.length ? "" : texts.none) : texts.failed;
+  });
+}
+
+// Draws what an address answers, again where a look at the server finds that it has changed; `tell` hears of each
+// answer, and of none.
+export async function keepTrue(address, draw, tell) {
   let before = "";
+  let shown = null;
   const load = async () => {
     try {
-      const answer = await fetch(card.dataset.series, { headers: { accept: "application/json" } });
+      const answer = await fetch(address, { headers: { accept: "application/json" } });
       if (!answer.ok) throw new Error(String(answer.status));
       const text = await answer.text();
-      const series = text === before ? null : JSON.parse(text);
-      said.textContent = series && !series.time.length ? texts.none : "";
-      if (series?.time.length) put(series);
+      if (text !== before) draw((shown = JSON.parse(text)));
       before = text;
+      tell(shown);
     } catch {
-      said.textContent = texts.failed;
+      tell(null);
     }
   };
   await load();

@@ -1,24 +1,25 @@
 // Draws the spectra of a machine's newest kept snapshot of waveforms.
-import { axesOf, colour, numbersOf } from "./charts.js";
+import { axesOf, colour, keepTrue, numbersOf } from "./charts.js";
 
 const place = document.querySelector("[data-spectrum]");
-if (place) {
-  start();
-  document.addEventListener("looked", start);
-}
+if (place) start();
 
-async function start() {
-  const answer = await fetch(place.dataset.spectrum, { headers: { accept: "application/json" } });
-  if (!answer.ok) return;
-  const { waveforms } = await answer.json();
+function start() {
   const texts = JSON.parse(place.dataset.texts);
-  place.querySelector("[data-said]").textContent = Object.keys(waveforms).length ? "" : texts.none;
+  const said = place.querySelector("[data-said]");
   const grid = place.querySelector("[data-spectra]");
-  grid.replaceChildren();
-  for (const [name, wave] of Object.entries(waveforms)) draw(grid, name, wave, texts);
+  let drawn = [];
+  const put = ({ waveforms }) => {
+    for (const chart of drawn) chart.destroy();
+    grid.replaceChildren();
+    drawn = Object.entries(waveforms).map(([name, wave]) => chartOf(grid, name, wave, texts));
+  };
+  keepTrue(place.dataset.spectrum, put, (spectra) => {
+    said.textContent = spectra ? (Object.keys(spectra.waveforms).length ? "" : texts.none) : texts.failed;
+  });
 }
 
-function draw(grid, name, wave, texts) {
+function chartOf(grid, name, wave, texts) {
   const box = document.createElement("div");
   box.className = "chart";
   const head = document.createElement("h4");
@@ -26,7 +27,7 @@ function draw(grid, name, wave, texts) {
   box.append(head);
   grid.append(box);
   const shown = numbersOf(texts.lang);
-  new uPlot(
+  return new uPlot(
     {
       width: Math.max(box.clientWidth, 200),
       height: 220,
