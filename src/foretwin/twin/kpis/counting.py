@@ -36,9 +36,7 @@ class Tally:
     """The counts of one period; times in the contract's clock unit."""
 
     outcomes: Counter[Kind] = field(default_factory=Counter)
-    missed_after_alarm: int = (
-        0  # of the missed: an alarm had been withdrawn, or answered by what says that it was wrong
-    )
+    missed_after_alarm: int = 0  # of the missed: an alarm had been withdrawn, or a verdict had said that it was wrong
     lead_times: list[float] = field(default_factory=list)
     in_time: int = 0  # foreseen failures whose part would still have come
     with_part: int = 0  # foreseen failures of which the contract knows the part

@@ -17,11 +17,8 @@ from foretwin.twin.kpis.counting import FAILURES, REPAIRS, UNANSWERED, VERDICTS,
 
 Figures = dict[str, Any]
 RIGHT = ("confirmed", "part_replaced", "run_ended")  # verdicts that say that the alarm was
-VISITS = (
-    "other_fault",
-    "no_fault_found",
-    "sensor_fault",
-)  # verdicts of a visit that repaired nothing of what it was made for
+# Verdicts of a visit that repaired nothing of what it was made for.
+VISITS = ("other_fault", "no_fault_found", "sensor_fault")
 NORMAL_975 = 1.959963984540054
 MANY = 100  # from so many on, a share has a decimal of a percent
 
