@@ -10,7 +10,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
-from foretwin.evaluation.baselines import fit_baselines
+from foretwin.evaluation.baselines import FLOORS, fit_baselines
 from foretwin.evaluation.candidates import (
     CANDIDATE,
     compare_models,
@@ -54,7 +54,8 @@ def main(twin: str, root: Path = Path()) -> None:
     development = Development.load(paths.windows, contract, params.prepare)
     candidates = load_candidates(paths.models / "candidates")
     # What is a candidate of the blend is measured as such, and no baseline too.
-    baselines = fit_baselines(development, windows, contract, params.train.seeds[0], but=candidates)
+    asked = {*FLOORS, *params.promote.must_beat} - {*candidates}
+    baselines = fit_baselines(development, windows, contract, params.train.seeds[0], asked)
     judged = judgements_of(bundle, candidates)
     said_by = {name: one.score(test_rows) for name, one in judged.items()}
     metrics: dict[str, Any] = {

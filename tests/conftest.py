@@ -247,7 +247,7 @@ def built(shared):
 PLACE = {Path(__file__).parent / name: number for number, name in enumerate(SLOW)}
 # What the text of each test's file has: the fixtures of both databases or the name of the one, and the marker.
 ON_POSTGRESQL = re.compile(r"\bstore(_url)?\b|postgresql", re.IGNORECASE)
-DATED = re.compile(r"\bmark\.dated\b")
+DATED, MARKED_SLOW = re.compile(r"\bmark\.dated\b"), re.compile(r"\bmark\.slow\b")
 
 
 def place_of(path: Path) -> int | None:
@@ -264,7 +264,7 @@ def text_of(path: Path) -> str:
 def possible_marks(path: Path) -> list[set[str]]:
     """The sets of markers that tests of this file may have, as far as its text tells without importing it."""
     found = [set() if place_of(path) is None else {"slow"}]
-    for marker, sign in {"dated": DATED, "postgresql": ON_POSTGRESQL}.items():
+    for marker, sign in {"dated": DATED, "slow": MARKED_SLOW, "postgresql": ON_POSTGRESQL}.items():
         if sign.search(text_of(path)):
             found += [{*marks, marker} for marks in found]
     return [marks or {"any_day"} for marks in found]
@@ -294,7 +294,7 @@ def pytest_collection_modifyitems(items):
         kinds = ["slow"] if found is not None else []
         if "postgresql" in item.nodeid.lower() and ON_POSTGRESQL.search(text_of(item.path)):
             kinds.append("postgresql")
-        if not kinds and not item.get_closest_marker("dated"):
+        if not kinds and not any(map(item.get_closest_marker, ("dated", "slow"))):
             kinds.append("any_day")
         for kind in kinds:
             item.add_marker(kind)

@@ -42,6 +42,7 @@ from foretwin.training.network import RegimeScaling
 from foretwin.training.one_hot import OneHot
 from foretwin.training.scaling import fit_scaling, informative_inputs
 
+FLOORS = ("constant", "linear")  # the least that any model must do; what else learns is a candidate of the blend
 MOST_WINDOWS = 50_000  # drawn for all baselines together
 AT_ONCE = 5_000  # windows; more would only take memory
 COMPONENTS = 2_000  # random Fourier features
@@ -263,9 +264,9 @@ def baselines(smooth: NDArray[np.int64], seed: int) -> dict[str, Baseline]:
 
 
 def fit_baselines(
-    development: Development, test: Windows, contract: Twin, seed: int, but: Collection[str] = ()
+    development: Development, test: Windows, contract: Twin, seed: int, names: Collection[str] | None = None
 ) -> dict[str, Predicted]:
-    """Fit all baselines `but` some on windows of all development assets; predict the N test windows."""
+    """Fit the baselines `names`, or all, and the floors of health on all development assets; predict N test windows."""
     generator = np.random.default_rng(seed)
     first = development.hold_out(0)
     drawn = generator.choice(development.ends, min(MOST_WINDOWS, len(development.ends)), replace=False)
@@ -275,12 +276,11 @@ def fit_baselines(
     x, x_test = features.at(development.histories, ends), features(test)
     rul, faults = development.histories.rul[ends].astype(np.float64), development.histories.faults[ends]
     result, every = {}, baselines(features.smooth(), seed)
+    every = {name: one for name, one in every.items() if names is None or name in names}
     if contract.health is not None:
         floors = health_floors(len(features.channels), alarm_share(contract))
         every |= {name: Baseline(lambda _: Constant(False), make, MOST_WINDOWS) for name, make in floors.items()}
     for name, baseline in every.items():
-        if name in but:
-            continue
         begin = time.perf_counter()
         part = np.sort(generator.choice(len(ends), min(baseline.windows, len(ends)), replace=False))
         table = FeatureTable(x[part], x_test, BaselineTrial(trial.learn[part], trial.judge[part]))
