@@ -78,6 +78,7 @@ def assisted(plant, key: str, *calls: tuple[str, dict], as_command: bool = False
     return asyncio.run(talk())
 
 
+@pytest.mark.slow
 def test_an_assistant_reads_explains_and_asks_for_lineage_as_its_key_may(plant):
     case = plant[0].get("/v1/cases?asset=P-1").json()["items"][0]["id"]
     tools, answers = assisted(

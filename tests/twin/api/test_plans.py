@@ -119,6 +119,7 @@ def test_a_model_is_shown_with_its_decisions(plant):
     assert_problem(client.get("/v1/models/pump/card"), 404, "twin")
 
 
+@pytest.mark.slow
 def test_a_roll_back_that_is_refused_says_why_and_changes_nothing(plant, monkeypatch):
     client, keys, _ = plant
     before = client.get("/v1/models/pump").json()

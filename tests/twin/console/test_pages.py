@@ -258,6 +258,7 @@ def test_pages_are_in_the_reader_s_language_and_harmless(client, language):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.tuples(*[EVIL] * 6), name=EVIL.map(lambda text: text.replace("/", "")).filter(is_name))
+@pytest.mark.slow
 def test_nothing_that_anybody_writes_becomes_a_mark(client, root, texts, name):
     visitor = Visitor(str(client.base_url))
     place, serial, tag, note, provenance, key = texts
@@ -277,6 +278,7 @@ def test_nothing_that_anybody_writes_becomes_a_mark(client, root, texts, name):
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.tuples(*[EVIL] * 4))
+@pytest.mark.slow
 def test_nothing_that_is_said_of_a_case_becomes_a_mark(client, texts):
     visitor = Visitor(str(client.base_url))
     person, reason, comment, site = texts
