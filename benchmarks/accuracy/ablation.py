@@ -19,7 +19,7 @@ from joblib import Parallel, delayed
 
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
-from foretwin.evaluation.benchmark import make_plan
+from foretwin.evaluation.benchmark.plan import make_plan
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths

@@ -19,7 +19,7 @@ from benchmarks.render.connectors import CONNECTORS
 from benchmarks.render.growth import GROWTH
 from benchmarks.render.health import HEALTH
 from benchmarks.render.life import LIFE
-from benchmarks.render.marks import MEANING, bold_columns, bold_rows
+from benchmarks.render.marks import COMPARED, MEANING, bold_columns, bold_rows, star_equals
 from benchmarks.render.pages import write_or_compare
 from benchmarks.render.scale import SCALE, reach
 from benchmarks.render.soak import SOAK
@@ -27,7 +27,8 @@ from benchmarks.render.speed import SPEED, table
 from benchmarks.render.streaming import STREAMING
 from benchmarks.render.waveforms import WAVEFORMS
 from foretwin.contract.twin import Twin
-from foretwin.evaluation.report import BEST, EQUAL, marked_table
+from foretwin.evaluation.candidates import CANDIDATE
+from foretwin.evaluation.report import BEST, EQUAL, SERVED, marked_table
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.paths import Paths
 
@@ -44,6 +45,7 @@ PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
     "turbofans-coverage.png": "reports/benchmarks/cmapss-fd004/coverage_by_remaining_life.png",
     "pump-alpha-lambda.png": "reports/benchmarks/pump/alpha_lambda.png",
 }
+UNCOMPARED: dict[str, Any] = {"chances": {}}  # in reports of versions before
 BLOCK = re.compile(r"(<!-- figures: (?P<name>[\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -124,14 +126,27 @@ def _served(report: dict[str, Any]) -> str:
     return "blend" if report.get("candidates") else "network"
 
 
+def _title(name: str, report: dict[str, Any]) -> str:
+    """Return how a table names a model of a report's comparison."""
+    if name == SERVED:
+        return _served(report)
+    part = name.removeprefix(CANDIDATE)
+    return part.replace("_", " ") + (", part of it" if part != name else "")
+
+
+def _compared(reports: list[dict[str, Any]]) -> str:
+    """Return what the stars mean, where any of the reports has compared its models."""
+    return f" {COMPARED}" if any("comparison" in report for report in reports) else ""
+
+
 def rul(reports: list[dict[str, Any]]) -> str:
     """Everything on the RUL of each twin: mean of the seeds / ensemble."""
     text = ""
     for report in reports:
         header = [report["twin"], "RMSE", "RMSE uncapped", "PHM08 score", "RMSE in the last 30", "seconds per seed"]
         seconds = sum(seed["seconds"] for seed in report["seeds"]) / len(report["seeds"])
-        models = {_served(report): (report["rul"], seconds)}
-        models |= {f"{name}, part of it": (found["rul"], None) for name, found in report.get("candidates", {}).items()}
+        models = {SERVED: (report["rul"], seconds)}
+        models |= {f"{CANDIDATE}{name}": (found["rul"], None) for name, found in report.get("candidates", {}).items()}
         models |= {name: (found["rul"], found.get("seconds")) for name, found in report["baselines"].items()}
         lines = []
         for name, (figures, spent) in models.items():
@@ -142,9 +157,11 @@ def rul(reports: list[dict[str, Any]]) -> str:
                 ("clipped", "rmse_late", 2),
             ]
             cells = [_both(figures[kind], figure, digits) for kind, figure, digits in kinds]
-            lines.append([name.replace("_", " "), *cells, f"{spent:.0f}" if spent and spent >= 1 else ""])
-        text += table(header, bold_columns(lines, least=range(1, 5))) + "\n"
-    return f"{text}Mean of the seeds / their ensemble. {MEANING}\n{_source(reports)}"
+            lines.append([_title(name, report), *cells, f"{spent:.0f}" if spent and spent >= 1 else ""])
+        lines = bold_columns(lines, least=range(1, 5))
+        star_equals(lines, list(models), 1, report.get("comparison", {}).get("rul", UNCOMPARED))
+        text += table(header, lines) + "\n"
+    return f"{text}Mean of the seeds / their ensemble. {MEANING}{_compared(reports)}\n{_source(reports)}"
 
 
 def faults(reports: list[dict[str, Any]]) -> str:
@@ -152,8 +169,8 @@ def faults(reports: list[dict[str, Any]]) -> str:
     text = ""
     for report in reports:
         axes = list(report["fault"])
-        models = {_served(report): report}
-        models |= {f"{name}, part of it": one for name, one in report.get("candidates", {}).items()}
+        models = {SERVED: report}
+        models |= {f"{CANDIDATE}{name}": one for name, one in report.get("candidates", {}).items()}
         models |= {name: one for name, one in report["baselines"].items() if "fault" in one}
         lines = []
         for name, figures in models.items():
@@ -163,14 +180,17 @@ def faults(reports: list[dict[str, Any]]) -> str:
                     f"{found['fault'][axis]['macro_f1']:.3f} / {found['fault'][axis]['ensemble']['macro_f1']:.3f}"
                     for axis in axes
                 ]
-                lines.append([name.replace("_", " "), part, *cells])
+                lines.append([_title(name, report), part, *cells])
         for part in dict.fromkeys(line[1] for line in lines):
             places = [i for i, line in enumerate(lines) if line[1] == part]
             marked = bold_columns([lines[i] for i in places], most=range(2, 2 + len(axes)))
+            for place, axis in enumerate(axes, 2):
+                if part == "all":
+                    star_equals(marked, list(models), place, report.get("comparison", {}).get(axis, UNCOMPARED))
             for i, line in zip(places, marked, strict=True):
                 lines[i] = line
         text += table([report["twin"], "cycles or cuts", *axes], lines) + "\n"
-    return f"{text}Macro-F1: mean of the seeds / their ensemble. {MEANING}\n{_source(reports)}"
+    return f"{text}Macro-F1: mean of the seeds / their ensemble. {MEANING}{_compared(reports)}\n{_source(reports)}"
 
 
 def bands(reports: list[dict[str, Any]]) -> str:

@@ -1,8 +1,14 @@
 """The best figures of a table in bold, of cells such as `16.12 / 16.21`: mean of the seeds / their ensemble."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from foretwin.evaluation.report import NOT_SURE
 
 MEANING = "**Bold**: the best ensemble as shown, which need not be surely better."
+COMPARED = (
+    "\\* of what was compared in paired resamples of the machines: the ensemble is not surely worse than the best."
+)
 
 
 def bold_columns(lines: list[list[str]], least: Iterable[int] = (), most: Iterable[int] = ()) -> list[list[str]]:
@@ -13,6 +19,16 @@ def bold_columns(lines: list[list[str]], least: Iterable[int] = (), most: Iterab
     for place in most:
         _mark([(line, place) for line in marked], 1.0)
     return marked
+
+
+def star_equals(lines: list[list[str]], names: Sequence[str], place: int, compared: Mapping[str, Any]) -> None:
+    """Put a star behind the figures of a column that are not surely worse than the best, which is not starred.
+
+    `compared` is the question's comparison of `compare_models`; `names` are the models of the lines as it has them.
+    """
+    for line, name in zip(lines, names, strict=True):
+        if compared["chances"].get(name, 0.0) >= NOT_SURE:
+            line[place] += "\\*"
 
 
 def bold_rows(lines: list[list[str]], least: range, most: Iterable[range] = ()) -> list[list[str]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from foretwin.dataset.table import read_rows
-from foretwin.evaluation.benchmark import BenchmarkPlan, make_plan, measure_plan
+from foretwin.evaluation.benchmark.plan import BenchmarkPlan, make_plan, measure_plan
 from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.predictor.bundle import Bundle
 from foretwin.training.candidates.trained import Trained, train_others
@@ -123,6 +123,10 @@ def test_of_a_blend_the_benchmark_measures_what_is_served_and_each_of_its_candid
         assert weights.keys() <= set(names)
     rmse = {name: found["rul"]["clipped"]["ensemble"]["rmse"] for name, found in report["candidates"].items()}
     assert rmse["network"] != rmse["linear"]
+    everyone = {"network", "candidate network", "candidate linear", *report["baselines"]}
+    for question in ("rul", *TWIN.axes):
+        compared = report["comparison"][question]
+        assert {compared["best"], *compared["chances"]} == everyone
     rows = read_rows(plan.paths.windows / "test.parquet", TWIN)
     served = Bundle.load(plan.work / "seed-1")
     assert (

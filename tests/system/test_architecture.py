@@ -25,7 +25,6 @@ REPEATED = {
     "agenda": {"twin.api.plant", "twin.cases"},
     "app": {"serving.scoring", "twin.api"},
     "assets": {"lineage", "twin.store"},
-    "benchmark": {"cli.pipeline", "evaluation"},
     "audit": {"cli.operations", "twin.store.casework"},
     "bento": {"cli.models", "serving.packaging"},
     "call": {"serving.scoring.calls", "twin.api"},

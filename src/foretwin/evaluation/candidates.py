@@ -58,11 +58,13 @@ def compare_models(contract: Twin, held_out: HeldOut, said: Mapping[str, Predict
     """Return question, `rul` or a fault axis, -> `best`, the model of least error, and of each other its `chances`.
 
     The error is the RMSE of truths at the cap, or what macro-F1 lacks of 1. A chance is the share of paired resamples
-    of the machines in which that model errs no more than the best one. Questions without known truths are left out.
+    of the machines in which that model errs no more than the best one. Questions without known truths are left out, and
+    of each question the models that do not answer it.
     """
     found, resamples = {}, Resamples(held_out.assets)
     for question in (*(("rul",) if contract.rul else ()), *contract.axes):
-        errors = {name: _errors(contract, held_out, resamples, question, one) for name, one in said.items()}
+        asked = {name: one for name, one in said.items() if _answers(one, question)}
+        errors = {name: _errors(contract, held_out, resamples, question, one) for name, one in asked.items()}
         if any(np.isnan(error) for error, _ in errors.values()):
             continue
         best = min(errors, key=lambda name: errors[name][0])
@@ -70,6 +72,10 @@ def compare_models(contract: Twin, held_out: HeldOut, said: Mapping[str, Predict
         chances = {name: float(np.mean(one <= drawn[best])) for name, one in drawn.items() if name != best}
         found[question] = {"best": best, "chances": chances}
     return found
+
+
+def _answers(said: Predictions, question: str) -> bool:
+    return said.rul is not None if question == "rul" else question in said.faults
 
 
 def _errors(

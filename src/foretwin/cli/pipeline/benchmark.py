@@ -19,7 +19,7 @@ def benchmark_command(twins: tuple[str, ...], seeds: int) -> None:
       foretwin benchmark cmapss-fd001
       make docs                          put the figures into docs/benchmarks.md
     """
-    from foretwin.evaluation.benchmark import run
+    from foretwin.evaluation.benchmark.plan import run
 
     for twin in twins:
         click.echo(f"wrote {run(PROJECT, twin, range(1, seeds + 1))}")

@@ -21,15 +21,14 @@ from rich.console import Console
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
-from foretwin.dataset.windows import Histories, Windows, last_rows
 from foretwin.errors import TrainingError
-from foretwin.evaluation import baselines
-from foretwin.evaluation.candidates import load_candidates, read_blend_record
-from foretwin.evaluation.held_out import Truth, along_run, figures, figures_of, predicted_class
+from foretwin.evaluation.benchmark.peers import Questions, life_bands, classes_of, measure_baselines, measure_parts
+from foretwin.evaluation.candidates import compare_models
+from foretwin.evaluation.held_out import HeldOut, Truth, along_run, figures_of, predictions_of
 from foretwin.evaluation.plots import draw_all
-from foretwin.evaluation.resampling import bootstrap, by_band, majority, over_seeds
-from foretwin.metrics import coverage, macro_f1, rmse
-from foretwin.physics import pump_prognosis
+from foretwin.evaluation.report import SERVED
+from foretwin.evaluation.resampling import bootstrap, over_seeds
+from foretwin.metrics import macro_f1, rmse
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.chain import dvc, stage
 from foretwin.project.digests import file_digests
@@ -142,8 +141,11 @@ def measure_plan(plan: BenchmarkPlan, trained: Trained, pictures: Path) -> dict[
 
     rows = read_rows(plan.paths.windows / "test.parquet", contract)
     truth, scores = Truth.of(rows, contract), ensemble.score(rows)
+    served, asked = predictions_of(ensemble, scores), Questions(contract, rows, truth)
+    parts = [plan.work / f"seed-{seed}-parts" for seed in seeds]
+    peers = measure_parts(asked, parts, plan.work / "ensemble-parts" if len(seeds) > 1 else parts[0])
+    peers |= measure_baselines(asked, plan.development, seeds, plan.params.train.level)
     together = figures_of(ensemble, scores, truth)
-    rul = scores["rul"].to_numpy() if contract.rul else None
     found = [figures_of(model, model.score(rows), truth) for model in models]
     with fresh(pictures) as out:
         example = along_run(ensemble, read_rows(plan.paths.windows / "example.parquet", contract))
@@ -159,10 +161,10 @@ def measure_plan(plan: BenchmarkPlan, trained: Trained, pictures: Path) -> dict[
         "seeds": per_seed,
         **over_seeds(found, together),
         "bootstrap": _bootstrap(contract, scores, truth),
-        "bands": _bands(contract, truth, rul, _classes(scores, contract)),
+        "bands": life_bands(contract, truth, served.rul, served.faults),
         "single_network": over_seeds([figures_of(one, one.score(rows), truth) for one in single], together),
-        "baselines": _baselines(plan, rows, truth),
-        **_parts(plan, rows, truth),
+        **peers.figures,
+        "comparison": compare_models(contract, HeldOut.of(rows, ensemble), {SERVED: served} | peers.said),
     }
     if ageless is not None:
         result["without_age"] = figures_of(ageless, ageless.score(rows), truth)
@@ -180,26 +182,6 @@ def _model(plan: BenchmarkPlan, trained: Trained, name: str) -> Bundle:
     with fresh(plan.work / name) as out, fresh(plan.work / f"{name}-parts") as parts:
         trained.save(plan.development, plan.contract, plan.params.train, out, parts)
     return Bundle.load(plan.work / name)
-
-
-def _parts(plan: BenchmarkPlan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
-    """Measure each candidate of a blend, equally bagged, and tell the ensemble's weights; empty without a blend."""
-    seeds = plan.params.train.seeds
-    of_seeds = [plan.work / f"seed-{seed}-parts" for seed in seeds]
-    whole = plan.work / "ensemble-parts" if len(seeds) > 1 else of_seeds[0]
-    together = load_candidates(whole)
-    if not together:
-        return {}
-    each = [load_candidates(folder) for folder in of_seeds]
-    candidates = {
-        name: over_seeds(
-            [figures_of(one[name], one[name].score(rows), truth) for one in each],
-            figures_of(ensemble, ensemble.score(rows), truth),
-        )
-        for name, ensemble in together.items()
-    }
-    record = read_blend_record(whole)
-    return {"candidates": candidates, "blend": {name: record[name] for name in ("weights", "power")}}
 
 
 def _network(plan: BenchmarkPlan, members: Sequence[Member], name: str) -> Bundle:
@@ -223,41 +205,6 @@ def _without_age(plan: BenchmarkPlan) -> Bundle | None:
     return _network(ageless, members, "without-age")
 
 
-def _baselines(plan: BenchmarkPlan, rows: pd.DataFrame, truth: Truth) -> dict[str, Any]:
-    """Measure each baseline under the same seeds, and the mean (RUL) or the vote (faults) of all seeds."""
-    contract, seeds = plan.contract, plan.params.train.seeds
-    windows = Histories.from_rows(rows, contract).cut(last_rows(rows), contract.window.length)
-    fitted = [baselines.fit_baselines(plan.development, windows, contract, seed) for seed in seeds]
-    result = {}
-    for name in fitted[0]:
-        runs = [one[name] for one in fitted]
-        rul = np.mean([one.rul for one in runs if one.rul is not None], axis=0) if contract.rul else None
-        faults = [majority([one.faults[i] for one in runs]) for i in range(len(contract.axes))]
-        per_seed = [figures(contract, truth, one.rul, one.faults) for one in runs]
-        classes = dict(zip(contract.axes, faults, strict=True))
-        result[name] = {
-            **over_seeds(per_seed, figures(contract, truth, rul, faults)),
-            "bands": _bands(contract, truth, rul, classes),
-            "seconds": round(float(np.mean([one.seconds for one in runs])), 1),
-        }
-    if pump_prognosis.knows(contract):
-        result["physics_known"] = _physics(plan, windows, truth)
-    return result
-
-
-def _physics(plan: BenchmarkPlan, windows: Windows, truth: Truth) -> dict[str, Any]:
-    """Measure the physics-based prognosis of the pump, with the first seed."""
-    contract, train = plan.contract, plan.params.train
-    predicted = pump_prognosis.predict_with_physics(plan.development, windows, contract, train.seeds[0], train.level)
-    rul, low, high = predicted
-    found = figures(contract.model_copy(update={"faults": {}}), truth, rul, [])  # it predicts no faults
-    result = over_seeds([found], found)
-    capped = np.minimum(truth.rul, contract.rul.cap if contract.rul else np.inf)
-    covered = {"coverage": coverage(low, high, capped), "width": float(np.mean(high - low))}
-    result["rul"]["interval"] = {"level": train.level, **covered}
-    return result | {"bands": _bands(contract, truth, rul, {})}
-
-
 def _bootstrap(contract: Twin, scores: pd.DataFrame, truth: Truth) -> dict[str, Any]:
     """Compute 95 % bootstrap intervals of the ensemble's figures over the held-out assets."""
     assets = _assets(scores).to_numpy()
@@ -265,7 +212,7 @@ def _bootstrap(contract: Twin, scores: pd.DataFrame, truth: Truth) -> dict[str, 
     if contract.rul:
         rul, capped = scores["rul"].to_numpy(), np.minimum(truth.rul, contract.rul.cap)
         result["rmse"] = bootstrap(lambda chosen: rmse(rul[chosen], capped[chosen]), assets, seed=1)
-    for axis, predicted in _classes(scores, contract).items():
+    for axis, predicted in classes_of(scores, contract).items():
         true, count = truth.faults[axis], len(contract.classes(axis))
 
         def f1(
@@ -278,20 +225,6 @@ def _bootstrap(contract: Twin, scores: pd.DataFrame, truth: Truth) -> dict[str, 
 
         result[axis] = bootstrap(f1, assets, seed=1)
     return result
-
-
-def _bands(
-    contract: Twin, truth: Truth, rul: NDArray[np.float64] | None, classes: dict[str, NDArray[np.int64]]
-) -> dict[str, Any]:
-    """Compute figures by band of true RUL; empty without an RUL."""
-    if contract.rul is None:
-        return {}
-    faults = {axis: (found, truth.faults[axis], len(contract.classes(axis))) for axis, found in classes.items()}
-    return by_band(truth.rul, contract.rul.cap, rul, faults)
-
-
-def _classes(scores: pd.DataFrame, contract: Twin) -> dict[str, NDArray[np.int64]]:
-    return {axis: predicted_class(scores, contract, axis) for axis in contract.axes}
 
 
 def _assets(scores: pd.DataFrame) -> "pd.Series[str]":

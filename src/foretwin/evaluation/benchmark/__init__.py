@@ -1,0 +1,1 @@
+"""Benchmark of one twin by the protocol of docs/benchmarks.md."""
