@@ -85,7 +85,7 @@ def measure_baselines(asked: Questions, development: Development, seeds: Sequenc
         said[name] = Predictions(rul, classes)
         result[name] = {
             **over_seeds(per_seed, figures(contract, truth, rul, faults)),
-            "bands": life_bands(contract, truth, rul, classes),
+            "bands": band_figures(contract, truth, rul, classes),
             "seconds": round(float(np.mean([one.seconds for one in runs])), 1),
         }
     if pump_prognosis.knows(contract):
@@ -104,10 +104,10 @@ def _measure_physics(
     capped = np.minimum(truth.rul, contract.rul.cap if contract.rul else np.inf)
     covered = {"coverage": coverage(low, high, capped), "width": float(np.mean(high - low))}
     result["rul"]["interval"] = {"level": level, **covered}
-    return result | {"bands": life_bands(contract, truth, rul, {})}, Predictions(rul, {})
+    return result | {"bands": band_figures(contract, truth, rul, {})}, Predictions(rul, {})
 
 
-def life_bands(
+def band_figures(
     contract: Twin, truth: Truth, rul: NDArray[np.float64] | None, classes: dict[str, NDArray[np.int64]]
 ) -> dict[str, Any]:
     """Compute figures by band of true RUL; empty without an RUL."""

@@ -22,7 +22,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.errors import TrainingError
-from foretwin.evaluation.benchmark.peers import Questions, life_bands, classes_of, measure_baselines, measure_parts
+from foretwin.evaluation.benchmark.peers import Questions, band_figures, classes_of, measure_baselines, measure_parts
 from foretwin.evaluation.candidates import compare_models
 from foretwin.evaluation.held_out import HeldOut, Truth, along_run, figures_of, predictions_of
 from foretwin.evaluation.plots import draw_all
@@ -161,7 +161,7 @@ def measure_plan(plan: BenchmarkPlan, trained: Trained, pictures: Path) -> dict[
         "seeds": per_seed,
         **over_seeds(found, together),
         "bootstrap": _bootstrap(contract, scores, truth),
-        "bands": life_bands(contract, truth, served.rul, served.faults),
+        "bands": band_figures(contract, truth, served.rul, served.faults),
         "single_network": over_seeds([figures_of(one, one.score(rows), truth) for one in single], together),
         **peers.figures,
         "comparison": compare_models(contract, HeldOut.of(rows, ensemble), {SERVED: served} | peers.said),
