@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from foretwin.dataset.table import read_rows
-from foretwin.evaluation.benchmark.plan import BenchmarkPlan, make_plan, measure_plan
+from foretwin.errors import TrainingError
+from foretwin.evaluation.benchmark.plan import BenchmarkPlan, make_plan, measure_plan, run
 from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.predictor.bundle import Bundle
 from foretwin.training.candidates.trained import Trained, train_others
@@ -16,6 +18,7 @@ from foretwin.training.ensemble import Member
 from support.small_fleet import fleet_rows, fleet_twin, project, scramble_test
 from support.small_network import choice_of
 
+ROOT = Path(__file__).parents[2]
 TWIN = fleet_twin()
 SEEDS = (1, 2)
 
@@ -133,3 +136,14 @@ def test_of_a_blend_the_benchmark_measures_what_is_served_and_each_of_its_candid
         report["rul"]["clipped"]["ensemble"]
         == figures_of(served, served.score(rows), Truth.of(rows, TWIN))["rul"]["clipped"]
     )
+
+
+def test_a_twin_that_is_not_listed_gets_its_chain_of_stages(tmp_path: Path) -> None:
+    paths = project(tmp_path, TWIN, fleet_rows(TWIN))
+    listed = yaml.safe_load(paths.params.read_text())
+    paths.params.write_text(yaml.safe_dump(listed | {"twins": []}))
+    (tmp_path / "pipelines").symlink_to(ROOT / "pipelines")
+    with pytest.raises(TrainingError, match=r"the stages before training failed; .*data/fleet/dvc.yaml:tune"):
+        run(tmp_path, "fleet", [1])  # in no project of DVC
+    assert yaml.safe_load(paths.params.read_text())["twins"] == ["fleet"]
+    assert "tune" in yaml.safe_load((paths.data / "dvc.yaml").read_text())["stages"]

@@ -30,7 +30,7 @@ from foretwin.evaluation.report import SERVED
 from foretwin.evaluation.resampling import bootstrap, over_seeds
 from foretwin.metrics import macro_f1, rmse
 from foretwin.predictor.bundle import Bundle
-from foretwin.project.chain import dvc, stage
+from foretwin.project.chain import copy_chain, dvc, stage
 from foretwin.project.digests import file_digests
 from foretwin.project.files import fresh, fresh_file
 from foretwin.project.json import strict_json
@@ -88,9 +88,10 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
 
     A twin that params.yaml does not list yet is added. Members trained before an interruption are kept.
     """
-    paths = Paths(root, twin)
+    paths, git = Paths(root, twin), git_state(root)  # before the list of twins changes
     paths.load_contract()
     add_twins(paths.params, [twin])
+    copy_chain(root, twin)
     _tune(root, twin)
     plan = make_plan(paths, seeds)
     folder = root / FOLDER
@@ -111,7 +112,7 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
     trained = Trained(networks, train_others(plan.development, plan.contract, plan.choices, plan.params.train))
     report = decided | {
         "raw": file_digests(paths.raw),
-        "git": git_state(root),
+        "git": git,
         "environment": environment() | {"cores": str(os.cpu_count())},
         **measure_plan(plan, trained, folder / twin),
     }
