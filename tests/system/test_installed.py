@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from foretwin.twin.simulator.processes import free_port, started
-from support.clone import ROOT, own_machine, run
+from support.clone import CANDIDATES, ROOT, own_machine, run
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -29,7 +29,8 @@ SMALL = {
     "windows: 200000": "windows: 6000",
     "must_beat: [constant, linear]": "must_beat: []",
     "misses: [0.1, 2]": "misses: [0, 9]",
-    "[network, gradient_boosting, extra_trees, random_fourier_ridge, linear]": "[network, linear]",
+    f"[{CANDIDATES}]": "[network, linear]",
+    f"[{CANDIDATES}, physics_ridge]": "[network, linear]",
 }
 UNSET = "press: {prepare: {}, tune: {}, train: {}}"
 PRESS = "press: {prepare: {}, tune: {}, train: {windows: 20000}}"

@@ -24,6 +24,7 @@ CandidateName = Literal[
     "extra_trees",
     "random_fourier_ridge",
     "linear",
+    "physics_ridge",
 ]
 LEARNT: tuple[str, ...] = get_args(CandidateName)
 NETWORKS = ("network", "statistics", "convolution", "statistics_convolution", "gru", "attention")

@@ -249,15 +249,10 @@ def measure_sensors(readings: dict[str, Array], chance: RandomDraws) -> dict[str
 
 def hourly_allowances() -> Array:
     """Return the wear rates (3, 1) of impeller, thrust and radial bearing that end a life in an hour at rated duty."""
-    rated, pump = physics.Duty.rated(), physics.PUBLISHED
-    factors = np.geomspace(1, 20, 4000)
-    same = np.ones_like(factors)
-    operation = physics.operate(physics.new_state(np.ones((3, 1)), rated), rated)
-    allowances = [(pump.new_area - pump.area_limit) / operation.flow**2]
-    for parts in ([same, factors, same], [same, same, factors]):
-        ended = physics.life_ended(physics.new_state(np.stack(parts), rated))
-        allowances.append(np.log(factors[np.argmax(ended)]) / operation.speed**2)
-    return np.stack(allowances) / 3600
+    rated = physics.Duty.rated()
+    running = physics.operate(physics.new_state(np.ones((3, 1)), rated), rated)
+    squares = np.stack([running.flow**2, running.speed**2, running.speed**2])
+    return np.array(physics.wear_allowances())[:, None] / squares / 3600
 
 
 def autocorrelated(white: Array, memory: float) -> Array:

@@ -18,10 +18,12 @@ from foretwin.physics.pump.equilibrium import operate
 from foretwin.physics.pump.life import LIMITS, life_ended, limits_met, new_state, settle, step, wear
 from foretwin.physics.pump.quantities import PUBLISHED, Duty, Operation, Pump, State, WearRates
 from foretwin.physics.pump.sensors import readings, vibration, wear_shares
+from foretwin.physics.pump.worn_parts import SHOWN_BY, wear_allowances, worn_parts
 
 __all__ = [
     "LIMITS",
     "PUBLISHED",
+    "SHOWN_BY",
     "Duty",
     "Operation",
     "Pump",
@@ -36,5 +38,7 @@ __all__ = [
     "step",
     "vibration",
     "wear",
+    "wear_allowances",
     "wear_shares",
+    "worn_parts",
 ]

@@ -5,6 +5,8 @@ gradient_boosting       histogram gradient boosting
 extra_trees             extremely randomised trees (Geurts, Ernst and Wehenkel, 2006)
 random_fourier_ridge    ridge and logistic regression on random Fourier features, whose width and penalty are tried out
                         on assets set apart
+physics_ridge           the same on features of the wear that readings show by the pump's equations (`wear_features`),
+                        over the whole window
 
 All are small enough that five folds of them fit into one graph. Of health without labels, distances from normal windows
 (`distances`) stand beside them, whose answers are logarithms (N, 1) until `health_choice` links them.
@@ -13,6 +15,7 @@ All are small enough that five folds of them fit into one graph. Of health witho
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +37,7 @@ from foretwin.training.candidates.features import FeatureSession, WindowFeatures
 from foretwin.training.candidates.forest import boosted, extremely_random
 from foretwin.training.candidates.linear import FeatureMap, constant_part, logistic_part, ridge_part
 from foretwin.training.candidates.nodes import Part, run_part
+from foretwin.training.candidates.wear_features import PHYSICS, WearFeatures
 from foretwin.training.ensemble import look_back
 from foretwin.training.scaling import fit_scaling
 
@@ -59,6 +63,22 @@ class Lesson:
         """Keep evenly spaced windows, at most about `most`."""
         every = slice(None, None, max(1, -(-len(self.y) // most)))
         return Lesson(self.x[every], self.y[every], self.assets[every], self.smooth, self.seed)
+
+
+class FoldFeatures(NamedTuple):
+    """Features of the windows of a fold, as a candidate sees them."""
+
+    x: NDArray[np.float32]  # (N, F) of training windows
+    x_cuts: NDArray[np.float32]  # (M, F) of the fold's cuts
+    smooth: NDArray[np.int64]  # columns for the random Fourier features
+
+    @classmethod
+    def of(
+        cls, session: FeatureSession, split: Split, ends: NDArray[np.int64], smooth: NDArray[np.int64] | None = None
+    ) -> "FoldFeatures":
+        """Compute the features of the windows that end at the rows `ends` (N,); `smooth`: all columns unless told."""
+        x = session.at(split.histories, ends)
+        return cls(x, session.at(split.histories, split.held_out), np.arange(x.shape[1]) if smooth is None else smooth)
 
 
 @dataclass(frozen=True)
@@ -156,6 +176,7 @@ FITS: dict[str, tuple[Callable[[Lesson], Part], Callable[[Lesson, int], Part]]] 
     "gradient_boosting": (_boosting_rul, _boosting_classes),
     "extra_trees": (_extra_trees_rul, _extra_trees_classes),
     "random_fourier_ridge": (_fourier_rul, _fourier_classes),
+    PHYSICS: (_fourier_rul, _fourier_classes),
 }
 
 
@@ -183,19 +204,21 @@ def _fit_fold(development: Development, contract: Twin, names: Sequence[str], ta
     session = FeatureSession(features, contract)
     generator = np.random.default_rng(chance)
     ends = _drawn(split, generator)
-    x, x_cuts = session.at(split.histories, ends), session.at(split.histories, split.held_out)
+    seen = worn = FoldFeatures.of(session, split, ends, features.smooth)
+    if PHYSICS in names:
+        worn = FoldFeatures.of(FeatureSession(WearFeatures(contract), contract), split, ends)
     parts: dict[str, dict[str, Part]] = {}
     answers: dict[str, dict[str, NDArray[np.float32]]] = {}
     seconds: dict[str, float] = {}
     for name in names:
-        begin = time.perf_counter()
+        begin, given = time.perf_counter(), worn if name == PHYSICS else seen
         parts[name] = {
             question: _fit_question(
-                name, classes, Lesson(x[known], y[known], development.asset[ends[known]], features.smooth, chance)
+                name, classes, Lesson(given.x[known], y[known], development.asset[ends[known]], given.smooth, chance)
             )
             for question, y, known, classes in _questions(split, contract, ends)
         }
-        answers[name] = {question: _answered(part, question, x_cuts) for question, part in parts[name].items()}
+        answers[name] = {question: _answered(part, question, given.x_cuts) for question, part in parts[name].items()}
         seconds[name] = time.perf_counter() - begin
     if contract.health is not None:
         x_normal = x_all = _features_of_normal(split.train, development, contract, session, generator)
@@ -203,7 +226,7 @@ def _fit_fold(development: Development, contract: Twin, names: Sequence[str], ta
             x_all = _features_of_normal(development.ends, development, contract, session, generator)
         for name, distance in served_distances(chance).items():
             begin = time.perf_counter()
-            away = distance.fit(x_normal)(x_cuts.astype(np.float64))
+            away = distance.fit(x_normal)(seen.x_cuts.astype(np.float64))
             answers[name] = {HEALTH: np.log(np.maximum(away, LEAST))[:, None].astype(np.float32)}
             # Of few runs what one fold leaves is not all that is normal: judged by those left out, served with all.
             parts[name] = {HEALTH: distance if x_all is x_normal else served_distances(chance)[name].fit(x_all)}

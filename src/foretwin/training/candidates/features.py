@@ -58,25 +58,12 @@ class WindowFeatures(nn.Module):
         scaled = scaled if self.last_seen is None else self.last_seen(scaled, seen)
         scaled = scaled if self.one_hot is None else self.one_hot(scaled)
         chosen = (scaled * seen[:, :, None])[:, :, cast(Tensor, self.channels)].double()
-        parts = [self._moments(chosen, seen.double())]
+        parts = [moments(self.statistics, chosen, seen.double())]
         if self.segments:
             parts += [chosen.amin(dim=1), chosen.amax(dim=1)]
         if self.aged:
             parts.append(age.double()[:, None])
         return torch.cat(parts, dim=1).float()
-
-    def _moments(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Compute the statistics of `WindowStatistics` (B, ...) in fewer steps, which double precision affords."""
-        weights = cast(Tensor, self.statistics.weights)[None] * mask[:, None]  # (B, K, T)
-        weights = weights / weights.sum(-1, keepdim=True).clamp_min(1e-6)
-        position = cast(Tensor, self.statistics.position) * mask
-        position = (position - (weights[:, 0] * position).sum(-1, keepdim=True)) * mask  # (B, T), with a sum of 0
-        sums = torch.cat([weights, position[:, None]], dim=1) @ x  # (B, K + 1, C)
-        means, lean = sums[:, :-1], sums[:, -1]
-        mean = means[:, 0]
-        spread = ((weights[:, :1] @ (x * x))[:, 0] - mean * mean).clamp_min(1e-8).sqrt()
-        slope = lean / (position.square().sum(-1)[:, None] + 1e-2)
-        return torch.cat([means.flatten(1), spread, slope, mask.mean(dim=1, keepdim=True)], dim=1)
 
     def _smooth(self, count: int) -> NDArray[np.int64]:
         """Return the columns with level, slope, share of rows or age of `count` channels: no spread, no extremes."""
@@ -86,10 +73,24 @@ class WindowFeatures(nn.Module):
         return np.array([*range(levels), *range(slopes, slopes + count + 1), *([last] if self.aged else [])])
 
 
-class FeatureSession:
-    """The exported graph of `WindowFeatures`, by which candidates are trained."""
+def moments(statistics: WindowStatistics, x: Tensor, mask: Tensor) -> Tensor:
+    """Compute the statistics (B, ...) of x (B, T, C) in fewer steps than they do, which double precision affords."""
+    weights = cast(Tensor, statistics.weights)[None] * mask[:, None]  # (B, K, T)
+    weights = weights / weights.sum(-1, keepdim=True).clamp_min(1e-6)
+    position = cast(Tensor, statistics.position) * mask
+    position = (position - (weights[:, 0] * position).sum(-1, keepdim=True)) * mask  # (B, T), with a sum of 0
+    sums = torch.cat([weights, position[:, None]], dim=1) @ x  # (B, K + 1, C)
+    means, lean = sums[:, :-1], sums[:, -1]
+    mean = means[:, 0]
+    spread = ((weights[:, :1] @ (x * x))[:, 0] - mean * mean).clamp_min(1e-8).sqrt()
+    slope = lean / (position.square().sum(-1)[:, None] + 1e-2)
+    return torch.cat([means.flatten(1), spread, slope, mask.mean(dim=1, keepdim=True)], dim=1)
 
-    def __init__(self, module: WindowFeatures, contract: Twin) -> None:
+
+class FeatureSession:
+    """The exported graph of features, by which candidates are trained."""
+
+    def __init__(self, module: nn.Module, contract: Twin) -> None:
         self.length = contract.window.length
         example = (torch.zeros(2, self.length, len(contract.channel_names)), torch.ones(2, self.length), torch.zeros(2))
         self.session: ort.InferenceSession = open_session(export_graph(module, example, ["features"]))

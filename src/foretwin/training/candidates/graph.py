@@ -17,10 +17,12 @@ from foretwin.training.candidates.classical import FoldParts
 from foretwin.training.candidates.features import WindowFeatures
 from foretwin.training.candidates.health_choice import beside_nodes, either_nodes
 from foretwin.training.candidates.nodes import IR_VERSION, OPSETS, GraphNodes
+from foretwin.training.candidates.wear_features import PHYSICS, WearFeatures
 from foretwin.training.candidates.weights import LIFT, Beside
 from foretwin.training.network import Network, RegimeScaling
 from foretwin.training.onnx import export_graph
 
+WEAR = "wear"  # output of the features of wear
 Weights = Mapping[str, Mapping[str, float]]  # question, `rul` or an axis -> candidate -> weight
 
 
@@ -39,19 +41,26 @@ class Answering(nn.Module):
     """
 
     def __init__(
-        self, networks: Sequence[Sequence[Network]], features: Sequence[WindowFeatures], has_rul: bool
+        self,
+        networks: Sequence[Sequence[Network]],
+        features: Sequence[WindowFeatures],
+        has_rul: bool,
+        wear: WearFeatures | None,
     ) -> None:
         super().__init__()
         self.networks = nn.ModuleList(nn.ModuleList(members) for members in networks)
         self.features = nn.ModuleList(features)
-        self.has_rul = has_rul
+        self.has_rul, self.wear = has_rul, wear
         every = [*networks, features] if features else networks
         self.alike = all(len({_fingerprint(one.scaling) for one in alike}) == 1 for alike in zip(*every, strict=True))
 
     def forward(self, x: Tensor, mask: Tensor, age: Tensor) -> tuple[Tensor, ...]:
-        """Answer per network: RUL (B, 1) as a share of the cap, probabilities (B, K) per axis; then (B, F) per fold."""
+        """Answer per network: RUL (B, 1) as a share of the cap, probabilities (B, K) per axis; then (B, F) per fold.
+
+        Features of wear, where there are any, come last.
+        """
         rows = [*cast(Iterable[nn.ModuleList], self.networks), self.features]
-        first = [cast(Network, one) for one in next(row for row in rows if len(row))]
+        first = [cast(Network, one) for one in next((row for row in rows if len(row)), [])]
         shared = [one.scaling(x) for one in first] if self.alike else None
 
         def read(row: nn.ModuleList) -> list[Any]:
@@ -66,7 +75,8 @@ class Answering(nn.Module):
                 answers.append(torch.stack([out.rul.clamp(0, 1) for out in outputs]).mean(0)[:, None])
             axes = zip(*(out.logits for out in outputs), strict=True)
             answers += [torch.stack([part.softmax(1) for part in logits]).mean(0) for logits in axes]
-        return (*answers, *read(self.features))
+        worn = [self.wear(x, mask, age)] if self.wear is not None else []
+        return (*answers, *read(self.features), *worn)
 
 
 def _fingerprint(scaling: RegimeScaling) -> str:
@@ -84,13 +94,12 @@ def blend_graph(
     questions = [*(("rul",) if contract.rul else ()), *contract.axes]
     used = {name for question in questions for name in weights[question]} | set(beside.weights if beside else ())
     networks = [name for name in fitted.networks if name in used]
-    others = any(name not in fitted.networks for name in used)
-    folds = list(fitted.classical) if others else []
+    folds, others = list(fitted.classical), used - set(fitted.networks)
+    features = [one.features for one in folds] if others - {PHYSICS} else []
+    wear = WearFeatures(contract) if PHYSICS in others else None
     given = {(name, question): f"{name}/{question}" for name in networks for question in questions}
-    outputs = [*given.values(), *(f"features/{i}" for i in range(len(folds)))]
-    module = Answering(
-        [fitted.networks[name] for name in networks], [one.features for one in folds], bool(contract.rul)
-    )
+    outputs = [*given.values(), *(f"features/{i}" for i in range(len(features))), *([WEAR] if wear else [])]
+    module = Answering([fitted.networks[name] for name in networks], features, bool(contract.rul), wear)
     length, channels = contract.window.length, len(contract.channel_names)
     example = (torch.zeros(2, length, channels), torch.ones(2, length), torch.zeros(2))
     model = onnx.load_from_string(export_graph(module, example, outputs))
@@ -134,7 +143,7 @@ def _answer(
         return given[name, question]
     answers = []
     for i, fold in enumerate(folds):
-        answer = fold.parts[name][question].add_to(graph, f"features/{i}")
+        answer = fold.parts[name][question].add_to(graph, WEAR if name == PHYSICS else f"features/{i}")
         if question == "rul":
             answer = graph.node("Clip", answer, graph.number(0), graph.number(1))
         answers.append(answer)

@@ -10,6 +10,7 @@ from foretwin.dataset.splits import Development
 from foretwin.project.params import TrainParams
 from foretwin.training.candidates.blend import make_blend, save_blend, write_blend_record
 from foretwin.training.candidates.classical import FoldParts, fit_classical
+from foretwin.training.candidates.wear_features import PHYSICS, check_physics
 from foretwin.training.ensemble import Member, save_ensemble, train_members, training_record
 from foretwin.training.trainer import Choice
 
@@ -62,7 +63,12 @@ class Trained:
 def train_networks(
     development: Development, contract: Twin, choices: Mapping[str, Choice], params: TrainParams, work: Path
 ) -> Iterator[tuple[str, Member]]:
-    """Train each network for each seed and fold; yield its name and the member. Checkpoints are kept below `work`."""
+    """Train each network for each seed and fold; yield its name and the member. Checkpoints are kept below `work`.
+
+    TrainingError before that where a candidate needs a physics that is not known.
+    """
+    if PHYSICS in params.candidates:
+        check_physics(contract)
     for name, choice in choices.items():
         folder = work if name == "network" else work / name
         for member in train_members(development, contract, choice, params, folder):
