@@ -22,7 +22,7 @@ STATUS, DESCRIPTION = "Status", "Description"
 
 
 @dataclass(frozen=True)
-class Delivery:
+class GivenOut:
     """What the server tells of a message: how often it gave it, its number in the stream, how many come after it."""
 
     delivered: int
@@ -30,7 +30,7 @@ class Delivery:
     pending: int
 
     @classmethod
-    def of(cls, message: Msg) -> "Delivery":
+    def of(cls, message: Msg) -> "GivenOut":
         """Read it from the subject that its acknowledgement goes to, of which there are two forms."""
         words = message.reply.split(".")
         first = 4 if len(words) == 9 else 6  # the shorter one names no domain and account
@@ -41,7 +41,7 @@ class Delivery:
 class Pulled:
     """Messages, with what the server tells of each; if `is_all` it had none but these at `asked`, of time.monotonic."""
 
-    messages: list[tuple[Msg, Delivery]]
+    messages: list[tuple[Msg, GivenOut]]
     asked: float
     is_all: bool
 
@@ -54,7 +54,7 @@ class PullRequests:
         self._inbox = client.new_inbox()
         asked = {"batch": most, "max_bytes": size, "expires": int(WAITED * 1e9)}
         self._body, self._most = orjson.dumps(asked), most
-        self._came: list[tuple[Msg, Delivery]] = []
+        self._came: list[tuple[Msg, GivenOut]] = []
         self._asked, self._open = -math.inf, 0  # when, and how many messages may still come
         self._is_ended = False
         self._changed = asyncio.Event()
@@ -95,7 +95,7 @@ class PullRequests:
         if STATUS in told:
             self._open, self._end = 0, f"{told[STATUS]} {told.get(DESCRIPTION, '')}"
         else:
-            self._came.append((message, Delivery.of(message)))
+            self._came.append((message, GivenOut.of(message)))
             self._open = max(0, self._open - 1)
         if not self._open or self._is_drained():
             self._changed.set()
