@@ -134,6 +134,31 @@ def test_values_of_steps_that_were_made_come_again_and_change_nothing(small_stor
     assert set_aside(small_store) == []
 
 
+def test_what_an_earlier_process_stored_changes_nothing_though_the_server_has_forgotten(small_store, server, tmp_path):
+    pumps = NatsPumps(server.url, 1, 0.01)
+    pumps.start()
+    wait_for(lambda: pumps.published > 5, "some values", 30)
+    pumps.quiet.set()
+    pumps.join(30)
+
+    def all_stored() -> bool:
+        return len(stored_rows(small_store, TWIN, "P-000")) == pumps.published
+
+    async def forget() -> None:
+        client = await nats.connect(server.url)
+        (told,) = await client.jetstream().consumers_info("factory")
+        await client.jetstream().delete_consumer("factory", told.name)
+        await client.close()
+
+    with listening_to(small_store, TWIN, peers_of(server, tmp_path)):
+        wait_for(all_stored, "all readings", 60)
+    asyncio.run(forget())
+    with listening_to(small_store, TWIN, peers_of(server, tmp_path), connected=False) as state:
+        connections = state.connections
+        wait_for(lambda: connections and connections["hall"].repeated == pumps.published * len(CHANNELS), "them", 60)
+    assert set_aside(small_store) == []
+
+
 @pytest.mark.parametrize("memory", [durable_consumer.MEMORY, 20_000])
 def test_what_waits_is_taken_in_batches_as_large_as_the_memory_allows(
     small_store, server, tmp_path, monkeypatch, memory

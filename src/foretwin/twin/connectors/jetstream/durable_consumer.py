@@ -15,7 +15,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolic
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from foretwin.errors import BrokerError
-from foretwin.twin.connectors.jetstream.pull_requests import Pulled, PullRequests
+from foretwin.twin.connectors.jetstream.pull_requests import GivenOut, Pulled, PullRequests
 from foretwin.twin.connectors.mqtt.subscription import Message
 
 logger = logging.getLogger("foretwin.jetstream")
@@ -23,6 +23,7 @@ logger = logging.getLogger("foretwin.jetstream")
 STREAM = "foretwin"
 SUBJECT = "foretwin.*.*.readings"  # twin, asset
 BATCH = 2000  # messages in one transaction
+AGAIN = 5 * BATCH  # messages whose acknowledgements a server that is killed may have forgotten
 MEMORY = 128 * 1024 * 1024  # bytes that the messages of one transaction may have together
 ACK_WAIT = 10.0  # s after which the server gives again what was not acknowledged
 KEPT = 1024**3  # bytes of a stream that we make; the server refuses what comes beyond
@@ -33,10 +34,17 @@ ANSWER = 5.0  # s that the server may take to take an acknowledgement
 class Progress:
     """What outlasts a connection: the number in its stream of the last message that was stored.
 
-    A server that was killed may have forgotten acknowledgements, and give such messages as if for the first time.
+    A server that was killed may have forgotten acknowledgements, and give such messages as if for the first time. Of
+    the first `again` messages that this process gets an earlier one may have stored some.
     """
 
     stored: int = 0
+    again: int = AGAIN
+
+    def is_again(self, told: GivenOut) -> bool:
+        """Note that a message was given; whether it may have been stored."""
+        self.again -= 1
+        return told.delivered > 1 or told.number <= self.stored or self.again >= 0
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,8 @@ class FetchedBatch:
     @classmethod
     def of(cls, pulled: Pulled, progress: Progress) -> "FetchedBatch":
         """Translate what was pulled."""
-        stored, newest = progress.stored, max((told.number for _, told in pulled.messages), default=0)
-        messages = [_message(one, told.delivered > 1 or told.number <= stored) for one, told in pulled.messages]
+        messages = [_message(one, progress.is_again(told)) for one, told in pulled.messages]
+        newest = max((told.number for _, told in pulled.messages), default=0)
         return cls(messages, [one for one, _ in pulled.messages], newest, pulled.asked, pulled.is_all)
 
 
@@ -95,10 +103,6 @@ class DurableConsumer:
     async def fetch(self) -> FetchedBatch:
         """Return what came, none after a while in which nothing did; a whole batch while the server has more."""
         return FetchedBatch.of(await self._requests.fetch(), self._progress)
-
-    async def finish(self) -> None:
-        """Ask for nothing more; the next `fetch` returns what has come."""
-        await self._requests.finish()
 
     async def acknowledge(self, batch: FetchedBatch) -> None:
         """Acknowledge a batch that is stored; those before it were acknowledged."""

@@ -69,12 +69,11 @@ async def _store_what_comes(
 ) -> str:
     """Store batch after batch until the connection is lost.
 
-    While one is stored none is asked for: the two threads would take turns at Python's lock, which costs more than the
-    server's answer takes. At the end what has come is stored too: else the next start would wait until the server
+    While one is stored none is fetched: the two threads would take turns at Python's lock, which costs more than the
+    server's answer takes. At the end what was fetched is stored too: else the next start would wait until the server
     gives it again.
     """
     losing, fetching = asyncio.ensure_future(lost.wait()), asyncio.ensure_future(consumer.fetch())
-    is_last = False
     try:
         while True:
             state.heartbeat.beat()
@@ -87,10 +86,8 @@ async def _store_what_comes(
                 return "stopped"
             await consumer.acknowledge(batch)
             state.completeness.mark_complete(consumer.complete_until)
-            if is_last:
+            if stop.is_set():
                 return "stopped"
-            if is_last := stop.is_set():
-                await consumer.finish()
             fetching = asyncio.ensure_future(consumer.fetch())
     finally:
         losing.cancel()

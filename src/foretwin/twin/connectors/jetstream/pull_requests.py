@@ -1,13 +1,13 @@
 """Messages of a durable consumer by requests of our own: the client's `fetch` makes a task and a timer for each one.
 
-A request is answered by up to so many messages, and by a status at its end. One that is not used up stays open, and
-what comes by it is kept for the next `fetch`.
+A request is answered by up to so many messages, and by a status where it ends before. None stays open while what came
+is stored: what the server gave, and nobody has acknowledged, it gives again only after a while.
 """
 
 import asyncio
-import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 from nats.aio.client import Client
@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 NEXT = "$JS.API.CONSUMER.MSG.NEXT"
-WAITED, LATE = 1.0, 5.0  # s that the server waits for messages, and after which it has forgotten the request
+WAITED, LATE = 1.0, 5.0  # s that the server waits for a message, and that it may take to tell that there is none
 NOTHING = ("404", "408")  # statuses of a request that is over: there was no message, or none in time
 OVER = (*NOTHING, "MaxBytes", "Batch Completed")
 STATUS, DESCRIPTION = "Status", "Description"
@@ -51,51 +51,50 @@ class PullRequests:
 
     def __init__(self, client: Client, stream: str, consumer: str, most: int, size: int) -> None:
         self._client, self._subject = client, f"{NEXT}.{stream}.{consumer}"
-        self._inbox = client.new_inbox()
-        asked = {"batch": most, "max_bytes": size, "expires": int(WAITED * 1e9)}
-        self._body, self._most = orjson.dumps(asked), most
+        self._inbox, self._requests = client.new_inbox(), 0
+        self._most, self._size = most, size
         self._came: list[tuple[Msg, GivenOut]] = []
-        self._asked, self._open = -math.inf, 0  # when, and how many messages may still come
-        self._is_ended = False
+        self._wanted, self._end = 0, ""  # messages that are enough; what the server told at the end of the request
         self._changed = asyncio.Event()
-        self._end = ""  # what the server told at the end of the request
 
     async def begin(self) -> None:
         """Listen for answers."""
-        self._answers = await self._client.subscribe(self._inbox, cb=self._note, pending_bytes_limit=0)
+        await self._client.subscribe(f"{self._inbox}.*", cb=self._note, pending_bytes_limit=0)
 
     async def fetch(self) -> Pulled:
-        """Return what came; none after a while in which nothing did. NatsError where the server takes no request."""
-        if not self._is_ended and (not self._open or time.monotonic() - self._asked > LATE):
-            self._asked, self._open, self._end = time.monotonic(), self._most, ""
-            await self._client.publish(self._subject, self._body, self._inbox)
-        while self._open and not self._is_drained() and not self._is_ended:
+        """Return what the server has; where that is nothing, what comes within a while."""
+        asked = await self._ask({"batch": self._most, "max_bytes": self._size, "no_wait": True})
+        if not self._came:
+            asked = await self._ask({"batch": 1, "expires": int(WAITED * 1e9)})
+            if self._came:
+                asked = await self._ask({"batch": self._most - 1, "max_bytes": self._size, "no_wait": True})
+        came, self._came = self._came, []
+        return Pulled(came, asked, self._end.startswith(NOTHING) or bool(came and came[-1][1].pending == 0))
+
+    async def _ask(self, what: dict[str, Any]) -> float:
+        """Ask, and wait for the answer; return when it was asked. NatsError where the server takes no request."""
+        self._requests += 1
+        self._wanted, self._end = len(self._came) + int(what["batch"]), ""
+        asked = time.monotonic()
+        await self._client.publish(self._subject, orjson.dumps(what), f"{self._inbox}.{self._requests}")
+        while not self._is_answered():
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), max(0.0, self._asked + LATE - time.monotonic()))
+                await asyncio.wait_for(self._changed.wait(), max(0.0, asked + LATE - time.monotonic()))
             except TimeoutError:
                 break
         if self._end and not self._came and not any(word in self._end for word in OVER):
             raise NatsError(self._end)
-        is_all = self._is_drained() if self._came else self._end.startswith(NOTHING)
-        came, self._came = self._came, []
-        return Pulled(came, self._asked, is_all)
+        return asked
 
-    async def finish(self) -> None:
-        """Ask for nothing more; the next `fetch` returns what has come."""
-        await self._answers.drain()
-        self._is_ended = True
-
-    def _is_drained(self) -> bool:
-        """Whether the server had no more when it gave the last message."""
-        return bool(self._came) and self._came[-1][1].pending == 0
+    def _is_answered(self) -> bool:
+        return bool(self._end) or len(self._came) >= self._wanted
 
     async def _note(self, message: Msg) -> None:
         told = message.headers or {}
-        if STATUS in told:
-            self._open, self._end = 0, f"{told[STATUS]} {told.get(DESCRIPTION, '')}"
-        else:
+        if STATUS not in told:
             self._came.append((message, GivenOut.of(message)))
-            self._open = max(0, self._open - 1)
-        if not self._open or self._is_drained():
+        elif message.subject == f"{self._inbox}.{self._requests}":
+            self._end = f"{told[STATUS]} {told.get(DESCRIPTION, '')}"
+        if self._is_answered():
             self._changed.set()
