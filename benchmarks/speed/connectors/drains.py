@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.speed.connectors.workload import MICROSECONDS, PlantValue, peers_of, plant_contract, tick_values
+from foretwin.project.loops import exempt_from_collection
 from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.connections.connections_file import TagMapping
 from foretwin.twin.connectors.connections.mapping import CollectedValues, MappedTag
@@ -60,6 +61,7 @@ def store_what_comes(store_url: str, folder: str, connection: str, stop: Event, 
 
     ConnectionState.mark_stored = mark_stored  # type: ignore[method-assign]
     store, contract = open_store(store_url), plant_contract()
+    exempt_from_collection()
     listen(store, {contract.name: contract}, peers_of(Path(folder), connection), stop)  # type: ignore[arg-type]
     store.close()
 
@@ -69,6 +71,7 @@ def store_from_memory(store_url: str, ticks: int, batch: int, stop: Event, told:
     store, contract = open_store(store_url), plant_contract()
     every = [value for tick in range(ticks) for value in tick_values(tick)]
     decoded = [_decoded(every[begin : begin + batch]) for begin in range(0, len(every), batch)]
+    exempt_from_collection()
     for number, one in enumerate(decoded):
         if stop.is_set():
             break

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, Producer
 from benchmarks.reliability.kafka_plant import KafkaCluster
 from benchmarks.speed.connectors.drains import Heard, Teller
 from benchmarks.speed.connectors.workload import CHANNELS, PlantValue, as_body, tick_values
+from foretwin.twin.connectors.kafka.partition_rounds import BATCH
 
 FETCHED, PATIENCE = 500, 0.1  # messages of one question, and s that it waits
 TOPICS = tuple(f"factory.{channel}" for channel in CHANNELS)
@@ -32,7 +33,7 @@ def consume_messages(hosts: str, group: str, stop: Event, told: Connection) -> N
 class KafkaFeed:
     """The brokers, and a client that publishes: a topic for each channel, the pump is the key."""
 
-    ticks, batch = 100, 500
+    ticks, batch = 300, BATCH
     bare = staticmethod(consume_messages)
 
     def start(self, folder: Path) -> None:

@@ -48,18 +48,18 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
 """
 
 
-def hear_messages(port: int, topics: Sequence[str], stop: Event, told: Connection) -> None:
+def hear_messages(port: int, name: str, topics: Sequence[str], stop: Event, told: Connection) -> None:
     """A plain client that takes over its session and decodes JSON."""
-    _hear(port, topics, stop, told, lambda body: 1 if orjson.loads(body)["v"] is not None else 0)
+    _hear(port, name, topics, stop, told, lambda body: 1 if orjson.loads(body)["v"] is not None else 0)
 
 
-def hear_payloads(port: int, topics: Sequence[str], stop: Event, told: Connection) -> None:
+def hear_payloads(port: int, name: str, topics: Sequence[str], stop: Event, told: Connection) -> None:
     """A plain client that decodes payloads of Sparkplug B by the protobuf runtime."""
-    _hear(port, topics, stop, told, lambda body: sum(one.raw is not None for one in read_payload(body).metrics))
+    _hear(port, name, topics, stop, told, lambda body: sum(one.raw is not None for one in read_payload(body).metrics))
 
 
-def _hear(port: int, topics: Sequence[str], stop: Event, told: Connection, count: Any) -> None:
-    teller, client = Teller(told), plain_client(BARE)
+def _hear(port: int, name: str, topics: Sequence[str], stop: Event, told: Connection, count: Any) -> None:
+    teller, client = Teller(told), plain_client(name)
     client.on_connect = lambda *_: client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
     client.on_message = lambda _, __, message: teller.note(count(message.payload))
     client.connect("127.0.0.1", port, clean_start=False, properties=_kept())
@@ -81,6 +81,8 @@ class MqttFeed:
         self._folder, self._topics = folder, ["factory/+/+"]
         self.broker = Broker(folder / "broker").start()
         self.connection = self._connection()
+        self._names = list[str]()  # of the sessions of this round
+        self._rounds = 0
         self._mouth: Session = connect_broker(self.broker.url, "bench-mouth", threading.Event())
 
     def stop(self) -> None:
@@ -89,18 +91,24 @@ class MqttFeed:
         self.broker.stop()
 
     def prepare(self, store_url: str) -> None:
-        """Have a session for each of both, and the values wait in them."""
+        """Have a new session for each of both, and the values wait in them.
+
+        Mosquitto 2.0.11 was seen to give nothing to a session that began anew with the name of an earlier one.
+        """
+        for name in self._names:
+            self._connect(name, None)
         (peer,) = peers_of(self._folder, self.connection)
         store = open_store(store_url)
-        names = [BARE, session_name(store, peer)]
+        self._rounds += 1
+        self._names = [f"{BARE}-{self._rounds}", session_name(store, peer)]
         store.close()
-        for name in names:
-            self._subscribe(name)
+        for name in self._names:
+            self._connect(name, _kept())
         self._fill()
 
     def bare_arguments(self) -> tuple[object, ...]:
-        """Its port, and topics."""
-        return self.broker.port, self._topics
+        """Its port, the session, and topics."""
+        return self.broker.port, self._names[0], self._topics
 
     def begin(self, heard: Heard) -> None:
         """They wait already."""
@@ -122,11 +130,12 @@ class MqttFeed:
         for answer in answers:
             answer.result(60)
 
-    def _subscribe(self, name: str) -> None:
+    def _connect(self, name: str, kept: Properties | None) -> None:
+        """Begin a session that is kept, or end one."""
         done, client = threading.Event(), plain_client(name)
         client.on_connect = lambda *_: client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._topics])
         client.on_subscribe = lambda *_: done.set()
-        client.connect("127.0.0.1", self.broker.port, clean_start=True, properties=_kept())
+        client.connect("127.0.0.1", self.broker.port, clean_start=True, properties=kept)
         client.loop_start()
         if not done.wait(30):
             raise ForetwinError(f"{name}: the broker makes no session")

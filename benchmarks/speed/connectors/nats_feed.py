@@ -19,6 +19,7 @@ from benchmarks.reliability.nats_plant import NatsServer
 from benchmarks.speed.connectors.drains import Heard, Teller
 from benchmarks.speed.connectors.feeds import BUS_TAGS
 from benchmarks.speed.connectors.workload import PlantValue, as_body, tick_values
+from foretwin.twin.connectors.jetstream.durable_consumer import BATCH
 
 FETCHED, AT_ONCE = 500, 200  # messages of one question; published before an answer is waited for
 STREAM = "factory"
@@ -45,7 +46,7 @@ def pull_messages(url: str, consumer: str, stop: Event, told: Connection) -> Non
 class NatsFeed:
     """The server, and a client that publishes."""
 
-    ticks, batch = 100, 500
+    ticks, batch = 300, BATCH
     bare = staticmethod(pull_messages)
 
     def start(self, folder: Path) -> None:

@@ -1,5 +1,6 @@
-"""Loops that try again: how long they wait between attempts, and their signs of life."""
+"""Loops that run for long: how long they wait between attempts, their signs of life, and their garbage."""
 
+import gc
 import random
 import threading
 import time
@@ -59,3 +60,10 @@ class Heartbeat:
         with self._lock:
             late = time.monotonic() - self._moved - self._pause
         return late if late > self._patience else None
+
+
+def exempt_from_collection() -> None:
+    """Exempt what is loaded from garbage collection, and collect seldom: walking it would delay what comes."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)

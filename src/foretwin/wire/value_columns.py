@@ -20,13 +20,12 @@ from foretwin.contract.parts import zone_of
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.wire.asset_names import is_name, wrong_name
+from foretwin.wire.plain_values import SINCE_1970, SIZES, decode_plain
 from foretwin.wire.readings import Rejected, SingleValues
 from foretwin.wire.values import LARGEST, Cells, is_missing_cell, shown, to_json, wrong_number, wrong_word
 
 FIELDS = ("time", "channel", "value", "quality")
 GOOD = ("good", "ok", "192")  # qualities that count, where the contract's source names none
-SINCE_1970 = 9e8  # numbers from here on are moments
-SIZES = ((1e11, 10**6), (1e14, 10**3), (1e17, 1))  # a moment below is in s, ms or us: so many microseconds; else in ns
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -44,6 +43,9 @@ class ValueColumns(NamedTuple):
 
     def decode(self) -> tuple[SingleValues, tuple[Rejected, ...]]:
         """Return the good values, and each other one with what is wrong; one without a good value is left out."""
+        plain = decode_plain(self.contract, self.asset, self.fields)
+        if plain is not None:
+            return plain, ()
         place = {name: i for i, name in enumerate(self.contract.channel_names)}
         times, good = _Times(self.contract, self.texts), _good_words(self.contract)
         names: dict[str, int] = {}

@@ -17,6 +17,7 @@ from foretwin.twin.connectors.connections.connections_file import plain_peer
 from foretwin.twin.connectors.jetstream import durable_consumer
 from foretwin.twin.connectors.jetstream.durable_consumer import DurableConsumer
 from foretwin.twin.connectors.listening import listen
+from foretwin.twin.connectors.sink import Sink
 from foretwin.twin.simulator.processes import wait_for
 from support.certificate import self_signed
 from support.plant_connections import (
@@ -133,9 +134,36 @@ def test_values_of_steps_that_were_made_come_again_and_change_nothing(small_stor
     assert set_aside(small_store) == []
 
 
-def test_what_waits_is_taken_in_whole_batches_though_the_server_takes_large_messages(
-    small_store, server, tmp_path, monkeypatch
+def test_what_an_earlier_process_stored_changes_nothing_though_the_server_has_forgotten(small_store, server, tmp_path):
+    pumps = NatsPumps(server.url, 1, 0.01)
+    pumps.start()
+    wait_for(lambda: pumps.published > 5, "some values", 30)
+    pumps.quiet.set()
+    pumps.join(30)
+
+    def all_stored() -> bool:
+        return len(stored_rows(small_store, TWIN, "P-000")) == pumps.published
+
+    async def forget() -> None:
+        client = await nats.connect(server.url)
+        (told,) = await client.jetstream().consumers_info("factory")
+        await client.jetstream().delete_consumer("factory", told.name)
+        await client.close()
+
+    with listening_to(small_store, TWIN, peers_of(server, tmp_path)):
+        wait_for(all_stored, "all readings", 60)
+    asyncio.run(forget())
+    with listening_to(small_store, TWIN, peers_of(server, tmp_path), connected=False) as state:
+        connections = state.connections
+        wait_for(lambda: connections and connections["hall"].repeated == pumps.published * len(CHANNELS), "them", 60)
+    assert set_aside(small_store) == []
+
+
+@pytest.mark.parametrize("memory", [durable_consumer.MEMORY, 20_000])
+def test_what_waits_is_taken_in_batches_as_large_as_the_memory_allows(
+    small_store, server, tmp_path, monkeypatch, memory
 ):
+    monkeypatch.setattr(durable_consumer, "MEMORY", memory)
     sizes, acknowledge = [], DurableConsumer.acknowledge
 
     async def note(self, batch):
@@ -154,7 +182,38 @@ def test_what_waits_is_taken_in_whole_batches_though_the_server_takes_large_mess
     asyncio.run(publish())
     with listening_to(small_store, TWIN, peers_of(server, tmp_path)):
         wait_for(lambda: sum(sizes) == 300, "all messages", 30)
-    assert sizes[0] == 300  # not 128, which may be that many MiB of the server's largest messages
+    if memory > 20_000:
+        assert sizes[0] == 300  # not 128, which may be that many MiB of the server's largest messages
+    else:
+        assert 100 < max(sizes) < 250
+
+
+def test_at_the_end_nothing_is_left_that_the_next_start_would_have_to_wait_for(
+    small_store, server, tmp_path, monkeypatch
+):
+    take, came = Sink.take, []
+
+    def take_slowly(*arguments) -> bool:  # what is asked for goes on to come meanwhile
+        threading.Event().wait(0.3)
+        came.append(1)
+        return take(*arguments)
+
+    monkeypatch.setattr(Sink, "take", take_slowly)
+    pumps = NatsPumps(server.url, 2, 0.01)
+    pumps.start()
+    wait_for(lambda: pumps.published, "the stream", 30)
+    with listening_to(small_store, TWIN, peers_of(server, tmp_path)):
+        wait_for(lambda: len(came) > 1, "some batches", 30)
+    pumps.quiet.set()
+    pumps.join(30)
+
+    async def unacknowledged() -> int:
+        client = await nats.connect(server.url)
+        (told,) = await client.jetstream().consumers_info("factory")
+        await client.close()
+        return int(told.num_ack_pending)
+
+    assert asyncio.run(unacknowledged()) == 0
 
 
 def _sends(server, body) -> bool:

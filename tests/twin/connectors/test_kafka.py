@@ -19,12 +19,13 @@ from foretwin.errors import BrokerError, ConnectionsError, StoreAway
 from foretwin.project.loops import Backoff
 from foretwin.twin.connectors import sink
 from foretwin.twin.connectors.connections.connections_file import plain_peer
-from foretwin.twin.connectors.kafka import group_consumer
+from foretwin.twin.connectors.kafka import group_consumer, partition_rounds
 from foretwin.twin.connectors.kafka.client_settings import client_settings
 from foretwin.twin.connectors.kafka.group_consumer import GroupConsumer
 from foretwin.twin.connectors.kafka.listening_kafka import subscribed_topics
 from foretwin.twin.connectors.listening import listen
 from foretwin.twin.connectors.mqtt.receiving import session_name
+from foretwin.twin.ingest.single_values import taking
 from foretwin.twin.simulator.processes import wait_for
 from support.certificate import self_signed
 from support.plant_connections import (
@@ -204,9 +205,22 @@ def test_what_was_deleted_unread_is_told_and_what_is_left_is_read(small_store, c
     assert stored_rows(small_store, WHOLE, "P-1")["time"].tolist() == [0, 1, 2, 3, 4, 7, 8]
 
 
-def test_a_backlog_is_read_without_a_pause(small_store, cluster, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("ticks", "late"), [(700, 0), (1500, 300)])
+def test_a_backlog_is_read_without_a_pause_and_nothing_of_it_is_too_late(
+    small_store, cluster, tmp_path, monkeypatch, ticks, late
+):
+    """With little room those partitions wait that are ahead of a slow broker's."""
+    monkeypatch.setattr(partition_rounds, "MOST", 4400 if late else partition_rounds.MOST)
+    waited, let_wait = set(), GroupConsumer._let_wait
+
+    def note_ahead(self) -> None:
+        let_wait(self)
+        waited.update(self._waiting)
+
+    monkeypatch.setattr(GroupConsumer, "_let_wait", note_ahead)
     monkeypatch.setattr(group_consumer, "STANDSTILL", 60.0)  # storing may be slow here
-    paused, pause, ticks = [], GroupConsumer._pause, 700
+    monkeypatch.setattr(taking, "MOST_HELD", 300)  # values of a machine beyond which steps settle without the others
+    paused, pause = [], GroupConsumer._pause
 
     def note(self) -> None:  # the client forgets what it has fetched of a partition that is paused
         paused.append(len(self._owned))
@@ -220,9 +234,13 @@ def test_a_backlog_is_read_without_a_pause(small_store, cluster, tmp_path, monke
             for name in ("P-000", "P-001"):
                 producer.produce(f"factory.{channel}", key=name, value=body)
     producer.flush(30)
+    if late:
+        cluster.slow_down(1, late)
     with listening_to(small_store, TWIN, peers_of(cluster, tmp_path)):
         wait_for(lambda: len(stored_rows(small_store, TWIN, "P-001")) == ticks, "all readings", 60)
+    assert set_aside(small_store) == []
     assert paused == []
+    assert bool(waited) == bool(late)
 
 
 @contextmanager

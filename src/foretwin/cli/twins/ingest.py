@@ -42,6 +42,7 @@ def ingest_command(sources: tuple[str, ...], twin: str | None, mqtt: str | None)
     from foretwin.operations.health.each_process import ingest_state
     from foretwin.operations.health.endpoints import health_served
     from foretwin.project.contracts import RunningContracts
+    from foretwin.project.loops import exempt_from_collection
     from foretwin.serving.http.tracing import traced_process
     from foretwin.twin.connectors.connections.connections_file import FILE
     from foretwin.twin.connectors.connections.new_connections import NewConnections
@@ -65,6 +66,7 @@ def ingest_command(sources: tuple[str, ...], twin: str | None, mqtt: str | None)
             more = NewConnections(set_up, contracts, peers)
             health = health_served(ingest_state(store, project.PROJECT, state, total.counts))
             with traced_process("foretwin-ingest"), health:
+                exempt_from_collection()
                 click.echo("Ctrl-C ends it", err=True)
                 listen(store, contracts, peers, stop, total.add, state=state, root=project.PROJECT, newcomers=more)
     click.echo(str(total))

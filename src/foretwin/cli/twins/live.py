@@ -24,9 +24,9 @@ def live_command(port: int, host: str, is_open: bool) -> None:
     from foretwin.cli import project
     from foretwin.operations.health.each_process import live_state
     from foretwin.operations.health.endpoints import health_served
+    from foretwin.project.loops import exempt_from_collection
     from foretwin.serving.access.authentication import Guard
     from foretwin.twin.api.server import LiveState, serve_twins
-    from foretwin.twin.scoring.memory import exempt_from_collection
 
     project.load_project()
     project.log_to_terminal()

@@ -1,6 +1,5 @@
 """Memory of the scoring loop: how much it takes of the machine, and whether the windows of all assets fit into it."""
 
-import gc
 import os
 from math import ceil
 from pathlib import Path
@@ -44,10 +43,3 @@ def describe_lack(store: Store, twin: str, recent: WindowCache, twins: int) -> s
         f"{twin}: the memory holds the newest readings of {recent.capacity:,} of {wanted:,} assets, the others are read"
         f" from the store for each score, which is slower; `--memory {enough}` holds them all"
     )
-
-
-def exempt_from_collection() -> None:
-    """Exempt what is loaded from garbage collection, and collect seldom: walking it would delay scores and calls."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 50, 100)

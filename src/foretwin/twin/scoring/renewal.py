@@ -11,8 +11,8 @@ from foretwin.champion.challenger import trial_stamp
 from foretwin.champion.champion import Champion, champion_stamp, file_stamp, load_champion
 from foretwin.errors import ForetwinError
 from foretwin.project.contracts import policy_of
+from foretwin.project.loops import exempt_from_collection
 from foretwin.project.paths import Paths
-from foretwin.twin.scoring.memory import exempt_from_collection
 from foretwin.twin.scoring.shadow import load_shadow
 from foretwin.twin.scoring.watched import Watched, Watching
 from foretwin.twin.scoring.window_cache import WindowCache

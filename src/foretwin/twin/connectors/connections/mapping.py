@@ -26,6 +26,8 @@ class MappedTag:
 
     def cell(self, raw: Any) -> Any:
         """Return the value; None for one that says that there is none, and what is no number as it is."""
+        if type(raw) is float and not self.tag.bad and not self.tag.words:
+            return raw * self.factor + self.shift
         if self.tag.bad and any(raw == bad or str(raw) == str(bad) for bad in self.tag.bad):
             return None
         if self.tag.words:
@@ -89,9 +91,12 @@ class CollectedValues:
 
     def add(self, tag: MappedTag, time: Any, raw: Any, quality: Any = None) -> None:
         """Add one; `time` as `wire.value_columns` reads it, microseconds since 1970 among others."""
+        fields = self._fields
         self._assets.append(tag.asset)
-        for name, cell in zip(self._fields, (time, tag.channel, tag.cell(raw), quality), strict=True):
-            self._fields[name].append(cell)
+        fields["time"].append(time)
+        fields["channel"].append(tag.channel)
+        fields["value"].append(tag.cell(raw))
+        fields["quality"].append(quality)
 
     def decode(self) -> Decoded:
         """Return the good values, those that are refused, and how many were missing or of bad quality."""

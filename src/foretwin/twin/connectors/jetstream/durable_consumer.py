@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote
@@ -12,44 +10,62 @@ from urllib.parse import unquote
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
-from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from foretwin.errors import BrokerError
+from foretwin.twin.connectors.jetstream.pull_requests import GivenOut, Pulled, PullRequests
 from foretwin.twin.connectors.mqtt.subscription import Message
 
 logger = logging.getLogger("foretwin.jetstream")
 
 STREAM = "foretwin"
 SUBJECT = "foretwin.*.*.readings"  # twin, asset
-BATCH = 500  # messages in one transaction
+BATCH = 2000  # messages in one transaction
+AGAIN = 5 * BATCH  # messages whose acknowledgements a server that is killed may have forgotten
 MEMORY = 128 * 1024 * 1024  # bytes that the messages of one transaction may have together
 ACK_WAIT = 10.0  # s after which the server gives again what was not acknowledged
 KEPT = 1024**3  # bytes of a stream that we make; the server refuses what comes beyond
 ANSWER = 5.0  # s that the server may take to take an acknowledgement
-FETCH, PATIENCE = 1.0, 0.05  # s that one question for messages waits, and one for more of them
 
 
 @dataclass
 class Progress:
     """What outlasts a connection: the number in its stream of the last message that was stored.
 
-    A server that was killed may have forgotten acknowledgements, and give such messages as if for the first time.
+    A server that was killed may have forgotten acknowledgements, and give such messages as if for the first time. Of
+    the first `again` messages that this process gets an earlier one may have stored some.
     """
 
     stored: int = 0
+    again: int = AGAIN
+
+    def is_again(self, told: GivenOut) -> bool:
+        """Note that a message was given; whether it may have been stored."""
+        self.again -= 1
+        return told.delivered > 1 or told.number <= self.stored or self.again >= 0
 
 
 @dataclass(frozen=True)
 class FetchedBatch:
-    """Messages that were fetched together since `begun`; `is_drained`: the server had no more of them then."""
+    """Messages that came together; `is_drained`: they are all that the server had at `begun`, of time.monotonic.
+
+    `newest` is the highest of their numbers in the stream, 0 of none.
+    """
 
     messages: list[Message]
     fetched: list[Msg]
+    newest: int
     begun: float
     is_drained: bool
+
+    @classmethod
+    def of(cls, pulled: Pulled, progress: Progress) -> "FetchedBatch":
+        """Translate what was pulled."""
+        messages = [_message(one, progress.is_again(told)) for one, told in pulled.messages]
+        newest = max((told.number for _, told in pulled.messages), default=0)
+        return cls(messages, [one for one, _ in pulled.messages], newest, pulled.asked, pulled.is_all)
 
 
 class DurableConsumer:
@@ -79,29 +95,18 @@ class DurableConsumer:
             info = await self._context.add_consumer(stream, config)
         except APIError as error:
             raise _refused(error, f"make the consumer {self._name} of the stream {stream}") from None
-        self._subscription = await self._context.pull_subscribe_bind(consumer=self._name, stream=stream)
+        self._requests = PullRequests(self._client, stream, self._name, BATCH, MEMORY)
+        await self._requests.begin()
         if info.num_ack_pending:
             await asyncio.sleep(ACK_WAIT)
 
     async def fetch(self) -> FetchedBatch:
         """Return what came, none after a while in which nothing did; a whole batch while the server has more."""
-        begun, fetched = time.monotonic(), list[Msg]()
-        with suppress(TimeoutError, NatsTimeout):
-            while (room := self._room(fetched)) and not _drains(fetched):
-                fetched += await self._subscription.fetch(room, timeout=PATIENCE if fetched else FETCH)
-        messages = [_message(one, self._progress.stored) for one in fetched]
-        return FetchedBatch(messages, fetched, begun, not fetched or _drains(fetched))
-
-    def _room(self, fetched: Sequence[Msg]) -> int:
-        """Return how many more messages a batch may have, were they all as large as the server takes."""
-        held = sum(len(one.data) for one in fetched)
-        room = int((MEMORY - held) // max(self._client.max_payload, 1))
-        return min(BATCH - len(fetched), max(room, 0 if fetched else 1))
+        return FetchedBatch.of(await self._requests.fetch(), self._progress)
 
     async def acknowledge(self, batch: FetchedBatch) -> None:
         """Acknowledge a batch that is stored; those before it were acknowledged."""
-        last = max((one.metadata.sequence.stream for one in batch.fetched), default=0)
-        self._progress.stored = max(self._progress.stored, last)
+        self._progress.stored = max(self._progress.stored, batch.newest)
         for one in batch.fetched[:-1]:
             await one.ack()
         for one in batch.fetched[-1:]:
@@ -134,17 +139,12 @@ class DurableConsumer:
         return STREAM
 
 
-def _drains(fetched: Sequence[Msg]) -> bool:
-    """Whether the server had no more when it gave the last of these."""
-    return bool(fetched) and fetched[-1].metadata.num_pending == 0
-
-
-def _message(one: Msg, stored: int) -> Message:
+def _message(one: Msg, is_again: bool) -> Message:
     """Return a message as those of MQTT: levels of its subject as levels of a topic, `%2E` in them is a dot."""
-    told = one.metadata
     kind = (one.headers or {}).get("Content-Type", "application/json")
-    again = told.num_delivered > 1 or told.sequence.stream <= stored
-    return Message(_topic_of(one.subject), one.data, kind, connection=0, number=0, size=len(one.data), is_again=again)
+    return Message(
+        _topic_of(one.subject), one.data, kind, connection=0, number=0, size=len(one.data), is_again=is_again
+    )
 
 
 @lru_cache(maxsize=100_000)

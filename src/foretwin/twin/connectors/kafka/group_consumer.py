@@ -17,29 +17,23 @@ from foretwin.serving.http.limits import Limits
 from foretwin.twin.connectors.connections.connections_file import Peer
 from foretwin.twin.connectors.kafka.client_settings import SILENT, client_settings, is_refusal, refused
 from foretwin.twin.connectors.kafka.group_statistics import SILENCE, Place, StatisticsReader
-from foretwin.twin.connectors.kafka.partition_rounds import (
-    BATCH,
-    MEMORY,
-    MOST,
-    Handed,
-    PartitionRounds,
-    place_of,
-    size_of,
-)
+from foretwin.twin.connectors.kafka.partition_rounds import BATCH, Handed, PartitionRounds, Received
 from foretwin.twin.connectors.mqtt.subscription import Message, Subscription
 
 logger = logging.getLogger("foretwin.kafka")
 
-STEP = 50  # messages that are taken at once from those that were received
+AGAIN = 2 * BATCH  # messages of a partition that its earlier owner may have stored and not committed
 AHEAD = 32 * 1024  # KiB that are received before they are asked for
 FETCHED = 16 * 1024 * 1024  # bytes of one answer of a broker
-FETCH, PATIENCE = 0.5, 0.02  # s that a batch waits for its first message, and for more
+ABREAST = 8 * 1024  # bytes of one partition in it, where several are to be read at one speed
+FETCH, PATIENCE = 0.1, 0.02  # s that is waited for a first message, and for more
 SESSION, BEAT = 10_000, 2000  # ms after which a silent process loses its partitions; between two signs of life
 POLLED = 60_000  # ms within which we look for messages, or the group takes us for dead
 NEW_TOPICS = 3000  # ms between two looks for topics, which also tell whether the brokers are there
 BEGINNING = 5.0  # s until we tell that there is no connection yet
+JSON = "application/json"
 UNKNOWN = "not connected yet"
-ASKED, LOOKED = 200, 500  # ms that a broker waits for something new, and between two looks at the links
+ASKED, LOOKED = 100, 250  # ms that a broker waits for something new, and between two looks at the links
 STANDSTILL = 1.0  # s that storing may take before nothing more is asked for
 LOOK, SHORT = 0.2, 0.001  # s between two looks whether something is done that takes long, or not
 LEAVING = 5.0  # s that it may take to leave the group
@@ -49,7 +43,7 @@ LEAVING = 5.0  # s that it may take to leave the group
 class _Owned:
     """A partition that is ours. `again`: messages that an earlier owner may have stored and not committed."""
 
-    again: int = MOST
+    again: int = AGAIN
     following: int = -1  # offset after the last message that was fetched
 
 
@@ -80,7 +74,9 @@ class GroupConsumer:
         self._answers: list[KafkaError | None] = []
         self._answered = 0, self._began  # how many answers have come, and when there was a new one
         self._reader = StatisticsReader()
-        self._paused: set[Place] = set()
+        self._has_more = False  # of what was received may be handed on
+        self._paused: set[Place] = set()  # while storing takes long
+        self._waiting: set[Place] = set()  # for others that are not as far
         self._told: set[Any] = set()
         settings = client_settings(peer.name, peer.settings.url, peer.root, peer.settings.user, peer.password())
         self._consumer = Consumer(settings | self._group_settings(group, backoff), logger=SILENT)
@@ -99,6 +95,7 @@ class GroupConsumer:
             "topic.metadata.refresh.interval.ms": NEW_TOPICS,
             "queued.max.messages.kbytes": AHEAD,
             "fetch.max.bytes": FETCHED,
+            **({"max.partition.fetch.bytes": ABREAST} if self.rounds.is_split else {}),
             "reconnect.backoff.ms": int(backoff.shortest * 1000),
             "reconnect.backoff.max.ms": int(backoff.longest * 1000),
             "fetch.wait.max.ms": ASKED,
@@ -110,28 +107,35 @@ class GroupConsumer:
 
     def fetch(self) -> Handed:
         """Return what is to be stored next, nothing after a while; BrokerError where the brokers refuse us."""
-        came, count, size = [self._consumer.poll(0 if self.rounds.is_full else FETCH)], 0, 0
-        while came:
-            for one in came:
+        self._let_wait()
+        first = self._consumer.poll(0 if self._has_more or self.rounds.is_full else FETCH)
+        self._note(first)
+        if first is not None and not self._has_more and not self.rounds.is_full:
+            for one in self._consumer.consume(BATCH - 1, PATIENCE):
                 self._note(one)
-            count, size = count + len(came), size + sum(size_of(one) for one in came if one is not None)
-            if count >= BATCH or size >= MEMORY or self.rounds.is_full:
-                break
-            came = self._consumer.consume(STEP, PATIENCE) if came[0] is not None else []
         if self._refusal is not None:
             raise refused(self.name, self._refusal)
-        return self.rounds.take()
+        handed = self.rounds.take()
+        self._has_more = len(handed.messages) == BATCH
+        return handed
 
-    def messages_of(self, fetched: Sequence[KafkaMessage]) -> list[Message]:
+    def _let_wait(self) -> None:
+        """Let the partitions wait that are ahead of others."""
+        ahead = self.rounds.places_ahead() & self._owned.keys()
+        if ahead != self._waiting:
+            self._consumer.resume(_partitions(self._waiting - ahead))
+            self._consumer.pause(_partitions(ahead - self._waiting))
+            self._waiting = ahead
+
+    def messages_of(self, fetched: Sequence[Received]) -> list[Message]:
         """Return what was fetched as messages of MQTT: the topic TOPIC/KEY; those that may come again are marked."""
         self._fetched, found = {}, []
         for one in fetched:
-            place = (one.topic(), one.partition())
-            owned = self._owned.get(place)
+            owned = self._owned.get(one.place)
             if owned is None:  # its next owner reads it
                 continue
-            owned.following = max(owned.following, one.offset() + 1)
-            self._fetched[place] = owned
+            owned.following = max(owned.following, one.offset + 1)
+            self._fetched[one.place] = owned
             found.append(_message(one, owned.again > 0, self._largest))
             owned.again -= 1
         return found
@@ -155,7 +159,8 @@ class GroupConsumer:
             if not places:
                 break
             self._answers.clear()
-            ends = {at: int(min(one.following, self.rounds.first_held(at))) for at, one in places.items()}
+            held = self.rounds.first_held()
+            ends = {at: min(one.following, held.get(at, one.following)) for at, one in places.items()}
             self._consumer.commit(offsets=[TopicPartition(*at, end) for at, end in ends.items()])
             self._wait(lambda: self._answers, moved, time.monotonic())
             error = self._answers[0] if self._answers else None
@@ -183,23 +188,30 @@ class GroupConsumer:
             if came is None and not self._paused:
                 time.sleep(SHORT)
         if self._paused:  # also those that are not ours any more: they would be paused where they come back
-            self._consumer.resume(_partitions(self._paused))
+            self._consumer.resume(_partitions(self._paused - self._waiting))
             self._paused = set()
 
     def _pause(self) -> None:
         more = self._owned.keys() - self._paused
         self._paused |= more
-        self._consumer.pause(_partitions(more))
+        self._consumer.pause(_partitions(more - self._waiting))
 
     def _note(self, one: KafkaMessage | None) -> None:
-        """Keep a message of a partition that is ours."""
-        if one is not None and self._is_message(one) and place_of(one) in self._owned:
+        """Keep a message of a partition that is ours, tell an error."""
+        if one is None:
+            return
+        error = one.error()
+        if error is None:
             self.rounds.add(one)
+        elif is_refusal(error):
+            raise refused(self.name, error)
+        else:
+            self._tell_once((error.code(), one.topic()), error.str())
 
     def _assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
             self._owned[one.topic, one.partition] = _Owned()
-            self.rounds.forget((one.topic, one.partition))
+            self.rounds.begin((one.topic, one.partition))
 
     def _revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
@@ -207,22 +219,13 @@ class GroupConsumer:
             self.rounds.forget((one.topic, one.partition))
         self.has_lost = True
 
-    def _is_message(self, one: KafkaMessage) -> bool:
-        error = one.error()
-        if error is None:
-            return True
-        if is_refusal(error):
-            raise refused(self.name, error)
-        self._tell_once((error.code(), one.topic()), error.str())
-        return False
-
     def _note_error(self, error: KafkaError) -> None:
         """Note why we are refused; what else fails the statistics tell."""
         if is_refusal(error):
             self._refusal = error
 
     def _note_statistics(self, text: str) -> None:
-        told = self._reader.read(text, self._owned, bool(self._paused))
+        told = self._reader.read(text, self._owned, self._paused | self._waiting)
         now = time.monotonic()
         if told.answers != self._answered[0]:
             self._answered = told.answers, now
@@ -246,14 +249,9 @@ def _partitions(places: Iterable[Place]) -> list[TopicPartition]:
     return [TopicPartition(*place) for place in places]
 
 
-def address_of(one: KafkaMessage) -> str:
-    """Return TOPIC/KEY, or TOPIC of a message without a key."""
-    key = one.key()
-    return str(one.topic()) if key is None else f"{one.topic()}/{key.decode('utf-8', 'backslashreplace')}"
-
-
-def _message(one: KafkaMessage, is_again: bool, largest: Subscription) -> Message:
-    topic, body = address_of(one), one.value() or b""
-    headers = {name.lower(): value for name, value in one.headers() or ()}
-    kind = (headers.get("content-type") or b"application/json").decode("utf-8", "backslashreplace")
-    return Message(topic, largest.shortened(body), kind, connection=0, number=0, size=len(body), is_again=is_again)
+def _message(one: Received, is_again: bool, largest: Subscription) -> Message:
+    body, headers, kind = one.message.value() or b"", one.message.headers(), JSON
+    if headers:
+        told = {name.lower(): value for name, value in headers}
+        kind = (told.get("content-type") or JSON.encode()).decode("utf-8", "backslashreplace")
+    return Message(one.address, largest.shortened(body), kind, 0, 0, one.size, is_again)

@@ -20,14 +20,14 @@ class GroupStatistics:
 
     `trouble` is empty where they stand. `ends` are the ends of our partitions that are not reached yet, None where they
     are not known: before them lies all that the brokers had at `heard`, a moment of time.monotonic as `made`, when this
-    was told. `lag` is how many messages are not read. `deleted` are messages that the brokers deleted before we read
-    them: place -> how many. `answers` is how many have come at all.
+    was told; that of a partition that is paused is infinite. `lag` is how many messages are not read. `deleted` are
+    messages that the brokers deleted before we read them: place -> how many. `answers` is how many have come at all.
     """
 
     trouble: str
     made: float
     heard: float
-    ends: dict[Place, int] | None
+    ends: dict[Place, float] | None
     lag: int
     deleted: dict[Place, int]
     answers: int
@@ -41,8 +41,8 @@ class StatisticsReader:
         self._before: deque[tuple[float, dict[int, tuple[int, int]]]] = deque(maxlen=KEPT)
         self._owned: set[Place] = set()
 
-    def read(self, text: str, owned: Collection[Place], is_paused: bool) -> GroupStatistics:
-        """Read those of `owned` partitions; while `is_paused` what was received is dropped again."""
+    def read(self, text: str, owned: Collection[Place], paused: Collection[Place]) -> GroupStatistics:
+        """Read those of `owned` partitions; of those that are `paused` what was received is dropped again."""
         told = orjson.loads(text)
         topics = told["topics"]
         partitions = {place: topics.get(place[0], {}).get("partitions", {}).get(str(place[1])) for place in owned}
@@ -50,17 +50,23 @@ class StatisticsReader:
         brokers = {one["nodeid"]: one for one in told["brokers"].values() if one["nodeid"] >= 0}
         leaders = {one["leader"]: brokers.get(one["leader"]) for one in known.values()}
         silence = max((one["rxidle"] / 1e6 for one in leaders.values() if one is not None), default=0.0)
-        lags = {place: _lag(one, is_paused) for place, one in known.items()}
+        lags = {place: _lag(one, place in paused) for place, one in known.items()}
         is_known = len(known) == len(owned) > 0 and all(lag is not None for lag in lags.values())
         ends = {place: known[place]["hi_offset"] for place, lag in lags.items() if lag}
+        ends |= dict.fromkeys((place for place in known if place in paused), math.inf)
         trouble = _trouble(told, leaders)
-        if not trouble and is_known and not ends and not is_paused and silence > SILENCE:
+        if not trouble and is_known and not ends and silence > SILENCE:
             trouble = f"a broker has been silent for more than {SILENCE:g} s"
         gaps = {place: one["lo_offset"] - one["committed_offset"] for place, one in known.items()}
         if not is_known or trouble or set(owned) != self._owned:
             self._before.clear()
         self._owned = set(owned)
-        asked = {number: (one["req"].get("Fetch", 0), one["disconnects"]) for number, one in leaders.items() if one}
+        leading = {one["leader"] for place, one in known.items() if place not in paused}
+        asked = {
+            number: (one["req"].get("Fetch", 0), one["disconnects"])
+            for number, one in leaders.items()
+            if one and number in leading
+        }
         heard = self._heard(told["ts"] / 1e6, asked)
         return GroupStatistics(
             trouble,

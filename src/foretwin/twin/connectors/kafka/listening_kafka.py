@@ -8,7 +8,6 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 
 from foretwin.project.loops import Backoff
@@ -16,7 +15,7 @@ from foretwin.twin.connectors.connection_state import ConnectionState
 from foretwin.twin.connectors.connections.addresses import PLACE
 from foretwin.twin.connectors.connections.connections_file import Peer
 from foretwin.twin.connectors.connections.mapping import TagMap
-from foretwin.twin.connectors.kafka.group_consumer import UNKNOWN, GroupConsumer, address_of, logger
+from foretwin.twin.connectors.kafka.group_consumer import UNKNOWN, GroupConsumer, logger
 from foretwin.twin.connectors.kafka.partition_rounds import PartitionRounds
 from foretwin.twin.connectors.mqtt.receiving import decode_messages, session_name
 from foretwin.twin.connectors.mqtt.subscription import Message
@@ -33,7 +32,7 @@ def listen_kafka(peer: Peer, sink: Sink, stop: threading.Event, state: Connectio
     """
     tags = _tag_topics(peer, sink) if peer.settings.tags else None
     topics, name = tags.filters if tags else [OWN], session_name(sink.store, peer)
-    rounds = PartitionRounds((lambda one: tags.machine_at(address_of(one))) if tags else None)
+    rounds = PartitionRounds(tags.machine_at if tags else None)
     group = GroupConsumer(peer, name, topics, rounds, backoff, stop)
     moved = partial(_tell, group, state)
     with closing(group), ThreadPoolExecutor(1, f"store-{peer.name}") as worker:
@@ -71,7 +70,7 @@ def _tag_topics(peer: Peer, sink: Sink) -> TagTopics:
 def _stored(tags: TagTopics | None, messages: Sequence[Message], sink: Sink, state: ConnectionState) -> bool:
     """Store what came; False where it was stopped before."""
     if tags is None:
-        messages = [replace(one, topic=_own_topic(one.topic)) for one in messages]
+        messages = [one._replace(topic=_own_topic(one.topic)) for one in messages]
     else:  # before the first values are stored: they wait for those of other partitions
         sink.expect(state, tags.twin, {tags.machine_at(one.topic) for one in messages} - {""})
     return sink.take(decode_messages(tags, messages, sink, state), "kafka", state)

@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 ENVELOPE, LARGEST_PACKET = 64 * 1024, 2**28 - 1  # bytes of a packet besides its body; of any packet
 BEGINNING = 60 * 1024  # bytes that are kept of a body that is too large
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A received message. It can be acknowledged on its own connection only: numbers are reused on the next.
 
     Of one that is too large `body` is the beginning; `size` is that of the whole.

@@ -64,14 +64,16 @@ def _covers(wide: str, narrow: str) -> bool:
 
 def _fields(tag: TagMapping, body: bytes) -> tuple[Any, Any, Any]:
     """Return time, value and quality of a body; BadInput where one of them is not there."""
-    paths = {"time": tag.time, "value": tag.value, "quality": tag.quality}
-    if not any(paths.values()):
+    if tag.time is tag.value is tag.quality is None:
         return time.time_ns() // 1000, body.decode("utf-8", "backslashreplace").strip(), None
-    content, found = parse(body), dict[str, Any]()
-    for name, path in paths.items():
-        try:
-            found[name] = None if path is None else follow_json_path(content, parse_json_path(path))
-        except KeyError as error:
-            raise BadInput(name, f"{path}: there is no {error.args[0]} in the body") from None
-    value = content if tag.value is None else found["value"]
-    return time.time_ns() // 1000 if tag.time is None else found["time"], value, found["quality"]
+    content = parse(body)
+    moment = time.time_ns() // 1000 if tag.time is None else _found(content, "time", tag.time)
+    value = content if tag.value is None else _found(content, "value", tag.value)
+    return moment, value, None if tag.quality is None else _found(content, "quality", tag.quality)
+
+
+def _found(content: Any, name: str, path: str) -> Any:
+    try:
+        return follow_json_path(content, parse_json_path(path))
+    except KeyError as error:
+        raise BadInput(name, f"{path}: there is no {error.args[0]} in the body") from None
