@@ -150,7 +150,10 @@ def everything(root: Path, ports: tuple[int, int]) -> Iterator[tuple[Broker, dic
 
 def visit(ports: tuple[int, int], pumps: Pumps, stop: threading.Event) -> dict[str, list[float]]:
     """Look at the console's list of the fleet and at a machine, and ask for a score, now and again; s of each."""
-    api, service = (httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) for port in ports)
+    api, service = (
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60, headers=headers)
+        for port, headers in zip(ports, ({"Accept": "text/html"}, {}), strict=True)
+    )
     steps = pumps.first[0] + np.arange(pumps.before)
     channels = {name: pumps.shown[0, : pumps.before, i].tolist() for i, name in enumerate(pumps.twin.channel_names)}
     call = {"twin": TWIN, "assets": [{"asset": pumps.names[0], "time": steps.tolist(), "channels": channels}]}
