@@ -103,7 +103,7 @@ def run_workers(
     pieces: int,
     ticks: Sequence[Callable[[], None]],
 ) -> Found:
-    """Run a process for each of these; return the tick in which the slowest of them was quickest.
+    """Run a process for each of these; return the `quickest` tick.
 
     What each tick begins with is done here, while all of them wait and nothing is measured.
     """
@@ -122,6 +122,14 @@ def run_workers(
     each: list[list[Spent]] = [out.get(timeout=PATIENCE) for _ in workers]
     for worker in workers:
         worker.join()
+    return quickest(each, database, pieces)
+
+
+def quickest(each: Sequence[Sequence[Spent]], database: Sequence[float], pieces: int) -> Found:
+    """Return the tick in which the slowest worker was quickest.
+
+    `each` has the ticks of each worker, `database` the processor's seconds of the database in each tick.
+    """
     together = [(max(wall for wall, _ in tick), sum(cpu for _, cpu in tick)) for tick in zip(*each, strict=True)]
     wall, cpu, spent = min((*tick, used) for tick, used in zip(together, database, strict=True))
     return Found(pieces / wall, cpu / pieces, spent / pieces)

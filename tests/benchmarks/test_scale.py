@@ -11,6 +11,8 @@ from benchmarks.speed import held_windows, idle_pass
 from benchmarks.speed import scale as measured
 from benchmarks.speed.laptop import Scored, lag
 from benchmarks.speed.laptop_pumps import Pumps, simulated
+from benchmarks.speed.partition_workers import Found, quickest
+from benchmarks.speed.partitions import compared
 from foretwin.champion.champion import load_champion
 from foretwin.contract.twin import load_twin
 from foretwin.twin.scoring.scores import score_assets
@@ -96,6 +98,15 @@ def test_what_workers_gain_is_not_told_of_a_machine_that_others_used():
     shown = scale(REPORT | {"two_workers": REPORT["two_workers"] | {"load": [7.6, 4.8]}})
     assert "ingestion 1.05, scoring 1.02 (3 rounds on 2 cores, at a load of 7.6 and 4.8)" in shown
     assert "1.40" not in shown
+
+
+def test_of_two_workers_the_slowest_of_the_quickest_tick_counts():
+    ticks = [[(4.0, 2.0), (2.0, 1.5)], [(1.0, 1.0), (2.5, 2.0)]]
+    assert quickest(ticks, [0.2, 0.3], 10) == Found(rate=4.0, worker_seconds=0.35, database_seconds=0.03)
+    found = {"one": Found(2.0, 0.3, 0.02), "one, two partitions": Found(2.0, 0.33, 0.03)}
+    shown = compared([found | {"two": quickest(ticks, [0.2, 0.3], 10), "two databases": Found(5.0, 0.3, 0.02)}])
+    assert (shown["of_one"], shown["of_two_databases"], shown["two_databases_of_one"]) == (2.0, 0.8, 2.5)
+    assert (shown["cpu_ratio"], shown["database_cpu_ratio"], shown["cores_of_one"]) == (1.1, 1.5, 0.64)
 
 
 def test_what_was_tried_and_what_is_designed_for_are_rows_of_their_own():
