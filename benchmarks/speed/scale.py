@@ -2,8 +2,9 @@
 
     python -m benchmarks.speed.scale [--short] [PART ...]
 
-Parts are partitions, batch, training_memory, growth, sixteenth and idle_pass, all of them by default; each goes into
-the report as soon as it is measured, and the others stay, so that one can be measured anew. The short form does less.
+Parts are partitions, batch, training_memory, growth, sixteenth, idle_pass and laptop, all of them by default; each goes
+into the report as soon as it is measured, and the others stay, so that one can be measured anew. The short form does
+less.
 Ratios within one run, with the machine's load beside them. Needs the pumps' champion and rows, which `dvc repro` makes.
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.speed import batch, held_windows, idle_pass, partitions, training_memory
+from benchmarks.speed import batch, held_windows, idle_pass, laptop, partitions, training_memory
 from foretwin.errors import BadInput
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
@@ -37,9 +38,12 @@ def measure_partitions(short: bool) -> dict[str, Any]:
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "partitions": measure_partitions,
     "batch": lambda short: {"batch": batch.measure(batch.ROWS // 10 if short else batch.ROWS)},
-    "training_memory": lambda _: {"training_memory": training_memory.measure()},  # there is no shorter one
+    "training_memory": lambda short: {
+        "training_memory": training_memory.measure(training_memory.SHORT if short else training_memory.ROWS)
+    },
     "growth": lambda short: {"growth": held_windows.grown(most_scored=SCORED if short else None)},
     "idle_pass": lambda short: {"idle_pass": idle_pass.measure(idle_pass.SHORT if short else idle_pass.TWINS)},
+    "laptop": lambda short: {"laptop": laptop.measure(laptop.SHORT if short else laptop.FULL)},
     "sixteenth": lambda short: {"sixteenth": held_windows.sixteenth(SCORED if short else None)},
 }
 
@@ -50,8 +54,8 @@ def measure(names: list[str], short: bool) -> None:
         found = PARTS[name](short)
         report = json.loads(REPORT.read_text()) if REPORT.exists() else {}
         machine = environment() | {"cores": str(os.cpu_count())}
-        before, is_short = {*report.get("short", [])}, short and name != "training_memory"
-        short_ones = sorted(before | {name} if is_short else before - {name})
+        before = {*report.get("short", [])}
+        short_ones = sorted(before | {name} if short else before - {name})
         with fresh_file(REPORT) as temporary:
             temporary.write_text(
                 json.dumps(report | {"machine": machine, "short": short_ones} | found, indent=1) + "\n"

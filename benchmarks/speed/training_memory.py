@@ -1,10 +1,12 @@
-"""Measure how much memory the training of a table takes by its rows, for reports/training_memory.json.
+"""Measure how much memory a table takes from `prepare` to `evaluate`, by its rows.
 
     python -m benchmarks.speed.training_memory [ROWS ...]
 
-For each number of rows a synthetic table of nine channels is prepared, and one member is trained for a few windows,
-each in a process of its own. What counts is the memory that is the process's own (RssAnon): pages of files are the
-system's to drop. Two sizes give the bytes that a row takes; from them follows what 50 million rows would take.
+For each number of rows a synthetic table of nine channels goes through the stages themselves, `prepare`, `tune`,
+`train` and `evaluate`, each a process, with small budgets of windows and two held-out cuts of a run. Two figures of
+each count: the most memory of its own (RssAnon), which cannot be dropped, and the most that was resident, of which
+pages of mapped files are the system's to drop. Two sizes give the bytes that a row takes; from them follows what 50
+million rows would take, where they were not gone through.
 """
 
 import json
@@ -12,98 +14,108 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 
+from benchmarks.speed.pipeline import contract
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
+from foretwin.project.paths import Paths
 
-ROWS = (2_000_000, 4_000_000)  # whose arrays all lie in files: smaller ones are in memory, and grow more steeply
 LARGE = 50_000_000
+ROWS = (5_000_000, LARGE)
+SHORT = (5_000_000, 10_000_000)  # whose arrays all lie in files: smaller ones are in memory, and grow more steeply
 LIFE = 500  # rows of a run
-STEPS = {
-    "prepare": "prepare(RowPieces.open(table, twin), twin, params, fresh)",
-    "load": "development = Development.load(windows, twin, params)",
-    "train": "development = Development.load(windows, twin, params);"
-    " fit(development.hold_out(0), twin, CHOICE, Budget(windows=2048, batch=256, seed=1), None)",
-}
-PRELUDE = """
-import sys, threading, time
-from pathlib import Path
-from benchmarks.speed.training_memory import twin_of
-from foretwin.dataset.pieces import RowPieces
-from foretwin.dataset.splits import Development, prepare
-from foretwin.project.params import PrepareParams
-from foretwin.training.trainer import Budget, Choice, fit
-folder = Path(sys.argv[1]); table, windows, fresh = folder / "rows.parquet", folder / "windows", folder / "fresh"
-fresh.mkdir(exist_ok=True)
-twin, params = twin_of(), PrepareParams(test_share=0.1, folds=2, cuts=2, seed=1)
-CHOICE = Choice(trunk="convolution", width=8, depth=1, dropout=0.0, jitter=0.0, lr=0.001, weight_decay=0.0)
-def anonymous():
-    return int(next(x for x in open("/proc/self/status") if x.startswith("RssAnon")).split()[1]) / 1024
-start, most, going = anonymous(), [0.0], [True]
-def look():
-    while going[0]:
-        most[0] = max(most[0], anonymous()); time.sleep(0.005)
-thread = threading.Thread(target=look, daemon=True); thread.start()
+LOOK = 0.05  # s between two looks at a stage's memory
+FIGURES = ("own", "resident", "seconds")
+STAGES = ("prepare", "tune", "train", "evaluate")
+PARAMS = """
+twins: [bench]
+prepare: {test_share: 0.1, folds: 2, cuts: 2, seed: 1}
+tune: {trials: 1, windows: 2048, seed: 1}
+train: {windows: 2048, batch: 128, level: 0.9, confidence: 0.9, seeds: [1]}
+promote: {allowed_loss: 0.02}
 """
-FINALE = "\ngoing[0] = False; thread.join(); print(most[0] - start)"
 
 
-def twin_of() -> Any:
-    """Return the contract of the table: nine channels, an RUL."""
-    from benchmarks.speed.pipeline import contract
-
-    return contract(9)
-
-
-def write_table(path: Path, rows: int) -> None:
-    """Write labelled runs of LIFE rows, a piece of them at a time."""
+def write_project(root: Path, rows: int) -> None:
+    """Write a project whose table has labelled runs of LIFE rows, a piece of them at a time."""
     import pandas as pd
 
     from foretwin.dataset.pieces import RowsWriter
 
-    twin, generator = twin_of(), np.random.default_rng(1)
-    with RowsWriter(path, twin) as out:
+    twin, generator = contract(9), np.random.default_rng(1)
+    paths = Paths(root, twin.name)
+    paths.rows.mkdir(parents=True)
+    paths.contract.write_text(twin.model_dump_json())
+    paths.params.write_text(PARAMS)
+    with RowsWriter(paths.rows / "rows.parquet", twin) as out:
         for first in range(0, rows // LIFE, 200):
             runs = np.arange(first, min(first + 200, rows // LIFE))
-            values = generator.normal(size=(len(runs) * LIFE, len(twin.channel_names))).astype(np.float32)
+            values = generator.normal(size=(len(runs) * LIFE, len(twin.channel_names))).clip(-8, 8).astype(np.float32)
             key = {"asset": np.repeat([f"T-{i:06d}" for i in runs.tolist()], LIFE), "run": 1}
-            time = np.tile(np.arange(LIFE, dtype=np.float64), len(runs))
-            labels = {"rul": LIFE - 1 - time, "fixed_split": "", "subset": ""}
+            time_ = np.tile(np.arange(LIFE, dtype=np.float64), len(runs))
+            labels = {"rul": LIFE - 1 - time_, "fixed_split": "", "subset": ""}
             out.write(
-                pd.DataFrame(key | {"time": time} | dict(zip(twin.channel_names, values.T, strict=True)) | labels)
+                pd.DataFrame(key | {"time": time_} | dict(zip(twin.channel_names, values.T, strict=True)) | labels)
             )
 
 
-def megabytes(step: str, folder: Path) -> float:
-    """Return the largest memory that a step adds to its process."""
-    code = PRELUDE + STEPS[step] + FINALE
-    told = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", code, str(folder)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=told)
-    return float(done.stdout.split()[-1])
+def run_stage_of(root: Path, stage: str, scripts: Path) -> dict[str, float]:
+    """Run a stage in the project; return its most memory, its own and resident, in MB, and its seconds."""
+    told = {**os.environ, "OMP_NUM_THREADS": "1", "CI": "1", "PYTHONPATH": str(scripts.parent.resolve())}
+    command = [sys.executable, str((scripts / f"{stage}.py").resolve()), "bench"]
+    own, resident, begin = 0.0, 0.0, time.monotonic()
+    with (root / f"{stage}.txt").open("wb") as log:
+        process = subprocess.Popen(command, cwd=root, env=told, stdout=log, stderr=log)
+        while process.poll() is None:
+            now = memory_of(process.pid)
+            own, resident = max(own, now[0]), max(resident, now[1])
+            time.sleep(LOOK)
+    if process.returncode:
+        raise AssertionError(f"{stage} failed: {(root / f'{stage}.txt').read_text()[-2000:]}")
+    return {"own": round(own), "resident": round(resident), "seconds": round(time.monotonic() - begin)}
 
 
-def measure(sizes: tuple[int, ...] = ROWS) -> dict[str, Any]:
-    """Memory by step and size, bytes a row between the smallest and the largest, and gigabytes of LARGE rows."""
-    found: dict[str, list[float]] = {step: [] for step in STEPS}
+def memory_of(number: int) -> tuple[float, float]:
+    """Return what a process and its children hold of their own, and what of them is resident, in MB."""
+    own, resident = 0, 0
+    try:
+        for process in (one := psutil.Process(number), *one.children(recursive=True)):
+            lines = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+            own += int(lines.get("RssAnon", "0").split()[0])
+            resident += int(lines.get("VmRSS", "0").split()[0])
+    except (psutil.NoSuchProcess, OSError):
+        pass  # it has just ended
+    return own / 1024, resident / 1024
+
+
+def measure(sizes: tuple[int, ...] = ROWS, scripts: Path = Path("pipelines")) -> dict[str, Any]:
+    """Memory by stage and size, bytes a row between the smallest and the largest, and gigabytes of LARGE rows."""
+    found: dict[str, dict[str, list[float]]] = {name: {stage: [] for stage in STAGES} for name in FIGURES}
     for rows in sizes:
         with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            write_table(folder / "rows.parquet", rows)
-            for step in STEPS:
-                found[step].append(round(megabytes(step, folder)))
-                if step == "prepare":
-                    (folder / "fresh").rename(folder / "windows")
-    slope = {step: 1024**2 * (several[-1] - several[0]) / (sizes[-1] - sizes[0]) for step, several in found.items()}
+            write_project(Path(place), rows)
+            for stage in STAGES:
+                for name, value in run_stage_of(Path(place), stage, scripts).items():
+                    found[name][stage].append(value)
+    slope = {stage: 1024**2 * (all_[-1] - all_[0]) / (sizes[-1] - sizes[0]) for stage, all_ in found["own"].items()}
     at_large = {
-        step: round((found[step][-1] * 1024**2 + slope[step] * (LARGE - sizes[-1])) / 1024**3, 1) for step in STEPS
+        stage: round((found["own"][stage][-1] * 1024**2 + slope[stage] * (LARGE - sizes[-1])) / 1024**3, 1)
+        for stage in STAGES
     }
-    each = {step: round(one, 1) for step, one in slope.items()}
-    return {"rows": list(sizes), "megabytes": found, "bytes_per_row": each, "gigabytes_at_50_million": at_large}
+    return {
+        "rows": list(sizes),
+        "megabytes": found["own"],
+        "resident_megabytes": found["resident"],
+        "seconds": found["seconds"],
+        "bytes_per_row": {stage: round(one, 1) for stage, one in slope.items()},
+        "gigabytes_at_50_million": at_large,
+    }
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import canonical
 from foretwin.dataset.windows import Histories
+from foretwin.predictor import healthy_baseline
 from foretwin.predictor.healthy_baseline import HealthyBaseline, RegimeCentres, healthy_rows
 from support.small_fleet import CAP, fleet_rows, fleet_twin
 from support.tiny_bundle import random_rows, tiny_twin
@@ -44,6 +45,18 @@ def test_a_row_is_healthy_where_nothing_is_known_to_be_wrong(rul, faults, rows, 
     twin = tiny_twin(rul=rul, faults=faults)
     histories = histories_of(twin, [life for life, _ in rows], [classes for _, classes in rows])
     assert healthy_rows(histories, twin).tolist() == healthy
+
+
+@pytest.mark.parametrize("rows", [4, 11])
+def test_many_rows_are_read_a_part_at_a_time_with_the_same_result_bit_by_bit(monkeypatch, rows):
+    twin = tiny_twin(faults=False, length=4)
+    twin = twin.model_copy(update={"window": twin.window.model_copy(update={"shortest": 4})})
+    histories = histories_of(twin, [*np.arange(60.0, 100.0), *[200.0] * 8], [[]] * 48)
+    histories.values[:] = np.random.default_rng(1).normal(size=histories.values.shape) * 1e3
+    histories.values[5:9, 2] = np.nan
+    whole = HealthyBaseline.fit(histories, twin, DUTY).to_dict()
+    monkeypatch.setattr(healthy_baseline, "AT_ONCE", rows)
+    assert HealthyBaseline.fit(histories, twin, DUTY).to_dict() == whole
 
 
 def test_a_level_is_the_mean_of_the_healthy_rows_of_its_regime_as_are_the_ages():

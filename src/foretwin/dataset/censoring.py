@@ -62,10 +62,10 @@ class FollowUp:
 
     @classmethod
     def of(cls, histories: Histories, rows: NDArray[np.int64]) -> Self | None:
-        """Estimate from all rows of some assets (N,); None where the end of each run is known."""
-        starts, place = np.unique(histories.first[rows], return_inverse=True)
-        last = np.zeros(len(starts), np.int64)
-        np.maximum.at(last, place, rows)
+        """Estimate from all rows of some assets (N,), increasing; None where the end of each run is known."""
+        first = histories.first[rows]  # does not decrease: a run's rows stand together
+        is_last = np.append(first[1:] != first[:-1], True)[: len(rows)]
+        starts, last = first[is_last], rows[is_last]
         censored = np.isnan(histories.rul[last])
         return cls(histories.time[starts], histories.time[last], censored) if censored.any() else None
 

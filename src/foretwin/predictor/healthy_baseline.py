@@ -14,6 +14,8 @@ from foretwin.dataset.windows import Histories
 from foretwin.predictor.health.sensor_check import SensorCheck
 from foretwin.predictor.known_settings import KnownSettings
 
+AT_ONCE = 250_000  # rows: what is between need not fit in memory for all
+
 
 @dataclass(frozen=True)
 class RegimeCentres:
@@ -48,25 +50,31 @@ class HealthyBaseline:
         A level is the mean over the healthy rows of its regime, else over all rows of the regime, else over all rows.
         Where every run is one whole window, each row of the cycle has levels of its own.
         """
-        values = histories.values.astype(np.float64)
-        position = histories.rows_so_far() - 1
-        cyclic = _is_cyclic(position, contract)
-        count = contract.window.length if cyclic else 1
-        group = regimes.nearest(histories.values) * count + (position if cyclic else 0)
+        count = contract.window.length if _is_cyclic(histories, contract) else 1
         healthy = healthy_rows(histories, contract)
-        known = ~np.isnan(values)
-        gaps = not known.all()
-        overall = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1) if gaps else values.mean(0)
-        levels = np.tile(overall, (len(regimes.centres) * count, 1))  # (R * P, C)
-        for chosen in (np.ones_like(healthy), healthy):
-            total, rows = np.zeros_like(levels), np.zeros_like(levels)
-            np.add.at(total, group[chosen], np.nan_to_num(values[chosen]))
-            np.add.at(rows, group[chosen], known[chosen])
-            levels[rows > 0] = total[rows > 0] / rows[rows > 0]
+        size = len(regimes.centres) * count
+        overall, known_rows = np.zeros(histories.values.shape[1]), 0
+        totals, rows = np.zeros((2, 2, size, len(overall)))  # of all rows, of the healthy ones; sums, and how many
+        for begin in range(0, len(histories.values), AT_ONCE):
+            part = slice(begin, begin + AT_ONCE)
+            values, position = histories.values[part].astype(np.float64), np.arange(begin, begin + AT_ONCE)
+            group = regimes.nearest(histories.values[part]) * count
+            if count > 1:
+                group += position[: len(group)] - histories.first[part]
+            known = ~np.isnan(values)
+            values = np.where(known, values, 0)
+            overall = np.concatenate([overall[None], values]).sum(axis=0)  # the same as of all rows at once
+            known_rows = known_rows + known.sum(axis=0)
+            for i, chosen in enumerate((np.ones(len(group), np.bool_), healthy[part])):
+                np.add.at(totals[i], group[chosen], values[chosen])
+                np.add.at(rows[i], group[chosen], known[chosen])
+        levels = np.tile(overall / np.maximum(known_rows, 1), (size, 1))  # (R * P, C)
+        for total, some in zip(totals, rows, strict=True):
+            levels[some > 0] = total[some > 0] / some[some > 0]
         return cls(
             ranges=_ranges(histories.values),
             regimes=regimes,
-            healthy=levels.reshape(-1, count, values.shape[1]).astype(np.float32),
+            healthy=levels.reshape(-1, count, len(overall)).astype(np.float32),
             age=float(histories.time[healthy if healthy.any() else slice(None)].mean()),
             settings=KnownSettings.fit(histories, contract) if contract.health else None,
             sensors=SensorCheck.fit(histories, contract, regimes.nearest) if contract.health else None,
@@ -119,15 +127,20 @@ def healthy_rows(histories: Histories, contract: Twin) -> NDArray[np.bool_]:
 
 def _ranges(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return lowest and highest value (2, C); 0 for a channel that no row has, so that each value of it is told."""
-    lost = np.isnan(values)
-    low, high = np.where(lost, np.inf, values).min(axis=0), np.where(lost, -np.inf, values).max(axis=0)
-    found = np.stack([low, high]).astype(np.float32)
-    found[:, lost.all(axis=0)] = 0
+    found = np.repeat([[np.inf], [-np.inf]], values.shape[1], axis=1).astype(np.float32)
+    for begin in range(0, len(values), AT_ONCE):
+        some = values[begin : begin + AT_ONCE]
+        lost = np.isnan(some)
+        found[0] = np.minimum(found[0], np.where(lost, np.inf, some).min(axis=0))
+        found[1] = np.maximum(found[1], np.where(lost, -np.inf, some).max(axis=0))
+    found[:, found[0] > found[1]] = 0
     return found
 
 
-def _is_cyclic(position: NDArray[np.int64], contract: Twin) -> bool:
+def _is_cyclic(histories: Histories, contract: Twin) -> bool:
     """Return whether each run is exactly one window, so that a row has the same position in every window."""
-    length = contract.window.length
-    lengths = np.diff(np.append(np.flatnonzero(position == 0), len(position)))
-    return contract.window.shortest == length and bool((lengths == length).all())
+    length, first = contract.window.length, histories.first
+    if contract.window.shortest != length:
+        return False
+    starts = np.flatnonzero(np.append(True, first[1:] != first[:-1]))
+    return bool((np.diff(np.append(starts, len(first))) == length).all())
