@@ -17,20 +17,20 @@ from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories
 from foretwin.evaluation.baselines import fit_baselines
 from foretwin.evaluation.censored_lives import KaplanMeier
-from foretwin.physics.pump_prognosis import cap_of
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 OWN_FIRST, NEWEST = 10, 10  # rows of a machine's own baseline, and of its present state
 LEARNT = ("gradient_boosting", "extra_trees", "random_fourier_ridge")  # candidates of the product: no floors
 
 
 def floors_of(
-    development: Development, contract: Twin, others: pd.DataFrame, held_out: pd.DataFrame, ends: NDArray[np.int64]
+    development: Development, contract: Twin, others: pd.DataFrame, held_out: pd.DataFrame, ends: Places, cap: float
 ) -> dict[str, Floats]:
     """Return by name the RUL (N,) at the rows `ends` (N,) of the machine that is left out, from 0 to the cap."""
     asset, own = str(held_out["asset"].iloc[0]), Histories.from_rows(held_out, contract)
-    cap, age = cap_of(contract), own.time[ends].astype(np.float64)
+    age = own.time[ends].astype(np.float64)
     lives = others.groupby(["asset", "run"], sort=False).agg(end=("time", "max"), rul=("rul", "min"))
     ended = lives["rul"].notna().to_numpy()
     learnt = fit_baselines(development, own.cut(ends, contract.window.length), contract, 1, but=LEARNT)
@@ -59,7 +59,7 @@ def _line(source: TableSource, asset: str, times: Floats, cap: float) -> Floats:
     return found.clip(0, cap)
 
 
-def _from_first(development: Development, own: Histories, ends: NDArray[np.int64], cap: float) -> Floats:
+def _from_first(development: Development, own: Histories, ends: Places, cap: float) -> Floats:
     """Ridge on the newest rows relative to the machine's own first ten, as logarithms, and the age."""
     known = development.ends[~np.isnan(development.histories.rul[development.ends])]
     model = make_pipeline(StandardScaler(), Ridge(alpha=1.0))
@@ -67,7 +67,7 @@ def _from_first(development: Development, own: Histories, ends: NDArray[np.int64
     return np.asarray(model.predict(_relative(own, ends)), np.float64).clip(0, cap)
 
 
-def _relative(histories: Histories, ends: NDArray[np.int64]) -> Floats:
+def _relative(histories: Histories, ends: Places) -> Floats:
     """Return (N, C + 1): logarithms of the mean of the newest rows by that of the run's first ten, and the age."""
     readings: NDArray[np.float32] = histories.values  # noqa: PD011 - no pandas
     sums = np.vstack([np.zeros(readings.shape[1]), np.cumsum(readings.astype(np.float64), axis=0)])

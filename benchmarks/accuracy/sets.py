@@ -35,7 +35,6 @@ from foretwin.dataset.windows import random_cuts
 from foretwin.errors import ContractError
 from foretwin.evaluation.resampling import bootstrap
 from foretwin.metrics import coverage, rmse
-from foretwin.physics.pump_prognosis import cap_of
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
@@ -124,7 +123,8 @@ def leave_out(paths: Paths, asset: str, size: Size) -> pd.DataFrame:
     """
     rows = _rows(paths)
     others, own = rows[rows["asset"] != asset], rows[rows["asset"] == asset].reset_index(drop=True)
-    contract = _name_held_out(paths, asset, others)
+    cap = significant(CAP_SHARE * float(_lives(others).median()))
+    contract = _hold_out(paths, asset, cap)
     run_stages(paths, "prepare", "tune")
     ends = random_cuts(own, size.cuts, contract.window.shortest, CUT_SEED)
     ended = bool(own["rul"].notna().any())
@@ -139,9 +139,9 @@ def leave_out(paths: Paths, asset: str, size: Size) -> pd.DataFrame:
         said = {SERVED: scores["rul"], "low": scores["rul_low"], "high": scores["rul_high"]}
         parts.append(known.assign(seed=seed, **{name: one.to_numpy() for name, one in said.items()}))
     development = Development.load(paths.windows, contract, load_params(paths.params, paths.twin).prepare)
-    floors = floors_of(development, contract, others, own, ends)
+    floors = floors_of(development, contract, others, own, ends, cap)
     return pd.concat(parts, ignore_index=True).assign(
-        cap=cap_of(contract), **{name: np.tile(one, len(size.seeds)) for name, one in floors.items()}
+        cap=cap, **{name: np.tile(one, len(size.seeds)) for name, one in floors.items()}
     )
 
 
@@ -161,12 +161,12 @@ def _lives(rows: pd.DataFrame) -> "pd.Series[float]":
     return last.max()
 
 
-def _name_held_out(paths: Paths, asset: str, others: pd.DataFrame) -> Twin:
-    """Let the contract ask for the RUL alone, hold the machine out, and cap by the lives of the others."""
+def _hold_out(paths: Paths, asset: str, cap: float) -> Twin:
+    """Let the contract ask for the RUL alone, up to a cap, and hold the machine out."""
     content = read_yaml(paths.contract, ContractError)[0]
     content.pop("health", None)
     content["holdout"] = {"assets": [asset]}
-    content["rul"]["cap"] = significant(CAP_SHARE * float(_lives(others).median()))
+    content["rul"]["cap"] = cap
     paths.contract.write_text(json.dumps(content, indent=1), encoding="utf-8")  # which is YAML, with quoted texts
     return paths.load_contract()
 
