@@ -38,6 +38,7 @@ from foretwin.metrics import coverage, rmse
 from foretwin.predictor.bundle import Bundle
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
+from foretwin.project.json import strict_json
 from foretwin.project.params import load_params
 from foretwin.project.paths import Paths
 from foretwin.training.ensemble import git_state
@@ -69,14 +70,14 @@ SETS = {"cells": Size(), "spectra": Size(folds=2, trials=2, candidates=("network
 def main(names: Sequence[str]) -> None:
     """Write a report for each set."""
     for name in names:
-        begin, size = time.perf_counter(), SETS[name]
+        begin, size, commit = time.perf_counter(), SETS[name], git_state(ROOT)["commit"]
         with tempfile.TemporaryDirectory() as folder:
             paths = start_set(Path(folder), name, size)
             told = pd.concat(leave_out(paths, asset, size) for asset in assets_of(paths))
             unit = paths.load_contract().clock.unit
         report = {
             "name": name,
-            "commit": git_state(ROOT)["commit"],
+            "commit": commit,
             "cores": os.cpu_count(),
             "unit": unit,
             "cuts": size.cuts,
@@ -88,7 +89,7 @@ def main(names: Sequence[str]) -> None:
         out = ROOT / "reports" / "sets" / f"{name}.json"
         out.parent.mkdir(exist_ok=True)
         with fresh_file(out) as temporary:
-            temporary.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+            temporary.write_text(strict_json(report, indent=1) + "\n", encoding="utf-8")
 
 
 def start_set(project: Path, name: str, size: Size) -> Paths:
@@ -112,7 +113,7 @@ def set_budgets(paths: Paths, size: Size) -> None:
 
 def assets_of(paths: Paths) -> list[str]:
     """Return the machines of the rows, in their order."""
-    return [str(asset) for asset in _rows(paths)["asset"].unique()]
+    return [str(asset) for asset in read_set(paths)["asset"].unique()]
 
 
 def leave_out(paths: Paths, asset: str, size: Size) -> pd.DataFrame:
@@ -121,10 +122,10 @@ def leave_out(paths: Paths, asset: str, size: Size) -> pd.DataFrame:
     Columns: asset, seed, life (NaN of one that did not end), cap, left (remaining life, or at least so much: where life
     is NaN), low and high of the served interval, and the RUL of each model by its name; all in the clock's unit.
     """
-    rows = _rows(paths)
+    rows = read_set(paths)
     others, own = rows[rows["asset"] != asset], rows[rows["asset"] == asset].reset_index(drop=True)
     cap = significant(CAP_SHARE * float(_lives(others).median()))
-    contract = _hold_out(paths, asset, cap)
+    contract = edit_contract(paths, holdout={"assets": [asset]}, rul={"cap": cap})
     run_stages(paths, "prepare", "tune")
     ends = random_cuts(own, size.cuts, contract.window.shortest, CUT_SEED)
     ended = bool(own["rul"].notna().any())
@@ -133,7 +134,7 @@ def leave_out(paths: Paths, asset: str, size: Size) -> pd.DataFrame:
     known = pd.DataFrame({"asset": asset, "life": _lives(own).iloc[0] if ended else np.nan, "left": left})
     parts = []
     for seed in size.seeds:
-        _set_seed(paths, seed)
+        set_seed(paths, seed)
         run_stages(paths, "train")
         scores = Bundle.load(paths.models / "bundle").score(truncate_known(own, ends, contract))
         said = {SERVED: scores["rul"], "low": scores["rul_low"], "high": scores["rul_high"]}
@@ -151,7 +152,8 @@ def run_stages(paths: Paths, *names: str) -> None:
         importlib.import_module(f"pipelines.{name}").main(paths.twin, paths.root)
 
 
-def _rows(paths: Paths) -> pd.DataFrame:
+def read_set(paths: Paths) -> pd.DataFrame:
+    """Return all rows of a set."""
     return read_rows(paths.rows / "rows.parquet", paths.load_contract())
 
 
@@ -161,17 +163,18 @@ def _lives(rows: pd.DataFrame) -> "pd.Series[float]":
     return last.max()
 
 
-def _hold_out(paths: Paths, asset: str, cap: float) -> Twin:
-    """Let the contract ask for the RUL alone, up to a cap, and hold the machine out."""
+def edit_contract(paths: Paths, holdout: dict[str, Any], rul: dict[str, Any]) -> Twin:
+    """Write what is held out and asked of the RUL into the contract, which asks for health no more; return it."""
     content = read_yaml(paths.contract, ContractError)[0]
     content.pop("health", None)
-    content["holdout"] = {"assets": [asset]}
-    content["rul"]["cap"] = cap
+    content["holdout"] = holdout
+    content["rul"] |= rul
     paths.contract.write_text(json.dumps(content, indent=1), encoding="utf-8")  # which is YAML, with quoted texts
     return paths.load_contract()
 
 
-def _set_seed(paths: Paths, seed: int) -> None:
+def set_seed(paths: Paths, seed: int) -> None:
+    """Write the seed of the training into params.yaml."""
     params = yaml.safe_load(paths.params.read_text(encoding="utf-8"))
     params["train"]["seeds"] = [seed]
     paths.params.write_text(yaml.safe_dump(params), encoding="utf-8")

@@ -255,11 +255,6 @@ class Twin(ContractPart):
         return isinstance(self.source, TableSource) and self.source.split is not None
 
     @property
-    def names_held_out(self) -> bool:
-        """Return whether the contract tells what is held out, by a column or by name: whole runs, to be cut."""
-        return self.has_split or self.holdout.assets is not None
-
-    @property
     def slot(self) -> float | None:
         """Return the time that each place of a window stands for; None where windows count rows, as they lie."""
         return self.clock.step if self.has_grid or self.may_be_missing else None

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.holdout import Holdout
+from foretwin.contract.twin import Twin
 from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.table import HISTORY, TEST_SET, run_starts
 from foretwin.dataset.windows import TEST, place_by_name
@@ -63,6 +64,11 @@ class UnitNames:
         gap = within & (time - time[first] < (self._holdout.gap or 0))
         kept: pd.DataFrame = named[~gap]
         return kept.reset_index(drop=True)
+
+
+def names_held_out(contract: Twin) -> bool:
+    """Return whether a column or the contract names what is held out: whole runs, to be cut."""
+    return contract.has_split or contract.holdout.assets is not None
 
 
 def mark_held_out(pieces: RowPieces, holdout: Holdout) -> RowPieces:
