@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-today test-clock compile lint format serve bento fleet ui bench circle examples machine-type health censoring kill connectors soak audit docs lock clean
+.PHONY: help setup run test test-quick test-today test-clock compile lint format serve bento fleet ui bench circle examples machine-type health censoring sets kill connectors soak audit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -105,6 +105,10 @@ health: $(READY) ## health without labels on simulated pumps, and on the Tenness
 
 censoring: $(READY) ## what lives that did not end teach, on simulated pumps, in a quarter of an hour; reports/censoring.json
 	python -m benchmarks.accuracy.censoring
+
+sets: $(READY) ## published sets of few machines or in excerpts by a protocol each, from the files in $$FORETWIN_DATASETS; reports/sets/
+	python -m benchmarks.accuracy.sets
+	python -m benchmarks.accuracy.risk_sets
 
 kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; 50 kills on each database, reports/reliability_*.json; 100 of a partitioned fleet, reports/scale_faults.json
 	python -m benchmarks.reliability.faults.run

@@ -22,6 +22,7 @@ from benchmarks.render.life import LIFE
 from benchmarks.render.marks import COMPARED, MEANING, bold_columns, bold_rows, star_equals
 from benchmarks.render.pages import write_or_compare
 from benchmarks.render.scale import SCALE, reach
+from benchmarks.render.sets import SETS
 from benchmarks.render.soak import SOAK
 from benchmarks.render.speed import SPEED, table
 from benchmarks.render.streaming import STREAMING
@@ -39,6 +40,7 @@ PAGES = (
     "docs/model-life.md",
     "docs/retention.md",
     "docs/scale.md",
+    "docs/sets/cells.md",
 )
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
     "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",
@@ -258,7 +260,9 @@ def reliability(reports: dict[str, dict[str, Any]]) -> str:
     return table([f"{pumps} pumps", *reports], lines) + f"\nFrom {files}.\n"
 
 
-FILES = dict.fromkeys(CONNECTORS, "connectors") | {name: name.replace("-", "/") for name in HEALTH}  # of REPORTS
+FILES = dict.fromkeys(CONNECTORS, "connectors") | {
+    name: name.replace("-", "/") for name in (*HEALTH, *SETS)
+}  # of REPORTS
 REPORTS: dict[str, Callable[[dict[str, Any]], str]] = {
     **SPEED,
     **HEALTH,
@@ -270,6 +274,7 @@ REPORTS: dict[str, Callable[[dict[str, Any]], str]] = {
     **STREAMING,
     **WAVEFORMS,
     **SCALE,
+    **SETS,
     "ablation": ablation,
 }
 

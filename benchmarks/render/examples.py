@@ -30,6 +30,7 @@ foretwin init plant && cd plant      # a project of one's own
 A refusal by the gate is a result: it says what the twin is not better than. The examples are made with small budgets
 (one trial, two folds, 10,000 windows), so that `make examples` runs each in minutes: they show that the way goes
 through, not how good a twin can be. Figures are of the parts that were held out, which are few in most of these sets.
+What twins of some of them are worth when each machine is left out in turn, beside floors: [sets/](sets/).
 """
 BESIDE = "it would not replace the candidate"  # the end of a sentence about a rival that is no better
 FOOT = "\nThis page is made from `docs/examples/` and `reports/examples.json` by `make docs`.\n"

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 import foretwin
+from foretwin.contract.holdout import Holdout
+from foretwin.dataset.splits import cut_held_out
 from foretwin.dataset.table import column_types
 from foretwin.errors import BadInput, ContractError, RowsError, SourceError
 from support.small_fleet import fleet_rows, fleet_twin
@@ -88,6 +90,15 @@ def test_holding_out_shares_no_asset_loses_no_row_and_depends_on_the_seed():
     assert set(foretwin.hold_out(ROWS, TWIN, seed=2)[1]["asset"]) != set(held_out["asset"])
     with pytest.raises(BadInput):
         foretwin.hold_out(ROWS, TWIN, share=1)
+
+
+def test_assets_that_the_contract_names_are_held_out_and_cut_in_mid_life():
+    name = ROWS["asset"].iloc[-1]
+    twin = TWIN.model_copy(update={"holdout": Holdout(assets=(name,))})
+    _, held_out = foretwin.hold_out(ROWS, twin)
+    assert set(held_out["asset"]) == {name}
+    cuts = cut_held_out(held_out, twin, 5, 1)
+    assert len(cuts["asset"].unique()) > 1, "a test set that a source fixed would be cut once, at its last row"
 
 
 def changed(column: str, value: object) -> pd.DataFrame:

@@ -77,6 +77,13 @@ def test_how_long_runs_are_followed_is_the_estimate_of_kaplan_and_meier():
     )
 
 
+def test_a_window_at_an_age_that_no_run_was_followed_to_has_the_most_weight():
+    follow_up = FollowUp(np.zeros(2), np.array([10.0, 20]), np.array([True, True]))
+    assert follow_up.reaches(np.array([30.0])).tolist() == [0]
+    weights = follow_up.weights(np.array([5.0, 30.0]), np.array([3, np.inf], np.float32), 10.0)
+    assert weights.tolist() == [1, MOST_WEIGHT]
+
+
 def test_weights_give_back_the_lives_that_a_study_did_not_see():
     """Of lives of 5 or 60 h in equal numbers, a study that ends at any hour up to 80 sees more of the short ones."""
     generator, parts = np.random.default_rng(1), []

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretwin.contract.holdout import Holdout
-from foretwin.dataset.units import UnitNames, asset_of, deal_units, describe_units
+from foretwin.dataset.pieces import RowPieces
+from foretwin.dataset.units import (
+    UnitNames,
+    asset_of,
+    deal_units,
+    describe_units,
+    join_units,
+    mark_held_out,
+    name_units,
+)
 from foretwin.dataset.windows import TEST
 from foretwin.errors import RowsError
 
@@ -123,3 +132,30 @@ def test_a_machine_on_both_sides_of_a_split_is_refused_unless_its_lives_are_held
     with pytest.raises(RowsError, match="split: changes within a;"):
         dealt(rows, "asset")
     assert dealt(rows, "run") == {"a#2": TEST} | dealt(rows[rows["fixed_split"] == ""], "run", share=0)
+
+
+def prepared(rows: pd.DataFrame, by: str, *assets: str) -> dict[str, int]:
+    holdout = Holdout.model_validate({"by": by, "assets": assets})
+    named = name_units(mark_held_out(RowPieces.of(rows), holdout), holdout, 0.25, 3)
+    units = join_units(describe_units(piece, ["mode"]) for piece in named)
+    return deal_units(units, holdout, 0.25, 3, seed=1)
+
+
+def test_machines_that_are_named_are_held_out_and_no_others():
+    rows = table([(f"M-{number}", run, 20, True, "") for number in range(1, 5) for run in (1, 2)])
+    folds = prepared(rows, "asset", "M-3")
+    assert folds["M-3"] == TEST
+    assert sorted(folds[f"M-{number}"] for number in (1, 2, 4)) == [0, 1, 2]
+    lives = prepared(rows, "run", "M-3", "M-1")
+    assert {unit for unit, fold in lives.items() if fold == TEST} == {"M-1#1", "M-1#2", "M-3#1", "M-3#2"}
+
+
+def test_a_machine_that_is_named_but_is_not_there_or_lies_in_a_fixed_test_set_is_refused():
+    rows = table([(f"M-{number}", 1, 20, True, "") for number in range(1, 5)])
+    with pytest.raises(RowsError, match=r"holdout.assets: M-7 is no machine of the table, which has M-1, M-2"):
+        prepared(rows, "asset", "M-7")
+    with pytest.raises(RowsError, match=r"the source says what is held out; leave holdout.assets out"):
+        prepared(rows.assign(fixed_split=rows["asset"].map({"M-1": "test"}).fillna("")), "asset", "M-2")
+    for by in ("time", "subset"):
+        with pytest.raises(ValueError, match=f"by asset or by run, and this holds out by {by}"):
+            Holdout.model_validate({"by": by, "assets": ["M-1"]})

@@ -8,7 +8,9 @@ import pandas as pd
 
 from foretwin.contract.source import PumpSource
 from foretwin.contract.twin import Twin
+from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.table import canonical, fault_column, out_of_order, run_starts
+from foretwin.dataset.units import mark_held_out
 from foretwin.dataset.windows import TEST, deal_folds
 from foretwin.errors import BadInput, RowsError
 from foretwin.project.paths import Paths
@@ -50,8 +52,9 @@ def hold_out(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split rows into those to train on and those to evaluate on; no asset is in both.
 
-    Where the source fixes a test set, that set is held out; else a random `share` of the assets, drawn from `seed` as
-    the stage `prepare` draws it. RowsError where the rows break the rules of the canonical table.
+    Where the source fixes a test set, or the contract names the assets, those are held out; else a random `share` of
+    the assets, drawn from `seed` as the stage `prepare` draws it. RowsError where the rows break the rules of the
+    canonical table, or have no asset of a name.
 
     >>> contract = foretwin.load_contract("data/pump/twin.yaml")
     >>> rows = foretwin.load_dataset("pump", assets=8)
@@ -61,7 +64,7 @@ def hold_out(
     """
     if not 0 < share < 1:
         raise BadInput("share", f"{share} is not between 0 and 1")
-    rows = checked(rows, contract)
+    rows = next(mark_held_out(RowPieces.of(checked(rows, contract)), contract.holdout).read())
     held_out = rows["asset"].map(deal_folds(rows, share, 1, seed)) == TEST
     return rows[~held_out].reset_index(drop=True), rows[held_out].reset_index(drop=True)
 

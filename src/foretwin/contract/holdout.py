@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from foretwin.contract.parts import ContractPart
+from foretwin.contract.parts import ContractPart, unset
 
 
 class Holdout(ContractPart):
@@ -23,11 +23,16 @@ class Holdout(ContractPart):
     gap: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="by time: rows left out at the beginning of each stretch, in the clock's unit"
     )
+    assets: Annotated[tuple[str, ...], Field(min_length=1)] | None = unset(
+        "machines that are held out, by name, rather than some that are drawn"
+    )
 
     @model_validator(mode="after")
     def _gap_of_time(self) -> Self:
         if self.gap is not None and self.by != "time":
             raise ValueError(f"gap: stands between stretches of time, and this holds out by {self.by}; leave it out")
+        if self.assets is not None and self.by in ("time", "subset"):
+            raise ValueError(f"assets: are held out by asset or by run, and this holds out by {self.by}; leave it out")
         return self
 
     def check_columns(self, subset: str | None, split: str | None) -> None:
@@ -36,8 +41,10 @@ class Holdout(ContractPart):
             raise ValueError("holdout: by subset needs the column that names the parts; set source.subset")
         if self.by == "time" and split is not None:
             raise ValueError("source.split: says what is held out, and `holdout: by time` too; leave one of them out")
+        if self.assets is not None and split is not None:
+            raise ValueError("source.split: says what is held out, and `holdout.assets` too; leave one of them out")
 
     @property
     def plain(self) -> bool:
         """Return whether assets are dealt at random, whatever they hold."""
-        return self.by == "asset" and not self.stratify
+        return self.by == "asset" and not self.stratify and self.assets is None

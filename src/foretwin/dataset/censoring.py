@@ -86,7 +86,10 @@ class FollowUp:
         return np.append(1.0, self.shares)[np.searchsorted(self.ages, age, side="left")]
 
     def weights(self, age: NDArray[np.float64], rul: NDArray[np.float32], cap: float) -> NDArray[np.float64]:
-        """Return the weights of windows at these ages (N,) with these lives (N,), as `draw_weights` describes them."""
-        life = np.nan_to_num(np.minimum(rul.astype(np.float64), cap))
-        chance = self.reaches(age + life) / self.reaches(age)
+        """Return the weights of windows at these ages (N,) with these lives (N,), as `draw_weights` describes them.
+
+        An age up to which no run was followed counts as one from which none is followed on.
+        """
+        life, now = np.nan_to_num(np.minimum(rul.astype(np.float64), cap)), self.reaches(age)
+        chance = np.divide(self.reaches(age + life), now, out=np.zeros_like(now), where=now > 0)
         return np.asarray(1 / np.maximum(chance, 1 / MOST_WEIGHT), np.float64)

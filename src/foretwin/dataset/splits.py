@@ -24,7 +24,7 @@ from foretwin.dataset.known_rows import truncate_known
 from foretwin.dataset.mapped import mapped_array
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import HISTORY, TEST_SET, read_rows, run_starts, write_rows
-from foretwin.dataset.units import deal_units, describe_units, join_units, name_units
+from foretwin.dataset.units import deal_units, describe_units, join_units, mark_held_out, name_units, names_held_out
 from foretwin.dataset.windows import TEST, Histories, deal_folds, last_rows
 from foretwin.errors import RowsError
 from foretwin.project.json import strict_json
@@ -215,20 +215,20 @@ def _dealt(pieces: RowPieces, contract: Twin, params: PrepareParams) -> tuple[Ro
         assets = pd.concat([piece[ASSET].drop_duplicates() for piece in pieces]).drop_duplicates()
         fixed = bool((assets["fixed_split"] == TEST_SET).any())
         return pieces, deal_folds(assets, share, folds, params.seed), fixed
-    named = name_units(pieces, holdout, share, folds)
+    named = name_units(mark_held_out(pieces, holdout), holdout, share, folds)
     units = join_units(describe_units(piece, contract.axes) for piece in named)
     fixed = bool((units["place"] == TEST).any())
-    return named, deal_units(units, holdout, share, folds, params.seed), fixed and not contract.has_split
+    return named, deal_units(units, holdout, share, folds, params.seed), fixed and not names_held_out(contract)
 
 
 def cut_held_out(rows: pd.DataFrame, contract: Twin, cuts: int, seed: int) -> pd.DataFrame:
     """What was known of held-out runs at each labelled cut, by `truncate_known`.
 
-    Where the source's authors fixed a test set, its runs are cut once, at their last row; else, and where a column of
-    the file names the test set, whose runs are whole, at `cuts` random rows each, drawn from `seed`. The rows have the
-    index 0, 1, 2, ... RowsError where no cut has a label.
+    Where the source's authors fixed a test set, its runs are cut once, at their last row; else, and where the contract
+    or a column of the file names what is held out, whose runs are whole, at `cuts` random rows each, drawn from `seed`.
+    The rows have the index 0, 1, 2, ... RowsError where no cut has a label.
     """
-    fixed = bool((rows["fixed_split"] == TEST_SET).any()) and not contract.has_split
+    fixed = bool((rows["fixed_split"] == TEST_SET).any()) and not names_held_out(contract)
     ends = _cuts(rows, contract, cuts, seed, fixed)
     if len(ends) == 0:
         raise RowsError(_no_cuts(contract))

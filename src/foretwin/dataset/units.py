@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.holdout import Holdout
+from foretwin.contract.twin import Twin
 from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.table import HISTORY, TEST_SET, run_starts
 from foretwin.dataset.windows import TEST, place_by_name
@@ -20,6 +21,7 @@ from foretwin.errors import RowsError
 
 FEWEST = 3  # labelled units: one to hold out, and two to train on and to calibrate by
 PART = re.compile(r"(#\d+)?(~departed-\d+)?$")  # a unit, or a copy of one
+MOST_NAMED = 10  # machines of a table, in a message
 UNTOLD = -2  # the place of a unit that the source puts neither into a fold nor into the test set
 
 
@@ -62,6 +64,35 @@ class UnitNames:
         gap = within & (time - time[first] < (self._holdout.gap or 0))
         kept: pd.DataFrame = named[~gap]
         return kept.reset_index(drop=True)
+
+
+def names_held_out(contract: Twin) -> bool:
+    """Return whether a column or the contract names what is held out: whole runs, to be cut."""
+    return contract.has_split or contract.holdout.assets is not None
+
+
+def mark_held_out(pieces: RowPieces, holdout: Holdout) -> RowPieces:
+    """Return the table with the machines that the contract names in the test set.
+
+    RowsError where the table has no such machine, or where its source fixes a test set of its own.
+    """
+    if holdout.assets is None:
+        return pieces
+    named, there = holdout.assets, set[str]()
+    for piece in pieces.read():
+        there |= set(piece["asset"].unique())
+        if (piece["fixed_split"] != "").any():
+            raise RowsError("holdout.assets: the source says what is held out; leave holdout.assets out")
+    for asset in named:
+        if asset not in there:
+            known = ", ".join(sorted(there)[:MOST_NAMED])
+            raise RowsError(f"holdout.assets: {asset} is no machine of the table, which has {known}; name one")
+
+    def read() -> Iterator[pd.DataFrame]:
+        for piece in pieces.read():
+            yield piece.assign(fixed_split=piece["fixed_split"].mask(piece["asset"].isin(named), TEST_SET))
+
+    return RowPieces(pieces.count, read, pieces.least)
 
 
 def name_units(pieces: RowPieces, holdout: Holdout, test_share: float, folds: int) -> RowPieces:

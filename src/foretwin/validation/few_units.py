@@ -82,7 +82,7 @@ def few_units_hints(labelled: LabelledUnits, holdout: Holdout) -> list[str]:
     if found < FEWEST:
         few = f"holdout: {found} {labelled.are}{what}, and {FEWEST} are the fewest that can be trained on and measured"
         return [f"{few}: add some, or hold out by run or by time"]
-    held_out = max(1, round(SHARE * found))
+    held_out = max(1, round(SHARE * found)) if holdout.assets is None else len(holdout.assets)
     if found >= ENOUGH:
         return []
     return [
