@@ -15,14 +15,13 @@ from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories
-from foretwin.evaluation.baselines import fit_baselines
+from foretwin.evaluation.baselines import FLOORS, fit_baselines
 from foretwin.evaluation.censored_lives import KaplanMeier
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 OWN_FIRST, NEWEST = 10, 10  # rows of a machine's own baseline, and of its present state
-LEARNT = ("gradient_boosting", "extra_trees", "random_fourier_ridge")  # candidates of the product: no floors
 
 
 def floors_of(
@@ -33,7 +32,7 @@ def floors_of(
     age = own.time[ends].astype(np.float64)
     lives = others.groupby(["asset", "run"], sort=False).agg(end=("time", "max"), rul=("rul", "min"))
     ended = lives["rul"].notna().to_numpy()
-    learnt = fit_baselines(development, own.cut(ends, contract.window.length), contract, 1, but=LEARNT)
+    learnt = fit_baselines(development, own.cut(ends, contract.window.length), contract, 1, names=FLOORS)
     found = {name: one.rul for name, one in learnt.items() if one.rul is not None}
     found["mean_life_minus_age"] = np.clip(float(lives["end"][ended].mean()) - age, 0, cap)
     found["kaplan_meier"] = KaplanMeier.of(lives["end"].to_numpy(np.float64), ended).mean_left(age, cap)
