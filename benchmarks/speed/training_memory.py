@@ -28,7 +28,7 @@ from foretwin.project.paths import Paths
 
 LARGE = 50_000_000
 ROWS = (5_000_000, LARGE)
-SHORT = (5_000_000, 10_000_000)  # whose arrays all lie in files: smaller ones are in memory, and grow more steeply
+SHORT = (5_000_000, 10_000_000)  # whose smaller arrays are in memory yet: the slope tells too much, not too little
 LIFE = 500  # rows of a run
 LOOK = 0.05  # s between two looks at a stage's memory
 FIGURES = ("own", "resident", "seconds")
@@ -103,7 +103,8 @@ def measure(sizes: tuple[int, ...] = ROWS, scripts: Path = Path("pipelines")) ->
             for stage in STAGES:
                 for name, value in run_stage_of(Path(place), stage, scripts).items():
                     found[name][stage].append(value)
-    slope = {stage: 1024**2 * (all_[-1] - all_[0]) / (sizes[-1] - sizes[0]) for stage, all_ in found["own"].items()}
+    grown = {stage: max(all_[-1] - all_[0], 0.0) for stage, all_ in found["own"].items()}  # less: it lies in files now
+    slope = {stage: 1024**2 * one / (sizes[-1] - sizes[0]) for stage, one in grown.items()}
     at_large = {
         stage: round((found["own"][stage][-1] * 1024**2 + slope[stage] * (LARGE - sizes[-1])) / 1024**3, 1)
         for stage in STAGES

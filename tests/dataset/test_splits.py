@@ -220,6 +220,7 @@ def test_what_is_loaded_run_by_run_is_what_one_table_gives(prepared, monkeypatch
     folder = prepared(fleet())
     folds = json.loads((folder / "splits.json").read_text())
     whole = Development.of(read_rows(folder / "development.parquet", TWIN), folds, TWIN, PARAMS.cuts, PARAMS.seed)
+    split = whole.hold_out(0)
     monkeypatch.setattr(RowPieces, "open", classmethod(lambda *_: small_pieces(folder / "development.parquet")))
     monkeypatch.setattr(mapped, "SMALL", 0)
 
@@ -232,6 +233,10 @@ def test_what_is_loaded_run_by_run_is_what_one_table_gives(prepared, monkeypatch
         np.testing.assert_array_equal(getattr(loaded, name), getattr(whole, name))
         assert getattr(loaded, name).dtype == getattr(whole, name).dtype
     assert loaded.histories.slot == whole.histories.slot
+    mapped_split = loaded.hold_out(0)
+    for name in ("rows", "train", "weights"):
+        np.testing.assert_array_equal(getattr(mapped_split, name), getattr(split, name))
+        assert (type(getattr(split, name)), type(getattr(mapped_split, name))) == (np.ndarray, np.memmap)
 
 
 def small_pieces(path: Path) -> RowPieces:

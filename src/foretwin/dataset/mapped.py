@@ -25,6 +25,15 @@ def mapped_array(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         return np.memmap(file.name, kind, "w+", shape=shape)
 
 
+def moved(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a large array as one that lies in a file, a small one as it is."""
+    if array.nbytes < SMALL:
+        return array
+    there = mapped_array(array.shape, array.dtype)
+    there[...] = array
+    return there
+
+
 @cache
 def _folder() -> Path:
     """Return the folder of this process's files, in that of the system's temporary ones (TMPDIR)."""

@@ -21,7 +21,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.censoring import draw_weights, with_outlived
 from foretwin.dataset.departures import Departures, copied_from, copy_sources, draw_cuts, is_copy, is_made
 from foretwin.dataset.known_rows import truncate_known
-from foretwin.dataset.mapped import mapped_array
+from foretwin.dataset.mapped import mapped_array, moved
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import HISTORY, TEST_SET, read_rows, run_starts, write_rows
 from foretwin.dataset.units import deal_units, describe_units, join_units, mark_held_out, name_units, names_held_out
@@ -100,8 +100,8 @@ class Development:
 
     def hold_out(self, fold: int) -> Split:
         """Hold out one fold and train on the others."""
-        rows = np.flatnonzero((self.fold != fold) & ~self.made)
-        train = self.ends[self.fold[self.ends] != fold]
+        rows = moved(np.flatnonzero((self.fold != fold) & ~self.made))
+        train = moved(self.ends[self.fold[self.ends] != fold])
         return Split(
             histories=self.histories,
             rows=rows,
@@ -115,16 +115,17 @@ class Development:
         if self.cap is None:
             return None
         known = draw_weights(self.histories, rows, train, self.cap)
-        often = np.where(self.histories.rul[train] <= self.late, LATE_WEIGHT, 1.0)
-        if (often == 1).all():
+        is_late = self.histories.rul[train] <= self.late
+        if not is_late.any():
             return known
+        often = moved(np.where(is_late, LATE_WEIGHT, 1.0))
         return often if known is None else known * often
 
 
 def _joined(parts: Iterable[tuple[Development, Sequence[str]]], count: int) -> Development:
     """Put parts of `count` rows, each with its assets' names, together in arrays that need not fit in memory."""
     arrays: dict[str, NDArray[Any]] = {}
-    ends, cuts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    ends, cuts, ended = mapped_array((count,), np.int64), [np.empty(0, np.int64)], 0
     numbers: dict[str, int] = {}
     begin, slot = 0, None
     for part, assets in parts:
@@ -136,14 +137,15 @@ def _joined(parts: Iterable[tuple[Development, Sequence[str]]], count: int) -> D
             if name not in arrays:
                 arrays[name] = mapped_array((count, *array.shape[1:]), array.dtype)
             arrays[name][begin : begin + len(array)] = array
-        ends.append(part.ends + begin)
+        ends[ended : ended + len(part.ends)] = part.ends + begin
+        ended += len(part.ends)
         cuts.append(part.cuts + begin)
         begin, slot = begin + len(part.fold), part.histories.slot
     histories = Histories(
         **{name: arrays.pop(name) for name in ("values", "time", "rul", "faults", "first")}, slot=slot
     )
     fold, asset, made = (arrays[name] for name in ("fold", "asset", "made"))
-    return Development(histories, fold, asset, made, np.concatenate(ends), np.concatenate(cuts))
+    return Development(histories, fold, asset, made, ends[:ended], np.concatenate(cuts))
 
 
 def prepare(rows: pd.DataFrame | RowPieces, contract: Twin, params: PrepareParams, out: Path) -> dict[str, int]:

@@ -78,7 +78,10 @@ class RandomPositions(Sampler[list[int]]):
     def __init__(self, count: int, batches: int, budget: Budget, weights: NDArray[np.float64] | None = None) -> None:
         """`weights` (count,) are how often each position comes, relative to the others; alike without them."""
         self.count, self.batches, self.budget, self.epoch = count, batches, budget, 0
-        self.shares = None if weights is None else np.cumsum(weights) / weights.sum()
+        self.shares: NDArray[np.float64] | None = None
+        if weights is not None:
+            self.shares = np.cumsum(weights, out=mapped_array(weights.shape, np.float64))
+            self.shares /= weights.sum()
 
     def set_epoch(self, epoch: int) -> None:
         """Set the epoch; Lightning calls this before each one."""
