@@ -89,8 +89,8 @@ def training(report: dict[str, Any]) -> str:
         for stage, each in memory["bytes_per_row"].items()
     ]
     text = "\nThe most that a stage takes, with small budgets and two held-out cuts of a run; pages of mapped files,"
-    text += " which are resident too, are the system's to drop. Large arrays lie in such files, small ones do not, so that"
-    text += " a stage may take less of more rows."
+    text += " which are resident too, are the system's to drop. Large arrays lie in such files, small ones do not, so"
+    text += " that a stage may take less of more rows."
     if memory["rows"][-1] < 50_000_000:
         text += f" 50 million rows were not gone through: that is the slope between {memory['rows'][0]:,} and"
         text += f" {memory['rows'][-1]:,}."
