@@ -41,6 +41,8 @@ PAGES = (
     "docs/retention.md",
     "docs/scale.md",
     "docs/sets/cells.md",
+    "docs/sets/drives.md",
+    "docs/sets/spectra.md",
 )
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
     "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",
