@@ -22,12 +22,12 @@ def bold_columns(lines: list[list[str]], least: Iterable[int] = (), most: Iterab
 
 
 def star_equals(lines: list[list[str]], names: Sequence[str], place: int, compared: Mapping[str, Any]) -> None:
-    """Put a star behind the figures of a column that are not surely worse than the best, which is not starred.
+    """Put a star behind the figures of a column that are not surely worse than the best, which is bold already.
 
     `compared` is the question's comparison of `compare_models`; `names` are the models of the lines as it has them.
     """
     for line, name in zip(lines, names, strict=True):
-        if compared["chances"].get(name, 0.0) >= NOT_SURE:
+        if compared["chances"].get(name, 0.0) >= NOT_SURE and not line[place].startswith("**"):
             line[place] += "\\*"
 
 
