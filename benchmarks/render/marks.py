@@ -6,9 +6,7 @@ from typing import Any
 from foretwin.evaluation.report import NOT_SURE
 
 MEANING = "**Bold**: the best ensemble as shown, which need not be surely better."
-COMPARED = (
-    "\\* of what was compared in paired resamples of the machines: the ensemble is not surely worse than the best."
-)
+COMPARED = "\\* Not surely worse than the best, where paired resamples of the machines compared the ensembles."
 
 
 def bold_columns(lines: list[list[str]], least: Iterable[int] = (), most: Iterable[int] = ()) -> list[list[str]]:
