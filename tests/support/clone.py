@@ -21,7 +21,7 @@ BUDGETS = {  # of the shipped parameters, and of the clone that tests build
     "windows: 100000": "windows: 20000",
     "windows: 200000": "windows: 60000",
     f"[{CANDIDATES}]": "[network, random_fourier_ridge]",
-    f"[{CANDIDATES}, physics_ridge]": "[network, physics_ridge]",
+    f"[{CANDIDATES}, physics_ridge]": "[network, random_fourier_ridge]",
 }
 FLEET = ("assets: 120", "assets: 64")  # the shipped fleet, and that of the clone
 
