@@ -87,7 +87,7 @@ def test_the_default_twin_beats_the_constant_and_the_linear_baseline_and_becomes
 
 def test_the_summary_shows_network_baselines_champion_and_what_to_try_next(project):
     shown = run("foretwin summary", project)
-    for word in ("network", "random fourier ridge", "linear", "champion", "report.html", "foretwin serve --open"):
+    for word in ("network", "random fourier", "linear", "champion", "report.html", "foretwin serve --open"):
         assert word in shown
 
 
