@@ -55,6 +55,7 @@ def ingest_worker(url: str, names: list[str], count: int, gate: Barrier, out: An
     spent = time.perf_counter() - begin, time.process_time() - used
     gate.wait()
     out.put([spent])
+    gate.wait()
     store.close()
 
 
@@ -76,6 +77,7 @@ def scoring_worker(url: str, share: int, root: str, gate: Barrier, out: Any) -> 
         ticks.append((time.perf_counter() - begin, time.process_time() - used))
         gate.wait()
     out.put(ticks)
+    gate.wait()
     watching.owner.close()
     store.close()
 
@@ -119,6 +121,7 @@ def run_workers(
         gate.wait()
         gate.wait()
         database.append(sum(spent - used.get(number, 0.0) for number, spent in server.cpu_seconds().items()))
+    gate.wait()  # their sessions may end now, and what these have spent is forgotten with them
     each: list[list[Spent]] = [out.get(timeout=PATIENCE) for _ in workers]
     for worker in workers:
         worker.join()
