@@ -15,7 +15,7 @@ def scale(report: dict[str, Any]) -> str:
     if missing := [part for part in PARTS if part not in report]:
         text += f"\nNot measured yet: {', '.join(missing)}.\n"
     if report["short"]:
-        text += f"\nIn their short form, on a machine that others used too: {', '.join(report['short'])}.\n"
+        text += f"\nIn their short form, some on a machine that others used too: {', '.join(report['short'])}.\n"
     return text + "\nFrom `reports/scale.json`.\n"
 
 

@@ -88,7 +88,7 @@ def test_the_page_shows_each_part_and_which_were_short():
     assert "| all | 31.0 | 900 |" in re.sub(" +", " ", shown)
     assert "| train | 900 | 1,100 | 41.9 | 2,500 | 2.6 |" in re.sub(" +", " ", shown)
     assert "the slope between 5,000,000 and 10,000,000" in shown
-    assert "In their short form, on a machine that others used too: growth." in shown
+    assert "In their short form, some on a machine that others used too: growth." in shown
     assert "short form" not in scale(REPORT | {"short": []})
     assert "Not measured yet" not in shown
     assert "Not measured yet: batch." in scale({name: part for name, part in REPORT.items() if name != "batch"})
