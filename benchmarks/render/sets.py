@@ -11,7 +11,7 @@ def lives(report: dict[str, Any]) -> str:
     parts = [_models(report), _machines(report)]
     if report["censored"]:
         parts.append(_censored(report))
-    return "\n".join([*parts, f"{_how(report)}\n"])
+    return "\n".join([*parts, f"{report['cuts']} cuts of each machine, {_made(report)}"])
 
 
 def _models(report: dict[str, Any]) -> str:
@@ -86,13 +86,6 @@ def _censored(report: dict[str, Any]) -> str:
 
 def _name(model: str) -> str:
     return "the twin" if model == "served" else model.replace("_", " ")
-
-
-def _how(report: dict[str, Any]) -> str:
-    return (
-        f"{report['cuts']} cuts of each machine, {report['seeds']} seeds; made in {report['seconds'] / 60:.0f} minutes"
-        f" on {report['cores']} cores. From `reports/sets/{report['name']}.json`."
-    )
 
 
 def fleet(report: dict[str, Any]) -> str:
