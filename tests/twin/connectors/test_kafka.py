@@ -210,7 +210,7 @@ def test_a_backlog_is_read_without_a_pause_and_nothing_of_it_is_too_late(
     small_store, cluster, tmp_path, monkeypatch, ticks, late
 ):
     """With little room those partitions wait that are ahead of a slow broker's."""
-    monkeypatch.setattr(partition_rounds, "MOST", 4400 if late else partition_rounds.MOST)
+    monkeypatch.setattr(partition_rounds, "MOST", 8800 if late else partition_rounds.MOST)
     waited, let_wait = set(), GroupConsumer._let_wait
 
     def note_ahead(self) -> None:

@@ -123,8 +123,8 @@ class GroupConsumer:
         """Let the partitions wait that are ahead of others."""
         ahead = self.rounds.places_ahead() & self._owned.keys()
         if ahead != self._waiting:
-            self._consumer.resume(_partitions(self._waiting - ahead))
-            self._consumer.pause(_partitions(ahead - self._waiting))
+            self._consumer.resume(_partitions(self._waiting - ahead - self._paused))
+            self._consumer.pause(_partitions(ahead - self._waiting - self._paused))
             self._waiting = ahead
 
     def messages_of(self, fetched: Sequence[Received]) -> list[Message]:
@@ -182,6 +182,8 @@ class GroupConsumer:
         while not is_done() and not (self._stop.is_set() and time.monotonic() - begin > STANDSTILL):
             if time.monotonic() - begin > STANDSTILL or self.rounds.is_over:
                 self._pause()
+            else:
+                self._let_wait()
             came = self._consumer.poll(LOOK if self._paused else 0)
             self._note(came)
             moved()

@@ -17,8 +17,8 @@ from confluent_kafka import Message
 from foretwin.twin.connectors.kafka.group_statistics import GroupStatistics, Place
 
 BATCH = 1000  # messages in one transaction
-MOST, MEMORY = 50_000, 32 * 1024 * 1024  # messages, and bytes of them, that are held back at most
-STUCK = 30.0  # s in which half as many wait for partitions that come no further, after which the others go on
+MOST, MEMORY = 100_000, 32 * 1024 * 1024  # messages, and bytes of them, that are held back at most
+STUCK = 30.0  # s in which a quarter as many wait for partitions that come no further, after which the others go on
 SEEN = 32  # messages of a partition by whose oldest it is told how far it is: clocks of producers differ
 
 
@@ -81,12 +81,12 @@ class PartitionRounds:
     @property
     def is_full(self) -> bool:
         """Whether no more is to be held back."""
-        return self._count >= (MOST if self.is_split else 2 * BATCH) or self._size >= MEMORY
+        return self.is_over or (not self.is_split and self._count >= 2 * BATCH)
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more may come: the client forgets what it has fetched of a partition that is paused."""
-        return self._count >= 2 * MOST or self._size >= MEMORY
+        return self._count >= MOST or self._size >= MEMORY
 
     def note(self, told: GroupStatistics) -> None:
         """Note how far the partitions reach; begin a round where none is under way."""
@@ -198,7 +198,7 @@ class PartitionRounds:
 
     @property
     def _is_much(self) -> bool:
-        return self._count >= MOST // 2 or self._size >= MEMORY // 2
+        return self._count >= MOST // 4 or self._size >= MEMORY // 2
 
     @property
     def _count(self) -> int:
