@@ -1,4 +1,4 @@
-"""The figures of reports/circle.json, reports/drift.json and reports/censoring.json as Markdown."""
+"""The figures of reports/circle.json, drift.json, censoring.json and gate_errors.json as Markdown."""
 
 from typing import Any
 
@@ -57,4 +57,21 @@ def censoring(report: dict[str, Any]) -> str:
     return f"{table(header, lines)}\n{text}\nFrom `reports/censoring.json`.\n"
 
 
-LIFE = {"circle": circle, "drift": drift, "censoring": censoring}
+def gate_errors(report: dict[str, Any]) -> str:
+    """How often the gate refuses a candidate for what it loses: one that equals the champion, and worse ones."""
+    fleets = report["fleets"]
+    header = ["the candidate", "refused by", *(f"{fleet['machines']} machines" for fleet in fleets)]
+    rules = {"champion": "a question", "slices": "a slice", "phm08": "late predictions", "any": "any of them"}
+    lines = []
+    for name in fleets[0]["refused"]:
+        for rule, title in rules.items() if name == "equal" else [("any", "any of them")]:
+            shares = [f"{fleet['refused'][name].get(rule, 0):.1%}" for fleet in fleets]
+            lines.append(["equals the champion" if name == "equal" else name, title, *shares])
+    doubt = f"{1 - report['confidence']:.0%}"
+    text = (
+        f"{report['trials']} simulated fleets each; each rule means to refuse an equal candidate in {doubt} at most.\n"
+    )
+    return f"{table(header, lines)}\n{text}\nFrom `reports/gate_errors.json`.\n"
+
+
+LIFE = {"circle": circle, "drift": drift, "censoring": censoring, "gate_errors": gate_errors}

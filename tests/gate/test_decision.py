@@ -11,7 +11,8 @@ from foretwin.errors import RegistryError
 from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.gate import Candidate, Check, Decision, Rival, decide, obstacles, unchanged
 from foretwin.gate.compatibility import breaks
-from support.held_out_windows import ASSETS, COUNT, HELD_OUT, PARAMS, RUL, TWIN, WINDOWS, said
+from foretwin.gate.figures import is_surely_above
+from support.held_out_windows import ASSETS, BEARING, COUNT, HELD_OUT, MODE, PARAMS, RUL, SIGNS, TWIN, WINDOWS, said
 from support.tiny_bundle import FAULTS, REMEDY, tiny_twin
 
 BASELINES = {"constant": said(24, 2), "linear": said(20, 4), "gradient_boosting": said(9, 5)}
@@ -96,6 +97,30 @@ def test_what_is_won_on_one_question_may_cost_the_allowed_share_on_the_other(rms
     assert decision.promoted is promoted
     told = f"RUL RMSE {rmse:g} h is {10 * (rmse - 10):.1f} % more error than the champion's 10 h (m version 3)"
     assert any(told in reason for reason in decision.reasons)
+
+
+def test_what_is_lost_by_chance_alone_does_not_refuse_a_candidate():
+    """The errors of a few machines make the RUL worse by more than is allowed; faults are surely better."""
+    scale = np.random.default_rng(4).lognormal(2, 1, ASSETS).repeat(WINDOWS)
+    ours, theirs = (replace(said(10), rul=RUL + part * SIGNS) for part in (scale, np.roll(scale, 5 * WINDOWS)))
+    ours = replace(ours, rul=RUL + 1.05 * (ours.rul - RUL))
+    wrong = np.where(np.arange(COUNT) % 4 == 0, (MODE + 1) % 3, MODE)
+    decision = judged(ours, replace(theirs, faults={"mode": wrong, "bearing": BEARING}))
+    assert decision.candidate["rul_rmse"] > 1.04 * decision.champion["rul_rmse"]
+    assert "champion" not in failed(decision)
+    assert any("not surely above the 2 % allowed" in reason for reason in (c.sentence for c in decision.checks))
+    surely = judged(replace(ours, rul=RUL + 1.3 * (ours.rul - RUL)), replace(theirs, rul=ours.rul))
+    assert "champion" in failed(surely)
+
+
+@pytest.mark.parametrize(("machines", "sure"), [(5, False), (12, True)])
+def test_of_few_machines_it_takes_more_to_be_sure(machines, sure):
+    """All of them err more, one much more than the others: which any resample says."""
+    more = np.r_[8.0, np.linspace(1, 2, machines - 1)]
+    drawn = more[np.random.default_rng(1).integers(machines, size=(2000, machines))].mean(axis=1)
+    assert (drawn > 0).all()
+    assert is_surely_above(drawn, machines, 0.99) is sure
+    assert not is_surely_above(np.full(3, np.nan), machines, 0.9)
 
 
 def test_what_differs_by_chance_does_not_replace_a_champion():

@@ -19,7 +19,7 @@ from foretwin.contract.twin import HEALTH, Twin
 from foretwin.evaluation.answer_figures import LATE_LIFE_SHARE
 from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.evaluation.resampling import Resamples
-from foretwin.gate.figures import Check, share_text
+from foretwin.gate.figures import Check, share_text, shared_confidence
 from foretwin.metrics import macro_f1, rmse
 from foretwin.project.params import LEARNT, PromoteParams
 
@@ -58,7 +58,7 @@ def candidate_checks(
     axes = [axis for axis in contract.axes if axis not in unlearnt]
     asked = partial(_questions, contract, held_out, resamples, params.fewest_assets, axes)
     ours, theirs = asked(blend), {name: asked(said) for name, said in parts.items()}
-    strict = 1 - (1 - params.confidence) / max(1, len(ours) * len(theirs))
+    strict = shared_confidence(params.confidence, len(ours) * len(theirs))
     checks = [_against_all(one, _fair(i, one, theirs), contract, strict) for i, one in enumerate(ours)]
     checks += [
         Check(NAME, True, f"axis {axis} is not learnt: too few of its windows get an answer, which is {told}")

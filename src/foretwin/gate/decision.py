@@ -142,7 +142,7 @@ def _champion_comparison(
     slices, worse = slice_figures(contract, held_out, resamples, ours, said, params)
     checks += worse
     if contract.rul:
-        checks += late_cost_check(ours, said, held_out.truth.rul, contract.rul, resamples, params)
+        checks += late_cost_check(ours, said, held_out, contract.rul, resamples, params)
     return other.figures, slices, checks
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from foretwin.contract.twin import Twin
 from foretwin.evaluation.held_out import HeldOut, Predictions
@@ -33,8 +34,9 @@ class Check:
 
 @dataclass(frozen=True)
 class PredictorFigures:
-    """Figures and resampled errors of a predictor on the held-out windows."""
+    """Figures and resampled errors of a predictor on the held-out windows of so many machines."""
 
+    machines: int
     figures: Figures
     errors: dict[str, NDArray[np.float64]]  # question -> (B,) the error in each resample
 
@@ -50,7 +52,26 @@ def measure_predictor(contract: Twin, held_out: HeldOut, said: Predictions, resa
         axes = [(said.faults[axis], truth.faults[axis], len(contract.classes(axis))) for axis in contract.axes]
         figures[FAULT] = float(np.mean([macro_f1(*axis) for axis in axes]))
         errors[FAULT] = 1 - np.mean([resamples.macro_f1(*axis) for axis in axes], axis=0)
-    return PredictorFigures(figures, errors)
+    return PredictorFigures(len(np.unique(held_out.assets)), figures, errors)
+
+
+def shared_confidence(confidence: float, comparisons: int) -> float:
+    """Return the confidence that each of several comparisons needs (Bonferroni), so that together they err no more."""
+    return 1 - (1 - confidence) / max(1, comparisons)
+
+
+def is_surely_above(drawn: NDArray[np.float64], machines: int, confidence: float) -> bool:
+    """Whether a difference (B,) of resamples of so many machines is surely above 0; NaN resamples are left out.
+
+    Resamples of few machines spread too little, and all may agree by chance: the mean difference must be as many of
+    their standard deviations above 0 as Student's t asks for, each made larger by sqrt(n / (n - 1)) (Hesterberg, What
+    Teachers Should Know About the Bootstrap, The American Statistician 69, 2015).
+    """
+    known = drawn[np.isfinite(drawn)]
+    if len(known) == 0 or machines < 2:
+        return False
+    spread = float(np.std(known)) * math.sqrt(machines / (machines - 1))
+    return float(np.mean(known)) > spread * float(stdtrit(machines - 1, confidence))
 
 
 def error_of(question: str, figure: float) -> float:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Rul
-from foretwin.evaluation.held_out import Predictions
+from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.evaluation.resampling import Resamples
-from foretwin.gate.figures import Check, share_text
+from foretwin.gate.figures import Check, is_surely_above, share_text
 from foretwin.metrics import coverage, late_costs
 from foretwin.project.params import PromoteParams
 
@@ -40,12 +40,13 @@ def coverage_check(candidate: Predictions, truth: NDArray[np.float64], rul: Rul,
 def late_cost_check(
     candidate: Predictions,
     champion: Predictions,
-    truth: NDArray[np.float64],
+    held_out: HeldOut,
     rul: Rul,
     resamples: Resamples,
     params: PromoteParams,
 ) -> list[Check]:
-    """Check that the PHM 2008 score is not significantly worse than the champion's, on true RULs (N,)."""
+    """Check that the PHM 2008 score is not surely worse than the champion's."""
+    truth, machines = held_out.truth.rul, len(np.unique(held_out.assets))
     if candidate.rul is None or champion.rul is None or np.isnan(truth).all():
         return []
     capped = np.minimum(truth, rul.cap)
@@ -54,11 +55,11 @@ def late_cost_check(
         costs[np.isnan(truth)] = 0
         ours, theirs = (float(total) for total in costs.sum(axis=0))
         drawn = resamples.sums(costs)
-        worse = float(np.mean(drawn[:, 0] > drawn[:, 1] * (1 + params.allowed_loss)))
+        more = drawn[:, 0] - drawn[:, 1] * (1 + params.allowed_loss)
     pair = f"PHM08 score {ours:.5g} against the champion's {theirs:.5g}"
-    if worse >= params.confidence:
-        more = f"more than {100 * params.allowed_loss:.3g} % worse in {share_text(worse)} of the resamples"
-        return [Check("phm08", False, f"late predictions cost more: {pair}, {more}")]
+    if is_surely_above(more, machines, params.confidence):
+        worse = f"more than {100 * params.allowed_loss:.3g} % worse in {share_text(float(np.mean(more > 0)))}"
+        return [Check("phm08", False, f"late predictions cost more: {pair}, {worse} of the resamples")]
     return [Check("phm08", True, f"late predictions do not surely cost more: {pair}")]
 
 

@@ -19,7 +19,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.table import HISTORY
 from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.evaluation.resampling import Resamples, remaining_life_bands
-from foretwin.gate.figures import Check, share_text
+from foretwin.gate.figures import Check, is_surely_above, share_text, shared_confidence
 from foretwin.project.params import PromoteParams
 
 RUL, FAULT = "rul_rmse", "fault_error"
@@ -74,10 +74,9 @@ def slice_figures(
             found = SliceFigure(part.kind, part.name, assets, windows, question, error, low, high, other)
             figures.append(found)
             if other is not None and part.kind != "all" and assets >= params.fewest_assets:
-                occurs = ~np.isnan(drawn)  # a resample may draw none of the slice's assets
-                more = (drawn[occurs] > other_drawn[occurs]).sum() / max(1, occurs.sum())
+                more = drawn - other_drawn  # NaN: a resample may draw none of the slice's assets
                 allowed = _limit(found, params) * max(other, base.get(question, 0.0) if part.kind != "subset" else 0.0)
-                judged.append(Judged(found, float(more), allowed))
+                judged.append(Judged(found, more[~np.isnan(more)], allowed))
     return figures, _checks(judged, contract.clock.unit, params)
 
 
@@ -86,7 +85,7 @@ class Judged:
     """A slice's figure compared with the champion's."""
 
     figure: SliceFigure
-    more: float  # share of the resamples in which the candidate has more error
+    more: NDArray[np.float64]  # (B,) by how much the candidate's error exceeds the champion's in each resample
     allowed: float  # by how much its error may exceed the champion's
 
 
@@ -112,11 +111,12 @@ def _checks(judged: list[Judged], unit: str, params: PromoteParams) -> list[Chec
     """
     if not judged:
         return []
-    confidence = 1 - (1 - params.confidence) / len(judged)
+    confidence = shared_confidence(params.confidence, len(judged))
     worse = [
         Check("slices", False, _sentence(one, unit))
         for one in judged
-        if one.figure.candidate - (one.figure.champion or 0.0) > one.allowed and one.more >= confidence
+        if one.figure.candidate - (one.figure.champion or 0.0) > one.allowed
+        and is_surely_above(one.more, one.figure.assets, confidence)
     ]
     return worse or [Check("slices", True, f"none of {len(judged)} slices is surely worse by more than its limit")]
 
@@ -209,4 +209,5 @@ def _sentence(judged: Judged, unit: str) -> str:
     where = place[one.kind].format(one.name)
     pair = f"{what} {one.candidate:.4g}{suffix} against the champion's {one.champion:.4g}{suffix}"
     limit = f"worse by more than the {judged.allowed:.3g}{suffix} allowed"
-    return f"in {where} ({one.assets} assets): {pair}, {limit}, and in {share_text(judged.more)} of the resamples"
+    share = share_text(float(np.mean(judged.more > 0)))
+    return f"in {where} ({one.assets} assets): {pair}, {limit}, and in {share} of the resamples"
