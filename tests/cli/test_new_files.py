@@ -1,5 +1,7 @@
 """`foretwin new` on files as their owners have them: what it writes into twin.yaml reads them, without an edit."""
 
+import gzip
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -366,6 +368,50 @@ def test_a_falling_clock_is_told_and_never_taken_silently(project, order, found)
     assert contract.source.time_order == found
     assert rows["time"].tolist() == list(range(300))
     assert "rows are not later than one before" in told
+
+
+@pytest.mark.parametrize("name", ["export.jsonl", "export.jsonl.gz", "export.json"])
+def test_records_of_json_are_rows_with_those_inside_them_by_dots(project, name):
+    frame = fleet()
+    readings = frame[["temp", "press"]].to_dict("records")
+    others = frame.drop(columns=["temp", "press"]).to_dict("records")
+    nested = [{**one, "readings": inside} for one, inside in zip(others, readings, strict=True)]
+    text = json.dumps(nested, indent=1) if name.endswith(".json") else "\n".join(map(json.dumps, nested)) + "\n"
+    Path(name).write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    _, told, rows = drafted(name)
+    same(rows, frame, names=("readings_temp", "readings_press"))
+    assert "the file is read as JSON" in told
+
+
+def test_a_record_that_is_none_is_named_by_its_line(project):
+    lines = [json.dumps(one) for one in fleet().to_dict("records")]
+    Path("export.jsonl").write_text("\n".join([*lines[:9], lines[9][:-4], *lines[10:]]))
+    assert "export.jsonl: line 10: is no JSON" in refusal("new", "mine", "export.jsonl")
+    Path("export.jsonl").write_text("\n".join([*lines[:9], "[1]", *lines[10:]]))
+    assert "export.jsonl: line 10: is no object" in refusal("new", "mine", "export.jsonl")
+
+
+def test_a_remaining_life_is_no_clock_where_rows_come_newest_first(project):
+    frame = fleet()
+    rul = frame.groupby("machine")["hour"].transform("max") - frame["hour"]
+    written = frame.drop(columns="failed").assign(rul=rul).iloc[::-1]
+    written.to_csv("export.csv", index=False)
+    contract, told, rows = drafted("export.csv")
+    assert (contract.source.rul, contract.source.time, contract.source.time_order) == ("rul", "hour", "sort")
+    same(rows.sort_values(["asset", "time"], ignore_index=True), frame)
+    assert "rows are not later than one before" in told
+
+
+def test_a_typeset_minus_is_a_minus_and_units_in_cells_are_named(project):
+    frame = fleet().assign(temp=lambda one: -one["temp"])
+    written = frame.assign(temp=frame["temp"].map("{:g}".format).str.replace("-", "\u2212"))
+    written.to_csv("export.csv", index=False)
+    _, _, rows = drafted("export.csv")
+    same(rows, frame)
+    frame[["machine", "hour"]].assign(load=frame["temp"].map("{:.1f} %".format)).to_csv("export.csv", index=False)
+    Path("data/mine/twin.yaml").unlink()
+    assert "'load' holds text on 126 of 126 rows, such as" in (told := refusal("new", "mine", "export.csv"))
+    assert "numbers with '%' after them; write the numbers alone" in told
 
 
 @pytest.mark.parametrize("shape", ["dates", "hours", "tags"])

@@ -1,4 +1,4 @@
-"""One table file of a user (text, Parquet, workbook, arrays), read by column; errors name the line of the file."""
+"""One table file of a user (text, Parquet, workbook, arrays, JSON), read by column; errors name the file's line."""
 
 import csv
 import re
@@ -17,9 +17,8 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from foretwin.errors import SourceError
-from foretwin.sources.files.arrays import holds_arrays
 from foretwin.sources.files.blocks import BLOCK, parquet_blocks, text_blocks
-from foretwin.sources.files.lines import HEAD, file_head, filled, raw_lines, told_encoding
+from foretwin.sources.files.lines import HEAD, file_head, file_kind, filled, raw_lines, told_encoding
 from foretwin.sources.files.notation import PLAIN, WHITESPACE, Notation
 from foretwin.sources.files.numbers import MISSING_WORDS, is_error_word, numeric_sentinels, parse_texts
 from foretwin.sources.files.text import as_stream, open_unpacked, table_lines
@@ -43,7 +42,7 @@ class TableFile:
     delimiter: str | None
     notation: Notation = PLAIN
     is_packed: bool = False
-    kind: str = "text"  # or a workbook, or arrays, which are read as lines of text
+    kind: str = "text"  # or a workbook, arrays or JSON, which are read as lines of text
     sample: RowSample | None = None  # of the rows, where `blocks` is not to yield all
 
     @property
@@ -127,7 +126,7 @@ class TableFile:
 
     def place(self, row: int) -> str:
         """Return `line N` of a text, counting header, blank lines and line breaks in quotes; else `row N`."""
-        if self.delimiter is None or self.notation.transposed:
+        if self.delimiter is None or self.notation.transposed or self.kind == "JSON":
             return f"row {row + 1}"
         word, seen, line = "line" if self.kind == "text" else "row", -1, 1
         reader = csv.reader(self._lines(errors="replace"), delimiter=self.delimiter)
@@ -229,7 +228,7 @@ def open_table(path: Path, shown: str, notation: Notation = PLAIN) -> TableFile:
         return TableFile(path, shown, _parquet_names(path, shown), None, kind="Parquet")
     if head.startswith(b"PK") and not is_workbook(path, head):
         raise SourceError(f"{shown}: neither CSV, Parquet nor a workbook, but an archive; name it in source.path")
-    kind = "arrays" if holds_arrays(head) else "workbook" if is_workbook(path, head) else "text"
+    kind = file_kind(path, head)
     packed = False
     if kind != "text":
         notation = replace(notation, decimal=".", separator=",")

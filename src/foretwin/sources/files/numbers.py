@@ -22,8 +22,17 @@ ERROR_WORDS = {
 GROUPS = {" ": " \u00a0\u202f", "'": "'\u2019", ".": ".", ",": ","}  # how a mark between thousands may be typed
 
 
+MINUS = "\u2212"  # the sign of typesetting, which some programs write for a hyphen
+
+
+def with_hyphens(text: "pd.Series[str]") -> "pd.Series[str]":
+    """Return texts with minus signs as programs read them."""
+    return text.str.replace(MINUS, "-", regex=False)
+
+
 def parse_texts(text: "pd.Series[str]", notation: Notation) -> NDArray[np.float64]:
     """Parse stripped texts to numbers (N,) float64, NaN where one is no number in this notation."""
+    text = with_hyphens(text)
     if notation.decimal != "." or notation.thousands:
         decimal, group = re.escape(notation.decimal), f"[{re.escape(GROUPS.get(notation.thousands or '', ''))}]"
         whole = rf"\d+|\d{{1,3}}(?:{group}\d{{3}})+" if notation.thousands else r"\d+"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,6 @@ from foretwin.validation.scaffold.column_times import (
     is_moment,
     is_number,
     is_time,
-    not_measured,
     time_order,
     unnamed_time,
 )
@@ -56,12 +56,10 @@ from foretwin.validation.scaffold.label_columns import (
     true_cells,
 )
 from foretwin.validation.scaffold.sides.side_draft import NO_SIDES, SideDraft
+from foretwin.validation.scaffold.unfit_columns import LARGEST_SHARE_WITHOUT, unfit_reason
 
 ROW = "source row"  # the number of the row in its file, where the file has no header to name a time
-LARGEST_GAP = 0.5  # share of missing values that a channel may have, unless it is one that is measured seldom
-SLOWEST = 5  # values that such a channel has at least of a machine
 MOST_ENDS = 0.5  # share of the machines that failed at last, where a flag of an unknown name says so
-LARGEST_SHARE_WITHOUT = 0.5  # of the machines may have fewer
 SHORTEST_RUN = 5  # rows; in a shorter one no row is near the end
 MOST_WORDS, REPEATED, LONGEST_WORD = 24, 5, 60  # of a category: different ones, rows of each at least, characters
 
@@ -125,13 +123,15 @@ def guess_columns(table: TableFile, frame: pd.DataFrame, told: Told | None = Non
     words = {column: category_words(frame[column], frame[asset]) for column in free if not labels[column]}
     in_file = SINGLE not in frame or bool((frame[SINGLE] == frame[SINGLE].iloc[0]).all())
     reasons = {
-        column: labels[column] or (None if words[column] else _unfit(table, frame[column], frame[asset], in_file))
+        column: labels[column] or (None if words[column] else unfit_reason(table, frame[column], frame[asset], in_file))
         for column in free
     }
     left_out |= {column: reason for column, reason in reasons.items() if reason}
     channels = channel_names(column for column, reason in reasons.items() if not reason)
     if not channels:
-        raise SourceError(f"{table.shown}: no numeric column is left for a channel; add columns of readings")
+        why = "; ".join(f"{column!r} {reason}" for column, reason in islice(left_out.items(), 3))
+        seen = f" ({why})" if why else ""
+        raise SourceError(f"{table.shown}: no numeric column is left for a channel{seen}; add columns of readings")
     axes = label_axes(frame, [column for column, reason in labels.items() if reason and "left of a life" not in reason])
     categories = {name: words[column] for name, column in channels.items() if words.get(column)}
     return Guess(asset, time, run, failure, rul, tuple(axes), channels, left_out, single_rows, categories=categories)
@@ -199,7 +199,8 @@ def _identity(table: TableFile, frame: pd.DataFrame, free: dict[str, str]) -> tu
     if asset is None:
         raise SourceError(f"{table.shown}: no column seems to name the machine; name one `asset`")
     if _falls(frame, time, asset):  # a duration, perhaps, beside the number of the row
-        time = next((name for name in named if counts_each(frame, name, asset)), time)
+        counting = (name for name in named if free[name] not in RUL_NAMES and counts_each(frame, name, asset))
+        time = next(counting, time)
     return asset, time, False
 
 
@@ -265,30 +266,3 @@ def _place_in_run(frame: pd.DataFrame, asset: str, run: str | None, failure: str
     size = rows.transform("size").to_numpy()
     place = rows.cumcount().to_numpy() / np.maximum(size - 1, 1)
     return np.where(size >= SHORTEST_RUN, place, 0.5)
-
-
-def _unfit(table: TableFile, values: "pd.Series[Any]", machines: "pd.Series[Any]", in_file: bool) -> str | None:
-    """Return why a column should not be a channel, or None."""
-    slow = (values.notna().groupby(machines).sum() >= SLOWEST).mean() >= LARGEST_SHARE_WITHOUT
-    if values.isna().mean() > LARGEST_GAP and not (slow and pd.api.types.is_numeric_dtype(values)):
-        return "is empty on more than half of the rows"
-    if is_time(values):
-        return "holds times"
-    if pd.api.types.is_numeric_dtype(values):
-        return not_measured(values)
-    return _no_numbers(table, texts(values), in_file)
-
-
-def _no_numbers(table: TableFile, text: "pd.Series[str]", in_file: bool) -> str | None:
-    """Return why a column of text should not be a channel, or None; `in_file` where its rows are those of the file."""
-    number = pd.to_numeric(text.mask(is_missing(text)), errors="coerce").notna() | is_missing(text)
-    if number.all():
-        return None
-    row, others = int((~number).to_numpy().argmax()), text[~number]
-    where = f" on {table.place(row)}" if in_file else ""
-    seen = f"holds text on {len(others)} of {len(text)} rows, such as {text.iat[row]!r}{where}"
-    if number.any():
-        return f"{seen}; its other cells are numbers: correct or empty these"
-    if (others == others.iat[0]).all():
-        return f"holds one text on every row, {text.iat[row]!r}"
-    return f"{seen}; it has {others.nunique()} values: list those that machines share as `categories` of a channel"

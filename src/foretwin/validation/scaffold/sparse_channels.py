@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.channels import SECONDS
-from foretwin.validation.scaffold.column_roles import LARGEST_GAP, SLOWEST, Guess
+from foretwin.validation.scaffold.column_roles import Guess
 from foretwin.validation.scaffold.measures import TimeNotation, significant
+from foretwin.validation.scaffold.unfit_columns import LARGEST_GAP, SLOWEST
 
 HELD = 2  # a value holds for so many of the channel's usual times between two
 

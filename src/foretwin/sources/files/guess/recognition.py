@@ -10,7 +10,7 @@ from pathlib import Path
 from foretwin.errors import SourceError
 from foretwin.sources.files.guess.encoding import guess_encoding
 from foretwin.sources.files.guess.layout import guess_layout
-from foretwin.sources.files.lines import file_head, is_other, raw_lines
+from foretwin.sources.files.lines import file_head, file_kind, raw_lines
 from foretwin.sources.files.notation import PLAIN, Notation
 from foretwin.sources.files.places.copies import is_archive
 from foretwin.sources.tabular import DELIMITERS, PARQUET_MAGIC, open_table
@@ -42,7 +42,7 @@ def recognise(path: Path, shown: str) -> Look:
     head = file_head(path, shown)
     if head.startswith(PARQUET_MAGIC):
         return Look(PLAIN, {}, {}, open_table(path, shown).columns, 0)
-    is_text = not is_other(path, head)
+    is_text = file_kind(path, head) == "text"
     encoding, remark = guess_encoding(path, shown) if is_text else (None, "")
     notation = replace(PLAIN, encoding=encoding)
     known = replace(notation, encoding=encoding or open_table(path, shown).notation.encoding) if is_text else notation

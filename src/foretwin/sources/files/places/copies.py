@@ -150,7 +150,7 @@ def _copied(source: TableSource, place: Path, target: Path) -> Iterator[tuple[st
         base = _fixed_part(place)
         files = {path.relative_to(base).as_posix(): path for path in _globbed(place)}
     else:
-        raise SourceError(f"{place}: no such file; correct source.path in twin.yaml")
+        raise SourceError(f"{place}: no such file; correct the path (source.path in twin.yaml)")
     for name, path in files.items():
         keep = _fits(source, name)
         if keep:

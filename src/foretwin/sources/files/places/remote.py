@@ -36,7 +36,7 @@ def download(url: str, folder: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             system.get_file(name, str(target))
     except FileNotFoundError:
-        raise SourceError(f"{shown}: no such file; correct source.path in twin.yaml") from None
+        raise SourceError(f"{shown}: no such file; correct the path (source.path in twin.yaml)") from None
     except (OSError, ValueError, ImportError) as error:
         reason = " ".join(str(error).split())
         raise SourceError(f"{shown}: cannot be read ({reason}); correct source.path, or the credentials") from None
