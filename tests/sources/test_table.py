@@ -314,7 +314,7 @@ def test_timestamps_need_a_clock_that_counts_time(adapted):
 
 def test_an_absent_file_or_an_empty_folder_is_a_source_error(tmp_path):
     source = TableSource(kind="table", path="nowhere.csv", asset="machine", time="hour")
-    with pytest.raises(SourceError, match=r"nowhere\.csv: no such file; correct source\.path"):
+    with pytest.raises(SourceError, match=r"nowhere\.csv: no such file; correct the path"):
         table.fetch_table(source, tmp_path, tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "raw").mkdir()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from foretwin.errors import SourceError
 from foretwin.sources.files.arrays import array_lines, holds_arrays
+from foretwin.sources.files.json_records import holds_records, may_hold_records, record_lines
 from foretwin.sources.files.notation import Notation
-from foretwin.sources.files.records import holds_records, may_hold_records, record_lines
 from foretwin.sources.files.text import marked_encoding, open_text, open_unpacked
 from foretwin.sources.files.workbooks import is_workbook, workbook_lines
 

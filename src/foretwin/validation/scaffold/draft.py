@@ -44,7 +44,6 @@ from foretwin.validation.scaffold.contract_text import (
     source_lines,
 )
 from foretwin.validation.scaffold.label_columns import LabelAxis, is_label_name
-from foretwin.validation.scaffold.label_files import span_axis
 from foretwin.validation.scaffold.measures import (
     TableFindings,
     TimeNotation,
@@ -52,6 +51,7 @@ from foretwin.validation.scaffold.measures import (
     measure_table,
     telling_channels,
 )
+from foretwin.validation.scaffold.sides.label_files import span_axis
 from foretwin.validation.scaffold.sides.side_columns import SurveyedReadings
 from foretwin.validation.scaffold.sides.side_draft import SideDraft
 from foretwin.validation.scaffold.sides.side_files import draft_sides
