@@ -402,6 +402,17 @@ def test_a_remaining_life_is_no_clock_where_rows_come_newest_first(project):
     assert "rows are not later than one before" in told
 
 
+@pytest.mark.parametrize(
+    ("columns", "told"), [(("A.temp", "A.flow", "B.temp", "B.flow"), True), (("a_temp", "b_flow"), False)]
+)
+def test_machines_beside_each_other_are_told_where_they_would_be_taken_for_one(project, columns, told):
+    values = np.random.default_rng(1).normal(20, 1, (300, len(columns)))
+    frame = pd.DataFrame(values, columns=list(columns)).assign(hour=np.arange(300))
+    frame.to_csv("export.csv", index=False)
+    _, said, _ = drafted("export.csv")
+    assert ("but temp, flow stand there for A, B each: if these are machines, write a row for each" in said) is told
+
+
 def test_a_typeset_minus_is_a_minus_and_units_in_cells_are_named(project):
     frame = fleet().assign(temp=lambda one: -one["temp"])
     written = frame.assign(temp=frame["temp"].map("{:g}".format).str.replace("-", "\u2212"))

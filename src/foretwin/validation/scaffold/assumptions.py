@@ -11,6 +11,7 @@ from foretwin.contract.source import TableSource
 from foretwin.sources.files.file_names import FILE
 from foretwin.sources.files.notation import WHITESPACE
 from foretwin.sources.tabular import TableFile
+from foretwin.validation.scaffold.column_names import side_by_side
 from foretwin.validation.scaffold.column_roles import ROW, Guess
 from foretwin.validation.scaffold.measures import TableFindings, TableProfile, TimeNotation, far_values
 
@@ -85,6 +86,12 @@ def _about_identity(guess: Guess, source: TableSource, measured: TableProfile) -
     if source.asset in (None, FILE):
         one = f"all rows are of one, {source.single_asset!r}" if source.single_asset else "each file is of one"
         found = [f"asset: no column names the machine, so {one}{lives}: {measured.assets} in all."]
+        machines, readings = side_by_side(guess.channels.values())
+        if machines and source.single_asset:
+            found[0] = (
+                f"{found[0][:-1]}; but {', '.join(readings)} stand there for {', '.join(machines)} each: if these"
+            )
+            found[0] += " are machines, write a row for each machine and time, with a column that names it."
     if guess.split:
         found.append(f"split: {guess.split!r} says what is held out, in every training.")
     if guess.subset:

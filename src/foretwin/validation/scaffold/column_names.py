@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import product
 
 from foretwin.contract.twin import RESERVED
 
@@ -119,3 +120,17 @@ def _free(name: str, taken: Iterable[str]) -> str:
     while free in known:
         free, number = f"{name}_{number}", number + 1
     return free
+
+
+def side_by_side(columns: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the words before, and those after, a mark in all of these names, where each stands with each other.
+
+    So are machines beside each other, as in `M1.temp`, `M1.flow`, `M2.temp`, `M2.flow`. Nothing where it is otherwise.
+    """
+    names = list(columns)
+    for mark in ".:/|\\_ -":
+        parts = [name.partition(mark)[::2] for name in names]
+        before, after = list(dict.fromkeys(p[0] for p in parts)), list(dict.fromkeys(p[1] for p in parts))
+        if all(after) and min(len(before), len(after)) > 1 and set(parts) == set(product(before, after)):
+            return before, after
+    return [], []
