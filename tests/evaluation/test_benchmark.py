@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import yaml
 
 from foretwin.dataset.table import read_rows
 from foretwin.errors import TrainingError
-from foretwin.evaluation.benchmark.plan import BenchmarkPlan, make_plan, measure_plan, run
+from foretwin.evaluation.benchmark.plan import BenchmarkPlan, make_plan, measure_plan, run, served_model
 from foretwin.evaluation.held_out import Truth, figures_of
 from foretwin.predictor.bundle import Bundle
 from foretwin.training.candidates.trained import Trained, train_others
@@ -136,6 +137,16 @@ def test_of_a_blend_the_benchmark_measures_what_is_served_and_each_of_its_candid
         report["rul"]["clipped"]["ensemble"]
         == figures_of(served, served.score(rows), Truth.of(rows, TWIN))["rul"]["clipped"]
     )
+
+
+def test_the_model_of_several_seeds_may_be_as_many_times_as_large(plan: BenchmarkPlan) -> None:
+    class Saved(Trained):
+        def save(self, *given: object) -> dict:
+            raise ZeroDivisionError(given[2].blend_mb)
+
+    members = [SimpleNamespace(seed=seed) for seed in (1, 1, 2, 2)]
+    with pytest.raises(ZeroDivisionError, match=str(2 * plan.params.train.blend_mb)):
+        served_model(plan, Saved({"network": members}), "ensemble")
 
 
 def test_a_twin_that_is_not_listed_gets_its_chain_of_stages(tmp_path: Path) -> None:

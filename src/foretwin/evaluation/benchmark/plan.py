@@ -134,8 +134,8 @@ def make_plan(paths: Paths, seeds: Sequence[int]) -> BenchmarkPlan:
 def measure_plan(plan: BenchmarkPlan, trained: Trained, pictures: Path) -> dict[str, Any]:
     """Open the held-out assets and measure every seed's model, the ensemble of all, their parts, and the baselines."""
     contract, seeds = plan.contract, plan.params.train.seeds
-    models = [_model(plan, trained.of_seeds([seed]), f"seed-{seed}") for seed in seeds]
-    ensemble = _model(plan, trained, "ensemble") if len(seeds) > 1 else models[0]
+    models = [served_model(plan, trained.of_seeds([seed]), f"seed-{seed}") for seed in seeds]
+    ensemble = served_model(plan, trained, "ensemble") if len(seeds) > 1 else models[0]
     members = trained.networks[trained.first]
     single = [_network(plan, [member], "network") for member in members]
     ageless = _without_age(plan)
@@ -178,10 +178,15 @@ def _tune(root: Path, twin: str) -> None:
         raise TrainingError(f"{twin}: the stages before training failed; `dvc repro {stage(twin, 'tune')}` shows where")
 
 
-def _model(plan: BenchmarkPlan, trained: Trained, name: str) -> Bundle:
-    """Save the model that `dvc repro` would make of what was trained, with its parts beside it, and load it."""
+def served_model(plan: BenchmarkPlan, trained: Trained, name: str) -> Bundle:
+    """Save the model that `dvc repro` would make of what was trained, with its parts beside it, and load it.
+
+    One of several seeds is so many models, and its graph may be as many times as large.
+    """
+    train, seeds = plan.params.train, {member.seed for member in trained.networks[trained.first]}
+    params = train.model_copy(update={"blend_mb": train.blend_mb * len(seeds)})
     with fresh(plan.work / name) as out, fresh(plan.work / f"{name}-parts") as parts:
-        trained.save(plan.development, plan.contract, plan.params.train, out, parts)
+        trained.save(plan.development, plan.contract, params, out, parts)
     return Bundle.load(plan.work / name)
 
 
