@@ -4,7 +4,8 @@ import threading
 from contextlib import contextmanager
 
 from foretwin.project.loops import Backoff
-from foretwin.twin.outbox.dispatcher import ATTEMPTS, Target, deliver
+from foretwin.twin.outbox.delivery_targets import Target
+from foretwin.twin.outbox.dispatcher import ATTEMPTS, deliver
 
 QUICK = Backoff(shortest=0.06, longest=0.1, factor=3)
 

@@ -16,7 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import select
 
 from foretwin.errors import BadInput
-from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, Target, targets_from, webhook_signature
+from foretwin.twin.outbox.delivery_targets import Target
+from foretwin.twin.outbox.dispatcher import ATTEMPTS, BACKOFF, targets_from, webhook_signature
 from foretwin.twin.simulator.processes import free_port, wait_for
 from foretwin.twin.store import assets, listing
 from foretwin.twin.store.casework import events as outbox

@@ -16,7 +16,7 @@ from foretwin.project.settings import read_setting
 from foretwin.twin.connectors.connections.connections_file import KAFKA, NATS, Peer, PlantConnection
 from foretwin.twin.connectors.extras import needing_extra
 from foretwin.twin.outbox.cloud_events import as_cloud_event
-from foretwin.twin.outbox.dispatcher import DeliveryOutcome, Send, Target
+from foretwin.twin.outbox.delivery_targets import DeliveryOutcome, Send, Target
 from foretwin.twin.store.casework.events import Event
 
 BUSES = {"FORETWIN_EVENTS_NATS": NATS, "FORETWIN_EVENTS_KAFKA": KAFKA}

@@ -9,9 +9,9 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from urllib.parse import urlsplit
@@ -24,14 +24,15 @@ from foretwin.project.loops import Backoff
 from foretwin.project.settings import read_setting
 from foretwin.twin.connectors.mqtt.address import parse_address
 from foretwin.twin.connectors.mqtt.session import Session, connect_broker
+from foretwin.twin.outbox.bus_targets import bus_targets
 from foretwin.twin.outbox.cloud_events import as_cloud_event
+from foretwin.twin.outbox.delivery_targets import TIMEOUT, DeliveryOutcome, Send, Target
 from foretwin.twin.outbox.signatures import SECRET, webhook_secret, webhook_signature
 from foretwin.twin.store import Store
 from foretwin.twin.store.casework import events as outbox
 from foretwin.twin.store.casework.events import Delivery, Event
 
 WEBHOOKS, MQTT = "FORETWIN_WEBHOOKS", "FORETWIN_EVENTS_MQTT"
-TIMEOUT = 15  # seconds that a receiver has for its answer
 PAUSE = 1.0  # seconds between two looks into the outbox
 BACKOFF = Backoff(shortest=15.0, longest=3600.0, factor=3.0, jitter=0.5)  # s between two attempts
 ATTEMPTS = 10  # to deliver an event: with BACKOFF a target may be away for about three hours before it is given up
@@ -41,49 +42,6 @@ UNKNOWN = "its sender ended before the answer: look whether it came; it is not s
 MOST_AWAY = 30.0  # seconds, at most, between two attempts to reach a target that does not answer
 
 logger = logging.getLogger("foretwin.delivery")
-
-
-@dataclass(frozen=True)
-class Target:
-    """A receiver. `url` may hold credentials, `name` never does; `secret` signs what goes to a webhook.
-
-    `connect` reaches it where the URL does not; `hold` says until when an event is not to be sent, None for now; `once`
-    which events are sent at most once, since the receiver cannot know one that comes twice.
-    """
-
-    url: str = field(repr=False)
-    secret: bytes = field(default=b"", repr=False)
-    connect: "Callable[[threading.Event], AbstractContextManager[Send]] | None" = field(default=None, repr=False)
-    hold: "Callable[[Store, Delivery], datetime | None] | None" = field(default=None, repr=False)
-    once: Callable[[Event], bool] | None = field(default=None, repr=False)
-
-    @property
-    def is_webhook(self) -> bool:
-        """Whether it is reached by HTTP, not MQTT."""
-        return urlsplit(self.url).scheme in ("http", "https")
-
-    @property
-    def name(self) -> str:
-        """Return the URL without user, password and query: any of them may be a secret."""
-        parts = urlsplit(self.url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-
-
-@dataclass(frozen=True)
-class DeliveryOutcome:
-    """The outcome of one delivery attempt.
-
-    `error` is None where it took it; `gone`: it wants no more of them; `broken`: the connection is to be made anew;
-    `away`: nobody answered.
-    """
-
-    error: str | None = None
-    gone: bool = False
-    broken: bool = False
-    away: bool = False
-
-
-Send = Callable[[Event], DeliveryOutcome]
 
 
 def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
@@ -99,8 +57,6 @@ def targets_from(environ: Mapping[str, str]) -> tuple[Target, ...]:
     targets = [Target(_webhook(url), secret) for url in urls]
     if broker := read_setting(MQTT, environ):
         targets.append(Target(_broker(broker, environ)))
-    from foretwin.twin.outbox.bus_targets import bus_targets
-
     targets += bus_targets(environ)
     names = [target.name for target in targets]
     twice = [name for name in names if names.count(name) > 1]

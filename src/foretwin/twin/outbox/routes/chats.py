@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from foretwin.errors import ConnectionsError
 from foretwin.twin.connectors.extras import needing_extra
-from foretwin.twin.outbox.dispatcher import DeliveryOutcome, Send
+from foretwin.twin.outbox.delivery_targets import DeliveryOutcome, Send
 from foretwin.twin.outbox.routes.messages import as_plain_text, headline
 from foretwin.twin.outbox.routes.routes_file import FILE, NamedRoute
 from foretwin.twin.store.casework.events import Event

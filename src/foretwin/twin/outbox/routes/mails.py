@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
 from urllib.parse import urlsplit
 
-from foretwin.twin.outbox.dispatcher import TIMEOUT, DeliveryOutcome, Send
+from foretwin.twin.outbox.delivery_targets import TIMEOUT, DeliveryOutcome, Send
 from foretwin.twin.outbox.routes.messages import as_plain_text, headline
 from foretwin.twin.outbox.routes.routes_file import NamedRoute
 from foretwin.twin.store.casework.events import Event

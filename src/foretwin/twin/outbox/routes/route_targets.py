@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from foretwin.twin.outbox.dispatcher import DeliveryOutcome, Send, Target
+from foretwin.twin.outbox.delivery_targets import DeliveryOutcome, Send, Target
 from foretwin.twin.outbox.routes.chats import chats_told
 from foretwin.twin.outbox.routes.mails import mails_sent
 from foretwin.twin.outbox.routes.routes_file import HELD, NamedRoute, load_routes

@@ -15,7 +15,7 @@ import httpx
 import orjson
 
 from foretwin.errors import BadInput
-from foretwin.twin.outbox.dispatcher import TIMEOUT, DeliveryOutcome, Send
+from foretwin.twin.outbox.delivery_targets import TIMEOUT, DeliveryOutcome, Send
 from foretwin.twin.outbox.routes.messages import as_plain_text, headline
 from foretwin.twin.outbox.routes.routes_file import NamedRoute
 from foretwin.twin.outbox.routes.work_order_template import (
