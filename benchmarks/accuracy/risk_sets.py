@@ -91,8 +91,9 @@ def leave_out_group(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Train on the other machines; return what is said of these, and the figures of survival.
 
-    A row for each cut: asset, left (h until the end of the life, or of the records of one that did not fail), failed (whether it ended so), part (number of the
-    class, -1 = unknown), and by `served`, `linear`, `kaplan_meier` and the classes' names chances of what is asked.
+    A row for each cut: asset, left (h until the failure, or the end of the rows of a life without one), failed (whether
+    it ended so), part (number of the class, -1 = unknown), and by `served`, `linear`, `kaplan_meier` and the classes'
+    names chances of what is asked.
     """
     contract = edit_contract(paths, holdout={"assets": group}, rul={"horizons": list(HORIZONS)})
     set_seed(paths, seed)

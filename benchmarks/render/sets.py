@@ -200,8 +200,8 @@ def _classes(title: str, group: str, found: dict[str, Any]) -> str:
         cells += [f"{records['auroc_of_classes']:.3f}", f"{records['macro_f1']:.3f}"]
         cells += [f"{records[told]:.0%}" for told in ("unknown", "wrong")]
         cells += [_with_interval(windows, "auroc"), f"{windows['macro_f1']:.3f}"]
-        gain = one.get("gain_of_served")
-        lines.append([name, *cells, f"{gain[0]:+.3f} to {gain[1]:+.3f}" if gain else ""])
+        low, high = one["gain_of_served"]
+        lines.append([name, *cells, "" if one is found["candidates"]["served"] else f"{low:+.3f} to {high:+.3f}"])
     return table(header, bold_columns(lines, most=(4, 8)))
 
 

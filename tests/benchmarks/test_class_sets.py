@@ -99,7 +99,23 @@ def test_figures_are_of_records_at_their_ends_and_of_floors_that_learn_from_othe
     monkeypatch.setattr(class_sets, "run_stages", lambda _, *names: stages.extend(names))
     monkeypatch.setattr(class_sets, "Bundle", _Served)
     monkeypatch.setattr(resampling, "DRAWS", 50)
+    learnt, floors_of = [], class_sets.floors_of
+
+    def floors(others, own, *rest):
+        learnt.append((set(others["subset"]), set(own["subset"])))
+        return floors_of(others, own, *rest)
+
+    monkeypatch.setattr(class_sets, "floors_of", floors)
     found = class_sets.measure(paths, rows, paths.load_contract(), SIZE)
+    every = {str(load) for load in LOADS}
+    assert learnt == [(every - {str(load)}, {str(load)}) for load in LOADS]
+    split = class_sets.read_set(paths).groupby("subset")["fixed_split"].unique()
+    assert {load: part.tolist() for load, part in split.items()} == {
+        "0": ["0"],
+        "10": ["1"],
+        "20": ["0"],
+        "30": ["test"],
+    }
     assert stages == ["prepare", "tune", "train"] * len(LOADS)
     assert found["windows"] == len(CLASSES) * len(LOADS) * (ROWS - 10 + 1)
     floors = found["floors"]
