@@ -41,6 +41,7 @@ PAGES = (
     "docs/retention.md",
     "docs/scale.md",
     "docs/sets/cells.md",
+    "docs/sets/classes.md",
     "docs/sets/drives.md",
     "docs/sets/spectra.md",
 )
