@@ -109,6 +109,7 @@ censoring: $(READY) ## what lives that did not end teach, on simulated pumps, in
 sets: $(READY) ## published sets of few machines or in excerpts by a protocol each, from the files in $$FORETWIN_DATASETS; reports/sets/
 	python -m benchmarks.accuracy.sets
 	python -m benchmarks.accuracy.risk_sets
+	python -m benchmarks.accuracy.class_sets
 
 kill: $(READY) ## 200 random faults in an hour under load, reports/faults.json; 50 kills on each database, reports/reliability_*.json; 100 of a partitioned fleet, reports/scale_faults.json
 	python -m benchmarks.reliability.faults.run

@@ -91,8 +91,9 @@ def leave_out_group(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Train on the other machines; return what is said of these, and the figures of survival.
 
-    A row for each cut: asset, left (h until the end of the life), failed (whether it ended so), part (number of the
-    class, -1 = unknown), and by `served`, `linear`, `kaplan_meier` and the classes' names chances of what is asked.
+    A row for each cut: asset, left (h until the failure, or the end of the rows of a life without one), failed (whether
+    it ended so), part (number of the class, -1 = unknown), and by `served`, `linear`, `kaplan_meier` and the classes'
+    names chances of what is asked.
     """
     contract = edit_contract(paths, holdout={"assets": group}, rul={"horizons": list(HORIZONS)})
     set_seed(paths, seed)
@@ -107,7 +108,7 @@ def leave_out_group(
     healthy = probability_column(AXIS, contract.classes(AXIS)[0])
     told = {
         "asset": at["asset"].to_numpy(),
-        "left": time_to_end(own).to_numpy()[ends],
+        "left": left_of(own)[ends],
         "failed": at["ended"].to_numpy() == "failed",
         "part": at[f"fault_{AXIS}"].to_numpy(),
         "served": scores[failure_column(DAY)].to_numpy(),
@@ -119,9 +120,15 @@ def leave_out_group(
     return pd.DataFrame(told), failure_figures(contract, development, cuts, scores)
 
 
+def left_of(rows: pd.DataFrame) -> Floats:
+    """Return the time (N,) until the life fails, which it may do after its last row, or else until that row."""
+    return np.where(rows["ended"] == "failed", rows["rul"], time_to_end(rows)).astype(np.float64)
+
+
 def _by_age(others: pd.DataFrame, age: Floats) -> Floats:
     """Chance of a failure within a day (N,) by the age alone: the Kaplan-Meier estimate of the other machines."""
-    lives = others.groupby(["asset", "run"], sort=False).agg(end=("time", "max"), ended=("ended", "first"))
+    ends = others.assign(end=others["time"] + left_of(others))
+    lives = ends.groupby(["asset", "run"], sort=False).agg(end=("end", "max"), ended=("ended", "first"))
     estimate = KaplanMeier.of(lives["end"].to_numpy(np.float64), (lives["ended"] == "failed").to_numpy(bool))
     return 1 - estimate.survives(age + DAY) / np.maximum(estimate.survives(age), np.finfo(np.float64).tiny)
 

@@ -41,7 +41,9 @@ PAGES = (
     "docs/retention.md",
     "docs/scale.md",
     "docs/sets/cells.md",
+    "docs/sets/classes.md",
     "docs/sets/drives.md",
+    "docs/sets/fleet.md",
     "docs/sets/spectra.md",
 )
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it

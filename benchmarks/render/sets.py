@@ -176,4 +176,53 @@ def _made(report: dict[str, Any]) -> str:
     return f"{seeds}; {made}. From `reports/sets/{report['name']}.json`.\n"
 
 
-SETS = {"sets-cells": lives, "sets-spectra": lives, "sets-fleet": fleet, "sets-drives": drives}
+def records(report: dict[str, Any]) -> str:
+    """How well faults are told by the twin and by floors, with all features and by shape alone, and what it answers."""
+    titles = {"all_features": "all features", "shape_alone": "shape alone"}
+    count, groups = report["records"], len(report["groups"])
+    parts = [
+        f"{count} records at {groups} {report['group']}s, each judged at its end by its last {report['window']}"
+        f" snapshots of {report['snapshot']} samples; {report['all_features']['windows']:,} windows in all.\n"
+    ]
+    parts += [_classes(title, report["group"], report[name]) for name, title in titles.items()]
+    parts += [_answers(title, report["classes"], report[name]["answers"]) for name, title in titles.items()]
+    return "\n".join([*parts, _made(report)])
+
+
+def _classes(title: str, group: str, found: dict[str, Any]) -> str:
+    header = [f"{title}, {found['channels']} channels", f"AUROC by record (95 % by {group}s)", f"within a {group}"]
+    header += ["of classes", "macro-F1", "unknown", "wrong", f"AUROC by window (95 % by {group}s)"]
+    header += ["macro-F1 by window", "the twin's gain (95 %)"]
+    lines = []
+    for name, one in _all(found).items():
+        records, windows = one["records"], one["windows"]
+        cells = [_with_interval(records, "auroc"), f"{records['auroc_within']:.3f}"]
+        cells += [f"{records['auroc_of_classes']:.3f}", f"{records['macro_f1']:.3f}"]
+        cells += [f"{records[told]:.0%}" for told in ("unknown", "wrong")]
+        cells += [_with_interval(windows, "auroc"), f"{windows['macro_f1']:.3f}"]
+        low, high = one["gain_of_served"]
+        lines.append([name, *cells, "" if one is found["candidates"]["served"] else f"{low:+.3f} to {high:+.3f}"])
+    return table(header, bold_columns(lines, most=(4, 8)))
+
+
+def _answers(title: str, classes: list[str], seeds: list[list[list[int]]]) -> str:
+    header = [f"{title}: records that are", *(f"told {name.replace('_', ' ')}" for name in classes), "unknown"]
+    shown = {
+        name: [[seed[row][column] for seed in seeds] for column in range(len(classes) + 1)]
+        for row, name in enumerate(classes)
+    }
+    lines = [
+        [name.replace("_", " "), *(" / ".join(map(str, told)) if len(set(told)) > 1 else str(told[0]) for told in row)]
+        for name, row in shown.items()
+    ]
+    return table(header, lines)
+
+
+SETS = {
+    "sets-cells": lives,
+    "sets-spectra": lives,
+    "sets-fleet": fleet,
+    "sets-drives": drives,
+    "sets-gearbox": records,
+    "sets-bearing": records,
+}

@@ -27,6 +27,16 @@ def test_what_is_known_of_the_next_day_leaves_out_the_gap_and_the_last_day_of_a_
     assert risk_sets._known(frame, 0.0)[1].sum() == known.sum() + 8
 
 
+def test_a_life_that_fails_after_its_last_row_is_left_until_then():
+    rows = pd.DataFrame(
+        {"asset": [*"aaabb"], "run": 1, "time": [0.0, 1, 2, 0, 1], "ended": ["failed"] * 3 + ["running"] * 2}
+    )
+    rows["rul"] = [75.0, 74, 73, np.nan, np.nan]
+    assert risk_sets.left_of(rows).tolist() == [75, 74, 73, 1, 0]
+    chance = risk_sets._by_age(rows, np.array([2.0, 60]))
+    assert chance.tolist() == [0, 1], "the one failure is at 75 h, the other life was followed for an hour"
+
+
 def test_a_chance_that_is_right_has_no_error_and_one_that_is_constant_ranks_nothing():
     found = risk_sets._chances(told().assign(kaplan_meier=0.1), 24.0)
     served = found["models"]["served"]
