@@ -11,6 +11,7 @@ from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import deal_folds
 from foretwin.evaluation.failure_figures import brier_score, concordance, failure_figures, integrated_brier
+from foretwin.predictor.failure_chances import failure_column
 from foretwin.predictor.rul_intervals import RulIntervals
 from foretwin.training.horizon_calibration import fit_failure_chances
 from support.tiny_bundle import asks_chances, random_rows, tiny_twin
@@ -98,3 +99,14 @@ def test_the_figures_are_those_worked_by_hand():
     assert concordance(np.array([1.0, 2, 3, 4]), left, np.ones(4)) == 1
     assert concordance(np.array([4.0, 2, 3, 3]), left, np.ones(4)) == pytest.approx(2 / 5)
     assert concordance(np.array([1.0, 1, 1, 1]), left, np.ones(4)) == 0.5
+
+
+def test_a_life_that_fails_after_its_last_row_goes_on_until_then():
+    rows = random_rows(TWIN, {f"m{i:03}": 41 for i in range(10)}, 1)
+    rows = rows.assign(rul=(100 - rows["time"]).astype(np.float32), fault_mode=-1, fault_bearing=-1)
+    rows = rows.assign(fixed_split="", subset="")
+    development = Development.of(rows, deal_folds(rows, 0, 5, 1), TWIN, 20, 1)
+    cut = rows[(rows["asset"] == "m000") & (rows["time"] <= 30)]
+    scores = pd.DataFrame({"rul": [70.0]} | {failure_column(one): [0.0] for one in HORIZONS})
+    floor = failure_figures(TWIN, development, cut, scores)["floors"]["kaplan_meier"]
+    assert floor["brier"]["24"] == 0, "nobody fails at 41 h, where the readings end"

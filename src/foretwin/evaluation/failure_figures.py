@@ -54,7 +54,9 @@ def failure_figures(
     judged = JudgedChances(np.where(rul < cap, rul, np.inf).astype(np.float64), age, weights)
     said = np.stack([scores[failure_column(one)].to_numpy(np.float64)[known] for one in horizons])
     last = np.append(np.flatnonzero(np.diff(followed.first[rows])), len(rows) - 1)
-    floor = KaplanMeier.of(followed.time[rows[last]], np.isfinite(followed.rul[rows[last]]))
+    failed = np.isfinite(followed.rul[rows[last]])  # some of them only after their last row
+    after = np.where(failed, followed.rul[rows[last]], 0)
+    floor = KaplanMeier.of(followed.time[rows[last]] + after, failed)
     going = np.maximum(floor.survives(age), np.finfo(np.float64).tiny)
     by_age = np.stack([1 - floor.survives(age + one) / going for one in horizons])
     return {
