@@ -1,8 +1,8 @@
 """A project whose champions are packaged, and its Bento as another machine gets it."""
 
+import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 from support.tiny_bundle import environment, tiny_project, tiny_twin
@@ -32,6 +32,5 @@ def packed(root: Path) -> str:
 def exported(root: Path, tag: str, folder: Path) -> Path:
     """The Bento as `bentoml export` writes it, unpacked: code, models, Dockerfile."""
     bentoml(root, "export", tag, str(folder / "foretwin.bento"))
-    with tarfile.open(folder / "foretwin.bento") as archive:
-        archive.extractall(folder / "bento", filter="data")
+    shutil.unpack_archive(folder / "foretwin.bento", folder / "bento", "tar")
     return folder / "bento"

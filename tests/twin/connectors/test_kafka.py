@@ -302,6 +302,8 @@ def test_addresses_are_topics_and_keys(tmp_path):
     found = client_settings("hall", "kafkas://a,b:9093,[::1]", tmp_path, "me", "secret")
     assert found["bootstrap.servers"] == "a:9092,b:9093,[::1]:9092"
     assert (found["security.protocol"], found["sasl.mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
+    (peer,) = written_connections(tmp_path, "x: {url: 'kafka://a,[::1]:9093', twin: pump, tags: [" + TAGS + "]}", TWIN)
+    assert client_settings("hall", peer.settings.url, tmp_path, None, None)["bootstrap.servers"] == "a:9092,[::1]:9093"
     addresses = ["factory.{channel}/{asset}", "old/P-1", "old/P-2", "{site}.x"]
     assert subscribed_topics(addresses) == [r"^factory\.[^/]+$", "old", r"^[^/]+\.x$"]
     for text, told in (

@@ -7,12 +7,13 @@ and key for the fleet. NATS knows by the event's id, as its `Nats-Msg-Id`, one t
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import orjson
 
 from foretwin.errors import BadInput, BrokerError
 from foretwin.project.settings import read_setting
+from foretwin.twin.connectors.connections.addresses import split_url
 from foretwin.twin.connectors.connections.connections_file import KAFKA, NATS, Peer, PlantConnection
 from foretwin.twin.connectors.extras import needing_extra
 from foretwin.twin.outbox.cloud_events import as_cloud_event
@@ -30,7 +31,7 @@ def bus_targets(environ: Mapping[str, str]) -> Sequence[Target]:
 
 
 def _target(setting: str, url: str, environ: Mapping[str, str]) -> Target:
-    parts = urlsplit(url)
+    parts = split_url(url)
     schemes, user = BUSES[setting], parts.netloc.rpartition("@")[0]
     if parts.scheme not in schemes or not parts.netloc.rpartition("@")[2]:
         raise BadInput(setting, f"is no URL such as {schemes[0]}://host or {schemes[1]}://user@host?ca=FILE")

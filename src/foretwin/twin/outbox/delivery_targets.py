@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from urllib.parse import urlsplit
 
+from foretwin.twin.connectors.connections.addresses import split_url
 from foretwin.twin.store import Store
 from foretwin.twin.store.casework.events import Delivery, Event
 
@@ -30,12 +30,12 @@ class Target:
     @property
     def is_webhook(self) -> bool:
         """Whether it is reached by HTTP, not MQTT."""
-        return urlsplit(self.url).scheme in ("http", "https")
+        return split_url(self.url).scheme in ("http", "https")
 
     @property
     def name(self) -> str:
         """Return the URL without user, password and query: any of them may be a secret."""
-        parts = urlsplit(self.url)
+        parts = split_url(self.url)
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 

@@ -1,7 +1,8 @@
-"""Addresses of tags with words in braces: `factory/{site}/{asset}/{channel}`."""
+"""Addresses of tags with words in braces: `factory/{site}/{asset}/{channel}`; and of the servers that have them."""
 
 import re
 from collections.abc import Mapping
+from urllib.parse import SplitResult, urlsplit
 
 PLACE = re.compile(r"{(\w+)}")
 ONE_LEVEL = r"[^/]+"  # what stands for a word in braces
@@ -37,3 +38,11 @@ class AddressTemplate:
             if PLACE.search(level) and not PLACE.fullmatch(level):
                 raise ValueError(f"{level} is part of a level; a topic's level is one word in braces, or none")
         return "/".join("+" if PLACE.fullmatch(level) else level for level in levels)
+
+
+def split_url(url: str) -> SplitResult:
+    """Split a URL that may name several hosts, of which `urlsplit` refuses an IPv6 address after another one."""
+    scheme, mark, rest = url.partition("://")
+    end = next((place for place, sign in enumerate(rest) if sign in "/?#"), len(rest))
+    parts = urlsplit(f"{scheme}{mark}{'_' if end else ''}{rest[end:]}")
+    return parts._replace(netloc=rest[:end])

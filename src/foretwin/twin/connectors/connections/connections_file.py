@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
@@ -14,7 +13,7 @@ from foretwin.contract.parts import ContractPart
 from foretwin.contract.twin import Twin, TwinName
 from foretwin.contract.yaml import describe_problem, place_problem, read_yaml
 from foretwin.errors import ConnectionsError
-from foretwin.twin.connectors.connections.addresses import AddressTemplate
+from foretwin.twin.connectors.connections.addresses import AddressTemplate, split_url
 from foretwin.twin.connectors.connections.json_paths import parse_json_path
 from foretwin.twin.connectors.connections.unit_lines import unit_line
 from foretwin.wire.asset_names import is_name
@@ -190,7 +189,7 @@ _ADAPTER = TypeAdapter(Annotated[dict[_Name, PlantConnection], Field(min_length=
 
 def _scheme_and_host(url: str) -> tuple[str, str]:
     try:
-        parts = urlsplit(url)
+        parts = split_url(url)
         return parts.scheme, parts.hostname or ""
     except ValueError:
         return "", ""

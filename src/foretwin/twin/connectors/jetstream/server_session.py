@@ -75,7 +75,10 @@ def server_address(peer: Peer) -> tuple[str, ssl.SSLContext | None]:
         what = unknown[0] if unknown else parts.path
         raise BrokerError(f"{peer.name}: url: {what} is not known; tls:// knows {', '.join(FILES)}, nats:// nothing")
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    url = f"{parts.scheme}://{host}:{parts.port or 4222}"
+    try:
+        url = f"{parts.scheme}://{host}:{parts.port or 4222}"
+    except ValueError as error:
+        raise BrokerError(f"{peer.name}: url: {error}; write {parts.scheme}://host:4222") from None
     if parts.scheme != "tls":
         return url, None
     files = {name: str(peer.root / file) for name, file in query.items()}

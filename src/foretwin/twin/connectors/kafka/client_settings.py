@@ -7,11 +7,12 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from confluent_kafka import KafkaError
 
 from foretwin.errors import BrokerError
+from foretwin.twin.connectors.connections.addresses import split_url
 
 PORT = 9092
 FILES = {"ca": "ssl.ca.location", "cert": "ssl.certificate.location", "key": "ssl.key.location"}
@@ -35,7 +36,7 @@ def client_settings(name: str, url: str, root: Path, user: str | None, password:
 
     BrokerError where the URL cannot be used, and where a password would go over the wire in clear.
     """
-    parts = urlsplit(url)
+    parts = split_url(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     is_secure = parts.scheme == "kafkas"
     known = ("sasl", *(FILES if is_secure else ()))
