@@ -86,7 +86,10 @@ def test_the_living_twin_speaks_tls_and_nothing_older_than_1_2(living, trusting)
     old.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    with socket.create_connection(address) as plain, pytest.raises(ssl.SSLError, match=r"(?i)protocol|handshake|closed"):
+    with (
+        socket.create_connection(address) as plain,
+        pytest.raises(ssl.SSLError, match=r"(?i)protocol|handshake|closed"),
+    ):
         old.wrap_socket(plain)
     other = self_signed(Path(os.environ["FORETWIN_TLS_CERT"]).parent, "other")
     stranger = ssl.create_default_context(cafile=other["FORETWIN_TLS_CERT"])

@@ -7,6 +7,8 @@ Subjects are topics with dots: `foretwin.TWIN.ASSET.readings`, and of tags `fact
 import asyncio
 import logging
 import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from nats.errors import Error as NatsError
 
@@ -22,6 +24,7 @@ from foretwin.twin.connectors.sink import Sink
 
 logger = logging.getLogger("foretwin.jetstream")
 
+T = TypeVar("T")
 AWAY = (OSError, asyncio.TimeoutError, NatsError)
 
 
@@ -48,7 +51,7 @@ async def _connected(
     tags: TagTopics | None,
     progress: Progress,
 ) -> str:
-    """Listen until the connection is lost; return why it was."""
+    """Listen until `stop` is set, or the connection is lost: OSError or NatsError."""
     subjects = [one.replace("/", ".").replace("+", "*") for one in tags.filters] if tags else [SUBJECT]
     name = session_name(sink.store, peer)
     async with opened_server(peer) as (client, lost):
@@ -67,29 +70,32 @@ async def _store_what_comes(
     state: ConnectionState,
     tags: TagTopics | None,
 ) -> str:
-    """Store batch after batch until the connection is lost.
+    """Store batch after batch until `stop` is set; OSError or NatsError where the connection is lost before.
 
     While one is stored none is fetched: the two threads would take turns at Python's lock, which costs more than the
     server's answer takes. At the end what was fetched is stored too: else the next start would wait until the server
     gives it again.
     """
-    losing, fetching = asyncio.ensure_future(lost.wait()), asyncio.ensure_future(consumer.fetch())
+    while True:
+        state.heartbeat.beat()
+        batch = await _unless_lost(consumer.fetch(), lost)
+        decoded = decode_messages(tags, batch.messages, sink, state)
+        if batch.messages and not await asyncio.to_thread(sink.take, decoded, "nats", state):
+            return "stopped"
+        await _unless_lost(consumer.acknowledge(batch), lost)
+        state.completeness.mark_complete(consumer.complete_until)
+        if stop.is_set():
+            return "stopped"
+
+
+async def _unless_lost(work: Coroutine[Any, Any, T], lost: asyncio.Event) -> T:
+    """Await work; OSError once the connection is lost, whatever answer the work still waits for."""
+    losing, doing = asyncio.ensure_future(lost.wait()), asyncio.ensure_future(work)
     try:
-        while True:
-            state.heartbeat.beat()
-            await asyncio.wait((fetching, losing), return_when=asyncio.FIRST_COMPLETED)
-            if lost.is_set():
-                return "the connection broke"
-            batch = fetching.result()
-            decoded = decode_messages(tags, batch.messages, sink, state)
-            if batch.messages and not await asyncio.to_thread(sink.take, decoded, "nats", state):
-                return "stopped"
-            await consumer.acknowledge(batch)
-            state.completeness.mark_complete(consumer.complete_until)
-            if stop.is_set():
-                return "stopped"
-            fetching = asyncio.ensure_future(consumer.fetch())
+        await asyncio.wait((doing, losing), return_when=asyncio.FIRST_COMPLETED)
+        if lost.is_set():
+            raise OSError("the connection broke")
+        return doing.result()
     finally:
         losing.cancel()
-        fetching.cancel()
-        await asyncio.gather(losing, fetching, return_exceptions=True)
+        doing.cancel()

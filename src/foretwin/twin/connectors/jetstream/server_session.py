@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from nats.aio.client import Client
@@ -14,6 +15,7 @@ from foretwin.twin.connectors.connections.connections_file import Peer
 
 PROBE = 3  # s between two looks whether the server is there; one that it does not answer is enough
 ANSWER = 5  # s that the server may take to accept us
+LEAVING = 1  # s that it may take to say goodbye, before a loss is told
 FILES = ("ca", "cert", "key")
 REFUSALS = ("authorization violation", "authentication")
 
@@ -34,7 +36,7 @@ async def opened_server(peer: Peer) -> AsyncIterator[tuple[Client, asyncio.Event
 
     url, secure = server_address(peer)
     try:
-        await client.connect(
+        connecting = client.connect(
             url,
             name="foretwin",
             user=peer.settings.user,
@@ -48,6 +50,7 @@ async def opened_server(peer: Peer) -> AsyncIterator[tuple[Client, asyncio.Event
             disconnected_cb=note_loss,
             closed_cb=note_loss,
         )
+        await _within(ANSWER, connecting)  # the client itself waits for the last answer without end
     except ssl.SSLCertVerificationError as error:
         raise BrokerError(
             f"{url}: no secure connection: {error.verify_message}: name its authority as ?ca=FILE"
@@ -60,10 +63,23 @@ async def opened_server(peer: Peer) -> AsyncIterator[tuple[Client, asyncio.Event
     try:
         yield client, lost
     finally:
-        with suppress(Exception):  # it may be gone
-            await asyncio.wait_for(client.flush(1), 2)
+        if not lost.is_set():
+            with suppress(Exception):  # it may be silent
+                await _within(LEAVING, client.flush(1))
         with suppress(Exception):
-            await asyncio.wait_for(client.close(), ANSWER)
+            await _within(LEAVING, client.close())
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, object]) -> None:
+    """Await work for so long; TimeoutError beyond it, also where it does not end when it is cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait((task,), timeout=seconds)
+    finally:
+        task.cancel()
+    if not done:
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    task.result()
 
 
 def server_address(peer: Peer) -> tuple[str, ssl.SSLContext | None]:
