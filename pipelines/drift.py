@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from foretwin.dataset.labels.taught import load_taught
 from foretwin.dataset.table import read_rows
 from foretwin.drift import DriftReference
 from foretwin.drift.profile import FILE
@@ -14,7 +15,7 @@ from foretwin.project.paths import Paths
 def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and models/<twin>/bundle/, write models/<twin>/drift.json."""
     paths = Paths(root, twin)
-    contract, bundle = paths.load_contract(), Bundle.load(paths.models / "bundle")
+    contract, bundle = load_taught(paths), Bundle.load(paths.models / "bundle")
     development, held_out = (read_rows(paths.windows / f"{name}.parquet", contract) for name in ("development", "test"))
     reference = DriftReference.fit(bundle, development, held_out)
     reference.write(paths.models / FILE)

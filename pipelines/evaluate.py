@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.labels.taught import load_taught, read_lacking
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories, last_rows
@@ -44,7 +45,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and the bundle, write models/<twin>/: figures, plots, report, baselines."""
     started = datetime.now(UTC)
     paths = Paths(root, twin)
-    contract = paths.load_contract()
+    contract = load_taught(paths)
     params = load_params(paths.params, twin)
     bundle = Bundle.load(paths.models / "bundle")
     test_rows = read_rows(paths.windows / "test.parquet", contract)
@@ -67,6 +68,8 @@ def main(twin: str, root: Path = Path()) -> None:
         "network": figures_of(bundle, scores, truth),
         "baselines": {name: figures(contract, truth, one.rul, one.faults) for name, one in baselines.items()},
     }
+    if lacking := read_lacking(paths):
+        metrics["untaught"] = lacking
     failing = failure_figures(contract, development, test_rows, scores)
     if failing:
         metrics["network"]["rul"]["failure"] = failing

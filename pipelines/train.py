@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from foretwin.dataset.labels.taught import load_taught
 from foretwin.dataset.splits import Development
 from foretwin.project.digests import file_digests
 from foretwin.project.entrypoint import run_stage
@@ -32,7 +33,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and tuning.json, write models/<twin>/: bundle/, candidates/ and training.json."""
     started = datetime.now(UTC)
     paths = Paths(root, twin)
-    contract = paths.load_contract()
+    contract = load_taught(paths)
     params = load_params(paths.params, twin)
     names = params.train.candidates or ("network",)
     choices = encoder_choices(json.loads((paths.models / "tuning.json").read_text()), names)

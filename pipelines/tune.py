@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from foretwin.dataset.labels.taught import load_taught
 from foretwin.dataset.splits import Development
 from foretwin.project.digests import file_digests
 from foretwin.project.entrypoint import run_stage
@@ -19,7 +20,7 @@ def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/, write models/<twin>/tuning.json."""
     started = datetime.now(UTC)
     paths = Paths(root, twin)
-    contract = paths.load_contract()
+    contract = load_taught(paths)
     params = load_params(paths.params, twin)
     development = Development.load(paths.windows, contract, params.prepare)
     parts = (contract.digest, params.prepare.model_dump_json(), params.tune.model_dump_json(exclude={"trials"}))

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from foretwin.contract.lead_times import longest_lead_time
 from foretwin.contract.twin import Twin
-from foretwin.dataset.censoring import with_outlived
+from foretwin.dataset.labels.censoring import with_outlived
 from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.splits import Development, Split
 from foretwin.dataset.table import canonical, fault_column, time_to_end

@@ -24,8 +24,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from benchmarks.accuracy.sets import Size, edit_contract, read_set, run_stages, set_seed, start_set
 from benchmarks.worked_examples import ROOT
 from foretwin.contract.twin import Twin
-from foretwin.dataset.censoring import with_outlived
 from foretwin.dataset.known_rows import truncate_known
+from foretwin.dataset.labels.censoring import with_outlived
 from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import time_to_end

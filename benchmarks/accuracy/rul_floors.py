@@ -10,8 +10,8 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from foretwin.contract.side_tables import EndRule
 from foretwin.contract.source import TableSource
+from foretwin.contract.source.side_tables import EndRule
 from foretwin.contract.twin import Twin
 from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from foretwin.contract.side_tables import AssetTable, EventLog, FailureLog, FileSource, MaintenanceLog
 from foretwin.contract.source import LabelSpans, Source, TableFault
+from foretwin.contract.source.side_tables import AssetTable, EventLog, FailureLog, FileSource, MaintenanceLog
 from foretwin.contract.twin import Twin
 
 PAGE = (Path(__file__).parents[2] / "data" / "README.md").read_text(encoding="utf-8")

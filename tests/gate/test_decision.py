@@ -276,10 +276,23 @@ def test_cap_and_window_hinder_a_comparison_but_break_nothing(parts, sentence):
     assert breaks(tiny_twin(), changed(**parts)) == ()
 
 
-def test_a_further_fault_axis_hinders_a_comparison_but_breaks_nothing():
+@pytest.mark.parametrize("parts", [{"faults": {"mode": FAULTS["mode"]}}, {"rul": None}])
+def test_what_the_candidate_answers_beside_hinders_no_comparison_and_breaks_nothing(parts):
+    assert obstacles(changed(**parts), tiny_twin()) == ()
+    assert breaks(changed(**parts), tiny_twin()) == ()
+
+
+def test_who_answers_a_further_question_need_not_be_better_but_not_worse_in_what_both_answer():
     before = changed(faults={"mode": FAULTS["mode"]})
-    assert obstacles(before, tiny_twin()) == ("its classes of bearing are () and now (good, worn)",)
-    assert breaks(before, tiny_twin()) == ()
+    champion = replace(said(10), faults={"mode": MODE})
+    rival = Rival("m version 3", before, champion)
+    decision = decide(Candidate(TWIN, said(10), 2.0, 1.5), HELD_OUT, BASELINES, rival, PARAMS)
+    assert decision.promoted, decision.reasons
+    assert "it answers bearing too, which m version 3 does not" in decision.reasons
+    assert decision.champion == {"rul_rmse": pytest.approx(10), "fault_macro_f1": 1}
+    worse = decide(Candidate(TWIN, said(11), 2.0, 1.5), HELD_OUT, BASELINES, rival, PARAMS)
+    assert not worse.promoted
+    assert any("is 10.0 % more error than the champion's 10 h" in reason for reason in worse.reasons)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from foretwin.contract.holdout import Holdout
 from foretwin.contract.parts import ContractPart, Word
 from foretwin.contract.policy import CasePolicy, Costs, Quality, Runs
 from foretwin.contract.retention import Retention
-from foretwin.contract.side_checks import check_side_tables
 from foretwin.contract.source import Source, TableSource
+from foretwin.contract.source.side_checks import check_side_tables
 from foretwin.contract.waveforms import Waveform, check_waveforms
 from foretwin.contract.yaml import describe_problem, read_yaml
 from foretwin.errors import ContractError

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.side_checks import ENDED
+from foretwin.contract.source.side_checks import ENDED
 from foretwin.contract.twin import HEALTH, UNKNOWN, Twin
 from foretwin.dataset.table import FAULT_UNKNOWN, fault_column, run_starts
 from foretwin.dataset.windows import last_rows, random_cuts

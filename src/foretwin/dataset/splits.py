@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from foretwin.contract.lead_times import LATE_WEIGHT, longest_lead_time
 from foretwin.contract.twin import Twin
-from foretwin.dataset.censoring import draw_weights, with_outlived
 from foretwin.dataset.departures import Departures, copied_from, copy_sources, draw_cuts, is_copy, is_made
 from foretwin.dataset.known_rows import truncate_known
+from foretwin.dataset.labels.censoring import draw_weights, with_outlived
 from foretwin.dataset.mapped import mapped_array, moved
 from foretwin.dataset.pieces import RowPieces, RowsWriter
 from foretwin.dataset.table import HISTORY, TEST_SET, read_rows, run_starts, write_rows

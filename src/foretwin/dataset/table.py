@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.categories import category_codes
-from foretwin.contract.side_checks import ENDED
-from foretwin.contract.twin import HEALTH, Twin
+from foretwin.contract.source.side_checks import ENDED
+from foretwin.contract.twin import Twin
 from foretwin.errors import RowsError
 
 RUN = ["asset", "run"]
@@ -50,7 +50,7 @@ def fault_column(axis: str) -> str:
 
 
 def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
-    """Convert a frame to exactly the canonical columns and dtypes; absent labels become unknown, and health normal.
+    """Convert a frame to exactly the canonical columns and dtypes; absent labels become unknown, with health normal.
 
     RowsError where a key or channel is absent or a column holds something other than numbers. The order of rows is
     kept; validation checks it.
@@ -60,8 +60,8 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
         raise RowsError(f"{twin.name}: column {absent[0]} is missing")
     defaults: dict[str, object] = {"rul": np.nan, "fixed_split": "", "subset": "", ENDED: "unknown"}
     defaults |= {fault_column(axis): FAULT_UNKNOWN for axis in twin.axes}
-    if twin.health is not None:
-        defaults[fault_column(HEALTH)] = _presumed_normal(frame, twin)
+    if twin.health is not None:  # what is presumed to be normal is so on every axis
+        defaults |= {fault_column(axis): _presumed_normal(frame, twin) for axis in twin.axes}
     columns = {}
     for name, dtype in column_types(twin).items():
         column = frame[name] if name in frame.columns else pd.Series(defaults[name], index=frame.index)
@@ -80,8 +80,13 @@ def canonical(frame: pd.DataFrame, twin: Twin) -> pd.DataFrame:
 
 
 def _presumed_normal(frame: pd.DataFrame, twin: Twin) -> "pd.Series[int]":
-    """Return the class (N,) of rows of which nobody said anything: normal; unknown at a standstill or near an end."""
+    """Return the class (N,) of rows of which nobody said anything: normal.
+
+    It is unknown where a label tells a fault on some axis, at a standstill, and near an end.
+    """
     presumed = pd.Series(0, frame.index)
+    for column in {fault_column(axis) for axis in twin.axes} & {*frame.columns}:
+        presumed = presumed.mask(pd.to_numeric(frame[column], errors="coerce") > 0, FAULT_UNKNOWN)
     if twin.health is not None and twin.health.off:
         still = [pd.to_numeric(frame[name], errors="coerce") <= most for name, most in twin.health.off.items()]
         presumed = presumed.mask(pd.concat(still, axis=1).all(axis=1), FAULT_UNKNOWN)

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.censoring import FollowUp
+from foretwin.dataset.labels.censoring import FollowUp
 from foretwin.dataset.splits import Development
 from foretwin.dataset.windows import Histories, last_rows
 from foretwin.evaluation.censored_lives import KaplanMeier

@@ -48,7 +48,7 @@ def write_card(
         calibrated=_calibrated(contract, metrics),
         slices=_slices(verdict, contract.clock.unit),
         data=_data(training, metrics, lineage or {}),
-        limits=_limits(contract, network),
+        limits=[*_untaught(metrics), *_limits(contract, network)],
         origin=_origin(training, verdict, lineage or {}),
         pictures=inline_pictures(path.parent / "plots"),
     )
@@ -167,6 +167,12 @@ def _data(training: Mapping[str, Any], metrics: Mapping[str, Any], lineage: Mapp
     if training.get("history"):
         found.append(("history of the living twins", training["history"]))
     return found + [(name, f"SHA-256 {digest}") for name, digest in sorted(training.get("data", {}).items())]
+
+
+def _untaught(metrics: Mapping[str, Any]) -> list[str]:
+    """Return what the contract asks and the model does not answer, a sentence per question."""
+    waiting = metrics.get("untaught", {}).items()
+    return [f"It does not answer {question} yet, since {why}: verdicts teach it." for question, why in waiting]
 
 
 def _limits(contract: Twin, network: Mapping[str, Any]) -> list[str]:

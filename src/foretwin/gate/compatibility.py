@@ -25,16 +25,16 @@ def breaks(champion: Twin, candidate: Twin) -> tuple[str, ...]:
 
 
 def obstacles(champion: Twin, candidate: Twin) -> tuple[str, ...]:
-    """List why the champion cannot be compared on rows made for the candidate's contract; empty where it can."""
+    """List why the champion cannot be compared on rows made for the candidate's contract; empty where it can.
+
+    What the candidate answers beside is none of it: they are compared in what both answer.
+    """
     found = list(breaks(champion, candidate))
-    caps = [twin.rul.cap if twin.rul else None for twin in (champion, candidate)]
-    if caps[0] != caps[1]:
-        found.append(f"its rul.cap is {_cap(caps[0])} and now {_cap(caps[1])}")
+    if champion.rul and candidate.rul and champion.rul.cap != candidate.rul.cap:
+        found.append(f"its rul.cap is {champion.rul.cap:g} and now {candidate.rul.cap:g}")
     named = candidate.channels.items()
     gaps = [name for name, channel in named if channel.may_be_missing]
     found += [f"its {name} may not be missing" for name in gaps if not _may_be_missing(champion, name)]
-    added = [axis for axis in candidate.axes if axis not in champion.faults]
-    found += [_classes(axis, champion, candidate) for axis in added]
     if champion.window.length > candidate.window.length or champion.window.shortest > candidate.window.shortest:
         found.append("its window is longer than what these rows keep")
     return tuple(found)
@@ -56,7 +56,3 @@ def _classes(axis: str, champion: Twin, candidate: Twin) -> str:
 
 def _unit(unit: str | None) -> str:
     return "absent" if unit is None else f"in {unit}"
-
-
-def _cap(cap: float | None) -> str:
-    return "absent" if cap is None else f"{cap:g}"

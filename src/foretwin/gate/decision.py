@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from foretwin.contract.questions import asking, questions_of
 from foretwin.contract.twin import Twin
 from foretwin.errors import RegistryError
 from foretwin.evaluation.held_out import HeldOut, Predictions
@@ -137,13 +138,21 @@ def _champion_comparison(
         checks = [Check("champion", True, f"{left} held-out assets that it was trained on are left out beside it")]
         held_out, ours, said = held_out.part(rival.unseen), ours.part(rival.unseen), said.part(rival.unseen)
         resamples = Resamples(held_out.assets)
+    added = _added(contract, rival)
+    contract = asking(contract, set(questions_of(contract)) - set(added))
     own, other = (measure_predictor(contract, held_out, one, resamples) for one in (ours, said))
-    checks = against_champion(own, other, rival.label, contract.clock.unit, params) + checks
+    checks = against_champion(own, other, rival.label, contract.clock.unit, params, added) + checks
     slices, worse = slice_figures(contract, held_out, resamples, ours, said, params)
     checks += worse
     if contract.rul:
         checks += late_cost_check(ours, said, held_out, contract.rul, resamples, params)
     return other.figures, slices, checks
+
+
+def _added(contract: Twin, rival: Rival) -> tuple[str, ...]:
+    """Return the questions that the candidate answers and the champion does not."""
+    before = questions_of(rival.contract) if rival.contract else ()
+    return tuple(one for one in questions_of(contract) if rival.contract and one not in before)
 
 
 def _comparable(rival: Rival | None, held_out: HeldOut, params: PromoteParams) -> tuple[Predictions | None, str]:

@@ -11,7 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.label_leaks import COUNTDOWN, FEWEST_LIVES, FEWEST_ROWS, rank_correlation, stands_for_classes
+from foretwin.dataset.labels.label_leaks import (
+    COUNTDOWN,
+    FEWEST_LIVES,
+    FEWEST_ROWS,
+    rank_correlation,
+    stands_for_classes,
+)
 from foretwin.dataset.table import fault_column
 from foretwin.dataset.windows import TEST, last_rows
 from foretwin.gate.figures import Check, share_text

@@ -5,6 +5,7 @@ figure its error is surely larger by more than the allowed share.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,12 +81,22 @@ def against_baselines(
 
 
 def against_champion(
-    candidate: PredictorFigures, champion: PredictorFigures, label: str, unit: str, params: PromoteParams
+    candidate: PredictorFigures,
+    champion: PredictorFigures,
+    label: str,
+    unit: str,
+    params: PromoteParams,
+    added: Sequence[str] = (),
 ) -> list[Check]:
-    """Check whether the candidate would replace the champion, `label`, with one sentence per figure."""
+    """Check whether the candidate would replace the champion, `label`, with one sentence per figure.
+
+    Who answers questions that the champion does not, `added`, need not be better in what both answer.
+    """
     compared = compare_figures(candidate, champion, params)
     checks = [_question_check(one, label, unit, params.allowed_loss) for one in compared]
-    if not any(one.lower >= params.confidence for one in compared):
+    if added:
+        checks.append(Check("champion", True, f"it answers {', '.join(added)} too, which {label} does not"))
+    elif not any(one.lower >= params.confidence for one in compared):
         shares = ", ".join(f"{TITLES[one.question]} in {share_text(one.lower)} of the resamples" for one in compared)
         wanted = f"{share_text(params.confidence)} are needed for one figure"
         checks.append(Check("champion", False, f"not surely better than the champion, {label}: {shares}; {wanted}"))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from foretwin.contract.questions import asking, questions_of
 from foretwin.contract.twin import Twin, load_twin
 from foretwin.errors import ContractError
 from foretwin.project.paths import Paths
@@ -78,11 +79,14 @@ def _is_added(root: Path, twin: str) -> bool:
 def policy_of(root: Path, trained: Twin) -> Twin:
     """Return the project's current contract where it is compatible with a model trained under `trained`; else that.
 
-    So a changed case policy, lead time or instruction takes effect at once, without training. ContractError where the
-    file is invalid.
+    So a changed case policy, lead time or instruction takes effect at once, without training. Questions that it asks
+    and the model does not answer, as before there are labels, are left out. ContractError where the file is invalid.
     """
     path = Paths(root, trained.name).contract
-    now = load_twin(path) if path.exists() else trained
+    now, answered = load_twin(path) if path.exists() else trained, questions_of(trained)
+    if not set(answered) <= set(questions_of(now)):
+        return trained
+    now = asking(now, answered)
     return now if _asked(now) == _asked(trained) else trained
 
 

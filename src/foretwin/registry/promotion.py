@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from foretwin import gate
 from foretwin.champion import ledger
 from foretwin.champion.provenance import write_lineage
+from foretwin.dataset.labels.taught import load_taught
 from foretwin.errors import RegistryError
 from foretwin.evaluation.model_card import write_card
 from foretwin.predictor.bundle import verify
@@ -166,7 +167,7 @@ def _write(paths: Paths, metrics: dict[str, Any], verdict: dict[str, Any]) -> No
     lineage = json.loads((paths.models / "lineage.json").read_text(encoding="utf-8"))
     training, _ = read_record(paths, "training.json")
     with fresh_file(paths.models / "card.html") as out:
-        write_card(paths.load_contract(), training, metrics, verdict, lineage, out)
+        write_card(load_taught(paths), training, metrics, verdict, lineage, out)
 
 
 def _keep(client: "MlflowClient", paths: Paths) -> None:

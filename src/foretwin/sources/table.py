@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.channels import SECONDS
-from foretwin.contract.side_tables import EndRule
 from foretwin.contract.source import TableSource
+from foretwin.contract.source.side_tables import EndRule
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import Spellings
 from foretwin.dataset.table import RUN, canonical, fault_column

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.censoring import draw_weights
+from foretwin.dataset.labels.censoring import draw_weights
 from foretwin.dataset.splits import Development
 from foretwin.predictor.failure_chances import FailureChances
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.label_leaks import MOST_ROWS, counts_life, stands_for_classes
+from foretwin.dataset.labels.label_leaks import MOST_ROWS, counts_life, stands_for_classes
 from foretwin.dataset.machine_names import first_spellings
 from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.table import RUN, fault_column

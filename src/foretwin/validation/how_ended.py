@@ -4,7 +4,7 @@ from collections import Counter
 
 import pandas as pd
 
-from foretwin.contract.side_checks import ENDED
+from foretwin.contract.source.side_checks import ENDED
 from foretwin.contract.twin import Twin
 from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.table import ENDS, FAILED_ENDS, RUN

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.twin import Twin
-from foretwin.dataset.label_leaks import MOST_ROWS, best_f1_of_rank, rank_correlation
+from foretwin.dataset.labels.label_leaks import MOST_ROWS, best_f1_of_rank, rank_correlation
 from foretwin.dataset.pieces import RowPieces
 from foretwin.dataset.table import RUN, fault_column
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from foretwin.contract.twin import HEALTH, Twin
+from foretwin.contract.policy import Quality
+from foretwin.contract.questions import RUL, labelled_questions
+from foretwin.contract.twin import Twin
 from foretwin.dataset.table import KEY, column_types, fault_column
 
 
@@ -116,13 +118,16 @@ def fleet_rules(contract: Twin) -> list[Rule]:
     least: list[tuple[str, str, str, float]] = [
         (f"at least {quality.min_assets} assets (quality.min_assets)", "asset", "assets", quality.min_assets)
     ]
-    if contract.rul:
+    # With health, labels may come later, by verdicts: only what somebody wrote down is asked for then.
+    asked = set(Quality.model_fields) if contract.health is None else quality.model_fields_set
+    questions = labelled_questions(contract)
+    if RUL in questions and "min_failures" in asked:
         words = f"at least {quality.min_failures} runs outside the fixed test set reach rul 0 (quality.min_failures)"
         least.append((words, "rul", "failures", quality.min_failures))
+    if RUL in questions and "min_known_rul" in asked:
         words = f"rul is known on at least {quality.min_known_rul:.0%} of the rows (quality.min_known_rul)"
         least.append((words, "rul", "known_rul", quality.min_known_rul))
-    labelled = [axis for axis in contract.axes if contract.health is None or axis != HEALTH]  # health is presumed
-    for column in map(fault_column, labelled):
+    for column in (fault_column(name) for name in questions if name != RUL and "min_known_faults" in asked):
         words = f"{column} is known on at least {quality.min_known_faults:.0%} of the rows (quality.min_known_faults)"
         least.append((words, column, f"known_{column}", quality.min_known_faults))
     least += [

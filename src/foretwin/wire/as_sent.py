@@ -1,7 +1,7 @@
 """Contracts of readings as machines send them."""
 
-from foretwin.contract.side_tables import EventLog
 from foretwin.contract.source import TableSource
+from foretwin.contract.source.side_tables import EventLog
 from foretwin.contract.twin import Twin
 
 

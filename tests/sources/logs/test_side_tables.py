@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from foretwin.contract.side_tables import EndRule
+from foretwin.contract.source.side_tables import EndRule
 from foretwin.contract.twin import Twin
 from foretwin.dataset.event_channels import count_events, rows_before, time_since_event
 from foretwin.errors import SourceError

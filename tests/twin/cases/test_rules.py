@@ -60,6 +60,19 @@ LOOK = {"part": "P-1", "instruction": "look at it", "lead_time": 2}
 HEALTH_ONLY = Twin.model_validate(FAULTS_ONLY.model_dump() | {"faults": {}, "health": {"remedy": LOOK}})
 
 
+DEPARTED = "health.departed"
+WITH_HEALTH = Twin.model_validate(FAULTS_ONLY.model_dump() | {"health": {"remedy": LOOK}})
+
+
+def test_a_fault_with_a_name_explains_a_departure():
+    unnamed, named = score(None, health__departed=0.99), score(None, health__departed=0.99, mode__wear=0.9)
+    assert decide_cases([], unnamed, WITH_HEALTH) == [Open(DEPARTED, PLANNED)]
+    assert decide_cases([], named, WITH_HEALTH) == [Open("mode.wear", PLANNED)]
+    both = [Open("mode.wear", PLANNED), Merge(case(DEPARTED), "mode.wear")]
+    assert decide_cases([case(DEPARTED)], named, WITH_HEALTH) == both
+    assert decide_cases([case("mode.wear")], named, WITH_HEALTH) == [Refresh(case("mode.wear"))]
+
+
 @pytest.mark.parametrize(
     "warning",
     ["off: speed at most 5", "unknown_regime: speed", "check_function: pressure jumps", "short_history: 3 of 60 rows"],

@@ -36,7 +36,7 @@ from foretwin.twin.store.telemetry import windows
 from support.aging_fleet import write_contract
 from support.store_costs import counted
 from support.stored_readings import NOON, count, store_rows
-from support.tiny_bundle import random_rows, save_tiny_bundle, tiny_project, tiny_twin
+from support.tiny_bundle import REMEDY, random_rows, save_tiny_bundle, tiny_project, tiny_twin
 
 TWIN = tiny_twin()
 TWO = timedelta(seconds=2)
@@ -577,6 +577,9 @@ def test_a_changed_case_policy_counts_without_training_anew(store, tmp_path):
     watching = Watching(store, tmp_path, WatchSettings())
     score_once(watching, lambda: NOON)
     assert watching.twins["pump"].policy.cases.open_probability == 0.99
+    asks_more = Twin.model_validate(lenient.model_dump() | {"health": {"remedy": REMEDY}})
+    contract.write_text(asks_more.model_dump_json())
+    assert policy_of(tmp_path, twin) == lenient, "what the model does not answer is left out"
     contract.write_text("name: pump")
     score_once(watching, lambda: NOON)
     assert watching.twins["pump"].policy.cases.open_probability == 0.99, "a wrong file leaves the policy as it was"

@@ -19,7 +19,7 @@ from foretwin.twin.training_feedback import history
 from foretwin.twin.training_feedback.history import export_history
 from foretwin.twin.training_feedback.labels import label
 from support.small_history import NOON, find_out, open_case, readings_of, remember, work_on
-from support.tiny_bundle import tiny_twin
+from support.tiny_bundle import REMEDY, tiny_twin
 
 TWIN = tiny_twin()
 LATER = NOON + timedelta(days=1)
@@ -88,6 +88,36 @@ def test_of_two_ends_the_first_counts():
     rows = labelled(finding("run_ended", 8), finding("part_replaced", 5))
     assert len(rows) == 6
     assert rows["rul"].isna().all()
+
+
+WITH_HEALTH = Twin.model_validate(TWIN.model_dump() | {"health": {"remedy": REMEDY}})
+AXES = ("mode", "bearing", "health")
+
+
+@pytest.mark.parametrize(
+    ("told", "case", "fault", "classes"),
+    [
+        ("confirmed", "health.departed", None, (-1, -1, 1)),
+        ("confirmed", "health.departed", "mode.leak", (LEAK, 0, 1)),
+        ("confirmed", "mode.wear", "mode.wear", (WEAR, -1, 1)),
+        ("part_replaced", "health.departed", "bearing.worn", (0, 1, 1)),
+        ("sensor_fault", "health.departed", None, (-1, -1, -1)),
+        ("no_fault_found", "mode.wear", None, (0, -1, -1)),
+        ("no_fault_found", "health.departed", None, (0, 0, 0)),
+    ],
+)
+def test_of_a_departure_a_verdict_says_what_it_was_and_any_fault_is_one(told, case, fault, classes):
+    rows = labelled(finding(told, 7, case_fault=case, fault=fault, since=4), twin=WITH_HEALTH)
+    assert tuple(rows[f"fault_{axis}"].iloc[5] for axis in AXES) == classes
+    before = classes if told == "no_fault_found" else (-1, -1, -1)
+    assert tuple(rows[f"fault_{axis}"].iloc[2] for axis in AXES) == before
+
+
+def test_a_fault_counts_more_than_a_departure_that_was_another():
+    worn = finding("confirmed", 6, case_fault="bearing.worn", since=2)
+    leak = finding("confirmed", 8, case_fault="health.departed", fault="mode.leak", since=4)
+    rows = labelled(worn, leak, twin=WITH_HEALTH)
+    assert rows["fault_bearing"].tolist() == [-1, -1, 1, 1, 1, 1, 1, 0, 0, -1][: len(rows)]
 
 
 @pytest.mark.parametrize("fault", ["end_of_life", "digest", "mode.gone", "other.wear", None])

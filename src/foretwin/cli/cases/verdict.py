@@ -8,7 +8,7 @@ VERDICTS = ("confirmed", "other_fault", "no_fault_found", "sensor_fault", "part_
 @click.command("verdict")
 @click.argument("number", type=int)
 @click.argument("verdict", metavar="VERDICT", type=click.Choice(VERDICTS))
-@click.option("--fault", help="What was found, <axis>.<class>, where it is not the case's.")
+@click.option("--fault", help="What was found, <axis>.<class>, where it is not the case's, or says more.")
 @click.option("--serial-number", help="Of the new part.")
 @click.option("--provenance", help="Of the new part: supplier, batch, works order.")
 @click.option("--time", type=click.FloatRange(0), help="Since the run began; that of its last reading where left out.")
@@ -28,7 +28,11 @@ def verdict_command(  # noqa: PLR0913, PLR0917 - one parameter per option
     the history, from which the next champion learns, but for sensor_fault, whose readings tell nothing of the machine;
     after the last two the asset's next run begins.
 
+    A departure from normal has no name: `confirmed --fault` gives it one of the contract's, which the next champion
+    learns to tell.
+
     \b
+      foretwin verdict 7 confirmed --fault bearing.worn
       foretwin verdict 12 part_replaced --serial-number TB-88123 --note "axial play 0.6 mm"
     """
     from datetime import UTC, datetime

@@ -12,6 +12,7 @@ from foretwin.champion.champion import kept_identity
 from foretwin.champion.refusal import refusal_of
 from foretwin.cli.project import command_prefix
 from foretwin.cli.tables import fitting_table
+from foretwin.dataset.labels.taught import load_taught
 from foretwin.errors import RegistryError
 from foretwin.evaluation.report import STARS, marked_table, note_of_stars
 from foretwin.project.paths import Paths
@@ -36,7 +37,7 @@ def print_summary(root: Path, twins: list[str]) -> None:
 
 
 def _print_twin(console: Console, paths: Paths) -> None:
-    contract = paths.load_contract()
+    contract = load_taught(paths)
     try:
         metrics = json.loads(paths.evaluation.read_text())
         promotion = json.loads((paths.models / "promotion.json").read_text())

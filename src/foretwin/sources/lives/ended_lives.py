@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.side_checks import ENDED
-from foretwin.contract.side_tables import EndRule
 from foretwin.contract.source import TableSource
+from foretwin.contract.source.side_checks import ENDED
+from foretwin.contract.source.side_tables import EndRule
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import spelling_key
 from foretwin.dataset.table import FAILED_ENDS, FAULT_UNKNOWN, RUN, fault_column

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.side_checks import ENDED
 from foretwin.contract.source import TableSource
+from foretwin.contract.source.side_checks import ENDED
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import RUN, fault_column
 from foretwin.sources.files.reading import Reading

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from foretwin.contract.categories import label_key
-from foretwin.contract.side_tables import FailureLog, MaintenanceLog
 from foretwin.contract.source import TableFault, TableSource
+from foretwin.contract.source.side_tables import FailureLog, MaintenanceLog
 from foretwin.contract.twin import Twin
 from foretwin.dataset.table import FAULT_UNKNOWN
 from foretwin.errors import SourceError

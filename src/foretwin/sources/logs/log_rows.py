@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from foretwin.contract.channels import SECONDS
-from foretwin.contract.side_tables import FileSource
 from foretwin.contract.source import EVERY_MACHINE, TableSource, as_table
+from foretwin.contract.source.side_tables import FileSource
 from foretwin.contract.twin import Twin
 from foretwin.dataset.machine_names import spelling_key
 from foretwin.errors import SourceError

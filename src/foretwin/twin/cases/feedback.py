@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from foretwin.contract.twin import Twin
 from foretwin.errors import BadInput, Conflict, NotFound
-from foretwin.twin.cases.rules import DRIFT, END_OF_LIFE, faults_of, remedy_of
+from foretwin.twin.cases.rules import DEPARTURE, DRIFT, END_OF_LIFE, faults_of, remedy_of
 from foretwin.twin.store import Connection, Store, assets
 from foretwin.twin.store.casework import audit, cases, maintenance, verdicts
 from foretwin.twin.store.casework.cases import Case
@@ -206,7 +206,7 @@ def _found(verdict: Verdict, case: Case, contract: Twin) -> str | None:
         raise BadInput("fault", f"{fault} is none of {contract.name}; there is {', '.join(faults_of(contract))}")
     if kind in ("no_fault_found", "sensor_fault") and fault is not None:
         raise BadInput("fault", f"is {fault}, but the verdict is {kind}: leave it out, or give other_fault")
-    if kind == "confirmed" and fault not in (None, own):
+    if kind == "confirmed" and fault not in (None, own) and case.fault != DEPARTURE:
         raise BadInput("fault", f"is {fault}, but the case is about {case.fault}: give other_fault")
     if kind == "other_fault" and fault is None:
         raise BadInput("fault", f"is missing; there is {', '.join(faults_of(contract))}")

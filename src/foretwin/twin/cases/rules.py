@@ -49,7 +49,7 @@ class Escalate:
 
 @dataclass(frozen=True)
 class Merge:
-    """Merge an end-of-life case into the open case of the fault `into`, which now has a name."""
+    """Merge a case of an end of life, or of a departure, into the open case of the fault `into`, which has a name."""
 
     case: OpenCase
     into: str
@@ -85,15 +85,13 @@ def decide_cases(open_cases: Sequence[OpenCase], score: Score, contract: Twin) -
     present = [case for case in open_cases if case.run == score.run]
     healed = [case for case in present if recovers(case.fault, score, contract)]
     staying = [case for case in present if case not in healed]
-    faults = [case.fault for case in staying if case.fault != END_OF_LIFE]
-    found = [fault for fault in present_faults(score, contract) if fault not in faults]
-    # What an end of life goes on in: rather a case that is open than one that may have to wait.
-    named = [*faults, *found]
+    named, found = _named(staying, score, contract)
     changes = [*over, *(Close(case, "recovered") for case in healed)]
     changes += [Open(fault, severity(fault, score, contract)) for fault in found]
     for case in staying:
-        if case.fault == END_OF_LIFE and named:
-            changes.append(Merge(case, named[0]))
+        into = next((fault for fault in named if _says_more(fault, case.fault)), None)
+        if into is not None:
+            changes.append(Merge(case, into))
         elif case.severity == PLANNED and severity(case.fault, score, contract) == URGENT:
             changes.append(Escalate(case))
         else:
@@ -101,6 +99,24 @@ def decide_cases(open_cases: Sequence[OpenCase], score: Score, contract: Twin) -
     if not named and not any(case.fault == END_OF_LIFE for case in staying) and _opens_end_of_life(score, contract):
         changes.append(Open(END_OF_LIFE, severity(END_OF_LIFE, score, contract)))
     return changes
+
+
+def _named(staying: Sequence[OpenCase], score: Score, contract: Twin) -> tuple[list[str], list[str]]:
+    """Return the faults that a machine has, and those of them that no case is open about.
+
+    Open cases come first: what merges goes on in one of them rather than in a case that may have to wait. A departure
+    is none beside a fault with a name, which explains it.
+    """
+    faults = [case.fault for case in staying if case.fault != END_OF_LIFE]
+    found = [fault for fault in present_faults(score, contract) if fault not in faults]
+    if any(_says_more(fault, DEPARTURE) for fault in (*faults, *found)):
+        found = [fault for fault in found if fault != DEPARTURE]
+    return sorted([*faults, *found], key=lambda fault: fault == DEPARTURE), found
+
+
+def _says_more(fault: str, other: str) -> bool:
+    """Whether a fault names what another case is about: any fault an end of life, and one with a name a departure."""
+    return other == END_OF_LIFE or (other == DEPARTURE and fault not in (DEPARTURE, END_OF_LIFE))
 
 
 def recovers(fault: str, score: Score, contract: Twin) -> bool:

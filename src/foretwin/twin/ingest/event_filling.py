@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.categories import label_key
-from foretwin.contract.side_tables import EventLog
+from foretwin.contract.source.side_tables import EventLog
 from foretwin.contract.twin import Twin
 from foretwin.dataset.event_channels import count_events, rows_before, time_since_event
 from foretwin.twin.store import Connection

@@ -2,6 +2,9 @@
 
 A verdict speaks of some readings of its run: of a fault from the opening of its case to its own time, of a healthy
 axis up to its own time, of a failure for the whole run. All other readings keep unknown labels.
+
+Where health is asked for, a machine with any fault has departed. Of one that departed, a verdict says what it was: the
+fault that it names and no other, or none on any axis.
 """
 
 from collections.abc import Sequence
@@ -9,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from foretwin.contract.twin import Twin
-from foretwin.dataset.censoring import outlived_cap
+from foretwin.contract.twin import HEALTH, Twin
+from foretwin.dataset.labels.censoring import outlived_cap
 from foretwin.dataset.table import FAULT_UNKNOWN, fault_column
 from foretwin.twin.store.telemetry.history import NO_FAULT_FOUND, PART_REPLACED, RUN_ENDED, Finding, end_of
 
@@ -33,14 +36,12 @@ def label(run: pd.DataFrame, findings: Sequence[Finding], contract: Twin) -> pd.
         rul = time[-1] - time
     classes = {axis: np.full(len(run), FAULT_UNKNOWN, np.int8) for axis in contract.axes}
     for finding in findings:
-        healthy = _place(finding.case_fault, contract) if finding.kind == NO_FAULT_FOUND else None
-        if healthy is not None:
-            classes[healthy[0]][time <= finding.time] = 0
+        since = -np.inf if finding.kind == NO_FAULT_FOUND else _since(finding)
+        for axis in _healthy(finding, contract):
+            classes[axis][(since <= time) & (time <= finding.time)] = 0
     for finding in findings:
-        found = _place(_fault(finding), contract)
-        if found is not None and finding.since is not None:
-            axis, number = found
-            classes[axis][(finding.since <= time) & (time <= finding.time)] = number
+        for axis, number in _faulty(finding, contract):
+            classes[axis][(_since(finding) <= time) & (time <= finding.time)] = number
     return run.assign(rul=rul, **{fault_column(axis): codes for axis, codes in classes.items()})
 
 
@@ -50,6 +51,36 @@ def is_labelled(rows: pd.DataFrame, contract: Twin) -> "pd.Series[bool]":
     for axis in contract.axes:
         known |= rows[fault_column(axis)] != FAULT_UNKNOWN
     return known
+
+
+def _since(finding: Finding) -> float:
+    """Return since when a fault is known to have been there."""
+    return np.inf if finding.since is None else finding.since
+
+
+def _healthy(finding: Finding, contract: Twin) -> list[str]:
+    """Return the axes on which nothing was found."""
+    case, found = _place(finding.case_fault, contract), _place(_fault(finding), contract)
+    if case is None:
+        return []
+    if finding.kind == NO_FAULT_FOUND:
+        return list(contract.axes) if _is_health(case[0], contract) else [case[0]]
+    if found is None or not _is_health(case[0], contract) or _is_health(found[0], contract):
+        return []
+    return [axis for axis in contract.axes if axis not in (HEALTH, found[0])]
+
+
+def _faulty(finding: Finding, contract: Twin) -> list[tuple[str, int]]:
+    """Return the axes on which a fault was found, with the number of its class."""
+    place = _place(_fault(finding), contract)
+    if place is None:
+        return []
+    departed = [] if contract.health is None or _is_health(place[0], contract) else [(HEALTH, 1)]
+    return [place, *departed]
+
+
+def _is_health(axis: str, contract: Twin) -> bool:
+    return contract.health is not None and axis == HEALTH
 
 
 def _fault(finding: Finding) -> str | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from foretwin.contract.channels import SECONDS
 from foretwin.contract.source import TableSource
 from foretwin.contract.twin import Twin
-from foretwin.dataset.label_leaks import counts_life
+from foretwin.dataset.labels.label_leaks import counts_life
 from foretwin.dataset.table import fault_column, has_failed
 from foretwin.errors import SourceError
 from foretwin.validation.scaffold.column_names import UNITS_BY_NAME, squashed, unit_of

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foretwin.dataset.label_leaks import best_f1_of_rank, counts_life, stands_for_classes
+from foretwin.dataset.labels.label_leaks import best_f1_of_rank, counts_life, stands_for_classes
 
 
 def lives(seed: int, count: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

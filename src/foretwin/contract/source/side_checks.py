@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Mapping
 
-from foretwin.contract.side_tables import EndRule
 from foretwin.contract.source import TableSource
+from foretwin.contract.source.side_tables import EndRule
 
 ENDED = "ended"  # column of the canonical table: how the run ended
 

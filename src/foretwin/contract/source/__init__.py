@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from foretwin.contract.parts import ContractPart, Word, unset
-from foretwin.contract.side_tables import AssetTable, EventLog, FailureLog, FileSource, MaintenanceLog, RuleText
+from foretwin.contract.source.side_tables import AssetTable, EventLog, FailureLog, FileSource, MaintenanceLog, RuleText
 
 EVERY_MACHINE = "every machine"  # the name in a table beside the readings whose rows are of all of them
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from foretwin.contract.lead_times import longest_lead_time
-from foretwin.dataset.censoring import MOST_WEIGHT, FollowUp, draw_weights, outlived_cap
+from foretwin.dataset.labels.censoring import MOST_WEIGHT, FollowUp, draw_weights, outlived_cap
 from foretwin.dataset.splits import Development, prepare
 from foretwin.dataset.table import read_rows
 from foretwin.dataset.windows import Histories
