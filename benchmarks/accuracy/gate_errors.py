@@ -1,11 +1,11 @@
-"""Measure how often the gate refuses a candidate that equals the champion, and one that is worse.
+"""Measure how often the gate errs about a candidate that equals the champion, or is better, or worse.
 
     python -m benchmarks.accuracy.gate_errors
 
 Champion and candidate answer for simulated machines of the pump's contract, each with errors that its windows share,
 and half of which both models share, as two trainings of one network do. The candidate equals the champion, or its
-remaining life errs by a share more, or its faults do. Only refusals for what it loses are counted: an equal candidate
-is never surely better, and that is no mistake. Writes reports/gate_errors.json.
+remaining life errs by a share more or less, or its faults do. Counted are refusals for what it loses, and how often it
+is surely better; an equal one that is refused for not being so is no mistake. Writes reports/gate_errors.json.
 """
 
 import json
@@ -33,6 +33,8 @@ SHARED, OF_MACHINE = 0.5, 0.3  # of the variance of an error: what both models s
 RMSE, WRONG = 0.16, 0.06  # of the champion: share of the cap, share of the windows
 MORE = {
     "equal": (1.0, 1.0),
+    "RUL 10 % better": (0.9, 1.0),
+    "RUL 20 % better": (0.8, 1.0),
     "RUL 5 % worse": (1.05, 1.0),
     "RUL 20 % worse": (1.2, 1.0),
     "faults 50 % worse": (1.0, 1.5),
@@ -62,7 +64,7 @@ class Fleet:
 
     def answers(self, held_out: HeldOut) -> tuple[Predictions, dict[str, Predictions]]:
         """Return what the champion says, and each candidate."""
-        both = self._errors(2 + 2 * len(self.contract.axes))
+        both = self._errors(1 + len(self.contract.axes))
         theirs = self._said(held_out, [one[0] for one in both], 1.0, 1.0)
         return theirs, {name: self._said(held_out, [one[1] for one in both], *more) for name, more in MORE.items()}
 
@@ -90,7 +92,10 @@ class Fleet:
 
 
 def refusals(contract: Twin, machines: int, params: PromoteParams) -> dict[str, dict[str, float]]:
-    """Return candidate -> check of the gate, and `any` of them -> the share of the trials that it fails in."""
+    """Return candidate -> check of the gate, `any` of them, and `better` -> the share of the trials.
+
+    That is in which it fails the check, and in which it is surely better than the champion.
+    """
     if contract.rul is None:
         raise ContractError(f"data/{contract.name}/twin.yaml: rul: is not asked for, and its errors are simulated here")
     random, found = np.random.default_rng([SEED, machines]), {name: Counter[str]() for name in MORE}
@@ -101,8 +106,10 @@ def refusals(contract: Twin, machines: int, params: PromoteParams) -> dict[str, 
         for name, ours in candidates.items():
             rival = Rival("the champion", contract, theirs)
             decision = decide(Candidate(contract, ours, 1.0, 1.0), held_out, {}, rival, params)
-            failed = [one for one in decision.checks if not one.passed and not one.sentence.startswith("not surely")]
-            found[name].update({one.name for one in failed} | ({"any"} if failed else set()))
+            failed = [one for one in decision.checks if not one.passed]
+            lost = [one for one in failed if not one.sentence.startswith("not surely")]
+            told = {"any": bool(lost), "better": len(lost) == len(failed)}
+            found[name].update({one.name for one in lost} | {word for word, holds in told.items() if holds})
     return {name: {check: count / TRIALS for check, count in sorted(one.items())} for name, one in found.items()}
 
 

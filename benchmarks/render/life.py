@@ -58,19 +58,21 @@ def censoring(report: dict[str, Any]) -> str:
 
 
 def gate_errors(report: dict[str, Any]) -> str:
-    """How often the gate refuses a candidate for what it loses: one that equals the champion, and worse ones."""
+    """How often the gate refuses a candidate for what it loses, and how often it holds one to be surely better."""
     fleets = report["fleets"]
-    header = ["the candidate", "refused by", *(f"{fleet['machines']} machines" for fleet in fleets)]
-    rules = {"champion": "a question", "slices": "a slice", "phm08": "late predictions", "any": "any of them"}
+    header = ["the candidate", "", *(f"{fleet['machines']} machines" for fleet in fleets)]
+    rules = {"champion": "refused by a question", "slices": "by a slice", "phm08": "by late predictions"}
+    rules |= {"any": "by any of them", "better": "surely better"}
     lines = []
     for name in fleets[0]["refused"]:
-        for rule, title in rules.items() if name == "equal" else [("any", "any of them")]:
+        of = [*rules] if name == "equal" else ["better"] if name.endswith("better") else ["any"]
+        for rule in of:
             shares = [f"{fleet['refused'][name].get(rule, 0):.1%}" for fleet in fleets]
+            title = "refused by any of them" if of == ["any"] else rules[rule]
             lines.append(["equals the champion" if name == "equal" else name, title, *shares])
     doubt = f"{1 - report['confidence']:.0%}"
-    text = (
-        f"{report['trials']} simulated fleets each; each rule means to refuse an equal candidate in {doubt} at most.\n"
-    )
+    text = f"{report['trials']} simulated fleets each; each rule means to refuse an equal candidate in {doubt} at most,"
+    text += " and to hold it for better in as many.\n"
     return f"{table(header, lines)}\n{text}\nFrom `reports/gate_errors.json`.\n"
 
 

@@ -134,11 +134,11 @@ def test_what_differs_by_chance_does_not_replace_a_champion():
 
 
 def test_windows_of_one_asset_are_drawn_together():
-    """One asset in forty, told right, is drawn in 1 - (39 / 40) ** 40 = 64 % of the resamples, however many windows."""
-    better = replace(said(10), rul=np.where(np.arange(COUNT) < WINDOWS, RUL, said(10).rul))
+    """Two assets of forty, told right, are drawn in 1 - (38 / 40) ** 40 = 87 % of resamples, however many windows."""
+    better = replace(said(10), rul=np.where(np.arange(COUNT) < 2 * WINDOWS, RUL, said(10).rul))
     decision = judged(better, said(10))
     assert not decision.promoted
-    assert 60 < float(decision.reasons[0].split("RUL RMSE in ")[1].split(" %")[0]) < 67
+    assert 83 < float(decision.reasons[0].split("RUL RMSE in ")[1].split(" %")[0]) < 91
     each_its_own = replace(HELD_OUT, assets=np.array([f"a{i}" for i in range(COUNT)]))
     assert judged(better, said(10), held_out=each_its_own).promoted
 

@@ -24,21 +24,8 @@ from support.live_project import score
 HOURS, LATE = 200, 24
 WEAR = 50  # hours in which a fan of `wearing_out` goes from sound to its end
 DAYS = (0, 120, 140, 150, 160, 170, 180, 190, HOURS)  # hours at which readings come in
-ASKED = """
-rul: {cap: 50, remedy: {part: fan, instruction: Exchange the fan., lead_time: 24}}
-
-faults:
-  bearing:
-    title: Bearing
-    classes:
-      sound: null
-      worn: {part: bearing, instruction: Fit a new bearing., lead_time: 24}
-  filter:
-    title: Filter
-    classes:
-      clear: null
-      blocked: {part: filter, instruction: Change the filter., lead_time: 24}
-"""
+COMMENTED = r"^# (rul: |faults:|  bearing: |    lead_time: )"  # lines of the draft that ask for what labels teach
+FILTER = "  filter: {title: Filter, classes: {clear: null, blocked: {part: filter, instruction: Swap, lead_time: 9}}}\n"
 
 
 def fans(machines: int, seed: int) -> pd.DataFrame:
@@ -84,7 +71,8 @@ def project(tmp_path_factory) -> Path:
         assert "departures are told" in " ".join(told.split())
         contract = Paths(folder, "fan").contract
         text = contract.read_text().replace("false_alarms: 12 ", "false_alarms: 1 ")
-        text = text.replace("length: 50 ", "shortest: 50\n  length: 50 ").replace("\nquality:", f"{ASKED}\nquality:")
+        text = re.sub(COMMENTED, r"\1", text, flags=re.MULTILINE).replace("rul: {cap: 120,", "rul: {cap: 50,")
+        text = text.replace("length: 50 ", "shortest: 50\n  length: 50 ").replace("0}}}\n", "0}}}\n" + FILTER)
         for name in ("current", "heat"):
             text = re.sub(rf"({name}: .*) min: .*", r"\1 min: 0, max: 90}", text)
         contract.write_text(text)

@@ -137,6 +137,14 @@ def test_training_twice_gives_the_same_bundle(development: Development, tmp_path
     assert bundle_digest(tmp_path / "other", development, choice, other) != first
 
 
+def test_a_training_that_was_complete_before_took_as_long_as_it_did_then(
+    development: Development, tmp_path: Path
+) -> None:
+    first, again = (list(train_members(development, TWIN, choice_of(), TRAIN, tmp_path)) for _ in range(2))
+    assert [one.seconds for one in first] == [one.seconds for one in again]
+    assert all(one.seconds > 0 for one in first)
+
+
 def test_labels_of_test_assets_reach_neither_tuning_nor_training_nor_calibration(tmp_path: Path) -> None:
     rows = fleet_rows(TWIN)
     honest = project(tmp_path / "honest", TWIN, rows)

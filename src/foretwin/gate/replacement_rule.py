@@ -1,7 +1,7 @@
 """The rule by which one model may replace another, used for champion and baselines alike.
 
-X would replace Y if on at least one figure its error is lower in the required share of the resamples, and on no
-figure its error is surely larger by more than the allowed share.
+X would replace Y if on at least one figure its error is surely lower, and on no figure surely larger by more than the
+allowed share; as sure as Student's t of so many machines, with the confidence shared among the figures.
 """
 
 import math
@@ -32,6 +32,7 @@ class Compared:
     theirs: float
     lower: float  # share of the resamples in which our error is the lower one
     beyond: float  # share in which it exceeds theirs by more than the allowed share of theirs
+    is_won: bool  # surely so, or theirs alone is not a number
     is_lost: bool  # surely so, or our figure is not a number
 
 
@@ -42,19 +43,20 @@ def compare_figures(ours: PredictorFigures, theirs: PredictorFigures, params: Pr
         other = theirs.figures[question]
         drawn, others = ours.errors[question], theirs.errors[question]
         lower = float(np.mean(drawn < others))
+        is_won = is_surely_above(others - drawn, ours.machines, confidence)
         if math.isfinite(figure) != math.isfinite(other):
-            lower = float(math.isfinite(figure))
+            is_won = math.isfinite(figure)
+            lower = float(is_won)
         more = drawn - others * (1 + params.allowed_loss)
         is_worse = math.isfinite(other) and is_surely_above(more, ours.machines, confidence)
         is_lost = is_worse or not math.isfinite(figure)
-        found.append(Compared(question, figure, other, lower, float(np.mean(more > 0)), is_lost))
+        found.append(Compared(question, figure, other, lower, float(np.mean(more > 0)), is_won, is_lost))
     return found
 
 
-def would_replace(compared: list[Compared], params: PromoteParams) -> bool:
+def would_replace(compared: list[Compared]) -> bool:
     """Apply the replacement rule to the comparisons of all figures."""
-    better = any(one.lower >= params.confidence for one in compared)
-    return better and not any(one.is_lost for one in compared)
+    return any(one.is_won for one in compared) and not any(one.is_lost for one in compared)
 
 
 def against_baselines(
@@ -72,7 +74,7 @@ def against_baselines(
             checks += [_must_beat(one, title, unit) for one in compare_figures(candidate, baseline, params)]
             continue
         compared = compare_figures(baseline, candidate, params)
-        replaces = would_replace(compared, params)
+        replaces = would_replace(compared)
         tail = (
             "it would replace the candidate, but does not decide" if replaces else "it would not replace the candidate"
         )
@@ -96,9 +98,9 @@ def against_champion(
     checks = [_question_check(one, label, unit, params.allowed_loss) for one in compared]
     if added:
         checks.append(Check("champion", True, f"it answers {', '.join(added)} too, which {label} does not"))
-    elif not any(one.lower >= params.confidence for one in compared):
+    elif not any(one.is_won for one in compared):
         shares = ", ".join(f"{TITLES[one.question]} in {share_text(one.lower)} of the resamples" for one in compared)
-        wanted = f"{share_text(params.confidence)} are needed for one figure"
+        wanted = f"chance does as much with {candidate.machines} machines, at {share_text(params.confidence)}"
         checks.append(Check("champion", False, f"not surely better than the champion, {label}: {shares}; {wanted}"))
     return checks
 

@@ -78,10 +78,18 @@ def _train_member(
     begin = time.perf_counter()
     chance = int(np.random.SeedSequence([seed, fold]).generate_state(1)[0])
     budget = Budget(params.windows, params.batch, chance, look_back(contract, seed, fold))
-    network, curves = fit(split, contract, choice, budget, work / f"seed-{seed}-fold-{fold}")
-    seconds = time.perf_counter() - begin
+    folder = work / f"seed-{seed}-fold-{fold}"
+    network, curves = fit(split, contract, choice, budget, folder)
+    seconds = _spent(folder / "seconds.txt", time.perf_counter() - begin)
     rul, faults = _held_out_rul(network, split, contract), _held_out_faults(network, split, contract)
     return Member(network, seed, fold, seconds, curves, *rul, *faults)
+
+
+def _spent(record: Path, seconds: float) -> float:
+    """Return how long a training took: where it was complete before, and merely read now, what was noted then."""
+    if not record.exists():
+        record.write_text(f"{seconds:.3f}\n", encoding="utf-8")
+    return float(record.read_text(encoding="utf-8"))
 
 
 def look_back(contract: Twin, seed: int, fold: int) -> float:
@@ -158,7 +166,8 @@ def inputs_digest(files: dict[str, str], *parts: str) -> str:
 def environment() -> dict[str, str]:
     """Return the versions and machine that figures may depend on, apart from code and data."""
     packages = {name: version(name) for name in ("torch", "lightning", "numpy", "onnxruntime", "scikit-learn")}
-    return {"python": platform.python_version(), "machine": platform.machine(), **packages}
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, "machine": platform.machine(), **packages}
 
 
 def git_state(root: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from foretwin.contract.lead_times import longest_lead_time
 from foretwin.dataset.labels.censoring import MOST_WEIGHT, FollowUp, draw_weights, outlived_cap
 from foretwin.dataset.splits import Development, prepare
-from foretwin.dataset.table import read_rows
+from foretwin.dataset.table import canonical, read_rows
 from foretwin.dataset.windows import Histories
 from foretwin.predictor.healthy_baseline import healthy_rows
 from support.small_fleet import CAP, PREPARE, fleet_rows, fleet_twin
@@ -75,6 +75,18 @@ def test_how_long_runs_are_followed_is_the_estimate_of_kaplan_and_meier():
     assert follow_up.reaches(np.array([0.0, 10, 10.5, 20, 30, 31, 40])) == pytest.approx(
         [1, 1, 3 / 4, 3 / 4, 3 / 4, 3 / 8, 3 / 8]
     )
+
+
+def test_a_run_that_fails_after_its_last_reading_was_followed_until_then():
+    ages = (np.arange(n, dtype=float) for n in (11, 11, 31))
+    rows = pd.concat([pd.DataFrame({"asset": f"m{i}", "run": 1, "time": age}) for i, age in enumerate(ages)])
+    for name in TWIN.channel_names:
+        rows[name] = 0.0
+    rows["rul"] = np.where(rows["asset"] == "m0", 40 - rows["time"], np.nan)
+    histories = Histories.from_rows(canonical(rows, TWIN), TWIN)
+    follow_up = FollowUp.of(histories, np.arange(len(rows)))
+    # When the second is left at 10 h three are watched, the first up to its failure at 40 h.
+    assert follow_up.reaches(np.array([10.0, 20, 31, 41])) == pytest.approx([1, 2 / 3, 1 / 3, 1 / 3])
 
 
 def test_a_window_at_an_age_that_no_run_was_followed_to_has_the_most_weight():

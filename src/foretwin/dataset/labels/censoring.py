@@ -66,11 +66,13 @@ class FollowUp:
         first = histories.first[rows]  # does not decrease: a run's rows stand together
         is_last = np.append(first[1:] != first[:-1], True)[: len(rows)]
         starts, last = first[is_last], rows[is_last]
-        censored = np.isnan(histories.rul[last])
-        return cls(histories.time[starts], histories.time[last], censored) if censored.any() else None
+        left = histories.rul[last].astype(np.float64)
+        censored = np.isnan(left)
+        end = histories.time[last] + np.where(censored, 0, left)  # some fail only after their last reading
+        return cls(histories.time[starts], end, censored) if censored.any() else None
 
     def __init__(self, begin: NDArray[np.float64], end: NDArray[np.float64], censored: NDArray[np.bool_]) -> None:
-        """`begin` and `end` (R,) are the ages at the first and last reading, `censored` (R,) is False of a failure."""
+        """`begin` and `end` (R,) are the ages between which runs were followed; `censored` (R,): not to a failure."""
         self.ages = np.unique(end[censored])
         stops = np.searchsorted(self.ages, end[censored])
         ended = np.bincount(stops, minlength=len(self.ages))

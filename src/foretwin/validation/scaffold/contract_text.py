@@ -172,7 +172,12 @@ def _health_lines(cap: float, guess: Guess, measured: TableProfile) -> list[str]
         "  remedy:  # what a technician needs",
         *(f"    {line}" for line in REMEDY),
         "",
+        "# Verdicts on departures teach further questions, under this contract: when a machine fails, and which fault",
+        "# it has of those that you name. Take the # away from the lines of what shall be learnt so.",
         f"# rul: {{cap: {_number(cap)}, remedy: {{part: to be named, instruction: to be written, lead_time: 0}}}}",
+        "# faults:",
+        "#   bearing: {title: Bearing, classes: {sound: null, worn: {part: to be named, instruction: to be written,",
+        "#     lead_time: 0}}}",
     ]
 
 

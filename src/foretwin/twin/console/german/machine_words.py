@@ -67,7 +67,7 @@ MACHINES = {
     "Explain": "Erklären",
     "Failure": "Ausfall",
     "Fault": "Fehler",
-    "Fault, where it is another one": "Fehler, wenn es ein anderer ist",
+    "Fault, where it is another one or has a name": "Fehler, wenn es ein anderer ist oder einen Namen hat",
     "Stands still, nothing is said of its health: {about}": "Steht still, über den Zustand wird nichts gesagt: {about}",
     "Runs at settings at which no machine was seen, nothing is said of its health: {about}": (
         "Läuft mit Einstellungen, die keine Maschine hatte, über den Zustand wird nichts gesagt: {about}"
