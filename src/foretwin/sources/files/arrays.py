@@ -1,7 +1,5 @@
 """Files of arrays (MATLAB's .mat, HDF5, NumPy's .npy) as lines of text: one column per array, by SciPy and h5py."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from foretwin.errors import SourceError
+from foretwin.sources.files.text import csv_line
 
 MATLAB, HDF5, NUMPY = b"MATLAB", b"\x89HDF\r\n\x1a\n", b"\x93NUMPY"
 NEWER = b"MATLAB 7.3"  # such a file is HDF5 after a header, and keeps its arrays turned
@@ -43,9 +42,7 @@ def array_lines(path: Path, shown: str, head: bytes, variable: str | None) -> It
     length = max(lengths, key=lambda size: (lengths[size], size))
     columns = {name: values for name, values in found.items() if len(values) == length}
     for row in [list(columns), *zip(*(values.tolist() for values in columns.values()), strict=True)]:
-        out = io.StringIO()
-        csv.writer(out).writerow([cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell for cell in row])
-        yield out.getvalue()
+        yield csv_line(cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell for cell in row)
 
 
 def _is_within(name: str, variable: str) -> bool:

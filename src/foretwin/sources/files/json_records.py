@@ -1,7 +1,5 @@
 """Records of JSON, one a line or in a list, as lines of CSV: a column for each name, those inside others by dots."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import Any
 import orjson
 
 from foretwin.errors import SourceError
-from foretwin.sources.files.text import open_unpacked
+from foretwin.sources.files.text import csv_line, open_unpacked
 
 MARK = b"\xef\xbb\xbf"  # with which a text in UTF-8 may begin
 MOST_COLUMNS = 10_000
@@ -41,9 +39,9 @@ def record_lines(path: Path, shown: str) -> Iterator[str]:
         names |= dict.fromkeys(record)
         if len(names) > MOST_COLUMNS:
             raise SourceError(f"{shown}: has more than {MOST_COLUMNS:,} names; write lists of values as records")
-    yield _line(list(names))
+    yield csv_line(list(names))
     for record in _records(path, shown):
-        yield _line([record.get(name, "") for name in names])
+        yield csv_line([record.get(name, "") for name in names])
 
 
 def _records(path: Path, shown: str) -> Iterator[dict[str, str]]:
@@ -91,9 +89,3 @@ def _cells(record: Any, place: str, inside: str = "") -> dict[str, str]:
         else:
             found[f"{inside}{name}"] = value if isinstance(value, str) else json.dumps(value)
     return found
-
-
-def _line(cells: list[str]) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow(cells)
-    return out.getvalue()

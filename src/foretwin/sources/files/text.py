@@ -73,7 +73,7 @@ def table_lines(lines: Iterable[str], notation: Notation) -> Iterator[str]:
     if notation.transposed:
         rest = _turned(rest, "\t" if notation.separator == WHITESPACE else notation.separator or ",")
     if notation.names:
-        yield _joined(notation.names, notation.separator)
+        yield csv_line(notation.names, notation.separator)
     else:
         yield from _header(rest)
     yield from islice(rest, notation.after_header, None)
@@ -130,10 +130,11 @@ def _turned(lines: Iterator[str], separator: str) -> Iterator[str]:
     """Yield the columns of the lines as lines."""
     records = [record for record in csv.reader(lines, delimiter=separator) if record]
     for cells in zip_longest(*records, fillvalue=""):
-        yield _joined(cells, separator)
+        yield csv_line(cells, separator)
 
 
-def _joined(cells: Iterable[str], separator: str | None) -> str:
+def csv_line(cells: Iterable[object], separator: str | None = None) -> str:
+    """Write cells as a line of CSV, with commas unless another separator is named; blanks become tabs."""
     out = io.StringIO()
     csv.writer(out, delimiter="\t" if separator == WHITESPACE else separator or ",").writerow(cells)
     return out.getvalue()

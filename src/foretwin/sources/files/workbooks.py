@@ -1,13 +1,12 @@
 """Workbooks (xlsx, xlsm, xlsb, xls, ods) as lines of text, by calamine."""
 
-import csv
 import datetime as dt
-import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from foretwin.errors import SourceError
+from foretwin.sources.files.text import csv_line
 
 OLD_MAGIC = b"\xd0\xcf\x11\xe0"  # of xls
 INSIDE = {"[Content_Types].xml", "content.xml"}  # a member of every workbook that is a zip archive
@@ -40,9 +39,7 @@ def workbook_lines(path: Path, shown: str, sheet: str | None) -> Iterator[str]:
     except CalamineError as error:
         raise SourceError(f"{shown}: damaged workbook ({error}); save it again") from None
     for row in rows:
-        out = io.StringIO()
-        csv.writer(out).writerow([_text(cell) for cell in row])
-        yield out.getvalue()
+        yield csv_line(_text(cell) for cell in row)
 
 
 def _text(cell: object) -> str:
