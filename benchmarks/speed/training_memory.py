@@ -1,12 +1,14 @@
 """Measure how much memory a table takes from `prepare` to `evaluate`, by its rows.
 
-    python -m benchmarks.speed.training_memory [ROWS ...]
+    python -m benchmarks.speed.training_memory [--within GB] [ROWS ...]
 
 For each number of rows a synthetic table of nine channels goes through the stages themselves, `prepare`, `tune`,
 `train` and `evaluate`, each a process, with small budgets of windows and two held-out cuts of a run. Two figures of
 each count: the most memory of its own (RssAnon), which cannot be dropped, and the most that was resident, of which
 pages of mapped files are the system's to drop. Two sizes give the bytes that a row takes; from them follows what 50
-million rows would take, where they were not gone through.
+million rows would take, where they were not gone through; `benchmarks.speed.scale training_memory` puts that into
+reports/scale.json. `--within` goes through them in a control group that may hold so much of both, and adds that to
+what is there; it takes root on Linux.
 """
 
 import json
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ import numpy as np
 import psutil
 
 from benchmarks.speed.pipeline import contract
+from foretwin.errors import BadInput
 from foretwin.project.entrypoint import exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
@@ -65,10 +70,15 @@ def write_project(root: Path, rows: int) -> None:
             )
 
 
-def run_stage_of(root: Path, stage: str, scripts: Path) -> dict[str, float]:
-    """Run a stage in the project; return its most memory, its own and resident, in MB, and its seconds."""
+def run_stage_of(root: Path, stage: str, scripts: Path, group: Path | None = None) -> dict[str, float]:
+    """Run a stage in the project; return its most memory, its own and resident, in MB, and its seconds.
+
+    `group` is the folder of a control group that it runs in.
+    """
     told = {**os.environ, "OMP_NUM_THREADS": "1", "CI": "1", "PYTHONPATH": str(scripts.parent.resolve())}
     command = [sys.executable, str((scripts / f"{stage}.py").resolve()), "bench"]
+    if group is not None:
+        command = ["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *command]
     own, resident, begin = 0.0, 0.0, time.monotonic()
     with (root / f"{stage}.txt").open("wb") as log:
         process = subprocess.Popen(command, cwd=root, env=told, stdout=log, stderr=log)
@@ -92,6 +102,31 @@ def memory_of(number: int) -> tuple[float, float]:
     except (psutil.NoSuchProcess, OSError):
         pass  # it has just ended
     return own / 1024, resident / 1024
+
+
+@contextmanager
+def control_group(gigabytes: float) -> Iterator[Path]:
+    """Make a control group of Linux, version 1 or 2, that holds so much memory; BadInput where none can be made."""
+    v1 = Path("/sys/fs/cgroup/memory")
+    group, limit = (v1, "memory.limit_in_bytes") if v1.is_dir() else (v1.parent, "memory.max")
+    group /= "foretwin-bench"
+    try:
+        group.mkdir(exist_ok=True)
+        (group / limit).write_text(str(round(gigabytes * 1024**3)))
+    except OSError as error:
+        raise BadInput("--within", f"no control group can be made here: {error}; run it as root") from None
+    try:
+        yield group
+    finally:
+        group.rmdir()
+
+
+def measure_within(gigabytes: float, rows: int = LARGE, scripts: Path = Path("pipelines")) -> dict[str, Any]:
+    """Go through all stages with so much memory for what is their own and for pages of files."""
+    with tempfile.TemporaryDirectory() as place, control_group(gigabytes) as group:
+        write_project(Path(place), rows)
+        found = {stage: run_stage_of(Path(place), stage, scripts, group) for stage in STAGES}
+    return {"gigabytes": gigabytes, "rows": rows, "stages": found}
 
 
 def measure(sizes: tuple[int, ...] = ROWS, scripts: Path = Path("pipelines")) -> dict[str, Any]:
@@ -119,9 +154,19 @@ def measure(sizes: tuple[int, ...] = ROWS, scripts: Path = Path("pipelines")) ->
     }
 
 
+def main(words: list[str]) -> None:
+    """Measure what is asked for; what was gone through within a limit is put into the report."""
+    if words[:1] != ["--within"]:
+        print(json.dumps(measure(tuple(map(int, words)) or ROWS), indent=1))
+        return
+    found, path = measure_within(float(words[1]), int(words[2]) if words[2:] else LARGE), Path("reports") / "scale.json"
+    report = json.loads(path.read_text())
+    report["training_memory"]["within"] = found
+    with fresh_file(path) as temporary:
+        temporary.write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
 if __name__ == "__main__":
     with exit_on_error():
-        report = measure(tuple(map(int, sys.argv[1:])) or ROWS)
-        with fresh_file(Path("reports") / "training_memory.json") as temporary:
-            temporary.write_text(json.dumps(report, indent=1) + "\n")
-        print(json.dumps(report, indent=1))
+        main(sys.argv[1:])
