@@ -95,7 +95,7 @@ def training(report: dict[str, Any]) -> str:
         text += f" 50 million rows were not gone through: that is the slope between {memory['rows'][0]:,} and"
         text += f" {memory['rows'][-1]:,}."
     if within := memory.get("within"):
-        text += f"\n\nIn a control group of {within['gigabytes']:g} GB for a stage's own memory and pages of files together,"
+        text += f"\n\nIn a control group of {within['gigabytes']:g} GB for a stage's own memory and pages of files,"
         text += f" {within['rows']:,} rows went through all stages: "
         text += ", ".join(f"{stage} in {one['seconds']:.0f} s" for stage, one in within["stages"].items()) + "."
     return table(head, lines) + text + "\n"
