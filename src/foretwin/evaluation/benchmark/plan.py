@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from foretwin.contract.twin import Twin
+from foretwin.dataset.labels.taught import load_taught
 from foretwin.dataset.splits import Development
 from foretwin.dataset.table import read_rows
 from foretwin.errors import TrainingError
@@ -123,7 +124,7 @@ def run(root: Path, twin: str, seeds: Sequence[int]) -> Path:
 
 def make_plan(paths: Paths, seeds: Sequence[int]) -> BenchmarkPlan:
     """Read the outputs of the stages up to `tune`."""
-    contract, params = paths.load_contract(), load_params(paths.params, paths.twin)
+    contract, params = load_taught(paths), load_params(paths.params, paths.twin)
     train = params.train.model_copy(update={"seeds": list(seeds)})
     record = json.loads((paths.models / "tuning.json").read_text())
     choices = encoder_choices(record, params.train.candidates or ("network",))
