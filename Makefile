@@ -47,7 +47,7 @@ test-quick: $(READY) ## the tests that neither start servers nor train
 test-today: $(READY) ## what `make test-clock` leaves of the suite: the tests that are slow or on PostgreSQL
 	pytest -n 3 -m 'slow or postgresql'
 
-test-clock: $(READY) ## the quick tests 400 days from now, the dated ones beyond on 29 February, at a year's end, over changes of the clock
+test-clock: $(READY) ## the quick tests on a 29 February in 400 days or more, the dated ones over a year's end and changes of the clock
 	.ci/clock
 
 compile: $(READY) ## compile what the tests import, which the first import of each module does otherwise
