@@ -1,6 +1,7 @@
 """The chain of stages against the code: DVC does not follow imports, so each stage must name what it reaches."""
 
 import ast
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import grimp
 import pytest
 import yaml
 
+from foretwin.cli.pipeline.benchmark import KERNELS
 from foretwin.project.chain import COPIED
 from foretwin.serving.packaging.code import served_files
 
 ROOT = Path(__file__).parents[2]
-STAGES = yaml.safe_load((ROOT / "pipelines/chain.yaml").read_text())["stages"]
+CHAIN = yaml.safe_load((ROOT / "pipelines/chain.yaml").read_text())
+STAGES = CHAIN["stages"]
 ALWAYS = {name for name, stage in STAGES.items() if stage.get("always_changed")}
 GRAPH = grimp.build_graph("foretwin", cache_dir=None)
 
@@ -49,6 +52,13 @@ def test_each_stage_runs_the_script_of_its_name():
         assert stage["cmd"] == f"${{python}} pipelines/{name}.py ${{twin}}"
         assert stage["wdir"] == "../.."
     assert {path.stem for path in (ROOT / "pipelines").glob("*.py")} == set(STAGES)
+
+
+def test_the_stages_and_the_benchmark_ask_for_the_same_kernels():
+    (python,) = (one["python"] for one in CHAIN["vars"] if isinstance(one, dict))
+    command, *words = shlex.split(python)
+    assert (command, words[-1]) == ("env", "python")
+    assert dict(word.split("=") for word in words[1:-1]) == KERNELS
 
 
 def test_only_the_stages_that_look_outside_the_project_always_run_and_they_list_no_code():

@@ -1,8 +1,19 @@
 """Measure twins by the protocol of the benchmarks: `foretwin benchmark`."""
 
+import os
+
 import click
 
 from foretwin.cli.project import PROJECT
+
+# As the stages have them, by pipelines/chain.yaml, so that figures are the same on any processor with AVX2.
+KERNELS = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+}
 
 
 @click.command("benchmark")
@@ -19,6 +30,7 @@ def benchmark_command(twins: tuple[str, ...], seeds: int) -> None:
       foretwin benchmark cmapss-fd001
       make docs                          put the figures into docs/benchmarks.md
     """
+    os.environ.update(KERNELS)  # before anything is imported that looks at them
     from foretwin.evaluation.benchmark.plan import run
 
     for twin in twins:
