@@ -91,8 +91,18 @@ def test_repeating_a_promotion_or_a_refusal_changes_no_byte_and_adds_nothing(pro
     assert promoted.counts() == counts
 
 
-def test_a_champion_that_is_measured_anew_stays_without_a_new_version(promoted):
-    promoted.measure_candidate(11)
+def test_figures_whose_last_digits_another_processor_makes_get_the_verdict_that_stands(promoted):
+    written = (promoted.paths.models / "promotion.json").read_bytes()
+    promoted.measure_candidate(10.0000001)
+    promoted.promote()
+    assert (promoted.paths.models / "promotion.json").read_bytes() == written
+
+
+def test_a_champion_that_is_judged_on_other_rows_stays_without_a_new_version(promoted):
+    test = promoted.paths.windows / "test.parquet"
+    rows = read_rows(test, TWIN)
+    write_rows(rows[rows["asset"] != rows["asset"].iat[0]], TWIN, test)
+    promoted.evaluate()
     verdict = promoted.promote()
     assert verdict["promoted"]
     assert "champion already" in verdict["reasons"][0]

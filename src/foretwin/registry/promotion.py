@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foretwin import gate
+from foretwin import evaluation, gate
 from foretwin.champion import ledger
 from foretwin.champion.provenance import write_lineage
 from foretwin.dataset.labels.taught import load_taught
@@ -55,12 +55,12 @@ def promote(
     """
     if force is not None and len(force.strip()) < SHORTEST_REASON:
         raise RegistryError(f"{paths.twin}: a forced promotion needs a reason of {SHORTEST_REASON} characters or more")
-    metrics, metrics_digest = read_record(paths, paths.evaluation.name)
+    metrics, _ = read_record(paths, paths.evaluation.name)
     run = publish_evaluation(paths)
     client = connect_mlflow(paths.root)
     restore_champion(client, paths)
     digest = verify(paths.models / "bundle")
-    evidence = {"bundle": digest, "metrics": metrics_digest, **_evidence(paths, params)}
+    evidence = {"bundle": digest, **_evidence(paths, params)}
     before, trouble = _present(client, paths)
     recorded = _recorded(client, run) or _kept(paths, digest)
     if recorded and _still_answers(recorded, evidence, before, force):
@@ -103,9 +103,11 @@ def _verdict(
 
 
 def _evidence(paths: Paths, params: Params) -> dict[str, Any]:
-    """Return what the decision depends on besides bundle and metrics: digests of files, limits, the gate's rules."""
-    files = [paths.models / "baselines.parquet"]
-    files += [paths.windows / name for name in ("development.parquet", "test.parquet", "splits.json")]
+    """Return what the decision depends on besides the bundle: digests of its data, limits, the gate's rules.
+
+    Figures and predictions follow from these, but for last digits that differ from one processor to another.
+    """
+    files = [paths.windows / name for name in ("development.parquet", "test.parquet", "splits.json")]
     try:
         contents = [file_digest(path) for path in files]
     except FileNotFoundError as error:
@@ -114,8 +116,9 @@ def _evidence(paths: Paths, params: Params) -> dict[str, Any]:
         ) from None
     rows = text_digest(" ".join(contents))
     rules = hashlib.sha256()
-    for path in sorted(Path(gate.__file__).parent.glob("*.py")):
-        rules.update(path.read_bytes())
+    for package in (gate, evaluation):
+        for path in sorted(Path(str(package.__file__)).parent.glob("*.py")):
+            rules.update(path.read_bytes())
     return {"rows": rows, "limits": params.promote.model_dump(mode="json"), "rules": rules.hexdigest()}
 
 
