@@ -185,11 +185,20 @@ def migrated(tmp_path_factory):
     return url_of
 
 
+@pytest.fixture(scope="session")
+def databases(postgres, migrated):
+    """A pool of databases of the server in which the migrations made the tables."""
+    from support.database_pool import DatabasePool
+
+    return DatabasePool(postgres, migrated("postgresql", postgres).rpartition("/")[2])
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request, tmp_path, migrated):
     """The URL of an empty store, once on each database; its tables are there where the test has it opened.
 
-    Those are copied: to make them takes ten migrations and most of a second, more than many a test.
+    Those are copied, or in PostgreSQL emptied after another test: to make them takes ten migrations and most of a
+    second, more than many a test.
     """
     kind, opened = request.param, "store" in request.fixturenames
     if kind == "sqlite":
@@ -197,10 +206,14 @@ def store_url(request, tmp_path, migrated):
             shutil.copyfile(migrated(kind, None).removeprefix("sqlite:///"), tmp_path / "twins.db")
         yield f"sqlite:///{tmp_path}/twins.db"
         return
-    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex}"
     if opened:
-        migrated(kind, server)
-    yield server.new_database(name, like="migrated" if opened else None)
+        databases = request.getfixturevalue("databases")
+        url = databases.take()
+        yield url
+        databases.give_back(url)
+        return
+    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex}"
+    yield server.new_database(name)
     server.drop_database(name)
 
 
