@@ -10,6 +10,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
+import certifi
 import pytest
 from _pytest.mark.expression import Expression
 from filelock import FileLock
@@ -26,7 +27,9 @@ for name in list(os.environ):
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
 # Each client of HTTP reads the authorities that it trusts, those of the world in 20 ms of CPU, though all tests are on
 # loopback, and where they have TLS they name their own. Here it trusts one whose key was thrown away.
-os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "support" / "nobody.pem")
+NOBODY = str(Path(__file__).parent / "support" / "nobody.pem")
+os.environ["SSL_CERT_FILE"] = NOBODY
+certifi.where = lambda: NOBODY  # of clients that look at no variable
 
 # Files and folders of slow tests, those of minutes first: it is in this order that they begin. Those of the clone
 # alternate with others, since a worker that needs the clone while another one builds it only waits.
