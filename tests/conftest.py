@@ -10,6 +10,7 @@ from collections import Counter
 from functools import cache
 from pathlib import Path
 
+import certifi
 import pytest
 from _pytest.mark.expression import Expression
 from filelock import FileLock
@@ -24,6 +25,11 @@ for name in list(os.environ):
 # As many workers as cores: threads of more than one core in each would wait for each other longer than they work, and
 # processes for folds would each import for seconds what the worker has.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"}
+# Each client of HTTP reads the authorities that it trusts, those of the world in 20 ms of CPU, though all tests are on
+# loopback, and where they have TLS they name their own. Here it trusts one whose key was thrown away.
+NOBODY = str(Path(__file__).parent / "support" / "nobody.pem")
+os.environ["SSL_CERT_FILE"] = NOBODY
+certifi.where = lambda: NOBODY  # of clients that look at no variable
 
 # Files and folders of slow tests, those of minutes first: it is in this order that they begin. Those of the clone
 # alternate with others, since a worker that needs the clone while another one builds it only waits.
@@ -185,11 +191,20 @@ def migrated(tmp_path_factory):
     return url_of
 
 
+@pytest.fixture(scope="session")
+def databases(postgres, migrated):
+    """A pool of databases of the server in which the migrations made the tables."""
+    from support.database_pool import DatabasePool
+
+    return DatabasePool(postgres, migrated("postgresql", postgres).rpartition("/")[2])
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request, tmp_path, migrated):
     """The URL of an empty store, once on each database; its tables are there where the test has it opened.
 
-    Those are copied: to make them takes ten migrations and most of a second, more than many a test.
+    Those are copied, or in PostgreSQL emptied after another test: to make them takes ten migrations and most of a
+    second, more than many a test.
     """
     kind, opened = request.param, "store" in request.fixturenames
     if kind == "sqlite":
@@ -197,10 +212,14 @@ def store_url(request, tmp_path, migrated):
             shutil.copyfile(migrated(kind, None).removeprefix("sqlite:///"), tmp_path / "twins.db")
         yield f"sqlite:///{tmp_path}/twins.db"
         return
-    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex}"
     if opened:
-        migrated(kind, server)
-    yield server.new_database(name, like="migrated" if opened else None)
+        databases = request.getfixturevalue("databases")
+        url = databases.take()
+        yield url
+        databases.give_back(url)
+        return
+    server, name = request.getfixturevalue("postgres"), f"t{uuid.uuid4().hex}"
+    yield server.new_database(name)
     server.drop_database(name)
 
 

@@ -50,6 +50,15 @@ def small_params() -> str:
     return text
 
 
+def learn_wear_in_few_rounds(project: Path) -> None:
+    """Bound the fit of the degradation model, as `BUDGETS` bound training: all its rounds take a quarter of a build."""
+    stage, last = project / "pipelines" / "degradation.py", "    run_stage(main)\n"
+    text = stage.read_text()
+    assert text.count(last) == 1
+    fewer = "    from foretwin.physics.pump import learning\n\n    learning.SPREADS, learning.ROUNDS = (0.1,), 2\n"
+    stage.write_text(text.replace(last, fewer + last))
+
+
 def build_clone(folder: Path) -> None:
     """A copy of the project's own files, as a clone has them, with the default twin built by `dvc repro` in small."""
     listed = run("git ls-files --cached --others --exclude-standard", ROOT).split("\n")
@@ -61,6 +70,7 @@ def build_clone(folder: Path) -> None:
     contract = folder / "data" / "pump" / "twin.yaml"
     assert contract.read_text().count(FLEET[0]) == 1
     contract.write_text(contract.read_text().replace(*FLEET))
+    learn_wear_in_few_rounds(folder)
     commit = "git add -A && git commit -qm"
     run("git init -q && git config user.name test && git config user.email test@example.org", folder)
     run(f"{commit} start", folder)

@@ -1,8 +1,11 @@
 """A real bundle without any training: a linear network over the mean of the window, as an ONNX graph."""
 
+import atexit
 import os
 import re
 import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from foretwin.champion.champion import keep_champion
 from foretwin.champion.identity import ModelIdentity
+from foretwin.champion.signature import SIGNERS
 from foretwin.contract.twin import Twin
 from foretwin.predictor.bundle import save_bundle
 from foretwin.predictor.failure_chances import FailureChances
@@ -157,13 +161,33 @@ def tiny_project(root: Path, *twins: Twin, bias: float = 60) -> None:
 
 
 def keep_tiny_champion(root: Path, twin: Twin, bias: float = 60) -> Path:
-    """A kept champion, version 3, under models/ of the project's folder; returns its bundle's folder."""
+    """A kept champion, version 3, under models/ of the project's folder; returns its bundle's folder.
+
+    Of the same contract it is the same files, which are made once: tests want hundreds, and a copy takes a tenth.
+    """
+    paths = Paths(root, twin.name)
+    if paths.models.exists() or paths.data.exists() or SIGNERS in os.environ:  # a champion is made of what is there too
+        _make_champion(root, twin, bias)
+    else:
+        shutil.copytree(_champion_of(twin.model_dump_json(), bias), root, copy_function=shutil.copy, dirs_exist_ok=True)
+    return paths.models / "champion" / "bundle"
+
+
+@cache
+def _champion_of(contract: str, bias: float) -> Path:
+    """A folder with nothing but this champion and its bundle, which goes with the process."""
+    root = Path(tempfile.mkdtemp(prefix="foretwin-tiny-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    _make_champion(root, Twin.model_validate_json(contract), bias)
+    return root
+
+
+def _make_champion(root: Path, twin: Twin, bias: float) -> None:
     bundle = root / "trained" / twin.name
     bundle.mkdir(parents=True)
     digest = save_tiny_bundle(bundle, twin, bias=bias)
     identity = ModelIdentity(f"foretwin-{twin.name}", "3", f"run-of-{twin.name}", digest)
     keep_champion(Paths(root, twin.name), bundle, identity)
-    return Paths(root, twin.name).models / "champion" / "bundle"
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:

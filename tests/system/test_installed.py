@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from foretwin.twin.simulator.processes import free_port, started
-from support.clone import CANDIDATES, ROOT, own_machine, run
+from support.clone import CANDIDATES, ROOT, learn_wear_in_few_rounds, own_machine, run
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -122,6 +122,7 @@ def built(installed, made, tmp_path_factory) -> Path:
         text = text.replace(before, after)
     params.write_text(text)
     contract.write_text(contract.read_text().replace("assets: 120", "assets: 20"))
+    learn_wear_in_few_rounds(folder)
     installed.run("dvc repro", folder)
     return folder
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def schema_of(store: Store) -> str | None:
 
 def newest_schema() -> str:
     """Return the schema's number that this version of Foretwin migrates stores to."""
-    return str(ScriptDirectory.from_config(_alembic()).get_current_head())
+    return str(_scripts().get_current_head())
 
 
 def reach_store(url: str) -> Store:
@@ -226,8 +227,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def _migrate(engine: Engine, name: str) -> None:
     """Migrate the tables; processes that start together wait for one another."""
-    config = _alembic()
-    scripts = ScriptDirectory.from_config(config)
+    scripts = _scripts()
     with engine.connect().execution_options(begin="BEGIN") as connection, connection.begin():
         present = MigrationContext.configure(connection).get_current_revision()
     if present == scripts.get_current_head():
@@ -237,8 +237,15 @@ def _migrate(engine: Engine, name: str) -> None:
     with engine.connect().execution_options(begin="BEGIN IMMEDIATE") as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7083)")
+        config = _alembic()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """Return the migrations, read once: to do so takes longer than to open a store that has them all."""
+    return ScriptDirectory.from_config(_alembic())
 
 
 def _alembic() -> Config:
