@@ -22,7 +22,7 @@ def test_no_call_fails_while_champions_are_swapped(tmp_path):
     make_project(tmp_path, [PUMP, FAN], save_tiny_bundle)
     register(tmp_path, "fan")
     with served(tmp_path) as service:
-        found = serve(tmp_path, service, {"folder": PUMP, "alias": FAN}, Load(seconds=15, every=3, peak_seconds=2))
+        found = serve(tmp_path, service, {"folder": PUMP, "alias": FAN}, Load(seconds=20, every=4, peak_seconds=2))
     assert found["complaints"] == []
     assert found["failed"] == 0
     assert found["answered by no champion of the moment"] == 0
