@@ -8,8 +8,9 @@ import pytest
 from foretwin import registry
 from foretwin.champion.champion import champion_stamp, file_stamp, load_champion
 from foretwin.champion.golden import check_golden
+from foretwin.dataset.table import read_rows, write_rows
 from foretwin.registry.sync import follow_registry
-from support.registry_project import Project, measured
+from support.registry_project import TWIN, Project, measured
 from support.tiny_bundle import tiny_twin
 
 pytest_plugins = ["support.registry_project"]
@@ -124,7 +125,10 @@ def test_a_verdict_says_when_it_was_made_and_a_champion_that_stays_keeps_its_mom
     earlier = {**verdict, "decided_at": "2026-01-01T00:00:00+00:00"}
     (run,) = promoted.runs("pipeline")  # of a copied project, under another id than the verdict has
     promoted.client.log_text(run.info.run_id, json.dumps(earlier), "promotion.json")
-    promoted.measure_candidate(9)  # the same bundle is evaluated once more
+    test = promoted.paths.windows / "test.parquet"
+    rows = read_rows(test, TWIN)
+    write_rows(rows[rows["asset"] != rows["asset"].iat[0]], TWIN, test)
+    promoted.evaluate()  # the same bundle once more, on other rows
     again = promoted.promote()
     assert again["evidence"] != verdict["evidence"]
     assert again["decided_at"] == earlier["decided_at"]

@@ -40,10 +40,8 @@ SELECT relname FROM pg_class
 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND relname <> 'alembic_version'
     AND pg_relation_size(oid) > 0
 """
-BEGIN_AGAIN = """
-SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences
-WHERE last_value IS NOT NULL
-"""
+# All of them: one that was set ahead and not yet asked, as for the next partition, has no last value in pg_sequences.
+BEGIN_AGAIN = "SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences"
 
 
 class DatabasePool:

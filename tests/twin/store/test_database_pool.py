@@ -24,10 +24,12 @@ def test_on_postgresql_the_next_test_finds_no_row_no_page_and_the_first_number(d
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("INSERT INTO audit (at, actor, action, detail) VALUES (now(), 'me', 'x', '{}')")
         assert connection.execute(BY_PAGE).fetchall()
+        connection.execute("SELECT setval(pg_get_serial_sequence('batches', 'id'), 5000, false)")
     databases.give_back(url)
     assert databases.take() == url
     with psycopg.connect(url) as connection:
         assert connection.execute(BY_PAGE).fetchall() == []
+        assert connection.execute("SELECT nextval(pg_get_serial_sequence('batches', 'id'))").fetchone() == (1,)
     assert fill(url) == 1
     databases.give_back(url)
 
