@@ -103,8 +103,9 @@ def send(store, stop: threading.Event, sent: list) -> None:
 
 def keep_scoring(store, root, stop: threading.Event) -> None:
     watching = Watching(store, root, WatchSettings())
-    while not stop.is_set():
-        score_once(watching, lambda: datetime.now(UTC))
+    with closing(watching.owner):
+        while not stop.is_set():
+            score_once(watching, lambda: datetime.now(UTC))
 
 
 def rows_of(store) -> list:

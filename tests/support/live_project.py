@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,7 +86,9 @@ def message(count: int = 3, start: float = 1, value: float = 0.0, **more) -> dic
 
 def score(store, root: Path) -> int:
     """One pass of the scoring loop; how many assets were scored."""
-    return score_once(Watching(store, root, WatchSettings()), lambda: datetime.now(UTC))
+    watching = Watching(store, root, WatchSettings())
+    with closing(watching.owner):
+        return score_once(watching, lambda: datetime.now(UTC))
 
 
 def assert_problem(response, status: int, field: str, *words: str) -> None:

@@ -539,6 +539,7 @@ def test_loops_that_are_killed_under_load_leave_everything_scored_once(store, st
             process.send_signal(signal.SIGKILL)
             process.wait()
     watching = Watching(store, tmp_path, WatchSettings())
+    wait_for(watching.own, "the partition of the killed")
     store_rows(store, ill, rows[(rows["time"] > 20) & (rows["time"] < 23)])
     look(watching)
     assert look(watching) == 0

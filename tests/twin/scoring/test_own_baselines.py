@@ -46,9 +46,11 @@ def follow(store, root, rows, hours, restart_at=None):
     watching, ids = Watching(store, root, WatchSettings()), {}
     for hour in hours:
         if hour == restart_at:
+            watching.owner.close()
             watching = Watching(store, root, WatchSettings())
         ids = store_rows(store, TWIN, rows[rows["time"] == hour], NOON + timedelta(hours=hour))
         score_once(watching, lambda now=NOON + timedelta(hours=hour): now)
+    watching.owner.close()
     return ids
 
 

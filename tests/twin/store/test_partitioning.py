@@ -9,7 +9,7 @@ import uuid
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from foretwin.dataset.machine_names import slot_of
 from foretwin.errors import BadInput, StoreAway
@@ -229,6 +229,22 @@ def test_what_a_killed_worker_owned_is_taken_over(store, url):
     other.wait()
     wait_for(lambda: len(mine.renew()) == 2, "what the killed one owned")
     mine.close()
+
+
+def test_what_a_worker_lets_go_is_the_next_ones_before_the_server_has_ended_its_session(store, monkeypatch):
+    one, other = owners(store, 2)
+    assert one.renew() == (WHOLE,)
+    sessions = []
+
+    def leave(session):
+        sessions.append(session)
+
+    with monkeypatch.context() as late:
+        late.setattr(Connection, "close", leave)
+        one.close()
+    assert other.renew() == (WHOLE,)
+    other.close()
+    sessions[0].close()
 
 
 def test_a_worker_whose_session_ended_knows_that_it_owns_nothing(store):

@@ -28,6 +28,7 @@ LOOK = f"""SELECT coalesce((SELECT count FROM partitioning), 1), coalesce((SELEC
     ARRAY(SELECT objid::int4 {_LOCKS} 7089 AND pid = pg_backend_pid() ORDER BY 1),
     ARRAY(SELECT objid::int4 {_LOCKS} 7089)"""  # noqa: S608 - of constants alone
 TAKE, LEAVE = "SELECT pg_try_advisory_lock(7089, %s)", "SELECT pg_advisory_unlock(7089, %s)"
+LEAVE_ALL = "SELECT pg_advisory_unlock_all()"
 HOLDS = f"SELECT EXISTS (SELECT {_LOCKS} 7089 AND objid = %s AND pid = pg_backend_pid())"
 
 
@@ -60,7 +61,14 @@ class PartitionOwner:
             return bool(self._session.exec_driver_sql(HOLDS, (partition.number,)).scalar())
 
     def close(self) -> None:
-        """Let go all at once."""
+        """Let go all: another worker's next `renew` finds it free."""
+        if self._session is not None:
+            # The server ends a session some time after the client has left it.
+            with suppress(DBAPIError):
+                self._session.exec_driver_sql(LEAVE_ALL)
+            self._end_session()
+
+    def _end_session(self) -> None:
         if self._session is not None:
             with suppress(DBAPIError):
                 self._session.close()
@@ -73,7 +81,7 @@ class PartitionOwner:
             with worded(self.store.name):
                 yield
         except BaseException:
-            self.close()
+            self._end_session()
             raise
 
     def _reached(self) -> Connection:
