@@ -3,7 +3,6 @@
 import sys
 from pathlib import Path
 
-from foretwin.dataset.labels.taught import load_taught
 from foretwin.dataset.table import read_rows
 from foretwin.drift import DriftReference
 from foretwin.drift.profile import FILE
@@ -15,8 +14,9 @@ from foretwin.project.paths import Paths
 def main(twin: str, root: Path = Path()) -> None:
     """Read data/<twin>/windows/ and models/<twin>/bundle/, write models/<twin>/drift.json."""
     paths = Paths(root, twin)
-    contract, bundle = load_taught(paths), Bundle.load(paths.models / "bundle")
-    development, held_out = (read_rows(paths.windows / f"{name}.parquet", contract) for name in ("development", "test"))
+    bundle = Bundle.load(paths.models / "bundle")
+    files = (paths.windows / f"{name}.parquet" for name in ("development", "test"))
+    development, held_out = (read_rows(file, bundle.contract) for file in files)
     reference = DriftReference.fit(bundle, development, held_out)
     reference.write(paths.models / FILE)
     print(f"drift {twin}: {reference.readings} healthy readings of {reference.assets} assets")

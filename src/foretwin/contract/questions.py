@@ -17,9 +17,14 @@ def questions_of(contract: Twin) -> tuple[str, ...]:
     return (*((RUL,) if contract.rul else ()), *contract.axes)
 
 
+def is_health(question: str, contract: Twin) -> bool:
+    """Return whether it is the question that a twin answers without labels; an axis may have that name in another."""
+    return contract.health is not None and question == HEALTH
+
+
 def labelled_questions(contract: Twin) -> tuple[str, ...]:
     """Return the questions that only labels answer: all but health."""
-    return tuple(name for name in questions_of(contract) if contract.health is None or name != HEALTH)
+    return tuple(name for name in questions_of(contract) if not is_health(name, contract))
 
 
 def asking(contract: Twin, questions: Collection[str]) -> Twin:

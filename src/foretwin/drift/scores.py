@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.questions import questions_of
 from foretwin.contract.twin import UNKNOWN, Twin
 from foretwin.drift.psi import BINS, Bins, CleanPsi
 from foretwin.predictor.bundle import Bundle
@@ -47,7 +48,7 @@ class ScoreReference:
         assets = pd.factorize(table["asset"].str.rpartition("@")[0])[0].astype(np.int64)
         group = np.zeros(len(table), np.int64)
         bins, clean = {}, {}
-        for name in (*(("rul",) if contract.rul else ()), *contract.axes):
+        for name in questions_of(contract):
             values = _numbers(table[name].to_numpy(), classes.get(name))
             if name in classes:
                 bins[name] = Bins.between(np.arange(0.5, len(classes[name]) - 1)[None, None], [values])

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from foretwin.contract.questions import questions_of
 from foretwin.contract.twin import Twin
 from foretwin.dataset.windows import Histories, last_rows
 from foretwin.evaluation.held_out import HeldOut, Predictions
@@ -62,7 +63,7 @@ def compare_models(contract: Twin, held_out: HeldOut, said: Mapping[str, Predict
     of each question the models that do not answer it.
     """
     found, resamples = {}, Resamples(held_out.assets)
-    for question in (*(("rul",) if contract.rul else ()), *contract.axes):
+    for question in questions_of(contract):
         asked = {name: one for name, one in said.items() if _answers(one, question)}
         errors = {name: _errors(contract, held_out, resamples, question, one) for name, one in asked.items()}
         if any(np.isnan(error) for error, _ in errors.values()):

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from foretwin.contract.twin import HEALTH, Twin
+from foretwin.contract.questions import is_health, questions_of
+from foretwin.contract.twin import Twin
 from foretwin.dataset.known_rows import truncate_known
 from foretwin.dataset.table import KEY, fault_column
 from foretwin.dataset.windows import Histories, last_rows
@@ -124,8 +125,7 @@ def read_baselines(path: Path, contract: Twin, test_rows: pd.DataFrame) -> dict[
     if any(name not in table or table[name].tolist() != last[name].tolist() for name in KEY):
         raise RegistryError(f"{path}: made for other held-out windows; {fix}")
     names = list(dict.fromkeys(column.split("/")[0] for column in table.columns if "/" in column))
-    questions = [*(("rul",) if contract.rul else ()), *contract.axes]
-    wanted = [f"{name}/{question}" for name in names for question in questions]
+    wanted = [f"{name}/{question}" for name in names for question in questions_of(contract)]
     absent = [column for column in wanted if column not in table]
     if absent:
         raise RegistryError(f"{path}: has no column {absent[0]}; {fix}")
@@ -200,7 +200,7 @@ def _predicted(
             axis: {
                 "macro_f1": macro_f1(predicted, truth.faults[axis], len(contract.classes(axis))),
                 "accuracy": accuracy(predicted, truth.faults[axis]),
-                **(health_figures(predicted, truth.faults[axis], contract) if _asks_health(contract, axis) else {}),
+                **(health_figures(predicted, truth.faults[axis], contract) if is_health(axis, contract) else {}),
             }
             for axis, predicted in zip(contract.axes, faults, strict=True)
         }
@@ -237,12 +237,8 @@ def _confidence_figures(contract: Twin, axis: str, scores: pd.DataFrame, truth: 
         "unknown": float(np.mean(given[truth >= 0] < 0)) if (truth >= 0).any() else float("nan"),
         "accuracy_answered": accuracy(given[given >= 0], truth[given >= 0]),
         **answer_figures(given, truth, len(contract.classes(axis))),
-        **(_told_figures(contract, scores, given, truth) if _asks_health(contract, axis) else {}),
+        **(_told_figures(contract, scores, given, truth) if is_health(axis, contract) else {}),
     }
-
-
-def _asks_health(contract: Twin, axis: str) -> bool:
-    return contract.health is not None and axis == HEALTH
 
 
 def _told_figures(

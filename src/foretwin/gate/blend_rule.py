@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretwin.contract.lead_times import longest_lead_time
-from foretwin.contract.twin import HEALTH, Twin
+from foretwin.contract.questions import is_health
+from foretwin.contract.twin import Twin
 from foretwin.evaluation.answer_figures import LATE_LIFE_SHARE
 from foretwin.evaluation.held_out import HeldOut, Predictions
 from foretwin.evaluation.resampling import Resamples
@@ -86,7 +87,7 @@ def _questions(
         given, true, classes = said.answers[axis], truth.faults[axis], len(contract.classes(axis))
         drawn = 1 - resamples.macro_f1(given, true, classes)
         title, error = f"macro-F1 of the answers about {axis}", 1 - macro_f1(given, true, classes)
-        found.append(JudgedQuestion(title, error, drawn, False, contract.health is not None and axis == HEALTH))
+        found.append(JudgedQuestion(title, error, drawn, False, is_health(axis, contract)))
     return found
 
 

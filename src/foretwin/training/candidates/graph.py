@@ -11,6 +11,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+from foretwin.contract.questions import questions_of
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.project.digests import json_digest
 from foretwin.training.candidates.classical import FoldParts
@@ -91,7 +92,7 @@ def blend_graph(
 
     `power` is that of the mean of RULs.
     """
-    questions = [*(("rul",) if contract.rul else ()), *contract.axes]
+    questions = questions_of(contract)
     used = {name for question in questions for name in weights[question]} | set(beside.weights if beside else ())
     networks = [name for name in fitted.networks if name in used]
     folds, others = list(fitted.classical), used - set(fitted.networks)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from foretwin.contract.questions import is_health
 from foretwin.contract.twin import HEALTH, Twin
 from foretwin.dataset.labels.censoring import outlived_cap
 from foretwin.dataset.table import FAULT_UNKNOWN, fault_column
@@ -64,8 +65,8 @@ def _healthy(finding: Finding, contract: Twin) -> list[str]:
     if case is None:
         return []
     if finding.kind == NO_FAULT_FOUND:
-        return list(contract.axes) if _is_health(case[0], contract) else [case[0]]
-    if found is None or not _is_health(case[0], contract) or _is_health(found[0], contract):
+        return list(contract.axes) if is_health(case[0], contract) else [case[0]]
+    if found is None or not is_health(case[0], contract) or is_health(found[0], contract):
         return []
     return [axis for axis in contract.axes if axis not in (HEALTH, found[0])]
 
@@ -75,12 +76,8 @@ def _faulty(finding: Finding, contract: Twin) -> list[tuple[str, int]]:
     place = _place(_fault(finding), contract)
     if place is None:
         return []
-    departed = [] if contract.health is None or _is_health(place[0], contract) else [(HEALTH, 1)]
+    departed = [] if contract.health is None or is_health(place[0], contract) else [(HEALTH, 1)]
     return [place, *departed]
-
-
-def _is_health(axis: str, contract: Twin) -> bool:
-    return contract.health is not None and axis == HEALTH
 
 
 def _fault(finding: Finding) -> str | None:
