@@ -368,6 +368,7 @@ def test_a_machine_without_a_remaining_life_has_its_fault_alone(tmp_path):
         assert re.search(r"Wear: 100% likely, where a healthy machine would have \d+%", told)
         assert visitor.client.get("/machines/F-1/series").json()["rul"] is None
         assert "Wear" in visitor.text(f"/cases/{case_of(client, 'F-1')}")
+        assert re.search(r"\b(1 urgent case 0 planned cases|0 urgent cases 1 planned case) ", visitor.text("/"))
     store.close()
 
 
