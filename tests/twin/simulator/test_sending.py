@@ -158,7 +158,7 @@ def test_a_next_run_begins_after_the_one_before(receiver):
 def test_the_speed_is_that_of_the_machines_clock(receiver):
     begin = time.monotonic()
     replay(TWIN, rows(A=11, B=11), ReplayPlan(receiver.url, speed=20), threading.Event())
-    assert 0.5 <= time.monotonic() - begin < 2
+    assert 0.5 <= time.monotonic() - begin < 5, "half a second; ten at the speed of one"
 
 
 def test_it_stops_at_once_when_it_is_told_to(receiver):
