@@ -1,4 +1,4 @@
-"""The overlay for several workers, as far as it can be tried without a cluster: what it builds, and by what it scales."""
+"""The overlay for several workers, as far as it can be tried without a cluster: what it builds, by what it scales."""
 
 import json
 import re

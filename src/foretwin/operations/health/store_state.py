@@ -70,7 +70,10 @@ class StoreState:
             "foretwin_delivery_oldest_seconds": lambda queue: _age(queue.since, now),
         }
         there = {queue.target for queue in found.queues}
-        queues = [*found.queues, *(DeliveryQueue(target, 0, 0, None) for target in self._targets if target not in there)]
+        queues = [
+            *found.queues,
+            *(DeliveryQueue(target, 0, 0, None) for target in self._targets if target not in there),
+        ]
         for name, figure in of_queues.items():
             yield family(name, [((queue.target,), float(figure(queue))) for queue in queues])
 
