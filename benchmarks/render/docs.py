@@ -23,6 +23,7 @@ from benchmarks.render.marks import COMPARED, MEANING, bold_columns, bold_rows, 
 from benchmarks.render.pages import write_or_compare
 from benchmarks.render.scale import SCALE, reach
 from benchmarks.render.sets import SETS
+from benchmarks.render.sizing import SIZING
 from benchmarks.render.soak import SOAK
 from benchmarks.render.speed import SPEED, table
 from benchmarks.render.streaming import STREAMING
@@ -45,6 +46,7 @@ PAGES = (
     "docs/sets/drives.md",
     "docs/sets/fleet.md",
     "docs/sets/spectra.md",
+    "docs/sizing.md",
 )
 PICTURES = {  # in docs/pictures -> where the run or the benchmark draws it
     "turbofans.png": "reports/benchmarks/cmapss-fd004/predicted_against_true.png",
@@ -67,6 +69,8 @@ def block(name: str, root: Path) -> str:
         return reliability({database: _read(path) for database, path in kept.items()})
     if name == "reach":
         return reach({one: _read(root / "reports" / f"{one}.json") for one in ("bench_twin", "growth", "scale")})
+    if name in SIZING:
+        return SIZING[name](root)
     if name in REPORTS:
         return REPORTS[name](_read(root / "reports" / f"{FILES.get(name, name.replace('-', '_'))}.json"))
     kind, _, twins = name.partition("-")

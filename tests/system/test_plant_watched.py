@@ -25,6 +25,7 @@ from foretwin.twin.connectors.mqtt.session import connect_broker
 from foretwin.twin.simulator.broker import Broker
 from foretwin.twin.simulator.processes import wait_for
 from foretwin.twin.store import open_store
+from foretwin.twin.store.ownership.partitioning import rebalance
 from foretwin.twin.store.tables import assets
 from support.grafana import lost_by_grafana
 from support.live_project import PUMP, living_project, message
@@ -116,6 +117,14 @@ class Plant:
         return any(series["value"][1] not in ("NaN", "+Inf") for series in self.server.ask(expression))
 
 
+def divide(url: str) -> None:
+    """Divide the fleet, so that there is something to tell of partitions."""
+    store = open_store(url)
+    with store.write() as connection:
+        rebalance(connection, 2)
+    store.close()
+
+
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory):
     """A plant whose processes are ready."""
@@ -128,6 +137,7 @@ def plant(tmp_path_factory):
         ending.callback(broker.stop)
         settings = {"FORETWIN_STORE": database.new_database("plant"), "FORETWIN_MQTT_URL": broker.url}
         settings |= {"FORETWIN_WEBHOOKS": receiver.url, "FORETWIN_WEBHOOK_SECRET": SECRET}
+        divide(settings["FORETWIN_STORE"])
         processes = ending.enter_context(plant_processes(living_project(folder / "project"), folder))
         made = Plant(processes, database, broker, receiver, settings)
         made.start()
@@ -201,7 +211,7 @@ def test_a_watch_that_hangs_and_a_broker_and_a_store_that_are_away_raise_theirs(
     """The scores come first, and the others tell of them; the broker is away all the while."""
     plant.broker.stop()
     plant.processes.running["watch"].send_signal(signal.SIGSTOP)
-    names = ("ScoresOld", "ProcessDown", "BrokerAway")
+    names = ("ScoresOld", "ProcessDown", "PartitionUnowned", "BrokerAway")
     plant.wait_for_alerts(*(f"Foretwin{name}" for name in names), meanwhile=lambda: plant.post("P-4"))
     (told,) = plant.server.ask('max by (twin) (foretwin_scoring_backlog_seconds{twin="pump"})')
     assert float(told["value"][1]) > 20
@@ -261,6 +271,10 @@ WELL = {
     'foretwin_store_available{job="foretwin-live"}': "1x120",
     'foretwin_last_pass_timestamp_seconds{job="foretwin-watch"}': "0+60x120",
     'foretwin_scoring_backlog_seconds{twin="pump"}': "2x120",
+    'foretwin_partition_backlog_seconds{partition="0"}': "2x120",
+    'foretwin_partition_backlog_seconds{partition="1"}': "2x120",
+    'foretwin_partition_owned{instance="one", partition="0"}': "1x120",
+    'foretwin_partition_owned{instance="two", partition="1"}': "1x120",
     "foretwin_broker_connected": "1x120",
     'foretwin_readings_total{outcome="stored"}': "0+100x120",
     QUARANTINED: "0+2x120",
@@ -276,6 +290,7 @@ ILL = {  # alert -> the series that goes wrong, its values, minutes until it fir
     "ForetwinNotReady": ('foretwin_ready{job="foretwin-watch"}', "0x120", 6),
     "ForetwinStoreAway": ('foretwin_store_available{job="foretwin-live"}', "0x120", 2),
     "ForetwinScoringStands": ('foretwin_last_pass_timestamp_seconds{job="foretwin-watch"}', "0x120", 8),
+    "ForetwinPartitionUnowned": ('foretwin_partition_owned{instance="two", partition="1"}', "_x120", 6),
     "ForetwinBrokerAway": ("foretwin_broker_connected", "0x120", 6),
     "ForetwinNoReadings": ('foretwin_readings_total{outcome="stored"}', "100x120", 32),
     "ForetwinQuarantine": (QUARANTINED, "0+10x120", 18),

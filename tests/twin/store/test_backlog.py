@@ -2,19 +2,26 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import update
 
+from foretwin.dataset.machine_names import slot_of
+from foretwin.twin.ingest.ingest import ingest
 from foretwin.twin.store import assets
 from foretwin.twin.store.casework import events as outbox
 from foretwin.twin.store.casework.delivery_queue import delivery_queues
 from foretwin.twin.store.casework.outbox import emit
-from foretwin.twin.store.scoring.backlog import Backlog, scoring_backlogs
+from foretwin.twin.store.ownership.partitioning import rebalance
+from foretwin.twin.store.scoring.backlog import Backlog, partition_backlogs, scoring_backlogs
 from foretwin.twin.store.tables import assets as asset_rows
 from foretwin.twin.store.tables import deliveries
+from foretwin.wire.decoder import decode
+from foretwin.wire.tables import JSON
 from support.stored_readings import NOON, store_rows
 from support.tiny_bundle import random_rows, tiny_twin
 
 PUMP = tiny_twin("pump")
+EVEN, EVEN_TOO, ODD = "P-1", "P-5", "P-2"  # of two partitions
 
 
 def send(store, asset: str, minute: int) -> int:
@@ -59,6 +66,107 @@ def test_assets_that_were_never_scored_and_those_scored_last_are_both_looked_at(
     for number in range(8):
         send(store, f"new-{number}", 10 + number)
     assert backlog(store) == Backlog(9, NOON + timedelta(minutes=5))
+
+
+def hear(store, name: str, minute: int) -> None:
+    """One reading of an asset by the real ingestion, which numbers batches by partition; it came after noon."""
+    cells = ",".join(f'"{channel}":1.0' for channel in PUMP.channel_names)
+    body = f'{{"asset":"{name}","time":{minute}.0,"channels":{{{cells}}}}}'.encode()
+    contracts = {PUMP.name: PUMP}
+    one = decode(body, JSON, contracts, PUMP.name, None)
+    assert ingest(store, contracts, [one], "http", NOON + timedelta(minutes=minute)).stored == 1
+
+
+def score(store, *names: str) -> None:
+    """Note that all readings of these assets have a score."""
+    chosen = asset_rows.c.name.in_(names)
+    with store.write() as connection:
+        connection.execute(update(asset_rows).where(chosen).values(scored_batch=asset_rows.c.batch))
+
+
+def by_partition(store, *twins: str) -> dict[int, int | None]:
+    """Minutes after noon at which the oldest reading of each partition came."""
+    with store.read() as connection:
+        found = partition_backlogs(connection, twins or ["pump", "fan"])
+    return {number: None if at is None else round((at - NOON) / timedelta(minutes=1)) for number, at in found.items()}
+
+
+def test_of_one_partition_nothing_is_said_that_the_twin_s_backlog_does_not_say(store):
+    hear(store, EVEN, 1)
+    assert backlog(store) == Backlog(1, NOON + timedelta(minutes=1))
+    assert by_partition(store) == {}
+
+
+@pytest.fixture
+def divided(store):
+    """A store of two partitions, of which each has a machine whose readings were scored."""
+    with store.write() as connection:
+        rebalance(connection, 2)
+    for name in (EVEN, EVEN_TOO, ODD):
+        hear(store, name, 0)
+        score(store, name)
+    return store
+
+
+on_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)  # SQLite has one partition
+
+
+@on_postgresql
+def test_a_partition_that_stands_is_told_from_one_that_is_scored(divided):
+    assert [slot_of(name) % 2 for name in (EVEN, EVEN_TOO, ODD)] == [0, 0, 1]
+    assert by_partition(divided) == {0: None, 1: None}
+    for minute in (3, 7, 9):
+        for name in (EVEN, ODD):
+            hear(divided, name, minute)
+    assert by_partition(divided) == {0: 3, 1: 3}
+    assert by_partition(divided, "fan") == {0: None, 1: None}, "a twin without a champion is not scored at all"
+    score(divided, ODD)
+    hear(divided, ODD, 12)
+    assert by_partition(divided) == {0: 3, 1: 12}
+    assert backlog(divided) == Backlog(2, NOON + timedelta(minutes=3))
+
+
+@on_postgresql
+def test_in_a_partition_too_neither_who_sends_nor_who_was_never_scored_hides_the_age(divided):
+    hear(divided, EVEN_TOO, 20)
+    score(divided, EVEN_TOO)
+    for minute in (21, 30):
+        hear(divided, EVEN_TOO, minute)  # was scored last, and goes on sending
+    hear(divided, EVEN, 30)  # reports rarely: no backlog of its whole silence
+    hear(divided, ODD, 40)
+    assert by_partition(divided) == {0: 21, 1: 40}
+    hear(divided, "P-6", 41)  # of the odd partition, and never scored
+    score(divided, ODD)
+    for minute in (45, 50):
+        hear(divided, "P-6", minute)
+    assert slot_of("P-6") % 2 == 1
+    assert by_partition(divided) == {0: 21, 1: 41}
+    score(divided, EVEN_TOO)
+    assert by_partition(divided) == {0: 30, 1: 41}
+
+
+@on_postgresql
+def test_in_a_long_pass_the_age_is_that_of_the_machines_whose_turn_it_is_not_yet(divided):
+    hear(divided, EVEN, 1)
+    hear(divided, EVEN_TOO, 2)
+    score(divided, EVEN_TOO)
+    for name in (EVEN_TOO, EVEN):
+        hear(divided, name, 5)
+    assert by_partition(divided)[0] == 1
+
+
+@on_postgresql
+def test_who_was_scored_neither_last_nor_first_and_is_silent_since_counts_by_its_receipt(divided):
+    silent = "P-7"
+    hear(divided, silent, 5)
+    score(divided, silent)
+    hear(divided, silent, 20)
+    hear(divided, EVEN_TOO, 30)
+    score(divided, EVEN_TOO)
+    for name in (EVEN_TOO, EVEN):
+        hear(divided, name, 35)
+    assert slot_of(silent) % 2 == 0
+    assert by_partition(divided)[0] == 20
 
 
 def test_the_queue_of_a_target_has_what_waits_and_what_was_given_up(store):

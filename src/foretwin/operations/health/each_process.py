@@ -39,6 +39,7 @@ def watch_state(store: Store, root: Path, passes: "PassCounts") -> ProcessState:
     def collect() -> Iterable[Metric]:
         yield family("foretwin_scores_total", _by_name(passes.scored))
         yield family("foretwin_unscored_total", _by_name(passes.refused))
+        yield family("foretwin_partition_owned", [((str(number),), 1.0) for number in passes.owned])
         yield from (family(name, [((), float(figure(passes.loaded)))]) for name, (_, figure) in LOADED.items())
         held = dict(passes.held)
         yield family("foretwin_windows_held", [((twin,), float(count)) for twin, (count, _) in held.items()])

@@ -22,11 +22,21 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {  # name ->
         STORE,
     ),
     "foretwin_scoring_backlog_assets": ("assets with readings that no score has seen", ("twin",), STORE),
+    "foretwin_partition_backlog_seconds": (
+        "the same age by partition of the fleet; absent where there is one alone",
+        ("partition",),
+        STORE,
+    ),
     "foretwin_deliveries_waiting": ("events that wait for a target", ("target",), STORE),
     "foretwin_deliveries_dead": ("events that a target never took, or nobody knows whether it did", ("target",), STORE),
     "foretwin_delivery_oldest_seconds": ("age of the oldest event that waits for a target", ("target",), STORE),
     "foretwin_scores_total": ("scores that were stored", ("twin",), ("watch",)),
     "foretwin_unscored_total": ("assets that got no score, since their readings cannot be one", ("twin",), ("watch",)),
+    "foretwin_partition_owned": (
+        "1 for each partition that the process scores; absent where there is one alone",
+        ("partition",),
+        ("watch",),
+    ),
     "foretwin_windows_held": ("windows that the memory holds", ("twin",), ("watch",)),
     "foretwin_windows_capacity": ("windows that fit into the memory", ("twin",), ("watch",)),
     "foretwin_windows_wanted": (

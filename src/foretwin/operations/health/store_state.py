@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,10 +18,17 @@ from foretwin.twin.outbox.routes.routes_file import load_routes
 from foretwin.twin.store import Store
 from foretwin.twin.store.casework.delivery_queue import DeliveryQueue, delivery_queues
 from foretwin.twin.store.readiness import Readiness
-from foretwin.twin.store.scoring.backlog import Backlog, scoring_backlogs
+from foretwin.twin.store.scoring.backlog import Backlog, partition_backlogs, scoring_backlogs
 
 KEPT = 5.0  # seconds for which an answer of the store is told again, however many ask
 LONGEST = 2.0  # seconds for one
+
+
+@dataclass(frozen=True)
+class _Figures:
+    backlogs: dict[str, Backlog]  # by twin
+    partitions: dict[int, datetime | None]  # by partition: when the oldest reading came that no score has seen
+    queues: list[DeliveryQueue]
 
 
 class StoreState:
@@ -34,7 +41,7 @@ class StoreState:
         self._readiness = Readiness(store)
         self._lock = threading.Lock()
         self._asked = float("-inf")
-        self._found: tuple[dict[str, Backlog], list[DeliveryQueue]] | None = None
+        self._found: _Figures | None = None
 
     def not_ready(self) -> str | None:
         """Say why the store takes no writes; None where it does."""
@@ -50,30 +57,38 @@ class StoreState:
         found = self._figures()
         if found is None:
             return
-        backlogs, queues = found
         now = datetime.now(UTC)
-        ages = [((twin,), _age(backlog.since, now)) for twin, backlog in backlogs.items()]
+        ages = [((twin,), _age(backlog.since, now)) for twin, backlog in found.backlogs.items()]
         yield family("foretwin_scoring_backlog_seconds", ages)
-        counts = [((twin,), float(backlog.assets)) for twin, backlog in backlogs.items()]
+        counts = [((twin,), float(backlog.assets)) for twin, backlog in found.backlogs.items()]
         yield family("foretwin_scoring_backlog_assets", counts)
+        by_partition = [((str(number),), _age(since, now)) for number, since in found.partitions.items()]
+        yield family("foretwin_partition_backlog_seconds", by_partition)
         of_queues: dict[str, Callable[[DeliveryQueue], float]] = {
             "foretwin_deliveries_waiting": lambda queue: queue.waiting,
             "foretwin_deliveries_dead": lambda queue: queue.dead,
             "foretwin_delivery_oldest_seconds": lambda queue: _age(queue.since, now),
         }
-        there = {queue.target for queue in queues}
-        queues = [*queues, *(DeliveryQueue(target, 0, 0, None) for target in self._targets if target not in there)]
+        there = {queue.target for queue in found.queues}
+        queues = [
+            *found.queues,
+            *(DeliveryQueue(target, 0, 0, None) for target in self._targets if target not in there),
+        ]
         for name, figure in of_queues.items():
             yield family(name, [((queue.target,), float(figure(queue))) for queue in queues])
 
-    def _figures(self) -> tuple[dict[str, Backlog], list[DeliveryQueue]] | None:
+    def _figures(self) -> _Figures | None:
         """Ask the store, unless it has just been asked. Only twins with a champion count: nothing scores the others."""
         with self._lock:
             if time.monotonic() - self._asked >= KEPT:
                 twins = [path.parts[-3] for path in sorted(self._root.glob("models/*/champion/identity.json"))]
                 try:
                     with self._store.read() as connection:
-                        self._found = scoring_backlogs(connection, twins), delivery_queues(connection)
+                        self._found = _Figures(
+                            scoring_backlogs(connection, twins),
+                            partition_backlogs(connection, twins),
+                            delivery_queues(connection),
+                        )
                 except StoreError:
                     self._found = None
                 self._asked = time.monotonic()

@@ -16,6 +16,7 @@ class PassCounts:
     refused: Counter[str] = field(default_factory=Counter)  # by twin: assets that got no score
     loaded: LoadedChampions = field(default_factory=LoadedChampions)  # champions whose networks are in memory
     held: dict[str, tuple[int, int]] = field(default_factory=dict)  # by twin: windows held in memory, and most of them
+    owned: tuple[int, ...] = ()  # numbers of the partitions at the last pass, where there are several
 
     def note(self, twin: str, scored: int, refused: int) -> None:
         """Count a part of a pass."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from foretwin.champion.champion import Champion
 from foretwin.champion.loaded import LoadedChampions
 from foretwin.contract.twin import Twin
+from foretwin.errors import StoreError
 from foretwin.predictor.bundle import Bundle
 from foretwin.twin.scoring.memory import default_memory
 from foretwin.twin.scoring.passes import PassCounts
@@ -88,8 +89,13 @@ class Watching:
 
         Where they are others than before that is logged, and windows are forgotten where one has become another's.
         """
-        present, before = self.owner.renew(), self.owned
+        try:
+            present, before = self.owner.renew(), self.owned
+        except StoreError:
+            self.passes.owned = ()  # what was owned may be another's by now
+            raise
         self.owned = present
+        self.passes.owned = tuple(partition.number for partition in present if partition.count > 1)
         if present != before:
             for watched in self.twins.values():
                 watched.keep_to(present)
