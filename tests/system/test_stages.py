@@ -9,8 +9,8 @@ import grimp
 import pytest
 import yaml
 
-from foretwin.cli.pipeline.benchmark import KERNELS
 from foretwin.project.chain import COPIED
+from foretwin.project.entrypoint import KERNELS
 from foretwin.serving.packaging.code import served_files
 
 ROOT = Path(__file__).parents[2]

@@ -189,12 +189,7 @@ _LISTED = (
         kind="port",
         otherwise="there is none",
     ),
-    Setting(
-        "FORETWIN_HEALTH_HOST",
-        "address of these; who reaches it needs no key",
-        _PROCESSES,
-        default="127.0.0.1",
-    ),
+    Setting("FORETWIN_HEALTH_HOST", "address of these; who reaches it needs no key", _PROCESSES, default="127.0.0.1"),
     Setting(
         "FORETWIN_LOG_FORMAT",
         "`json` makes each line of the log an object, as the scoring service's are",
@@ -208,6 +203,12 @@ _LISTED = (
         "folder of downloaded archives, for twins of public data sets",
         ("the stages fetch and adapt", "benchmark"),
         kind="path",
+    ),
+    Setting(
+        "FORETWIN_RAY",
+        "Ray that [trains](scale.md#training-on-several-hosts): `auto`, `local`, `ray://HOST:PORT`, `HOST:PORT`",
+        ("the stage train", "benchmark"),
+        otherwise="processes on this machine",
     ),
     Setting(
         "FORETWIN_ARTIFACTS",

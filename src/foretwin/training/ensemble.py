@@ -5,13 +5,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
@@ -32,6 +32,7 @@ from foretwin.training.encoders import segments_of
 from foretwin.training.horizon_calibration import fit_failure_chances
 from foretwin.training.network import Network, RegimeScaling
 from foretwin.training.onnx import to_onnx
+from foretwin.training.parallel import run_tasks
 from foretwin.training.trainer import Budget, Choice, fit
 
 REACHES = (1.0, 0.75, 0.5)  # look-back per member, varied to decorrelate the members' errors
@@ -63,15 +64,15 @@ def train_members(
     """
     tasks = [(seed, fold) for seed in params.seeds for fold in development.folds]
     alone = torch.cuda.is_available() or len(tasks) * params.windows < WORTH_A_PROCESS
-    members = Parallel(n_jobs=1 if alone else -1, return_as="generator")(
-        delayed(_train_member)(development, contract, choice, params, task, work) for task in tasks
-    )
+    # Absolute, since workers on a cluster run in folders of their own.
+    train = partial(_train_member, development, contract, choice, params, work.absolute())
+    members = run_tasks(train, tasks, alone)
     name = f"train {contract.name}"
     yield from track(members, name, total=len(tasks), disable=not show_progress(), transient=True)
 
 
 def _train_member(
-    development: Development, contract: Twin, choice: Choice, params: TrainParams, task: tuple[int, int], work: Path
+    development: Development, contract: Twin, choice: Choice, params: TrainParams, work: Path, task: tuple[int, int]
 ) -> Member:
     seed, fold = task
     split = development.hold_out(fold)

@@ -5,15 +5,7 @@ import os
 import click
 
 from foretwin.cli.project import PROJECT
-
-# As the stages have them, by pipelines/chain.yaml, so that figures are the same on any processor with AVX2.
-KERNELS = {
-    "OPENBLAS_CORETYPE": "Haswell",
-    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL",
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-}
+from foretwin.project.entrypoint import KERNELS
 
 
 @click.command("benchmark")

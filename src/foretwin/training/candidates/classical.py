@@ -15,11 +15,11 @@ All are small enough that five folds of them fit into one graph. Of health witho
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.ensemble import (
     ExtraTreesClassifier,
@@ -39,6 +39,7 @@ from foretwin.training.candidates.linear import FeatureMap, constant_part, logis
 from foretwin.training.candidates.nodes import Part, run_part
 from foretwin.training.candidates.wear_features import PHYSICS, WearFeatures
 from foretwin.training.ensemble import look_back
+from foretwin.training.parallel import run_tasks
 from foretwin.training.scaling import fit_scaling
 
 MOST_WINDOWS = 12_000  # drawn for the candidates of one fold
@@ -189,9 +190,7 @@ def fit_classical(
     """
     tasks = [(seed, fold) for seed in params.seeds for fold in development.folds] if names or contract.health else []
     alone = len(development.ends) < WORTH_A_CORE
-    yield from Parallel(n_jobs=1 if alone else -1, return_as="generator")(
-        delayed(_fit_fold)(development, contract, names, task) for task in tasks
-    )
+    yield from run_tasks(partial(_fit_fold, development, contract, names), tasks, alone)
 
 
 def _fit_fold(development: Development, contract: Twin, names: Sequence[str], task: tuple[int, int]) -> FoldParts:
