@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-quick test-today test-clock compile lint format serve bento fleet ui bench circle examples machine-type health censoring sets kill connectors soak audit docs lock clean
+.PHONY: help setup run test test-quick test-today test-clock compile lint format serve bento fleet ui bench circle examples machine-type health censoring sets kill connectors ray soak audit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -125,6 +125,10 @@ connectors: $(READY) ## 20 random kills each of servers of OPC UA and NATS, of b
 	python -m benchmarks.reliability.sparkplug_kills 20
 	python -m benchmarks.reliability.broker_outage 300
 	python -m benchmarks.reliability.storm
+
+ray: $(READY) ## train on a Ray cluster of two nodes, one of which is killed, after installing the extra into .venv; reports/ray.json
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[ray]' -c constraints.txt
+	python -m benchmarks.reliability.ray_cluster
 
 soak: $(READY) ## 20,000 hostile bodies, then ten minutes of load with a swap every 20 s, then two pages left open for an hour; reports/fuzz.json, reports/soak.json, reports/console.json
 	python -m benchmarks.reliability.soak.run fuzz --bodies 20000 --seed 1

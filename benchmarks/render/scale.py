@@ -209,4 +209,22 @@ def scale_faults(report: dict[str, Any]) -> str:
     return text + " From `reports/scale_faults.json`.\n"
 
 
-SCALE = {"scale": scale, "scale-faults": scale_faults}
+def ray(report: dict[str, Any]) -> str:
+    """How the bundle came out of a Ray cluster, by the form of its address and with a node killed."""
+    runs = report["trained"]
+    others = ", ".join(name.replace("_", " ") for name in report["candidates"][1:])
+    text = (
+        f"{report['members']} networks and {others}, on {report['nodes']} nodes of one core each on one machine, whose"
+    )
+    text += f" own processes take {report['seconds']:.0f} s: "
+    told = [
+        f"{form.replace('HOST:PORT', '`HOST:PORT`').replace('ray://`', '`ray://')} in {one['seconds']:.0f} s"
+        f"{'' if one['same_bits'] else ', ANOTHER BUNDLE'}"
+        for form, one in runs.items()
+    ]
+    if all(one["same_bits"] for one in runs.values()):
+        told[-1] += "; the same bundle each time"
+    return f"{text}{', '.join(told)}. From `reports/ray.json`.\n"
+
+
+SCALE = {"scale": scale, "scale-faults": scale_faults, "ray": ray}
