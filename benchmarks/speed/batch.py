@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed.batch [ROWS]
 
-A score for each of ROWS simulated readings of pumps (two million), and for five times as few, as `foretwin score
+A score for each of ROWS simulated readings of pumps (ten million), and for a tenth of them, as `foretwin score
 --every` makes them, in a process of its own whose largest memory is taken. The bare network scores windows that lie in
 memory before and after it; the mean of both, in seconds of the processor, is what the command is held against. Needs
 the pumps' champion and rows, which `dvc repro` makes.
@@ -25,7 +25,7 @@ from benchmarks.speed.twin_scoring import TWIN, bare_rate, histories
 from foretwin.champion.champion import Champion, load_champion
 from foretwin.project.entrypoint import exit_on_error
 
-ROWS, FEWER, FILES, LIFE = 2_000_000, 5, 8, 200  # LIFE: readings of each pump
+ROWS, FEWER, FILES, LIFE = 10_000_000, 10, 8, 200  # LIFE: readings of each pump
 BARE = 1024  # windows in one call of the network
 
 
