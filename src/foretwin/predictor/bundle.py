@@ -23,7 +23,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from foretwin.contract.questions import questions_of
 from foretwin.contract.twin import DEPARTED, HEALTH, UNKNOWN, Twin
 from foretwin.dataset.windows import Windows, window_parts
 from foretwin.errors import BadInput, BundleError
@@ -105,7 +104,7 @@ class Bundle:
 
     def __repr__(self) -> str:
         """One line: whose model it is, what it answers, from how many channels."""
-        answers = ", ".join(questions_of(self.contract))
+        answers = ", ".join((*(("rul",) if self.contract.rul else ()), *self.contract.axes))
         given = f"{answers} from {len(self.contract.channels)} channels"
         return f"<Bundle of {self.contract.name}: {given}, digest {self.digest[:12]}>"
 
