@@ -57,7 +57,7 @@ compile: $(READY) ## compile what the tests import, which the first import of ea
 lint: $(READY) ## ruff, mypy (strict) and the import contracts
 	ruff check .
 	ruff format --check .
-	mypy & types=$$!; lint-imports; imports=$$?; wait $$types && exit $$imports
+	mypy -n auto & types=$$!; lint-imports; imports=$$?; wait $$types && exit $$imports
 
 format: $(READY) ## put the code into its standard form
 	ruff check --fix .
