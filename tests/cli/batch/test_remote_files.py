@@ -97,7 +97,6 @@ def test_single_files_are_scored_from_the_store_and_into_it(place, tmp_path):
         ("s3://plant/none.csv", r"FILE: s3://plant/none\.csv: no such file, folder or bucket; correct the URL"),
         ("s3://nobody/readings", r"FILE: s3://nobody/readings: no such file, folder or bucket; correct the URL"),
         ("nowhere://plant/rows.csv", r"FILE: nowhere://plant/rows\.csv: cannot be read \(.*\); correct the URL, .*"),
-        ("none.csv", r"FILE: none\.csv: no such file or folder; correct the path"),
     ],
 )
 def test_a_file_that_is_not_there_is_one_line(place, file, told):

@@ -34,12 +34,12 @@ class RemoteFile:
 
     def is_dir(self) -> bool:
         """Return whether it is a folder; BadInput where there is nothing."""
-        with reading(self):
+        with reading_remotely(self):
             return bool(self.system.info(self.path)["type"] == "directory")
 
     def rglob(self, pattern: str) -> Iterator["RemoteFile"]:
         """Yield the files below whose names match."""
-        with reading(self):
+        with reading_remotely(self):
             found = self.system.find(self.path)
         for path in found:
             if PurePosixPath(path).match(pattern):
@@ -52,10 +52,8 @@ class RemoteFile:
 
 
 def located(file: str) -> Path | RemoteFile:
-    """Return the file or folder of a path or URL; BadInput where there is none, or it cannot be reached."""
+    """Return the file or folder of a path or URL; BadInput where the URL's kind is not known."""
     if not is_remote(file):
-        if not Path(file).exists():
-            raise BadInput("FILE", f"{file}: no such file or folder; correct the path")
         return Path(file)
     with _told("FILE", shown_path(file), file):
         system, path = filesystem(file)
@@ -70,7 +68,7 @@ def brought(file: Path | RemoteFile) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="foretwin-score-") as folder:
         copy = Path(folder) / PurePosixPath(file.path).name
-        with reading(file):
+        with reading_remotely(file):
             file.system.get_file(file.path, str(copy))
         yield copy
 
@@ -104,7 +102,7 @@ def sent(out: str) -> Iterator[Path]:
 
 
 @contextmanager
-def reading(file: Path | RemoteFile) -> Iterator[None]:
+def reading_remotely(file: Path | RemoteFile) -> Iterator[None]:
     """Turn errors in reading a remote file into one line."""
     if isinstance(file, Path):
         yield

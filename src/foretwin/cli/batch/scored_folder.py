@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rich.progress import track
 
-from foretwin.cli.batch.remote_files import RemoteFile, reading
+from foretwin.cli.batch.remote_files import RemoteFile, reading_remotely
 from foretwin.cli.models.scored_file import as_csv, score_file, source_of_file
 from foretwin.cli.models.scored_steps import score_every_row
 from foretwin.dataset.machine_names import SLOTS, slot_of
@@ -90,7 +90,7 @@ def _writer(file: Path, suffix: str) -> Iterator[Callable[[pd.DataFrame], None]]
 def _asset_column(file: Path | RemoteFile, bundle: Bundle, folder: Path) -> str:
     """Return the column of the machines' names, by the columns that the file has: none of its rows is read."""
     columns = folder / "columns.parquet"
-    with reading(file):
+    with reading_remotely(file):
         pq.write_table(_opened(file).schema_arrow.empty_table(), columns)
     return source_of_file(columns, bundle.contract).asset or "asset"
 
@@ -104,10 +104,10 @@ def deal(files: Sequence[Path | RemoteFile], asset: str, folder: Path) -> list[P
     """Write the rows into files of whole machines, some of them each; return these. `asset` is their column."""
     rows = 0
     for file in files:
-        with reading(file), _opened(file) as opened:
+        with reading_remotely(file), _opened(file) as opened:
             rows += opened.metadata.num_rows
     count = max(1, -(-rows // PART))
-    with reading(files[0]), _opened(files[0]) as opened:
+    with reading_remotely(files[0]), _opened(files[0]) as opened:
         schema = opened.schema_arrow
     parts = [folder / f"{i:05d}.parquet" for i in range(count)]
     writers = [pq.ParquetWriter(part, schema, compression=COMPRESSION) for part in parts]
@@ -129,7 +129,7 @@ def _tables(files: Sequence[Path | RemoteFile], schema: pa.Schema) -> Iterator[p
     """Yield the rows, some at once; BadInput where a file has other columns than the first."""
     waiting: list[pa.RecordBatch] = []
     for file in files:
-        with reading(file), _opened(file) as opened:
+        with reading_remotely(file), _opened(file) as opened:
             if set(schema.names) - set(opened.schema_arrow.names):
                 missing = sorted(set(schema.names) - set(opened.schema_arrow.names))[0]
                 raise BadInput("FILE", f"{file} lacks the column {missing}, which {schema.names[0]}'s file has")

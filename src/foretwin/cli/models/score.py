@@ -13,10 +13,20 @@ if TYPE_CHECKING:
     from foretwin.predictor.bundle import Bundle
 
 
+class PathOrUrl(click.Path):
+    """A path, checked as `click.Path` does, or a URL, which is not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return it as text."""
+        return value if "://" in value else super().convert(value, param, ctx)
+
+
 @click.command("score")
-@click.argument("files", metavar="FILES...", nargs=-1, required=True)
+@click.argument("files", metavar="FILES...", nargs=-1, required=True, type=PathOrUrl(exists=True))
 @click.option("--twin", required=True, help="The twin whose champion scores.")
-@click.option("--out", help="Write a .csv or .parquet file, or send it to a URL, instead.")
+@click.option(
+    "--out", type=PathOrUrl(dir_okay=False), help="Write a .csv or .parquet file, or send it to a URL, instead."
+)
 @click.option("--every", is_flag=True, help="Score every step, not the last one alone; with figures if labelled.")
 @click.option("--candidate", is_flag=True, help="Score with the candidate, even if the gate refused it.")
 def score_command(files: tuple[str, ...], twin: str, out: str | None, every: bool, candidate: bool) -> None:
@@ -40,7 +50,7 @@ def score_command(files: tuple[str, ...], twin: str, out: str | None, every: boo
       foretwin score life.csv --twin pump --every --out course.csv
       foretwin score readings.csv --twin pump --candidate
       foretwin score archive/ --twin pump --every --out scores.parquet
-      foretwin score s3://plant/archive --twin pump --out s3://plant/scores.parquet
+      foretwin score s3://plant/archive --twin pump --out s3://plant/scores.csv
     """
     from foretwin.champion.refusal import refusal_of
     from foretwin.cli.batch.remote_files import brought, located, sent
