@@ -124,6 +124,7 @@ SLOW = (
     "twin/kpis/test_counts.py",
     "twin/api/test_lanes.py",
     "cli/test_main.py",
+    "cli/batch/test_remote_files.py",
     "cli/test_new_side_tables.py",
     "benchmarks",
     "champion/test_provenance.py",

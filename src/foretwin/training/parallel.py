@@ -28,7 +28,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 def run_tasks(call: Callable[[Task], Result], tasks: Sequence[Task], alone: bool) -> Iterator[Result]:
     """Yield `call(task)` of each task, in order; as many at once as there are cores, one by one if `alone`.
 
-    `call` must be a module's function, or a `partial` of it: processes and hosts get it pickled, once for all tasks.
+    `call` must be a module's function, or a `partial` of it: processes and hosts get it pickled.
     ParamsError where FORETWIN_RAY names no cluster that can be reached, TrainingError where it is lost.
     """
     address = read_setting("FORETWIN_RAY")

@@ -1,9 +1,9 @@
-"""Score Parquet files of any size, a part of their machines at a time: memory is that of one part."""
+"""Score Parquet files of any size, here or behind URLs, a part of their machines at a time: memory is that of one."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from rich.progress import track
 
+from foretwin.cli.batch.remote_files import RemoteFile, reading_remotely
 from foretwin.cli.models.scored_file import as_csv, score_file, source_of_file
 from foretwin.cli.models.scored_steps import score_every_row
 from foretwin.dataset.machine_names import SLOTS, slot_of
@@ -25,18 +26,22 @@ AT_ONCE = 500_000  # rows that are dealt into parts at once
 COMPRESSION = "lz4"  # of what is dealt: it is read once
 
 
-def list_parquet(files: Sequence[Path]) -> list[Path]:
+def list_parquet(files: Sequence[Path | RemoteFile]) -> list[Path | RemoteFile]:
     """Return the files, of folders the Parquet files in them, in order; BadInput where another one is among several."""
-    found: list[Path] = []
+    found: list[Path | RemoteFile] = []
     for file in files:
-        found += sorted(file.rglob("*.parquet")) if file.is_dir() else [file]
+        found += sorted(file.rglob("*.parquet"), key=_by_folders) if file.is_dir() else [file]
     other = next((file for file in found if file.suffix != ".parquet"), None)
     if other is not None or not found:
         raise BadInput("FILE", f"{other or files[0]} is no Parquet; of several files, or of a folder, each must be")
     return found
 
 
-def score_folder(bundle: Bundle, files: Sequence[Path], out: Path, every: bool) -> int:
+def _by_folders(file: Path | RemoteFile) -> PurePosixPath:
+    return PurePosixPath(str(file))
+
+
+def score_folder(bundle: Bundle, files: Sequence[Path | RemoteFile], out: Path, every: bool) -> int:
     """Score all machines of these Parquet files into `out`; return how many scores that are.
 
     A machine's rows may lie in several files, in their order. They are dealt into parts by their machines' names first,
@@ -50,7 +55,7 @@ def score_folder(bundle: Bundle, files: Sequence[Path], out: Path, every: bool) 
     count = 0
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".scoring-", dir=out.parent) as folder, fresh_file(out) as temporary:
-        parts = deal(files, source_of_file(files[0], bundle.contract).asset or "asset", Path(folder))
+        parts = deal(files, _asset_column(files[0], bundle, Path(folder)), Path(folder))
         shown = track(parts, f"score {len(parts)} parts", disable=not show_progress(), transient=True)
         with _writer(temporary, out.suffix) as write:
             for part in shown:
@@ -82,11 +87,28 @@ def _writer(file: Path, suffix: str) -> Iterator[Callable[[pd.DataFrame], None]]
         yield write
 
 
-def deal(files: Sequence[Path], asset: str, folder: Path) -> list[Path]:
+def _asset_column(file: Path | RemoteFile, bundle: Bundle, folder: Path) -> str:
+    """Return the column of the machines' names, by the columns that the file has: none of its rows is read."""
+    columns = folder / "columns.parquet"
+    with reading_remotely(file):
+        pq.write_table(_opened(file).schema_arrow.empty_table(), columns)
+    return source_of_file(columns, bundle.contract).asset or "asset"
+
+
+def _opened(file: Path | RemoteFile) -> pq.ParquetFile:
+    """Open a file for its groups of rows; a remote one is read where these lie."""
+    return pq.ParquetFile(file if isinstance(file, Path) else file.open())
+
+
+def deal(files: Sequence[Path | RemoteFile], asset: str, folder: Path) -> list[Path]:
     """Write the rows into files of whole machines, some of them each; return these. `asset` is their column."""
-    rows = sum(pq.read_metadata(file).num_rows for file in files)
+    rows = 0
+    for file in files:
+        with reading_remotely(file), _opened(file) as opened:
+            rows += opened.metadata.num_rows
     count = max(1, -(-rows // PART))
-    schema = pq.read_schema(files[0])
+    with reading_remotely(files[0]), _opened(files[0]) as opened:
+        schema = opened.schema_arrow
     parts = [folder / f"{i:05d}.parquet" for i in range(count)]
     writers = [pq.ParquetWriter(part, schema, compression=COMPRESSION) for part in parts]
     used = set[int]()
@@ -103,19 +125,19 @@ def deal(files: Sequence[Path], asset: str, folder: Path) -> list[Path]:
     return [parts[i] for i in sorted(used)]
 
 
-def _tables(files: Sequence[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+def _tables(files: Sequence[Path | RemoteFile], schema: pa.Schema) -> Iterator[pa.Table]:
     """Yield the rows, some at once; BadInput where a file has other columns than the first."""
     waiting: list[pa.RecordBatch] = []
     for file in files:
-        opened = pq.ParquetFile(file)
-        if set(schema.names) - set(opened.schema_arrow.names):
-            missing = sorted(set(schema.names) - set(opened.schema_arrow.names))[0]
-            raise BadInput("FILE", f"{file} lacks the column {missing}, which {schema.names[0]}'s file has")
-        for batch in opened.iter_batches(batch_size=65_536, columns=schema.names):
-            waiting.append(batch.select(schema.names).cast(schema))
-            if sum(map(len, waiting)) >= AT_ONCE:
-                yield pa.Table.from_batches(waiting, schema)
-                waiting = []
+        with reading_remotely(file), _opened(file) as opened:
+            if set(schema.names) - set(opened.schema_arrow.names):
+                missing = sorted(set(schema.names) - set(opened.schema_arrow.names))[0]
+                raise BadInput("FILE", f"{file} lacks the column {missing}, which {schema.names[0]}'s file has")
+            for batch in opened.iter_batches(batch_size=65_536, columns=schema.names):
+                waiting.append(batch.select(schema.names).cast(schema))
+                if sum(map(len, waiting)) >= AT_ONCE:
+                    yield pa.Table.from_batches(waiting, schema)
+                    waiting = []
     if waiting:
         yield pa.Table.from_batches(waiting, schema)
 
