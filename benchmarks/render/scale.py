@@ -53,8 +53,9 @@ def fleets(report: dict[str, Any]) -> str:
         for assets, cost, size in zip(found["assets"], found["cost_per_asset"], found["bytes_per_asset"], strict=True)
     ]
     text = table(["machines in one worker", "µs of a processor for a reading and a score", "bytes in memory"], lines)
-    scored = max(found["scored"])
-    return text + f"\nPumps, without the database; of the larger fleets {scored:,} are scored (load {found['load']}).\n"
+    whole = found["scored"][1:] == found["assets"][1:]
+    scored = "all of the larger fleets" if whole else f"of the larger fleets {max(found['scored']):,}"
+    return text + f"\nPumps, without the database; {scored} are scored (load {found['load']}).\n"
 
 
 def sixteenth(report: dict[str, Any]) -> str:

@@ -46,12 +46,14 @@ def write_folder(champion: Champion, folder: Path, rows: int, root: Path) -> Non
 def scored_by_command(folder: Path, out: Path, root: Path) -> tuple[float, float, float]:
     """Score the folder; return scores, seconds of the processor without the start, and the largest memory in MB."""
     code = (
-        "import resource, sys, time; from pathlib import Path;"
+        "import sys, time; from pathlib import Path;"
         "from foretwin.cli.models.scored_file import load_scorer;"
         "from foretwin.cli.batch.scored_folder import list_parquet, score_folder;"
         "bundle = load_scorer(Path(sys.argv[3]), sys.argv[4], False); begin = time.process_time();"
         "count = score_folder(bundle, list_parquet([Path(sys.argv[1])]), Path(sys.argv[2]), True);"
-        "print(count, time.process_time() - begin, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        # Not getrusage's, which counts the memory of whoever started it too.
+        "status = Path('/proc/self/status').read_text().split();"
+        "print(count, time.process_time() - begin, int(status[status.index('VmHWM:') + 1]) / 1024)"
     )
     command = [sys.executable, "-c", code, str(folder), str(out), str(root), TWIN]
     told = {**os.environ, "OMP_NUM_THREADS": "1"}
