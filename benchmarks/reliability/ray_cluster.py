@@ -12,7 +12,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from foretwin.predictor.bundle import verify
 from foretwin.project.entrypoint import KERNELS, TELEMETRY_OFF, exit_on_error
 from foretwin.project.files import fresh_file
 from foretwin.project.paths import Paths
+from foretwin.twin.simulator.processes import free_port, listens, wait_for
 
 ROWS = 24_000  # so that classical candidates are worth a process
 WINDOWS = 51_200  # and so are networks: of each of four members
@@ -73,14 +73,13 @@ def trained(paths: Paths, address: str, meanwhile: Callable[[Path], None] = lamb
 @contextmanager
 def cluster(folder: Path) -> Iterator[tuple[dict[str, str], subprocess.Popen[bytes]]]:
     """Start a head and another node; give the addresses by their form, and the other node's process."""
-    port, client = _free_ports(2)
+    port, client = free_port(), free_port()
     head = f"127.0.0.1:{port}"
     started = [_node(folder, "--head", f"--port={port}", f"--ray-client-server-port={client}")]
     try:
-        _wait_for(port)
-        _wait_for(client)
+        wait_for(lambda: listens(port) and listens(client), "the head of the cluster", PATIENCE)
         started += [_node(folder, f"--address={head}") for _ in range(NODES - 1)]
-        _wait_for_nodes(head)
+        wait_for(lambda: _has_nodes(head), f"{NODES} nodes at {head}", PATIENCE)
         yield {"HOST:PORT": head, "ray://HOST:PORT": f"ray://127.0.0.1:{client}"}, started[-1]
     finally:
         for node in reversed(started):
@@ -96,34 +95,10 @@ def _node(folder: Path, *options: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
 
-def _free_ports(count: int) -> list[int]:
-    listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in listening]
-    for one in listening:
-        one.close()
-    return ports
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-
-
-def _wait_for_nodes(head: str) -> None:
+def _has_nodes(head: str) -> bool:
     script = "import sys, ray; ray.init(sys.argv[1]); sys.exit(len(ray.nodes()) < int(sys.argv[2]))"
-    deadline = time.monotonic() + PATIENCE
-    while subprocess.run(
-        [sys.executable, "-c", script, head, str(NODES)], check=False, capture_output=True, timeout=60
-    ).returncode:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{head} has not {NODES} nodes")
+    command = [sys.executable, "-c", script, head, str(NODES)]
+    return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
 
 
 def measure() -> dict[str, Any]:
@@ -145,11 +120,7 @@ def measure() -> dict[str, Any]:
 
 def _killed(node: subprocess.Popen[bytes], work: Path) -> None:
     """Kill a node with all of its processes once a member's first checkpoint is there."""
-    deadline = time.monotonic() + PATIENCE
-    while not any(work.glob("train-*/*/last.ckpt")):
-        if time.monotonic() > deadline:
-            raise TimeoutError("no member left a checkpoint")
-        time.sleep(0.1)
+    wait_for(lambda: any(work.glob("train-*/*/last.ckpt")), "a member's first checkpoint", PATIENCE)
     os.killpg(node.pid, signal.SIGKILL)
     node.wait()
 

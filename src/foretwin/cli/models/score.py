@@ -55,7 +55,6 @@ def score_command(files: tuple[str, ...], twin: str, out: str | None, every: boo
     from foretwin.champion.refusal import refusal_of
     from foretwin.cli.batch.remote_files import brought, located, sent
     from foretwin.cli.models.scored_file import load_scorer
-    from foretwin.cli.models.scored_steps import show_figures
     from foretwin.project.paths import Paths
     from foretwin.sources.files.file_names import shown_path
 
@@ -75,6 +74,8 @@ def score_command(files: tuple[str, ...], twin: str, out: str | None, every: boo
     if out:
         click.echo(f"wrote {shown_path(out)}: {count} {unit}")
     if figures:
+        from foretwin.cli.models.scored_steps import show_figures
+
         show_figures(bundle, figures, count)
 
 
@@ -91,9 +92,12 @@ def _score_many(bundle: "Bundle", places: "list[Path | RemoteFile]", out: Path |
 def _score_one(bundle: "Bundle", file: Path, out: Path | None, every: bool) -> tuple[dict[str, Any] | None, int]:
     """Score a file into another, or onto the terminal; return the figures if it has labels, and how many scores."""
     from foretwin.cli.models.scored_file import score_file, show_scores, write_scores
-    from foretwin.cli.models.scored_steps import score_steps
+    if every:
+        from foretwin.cli.models.scored_steps import score_steps
 
-    scores, figures = score_steps(bundle, file) if every else (score_file(bundle, file), None)
+        scores, figures = score_steps(bundle, file)
+    else:
+        scores, figures = score_file(bundle, file), None
     if out:
         write_scores(scores, out)
     else:
