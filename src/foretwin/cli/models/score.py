@@ -92,6 +92,7 @@ def _score_many(bundle: "Bundle", places: "list[Path | RemoteFile]", out: Path |
 def _score_one(bundle: "Bundle", file: Path, out: Path | None, every: bool) -> tuple[dict[str, Any] | None, int]:
     """Score a file into another, or onto the terminal; return the figures if it has labels, and how many scores."""
     from foretwin.cli.models.scored_file import score_file, show_scores, write_scores
+
     if every:
         from foretwin.cli.models.scored_steps import score_steps
 
